@@ -1,0 +1,219 @@
+//! The settings file, and the project's own: `config.toml` below the user's folder, `.claude/tallyhook.toml` in a
+//! project.
+//!
+//! A project's file comes with a checkout and so from somebody else: it may name defaults for subagents, nothing
+//! more. A file that is not there is the normal case and costs one failed `open`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::domain::clean_name;
+use crate::estimate::subagents::{Defaults, Overrides};
+
+/// Largest settings file that is read.
+const MAX_BYTES: u64 = 64 * 1024;
+const MAX_REASON_CHARS: usize = 200;
+
+/// A settings file that cannot be used. The hook goes on with the built-in values; commands stop.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is there but cannot be read.
+    #[error("cannot read the settings in {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not valid, or names something that does not exist.
+    #[error("cannot use the settings in {path}: line {line}, column {column}: {reason}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file that the user has named is not there.
+    #[error("there is no settings file {path}")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// The settings in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Whether names from sessions (their titles) are kept. If not, sessions are shown by number.
+    pub store_names: bool,
+    /// Rows that replace those of the per-subagent defaults table.
+    pub subagents: Overrides,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { store_names: true, subagents: Overrides::new() }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserFile {
+    store_names: Option<bool>,
+    #[serde(default)]
+    subagents: BTreeMap<String, SubagentRow>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProjectFile {
+    #[serde(default)]
+    subagents: BTreeMap<String, SubagentRow>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SubagentRow {
+    returned_tokens: u32,
+    final_context_tokens: u32,
+    billed_tokens: u32,
+}
+
+impl From<SubagentRow> for Defaults {
+    fn from(row: SubagentRow) -> Self {
+        Self {
+            returned: row.returned_tokens.into(),
+            final_context: row.final_context_tokens.into(),
+            billed: row.billed_tokens.into(),
+            runs: 0,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the user's file; a given one must be there.
+    ///
+    /// # Errors
+    /// If it cannot be read or used.
+    pub fn of_user(usual: Option<&Path>, given: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut config = Self::default();
+        let file: Option<UserFile> = match (given, usual) {
+            (Some(path), _) => {
+                Some(read(path)?.ok_or_else(|| ConfigError::Missing { path: path.to_path_buf() })?)
+            }
+            (None, Some(path)) => read(path)?,
+            (None, None) => None,
+        };
+        if let Some(file) = file {
+            config.store_names = file.store_names.unwrap_or(config.store_names);
+            config.subagents.extend(rows(file.subagents));
+        }
+        Ok(config)
+    }
+
+    /// Adds what a project's file says; the user's rows win.
+    ///
+    /// # Errors
+    /// If the file is there but cannot be read or used. Then nothing of it is taken.
+    pub fn add_project(&mut self, project: &Path) -> Result<(), ConfigError> {
+        let file: Option<ProjectFile> = read(&project.join(".claude").join("tallyhook.toml"))?;
+        for (name, row) in file.into_iter().flat_map(|file| rows(file.subagents)) {
+            self.subagents.entry(name).or_insert(row);
+        }
+        Ok(())
+    }
+
+    /// The values to go on with when the user's file cannot be used: nothing is kept that he may have forbidden.
+    #[must_use]
+    pub fn cautious() -> Self {
+        Self { store_names: false, ..Self::default() }
+    }
+}
+
+fn rows(rows: BTreeMap<String, SubagentRow>) -> Overrides {
+    rows.into_iter().map(|(name, row)| (name.to_lowercase(), row.into())).collect()
+}
+
+/// Reads a file; `None` if there is none. A checkout can hold anything under that name, so only a regular file of a
+/// sensible size is read, and an error shows nothing of what stands in it.
+fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, ConfigError> {
+    let fail = |source| ConfigError::Read { path: path.to_path_buf(), source };
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() && metadata.len() <= MAX_BYTES => {}
+        Ok(_) => return Err(fail(std::io::Error::other("it is no regular file of at most 64 KB"))),
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(fail(source)),
+    }
+    let text = std::fs::read_to_string(path).map_err(fail)?;
+    toml::from_str(&text).map(Some).map_err(|error| {
+        let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
+        ConfigError::Parse {
+            path: path.to_path_buf(),
+            line: before.matches('\n').count() + 1,
+            column: before.chars().rev().take_while(|c| *c != '\n').count() + 1,
+            reason: clean_name(error.message(), MAX_REASON_CHARS).unwrap_or_default(),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(".claude").join("tallyhook.toml");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, text).unwrap();
+        (dir, file)
+    }
+
+    #[test]
+    fn a_project_may_set_defaults_and_nothing_else() {
+        let row = "returned_tokens = 1\nfinal_context_tokens = 2\nbilled_tokens = 3\n";
+        let (dir, file) = project(&format!("[subagents.Mine]\n{row}"));
+        let mut config = Config::default();
+        config.add_project(dir.path()).unwrap();
+        assert_eq!(config.subagents["mine"].billed, 3);
+
+        std::fs::write(&file, "\nstore_names = false\n").unwrap();
+        let error = config.add_project(dir.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("tallyhook.toml: line 2, column 1") && error.contains("store_names"),
+            "{error}"
+        );
+        assert!(config.store_names);
+    }
+
+    #[test]
+    fn an_error_shows_nothing_of_the_file() {
+        let (dir, _file) = project("aws_secret_access_key = AKIA\u{1b}[31mSECRET\n");
+        let error = Config::default().add_project(dir.path()).unwrap_err().to_string();
+        assert!(!error.contains("AKIA") && !error.contains('\u{1b}'), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_small_regular_file_is_not_read() {
+        let (dir, file) = project("");
+        std::fs::remove_file(&file).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        assert!(Config::default().add_project(dir.path()).is_err());
+        std::fs::remove_dir(&file).unwrap();
+        std::fs::write(&file, "#".repeat(70_000)).unwrap();
+        assert!(Config::default().add_project(dir.path()).is_err());
+    }
+
+    #[test]
+    fn no_file_means_the_built_in_values_unless_it_was_named() {
+        let none = Path::new("/nowhere/none.toml");
+        assert_eq!(Config::of_user(Some(none), None).unwrap(), Config::default());
+        assert!(Config::of_user(None, Some(none)).is_err());
+    }
+}

@@ -1,0 +1,51 @@
+//! A number of tokens that we worked out ourselves, and how.
+
+/// How an estimate was made. It is stored with it and shown by `export`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// The encoding's count of the very text the model got (`PostToolBatch` carries it).
+    ExactText,
+    /// The encoding's count of the text as rebuilt from a `PostToolUse` payload.
+    PayloadText,
+    /// The encoding's count of the short message that the client sends in place of the payload's content.
+    Notice,
+    /// An image, by its size in pixels.
+    Image,
+    /// A PDF, by its pages.
+    Pdf,
+    /// The report a subagent returned, taken from its payload.
+    SubagentReport,
+    /// The per-subagent defaults table.
+    SubagentDefault,
+    /// 0.25 tokens for each character: the text could not be encoded.
+    FallbackChars,
+    /// 50 tokens: nothing is known but that a tool was called.
+    FallbackCall,
+}
+
+impl Method {
+    /// The name in the ledger and in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ExactText => "exact_text",
+            Self::PayloadText => "payload_text",
+            Self::Notice => "notice",
+            Self::Image => "image",
+            Self::Pdf => "pdf",
+            Self::SubagentReport => "subagent_report",
+            Self::SubagentDefault => "subagent_default",
+            Self::FallbackChars => "fallback_chars",
+            Self::FallbackCall => "fallback_call",
+        }
+    }
+}
+
+/// Tokens that we estimated, and the method. There is no way to add it to a [`Usage`](super::Usage).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Estimate {
+    /// The number of tokens.
+    pub tokens: u64,
+    /// How it was found.
+    pub method: Method,
+}

@@ -1,0 +1,112 @@
+//! Identifiers as checked newtypes.
+//!
+//! All of them come from payloads and logs, so they are hostile: a constructor refuses what cannot be an id
+//! (empty, longer than [`MAX_ID_CHARS`], control characters). They are never used to build a path.
+
+use std::fmt;
+
+/// Longest id that is taken, in characters; real ones have 20 to 60.
+const MAX_ID_CHARS: usize = 200;
+
+/// Longest name that is kept, in characters (`DESIGN.md`, step names).
+pub const MAX_NAME_CHARS: usize = 80;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes `text` if it can be an id: 1 to [`MAX_ID_CHARS`] characters, none of them a control character.
+            #[must_use]
+            pub fn new(text: &str) -> Option<Self> {
+                let ok = !text.is_empty()
+                    && text.len() <= MAX_ID_CHARS * 4
+                    && text.chars().count() <= MAX_ID_CHARS
+                    && !text.chars().any(is_unsafe);
+                ok.then(|| Self(text.to_owned()))
+            }
+
+            /// The id's text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+    };
+}
+
+id!(
+    /// The client's id of a session (`session_id` in payloads, `sessionId` in transcripts).
+    SessionId
+);
+id!(
+    /// The provider's id of a tool call (`toolu_…`); unique in its session.
+    ToolUseId
+);
+id!(
+    /// The provider's id of an API response (`msg_…`), unique everywhere; see `FACTS.md` section 4 for stand-ins.
+    MessageId
+);
+id!(
+    /// The client's id of one subagent run (`agent_id`).
+    AgentId
+);
+id!(
+    /// A model's id as the log gives it; never normalised when stored.
+    ModelId
+);
+
+/// Characters that could break out of a table cell, a terminal line or a reading direction.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Makes a name from outside harmless: no control or direction characters, at most `max` characters, trimmed.
+///
+/// `None` if nothing is left.
+#[must_use]
+pub fn clean_name(text: &str, max: usize) -> Option<String> {
+    let mut name: String =
+        text.trim().chars().take(max * 2).map(|c| if is_unsafe(c) { ' ' } else { c }).collect();
+    if name.chars().count() > max {
+        name = name.chars().take(max.saturating_sub(1)).collect();
+        name.push('…');
+    }
+    let name = name.trim();
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_with_an_escape_sequence_is_refused() {
+        assert!(SessionId::new("8efa9846-317e-4207-a56e-a0276f6e897e").is_some());
+        assert!(SessionId::new("").is_none());
+        assert!(SessionId::new("a\u{1b}[31m").is_none());
+        assert!(SessionId::new(&"x".repeat(201)).is_none());
+    }
+
+    #[test]
+    fn a_name_cannot_turn_the_line_around() {
+        assert_eq!(clean_name("  a\u{202e}b\nc ", 80).as_deref(), Some("a b c"));
+        assert_eq!(clean_name(&"é".repeat(100), 80).map(|name| name.chars().count()), Some(80));
+        assert_eq!(clean_name("\u{1b}\n", 80), None);
+    }
+}

@@ -1,0 +1,19 @@
+//! Values and their arithmetic. No I/O, no SQL, no clap.
+
+mod agent;
+mod estimate;
+mod ids;
+mod message;
+mod session;
+mod time;
+mod tool_call;
+mod usage;
+
+pub use agent::{Agent, MAIN_AGENT};
+pub use estimate::{Estimate, Method};
+pub use ids::{AgentId, MAX_NAME_CHARS, MessageId, ModelId, SessionId, ToolUseId, clean_name};
+pub use message::{Message, MessageSource};
+pub use session::{CompactionTrigger, SessionKind, SessionState, Version, client_version};
+pub use time::Timestamp;
+pub use tool_call::{ActionType, LineDelta, ToolCall, ToolName, ToolOutcome};
+pub use usage::{MAX_COUNT, Usage};

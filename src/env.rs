@@ -1,0 +1,150 @@
+//! Everything the process takes from outside: variables, working directory, clock.
+//!
+//! It is read once in `main` and passed down, so that every test can fix its own home, ledger and time.
+//! Nothing else in the crate may call `std::env` or a clock (`clippy.toml` forbids it). Variables can hold
+//! secrets: an [`Env`] is never logged and has no `Debug`.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::domain::Timestamp;
+
+/// What the process knows of its surroundings.
+#[derive(Clone)]
+pub struct Env {
+    vars: HashMap<String, OsString>,
+    cwd: PathBuf,
+    clock: Clock,
+}
+
+#[derive(Clone, Copy)]
+enum Clock {
+    System,
+    Fixed(Timestamp),
+}
+
+impl Env {
+    /// Reads the real process environment.
+    #[must_use]
+    pub fn from_process() -> Self {
+        Self {
+            vars: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+                .collect(),
+            #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
+            cwd: std::env::current_dir().unwrap_or_default(),
+            clock: Clock::System,
+        }
+    }
+
+    /// An environment for tests: nothing but what is given.
+    #[must_use]
+    pub fn fixed(cwd: &Path, now: Timestamp, vars: &[(&str, &str)]) -> Self {
+        Self {
+            vars: vars.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))).collect(),
+            cwd: cwd.to_path_buf(),
+            clock: Clock::Fixed(now),
+        }
+    }
+
+    /// The current time, in UTC milliseconds.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        match self.clock {
+            #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
+            Clock::System => Timestamp::from_system_time(std::time::SystemTime::now()),
+            Clock::Fixed(now) => now,
+        }
+    }
+
+    /// Waits, or with a fixed clock does not.
+    pub fn sleep(&self, duration: Duration) {
+        if matches!(self.clock, Clock::System) {
+            std::thread::sleep(duration);
+        }
+    }
+
+    /// A variable's value; empty ones count as absent, as the XDG specification asks.
+    #[must_use]
+    pub fn var(&self, name: &str) -> Option<&str> {
+        self.vars.get(name)?.to_str().filter(|value| !value.is_empty())
+    }
+
+    /// A variable that holds a path; relative ones are taken from the working directory.
+    #[must_use]
+    pub fn path_var(&self, name: &str) -> Option<PathBuf> {
+        let value = self.vars.get(name).filter(|value| !value.is_empty())?;
+        Some(self.cwd.join(value))
+    }
+
+    /// A path variable of the XDG specification, which says to ignore relative ones.
+    fn absolute_path_var(&self, name: &str) -> Option<PathBuf> {
+        self.vars.get(name).map(PathBuf::from).filter(|path| path.is_absolute())
+    }
+
+    /// The working directory.
+    #[must_use]
+    pub fn cwd(&self) -> &Path {
+        &self.cwd
+    }
+
+    /// The user's home folder (`HOME`, on Windows `USERPROFILE`).
+    #[must_use]
+    pub fn home(&self) -> Option<PathBuf> {
+        self.path_var("HOME").or_else(|| self.path_var("USERPROFILE"))
+    }
+
+    /// The ledger's path: `$TALLYHOOK_DB`, else `$XDG_DATA_HOME/tallyhook/ledger.db`, else below the home folder.
+    #[must_use]
+    pub fn ledger_path(&self) -> Option<PathBuf> {
+        if let Some(path) = self.var("TALLYHOOK_DB") {
+            // The client's working directory follows the model's `cd`; the project does not.
+            let base = self.path_var("CLAUDE_PROJECT_DIR").unwrap_or_else(|| self.cwd.clone());
+            return Some(base.join(path));
+        }
+        let data = match self.absolute_path_var("XDG_DATA_HOME") {
+            Some(data) => data,
+            None => self.home()?.join(".local").join("share"),
+        };
+        Some(data.join("tallyhook").join("ledger.db"))
+    }
+
+    /// The user's settings file: `$XDG_CONFIG_HOME/tallyhook/config.toml`, else below the home folder.
+    #[must_use]
+    pub fn config_path(&self) -> Option<PathBuf> {
+        let config = match self.absolute_path_var("XDG_CONFIG_HOME") {
+            Some(config) => config,
+            None => self.home()?.join(".config"),
+        };
+        Some(config.join("tallyhook").join("config.toml"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(vars: &[(&str, &str)]) -> Env {
+        Env::fixed(Path::new("/cwd"), Timestamp::from_millis(0), vars)
+    }
+
+    #[test]
+    fn the_ledger_is_where_the_variables_say() {
+        let path = |vars: &[(&str, &str)]| env(vars).ledger_path();
+        assert_eq!(path(&[("TALLYHOOK_DB", "/x/l.db"), ("HOME", "/h")]), Some("/x/l.db".into()));
+        assert_eq!(path(&[("TALLYHOOK_DB", "l.db")]), Some("/cwd/l.db".into()));
+        assert_eq!(path(&[("XDG_DATA_HOME", "/d"), ("HOME", "/h")]), Some("/d/tallyhook/ledger.db".into()));
+        assert_eq!(
+            path(&[("XDG_DATA_HOME", ""), ("HOME", "/h")]),
+            Some("/h/.local/share/tallyhook/ledger.db".into())
+        );
+        assert_eq!(
+            path(&[("XDG_DATA_HOME", "relative"), ("HOME", "/h")]),
+            Some("/h/.local/share/tallyhook/ledger.db".into())
+        );
+        assert_eq!(path(&[("TALLYHOOK_DB", "l.db"), ("CLAUDE_PROJECT_DIR", "/p")]), Some("/p/l.db".into()));
+        assert_eq!(path(&[]), None);
+    }
+}

@@ -1,0 +1,51 @@
+//! The program's error: one variant per layer, and the only place that knows exit codes.
+
+use std::process::ExitCode;
+
+/// Anything that ends a command.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The ledger could not be opened, read or written.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    /// The settings file could not be understood.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    /// A transcript could not be read.
+    #[error(transparent)]
+    Read(#[from] crate::agents::ReadError),
+    /// There is nothing to show.
+    #[error("{what}")]
+    NoData {
+        /// What was looked for, and what to do next.
+        what: String,
+    },
+    /// Neither a variable nor an option says where the ledger is.
+    #[error("cannot tell where the ledger is: set HOME, or name a file with --db PATH or TALLYHOOK_DB")]
+    NoLedgerPath,
+    /// The result could not be written.
+    #[error("cannot write the output: {source}")]
+    Output {
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// 1 for a failure, 4 where there was no data (2 is clap's, for wrong usage).
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::NoData { .. } => ExitCode::from(4),
+            _ => ExitCode::FAILURE,
+        }
+    }
+
+    /// Whether the reader of our output went away, as in `tallyhook … | head`.
+    #[must_use]
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output { source } if source.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+}
