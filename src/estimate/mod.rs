@@ -1,0 +1,151 @@
+//! Estimates a tool call's tokens the moment it happens.
+//!
+//! Two numbers, each with its method: what the model *generated* to make the call (its output), and what it will
+//! read as the *returned* result. The second is about what the model really gets, which often is not what the
+//! payload carries (FACTS section 3): an `Edit` payload holds the whole file, the model reads one sentence.
+//! `PostToolBatch` later brings the exact text ([`delivered`]), and the estimate is replaced.
+//!
+//! The figures are tiktoken's, which Claude's own tokenizers exceed by a factor that depends on the model.
+
+pub mod counter;
+pub mod media;
+pub mod subagents;
+mod tools;
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::domain::{Estimate, LineDelta, Method, ToolName, Version};
+use crate::json::{self, Scalar};
+use counter::Encoding;
+
+pub use tools::lines_changed;
+
+/// A call of which nothing is known but that it was made (`DESIGN.md`, fallbacks).
+const TOKENS_PER_CALL: u64 = 50;
+
+/// How much text of a payload is encoded, in bytes; what is beyond is measured by its length. The client waits.
+const MAX_COUNTED_BYTES: usize = 1 << 20;
+
+/// How a client of some time hands results to the model; told by the fields it sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Era {
+    /// 2025: no `tool_use_id`. Lines are numbered with padding and an arrow, edits return a snippet.
+    Early,
+    /// February 2026 on: `tool_use_id`, no `prompt_id`. As above, but edits return a sentence.
+    Middle,
+    /// `prompt_id` is sent. Lines are numbered with a tab.
+    Current,
+}
+
+/// A tool call as its payload tells it.
+#[derive(Debug, Clone, Copy)]
+pub struct CallView<'a> {
+    /// The tool.
+    pub tool: &'a ToolName,
+    /// `tool_input`.
+    pub input: Option<&'a RawValue>,
+    /// `tool_response`.
+    pub response: Option<&'a RawValue>,
+    /// `error`, where the tool failed.
+    pub error: Option<&'a RawValue>,
+    /// The client's working directory; some tools show paths below it without it.
+    pub cwd: Option<&'a str>,
+    /// The client's habits.
+    pub era: Era,
+    /// The client's version, where the session's transcript has told it.
+    pub version: Option<Version>,
+}
+
+/// What the model reads: texts to count, and tokens that are known without counting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Reading<'a> {
+    texts: Vec<Cow<'a, str>>,
+    literals: String,
+    tokens: u64,
+    method: Method,
+}
+
+impl<'a> Reading<'a> {
+    fn text(text: impl Into<Cow<'a, str>>) -> Self {
+        Self { texts: vec![text.into()], ..Self::tokens(0, Method::PayloadText) }
+    }
+
+    fn notice(text: impl Into<Cow<'a, str>>) -> Self {
+        Self { method: Method::Notice, ..Self::text(text) }
+    }
+
+    fn tokens(tokens: u64, method: Method) -> Self {
+        Self { texts: Vec::new(), literals: String::new(), tokens, method }
+    }
+
+    /// Adds a scalar of a JSON value. Literals are counted together, for there can be millions of them.
+    fn push_scalar(&mut self, scalar: Scalar<'a>) {
+        match scalar {
+            Scalar::Name(text) | Scalar::Text(text) => self.texts.push(text),
+            Scalar::Literal(literal) => {
+                if !self.literals.is_empty() {
+                    self.literals.push(' ');
+                }
+                self.literals.push_str(literal);
+            }
+        }
+    }
+
+    fn with_method(self, method: Method) -> Self {
+        Self { method, ..self }
+    }
+
+    fn count(&self, encoding: Encoding) -> Estimate {
+        let mut estimate = Estimate { tokens: self.tokens, method: self.method };
+        let mut budget = MAX_COUNTED_BYTES;
+        for text in self.texts.iter().map(AsRef::as_ref).chain([self.literals.as_str()]) {
+            let count = counter::count(encoding, text, budget);
+            budget = budget.saturating_sub(text.len());
+            estimate.tokens += count.tokens;
+            if !count.exact {
+                estimate.method = Method::FallbackChars;
+            }
+        }
+        estimate
+    }
+}
+
+/// Estimates what the model wrote: the tool's name, the parameters' names and values.
+///
+/// Without a usable input the fallbacks apply: for an edit half of what was read and 0.3 of what was written,
+/// for any other tool [`TOKENS_PER_CALL`].
+#[must_use]
+pub fn generated(encoding: Encoding, call: &CallView<'_>) -> Estimate {
+    let Some(input) = call.input.filter(|input| input.get().starts_with(['{', '[', '"'])) else {
+        return tools::edit_without_input(call)
+            .unwrap_or(Estimate { tokens: TOKENS_PER_CALL, method: Method::FallbackCall });
+    };
+    let mut reading = Reading::text(call.tool.as_str());
+    json::for_each_scalar(input, |scalar| reading.push_scalar(scalar));
+    reading.count(encoding)
+}
+
+/// Estimates what the model will read as the result.
+///
+/// `subagent` gives the defaults table's returned text for a type; it is asked only if a subagent's payload
+/// holds no report.
+#[must_use]
+pub fn returned(encoding: Encoding, call: &CallView<'_>, subagent: impl Fn(Option<&str>) -> u64) -> Estimate {
+    tools::reading(call, &subagent).count(encoding)
+}
+
+/// Counts a result exactly as the model got it (`tool_calls[].tool_response` of `PostToolBatch`).
+#[must_use]
+pub fn delivered(encoding: Encoding, response: &RawValue) -> Estimate {
+    let reading = tools::content(response);
+    let method = if reading.method == Method::PayloadText { Method::ExactText } else { reading.method };
+    reading.with_method(method).count(encoding)
+}
+
+/// Lines of files that the call changed; nothing for tools that change none.
+#[must_use]
+pub fn lines(call: &CallView<'_>) -> LineDelta {
+    call.response.map(lines_changed).unwrap_or_default()
+}

@@ -1,0 +1,40 @@
+//! `Bash`: output, the preview of a long one, the notice of a background command.
+
+use std::borrow::Cow;
+
+use super::super::{CallView, Reading, media};
+use super::preview;
+use crate::domain::Method;
+use crate::json::Object;
+
+const NO_OUTPUT: &str = "(Bash completed with no output)";
+
+pub(super) fn reading<'a>(_call: &CallView<'a>, response: &Object<'a>) -> Option<Reading<'a>> {
+    if let Some(task) = response.text("backgroundTaskId") {
+        return Some(Reading::notice(format!(
+            "Command running in background with ID: {task}. Output is being written to: \
+             /tmp/claude-1000/-home-dev-project/00000000-0000-4000-8000-000000000000/tasks/{task}.output. \
+             You will be notified when it completes. To check interim output, use Read on that file path."
+        )));
+    }
+    let stdout = response.text("stdout")?;
+    if response.is_true("isImage") {
+        let data = stdout.rsplit(',').next().unwrap_or_default();
+        return Some(Reading::tokens(media::base64_image_tokens(data), Method::Image));
+    }
+    let stderr = response.text("stderr").unwrap_or_default();
+    let output = match (stdout.is_empty(), stderr.is_empty()) {
+        (true, true) => return Some(Reading::notice(NO_OUTPUT)),
+        (false, true) => stdout,
+        (true, false) => stderr,
+        (false, false) => Cow::Owned(format!("{stdout}\n{stderr}")),
+    };
+    // Long output is saved to a file and only previewed (FACTS section 3); clients of 2025 hand all of it on.
+    Some(match response.text("persistedOutputPath") {
+        Some(path) => {
+            let size = response.count("persistedOutputSize").unwrap_or(output.len() as u64);
+            Reading::text(preview(&output, size, &path))
+        }
+        None => Reading::text(output),
+    })
+}

@@ -1,0 +1,110 @@
+//! `Read`: numbered lines, images, PDFs, notebooks.
+
+use std::fmt::Write as _;
+
+use super::super::{CallView, Era, Reading, media};
+use super::input_text;
+use crate::domain::Method;
+use crate::json::{self, Object};
+
+/// What the client says of a file that has no text.
+const EMPTY_FILE: &str =
+    "<system-reminder>Warning: the file exists but the contents are empty.</system-reminder>";
+/// What the client says when the file has not changed since it was read.
+const UNCHANGED: &str = "File unchanged since last read. The content from the earlier Read tool_result in this conversation is still current — refer to that instead of re-reading.";
+
+pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<Reading<'a>> {
+    let file = response.object("file").unwrap_or_default();
+    match response.text("type")?.as_ref() {
+        "text" => {
+            let content = file.text("content")?;
+            if content.is_empty() {
+                return Some(Reading::notice(EMPTY_FILE));
+            }
+            Some(Reading::text(numbered(&content, file.count("startLine").unwrap_or(1), call.era)))
+        }
+        "image" => {
+            let side = |name: &str| {
+                let dimensions = file.object("dimensions")?;
+                u32::try_from(dimensions.count(name)?).ok()
+            };
+            let tokens = match (side("displayWidth"), side("displayHeight")) {
+                (Some(width), Some(height)) => media::image_tokens(width, height),
+                _ => media::base64_image_tokens(&file.text("base64").unwrap_or_default()),
+            };
+            Some(Reading::tokens(tokens, Method::Image))
+        }
+        "pdf" => {
+            let asked = input_text(call, "pages").and_then(|range| media::pages_in_range(&range));
+            let tokens = media::base64_pdf_tokens(&file.text("base64").unwrap_or_default(), asked);
+            let path = file.text("filePath").unwrap_or_default();
+            let size = file.count("originalSize").unwrap_or(0);
+            let header = format!("PDF file read: {path} ({size} bytes)");
+            Some(Reading { tokens, ..Reading::text(header).with_method(Method::Pdf) })
+        }
+        // Pages of a PDF that the client took apart, each sent as an image.
+        "parts" => {
+            let pages = file.count("count").unwrap_or(1);
+            Some(Reading::tokens(media::pages_tokens(pages), Method::Pdf))
+        }
+        "notebook" => Some(Reading::text(notebook(&file))),
+        "file_unchanged" => Some(Reading::notice(UNCHANGED)),
+        _ => None,
+    }
+}
+
+/// Lines with their numbers, as the client of that time shows them.
+fn numbered(content: &str, first: u64, era: Era) -> String {
+    let lines = content.matches('\n').count() + 1;
+    let mut text = String::with_capacity(content.len() + lines * 8);
+    for (number, line) in (first..).zip(content.split('\n')) {
+        if number > first {
+            text.push('\n');
+        }
+        // Writing into a String cannot fail.
+        let _ignored = match era {
+            Era::Current => write!(text, "{number}\t{line}"),
+            Era::Early | Era::Middle => write!(text, "{number:>6}→{line}"),
+        }
+        .is_ok();
+    }
+    text
+}
+
+fn notebook(file: &Object<'_>) -> String {
+    let mut text = String::new();
+    for cell in file.array("cells").into_iter().filter_map(Object::from_raw) {
+        let id = cell.text("cell_id").unwrap_or_default();
+        let source = cell.text("source").unwrap_or_default();
+        text.push_str(&format_cell(&id, &source));
+        for output in cell.array("outputs").into_iter().filter_map(Object::from_raw) {
+            text.push('\n');
+            if let Some(output) = output.text("text") {
+                text.push_str(&output);
+            } else if let Some(raw) = output.raw("text") {
+                json::for_each_scalar(raw, |scalar| {
+                    if let json::Scalar::Text(line) = scalar {
+                        text.push_str(&line);
+                    }
+                });
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn format_cell(id: &str, source: &str) -> String {
+    format!("<cell id=\"{id}\">{source}</cell id=\"{id}\">\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_numbered_as_the_client_of_the_time_does() {
+        assert_eq!(numbered("one\ntwo\n", 1, Era::Current), "1\tone\n2\ttwo\n3\t");
+        assert_eq!(numbered("a", 350, Era::Early), "   350→a");
+    }
+}

@@ -1,0 +1,48 @@
+//! The task lists (`TodoWrite`, `Task…`) and `Skill`: short confirmations.
+
+use std::fmt::Write as _;
+
+use super::super::{CallView, Reading};
+use super::input_text;
+use crate::json::Object;
+
+const TODOS_WRITTEN: &str = "Todos have been modified successfully. Ensure that you continue to use the todo list \
+                             to track your progress. Please proceed with the current tasks if applicable";
+
+pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<Reading<'a>> {
+    let task = response.object("task");
+    let field = |name: &str| task.as_ref().and_then(|task| task.text(name)).unwrap_or_default();
+    let text = match call.tool.as_str() {
+        "TodoWrite" => TODOS_WRITTEN.to_owned(),
+        "TaskCreate" => format!("Task #{} created successfully: {}", field("id"), field("subject")),
+        "TaskUpdate" => {
+            let fields = response.array("updatedFields");
+            let fields: Vec<_> = fields.into_iter().filter_map(crate::json::text).collect();
+            format!("Updated task #{} {}", response.text("taskId")?, fields.join(", "))
+        }
+        "TaskGet" => format!(
+            "Task #{}: {}\nStatus: {}\nDescription: {}",
+            field("id"),
+            field("subject"),
+            field("status"),
+            field("description")
+        ),
+        "TaskList" => task_list(response),
+        "Skill" => {
+            let name = response.text("commandName").or_else(|| input_text(call, "skill"))?;
+            format!("Launching skill: {name}")
+        }
+        _ => return None,
+    };
+    Some(Reading::notice(text))
+}
+
+fn task_list(response: &Object<'_>) -> String {
+    let mut text = String::new();
+    for task in response.array("tasks").into_iter().filter_map(Object::from_raw) {
+        let field = |name: &str| task.text(name).unwrap_or_default();
+        // Writing into a String cannot fail.
+        let _ignored = writeln!(text, "#{} [{}] {}", field("id"), field("status"), field("subject")).is_ok();
+    }
+    if text.is_empty() { "No tasks found".to_owned() } else { text }
+}
