@@ -1,0 +1,206 @@
+//! Claude Code's transcripts: where they are, how they are read, what counts.
+//!
+//! `README.md` beside this file has the rules, each with its reason.
+
+mod paths;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::agents::{Fingerprint, Lines, ReadError};
+use crate::domain::{
+    AgentId, CompactionTrigger, Message, MessageSource, ModelId, SessionId, SessionKind, Timestamp,
+};
+
+pub use paths::{AgentFile, agent_files, is_transcript, session_of_path};
+
+/// The agent id of old clients' sidechain lines, which stand in the main file and name no run.
+pub const UNNAMED_SIDECHAIN: &str = "sidechain";
+
+/// How much is read before it is stored, in bytes: a process that is ended on its way loses no more than that.
+const CHUNK_BYTES: u64 = 32 << 20;
+
+/// The rank of a title that is only a number, for users who want no names kept: it replaces any other.
+pub const NUMBERED_TOPIC_RANK: u8 = 9;
+
+/// Where a transcript is to be read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadFrom {
+    /// The session whose folder the file stands in; lines usually name it themselves.
+    pub session: SessionId,
+    /// The subagent whose file it is; `None` for a main transcript.
+    pub agent: Option<AgentId>,
+    /// Where to go on, and how to tell that the file is still the same.
+    pub progress: Option<Progress>,
+}
+
+/// How far a file was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// After the last whole line.
+    pub offset: u64,
+    /// The file's fingerprint then.
+    pub fingerprint: Fingerprint,
+    /// The time of the file's first dated record.
+    pub file_start: Option<Timestamp>,
+    /// Whether that record is the client's own note (`queue-operation`) and no part of the conversation. Then older
+    /// records after it are copies: the file is a fork's.
+    pub starts_with_note: bool,
+    /// Whether the conversation's last record is an answer.
+    pub answered: bool,
+}
+
+/// A turn's beginning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// The record's id; copies in a fork have the same.
+    pub uuid: String,
+    /// The session whose file it stands in.
+    pub session: SessionId,
+    /// The client's id of the prompt, which hooks get too.
+    pub prompt_id: Option<String>,
+    /// When it was submitted.
+    pub at: Option<Timestamp>,
+}
+
+/// A compaction (`compact_boundary`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compaction {
+    /// The record's id.
+    pub uuid: String,
+    /// The session whose file it stands in.
+    pub session: SessionId,
+    /// What set it off.
+    pub trigger: CompactionTrigger,
+    /// When it was done.
+    pub at: Option<Timestamp>,
+    /// The context's size before, in tokens.
+    pub tokens_before: Option<u64>,
+    /// And after.
+    pub tokens_after: Option<u64>,
+}
+
+/// What the lines say of the session as a whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Time of the first dated line of the session's own.
+    pub first_at: Option<Timestamp>,
+    /// Time of the last one.
+    pub last_at: Option<Timestamp>,
+    /// The client's version, from the last line that tells.
+    pub client_version: Option<String>,
+    /// The working directory of the first line that tells.
+    pub project: Option<String>,
+    /// The branch, from the last line that tells.
+    pub git_branch: Option<String>,
+    /// The session's title and how good a source it has (3 the user's, 2 the client's, 1 its slug). An empty title
+    /// with [`NUMBERED_TOPIC_RANK`] stands for the session's number in the ledger.
+    pub topic: Option<(u8, String)>,
+    /// Who drove it.
+    pub kind: Option<SessionKind>,
+    /// The model of the last response of the main conversation.
+    pub model: Option<ModelId>,
+}
+
+/// What a transcript's new lines tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// Records of API responses; the same response can have several.
+    pub messages: Vec<Message>,
+    /// Prompts, in the file's order.
+    pub prompts: Vec<Prompt>,
+    /// Compactions.
+    pub compactions: Vec<Compaction>,
+    /// Subagents' types, where the lines name them.
+    pub agent_types: BTreeMap<AgentId, String>,
+    /// The session.
+    pub facts: Facts,
+    /// Lines that are no JSON object.
+    pub skipped_lines: u64,
+    /// Whether the file has lines that were not read yet.
+    pub has_more: bool,
+    /// Where to go on.
+    pub progress: Progress,
+}
+
+impl Reading {
+    /// This reading and one that went on where it ended.
+    #[must_use]
+    pub fn join(mut self, later: Self) -> Self {
+        let (facts, later_facts) = (self.facts, later.facts);
+        self.messages.extend(later.messages);
+        self.prompts.extend(later.prompts);
+        self.compactions.extend(later.compactions);
+        self.agent_types.extend(later.agent_types);
+        self.facts = Facts {
+            first_at: facts.first_at.or(later_facts.first_at),
+            last_at: later_facts.last_at.or(facts.last_at),
+            client_version: later_facts.client_version.or(facts.client_version),
+            project: facts.project.or(later_facts.project),
+            git_branch: later_facts.git_branch.or(facts.git_branch),
+            topic: match (facts.topic, later_facts.topic) {
+                (Some(earlier), Some(later)) if earlier.0 > later.0 => Some(earlier),
+                (earlier, later) => later.or(earlier),
+            },
+            kind: facts.kind.or(later_facts.kind),
+            model: later_facts.model.or(facts.model),
+        };
+        self.skipped_lines += later.skipped_lines;
+        self.has_more = later.has_more;
+        self.progress = later.progress;
+        self
+    }
+}
+
+/// Reads the new lines of a transcript, or as many of them as are to be stored together
+/// ([`Reading::has_more`] then says that there are more).
+///
+/// # Errors
+/// If the file cannot be opened or read; lines that cannot be understood are counted and skipped.
+pub fn read(path: &Path, from: &ReadFrom) -> Result<Reading, ReadError> {
+    let before = from.progress;
+    let mut lines = Lines::open(path, before.map(|progress| (progress.offset, progress.fingerprint)))?;
+    // A file written anew is read from its start, and what was known of it is void.
+    let resumed = before.filter(|progress| progress.offset == lines.start());
+    let mut reading = Reading {
+        messages: Vec::new(),
+        prompts: Vec::new(),
+        compactions: Vec::new(),
+        agent_types: BTreeMap::new(),
+        facts: Facts::default(),
+        skipped_lines: 0,
+        has_more: false,
+        progress: Progress {
+            offset: lines.start(),
+            fingerprint: Fingerprint::from_bits(0),
+            file_start: resumed.and_then(|progress| progress.file_start),
+            starts_with_note: resumed.is_some_and(|progress| progress.starts_with_note),
+            answered: resumed.is_some_and(|progress| progress.answered),
+        },
+    };
+    while let Some(line) = lines.next_line()? {
+        wire::add_line(line, from, &mut reading);
+        if lines.offset() - lines.start() >= CHUNK_BYTES {
+            reading.has_more = true;
+            break;
+        }
+    }
+    if resumed.is_some() {
+        // Only the file's first line stands in the folder where the session was started.
+        reading.facts.project = None;
+    }
+    let file_start = reading.progress.file_start;
+    let own_start = file_start.filter(|_| reading.progress.starts_with_note);
+    let is_copy = |at: Option<Timestamp>| at.zip(own_start).is_some_and(|(at, start)| at < start);
+    for message in &mut reading.messages {
+        message.file_start = file_start;
+        message.copied = message.source == MessageSource::Main && is_copy(message.at);
+    }
+    // What a fork has copied is told by its parent's file.
+    reading.prompts.retain(|prompt| !is_copy(prompt.at));
+    reading.compactions.retain(|compaction| !is_copy(compaction.at));
+    reading.progress.offset = lines.offset();
+    reading.progress.fingerprint = lines.fingerprint()?;
+    Ok(reading)
+}

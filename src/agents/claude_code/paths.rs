@@ -1,0 +1,97 @@
+//! Where a session's transcripts are. Paths come from payloads: only regular `.jsonl` files are ever opened, and
+//! folders are followed a few levels deep, without links.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use serde_json::value::RawValue;
+
+use crate::agents::Lines;
+use crate::domain::{AgentId, MAX_NAME_CHARS, SessionId, clean_name};
+use crate::json::{self, Object};
+
+/// Subagents can start subagents; deeper than this nobody goes.
+const MAX_DEPTH: usize = 6;
+/// More subagents than any session has.
+const MAX_FILES: usize = 10_000;
+
+/// A subagent's transcript.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The run's id, from the file's name.
+    pub agent: AgentId,
+    /// The run's type, from the `.meta.json` beside it.
+    pub agent_type: Option<String>,
+    /// The call that started it, from the same.
+    pub tool_use_id: Option<String>,
+}
+
+/// Whether `path` can be a transcript.
+#[must_use]
+pub fn is_transcript(path: &Path) -> bool {
+    path.extension() == Some(OsStr::new("jsonl")) && path.is_file()
+}
+
+/// The session that a main transcript is named after.
+#[must_use]
+pub fn session_of_path(path: &Path) -> Option<SessionId> {
+    SessionId::new(path.file_stem()?.to_str()?)
+}
+
+/// The transcripts of the session's subagents, below `<main without .jsonl>/subagents`, and, if `flat`, beside the
+/// main transcript, as clients of 2025 lay them.
+#[must_use]
+pub fn agent_files(main: &Path, session: &SessionId, flat: bool) -> Vec<AgentFile> {
+    let mut files = Vec::new();
+    collect(&main.with_extension("").join("subagents"), MAX_DEPTH, &mut files);
+    if flat && let Some(folder) = main.parent() {
+        let mut beside = Vec::new();
+        collect(folder, 0, &mut beside);
+        beside.retain(|file| first_session(&file.path).as_ref() == Some(session));
+        files.extend(beside);
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files
+}
+
+fn collect(folder: &Path, depth: usize, files: &mut Vec<AgentFile>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let Ok(kind) = entry.file_type() else { continue };
+        let path = entry.path();
+        if files.len() >= MAX_FILES {
+            return;
+        }
+        if kind.is_dir() && depth > 0 {
+            collect(&path, depth - 1, files);
+        } else if kind.is_file()
+            && path.extension() == Some(OsStr::new("jsonl"))
+            && let Some(agent) = path.file_stem().and_then(OsStr::to_str).and_then(agent_of_name)
+        {
+            let (agent_type, tool_use_id) = read_meta(&path.with_extension("meta.json"));
+            files.push(AgentFile { path, agent, agent_type, tool_use_id });
+        }
+    }
+}
+
+fn agent_of_name(stem: &str) -> Option<AgentId> {
+    AgentId::new(stem.strip_prefix("agent-")?)
+}
+
+fn read_meta(path: &Path) -> (Option<String>, Option<String>) {
+    let Ok(text) = std::fs::read_to_string(path) else { return (None, None) };
+    let Ok(meta) = Object::parse(&text) else { return (None, None) };
+    let name = |field: &str| meta.text(field).and_then(|text| clean_name(&text, MAX_NAME_CHARS));
+    (name("agentType"), name("toolUseId"))
+}
+
+/// The session that the first line names.
+fn first_session(path: &Path) -> Option<SessionId> {
+    let mut lines = Lines::open(path, None).ok()?;
+    let line = lines.next_line().ok()??;
+    let line: &RawValue = serde_json::from_slice(line).ok()?;
+    let session = Object::from_raw(line)?.raw("sessionId").and_then(json::text)?;
+    SessionId::new(&session)
+}

@@ -1,0 +1,212 @@
+//! Files of one JSON object a line that grow while they are read.
+
+use std::fs::File;
+use std::hash::Hasher as _;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use siphasher::sip::SipHasher13;
+
+use super::ReadError;
+
+/// How much of a file's head tells whether it is still the same file, in bytes.
+const HEAD_BYTES: u64 = 512;
+/// How much before the offset does, in bytes.
+const TAIL_BYTES: u64 = 256;
+/// A line longer than this is skipped; images of 12 MB do occur (FACTS section 4).
+const MAX_LINE_BYTES: u64 = 32 << 20;
+
+/// Tells a file that has grown from one that was written anew: a hash of its head and of what stands before the
+/// offset up to which it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint(u64);
+
+impl Fingerprint {
+    /// A fingerprint from the ledger.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// For the ledger.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The fingerprint of `file` when it was read up to `offset`; `None` if it is shorter.
+    fn of(file: &mut File, offset: u64) -> std::io::Result<Option<Self>> {
+        let mut hasher = SipHasher13::new();
+        let tail = offset.saturating_sub(TAIL_BYTES);
+        let mut buffer = Vec::new();
+        for (start, length) in [(0, offset.min(HEAD_BYTES)), (tail, offset - tail)] {
+            file.seek(SeekFrom::Start(start))?;
+            buffer.clear();
+            file.by_ref().take(length).read_to_end(&mut buffer)?;
+            if (buffer.len() as u64) < length {
+                return Ok(None);
+            }
+            hasher.write(&buffer);
+        }
+        Ok(Some(Self(hasher.finish())))
+    }
+}
+
+/// The lines of a file from an offset on.
+#[derive(Debug)]
+pub struct Lines {
+    reader: BufReader<File>,
+    buffer: Vec<u8>,
+    start: u64,
+    /// After the last line that ends in a newline.
+    offset: u64,
+    path: PathBuf,
+}
+
+impl Lines {
+    /// Opens `path` where it was read up to, or at its start if it is not the file that was read.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is no regular file (a payload may name anything).
+    pub fn open(path: &Path, known: Option<(u64, Fingerprint)>) -> Result<Self, ReadError> {
+        let error = |source| ReadError { path: path.to_path_buf(), source };
+        let metadata = std::fs::metadata(path).map_err(error)?;
+        if !metadata.is_file() {
+            return Err(error(std::io::Error::other("it is not a regular file")));
+        }
+        let mut file = File::open(path).map_err(error)?;
+        let start = match known {
+            Some((offset, fingerprint)) => {
+                let is_same = Fingerprint::of(&mut file, offset).map_err(error)? == Some(fingerprint);
+                if is_same { offset } else { 0 }
+            }
+            None => 0,
+        };
+        file.seek(SeekFrom::Start(start)).map_err(error)?;
+        Ok(Self {
+            reader: BufReader::with_capacity(64 << 10, file),
+            buffer: Vec::new(),
+            start,
+            offset: start,
+            path: path.to_path_buf(),
+        })
+    }
+
+    /// The next line, without its newline. The last one may have none yet: it is returned, but stays to be read
+    /// again. Lines that no client writes (over 32 MB) are passed over without being held.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn next_line(&mut self) -> Result<Option<&[u8]>, ReadError> {
+        loop {
+            let mut length = self.read_piece()?;
+            if length == 0 {
+                return Ok(None);
+            }
+            let is_too_long = !self.buffer.ends_with(b"\n") && length >= MAX_LINE_BYTES;
+            while !self.buffer.ends_with(b"\n") {
+                let more = if is_too_long { self.read_piece()? } else { 0 };
+                if more == 0 {
+                    break;
+                }
+                length += more;
+            }
+            if self.buffer.ends_with(b"\n") {
+                self.offset += length;
+                self.buffer.pop();
+            }
+            if !is_too_long {
+                return Ok(Some(&self.buffer));
+            }
+        }
+    }
+
+    /// Reads up to the next newline, or as much as a line may have.
+    fn read_piece(&mut self) -> Result<u64, ReadError> {
+        self.buffer.clear();
+        let read = self.reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut self.buffer);
+        read.map(|read| read as u64).map_err(|source| ReadError { path: self.path.clone(), source })
+    }
+
+    /// Where reading began: 0 if the file is not the one that was known.
+    #[must_use]
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// The offset to go on from next time.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The file's fingerprint at [`Self::offset`].
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn fingerprint(mut self) -> Result<Fingerprint, ReadError> {
+        let print = Fingerprint::of(self.reader.get_mut(), self.offset);
+        let print = print.map_err(|source| ReadError { path: self.path, source })?;
+        // A file that was cut since then has none that would match, so it is read anew.
+        Ok(print.unwrap_or(Fingerprint(0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_all(path: &Path, known: Option<(u64, Fingerprint)>) -> (Vec<String>, (u64, Fingerprint)) {
+        let mut lines = Lines::open(path, known).unwrap();
+        let mut all = Vec::new();
+        while let Some(line) = lines.next_line().unwrap() {
+            all.push(String::from_utf8_lossy(line).into_owned());
+        }
+        let offset = lines.offset();
+        (all, (offset, lines.fingerprint().unwrap()))
+    }
+
+    #[test]
+    fn a_growing_file_is_read_on_and_a_new_one_from_its_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.jsonl");
+        std::fs::write(&path, "one\ntw").unwrap();
+        let (lines, known) = read_all(&path, None);
+        assert_eq!((lines, known.0), (vec!["one".to_owned(), "tw".to_owned()], 4));
+
+        std::fs::write(&path, "one\ntwo\nthree\n").unwrap();
+        assert_eq!(read_all(&path, Some(known)).0, ["two", "three"]);
+        std::fs::write(&path, "ONE\ntwo\nthree\n").unwrap();
+        assert_eq!(read_all(&path, Some(known)).0, ["ONE", "two", "three"]);
+        std::fs::write(&path, "on").unwrap();
+        assert_eq!(read_all(&path, Some(known)).0, ["on"]);
+    }
+
+    #[test]
+    fn a_file_cut_and_grown_again_behind_its_head_is_read_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.jsonl");
+        let head = format!("{}\n", "h".repeat(600));
+        std::fs::write(&path, format!("{head}two\n")).unwrap();
+        let (_, known) = read_all(&path, None);
+        std::fs::write(&path, format!("{head}2\n\n\nthree\n")).unwrap();
+        assert_eq!(read_all(&path, Some(known)).0.len(), 5);
+    }
+
+    #[test]
+    fn a_line_beyond_all_measure_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.jsonl");
+        let mut text = vec![0; usize::try_from(MAX_LINE_BYTES).unwrap() + 10];
+        text.extend(b"\nnext\n");
+        std::fs::write(&path, &text).unwrap();
+        let (lines, (offset, _)) = read_all(&path, None);
+        assert_eq!((lines, offset), (vec!["next".to_owned()], text.len() as u64));
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(Lines::open(dir.path(), None).is_err());
+    }
+}

@@ -1,0 +1,20 @@
+//! Readers of the agents' own logs. What they return is the domain's [`Message`](crate::domain::Message)s and
+//! what else the ledger keeps of a session; never content.
+
+pub mod claude_code;
+mod jsonl;
+
+use std::path::PathBuf;
+
+pub use jsonl::{Fingerprint, Lines};
+
+/// A log that could not be opened or read. Lines that cannot be understood are no error: they are skipped.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {path}: {source}")]
+pub struct ReadError {
+    /// The file.
+    pub path: PathBuf,
+    /// Why.
+    #[source]
+    pub source: std::io::Error,
+}

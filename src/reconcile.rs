@@ -1,0 +1,165 @@
+//! Makes one response out of all the records that tell of it. Pure: reads no file, no ledger and no clock.
+//!
+//! [`merge`] is associative, commutative and idempotent, so records may come in any order, from any file, any
+//! number of times (`FACTS.md` section 4 has the rules).
+
+use std::collections::HashMap;
+
+use crate::domain::{AgentId, Message, MessageId, MessageSource, ModelId, SessionId, Timestamp, Usage};
+
+/// Joins two records of one response.
+///
+/// The usage is that of the whole record with the most output: a stream's earlier records have less. Whose the
+/// response is, and when it came, says the best witness: an original before a fork's copy, the main conversation
+/// before a sidechain before an echo, then the file that starts first.
+#[must_use]
+pub fn merge(a: Message, b: Message) -> Message {
+    let best = if usage_rank(&b) > usage_rank(&a) { &b } else { &a };
+    let (usage, complete, model) = (best.usage, best.complete, best.model.clone());
+    // Any record that names the skill will do; the order must not matter.
+    let skill = a.skill.clone().max(b.skill.clone());
+    let owner = if owner_rank(&b) < owner_rank(&a) { b } else { a };
+    Message { usage, complete, model, skill, ..owner }
+}
+
+/// Larger is better. The fields after the output only make the choice between equals the same in any order.
+fn usage_rank(message: &Message) -> (u64, bool, [u64; 5], Option<&ModelId>) {
+    let Usage { input, output, cache_read, cache_write_5m, cache_write_1h, web_searches } = message.usage;
+    let rest = [cache_write_1h, cache_write_5m, cache_read, input, web_searches];
+    (output, message.complete, rest, message.model.as_ref())
+}
+
+/// Smaller is better. The fields after the file's start only make the choice between equals the same in any order.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct OwnerRank<'a> {
+    copied: bool,
+    source: MessageSource,
+    file_start: Dated,
+    session: &'a SessionId,
+    agent: Option<&'a AgentId>,
+    at: Dated,
+}
+
+/// A time, or none, which comes after all times.
+type Dated = (bool, Option<Timestamp>);
+
+fn owner_rank(message: &Message) -> OwnerRank<'_> {
+    OwnerRank {
+        copied: message.copied,
+        source: message.source,
+        file_start: (message.file_start.is_none(), message.file_start),
+        session: &message.session,
+        agent: message.agent.as_ref(),
+        at: (message.at.is_none(), message.at),
+    }
+}
+
+/// Joins all records of each response; the result has each id once.
+#[must_use]
+pub fn merge_all(records: Vec<Message>) -> Vec<Message> {
+    let mut position: HashMap<MessageId, usize> = HashMap::with_capacity(records.len());
+    let mut merged: Vec<Message> = Vec::with_capacity(records.len());
+    for record in records {
+        match position.get(&record.id) {
+            Some(&at) => merged[at] = merge(merged[at].clone(), record),
+            None => {
+                position.insert(record.id.clone(), merged.len());
+                merged.push(record);
+            }
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{AgentId, ModelId};
+    use proptest::prelude::*;
+
+    fn record(session: &str, source: MessageSource, start: i64, output: u64) -> Message {
+        Message {
+            id: MessageId::new("msg_1").unwrap(),
+            session: SessionId::new(session).unwrap(),
+            file_start: Some(Timestamp::from_millis(start)),
+            copied: false,
+            source,
+            agent: None,
+            model: ModelId::new("claude-opus-5-5"),
+            at: Some(Timestamp::from_millis(1_000)),
+            usage: Usage { output, ..Usage::default() },
+            complete: true,
+            skill: None,
+        }
+    }
+
+    #[test]
+    fn a_streams_last_record_counts_and_not_their_sum() {
+        let records = vec![
+            record("s", MessageSource::Main, 1, 4),
+            record("s", MessageSource::Main, 1, 300),
+            record("s", MessageSource::Main, 1, 300),
+        ];
+        let merged = merge_all(records);
+        assert_eq!(merged.len(), 1);
+        assert_eq!(merged[0].usage.output, 300);
+    }
+
+    #[test]
+    fn a_forks_copy_belongs_to_the_parent() {
+        let merged =
+            merge(record("fork", MessageSource::Main, 9, 5), record("parent", MessageSource::Main, 1, 5));
+        assert_eq!(merged.session.as_str(), "parent");
+    }
+
+    #[test]
+    fn a_sidechains_replay_belongs_to_the_main_conversation() {
+        let mut replay = record("s", MessageSource::Sidechain, 1, 5);
+        replay.agent = AgentId::new("btw");
+        assert_eq!(merge(replay, record("s", MessageSource::Main, 2, 5)).agent, None);
+    }
+
+    fn any_record() -> impl Strategy<Value = Message> {
+        (
+            prop::sample::select(vec!["a", "b", "c"]),
+            0_u8..3,
+            prop::option::of(0_i64..3),
+            prop::option::of(prop::sample::select(vec!["x", "y"])),
+            prop::option::of(prop::sample::select(vec!["m", "n"])),
+            prop::option::of(0_i64..3),
+            (0_u64..3, 0_u64..3),
+            any::<(bool, bool)>(),
+            prop::option::of(prop::sample::select(vec!["p", "q"])),
+        )
+            .prop_map(
+                |(session, source, start, agent, model, at, (output, input), (complete, copied), skill)| {
+                    Message {
+                        id: MessageId::new("msg_1").unwrap(),
+                        session: SessionId::new(session).unwrap(),
+                        file_start: start.map(Timestamp::from_millis),
+                        copied,
+                        source: MessageSource::from_rank(source.into()),
+                        agent: agent.and_then(AgentId::new),
+                        model: model.and_then(ModelId::new),
+                        at: at.map(Timestamp::from_millis),
+                        usage: Usage { output, input, ..Usage::default() },
+                        complete,
+                        skill: skill.map(str::to_owned),
+                    }
+                },
+            )
+    }
+
+    proptest! {
+        #[test]
+        fn merging_is_the_same_in_any_order_and_twice_is_once(
+            a in any_record(), b in any_record(), c in any_record()
+        ) {
+            prop_assert_eq!(&merge(a.clone(), a.clone()), &a);
+            prop_assert_eq!(merge(a.clone(), b.clone()), merge(b.clone(), a.clone()));
+            let left = merge(merge(a.clone(), b.clone()), c.clone());
+            prop_assert_eq!(&merge(left.clone(), b.clone()), &left);
+            prop_assert_eq!(left, merge(a, merge(b, c)));
+        }
+    }
+}
