@@ -1,0 +1,24 @@
+//! The ordered list of migrations. Never change or remove an entry: somebody's ledger has run it.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// One entry for each schema version, from 1.
+pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
+
+/// Brings the schema up to date. Safe for any number of processes that start on one fresh ledger at once: the
+/// version is read again under the write lock.
+pub(super) fn migrate(conn: &mut Connection) -> rusqlite::Result<()> {
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version = user_version(&tx)?;
+    for (position, sql) in (1..).zip(MIGRATIONS) {
+        if position > version {
+            tx.execute_batch(sql)?;
+            tx.pragma_update(None, "user_version", position)?;
+        }
+    }
+    tx.commit()
+}
+
+pub(super) fn user_version(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.pragma_query_value(None, "user_version", |row| row.get(0))
+}

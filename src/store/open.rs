@@ -1,0 +1,237 @@
+//! Opening the ledger: permissions, pragmas, schema.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::migrations::{MIGRATIONS, migrate, user_version};
+
+/// The schema that this release writes.
+#[expect(clippy::cast_possible_wrap, reason = "a handful of migrations")]
+pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// How long a hook waits for other writers, all its waits together, and how long it goes on reading a long
+/// transcript. The client waits for the hook and gives up after 5 s; a row that is lost to that cannot be had again.
+const HOOK_PATIENCE: Duration = Duration::from_millis(3_500);
+/// The same of a command.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
+/// However long the waits before were, the next one is at least this long.
+const LEAST_WAIT: Duration = Duration::from_millis(500);
+/// Marks the file as a ledger of ours: "Tall".
+const APPLICATION_ID: i64 = 1_415_670_892;
+
+/// The ledger could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The folder of the ledger could not be made.
+    #[error("cannot make the folder {path} for the ledger: {source}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is there but cannot be opened as a ledger.
+    #[error("cannot open the ledger {path}: {source}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// A newer release has written the ledger.
+    #[error(
+        "the ledger {path} was written by a newer tallyhook (its schema is {found}, this release knows {known}); \
+         install the newer release, or name another ledger with --db"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The schema in the file.
+        found: i64,
+        /// The newest schema that this release knows.
+        known: i64,
+    },
+    /// The file is a database of something else.
+    #[error(
+        "{path} is no ledger but another program's database, so it was left alone; name another file with --db"
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no ledger, where one was to be read.
+    #[error("there is no ledger at {path} yet; it is made when the first hook runs")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A statement failed.
+    #[error("cannot {what}: {source}")]
+    Query {
+        /// What was being done.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+}
+
+impl StoreError {
+    /// Wraps a failed statement.
+    pub(super) fn query(what: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
+        move |source| Self::Query { what, source }
+    }
+}
+
+/// An open ledger.
+#[derive(Debug)]
+pub struct Ledger {
+    pub(super) conn: Connection,
+    opened_at: Instant,
+    patience: Duration,
+    /// Time spent in writing so far, which under load is time spent in waiting.
+    pub(super) waited: Duration,
+}
+
+impl Ledger {
+    /// Opens the ledger for a hook, making it if need be.
+    ///
+    /// # Errors
+    /// If it cannot be made or opened, or a newer release has written it.
+    pub fn open_for_hook(path: &Path) -> Result<Self, StoreError> {
+        Self::open(path, HOOK_PATIENCE)
+    }
+
+    /// Opens the ledger for a command that reads it (and completes it from transcripts).
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] if there is none; otherwise as [`Self::open_for_hook`].
+    pub fn open_for_reports(path: &Path) -> Result<Self, StoreError> {
+        if !path.exists() {
+            return Err(StoreError::Missing { path: path.to_path_buf() });
+        }
+        Self::open(path, COMMAND_PATIENCE)
+    }
+
+    /// A ledger in memory, for tests.
+    ///
+    /// # Errors
+    /// If SQLite refuses.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        let mut conn = Connection::open_in_memory().map_err(StoreError::query("open a ledger in memory"))?;
+        migrate(&mut conn).map_err(StoreError::query("set up the ledger"))?;
+        Ok(Self { conn, opened_at: Instant::now(), patience: COMMAND_PATIENCE, waited: Duration::ZERO })
+    }
+
+    fn open(path: &Path, patience: Duration) -> Result<Self, StoreError> {
+        let opened_at = Instant::now();
+        let open_error = |source| StoreError::Open { path: path.to_path_buf(), source: without_sql(source) };
+        make_private(path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut conn = Connection::open_with_flags(path, flags).map_err(open_error)?;
+        // First of all: without it every statement, the pragmas too, can fail at once.
+        conn.busy_timeout(patience).map_err(open_error)?;
+        let version = user_version(&conn).map_err(open_error)?;
+        if version > SCHEMA_VERSION {
+            return Err(StoreError::Newer {
+                path: path.to_path_buf(),
+                found: version,
+                known: SCHEMA_VERSION,
+            });
+        }
+        if is_foreign(&conn).map_err(open_error)? {
+            return Err(StoreError::Foreign { path: path.to_path_buf() });
+        }
+        if version < SCHEMA_VERSION {
+            enable_wal(&conn, opened_at + patience).map_err(open_error)?;
+        }
+        conn.pragma_update(None, "synchronous", "NORMAL").map_err(open_error)?;
+        if version < SCHEMA_VERSION {
+            conn.busy_timeout(left_of(patience, opened_at.elapsed())).map_err(open_error)?;
+            migrate(&mut conn).map_err(open_error)?;
+        }
+        let waited = opened_at.elapsed();
+        Ok(Self { conn, opened_at, patience, waited })
+    }
+
+    /// Lets the next statement wait for other writers no longer than the process has left to wait.
+    pub(super) fn limit_wait(&self) {
+        // Should it fail, the wait is as long as the last one was allowed to be.
+        let _limited = self.conn.busy_timeout(left_of(self.patience, self.waited)).is_ok();
+    }
+
+    /// Whether there is time left for more than what must be done.
+    #[must_use]
+    pub fn has_time(&self) -> bool {
+        self.opened_at.elapsed() < self.patience
+    }
+}
+
+/// Switches to WAL, which is kept in the file. Changing the mode needs the file alone, and SQLite's busy handler
+/// is not asked for it, so with many processes on a fresh ledger it has to be tried again.
+fn enable_wal(conn: &Connection, deadline: Instant) -> rusqlite::Result<()> {
+    const PAUSE: Duration = Duration::from_millis(2);
+    loop {
+        match conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())) {
+            Err(error) if is_busy(&error) && Instant::now() < deadline => std::thread::sleep(PAUSE),
+            result => return result,
+        }
+    }
+}
+
+fn left_of(patience: Duration, waited: Duration) -> Duration {
+    patience.saturating_sub(waited).max(LEAST_WAIT)
+}
+
+/// Whether the file has tables that are not ours. One statement, for the first processes on a fresh ledger may be
+/// making it at this moment.
+fn is_foreign(conn: &Connection) -> rusqlite::Result<bool> {
+    const SQL: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema)
+      AND (SELECT application_id FROM pragma_application_id) != ?1";
+    conn.query_row(SQL, [APPLICATION_ID], |row| row.get(0))
+}
+
+/// The error without the statement, which may be long.
+fn without_sql(error: rusqlite::Error) -> rusqlite::Error {
+    match error {
+        rusqlite::Error::SqlInputError { error, msg, .. } => rusqlite::Error::SqliteFailure(error, Some(msg)),
+        error => error,
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+    )
+}
+
+/// Makes the ledger's folder (0700) and an empty ledger (0600) if they are not there; leaves existing ones alone.
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    if path.exists() {
+        return Ok(());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.exists()) {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder).map_err(|source| StoreError::Folder { path: folder.to_path_buf(), source })?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(source) if source.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(source) => Err(StoreError::Folder { path: path.to_path_buf(), source }),
+    }
+}

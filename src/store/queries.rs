@@ -1,0 +1,497 @@
+//! What reports ask. One function per question; the SQL is a constant beside it.
+
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::{Ledger, SessionRow, StoreError};
+use crate::domain::{SessionId, Timestamp, Usage};
+
+/// A session as the ledger knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// Its row.
+    pub row: SessionRow,
+    /// Its id.
+    pub id: String,
+    /// Its client's name.
+    pub client: String,
+    /// The client's version.
+    pub client_version: Option<String>,
+    /// Who drove it.
+    pub kind: Option<String>,
+    /// The project's folder.
+    pub project: Option<String>,
+    /// The branch.
+    pub git_branch: Option<String>,
+    /// The client's title of it.
+    pub topic: Option<String>,
+    /// The last model of the main conversation.
+    pub model: Option<String>,
+    /// The main transcript.
+    pub transcript: Option<String>,
+    /// First sign of it: the transcript's, else a hook's.
+    pub started_at: Option<Timestamp>,
+    /// Last sign of it.
+    pub last_activity_at: Option<Timestamp>,
+    /// When the client closed it.
+    pub ended_at: Option<Timestamp>,
+    /// When its figures were last the provider's up to the end; `None` while a turn is under way.
+    pub finalized_at: Option<Timestamp>,
+}
+
+const SESSION: &str =
+    "SELECT id, session_id, client, client_version, kind, project, git_branch, topic, model,
+    transcript_path, coalesce(log_first_at, hook_first_at) AS started_at,
+    iif(finalized_at IS NULL, nullif(max(coalesce(hook_last_at, 0), coalesce(log_last_at, 0)), 0),
+      coalesce(log_last_at, hook_last_at)) AS last_activity_at,
+    ended_at, finalized_at
+  FROM sessions ";
+
+fn session_record(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
+    Ok(SessionRecord {
+        row: SessionRow(row.get(0)?),
+        id: row.get(1)?,
+        client: row.get(2)?,
+        client_version: row.get(3)?,
+        kind: row.get(4)?,
+        project: row.get(5)?,
+        git_branch: row.get(6)?,
+        topic: row.get(7)?,
+        model: row.get(8)?,
+        transcript: row.get(9)?,
+        started_at: time(row, 10)?,
+        last_activity_at: time(row, 11)?,
+        ended_at: time(row, 12)?,
+        finalized_at: time(row, 13)?,
+    })
+}
+
+/// Usage of one agent, model and skill within a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageGroup {
+    /// The subagent run; `None` for the main conversation.
+    pub agent_id: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+    /// The skill that the client says it was for.
+    pub skill: Option<String>,
+    /// Responses.
+    pub responses: u64,
+    /// What they used.
+    pub usage: Usage,
+    /// The first one.
+    pub first_at: Option<Timestamp>,
+    /// The last one.
+    pub last_at: Option<Timestamp>,
+}
+
+/// A subagent run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentRun {
+    /// Its id.
+    pub agent_id: String,
+    /// Its type.
+    pub agent_type: Option<String>,
+    /// When it started: its transcript's first time, else the hook's.
+    pub started_at: Option<Timestamp>,
+    /// When it ended or was last heard of, likewise.
+    pub ended_at: Option<Timestamp>,
+    /// What the defaults table says of its type, over all its responses.
+    pub default_billed_tokens: Option<u64>,
+}
+
+/// Calls of one tool by one agent within a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallGroup {
+    /// The tool.
+    pub tool: String,
+    /// The subagent run; `None` for the main conversation.
+    pub agent_id: Option<String>,
+    /// The run's type, as the calls name it.
+    pub agent_type: Option<String>,
+    /// The skill, for calls that start one.
+    pub skill: Option<String>,
+    /// Calls, and of those the failed ones.
+    pub calls: u64,
+    /// Failed calls.
+    pub failures: u64,
+    /// Tokens that the model wrote.
+    pub generated: u64,
+    /// Tokens that it read as results.
+    pub returned: u64,
+    /// The same of the calls that no known response follows.
+    pub pending: PendingCalls,
+    /// Time that the tool ran, in milliseconds.
+    pub duration_ms: u64,
+    /// The last call.
+    pub last_at: Option<Timestamp>,
+}
+
+/// Calls after the last response that is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PendingCalls {
+    /// Calls.
+    pub calls: u64,
+    /// Tokens that the model wrote.
+    pub generated: u64,
+    /// Tokens that it will read.
+    pub returned: u64,
+}
+
+/// A compaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompactionRecord {
+    /// When.
+    pub at: Option<Timestamp>,
+    /// What set it off.
+    pub trigger: String,
+    /// The context before, in tokens; unknown until the transcript tells.
+    pub tokens_before: Option<u64>,
+    /// And after.
+    pub tokens_after: Option<u64>,
+}
+
+/// The last known size of the main conversation's context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContextSize {
+    /// Tokens.
+    pub tokens: u64,
+    /// When it had that size.
+    pub at: Option<Timestamp>,
+}
+
+/// A tool call, for `export`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallRecord {
+    /// The provider's id.
+    pub tool_use_id: Option<String>,
+    /// The session.
+    pub session_id: String,
+    /// The subagent run; `None` for the main conversation.
+    pub agent_id: Option<String>,
+    /// The run's type.
+    pub agent_type: Option<String>,
+    /// The tool.
+    pub tool: String,
+    /// When the hook heard of it.
+    pub at: Timestamp,
+    /// How long it ran.
+    pub duration_ms: Option<u64>,
+    /// Whether it succeeded.
+    pub ok: bool,
+    /// Tokens that the model wrote.
+    pub generated: u64,
+    /// How they were counted.
+    pub generated_method: String,
+    /// Tokens that the model read as the result.
+    pub returned: u64,
+    /// How they were counted.
+    pub returned_method: String,
+    /// The input's keyed hash.
+    pub input_hash: Option<i64>,
+    /// What the call was for.
+    pub action_type: String,
+    /// The agent's or skill's name.
+    pub action_name: Option<String>,
+    /// The model that made the call.
+    pub model: Option<String>,
+}
+
+impl Ledger {
+    /// The session of that id, or of the only id that starts so.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn find_session(&self, id: &str) -> Result<Option<SessionRecord>, StoreError> {
+        let exact = self
+            .conn
+            .query_row(&format!("{SESSION} WHERE session_id = ?1"), [id], session_record)
+            .optional()
+            .map_err(StoreError::query("look up the session"))?;
+        if exact.is_some() || id.is_empty() {
+            return Ok(exact);
+        }
+        let sql = format!("{SESSION} WHERE substr(session_id, 1, length(?1)) = ?1 LIMIT 2");
+        let mut found = self.sessions_by(&sql, params![id])?;
+        Ok(if found.len() == 1 { found.pop() } else { None })
+    }
+
+    /// The session of a project with the latest sign of life.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn newest_session_of(&self, project: &str) -> Result<Option<SessionRecord>, StoreError> {
+        let sql = format!("{SESSION} WHERE project = ?1 ORDER BY last_seen_at DESC, id DESC LIMIT 1");
+        Ok(self.sessions_by(&sql, params![project])?.pop())
+    }
+
+    /// Sessions by their last sign of life, the latest first; of one project or of all.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn recent_sessions(
+        &self,
+        project: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<SessionRecord>, StoreError> {
+        let sql = format!(
+            "{SESSION} WHERE ?1 IS NULL OR project = ?1 ORDER BY last_seen_at DESC, id DESC LIMIT ?2"
+        );
+        self.sessions_by(&sql, params![project, limit])
+    }
+
+    /// Sessions of a project that were never completed: no end, and no turn's end after their last event.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn unfinished_sessions(
+        &self,
+        project: &str,
+        except: &SessionId,
+        limit: u32,
+    ) -> Result<Vec<SessionRecord>, StoreError> {
+        let sql = format!(
+            "{SESSION} WHERE project = ?1 AND session_id != ?2 AND finalized_at IS NULL \
+             ORDER BY last_seen_at DESC LIMIT ?3"
+        );
+        self.sessions_by(&sql, params![project, except.as_str(), limit])
+    }
+
+    /// The projects that have sessions.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn projects(&self) -> Result<Vec<String>, StoreError> {
+        self.all(
+            "list the projects",
+            "SELECT DISTINCT project FROM sessions WHERE project IS NOT NULL",
+            [],
+            |row| row.get(0),
+        )
+    }
+
+    /// What a session used, by agent run, model and skill.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn usage_groups(&self, session: SessionRow) -> Result<Vec<UsageGroup>, StoreError> {
+        const SQL: &str = "SELECT agent_id, model, skill, count(*), sum(input_tokens), sum(output_tokens),
+            sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(web_searches),
+            min(at), max(at)
+          FROM responses WHERE session = ?1 AND NOT copied GROUP BY agent_id, model, skill ORDER BY min(at), agent_id, model, skill";
+        self.all("read the session's usage", SQL, [session.0], |row| {
+            Ok(UsageGroup {
+                agent_id: row.get(0)?,
+                model: row.get(1)?,
+                skill: row.get(2)?,
+                responses: unsigned(row, 3)?,
+                usage: Usage {
+                    input: unsigned(row, 4)?,
+                    output: unsigned(row, 5)?,
+                    cache_read: unsigned(row, 6)?,
+                    cache_write_5m: unsigned(row, 7)?,
+                    cache_write_1h: unsigned(row, 8)?,
+                    web_searches: unsigned(row, 9)?,
+                },
+                first_at: time(row, 10)?,
+                last_at: time(row, 11)?,
+            })
+        })
+    }
+
+    /// A session's subagent runs.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn agent_runs(&self, session: SessionRow) -> Result<Vec<AgentRun>, StoreError> {
+        const SQL: &str = "SELECT agent_id, agent_type, coalesce(log_first_at, started_at),
+            CASE WHEN log_last_at IS NULL THEN ended_at ELSE log_last_at END, default_billed_tokens
+          FROM agent_runs WHERE session = ?1 ORDER BY 3, agent_id";
+        self.all("read the session's subagents", SQL, [session.0], |row| {
+            Ok(AgentRun {
+                agent_id: row.get(0)?,
+                agent_type: row.get(1)?,
+                started_at: time(row, 2)?,
+                ended_at: time(row, 3)?,
+                default_billed_tokens: optional_unsigned(row, 4)?,
+            })
+        })
+    }
+
+    /// A session's tool calls, by tool, agent run and skill.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn call_groups(&self, session: SessionRow) -> Result<Vec<CallGroup>, StoreError> {
+        // A call is pending if it came after the last turn that was finalized, and after the last known response of
+        // the agent that made it.
+        const SQL: &str = "WITH
+          last (agent_id, at) AS (
+            SELECT agent_id, max(at) FROM responses WHERE session = ?1 AND NOT copied GROUP BY agent_id),
+          calls AS (
+            SELECT c.*, c.id > (SELECT settled_call FROM sessions WHERE id = ?1)
+              AND c.at > coalesce((SELECT at FROM last WHERE last.agent_id IS c.agent_id), 0) AS pending
+            FROM tool_calls c WHERE c.session = ?1 AND c.ok IS NOT NULL)
+          SELECT tool, agent_id, agent_type, CASE WHEN action_type = 'skill' THEN action_name END AS skill,
+            count(*), sum(NOT ok), sum(generated_tokens), sum(returned_tokens), sum(pending),
+            sum(iif(pending, generated_tokens, 0)), sum(iif(pending, returned_tokens, 0)),
+            sum(coalesce(duration_ms, 0)), max(at)
+          FROM calls GROUP BY tool, agent_id, agent_type, skill ORDER BY tool, agent_id, skill";
+        self.all("read the session's tool calls", SQL, [session.0], |row| {
+            Ok(CallGroup {
+                tool: row.get(0)?,
+                agent_id: row.get(1)?,
+                agent_type: row.get(2)?,
+                skill: row.get(3)?,
+                calls: unsigned(row, 4)?,
+                failures: unsigned(row, 5)?,
+                generated: unsigned(row, 6)?,
+                returned: unsigned(row, 7)?,
+                pending: PendingCalls {
+                    calls: unsigned(row, 8)?,
+                    generated: unsigned(row, 9)?,
+                    returned: unsigned(row, 10)?,
+                },
+                duration_ms: unsigned(row, 11)?,
+                last_at: time(row, 12)?,
+            })
+        })
+    }
+
+    /// Lines added and removed by a session's tool calls.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn lines_changed(&self, session: SessionRow) -> Result<(u64, u64), StoreError> {
+        const SQL: &str = "SELECT coalesce(sum(lines_added), 0), coalesce(sum(lines_removed), 0)
+          FROM tool_calls WHERE session = ?1 AND ok IS NOT NULL";
+        self.conn
+            .query_row(SQL, [session.0], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))
+            .map_err(StoreError::query("count the lines changed"))
+    }
+
+    /// How many turns a session had.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn turns(&self, session: SessionRow) -> Result<u64, StoreError> {
+        self.conn
+            .query_row("SELECT count(*) FROM prompts WHERE session = ?1", [session.0], |row| unsigned(row, 0))
+            .map_err(StoreError::query("count the turns"))
+    }
+
+    /// A session's compactions.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn compactions(&self, session: SessionRow) -> Result<Vec<CompactionRecord>, StoreError> {
+        const SQL: &str = "SELECT at, trigger, tokens_before, tokens_after FROM compactions
+          WHERE session = ?1 ORDER BY at, id";
+        self.all("read the session's compactions", SQL, [session.0], |row| {
+            Ok(CompactionRecord {
+                at: time(row, 0)?,
+                trigger: row.get(1)?,
+                tokens_before: optional_unsigned(row, 2)?,
+                tokens_after: optional_unsigned(row, 3)?,
+            })
+        })
+    }
+
+    /// The context's size after the main conversation's last response.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn context_size(&self, session: SessionRow) -> Result<Option<ContextSize>, StoreError> {
+        const SQL: &str = "SELECT input_tokens + cache_read_tokens + cache_write_5m_tokens
+            + cache_write_1h_tokens + output_tokens, at
+          FROM responses WHERE session = ?1 AND NOT copied AND agent_id IS NULL AND message_id NOT LIKE '%/advisor/%'
+          ORDER BY at DESC LIMIT 1";
+        self.conn
+            .query_row(SQL, [session.0], |row| {
+                Ok(ContextSize { tokens: unsigned(row, 0)?, at: time(row, 1)? })
+            })
+            .optional()
+            .map_err(StoreError::query("read the context's size"))
+    }
+
+    /// Hands every tool call to `each`, in the order in which they were recorded.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read, or what `each` returns.
+    pub fn for_each_call<E: From<StoreError>>(
+        &self,
+        mut each: impl FnMut(CallRecord) -> Result<(), E>,
+    ) -> Result<(), E> {
+        const SQL: &str =
+            "SELECT c.tool_use_id, s.session_id, c.agent_id, coalesce(c.agent_type, a.agent_type),
+            c.tool, c.at, c.duration_ms, c.ok, c.generated_tokens, c.generated_method, c.returned_tokens,
+            c.returned_method, c.input_hash,
+            iif(c.action_type = 'manual' AND s.kind = 'scheduled', 'scheduled', c.action_type), c.action_name,
+            coalesce(
+              (SELECT model FROM responses r WHERE r.session = c.session AND r.agent_id IS c.agent_id
+                AND r.model IS NOT NULL AND r.at <= c.at AND r.message_id NOT LIKE '%/advisor/%'
+                ORDER BY r.at DESC LIMIT 1),
+              c.model, iif(c.agent_id IS NULL, s.model, NULL))
+          FROM tool_calls c JOIN sessions s ON s.id = c.session
+            LEFT JOIN agent_runs a ON a.session = c.session AND a.agent_id = c.agent_id
+          WHERE c.ok IS NOT NULL ORDER BY c.id";
+        let failed = |source| E::from(StoreError::Query { what: "read the tool calls", source });
+        let mut statement = self.conn.prepare(SQL).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            each(call_record(row).map_err(failed)?)?;
+        }
+        Ok(())
+    }
+
+    fn sessions_by(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+    ) -> Result<Vec<SessionRecord>, StoreError> {
+        self.all("list the sessions", sql, params, session_record)
+    }
+
+    fn all<T>(
+        &self,
+        what: &'static str,
+        sql: &str,
+        params: impl rusqlite::Params,
+        each: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let run = || self.conn.prepare(sql)?.query_map(params, each)?.collect::<rusqlite::Result<Vec<T>>>();
+        run().map_err(StoreError::query(what))
+    }
+}
+
+fn call_record(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
+    Ok(CallRecord {
+        tool_use_id: row.get(0)?,
+        session_id: row.get(1)?,
+        agent_id: row.get(2)?,
+        agent_type: row.get(3)?,
+        tool: row.get(4)?,
+        at: Timestamp::from_millis(row.get(5)?),
+        duration_ms: optional_unsigned(row, 6)?,
+        ok: row.get(7)?,
+        generated: unsigned(row, 8)?,
+        generated_method: row.get(9)?,
+        returned: unsigned(row, 10)?,
+        returned_method: row.get(11)?,
+        input_hash: row.get(12)?,
+        action_type: row.get(13)?,
+        action_name: row.get(14)?,
+        model: row.get(15)?,
+    })
+}
+
+fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0))
+}
+
+fn optional_unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
+    Ok(row.get::<_, Option<i64>>(column)?.and_then(|value| u64::try_from(value).ok()))
+}
+
+fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
+}
