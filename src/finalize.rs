@@ -1,0 +1,268 @@
+//! Replaces estimates by the provider's own numbers: reads what the transcripts have new and stores it.
+//!
+//! It runs at the end of every turn (`Stop` fires once per turn, many times a session), at the end of a subagent
+//! and of the session, at the next session's start for sessions that never had an end, and when a view is asked
+//! for. Running it twice changes nothing. Its cost goes with the transcripts' new bytes, not with their length; only
+//! the subagents' files are looked at one by one.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use crate::agents::ReadError;
+use crate::agents::claude_code::{self, AgentFile, NUMBERED_TOPIC_RANK, ReadFrom, Reading};
+use crate::config::Config;
+use crate::domain::{Agent, AgentId, SessionId, SessionKind, Timestamp, Version, client_version};
+use crate::env::Env;
+use crate::estimate::subagents::defaults_for;
+use crate::store::{AgentSighting, Ledger, LogBatch, SessionRecord, StoreError};
+
+/// The last message reaches the file 2 to 102 ms after `Stop` has started (FACTS section 4).
+const LATE_LINE: Duration = Duration::from_millis(250);
+/// How often the file is looked at meanwhile.
+const POLL: Duration = Duration::from_millis(5);
+/// A session without a sign of life for this long is taken to be over, though nobody said so.
+const ABANDONED: Duration = Duration::from_secs(30 * 60);
+/// First client version that lays no subagent transcripts beside the main one, for certain.
+const NO_FLAT_AGENTS: Version = (2, 1, 100);
+
+/// What is to be completed.
+#[derive(Debug, Clone)]
+pub struct Task<'a> {
+    /// The session.
+    pub session: &'a SessionId,
+    /// Its client.
+    pub client: Agent,
+    /// Its main transcript.
+    pub transcript: &'a Path,
+    /// Whose last message may come late and is to be waited for.
+    pub wait: Wait<'a>,
+    /// Whether a turn has ended, so that the session's figures are final for now.
+    pub turn_ended: bool,
+    /// Whether the client says that jobs of its scheduler are set in this session.
+    pub has_crons: bool,
+}
+
+/// Whose last message is to be waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait<'a> {
+    /// Nobody's.
+    No,
+    /// The main conversation's.
+    Main,
+    /// A subagent's.
+    Subagent(&'a AgentId),
+}
+
+/// Reads the session's transcripts and stores what is new. Without a transcript only the turn's end is stored.
+///
+/// A transcript that cannot be read is passed over; what is wrong with it is returned. A process that has no time
+/// left stores what it has; the next one goes on.
+///
+/// # Errors
+/// If the ledger cannot be read or written.
+pub fn complete(
+    ledger: &mut Ledger,
+    env: &Env,
+    config: &Config,
+    task: &Task<'_>,
+) -> Result<Vec<ReadError>, StoreError> {
+    let mut faults = Vec::new();
+    let mut is_complete = claude_code::is_transcript(task.transcript);
+    if is_complete {
+        let main = Source { path: task.transcript, agent: None, waits: task.wait == Wait::Main };
+        is_complete = read_source(ledger, env, config, task, &main, &mut faults)?;
+        let flat = may_have_flat_agents(ledger.session_client(task.session)?.1.as_deref());
+        for file in claude_code::agent_files(task.transcript, task.session, flat) {
+            let waits = task.wait == Wait::Subagent(&file.agent);
+            let source = Source { path: &file.path, agent: Some(&file), waits };
+            is_complete &= read_source(ledger, env, config, task, &source, &mut faults)?;
+        }
+    }
+    if task.turn_ended {
+        ledger.finish_turn(task.session, env.now(), is_complete)?;
+    }
+    Ok(faults)
+}
+
+/// Completes a session that the ledger knows, as a view or another session's start asks for it. If nobody has heard
+/// of it for long, its last turn is taken to have ended.
+///
+/// # Errors
+/// As [`complete`].
+pub fn catch_up(
+    ledger: &mut Ledger,
+    env: &Env,
+    config: &Config,
+    record: &SessionRecord,
+) -> Result<Vec<ReadError>, StoreError> {
+    let (Some(session), Some(client)) = (SessionId::new(&record.id), Agent::from_name(&record.client)) else {
+        return Ok(Vec::new());
+    };
+    let mut task = Task {
+        session: &session,
+        client,
+        transcript: Path::new(record.transcript.as_deref().unwrap_or_default()),
+        wait: Wait::No,
+        turn_ended: false,
+        has_crons: false,
+    };
+    let mut faults = complete(ledger, env, config, &task)?;
+    let now = ledger.find_session(&record.id)?;
+    let is_abandoned = now.is_some_and(|now| {
+        let silent = now.last_activity_at.is_none_or(|last| env.now().since(last) > ABANDONED);
+        now.finalized_at.is_none() && silent
+    });
+    if is_abandoned {
+        task.turn_ended = true;
+        faults = complete(ledger, env, config, &task)?;
+    }
+    Ok(faults)
+}
+
+/// A file to be read.
+struct Source<'a> {
+    path: &'a Path,
+    agent: Option<&'a AgentFile>,
+    waits: bool,
+}
+
+/// Reads what a file has new and stores it, in pieces if it is much. `false` if it could not be read to its end.
+fn read_source(
+    ledger: &mut Ledger,
+    env: &Env,
+    config: &Config,
+    task: &Task<'_>,
+    source: &Source<'_>,
+    faults: &mut Vec<ReadError>,
+) -> Result<bool, StoreError> {
+    loop {
+        let mut new = match read_new(ledger, env, task, source)? {
+            Ok(Some(new)) => new,
+            Ok(None) => return Ok(true),
+            Err(fault) => {
+                faults.push(fault);
+                return Ok(false);
+            }
+        };
+        adjust_facts(&mut new.reading, env, config, task);
+        let has_more = new.reading.has_more;
+        ledger.record_log(task.session, task.client, log_batch(new, source, config))?;
+        if !has_more {
+            return Ok(true);
+        }
+        if !ledger.has_time() {
+            return Ok(false);
+        }
+    }
+}
+
+/// A transcript's new lines, and the file as it was then.
+struct NewLines {
+    path: String,
+    size: u64,
+    modified_at: Option<Timestamp>,
+    reading: Reading,
+}
+
+/// Reads what a file has new; `None` if nothing. If its last message may be late, it looks again until that is there.
+fn read_new(
+    ledger: &Ledger,
+    env: &Env,
+    task: &Task<'_>,
+    source: &Source<'_>,
+) -> Result<Result<Option<NewLines>, ReadError>, StoreError> {
+    let path = source.path.to_string_lossy().into_owned();
+    let state = ledger.transcript_state(&path)?;
+    let read = || -> Result<Option<NewLines>, ReadError> {
+        let (mut size, mut modified_at) = look_at(source.path);
+        let is_unchanged = state.as_ref().is_some_and(|state| {
+            state.size == size && state.modified_at == modified_at && state.progress.offset >= size
+        });
+        let mut from = ReadFrom {
+            session: task.session.clone(),
+            agent: source.agent.map(|file| file.agent.clone()),
+            progress: state.as_ref().map(|state| state.progress),
+        };
+        let mut reading = if is_unchanged { None } else { Some(claude_code::read(source.path, &from)?) };
+        let mut answered = match (&reading, &state) {
+            (Some(reading), _) => reading.progress.answered || reading.has_more,
+            (None, Some(state)) => state.progress.answered,
+            (None, None) => false,
+        };
+        let mut looks = if source.waits { LATE_LINE.as_millis() / POLL.as_millis() } else { 0 };
+        while !answered && looks > 0 {
+            looks -= 1;
+            env.sleep(POLL);
+            let (now_size, now_modified) = look_at(source.path);
+            if now_size == size {
+                continue;
+            }
+            (size, modified_at) = (now_size, now_modified);
+            from.progress = reading.as_ref().map(|reading| reading.progress).or(from.progress);
+            let more = claude_code::read(source.path, &from)?;
+            answered = more.progress.answered || more.has_more;
+            reading = Some(match reading {
+                Some(earlier) => earlier.join(more),
+                None => more,
+            });
+        }
+        Ok(reading.map(|reading| NewLines { path, size, modified_at, reading }))
+    };
+    Ok(read())
+}
+
+fn look_at(path: &Path) -> (u64, Option<Timestamp>) {
+    let Ok(metadata) = std::fs::metadata(path) else { return (0, None) };
+    (metadata.len(), metadata.modified().ok().map(|time: SystemTime| Timestamp::from_system_time(time)))
+}
+
+/// Puts a number in the title's place if the user wants no names kept, tells scheduled runs from other headless ones,
+/// and believes no time that has not come yet.
+fn adjust_facts(reading: &mut Reading, env: &Env, config: &Config, task: &Task<'_>) {
+    let facts = &mut reading.facts;
+    if !config.store_names {
+        facts.topic = Some((NUMBERED_TOPIC_RANK, String::new()));
+    }
+    if task.has_crons && facts.kind == Some(SessionKind::Headless) {
+        facts.kind = Some(SessionKind::Scheduled);
+    }
+    facts.last_at = facts.last_at.map(|last| last.min(env.now()));
+}
+
+fn log_batch(new: NewLines, source: &Source<'_>, config: &Config) -> LogBatch {
+    let NewLines { path, size, modified_at, reading } = new;
+    let run = source.agent.map(|file| {
+        let named = reading.agent_types.get(&file.agent).cloned();
+        let agent_type = file.agent_type.clone().or(named);
+        AgentSighting {
+            id: file.agent.clone(),
+            defaults: defaults_for(agent_type.as_deref(), &config.subagents),
+            agent_type,
+            tool_use_id: file.tool_use_id.clone(),
+            started_at: None,
+            ended_at: None,
+            logged: reading.facts.first_at.zip(reading.facts.last_at),
+        }
+    });
+    LogBatch { path, run, size, modified_at, reading }
+}
+
+/// Whether the session's client may be one that lays subagents' transcripts beside the main one. Looking there
+/// costs a look into every project file, so it is done only where it can find something.
+fn may_have_flat_agents(version: Option<&str>) -> bool {
+    version.is_some_and(|version| client_version(version) < NO_FLAT_AGENTS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_old_clients_may_have_flat_agents() {
+        assert!(may_have_flat_agents(Some("1.0.17")));
+        assert!(may_have_flat_agents(Some("2.1.19")));
+        assert!(!may_have_flat_agents(Some("2.1.330")));
+        assert!(!may_have_flat_agents(Some("3.0.0")));
+        assert!(!may_have_flat_agents(None));
+    }
+}

@@ -1,0 +1,164 @@
+//! The hook: one payload on stdin, one row in the ledger, nothing on stdout or stderr, exit code 0.
+//!
+//! It fails open. Whatever goes wrong, the client goes on; the fault goes to a small log beside the ledger, with
+//! nothing of the payload but paths. A ledger of a newer release is left alone without a word.
+
+mod event;
+mod fault_log;
+pub mod manifest;
+mod on_end;
+mod on_tool;
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::domain::Agent;
+use crate::env::Env;
+use crate::error::Error;
+use crate::json::Object;
+use crate::store::{Ledger, SessionSighting, StoreError};
+use event::{HookEvent, Payload};
+
+/// What the command line says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The ledger, if not the usual one.
+    pub ledger: Option<PathBuf>,
+    /// The settings file, if not the usual one.
+    pub config: Option<PathBuf>,
+    /// The client that calls.
+    pub client: Agent,
+}
+
+impl Options {
+    /// Reads the arguments of `tallyhook … hook …`. What it does not know it ignores: an error would be shown to
+    /// the model (exit code 2).
+    #[must_use]
+    pub fn from_args(args: &[String]) -> Self {
+        let value = |name: &str| {
+            args.iter().enumerate().find_map(|(at, arg)| match arg.strip_prefix(name)? {
+                "" => args.get(at + 1).map(String::as_str),
+                rest => rest.strip_prefix('='),
+            })
+        };
+        Self {
+            ledger: value("--db").map(PathBuf::from),
+            config: value("--config").map(PathBuf::from),
+            client: value("--client").and_then(Agent::from_name).unwrap_or_default(),
+        }
+    }
+}
+
+/// Handles one payload. Never fails and never panics: see the module's description.
+pub fn handle(stdin: &[u8], env: &Env, options: &Options) {
+    let Some(ledger) = options.ledger.clone().map(|path| env.cwd().join(path)).or_else(|| env.ledger_path())
+    else {
+        return;
+    };
+    let work = std::panic::AssertUnwindSafe(|| run(stdin, env, options, &ledger));
+    match std::panic::catch_unwind(work) {
+        Ok(Ok(()) | Err(Error::Store(StoreError::Newer { .. }))) => {}
+        Ok(Err(error)) => fault_log::append(&ledger, env.now(), &with_sources(&error)),
+        Err(_) => fault_log::append(&ledger, env.now(), "a fault in tallyhook itself (panic)"),
+    }
+}
+
+fn run(stdin: &[u8], env: &Env, options: &Options, ledger: &Path) -> Result<(), Error> {
+    let text = String::from_utf8_lossy(stdin);
+    let text = text.trim_matches(|c: char| c == '\u{feff}' || c == '\0' || c.is_ascii_whitespace());
+    if text.is_empty() {
+        return Ok(());
+    }
+    let object = match Object::parse(text) {
+        Ok(object) => object,
+        Err(fault) if fault.is_other_value() => return Ok(()),
+        Err(fault) => {
+            fault_log::append(ledger, env.now(), &format!("a payload was skipped: {fault}"));
+            return Ok(());
+        }
+    };
+    let Some(payload) = Payload::read(&object, env) else { return Ok(()) };
+    let path = ledger;
+    let mut ledger = Ledger::open_for_hook(path)?;
+    let sighting = payload.sighting(env, options.client);
+    let hook = Hook { env, options, payload: &payload, sighting, ledger_path: path };
+    match &payload.event {
+        HookEvent::SessionStart => on_end::session_start(&hook, &mut ledger),
+        HookEvent::UserPromptSubmit => {
+            Ok(ledger.record_prompt(&hook.sighting, payload.prompt_id.as_deref())?)
+        }
+        HookEvent::ToolFinished(tool) => on_tool::finished(&hook, &mut ledger, tool),
+        HookEvent::ToolBatch(calls) => on_tool::batch(&hook, &mut ledger, calls),
+        HookEvent::SubagentStart => on_end::subagent_start(&hook, &mut ledger),
+        HookEvent::SubagentStop => on_end::subagent_stop(&hook, &mut ledger),
+        HookEvent::Compaction { trigger, begins } => {
+            let prompt_id = payload.prompt_id.as_deref();
+            Ok(ledger.record_compaction(&hook.sighting, prompt_id, *trigger, *begins)?)
+        }
+        HookEvent::TurnEnd { has_crons } => on_end::turn_end(&hook, &mut ledger, *has_crons),
+        HookEvent::SessionEnd { reason } => on_end::session_end(&hook, &mut ledger, reason.as_deref()),
+    }
+}
+
+/// An event with all that its handlers need.
+struct Hook<'a> {
+    env: &'a Env,
+    options: &'a Options,
+    payload: &'a Payload<'a>,
+    sighting: SessionSighting,
+    ledger_path: &'a Path,
+}
+
+impl Hook<'_> {
+    /// The settings. A file that cannot be used must not stop the hook: without the user's own nothing is kept that
+    /// he may have forbidden, and a project's is passed over.
+    fn config(&self) -> Config {
+        let usual = self.env.config_path();
+        let mut config =
+            Config::of_user(usual.as_deref(), self.options.config.as_deref()).unwrap_or_else(|error| {
+                self.note(&error);
+                Config::cautious()
+            });
+        if let Some((project, _)) = &self.sighting.project
+            && let Err(error) = config.add_project(Path::new(project))
+        {
+            self.note(&error);
+        }
+        config
+    }
+
+    /// Notes a fault that the hook goes on after.
+    fn note(&self, error: &dyn std::error::Error) {
+        fault_log::append(self.ledger_path, self.env.now(), &with_sources(error));
+    }
+}
+
+/// An error with the errors behind it, in one line.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        source = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_arguments_are_ignored() {
+        let args = ["--bogus", "hook", "--client=codex", "--db", "/x/l.db", "extra"].map(str::to_owned);
+        let options = Options::from_args(&args);
+        assert_eq!(options.client, Agent::Codex);
+        assert_eq!(options.ledger, Some(PathBuf::from("/x/l.db")));
+        assert_eq!(options.config, None);
+        assert_eq!(Options::from_args(&["hook".into(), "--db".into()]), Options::default());
+    }
+}
