@@ -1,0 +1,126 @@
+//! The command line's definition, and no behaviour.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Token and cost ledger for coding agents.
+///
+/// Every tool call of Claude Code is estimated the moment it happens; every figure is corrected to the provider's
+/// own numbers when the turn ends. Nothing leaves this machine, and no content is kept.
+#[derive(Debug, Parser)]
+#[command(name = "tallyhook", version, about, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    /// Options of all commands.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of all commands.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Global {
+    /// Use this ledger instead of $TALLYHOOK_DB
+    #[arg(long, global = true, value_name = "PATH")]
+    pub db: Option<PathBuf>,
+    /// Use this settings file
+    #[arg(long, global = true, value_name = "PATH")]
+    pub config: Option<PathBuf>,
+    /// When to colour the output
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorChoice,
+}
+
+/// When to colour the output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// In a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Record one hook payload from stdin
+    ///
+    /// Claude Code runs this for every tool call. It prints nothing and always exits with 0, whatever it is given.
+    Hook(HookArgs),
+    /// Show what a session has used so far
+    ///
+    /// Without options: this project's session with the latest activity. Numbers with ~ are estimates; all others
+    /// are the provider's own, read from the session's transcript.
+    #[command(
+        alias = "usage",
+        after_help = "Examples:\n  tallyhook show-usage\n  tallyhook show-usage --detailed\n  \
+                      tallyhook show-usage --session 8efa9846 --json\n  tallyhook show-usage --agent Explore"
+    )]
+    ShowUsage(ShowUsageArgs),
+    /// Write out what the ledger holds
+    #[command(after_help = "Examples:\n  tallyhook export --what calls --format jsonl > calls.jsonl")]
+    Export(ExportArgs),
+}
+
+/// Options of `hook`.
+#[derive(Debug, Args)]
+pub struct HookArgs {
+    /// The agent that calls
+    #[arg(long, value_name = "NAME", default_value = "claude-code")]
+    pub client: String,
+}
+
+/// Options of `show-usage`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ShowUsageArgs {
+    /// A session by its id, or by enough of its start
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    /// Add tables by model, skill and MCP server
+    #[arg(long)]
+    pub detailed: bool,
+    /// Add the project's recent sessions
+    #[arg(long)]
+    pub history: bool,
+    /// Only one agent: main, or a subagent's type
+    #[arg(long, value_name = "NAME")]
+    pub agent: Option<String>,
+    /// Only one tool
+    #[arg(long, value_name = "NAME")]
+    pub tool: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `export`.
+#[derive(Debug, Clone, Args)]
+pub struct ExportArgs {
+    /// What to write out
+    #[arg(long, value_name = "WHAT", default_value = "calls")]
+    pub what: ExportWhat,
+    /// How to write it
+    #[arg(long, value_name = "FORMAT", default_value = "json")]
+    pub format: ExportFormat,
+}
+
+/// What can be exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportWhat {
+    /// Tool calls
+    Calls,
+}
+
+/// How it can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// One JSON document
+    Json,
+    /// One JSON object a line
+    Jsonl,
+}

@@ -1,0 +1,49 @@
+//! `tallyhook hook`: reads stdin, hands it on, is silent.
+
+use std::io::Read as _;
+use std::process::ExitCode;
+
+use crate::env::Env;
+use crate::hook::{self, Options};
+
+/// More than any payload has; the rest of a larger input is not read.
+const MAX_STDIN_BYTES: u64 = 256 << 20;
+
+/// Whether the arguments ask for the hook (and not for its help). Options may stand before the word.
+pub(super) fn is_hook(args: &[String]) -> bool {
+    let mut takes_value = false;
+    let command = args.iter().find(|arg| {
+        let is_value =
+            std::mem::replace(&mut takes_value, matches!(arg.as_str(), "--db" | "--config" | "--color"));
+        !is_value && !arg.starts_with('-')
+    });
+    command.is_some_and(|command| command == "hook")
+        && !args.iter().any(|arg| matches!(arg.as_str(), "--help" | "-h"))
+}
+
+/// Handles one payload. The exit code is always 0: 2 would be shown to the model, anything else to the user.
+pub(super) fn run(args: &[String], env: &Env) -> ExitCode {
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut stdin = Vec::new();
+    // What could be read is used, even if the rest could not.
+    let _complete = std::io::stdin().lock().take(MAX_STDIN_BYTES).read_to_end(&mut stdin).is_ok();
+    hook::handle(&stdin, env, &Options::from_args(args));
+    ExitCode::SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hook_is_found_among_its_options() {
+        let is = |line: &str| is_hook(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+        assert!(is("hook"));
+        assert!(is("--db hook.db hook --client codex"));
+        assert!(is("hook --nonsense"));
+        assert!(!is("hook --help"));
+        assert!(!is("--db hook show-usage"));
+        assert!(!is("show-usage hook"));
+        assert!(!is(""));
+    }
+}

@@ -1,0 +1,110 @@
+//! The command line: what is asked, and who answers. Only here anything is printed.
+
+pub mod args;
+mod export;
+mod hook;
+mod show_usage;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::config::Config;
+use crate::env::Env;
+use crate::error::Error;
+use crate::render::Style;
+use crate::store::Ledger;
+use args::{Cli, ColorChoice, Command};
+
+/// Width of tables where there is no terminal to ask.
+const DEFAULT_WIDTH: u16 = 80;
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let env = Env::from_process();
+    let args: Vec<String> =
+        std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    // The hook must not fail over an argument, so it is not left to clap.
+    if hook::is_hook(&args) {
+        return hook::run(&args, &env);
+    }
+    let cli = Cli::parse();
+    let context = Context { env, options: cli.global };
+    match context.run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            context.say(&format!("tallyhook: {error}"));
+            error.exit_code()
+        }
+    }
+}
+
+/// What every command needs.
+struct Context {
+    env: Env,
+    options: args::Global,
+}
+
+impl Context {
+    fn run(&self, command: Command) -> Result<(), Error> {
+        match command {
+            Command::Hook(_) => Ok(()),
+            Command::ShowUsage(args) => show_usage::run(self, &args),
+            Command::Export(args) => export::run(self, &args),
+        }
+    }
+
+    fn ledger_path(&self) -> Result<PathBuf, Error> {
+        let given = self.options.db.as_ref().map(|path| self.env.cwd().join(path));
+        given.or_else(|| self.env.ledger_path()).ok_or(Error::NoLedgerPath)
+    }
+
+    /// Opens the ledger for reading; `None` if there is none yet.
+    fn ledger(&self) -> Result<Option<Ledger>, Error> {
+        match Ledger::open_for_reports(&self.ledger_path()?) {
+            Ok(ledger) => Ok(Some(ledger)),
+            Err(crate::store::StoreError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The settings, with those of a project; a project's file that cannot be used is only warned of, for it comes
+    /// with a checkout.
+    fn config(&self, project: Option<&str>) -> Result<Config, Error> {
+        let mut config = Config::of_user(self.env.config_path().as_deref(), self.options.config.as_deref())?;
+        if let Some(project) = project
+            && let Err(error) = config.add_project(Path::new(project))
+        {
+            self.say(&format!("tallyhook: {error}"));
+        }
+        Ok(config)
+    }
+
+    fn style(&self) -> Style {
+        let width = terminal_size::terminal_size().map_or(DEFAULT_WIDTH, |(width, _)| width.0);
+        let choice = match self.options.color {
+            ColorChoice::Always => anstream::ColorChoice::Always,
+            ColorChoice::Never => anstream::ColorChoice::Never,
+            ColorChoice::Auto => anstream::AutoStream::choice(&std::io::stdout()),
+        };
+        Style { width: width.clamp(60, 200), color: choice != anstream::ColorChoice::Never }
+    }
+
+    /// Writes the result.
+    fn print(&self, text: &str) -> Result<(), Error> {
+        let mut stdout = std::io::stdout().lock();
+        stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush())
+            .map_err(|source| Error::Output { source })
+    }
+
+    /// Tells the user something that is not the result. If stderr is gone there is nobody to tell.
+    fn say(&self, text: &str) {
+        let _told = writeln!(std::io::stderr().lock(), "{text}").is_ok();
+    }
+}

@@ -1,0 +1,151 @@
+//! `tallyhook show-usage`: finds the session, completes it from its transcript, shows it.
+
+use std::path::{Path, PathBuf};
+
+use super::Context;
+use super::args::ShowUsageArgs;
+use crate::config::Config;
+use crate::error::Error;
+use crate::finalize;
+use crate::render;
+use crate::report::usage::{Filter, UsageReport};
+use crate::store::{Ledger, SessionRecord};
+
+/// Sessions that `--history` lists.
+const HISTORY_ROWS: u32 = 10;
+
+pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> {
+    let filter = Filter { agent: args.agent.clone(), tool: args.tool.clone() };
+    let Some(mut ledger) = context.ledger()? else {
+        let path = context.ledger_path()?;
+        return nothing(
+            context,
+            args,
+            format!("there is no ledger at {} yet; the first hook makes it", path.display()),
+        );
+    };
+    let Some(record) = find(context, &ledger, args)? else {
+        let what = match &args.session {
+            Some(id) => {
+                format!("no session, or more than one, starts with {id:?}; --history lists the recent ones")
+            }
+            None => format!(
+                "no session of {} is recorded; name one with --session ID",
+                context.env.cwd().display()
+            ),
+        };
+        return nothing(context, args, what);
+    };
+    let config = context.config(record.project.as_deref())?;
+    let record = refreshed(context, &mut ledger, &config, record)?;
+    let mut report = UsageReport::of_session(&ledger, &record, &filter)?;
+    if args.history {
+        let mut records = Vec::new();
+        let project = record.project.as_deref().unwrap_or_default();
+        for record in ledger.recent_sessions(Some(project), HISTORY_ROWS)? {
+            records.push(refreshed(context, &mut ledger, &config, record)?);
+        }
+        report = report.with_history(&ledger, &records)?;
+    }
+    let missing = missing(&ledger, &record, &report, &filter)?;
+    if args.json {
+        context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
+    } else if missing.is_none() {
+        context.print(&text(context, args, &report))?;
+    }
+    match missing {
+        Some(what) => Err(Error::NoData { what }),
+        None => Ok(()),
+    }
+}
+
+fn text(context: &Context, args: &ShowUsageArgs, report: &UsageReport) -> String {
+    let style = context.style();
+    let mut text = render::usage_header(report, style);
+    for table in report.tables(args.detailed) {
+        text.push('\n');
+        text.push_str(&render::table(&table, style));
+    }
+    text
+}
+
+/// The answer where there is none: JSON all the same, and exit code 4.
+fn nothing(context: &Context, args: &ShowUsageArgs, what: String) -> Result<(), Error> {
+    if args.json {
+        context.print(&render::json(&UsageReport::none()).map_err(|source| Error::Output { source })?)?;
+    }
+    Err(Error::NoData { what })
+}
+
+/// What was asked for and is not in the session.
+fn missing(
+    ledger: &Ledger,
+    record: &SessionRecord,
+    report: &UsageReport,
+    filter: &Filter,
+) -> Result<Option<String>, Error> {
+    let all = || UsageReport::of_session(ledger, record, &Filter::default());
+    if let Some(agent) =
+        filter.agent.as_ref().filter(|_| report.by_agent.is_empty() && report.by_tool.is_empty())
+    {
+        let known = all()?;
+        let names = known.agent_names().join(", ");
+        return Ok(Some(format!("no agent {agent:?} in this session; it has: {names}")));
+    }
+    if let Some(tool) = filter.tool.as_ref().filter(|_| report.by_tool.is_empty()) {
+        let known = all()?;
+        let names: Vec<&str> = known.by_tool.iter().map(|tool| tool.tool.as_str()).collect();
+        return Ok(Some(format!("no tool {tool:?} in this session; it has: {}", names.join(", "))));
+    }
+    Ok(None)
+}
+
+/// The session's record after its transcript's new lines were read.
+fn refreshed(
+    context: &Context,
+    ledger: &mut Ledger,
+    config: &Config,
+    record: SessionRecord,
+) -> Result<SessionRecord, Error> {
+    for fault in finalize::catch_up(ledger, &context.env, config, &record)? {
+        // What is in the ledger is still right, only not the newest.
+        context.say(&format!("tallyhook: {fault}"));
+    }
+    Ok(ledger.find_session(&record.id)?.unwrap_or(record))
+}
+
+/// The session asked for; else the one whose tool calls this process is part of; else the newest of the project
+/// that the working directory is in, the nearest project first.
+fn find(context: &Context, ledger: &Ledger, args: &ShowUsageArgs) -> Result<Option<SessionRecord>, Error> {
+    if let Some(id) = &args.session {
+        return Ok(ledger.find_session(id)?);
+    }
+    if let Some(id) = context.env.var("CLAUDE_CODE_SESSION_ID")
+        && let Some(record) = ledger.find_session(id)?
+    {
+        return Ok(Some(record));
+    }
+    let mut projects: Vec<(usize, String)> = Vec::new();
+    let here: Vec<PathBuf> = std::iter::once(context.env.cwd().to_path_buf())
+        .chain(context.env.cwd().canonicalize().ok())
+        .chain(
+            context
+                .env
+                .path_var("PWD")
+                .filter(|pwd| pwd.canonicalize().ok() == context.env.cwd().canonicalize().ok()),
+        )
+        .collect();
+    for project in ledger.projects()? {
+        let path = Path::new(&project);
+        let known_as = [Some(path.to_path_buf()), path.canonicalize().ok()];
+        let inside = known_as.iter().flatten().any(|path| here.iter().any(|here| here.starts_with(path)));
+        if inside {
+            projects.push((path.components().count(), project));
+        }
+    }
+    projects.sort();
+    match projects.pop() {
+        Some((_, project)) => Ok(ledger.newest_session_of(&project)?),
+        None => Ok(None),
+    }
+}

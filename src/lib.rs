@@ -1,0 +1,24 @@
+//! tallyhook: the token and cost ledger that lives in Claude Code's hooks.
+//!
+//! ```text
+//! stdin JSON ─ hook::event ─▶ domain::ToolCall ─ store::writer ─▶ ledger.db ◀─ store::queries ─ report ─ render
+//!                                                     ▲
+//! transcripts ─ agents::claude_code ─▶ domain::Message ┘ (finalize, reconcile)
+//! ```
+//!
+//! `ARCHITECTURE.md` has the whole picture and its invariants.
+
+pub mod agents;
+pub mod cli;
+pub mod config;
+pub mod domain;
+pub mod env;
+pub mod error;
+pub mod estimate;
+pub mod finalize;
+pub mod hook;
+pub mod json;
+pub mod reconcile;
+pub mod render;
+pub mod report;
+pub mod store;

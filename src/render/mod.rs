@@ -1,0 +1,8 @@
+//! Answers as bytes: JSON for programs, text for people. Local time exists only here.
+
+mod json;
+mod number;
+mod text;
+
+pub use json::{json, json_line};
+pub use text::{Style, table, usage_header};

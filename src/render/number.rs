@@ -1,0 +1,61 @@
+//! Numbers as people read them.
+
+/// `12,431`.
+pub(super) fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `~12.4k`: an estimate with as many digits as it is worth.
+pub(super) fn rough(value: u64) -> String {
+    format!("~{}", scaled(value))
+}
+
+/// `12.4k`: a number with three digits.
+pub(super) fn scaled(value: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let number = value as f64;
+    let (scaled, unit) = match value {
+        0..1_000 => return value.to_string(),
+        1_000..999_500 => (number / 1e3, "k"),
+        999_500..999_500_000 => (number / 1e6, "M"),
+        _ => (number / 1e9, "G"),
+    };
+    if scaled < 99.95 { format!("{scaled:.1}{unit}") } else { format!("{scaled:.0}{unit}") }
+}
+
+/// `4 min 10 s`, `3 h 05 min`, `2 d 4 h`.
+pub(super) fn span(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{} h {:02} min", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_separators_and_estimates_a_tilde() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(rough(999), "~999");
+        assert_eq!(rough(12_431), "~12.4k");
+        assert_eq!(rough(99_960), "~100k");
+        assert_eq!(rough(999_499), "~999k");
+        assert_eq!(rough(999_500), "~1.0M");
+        assert_eq!(span(250), "4 min 10 s");
+        assert_eq!(span(11_100), "3 h 05 min");
+    }
+}

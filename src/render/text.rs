@@ -1,0 +1,254 @@
+//! Text for the terminal: dense tables that fit 80 columns, an estimate always with its `~`.
+
+use chrono::Local;
+use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement, LineStyle, TableStyle};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::number::{grouped, rough, scaled, span};
+use crate::domain::Timestamp;
+use crate::report::usage::UsageReport;
+use crate::report::{Align, Cell, Table};
+
+/// How text is to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Columns of the terminal.
+    pub width: u16,
+    /// Whether to colour.
+    pub color: bool,
+}
+
+impl Style {
+    fn paint(self, text: &str, code: &str) -> String {
+        if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+/// Fewest characters to which a name is cut so that its table fits.
+const MIN_NAME_WIDTH: usize = 10;
+/// Between two columns.
+const GAP: usize = 2;
+
+/// A table with its title above and a rule below the headings.
+///
+/// If it is too wide for the terminal, first large numbers lose digits (`12.4M`), then names are cut. Cells are never wrapped: figures are to be read in columns.
+#[must_use]
+pub fn table(table: &Table, style: Style) -> String {
+    let width = usize::from(style.width);
+    let rows = || table.rows.iter().chain(&table.total);
+    let mut cells: Vec<Vec<String>> = rows().map(|row| row.iter().map(plain).collect()).collect();
+    if natural_width(table, &cells) > width {
+        cells = rows().map(|row| row.iter().map(short).collect()).collect();
+    }
+    fit_names(table, &mut cells, width);
+
+    let mut text = comfy_table::Table::new();
+    text.load_style(RULED).set_content_arrangement(ContentArrangement::Disabled);
+    if style.color {
+        text.enforce_styling();
+    } else {
+        text.force_no_tty();
+    }
+    text.set_header(
+        table.columns.iter().map(|column| comfy_table::Cell::new(column.name).add_attribute(Attribute::Dim)),
+    );
+    for (at, (row, shown)) in rows().zip(cells).enumerate() {
+        let is_total = at == table.rows.len();
+        text.add_row(row.iter().zip(shown).map(|(cell, shown)| {
+            let cell = styled(cell, shown);
+            if is_total { cell.add_attribute(Attribute::Bold) } else { cell }
+        }));
+    }
+    let last = table.columns.len().saturating_sub(1);
+    for (at, (column, shown)) in table.columns.iter().zip(text.column_iter_mut()).enumerate() {
+        // The renderer itself puts one space between columns.
+        shown.set_padding((0, if at == last { 0 } else { 1 }));
+        shown.set_cell_alignment(match column.align {
+            Align::Left => CellAlignment::Left,
+            Align::Right => CellAlignment::Right,
+        });
+    }
+    let mut lines = vec![style.paint(&table.title, "1")];
+    lines.extend(text.lines().map(|line| line.trim_end().to_owned()));
+    lines.join("\n") + "\n"
+}
+
+fn natural_width(table: &Table, cells: &[Vec<String>]) -> usize {
+    let columns = table.columns.iter().enumerate().map(|(at, column)| {
+        cells.iter().map(|row| row[at].width()).chain([column.name.width()]).max().unwrap_or(0)
+    });
+    columns.sum::<usize>() + GAP * table.columns.len().saturating_sub(1)
+}
+
+/// Cuts names, the widest column of them first, until the table fits or none can be cut any more.
+fn fit_names(table: &Table, cells: &mut [Vec<String>], width: usize) {
+    loop {
+        let excess = natural_width(table, cells).saturating_sub(width);
+        let column_width = |at: usize| cells.iter().map(|row| row[at].width()).max().unwrap_or(0);
+        let names = (0..table.columns.len()).filter(|at| table.columns[*at].align == Align::Left);
+        let widest = names.map(|at| (column_width(at), at)).max();
+        let Some((now, at)) = widest.filter(|(now, _)| excess > 0 && *now > MIN_NAME_WIDTH) else { return };
+        let limit = now.saturating_sub(excess).max(MIN_NAME_WIDTH).max(now / 2);
+        for row in cells.iter_mut() {
+            row[at] = cut(&row[at], limit);
+        }
+    }
+}
+
+/// The first characters of `text` that fit in `limit` columns, with an ellipsis if that is not all.
+fn cut(text: &str, limit: usize) -> String {
+    if text.width() <= limit {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    for c in text.chars() {
+        kept.push(c);
+        // The width of the whole, for a character can change that of the one before it.
+        if kept.width() >= limit {
+            kept.pop();
+            break;
+        }
+    }
+    while kept.width() >= limit && kept.pop().is_some() {}
+    kept.push('…');
+    kept
+}
+
+/// A rule below the headings and nothing else: figures, not lines, are what a table is for.
+const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+fn styled(cell: &Cell, shown: String) -> comfy_table::Cell {
+    let text = comfy_table::Cell::new_owned(shown);
+    match cell {
+        Cell::Estimate(_) => text.fg(Color::DarkYellow),
+        Cell::Unknown | Cell::Percent(_) => text.add_attribute(Attribute::Dim),
+        _ => text,
+    }
+}
+
+fn plain(cell: &Cell) -> String {
+    match cell {
+        Cell::Text(text) => text.clone(),
+        Cell::Count(value) => grouped(*value),
+        Cell::Estimate(value) => rough(*value),
+        Cell::Percent(share) => format!("{share:.1} %"),
+        Cell::Time(at) => local(*at),
+        Cell::Unknown => "-".to_owned(),
+    }
+}
+
+/// As [`plain`], with three digits of large numbers.
+fn short(cell: &Cell) -> String {
+    match cell {
+        Cell::Count(value) => scaled(*value),
+        cell => plain(cell),
+    }
+}
+
+fn local(at: Timestamp) -> String {
+    at.to_utc().map_or_else(String::new, |at| at.with_timezone(&Local).format("%Y-%m-%d %H:%M").to_string())
+}
+
+/// The lines above the tables of `show-usage`: which session, how large, how sure.
+#[must_use]
+pub fn usage_header(report: &UsageReport, style: Style) -> String {
+    let mut lines = Vec::new();
+    if let Some(session) = &report.session {
+        let rest = session.id.width() + session.state.len() + 2 * GAP;
+        let limit = usize::from(style.width).saturating_sub(rest).max(MIN_NAME_WIDTH);
+        let name = &cut(session.topic.as_deref().unwrap_or("session"), limit);
+        let state =
+            if session.state == "live" { style.paint("live", "32") } else { session.state.to_owned() };
+        lines.push(format!("{}  {}  {state}", style.paint(name, "1"), session.id));
+        let mut facts = Vec::new();
+        facts.extend(session.project.clone());
+        facts.extend(session.git_branch.as_ref().map(|branch| format!("on {branch}")));
+        facts.extend(session.model.clone());
+        lines.push(facts.join(" · "));
+        let mut counts = Vec::new();
+        counts.extend(session.started_at.map(|at| format!("since {}", local(at))));
+        counts.push(span(session.duration_seconds));
+        counts.push(plural(session.turns, "turn"));
+        counts.push(plural(session.tool_calls, "tool call"));
+        if session.compactions > 0 {
+            counts.push(plural(session.compactions, "compaction"));
+        }
+        lines.push(counts.join(" · "));
+        lines.push(String::new());
+    }
+    lines.push(actual_line(report, style));
+    lines.push(estimate_line(report, style));
+    lines.extend(work_line(report));
+    lines.join("\n") + "\n"
+}
+
+fn actual_line(report: &UsageReport, style: Style) -> String {
+    let label = label("actual", style);
+    let Some(actual) = &report.actual else {
+        return format!("{label}no response is known yet");
+    };
+    let mut parts = vec![
+        style.paint(&format!("{} tokens", grouped(actual.total_tokens)), "1"),
+        plural(actual.responses, "response"),
+    ];
+    parts.extend(actual.cache_hit_rate.map(|rate| format!("{:.1} % of the input from cache", rate * 100.0)));
+    format!("{label}{}", parts.join(" · "))
+}
+
+fn estimate_line(report: &UsageReport, style: Style) -> String {
+    let estimate = &report.estimate;
+    let mut line = format!(
+        "{}{} in {}: {} written, {} returned",
+        label("estimate", style),
+        style.paint(&format!("{} tokens", rough(estimate.total_tokens)), "33"),
+        plural(estimate.calls, "tool call"),
+        rough(estimate.generated_tokens),
+        rough(estimate.returned_tokens),
+    );
+    let pending = &estimate.pending;
+    if pending.calls > 0 {
+        line.push_str(&format_pending(pending.calls, pending.total_tokens));
+    }
+    if pending.subagent_tokens > 0 {
+        line.push_str(&format_running(pending.subagent_tokens));
+    }
+    line
+}
+
+fn format_pending(calls: u64, tokens: u64) -> String {
+    format!("\n          of which {} not yet read by the model: {}", plural(calls, "call"), rough(tokens))
+}
+
+fn format_running(tokens: u64) -> String {
+    format!("\n          and subagents at work: {} by the defaults table", rough(tokens))
+}
+
+fn work_line(report: &UsageReport) -> Option<String> {
+    let mut parts = Vec::new();
+    parts.extend(report.context.as_ref().map(|context| format!("context {}", grouped(context.tokens))));
+    let efficiency = &report.efficiency;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate is not negative, and a whole number is shown"
+    )]
+    parts.extend(
+        efficiency.tokens_per_minute.map(|rate| format!("{} tokens a minute", grouped(rate.round() as u64))),
+    );
+    if efficiency.lines_added + efficiency.lines_removed > 0 {
+        parts.push(format!(
+            "{} lines added, {} removed",
+            grouped(efficiency.lines_added),
+            grouped(efficiency.lines_removed)
+        ));
+    }
+    (!parts.is_empty()).then(|| format!("{:<10}{}", "", parts.join(" · ")))
+}
+
+fn label(name: &str, style: Style) -> String {
+    style.paint(&format!("{name:<10}"), "2")
+}
+
+fn plural(count: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
+}

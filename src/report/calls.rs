@@ -1,0 +1,87 @@
+//! `export --what calls`: one record for each tool call.
+
+use serde::Serialize;
+
+use crate::domain::{MAIN_AGENT, Timestamp, ToolName};
+use crate::store::CallRecord;
+
+/// A tool call as it is exported. Missing ids are null; nothing is left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExportedCall {
+    /// The provider's id; null for clients that send none.
+    pub tool_use_id: Option<String>,
+    /// The session.
+    pub session_id: String,
+    /// `main`, or the subagent's type.
+    pub agent: String,
+    /// The subagent run's id.
+    pub agent_id: Option<String>,
+    /// The tool.
+    pub tool: String,
+    /// When the hook heard of it.
+    pub at: Timestamp,
+    /// How long the tool ran, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// Whether it succeeded.
+    pub ok: bool,
+    /// Tokens that the model wrote to make the call.
+    pub generated_tokens: u64,
+    /// Tokens that it reads as the result.
+    pub returned_tokens: u64,
+    /// The encoding's own count of the first.
+    pub raw_generated_tokens: u64,
+    /// And of the second.
+    pub raw_returned_tokens: u64,
+    /// How the returned tokens were found.
+    pub method: String,
+    /// How the generated tokens were found.
+    pub generated_method: String,
+    /// The input's hash with the ledger's key, in hexadecimal; equal inputs have equal hashes.
+    pub input_hash: Option<String>,
+    /// `agent`, `skill`, `manual` or `scheduled`.
+    pub action_type: String,
+    /// The agent's or skill's name.
+    pub action_name: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+    /// The skill that the call starts.
+    pub skill: Option<String>,
+    /// The MCP server that the tool belongs to.
+    pub mcp_server: Option<String>,
+    /// The step, where one was named.
+    pub step: Option<String>,
+}
+
+impl From<CallRecord> for ExportedCall {
+    fn from(call: CallRecord) -> Self {
+        let agent = match (&call.agent_id, call.agent_type) {
+            (None, _) => MAIN_AGENT.to_owned(),
+            (Some(_), Some(agent_type)) if agent_type != MAIN_AGENT => agent_type,
+            (Some(_), _) => super::usage::UNTYPED_AGENT.to_owned(),
+        };
+        let mcp_server = ToolName::new(&call.tool).mcp_server().map(str::to_owned);
+        Self {
+            tool_use_id: call.tool_use_id,
+            session_id: call.session_id,
+            agent,
+            agent_id: call.agent_id,
+            at: call.at,
+            duration_ms: call.duration_ms,
+            ok: call.ok,
+            generated_tokens: call.generated,
+            returned_tokens: call.returned,
+            raw_generated_tokens: call.generated,
+            raw_returned_tokens: call.returned,
+            method: call.returned_method,
+            generated_method: call.generated_method,
+            input_hash: call.input_hash.map(|hash| format!("{:016x}", hash.cast_unsigned())),
+            skill: if call.action_type == "skill" { call.action_name.clone() } else { None },
+            action_type: call.action_type,
+            action_name: call.action_name,
+            model: call.model,
+            mcp_server,
+            step: None,
+            tool: call.tool,
+        }
+    }
+}

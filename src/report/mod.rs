@@ -1,0 +1,7 @@
+//! Questions to the ledger and their answers: data for JSON, [`Table`]s for people. No formatting here.
+
+pub mod calls;
+mod table;
+pub mod usage;
+
+pub use table::{Align, Cell, Column, Table};

@@ -1,0 +1,79 @@
+//! A result that any face can show: typed cells in named columns.
+
+/// A value and what kind it is; how it looks is the renderer's business.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// A name. It may come from outside; ids and names are made harmless when they are read.
+    Text(String),
+    /// A number that is known.
+    Count(u64),
+    /// A number of ours, shown with `~`.
+    Estimate(u64),
+    /// A share, 0 to 100.
+    Percent(f64),
+    /// A point in time.
+    Time(crate::domain::Timestamp),
+    /// Not known, which is not zero.
+    Unknown,
+}
+
+impl Cell {
+    /// A count, or unknown.
+    #[must_use]
+    pub fn count(value: Option<u64>) -> Self {
+        value.map_or(Self::Unknown, Self::Count)
+    }
+
+    /// A share, or unknown.
+    #[must_use]
+    pub fn percent(value: Option<f64>) -> Self {
+        value.map_or(Self::Unknown, Self::Percent)
+    }
+}
+
+/// Which side a column's cells lean to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Align {
+    /// Names.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// A column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its heading.
+    pub name: &'static str,
+    /// Its side.
+    pub align: Align,
+}
+
+/// A table with a title.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// What it is about.
+    pub title: String,
+    /// Its columns.
+    pub columns: Vec<Column>,
+    /// Its rows, each with one cell a column.
+    pub rows: Vec<Vec<Cell>>,
+    /// The sum of the rows, if they have one.
+    pub total: Option<Vec<Cell>>,
+}
+
+impl Table {
+    /// A table without rows. The first column leans left, a name that ends in `<` too.
+    #[must_use]
+    pub fn new(title: impl Into<String>, columns: &[&'static str]) -> Self {
+        let columns = columns
+            .iter()
+            .enumerate()
+            .map(|(at, name)| Column {
+                name: name.trim_end_matches('<'),
+                align: if at == 0 || name.ends_with('<') { Align::Left } else { Align::Right },
+            })
+            .collect();
+        Self { title: title.into(), columns, rows: Vec::new(), total: None }
+    }
+}

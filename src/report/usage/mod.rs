@@ -1,0 +1,403 @@
+//! `show-usage`: one session as far as it is known.
+//!
+//! The structs are the contract's JSON (`DESIGN.md`), name for name. Parts add up: the agents' usage to the
+//! session's, the models' too, the tools' estimates to the session's.
+
+mod rollup;
+mod tables;
+
+use serde::Serialize;
+
+use crate::domain::{SessionState, Timestamp, Usage};
+use crate::store::{CallGroup, Ledger, SessionRecord, StoreError};
+use rollup::AgentNames;
+
+/// What a subagent is called whose type nobody told.
+pub const UNTYPED_AGENT: &str = "subagent";
+
+/// Null in JSON: the value has no source in this release. Unknown is not zero.
+pub type Null = ();
+
+/// Which part of a session is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only this agent (`main` or a subagent's type).
+    pub agent: Option<String>,
+    /// Only this tool.
+    pub tool: Option<String>,
+}
+
+/// The answer of `show-usage`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UsageReport {
+    /// Version of this structure.
+    pub schema_version: u32,
+    /// The session; null if there is none.
+    pub session: Option<SessionInfo>,
+    /// The provider's own numbers; null before the first response is known.
+    pub actual: Option<Actual>,
+    /// Our estimates of the tool calls.
+    pub estimate: EstimateInfo,
+    /// Actual usage by model.
+    pub by_model: Vec<ModelUsage>,
+    /// Actual usage by agent, `main` first.
+    pub by_agent: Vec<AgentUsage>,
+    /// Estimates by tool.
+    pub by_tool: Vec<ToolUsage>,
+    /// Steps.
+    pub by_step: Vec<Null>,
+    /// Actual usage by the skill that the client says it was for.
+    pub by_skill: Vec<SkillUsage>,
+    /// Estimates by MCP server.
+    pub by_mcp_server: Vec<McpUsage>,
+    /// The main conversation's context.
+    pub context: Option<Context>,
+    /// Compactions.
+    pub compaction_events: Vec<CompactionEvent>,
+    /// Rates.
+    pub efficiency: Efficiency,
+    /// Budgets.
+    pub budgets: Vec<Null>,
+    /// Recent sessions of the project, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<Vec<HistoryRow>>,
+}
+
+/// A session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the contract's names say it")]
+pub struct SessionInfo {
+    pub id: String,
+    pub client: String,
+    pub client_version: Option<String>,
+    pub kind: Option<String>,
+    pub project: Option<String>,
+    pub git_branch: Option<String>,
+    pub topic: Option<String>,
+    pub model: Option<String>,
+    pub state: &'static str,
+    pub started_at: Option<Timestamp>,
+    pub last_activity_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+    pub duration_seconds: u64,
+    pub turns: u64,
+    pub tool_calls: u64,
+    pub compactions: u64,
+}
+
+/// The provider's own numbers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Actual {
+    /// Cost by class.
+    pub cost: Null,
+    /// Tokens by class.
+    pub usage: Usage,
+    /// All classes of tokens.
+    pub total_tokens: u64,
+    /// Cost.
+    pub cost_usd: Null,
+    /// API responses.
+    pub responses: u64,
+    /// Cache reads as a share of the input side.
+    pub cache_hit_rate: Option<f64>,
+    /// What the cache has saved.
+    pub cache_savings_usd: Null,
+    /// Models without a price.
+    pub unpriced_models: Vec<String>,
+    /// What no line of the transcript shows.
+    pub hidden: Null,
+    /// What incomplete lines leave out.
+    pub output_shortfall: Null,
+}
+
+/// Estimates of all tool calls.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct EstimateInfo {
+    /// Calls.
+    pub calls: u64,
+    /// Tokens that the model wrote.
+    pub generated_tokens: u64,
+    /// Tokens that it read as results.
+    pub returned_tokens: u64,
+    /// Both.
+    pub total_tokens: u64,
+    /// Both, by the encoding's own count.
+    pub raw_tokens: u64,
+    /// How far off the estimate was on this session.
+    pub error_percent: Null,
+    /// The calls that no known response follows.
+    pub pending: PendingInfo,
+}
+
+/// Estimates of the calls after the last known response.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct PendingInfo {
+    /// Calls.
+    pub calls: u64,
+    /// Tokens that the model wrote.
+    pub generated_tokens: u64,
+    /// Tokens that it will read as results.
+    pub returned_tokens: u64,
+    /// Both.
+    pub total_tokens: u64,
+    /// Both, by the encoding's own count.
+    pub raw_tokens: u64,
+    /// Beside these: what the defaults table says of subagents of which no response is known yet.
+    pub subagent_tokens: u64,
+}
+
+/// Usage of a model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the contract's names say it")]
+pub struct ModelUsage {
+    pub model: Option<String>,
+    pub usage: Usage,
+    pub total_tokens: u64,
+    pub cost_usd: Null,
+    pub responses: u64,
+}
+
+/// Usage of an agent.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the contract's names say it")]
+pub struct AgentUsage {
+    pub agent: String,
+    pub invocations: u64,
+    pub usage: Usage,
+    pub total_tokens: u64,
+    pub cost_usd: Null,
+    pub percent: Option<f64>,
+    pub duration_seconds: Option<u64>,
+    pub last_updated_at: Option<Timestamp>,
+    /// What runs without a known response are taken to use, from the defaults table.
+    pub pending_tokens: u64,
+}
+
+/// Estimates of a tool.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the contract's names say it")]
+pub struct ToolUsage {
+    pub tool: String,
+    pub calls: u64,
+    pub failures: u64,
+    pub generated_tokens: u64,
+    pub returned_tokens: u64,
+    pub entry_cost_usd: Null,
+    pub carry_cost_usd: Null,
+    pub cost_usd: Null,
+    pub percent: Option<f64>,
+    pub duration_seconds: u64,
+}
+
+/// Usage of a skill.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the contract's names say it")]
+pub struct SkillUsage {
+    pub skill: String,
+    pub invocations: u64,
+    pub usage: Usage,
+    pub total_tokens: u64,
+    pub cost_usd: Null,
+    pub percent: Option<f64>,
+}
+
+/// Estimates of an MCP server's tools.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the contract's names say it")]
+pub struct McpUsage {
+    pub mcp_server: String,
+    pub calls: u64,
+    pub failures: u64,
+    pub generated_tokens: u64,
+    pub returned_tokens: u64,
+    pub cost_usd: Null,
+    pub percent: Option<f64>,
+}
+
+/// The main conversation's context.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Context {
+    /// Its size after the last known response, or after the compaction that followed it.
+    pub tokens: u64,
+    /// The model's window, where it is known.
+    pub window: Option<u64>,
+    /// The share of it that is used.
+    pub used_percent: Option<f64>,
+}
+
+/// A compaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the contract's names say it")]
+pub struct CompactionEvent {
+    pub at: Option<Timestamp>,
+    pub trigger: String,
+    pub tokens_before: Option<u64>,
+    pub tokens_after: Option<u64>,
+}
+
+/// Rates of the session.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Efficiency {
+    /// Actual tokens for each minute of the session.
+    pub tokens_per_minute: Option<f64>,
+    /// Cost for each minute.
+    pub cost_per_minute_usd: Null,
+    /// Lines of files that tool calls added.
+    pub lines_added: u64,
+    /// And removed.
+    pub lines_removed: u64,
+    /// Cost for each line.
+    pub cost_per_line_usd: Null,
+}
+
+/// A session in the list of recent ones.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HistoryRow {
+    /// The session.
+    #[serde(flatten)]
+    pub session: SessionInfo,
+    /// What it used.
+    pub usage: Usage,
+    /// All classes of tokens.
+    pub total_tokens: u64,
+    /// Cost.
+    pub cost_usd: Null,
+}
+
+impl UsageReport {
+    /// The answer where no session is known.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            schema_version: 1,
+            session: None,
+            actual: None,
+            estimate: EstimateInfo::default(),
+            by_model: Vec::new(),
+            by_agent: Vec::new(),
+            by_tool: Vec::new(),
+            by_step: Vec::new(),
+            by_skill: Vec::new(),
+            by_mcp_server: Vec::new(),
+            context: None,
+            compaction_events: Vec::new(),
+            efficiency: Efficiency::default(),
+            budgets: Vec::new(),
+            history: None,
+        }
+    }
+
+    /// Reads the answer for one session.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn of_session(ledger: &Ledger, record: &SessionRecord, filter: &Filter) -> Result<Self, StoreError> {
+        let runs = ledger.agent_runs(record.row)?;
+        let names = AgentNames::of(&runs);
+        let calls = ledger.call_groups(record.row)?;
+        let compactions = ledger.compactions(record.row)?;
+        let session = session_info(ledger, record, &calls, compactions.len() as u64)?;
+        let wanted = |agent: &str| filter.agent.as_deref().is_none_or(|name| name == agent);
+
+        let mut usage = ledger.usage_groups(record.row)?;
+        usage.retain(|group| wanted(names.of_run(group.agent_id.as_deref())));
+        let mut calls = calls;
+        calls.retain(|call| wanted(names.of_call(call)));
+        let by_skill = rollup::by_skill(&usage, &calls, usage.iter().map(|group| group.usage.total()).sum());
+        calls.retain(|call| filter.tool.as_deref().is_none_or(|tool| tool == call.tool));
+
+        let is_open = record.ended_at.is_none();
+        let by_agent = rollup::by_agent(&usage, &runs, &names, session.turns, is_open, &wanted);
+        let total: Usage = usage.iter().map(|group| group.usage).sum();
+        let (lines_added, lines_removed) = ledger.lines_changed(record.row)?;
+        let context_size = ledger.context_size(record.row)?;
+        let compacted = compactions
+            .last()
+            .filter(|last| context_size.is_none_or(|size| last.at > size.at) && last.tokens_after.is_some());
+        let context = compacted
+            .and_then(|last| last.tokens_after)
+            .or(context_size.map(|size| size.tokens))
+            .map(|tokens| Context { tokens, window: None, used_percent: None });
+        let subagent_tokens = by_agent.iter().map(|agent| agent.pending_tokens).sum();
+        Ok(Self {
+            actual: rollup::actual(&usage, total),
+            estimate: rollup::estimate(&calls, subagent_tokens),
+            by_model: rollup::by_model(&usage),
+            by_skill,
+            by_agent,
+            by_tool: rollup::by_tool(&calls),
+            by_mcp_server: rollup::by_mcp_server(&calls),
+            context,
+            compaction_events: compactions
+                .into_iter()
+                .map(|compaction| CompactionEvent {
+                    at: compaction.at,
+                    trigger: compaction.trigger,
+                    tokens_before: compaction.tokens_before,
+                    tokens_after: compaction.tokens_after,
+                })
+                .collect(),
+            efficiency: Efficiency {
+                tokens_per_minute: rollup::per_minute(total.total(), session.duration_seconds),
+                lines_added,
+                lines_removed,
+                ..Efficiency::default()
+            },
+            session: Some(session),
+            ..Self::none()
+        })
+    }
+
+    /// Adds the recent sessions of the same project.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn with_history(mut self, ledger: &Ledger, records: &[SessionRecord]) -> Result<Self, StoreError> {
+        let rows = records.iter().map(|record| {
+            let usage: Usage = ledger.usage_groups(record.row)?.iter().map(|group| group.usage).sum();
+            let calls = ledger.call_groups(record.row)?;
+            let compactions = ledger.compactions(record.row)?.len() as u64;
+            let session = session_info(ledger, record, &calls, compactions)?;
+            Ok(HistoryRow { session, usage, total_tokens: usage.total(), cost_usd: () })
+        });
+        self.history = Some(rows.collect::<Result<_, StoreError>>()?);
+        Ok(self)
+    }
+
+    /// The names of the session's agents, for a message about one that is not there.
+    #[must_use]
+    pub fn agent_names(&self) -> Vec<&str> {
+        self.by_agent.iter().map(|agent| agent.agent.as_str()).collect()
+    }
+}
+
+fn session_info(
+    ledger: &Ledger,
+    record: &SessionRecord,
+    calls: &[CallGroup],
+    compactions: u64,
+) -> Result<SessionInfo, StoreError> {
+    let state = if record.finalized_at.is_some() { SessionState::Finalized } else { SessionState::Live };
+    let duration = match (record.started_at, record.last_activity_at) {
+        (Some(start), Some(end)) => end.since(start).as_secs(),
+        _ => 0,
+    };
+    Ok(SessionInfo {
+        id: record.id.clone(),
+        client: record.client.clone(),
+        client_version: record.client_version.clone(),
+        kind: record.kind.clone(),
+        project: record.project.clone(),
+        git_branch: record.git_branch.clone(),
+        topic: record.topic.clone(),
+        model: record.model.clone(),
+        state: state.name(),
+        started_at: record.started_at,
+        last_activity_at: record.last_activity_at,
+        ended_at: record.ended_at,
+        duration_seconds: duration,
+        turns: ledger.turns(record.row)?,
+        tool_calls: calls.iter().map(|call| call.calls).sum(),
+        compactions,
+    })
+}

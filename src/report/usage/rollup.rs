@@ -1,0 +1,274 @@
+//! Rows of the ledger into the sums that `show-usage` shows. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Actual, AgentUsage, EstimateInfo, McpUsage, ModelUsage, PendingInfo, SkillUsage, ToolUsage, UNTYPED_AGENT,
+};
+use crate::domain::{MAIN_AGENT, Timestamp, ToolName, Usage};
+use crate::store::{AgentRun, CallGroup, PendingCalls, UsageGroup};
+
+/// Which name a run's usage goes under.
+pub(super) struct AgentNames<'a>(BTreeMap<&'a str, &'a str>);
+
+impl<'a> AgentNames<'a> {
+    pub(super) fn of(runs: &'a [AgentRun]) -> Self {
+        Self(
+            runs.iter().filter_map(|run| Some((run.agent_id.as_str(), run.agent_type.as_deref()?))).collect(),
+        )
+    }
+
+    pub(super) fn of_run(&self, agent_id: Option<&str>) -> &'a str {
+        agent_id.map_or(MAIN_AGENT, |id| self.0.get(id).copied().unwrap_or(UNTYPED_AGENT))
+    }
+
+    pub(super) fn of_call<'c>(&self, call: &'c CallGroup) -> &'c str
+    where
+        'a: 'c,
+    {
+        match (&call.agent_id, &call.agent_type) {
+            (Some(_), Some(agent_type)) if agent_type != MAIN_AGENT => agent_type,
+            (agent_id, _) => self.of_run(agent_id.as_deref()),
+        }
+    }
+}
+
+pub(super) fn actual(usage: &[UsageGroup], total: Usage) -> Option<Actual> {
+    if usage.is_empty() {
+        return None;
+    }
+    Some(Actual {
+        cost: (),
+        usage: total,
+        total_tokens: total.total(),
+        cost_usd: (),
+        responses: usage.iter().map(|group| group.responses).sum(),
+        cache_hit_rate: total.cache_hit_rate(),
+        cache_savings_usd: (),
+        unpriced_models: Vec::new(),
+        hidden: (),
+        output_shortfall: (),
+    })
+}
+
+pub(super) fn estimate(calls: &[CallGroup], subagent_tokens: u64) -> EstimateInfo {
+    let sum = |value: fn(&CallGroup) -> u64| calls.iter().map(value).sum::<u64>();
+    let (generated, returned) = (sum(|call| call.generated), sum(|call| call.returned));
+    let pending = calls.iter().fold(PendingCalls::default(), |sum, call| PendingCalls {
+        calls: sum.calls + call.pending.calls,
+        generated: sum.generated + call.pending.generated,
+        returned: sum.returned + call.pending.returned,
+    });
+    EstimateInfo {
+        calls: sum(|call| call.calls),
+        generated_tokens: generated,
+        returned_tokens: returned,
+        total_tokens: generated + returned,
+        raw_tokens: generated + returned,
+        error_percent: (),
+        pending: PendingInfo {
+            calls: pending.calls,
+            generated_tokens: pending.generated,
+            returned_tokens: pending.returned,
+            total_tokens: pending.generated + pending.returned,
+            raw_tokens: pending.generated + pending.returned,
+            subagent_tokens,
+        },
+    }
+}
+
+pub(super) fn by_model(usage: &[UsageGroup]) -> Vec<ModelUsage> {
+    let mut models: BTreeMap<Option<&str>, (Usage, u64)> = BTreeMap::new();
+    for group in usage {
+        let entry = models.entry(group.model.as_deref()).or_default();
+        entry.0 += group.usage;
+        entry.1 += group.responses;
+    }
+    let mut rows: Vec<ModelUsage> = models
+        .into_iter()
+        .map(|(model, (usage, responses))| ModelUsage {
+            model: model.map(str::to_owned),
+            usage,
+            total_tokens: usage.total(),
+            cost_usd: (),
+            responses,
+        })
+        .collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.total_tokens));
+    rows
+}
+
+/// Usage and runs by agent: `main` first, then by tokens. While the session is open, a run of which no response is
+/// known is taken to use what the defaults table says.
+pub(super) fn by_agent(
+    usage: &[UsageGroup],
+    runs: &[AgentRun],
+    names: &AgentNames<'_>,
+    turns: u64,
+    is_open: bool,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Vec<AgentUsage> {
+    #[derive(Default)]
+    struct Sum {
+        usage: Usage,
+        runs: BTreeSet<String>,
+        seconds: Option<u64>,
+        last: Option<Timestamp>,
+        pending: u64,
+    }
+    let mut agents: BTreeMap<&str, Sum> = BTreeMap::new();
+    for group in usage {
+        let sum = agents.entry(names.of_run(group.agent_id.as_deref())).or_default();
+        sum.usage += group.usage;
+        sum.last = sum.last.max(group.last_at);
+        sum.runs.extend(group.agent_id.clone());
+    }
+    for run in runs {
+        let name = names.of_run(Some(&run.agent_id));
+        let answered = usage.iter().any(|group| group.agent_id.as_deref() == Some(run.agent_id.as_str()));
+        if !wanted(name) {
+            continue;
+        }
+        let sum = agents.entry(name).or_default();
+        sum.runs.insert(run.agent_id.clone());
+        if let (Some(start), Some(end)) = (run.started_at, run.ended_at) {
+            sum.seconds = Some(sum.seconds.unwrap_or(0) + end.since(start).as_secs());
+        }
+        sum.last = sum.last.max(run.ended_at).max(run.started_at);
+        if !answered && is_open && run.ended_at.is_none() {
+            sum.pending += run.default_billed_tokens.unwrap_or(0);
+        }
+    }
+    let main = || usage.iter().filter(|group| group.agent_id.is_none());
+    let main_span = main()
+        .filter_map(|group| group.first_at)
+        .min()
+        .zip(main().filter_map(|group| group.last_at).max())
+        .map(|(first, last)| last.since(first).as_secs());
+    let total: u64 = agents.values().map(|sum| sum.usage.total()).sum();
+    let mut rows: Vec<AgentUsage> = agents
+        .into_iter()
+        .map(|(agent, sum)| AgentUsage {
+            agent: agent.to_owned(),
+            invocations: if agent == MAIN_AGENT { turns } else { sum.runs.len() as u64 },
+            usage: sum.usage,
+            total_tokens: sum.usage.total(),
+            cost_usd: (),
+            percent: percent(sum.usage.total(), total),
+            duration_seconds: if agent == MAIN_AGENT { main_span } else { sum.seconds },
+            last_updated_at: sum.last,
+            pending_tokens: sum.pending,
+        })
+        .collect();
+    rows.sort_by_key(|row| (row.agent != MAIN_AGENT, std::cmp::Reverse(row.total_tokens)));
+    rows
+}
+
+/// What the calls of a group come to.
+#[derive(Default)]
+struct CallSum {
+    calls: u64,
+    failures: u64,
+    generated: u64,
+    returned: u64,
+    duration_ms: u64,
+}
+
+impl CallSum {
+    fn tokens(&self) -> u64 {
+        self.generated + self.returned
+    }
+}
+
+/// Sums the calls by `key`; those without one are left out. The largest sum comes first.
+fn sum_calls(calls: &[CallGroup], key: impl Fn(&CallGroup) -> Option<String>) -> Vec<(String, CallSum)> {
+    let mut sums: BTreeMap<String, CallSum> = BTreeMap::new();
+    for call in calls {
+        let Some(key) = key(call) else { continue };
+        let sum = sums.entry(key).or_default();
+        sum.calls += call.calls;
+        sum.failures += call.failures;
+        sum.generated += call.generated;
+        sum.returned += call.returned;
+        sum.duration_ms += call.duration_ms;
+    }
+    let mut sums: Vec<_> = sums.into_iter().collect();
+    sums.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.tokens()));
+    sums
+}
+
+fn call_tokens(calls: &[CallGroup]) -> u64 {
+    calls.iter().map(|call| call.generated + call.returned).sum()
+}
+
+pub(super) fn by_tool(calls: &[CallGroup]) -> Vec<ToolUsage> {
+    let total = call_tokens(calls);
+    sum_calls(calls, |call| Some(call.tool.clone()))
+        .into_iter()
+        .map(|(tool, sum)| ToolUsage {
+            tool,
+            calls: sum.calls,
+            failures: sum.failures,
+            generated_tokens: sum.generated,
+            returned_tokens: sum.returned,
+            entry_cost_usd: (),
+            carry_cost_usd: (),
+            cost_usd: (),
+            percent: percent(sum.tokens(), total),
+            duration_seconds: sum.duration_ms / 1_000,
+        })
+        .collect()
+}
+
+pub(super) fn by_skill(usage: &[UsageGroup], calls: &[CallGroup], total: u64) -> Vec<SkillUsage> {
+    let mut skills: BTreeMap<&str, (Usage, u64)> = BTreeMap::new();
+    for group in usage {
+        if let Some(skill) = &group.skill {
+            skills.entry(skill).or_default().0 += group.usage;
+        }
+    }
+    for call in calls {
+        if let Some(skill) = &call.skill {
+            skills.entry(skill).or_default().1 += call.calls;
+        }
+    }
+    let mut rows: Vec<SkillUsage> = skills
+        .into_iter()
+        .map(|(skill, (usage, invocations))| SkillUsage {
+            skill: skill.to_owned(),
+            invocations,
+            usage,
+            total_tokens: usage.total(),
+            cost_usd: (),
+            percent: percent(usage.total(), total),
+        })
+        .collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.total_tokens));
+    rows
+}
+
+pub(super) fn by_mcp_server(calls: &[CallGroup]) -> Vec<McpUsage> {
+    let total = call_tokens(calls);
+    sum_calls(calls, |call| ToolName::new(&call.tool).mcp_server().map(str::to_owned))
+        .into_iter()
+        .map(|(mcp_server, sum)| McpUsage {
+            mcp_server,
+            calls: sum.calls,
+            failures: sum.failures,
+            generated_tokens: sum.generated,
+            returned_tokens: sum.returned,
+            cost_usd: (),
+            percent: percent(sum.tokens(), total),
+        })
+        .collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share for people, not money")]
+fn percent(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 * 100.0 / whole as f64)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate for people, not money")]
+pub(super) fn per_minute(tokens: u64, seconds: u64) -> Option<f64> {
+    (seconds > 0).then(|| tokens as f64 * 60.0 / seconds as f64)
+}
