@@ -1,0 +1,14 @@
+//! Integration tests, one binary. They read as the contract: a payload comes in, the ledger says this.
+//!
+//! Every test owns a temporary folder with its home, ledger and transcripts. Nothing reads the real home, clock or
+//! environment: in-process events have a fixed clock, and the real program is started without any variable.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+#![expect(clippy::print_stdout, reason = "a skipped test says so")]
+
+mod cli;
+mod corpus;
+mod hook;
+mod store;
+mod support;
+mod tidy;
+mod transcripts;

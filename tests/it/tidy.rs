@@ -1,0 +1,232 @@
+//! The source tree keeps to its own map: who may use whom, how long a file may be.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::support::{files_below, repository};
+
+/// The top-level modules from the bottom up, and what each may use besides itself. A module stands below all that
+/// use it, so there is no way round in a circle; only `error`, which wraps the failures of every layer, stands low
+/// though it names what is above it.
+const MAY_USE: &[(&str, &[&str])] = &[
+    // Values and arithmetic.
+    ("domain", &[]),
+    ("json", &["domain"]),
+    ("env", &["domain"]),
+    ("estimate", &["domain", "json"]),
+    ("config", &["domain", "estimate"]),
+    ("agents", &["domain", "json"]),
+    ("reconcile", &["domain"]),
+    // It stores what readers read and estimators estimate, and knows nothing of who asks.
+    ("store", &["domain", "estimate", "agents", "reconcile"]),
+    ("error", &["config", "agents", "store", "setup"]),
+    ("finalize", &["domain", "env", "estimate", "config", "agents", "reconcile", "store", "error"]),
+    // The hot path: nothing that shows anything.
+    ("hook", &["domain", "json", "env", "estimate", "config", "agents", "store", "error", "finalize"]),
+    ("setup", &["domain", "json", "env", "error", "hook"]),
+    ("report", &["domain", "store"]),
+    ("render", &["domain", "report"]),
+    ("cli", &["domain", "env", "config", "store", "error", "finalize", "hook", "setup", "report", "render"]),
+];
+
+/// Crates that belong to some modules. Others may be used anywhere but in `domain`.
+const CRATES: &[(&str, &[&str])] = &[
+    ("chrono", &["domain", "render"]),
+    ("rusqlite", &["store"]),
+    ("toml", &["config"]),
+    ("clap", &["cli"]),
+    ("anstream", &["cli"]),
+    ("terminal_size", &["cli"]),
+    ("comfy_table", &["render"]),
+    ("unicode_width", &["render"]),
+    ("tiktoken_rs", &["estimate"]),
+    ("proptest", &[]),
+];
+
+/// What values and arithmetic may use.
+const CRATES_OF_THE_DOMAIN: [&str; 3] = ["std", "chrono", "serde"];
+
+/// The longest a file may be, in lines.
+const MAX_LINES: usize = 700;
+/// Files that have grown above it and are to be split. The list may only get shorter.
+const TOO_LONG: &[&str] = &["report/usage.rs", "store/writer.rs"];
+
+/// A source file without comments and test code.
+struct Source {
+    /// Below `src`, with `/`.
+    path: String,
+    /// The top-level module; `lib` and `main` for the roots.
+    module: String,
+    /// Modules from the crate's root to this file.
+    depth: usize,
+    text: String,
+    code: String,
+}
+
+fn sources() -> Vec<Source> {
+    let folder = repository().join("src");
+    let files = files_below(&folder);
+    let rust = files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    let sources: Vec<Source> = rust.map(|path| Source::read(&folder, path)).collect();
+    assert!(sources.len() > 40, "only {} files found", sources.len());
+    sources
+}
+
+impl Source {
+    fn read(folder: &Path, path: &Path) -> Self {
+        let below = path.strip_prefix(folder).unwrap();
+        let parts: Vec<&str> =
+            below.iter().map(|part| part.to_str().unwrap().trim_end_matches(".rs")).collect();
+        let text = std::fs::read_to_string(path).unwrap();
+        Self {
+            path: below.iter().map(|part| part.to_str().unwrap()).collect::<Vec<_>>().join("/"),
+            module: parts[0].to_owned(),
+            depth: parts.iter().filter(|part| !["mod", "lib", "main"].contains(part)).count(),
+            code: code(&text),
+            text,
+        }
+    }
+}
+
+/// `text` without comments and without items that are marked `#[cfg(test)]`. It relies on rustfmt's indentation.
+fn code(text: &str) -> String {
+    let mut code = String::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let bare = line.trim_start();
+        if bare == "#[cfg(test)]" {
+            let indent = &line[..line.len() - bare.len()];
+            let end = format!("{indent}}}");
+            for line in lines.by_ref() {
+                if line == end
+                    || (line.starts_with(indent)
+                        && line.ends_with(';')
+                        && !line[indent.len()..].starts_with(' '))
+                {
+                    break;
+                }
+            }
+        } else if !bare.starts_with("//") {
+            code.push_str(line.split(" // ").next().unwrap_or(line));
+            code.push('\n');
+        }
+    }
+    code
+}
+
+/// Words that follow `before` in `code`, where `before` is not the end of a longer word.
+fn words_after<'c>(code: &'c str, before: &str) -> impl Iterator<Item = &'c str> {
+    code.match_indices(before).filter_map(move |(at, _)| {
+        let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+        if code[..at].ends_with(is_part) {
+            return None;
+        }
+        let rest = &code[at + before.len()..];
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        Some(&rest[..end])
+    })
+}
+
+/// What the `use` lines of `code` begin with.
+fn used_crates(code: &str) -> impl Iterator<Item = &str> {
+    code.lines().filter_map(|line| {
+        let line = line.trim_start();
+        let line = line.strip_prefix("pub ").or_else(|| line.strip_prefix("pub(super) ")).unwrap_or(line);
+        line.strip_prefix("use ")?.split(|c: char| !c.is_alphanumeric() && c != '_').next()
+    })
+}
+
+#[test]
+fn modules_use_only_what_stands_below_them() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        if ["lib", "main"].contains(&&*source.module) {
+            continue;
+        }
+        let Some((_, allowed)) = MAY_USE.iter().find(|(module, _)| *module == source.module) else {
+            panic!("src/{} is of a module that is not in the table", source.path);
+        };
+        for used in words_after(&source.code, "crate::") {
+            if used != source.module && !allowed.contains(&used) {
+                wrong.push(format!("src/{} uses crate::{used}", source.path));
+            }
+        }
+        let root = "super::".repeat(source.depth);
+        if words_after(&source.code, &root).next().is_some() {
+            wrong.push(format!("src/{} reaches the crate's root by {root}", source.path));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn the_table_of_modules_is_whole_and_has_no_circles() {
+    let all: BTreeSet<String> = sources().into_iter().map(|source| source.module).collect();
+    let table: BTreeSet<String> = MAY_USE.iter().map(|(module, _)| (*module).to_owned()).collect();
+    let known = &table | &["lib", "main"].map(str::to_owned).into();
+    assert_eq!(&all - &known, BTreeSet::new(), "not in the table");
+    for (at, (module, allowed)) in MAY_USE.iter().enumerate() {
+        for used in *allowed {
+            let below = MAY_USE[..at].iter().any(|(module, _)| module == used);
+            assert!(below || *module == "error", "{module} may use {used}, which stands above it");
+        }
+    }
+}
+
+#[test]
+fn the_roots_hold_no_logic() {
+    for source in sources().iter().filter(|source| ["lib", "main"].contains(&&*source.module)) {
+        assert!(source.code.lines().count() < 30, "src/{}", source.path);
+        assert_eq!(words_after(&source.code, "crate::").count(), 0, "src/{}", source.path);
+    }
+}
+
+#[test]
+fn each_crate_is_used_where_it_belongs() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        for (name, modules) in CRATES {
+            let used = used_crates(&source.code).any(|used| used == *name)
+                || words_after(&source.code, &format!("{name}::")).next().is_some();
+            if used && !modules.contains(&&*source.module) {
+                wrong.push(format!("src/{} uses {name}", source.path));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn the_domain_uses_nothing_but_std_chrono_and_serde() {
+    for source in sources().iter().filter(|source| source.module == "domain") {
+        for used in used_crates(&source.code) {
+            let own = ["super", "self"].contains(&used) || source.code.contains(&format!("mod {used};"));
+            assert!(own || CRATES_OF_THE_DOMAIN.contains(&used), "src/{} uses {used}", source.path);
+        }
+    }
+}
+
+#[test]
+fn no_file_is_longer_than_one_can_read() {
+    for source in sources() {
+        let lines = source.text.lines().count();
+        let known = TOO_LONG.contains(&&*source.path);
+        assert!(known || lines <= MAX_LINES, "src/{} has {lines} lines; split it", source.path);
+        assert!(!known || lines > MAX_LINES, "src/{} is short again; take it off the list", source.path);
+    }
+}
+
+#[test]
+fn every_file_says_first_what_it_is_for() {
+    for source in sources() {
+        assert!(source.text.starts_with("//! "), "src/{}", source.path);
+    }
+}
+
+#[test]
+fn test_code_and_comments_are_not_looked_at() {
+    let text = "use a::b;\n// use c::d;\n#[cfg(test)]\nmod tests {\n    use e::f;\n    fn g() {\n    }\n}\nuse h::i; // use j::k\n#[cfg(test)]\nuse l::m;\nuse n::o;\n";
+    let code = code(text);
+    assert_eq!(used_crates(&code).collect::<Vec<_>>(), ["a", "h", "n"]);
+    assert_eq!(words_after("crate::x xcrate::y crate::z::w", "crate::").collect::<Vec<_>>(), ["x", "z"]);
+}
