@@ -208,6 +208,7 @@ fn one_odd_field_does_not_lose_the_event() {
         ("no input", "{\"command\":\"true\"}", "null"),
         ("a lone surrogate in the input", "\"true\"", "\"\\ud800 x \\udc00\""),
         ("a lone surrogate as a name", "\"command\"", "\"\\udfff\""),
+        ("a lone surrogate as a name of the payload", "\"permission_mode\"", "\"\\udc00\""),
         ("a lone surrogate in the response", "\"fine\"", "\"\\udbff\""),
         ("a NUL", "\"fine\"", "\"\\u0000\""),
         ("a name twice", "\"stderr\"", "\"stdout\""),
@@ -223,6 +224,19 @@ fn one_odd_field_does_not_lose_the_event() {
         assert_eq!((&call["tool_use_id"], &call["session_id"]), (&json!("toolu_1"), &json!("s")), "{what}");
         assert_eq!(ledger.faults(), "", "{what}");
     }
+}
+
+#[test]
+fn a_lone_surrogate_is_measured_like_any_other_character() {
+    let ledger = Ledger::new();
+    let payload = Session::new(&ledger, "s").tool("Bash", "toolu_1").to_string();
+    ledger.hook(
+        payload.replace("fine", "one \\ud800 two three four five six").replace("true", "\\udc00 a b c d e f"),
+    );
+    let call = ledger.call();
+    assert_eq!(call["method"], "payload_text");
+    assert!(call["returned_tokens"].as_u64() >= Some(7), "{call}");
+    assert!(call["generated_tokens"].as_u64() >= Some(7), "{call}");
 }
 
 #[test]

@@ -306,6 +306,20 @@ fn echoes_count_only_where_no_other_line_shows_the_message() {
 }
 
 #[test]
+fn an_echo_that_names_no_agent_gives_way_to_the_agents_own_transcript() {
+    let (ledger, s) = session();
+    s.transcript().write(&[s.says(1), s.echo_of("a1", "msg_1", 2, 20).without("data.agentId")]);
+    ledger.hook(s.stop());
+    assert_eq!(ledger.usage("s"), answers(1, 20));
+    assert_eq!(ledger.usage_of_agent("s", "main"), Usage::default());
+    s.subagent("subagents", "a1").write(&[s.answer_of("a1", "msg_1", 2, 20)]).meta("Explore");
+    s.transcript().append(&[s.answer("msg_2", 3, 40)]);
+    ledger.hook(s.stop());
+    assert_eq!(ledger.usage("s"), answers(2, 60));
+    assert_eq!(ledger.usage_of_agent("s", "Explore"), answers(1, 20));
+}
+
+#[test]
 fn a_synthetic_echo_is_no_response() {
     let ledger =
         ledger_of(|s| vec![s.echo_of("a1", "msg_1", 1, 9).with("data.message.message.model", "<synthetic>")]);
