@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::domain::Timestamp;
 
@@ -16,12 +16,14 @@ use crate::domain::Timestamp;
 pub struct Env {
     vars: HashMap<String, OsString>,
     cwd: PathBuf,
+    binary: Option<PathBuf>,
     clock: Clock,
 }
 
 #[derive(Clone, Copy)]
 enum Clock {
-    System,
+    /// The system's; the process was started, or nearly so, at that moment.
+    System(Instant),
     Fixed(Timestamp),
 }
 
@@ -35,7 +37,8 @@ impl Env {
                 .collect(),
             #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
             cwd: std::env::current_dir().unwrap_or_default(),
-            clock: Clock::System,
+            binary: std::env::current_exe().ok(),
+            clock: Clock::System(Instant::now()),
         }
     }
 
@@ -45,6 +48,7 @@ impl Env {
         Self {
             vars: vars.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))).collect(),
             cwd: cwd.to_path_buf(),
+            binary: None,
             clock: Clock::Fixed(now),
         }
     }
@@ -54,14 +58,23 @@ impl Env {
     pub fn now(&self) -> Timestamp {
         match self.clock {
             #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
-            Clock::System => Timestamp::from_system_time(std::time::SystemTime::now()),
+            Clock::System(_) => Timestamp::from_system_time(std::time::SystemTime::now()),
             Clock::Fixed(now) => now,
+        }
+    }
+
+    /// How long the process has run, in microseconds; unknown with a fixed clock.
+    #[must_use]
+    pub fn elapsed_micros(&self) -> Option<u64> {
+        match self.clock {
+            Clock::System(start) => u64::try_from(start.elapsed().as_micros()).ok(),
+            Clock::Fixed(_) => None,
         }
     }
 
     /// Waits, or with a fixed clock does not.
     pub fn sleep(&self, duration: Duration) {
-        if matches!(self.clock, Clock::System) {
+        if matches!(self.clock, Clock::System(_)) {
             std::thread::sleep(duration);
         }
     }
@@ -88,6 +101,12 @@ impl Env {
     #[must_use]
     pub fn cwd(&self) -> &Path {
         &self.cwd
+    }
+
+    /// This program's own file, where the system tells.
+    #[must_use]
+    pub fn binary(&self) -> Option<&Path> {
+        self.binary.as_deref()
     }
 
     /// The user's home folder (`HOME`, on Windows `USERPROFILE`).

@@ -115,6 +115,8 @@ pub struct ToolCall {
     pub model: Option<ModelId>,
     /// Lines of files it changed.
     pub lines: LineDelta,
+    /// How long the hook has run so far, in microseconds.
+    pub hook_us: Option<u64>,
 }
 
 #[cfg(test)]

@@ -95,6 +95,7 @@ impl Known {
             // A subagent can have a model of its own; it is known from its transcript.
             model: if hook.payload.agent.is_none() { self.model.clone() } else { None },
             lines: estimate::lines(view),
+            hook_us: hook.env.elapsed_micros(),
         }
     }
 }

@@ -3,7 +3,8 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// One entry for each schema version, from 1.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
+pub(super) const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_hook_duration.sql")];
 
 /// Brings the schema up to date. Safe for any number of processes that start on one fresh ledger at once: the
 /// version is read again under the write lock.

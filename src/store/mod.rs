@@ -13,7 +13,8 @@
 //! last commits.
 //!
 //! # File systems
-//! WAL needs shared memory between the processes of one machine: the ledger belongs on a local disk.
+//! WAL needs shared memory between the processes of one machine. On a network mount the ledger keeps the rollback
+//! journal, which is slower and as safe.
 
 mod migrations;
 mod open;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags};
 
 use super::migrations::{MIGRATIONS, migrate, user_version};
+use crate::platform::is_on_network;
 
 /// The schema that this release writes.
 #[expect(clippy::cast_possible_wrap, reason = "a handful of migrations")]
@@ -148,7 +149,7 @@ impl Ledger {
         if is_foreign(&conn).map_err(open_error)? {
             return Err(StoreError::Foreign { path: path.to_path_buf() });
         }
-        if version < SCHEMA_VERSION {
+        if version < SCHEMA_VERSION && is_on_network(path) != Some(true) {
             enable_wal(&conn, opened_at + patience).map_err(open_error)?;
         }
         conn.pragma_update(None, "synchronous", "NORMAL").map_err(open_error)?;

@@ -443,6 +443,39 @@ impl Ledger {
         Ok(())
     }
 
+    /// When a hook last wrote.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn last_event_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.conn
+            .query_row("SELECT max(hook_last_at) FROM sessions", [], |row| time(row, 0))
+            .map_err(StoreError::query("look up the last event"))
+    }
+
+    /// How long the hooks of the last thousand tool calls took up to their writes, in microseconds.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn recent_hook_micros(&self) -> Result<Vec<u64>, StoreError> {
+        const SQL: &str =
+            "SELECT hook_us FROM (SELECT id, hook_us FROM tool_calls ORDER BY id DESC LIMIT 1000)
+          WHERE hook_us IS NOT NULL";
+        self.all("read the hook's times", SQL, [], |row| unsigned(row, 0))
+    }
+
+    /// What SQLite finds wrong with the file; `None` if it is sound.
+    ///
+    /// # Errors
+    /// If the check cannot be run.
+    pub fn fault(&self) -> Result<Option<String>, StoreError> {
+        let verdict: String = self
+            .conn
+            .pragma_query_value(None, "quick_check", |row| row.get(0))
+            .map_err(StoreError::query("check the ledger"))?;
+        Ok((verdict != "ok").then_some(verdict))
+    }
+
     fn sessions_by(
         &self,
         sql: &str,

@@ -314,6 +314,34 @@ impl Ledger {
         })
     }
 
+    /// Removes a session and all of its rows; `false` if there is none.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn remove_session(&mut self, session: &SessionId) -> Result<bool, StoreError> {
+        const ROWS: [&str; 6] = [
+            "DELETE FROM tool_calls WHERE session = ?1",
+            "DELETE FROM responses WHERE session = ?1",
+            "DELETE FROM prompts WHERE session = ?1",
+            "DELETE FROM compactions WHERE session = ?1",
+            "DELETE FROM agent_runs WHERE session = ?1",
+            "DELETE FROM transcripts WHERE session = ?1",
+        ];
+        self.write("remove the session", |tx| {
+            let row: Option<i64> = tx
+                .query_row("SELECT id FROM sessions WHERE session_id = ?1", [session.as_str()], |row| {
+                    row.get(0)
+                })
+                .optional()?;
+            let Some(row) = row else { return Ok(false) };
+            for sql in ROWS {
+                tx.execute(sql, [row])?;
+            }
+            tx.execute("DELETE FROM sessions WHERE id = ?1", [row])?;
+            Ok(true)
+        })
+    }
+
     /// How far `path` was read.
     ///
     /// # Errors
@@ -435,8 +463,10 @@ fn insert_call(conn: &Connection, session: SessionRow, call: &ToolCall) -> rusql
     conn.prepare_cached(
         "INSERT INTO tool_calls (session, tool_use_id, tool, agent_id, agent_type, at, duration_ms, ok,
            generated_tokens, generated_method, returned_tokens, returned_method, refined, input_bytes,
-           response_bytes, input_hash, action_type, action_name, model, lines_added, lines_removed)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
+           response_bytes, input_hash, action_type, action_name, model, lines_added, lines_removed,
+           hook_us)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
+           ?22)
          ON CONFLICT (session, tool_use_id) DO UPDATE SET
            at = CASE WHEN ok IS NULL THEN excluded.at ELSE at END,
            duration_ms = coalesce(duration_ms, excluded.duration_ms),
@@ -472,6 +502,7 @@ fn insert_call(conn: &Connection, session: SessionRow, call: &ToolCall) -> rusql
         call.model.as_ref().map(ModelId::as_str),
         signed(call.lines.added),
         signed(call.lines.removed),
+        call.hook_us.map(signed),
     ])?;
     Ok(())
 }

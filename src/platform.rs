@@ -1,0 +1,108 @@
+//! What differs by platform, each with a fallback that works anywhere. Tried on Linux; the other branches were not.
+
+use std::path::Path;
+
+/// Whether `path` lies on a file system that is shared over a network. `None` if that cannot be told.
+///
+/// SQLite's WAL needs memory that all processes share, which a network does not give (FACTS section 7).
+#[must_use]
+pub fn is_on_network(path: &Path) -> Option<bool> {
+    #[cfg(target_os = "linux")]
+    {
+        /// `f_type` of NFS, SMB, SMB2, CIFS, AFS, Coda, 9P, Ceph, FUSE (most often sshfs) and NCP (statfs(2)).
+        const NETWORK: [u32; 10] = [
+            0x6969,
+            0x517b,
+            0xfe53_4d42,
+            0xff53_4d42,
+            0x5346_414f,
+            0x7375_7245,
+            0x0102_1997,
+            0x00c3_6400,
+            0x6573_5546,
+            0x564c,
+        ];
+        let mut path = path;
+        loop {
+            match rustix::fs::statfs(path) {
+                Ok(found) => {
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        clippy::cast_sign_loss,
+                        reason = "the magic numbers have 32 bits; the field's type differs by architecture"
+                    )]
+                    let kind = found.f_type as u32;
+                    return Some(NETWORK.contains(&kind));
+                }
+                // What is not there yet will be where its folder is.
+                Err(_) => path = path.parent().filter(|parent| !parent.as_os_str().is_empty())?,
+            }
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = path;
+        None
+    }
+}
+
+/// Whether nobody but the user can read the file; `None` where files have no such permissions.
+#[must_use]
+pub fn is_private(path: &Path) -> Option<bool> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::metadata(path).ok().map(|metadata| metadata.permissions().mode() & 0o077 == 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
+}
+
+/// Takes all permissions but the user's own from a file or folder.
+///
+/// # Errors
+/// If they cannot be changed.
+pub fn make_private(path: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mut permissions = std::fs::metadata(path)?.permissions();
+        permissions.set_mode(permissions.mode() & 0o7700);
+        std::fs::set_permissions(path, permissions)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        Ok(())
+    }
+}
+
+/// Whether the user may run the file.
+#[must_use]
+pub fn is_executable(path: &Path) -> bool {
+    let Ok(metadata) = std::fs::metadata(path) else { return false };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
+    }
+    #[cfg(not(unix))]
+    {
+        metadata.is_file()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_temp_folder_is_local_also_below_what_is_not_there_yet() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(is_on_network(&dir.path().join("a").join("b")), Some(false));
+    }
+}
