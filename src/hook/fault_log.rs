@@ -12,7 +12,8 @@ const MAX_BYTES: u64 = 64 * 1024;
 const MAX_LINE_CHARS: usize = 400;
 
 /// Where the log of `ledger` is.
-fn path_of(ledger: &Path) -> PathBuf {
+#[must_use]
+pub fn path_of(ledger: &Path) -> PathBuf {
     ledger.with_file_name("hook-errors.log")
 }
 

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::json::Object;
 use crate::store::{Ledger, SessionSighting, StoreError};
 use event::{HookEvent, Payload};
+pub use fault_log::path_of as fault_log_path;
 
 /// What the command line says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
