@@ -1,0 +1,117 @@
+//! Replacing a settings file so that it is the old or the new one, whole, whatever happens in between.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::SetupError;
+
+/// Reads a settings file; `None` if there is none.
+///
+/// # Errors
+/// If it is there but cannot be read as UTF-8 text.
+pub fn read(path: &Path) -> Result<Option<String>, SetupError> {
+    match std::fs::read(path) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) => {
+                let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+                let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+                let column = good.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+                let reason = "this is not UTF-8 text".to_owned();
+                Err(SetupError::Settings { path: path.to_path_buf(), line, column, reason })
+            }
+        },
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(SetupError::Read { path: path.to_path_buf(), source }),
+    }
+}
+
+/// Puts `text` in the place of `path`: written to a file beside it, synced, renamed. A link is followed, so that the
+/// file it names is replaced and not the link; the file's permissions are kept.
+///
+/// # Errors
+/// If the file is read-only or cannot be written; then it is as it was.
+pub fn replace(path: &Path, text: &str) -> Result<(), SetupError> {
+    let real = resolve(path);
+    let fail = |source| SetupError::Write { path: path.to_path_buf(), source };
+    let permissions = match std::fs::metadata(&real) {
+        Ok(metadata) if metadata.permissions().readonly() => {
+            return Err(SetupError::ReadOnly { path: path.to_path_buf() });
+        }
+        Ok(metadata) => Some(metadata.permissions()),
+        Err(_) => None,
+    };
+    let folder = real.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(fail)?;
+    let temp = folder.join(temp_name(&real));
+    let write = || {
+        let mut file = File::create(&temp)?;
+        if let Some(permissions) = permissions {
+            file.set_permissions(permissions)?;
+        }
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        drop(file);
+        std::fs::rename(&temp, &real)?;
+        // The rename itself is safe without it; after a power cut the old name could come back.
+        File::open(folder).and_then(|folder| folder.sync_all())
+    };
+    write().map_err(|source| {
+        let _gone = std::fs::remove_file(&temp).is_ok();
+        fail(source)
+    })
+}
+
+/// The file that `path` is in the end, also where links lead to a file that is not there yet.
+fn resolve(path: &Path) -> PathBuf {
+    let mut real = path.to_path_buf();
+    for _ in 0..40 {
+        let Ok(target) = std::fs::read_link(&real) else { break };
+        real = real.parent().map_or(target.clone(), |folder| folder.join(&target));
+    }
+    real
+}
+
+fn temp_name(path: &Path) -> String {
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    format!(".{name}.tallyhook-{}", std::process::id())
+}
+
+/// Removes a file that we made, and its folder if that is left empty.
+///
+/// # Errors
+/// If it cannot be removed.
+pub fn remove(path: &Path) -> Result<(), SetupError> {
+    std::fs::remove_file(path).map_err(|source| SetupError::Write { path: path.to_path_buf(), source })?;
+    if let Some(folder) = path.parent() {
+        // It fails if something else is in there, which is what we want.
+        let _gone = std::fs::remove_dir(folder).is_ok();
+    }
+    Ok(())
+}
+
+/// Writes a file that only the user can read (0600), in a folder that only the user can enter (0700).
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_private(path: &Path, text: &str) -> Result<(), SetupError> {
+    let fail = |source| SetupError::Write { path: path.to_path_buf(), source };
+    if let Some(folder) = path.parent() {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder).map_err(fail)?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let write = || {
+        let mut file = options.open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(fail)
+}

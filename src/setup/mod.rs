@@ -1,0 +1,76 @@
+//! The way in and out: registering the hook with the client, and removing it.
+//!
+//! Two rules stand above all others. A person's settings are never damaged: foreign entries, their order, comments
+//! and white space stay, a file that cannot be understood is left alone, and a file is either the old or the new
+//! one, whole. And the client always goes on working: the registered command fails open when the binary has gone.
+
+pub mod client;
+pub mod command;
+pub mod files;
+pub mod plan;
+pub mod scope;
+pub mod self_test;
+pub mod settings;
+
+use std::path::PathBuf;
+
+/// What keeps the hook from being registered or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A file could not be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file could not be written.
+    #[error("cannot write {path}: {source}; nothing in it was changed")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The user has protected the file.
+    #[error("{path} is read-only, so it was left alone; make it writable and try again")]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is no settings file that we can add to without harm.
+    #[error("{path}:{line}:{column}: {reason}; the file was left alone, mend it and try again")]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// There is no folder to write to.
+    #[error("cannot tell where the client's settings are: set HOME or CLAUDE_CONFIG_DIR")]
+    NoHome,
+    /// Our own path is unknown.
+    #[error("cannot tell where the tallyhook binary is, so it cannot be registered")]
+    NoBinary,
+    /// The client has no hooks, or none that we know.
+    #[error("{client} has no hooks that tallyhook knows; use `tallyhook init` for Claude Code")]
+    UnknownClient {
+        /// What was asked for.
+        client: String,
+    },
+    /// The hook was registered, but a test event did not arrive.
+    #[error(
+        "the hook is registered, but a test event did not reach the ledger: {reason}; run `tallyhook doctor`"
+    )]
+    SelfTest {
+        /// What happened.
+        reason: String,
+    },
+}

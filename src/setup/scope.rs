@@ -1,0 +1,68 @@
+//! Where the client reads hooks from.
+
+use std::path::PathBuf;
+
+use crate::env::Env;
+
+/// A place where hooks can be registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScopeKind {
+    /// One project, for everybody who works in it.
+    Project,
+    /// All projects of this user.
+    User,
+}
+
+impl ScopeKind {
+    /// The name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Project => "project",
+            Self::User => "user",
+        }
+    }
+}
+
+/// A scope and its folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// Which kind.
+    pub kind: ScopeKind,
+    /// The client's folder in it (`.claude`).
+    pub folder: PathBuf,
+}
+
+impl Scope {
+    /// The scope of that kind: the project is the working directory's, the user's folder is `$CLAUDE_CONFIG_DIR`,
+    /// else `~/.claude`. `None` without a home.
+    #[must_use]
+    pub fn of(kind: ScopeKind, env: &Env) -> Option<Self> {
+        let folder = match kind {
+            ScopeKind::Project => project_root(env).join(".claude"),
+            ScopeKind::User => match env.path_var("CLAUDE_CONFIG_DIR") {
+                Some(folder) => folder,
+                None => env.home()?.join(".claude"),
+            },
+        };
+        Some(Self { kind, folder })
+    }
+
+    /// The file that the client reads.
+    #[must_use]
+    pub fn settings(&self) -> PathBuf {
+        self.folder.join("settings.json")
+    }
+
+    /// The registration as a file of its own, which the client does not read.
+    #[must_use]
+    pub fn hooks_file(&self) -> PathBuf {
+        self.folder.join("hooks").join("hooks.json")
+    }
+}
+
+/// The folder that the client takes for the project when it is started here: the client says it in a hook or a
+/// command that it runs, else it is the working directory.
+fn project_root(env: &Env) -> PathBuf {
+    env.path_var("CLAUDE_PROJECT_DIR").unwrap_or_else(|| env.cwd().to_path_buf())
+}
