@@ -1,0 +1,117 @@
+//! `tallyhook doctor`: is the hook registered and current, does it run, do events arrive, is the ledger sound?
+//!
+//! One check a file. A check finds out, says what it found, and, where that is not well, what to do; it changes
+//! nothing. What `--fix` may do is a [`Fix`], carried out afterwards.
+
+mod client;
+mod command;
+mod events;
+mod faults;
+mod integrity;
+mod latency;
+mod permissions;
+mod place;
+mod registration;
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::env::Env;
+use crate::setup::client::Client;
+use crate::setup::scope::Scope;
+use crate::store::{Ledger, StoreError};
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// All is well.
+    Ok,
+    /// Something is worth knowing; everything works.
+    Warning,
+    /// Something does not work.
+    Failed,
+}
+
+/// What `--fix` can do without harm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fix {
+    /// Bring the registration of a scope up to date.
+    Register(Scope),
+    /// Take other users' permissions from a file or folder.
+    MakePrivate(PathBuf),
+}
+
+/// A check's outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// Its name.
+    pub check: String,
+    /// How it came out.
+    pub status: Status,
+    /// What was found.
+    pub found: String,
+    /// What to do; null if nothing.
+    pub cure: Option<String>,
+    /// What `--fix` would do.
+    #[serde(skip)]
+    pub fix: Option<Fix>,
+}
+
+impl Check {
+    fn ok(check: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { check: check.into(), status: Status::Ok, found: found.into(), cure: None, fix: None }
+    }
+
+    fn warning(check: impl Into<String>, found: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { status: Status::Warning, cure: Some(cure.into()), ..Self::ok(check, found) }
+    }
+
+    fn failed(check: impl Into<String>, found: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { status: Status::Failed, cure: Some(cure.into()), ..Self::ok(check, found) }
+    }
+
+    fn with_fix(self, fix: Fix) -> Self {
+        Self { fix: Some(fix), ..self }
+    }
+}
+
+/// What the checks look at.
+pub struct Subject<'a> {
+    /// The surroundings.
+    pub env: &'a Env,
+    /// Where the ledger is.
+    pub ledger_path: &'a Path,
+    /// The ledger, if it is there and can be opened.
+    pub ledger: Result<Option<Ledger>, StoreError>,
+    /// The scopes to look at.
+    pub scopes: Vec<Scope>,
+    /// The installed client.
+    pub client: Option<Client>,
+}
+
+impl Subject<'_> {
+    fn open_ledger(&self) -> Option<&Ledger> {
+        self.ledger.as_ref().ok().and_then(Option::as_ref)
+    }
+}
+
+/// All checks, in the order in which they are shown.
+const CHECKS: &[fn(&Subject<'_>) -> Vec<Check>] = &[
+    registration::check,
+    command::check,
+    client::check,
+    events::check,
+    latency::check,
+    integrity::check,
+    permissions::check,
+    place::check,
+    faults::check,
+];
+
+/// Runs all checks.
+#[must_use]
+pub fn examine(subject: &Subject<'_>) -> Vec<Check> {
+    CHECKS.iter().flat_map(|check| check(subject)).collect()
+}
