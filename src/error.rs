@@ -15,6 +15,15 @@ pub enum Error {
     /// A transcript could not be read.
     #[error(transparent)]
     Read(#[from] crate::agents::ReadError),
+    /// The hook could not be registered or removed.
+    #[error(transparent)]
+    Setup(#[from] crate::setup::SetupError),
+    /// A check of `doctor` has failed. The table says which.
+    #[error("{failures} of the checks failed; the table says what to do")]
+    Unhealthy {
+        /// How many.
+        failures: usize,
+    },
     /// There is nothing to show.
     #[error("{what}")]
     NoData {

@@ -11,6 +11,7 @@
 pub mod agents;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod domain;
 pub mod env;
 pub mod error;
@@ -18,7 +19,9 @@ pub mod estimate;
 pub mod finalize;
 pub mod hook;
 pub mod json;
+pub mod platform;
 pub mod reconcile;
 pub mod render;
 pub mod report;
+pub mod setup;
 pub mod store;

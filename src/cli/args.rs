@@ -52,6 +52,23 @@ pub enum Command {
     ///
     /// Claude Code runs this for every tool call. It prints nothing and always exits with 0, whatever it is given.
     Hook(HookArgs),
+    /// Register the hook with Claude Code
+    ///
+    /// Adds tallyhook's hooks to the client's settings and leaves everything else in them as it is. Running it again
+    /// changes nothing, or brings an older registration up to date.
+    #[command(after_help = "Examples:\n  tallyhook init                 # this project\n  \
+                            tallyhook init --scope user    # all projects\n  tallyhook init --dry-run")]
+    Init(InitArgs),
+    /// Remove the hook from Claude Code
+    ///
+    /// Removes what is ours from the settings of this project, of all projects that the ledger knows, and of the
+    /// user. The ledger stays, unless --purge is given.
+    Uninstall(UninstallArgs),
+    /// Check that everything works, and say what to do where it does not
+    #[command(
+        after_help = "Examples:\n  tallyhook doctor\n  tallyhook doctor --fix\n  tallyhook doctor --json"
+    )]
+    Doctor(DoctorArgs),
     /// Show what a session has used so far
     ///
     /// Without options: this project's session with the latest activity. Numbers with ~ are estimates; all others
@@ -65,6 +82,69 @@ pub enum Command {
     /// Write out what the ledger holds
     #[command(after_help = "Examples:\n  tallyhook export --what calls --format jsonl > calls.jsonl")]
     Export(ExportArgs),
+    /// Print completions for a shell
+    #[command(
+        after_help = "Examples:\n  tallyhook completions bash > ~/.local/share/bash-completion/completions/tallyhook"
+    )]
+    Completions(CompletionsArgs),
+    /// Print the manual page
+    #[command(after_help = "Examples:\n  tallyhook man > ~/.local/share/man/man1/tallyhook.1")]
+    Man,
+}
+
+/// Options of `init`.
+#[derive(Debug, Clone, Args)]
+pub struct InitArgs {
+    /// Where to register the hook
+    #[arg(long, value_name = "SCOPE", default_value = "project")]
+    pub scope: ScopeArg,
+    /// The agent to register with
+    #[arg(long, value_name = "NAME", default_value = "claude-code")]
+    pub client: String,
+    /// Show the changes and make none
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Where to register the hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ScopeArg {
+    /// .claude/settings.json of the working directory
+    Project,
+    /// settings.json of the client's own folder, for all projects
+    User,
+}
+
+/// Options of `uninstall`.
+#[derive(Debug, Clone, Args)]
+pub struct UninstallArgs {
+    /// Remove the ledger and the settings file of tallyhook too
+    #[arg(long)]
+    pub purge: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Show the changes and make none
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Options of `doctor`.
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    /// Mend what can be mended without harm
+    #[arg(long)]
+    pub fix: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `completions`.
+#[derive(Debug, Clone, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
 }
 
 /// Options of `hook`.

@@ -1,21 +1,25 @@
 //! The command line: what is asked, and who answers. Only here anything is printed.
 
 pub mod args;
+mod diff;
+mod doctor;
 mod export;
 mod hook;
+mod init;
 mod show_usage;
+mod uninstall;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::config::Config;
 use crate::env::Env;
 use crate::error::Error;
 use crate::render::Style;
-use crate::store::Ledger;
+use crate::store::{Ledger, StoreError};
 use args::{Cli, ColorChoice, Command};
 
 /// Width of tables where there is no terminal to ask.
@@ -53,8 +57,23 @@ impl Context {
     fn run(&self, command: Command) -> Result<(), Error> {
         match command {
             Command::Hook(_) => Ok(()),
+            Command::Init(args) => init::run(self, &args),
+            Command::Uninstall(args) => uninstall::run(self, &args),
+            Command::Doctor(args) => doctor::run(self, &args),
             Command::ShowUsage(args) => show_usage::run(self, &args),
             Command::Export(args) => export::run(self, &args),
+            Command::Completions(args) => {
+                let mut script = Vec::new();
+                clap_complete::generate(args.shell, &mut Cli::command(), "tallyhook", &mut script);
+                self.print(&String::from_utf8_lossy(&script))
+            }
+            Command::Man => {
+                let mut page = Vec::new();
+                clap_mangen::Man::new(Cli::command())
+                    .render(&mut page)
+                    .map_err(|source| Error::Output { source })?;
+                self.print(&String::from_utf8_lossy(&page))
+            }
         }
     }
 
@@ -65,11 +84,16 @@ impl Context {
 
     /// Opens the ledger for reading; `None` if there is none yet.
     fn ledger(&self) -> Result<Option<Ledger>, Error> {
-        match Ledger::open_for_reports(&self.ledger_path()?) {
+        Ok(self.open_ledger()??)
+    }
+
+    /// The same for those who want to know what is wrong with the ledger.
+    fn open_ledger(&self) -> Result<Result<Option<Ledger>, StoreError>, Error> {
+        Ok(match Ledger::open_for_reports(&self.ledger_path()?) {
             Ok(ledger) => Ok(Some(ledger)),
-            Err(crate::store::StoreError::Missing { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+            Err(StoreError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        })
     }
 
     /// The settings, with those of a project; a project's file that cannot be used is only warned of, for it comes

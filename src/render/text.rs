@@ -5,6 +5,7 @@ use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement, LineStyle
 use unicode_width::UnicodeWidthStr as _;
 
 use super::number::{grouped, rough, scaled, span};
+use crate::doctor::{Check, Status};
 use crate::domain::Timestamp;
 use crate::report::usage::UsageReport;
 use crate::report::{Align, Cell, Table};
@@ -251,4 +252,22 @@ fn label(name: &str, style: Style) -> String {
 
 fn plural(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+/// The checks of `doctor`, one below the other, each failure with its cure.
+#[must_use]
+pub fn checks(checks: &[Check], style: Style) -> String {
+    let name_width = checks.iter().map(|check| check.check.width()).max().unwrap_or(0);
+    let mut lines = Vec::new();
+    for check in checks {
+        let (word, code) = match check.status {
+            Status::Ok => ("ok", "32"),
+            Status::Warning => ("note", "33"),
+            Status::Failed => ("FAIL", "31"),
+        };
+        let word = style.paint(&format!("{word:<4}"), code);
+        lines.push(format!("{word}  {:<name_width$}  {}", check.check, check.found));
+        lines.extend(check.cure.as_ref().map(|cure| format!("      {:<name_width$}  → {cure}", "")));
+    }
+    lines.join("\n") + "\n"
 }

@@ -1,0 +1,75 @@
+//! `tallyhook doctor`.
+
+use serde::Serialize;
+
+use super::Context;
+use super::args::DoctorArgs;
+use super::init::Plan;
+use crate::doctor::{self, Check, Fix, Status, Subject};
+use crate::error::Error;
+use crate::platform;
+use crate::render;
+use crate::setup::SetupError;
+use crate::setup::client::{self, Client};
+use crate::setup::plan::{self, Backups};
+use crate::setup::scope::{Scope, ScopeKind};
+
+/// The answer of `doctor --json`.
+#[derive(Serialize)]
+struct Report<'a> {
+    schema_version: u32,
+    failures: usize,
+    checks: &'a [Check],
+}
+
+pub(super) fn run(context: &Context, args: &DoctorArgs) -> Result<(), Error> {
+    let client = client::find(&context.env);
+    let mut checks = examine(context, client.as_ref())?;
+    if args.fix {
+        let mut fixed = 0;
+        for fix in checks.iter().filter_map(|check| check.fix.as_ref()) {
+            carry_out(context, fix, client.as_ref())?;
+            fixed += 1;
+        }
+        if fixed > 0 {
+            checks = examine(context, client.as_ref())?;
+        }
+    }
+    let failures = checks.iter().filter(|check| check.status == Status::Failed).count();
+    if args.json {
+        let report = Report { schema_version: 1, failures, checks: &checks };
+        context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
+    } else {
+        context.print(&render::checks(&checks, context.style()))?;
+    }
+    if failures > 0 { Err(Error::Unhealthy { failures }) } else { Ok(()) }
+}
+
+fn examine(context: &Context, client: Option<&Client>) -> Result<Vec<Check>, Error> {
+    let ledger_path = context.ledger_path()?;
+    let subject = Subject {
+        env: &context.env,
+        ledger_path: &ledger_path,
+        ledger: context.open_ledger()?,
+        scopes: [ScopeKind::User, ScopeKind::Project]
+            .into_iter()
+            .filter_map(|kind| Scope::of(kind, &context.env))
+            .collect(),
+        client: client.cloned(),
+    };
+    Ok(doctor::examine(&subject))
+}
+
+fn carry_out(context: &Context, fix: &Fix, client: Option<&Client>) -> Result<(), Error> {
+    match fix {
+        Fix::Register(scope) => {
+            let plan = Plan::of(context, scope, client)?;
+            plan::apply(&plan.changes, &Backups::beside(&context.ledger_path()?))?;
+        }
+        Fix::MakePrivate(path) => {
+            platform::make_private(path)
+                .map_err(|source| SetupError::Write { path: path.clone(), source })?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! `tallyhook init`: registers the hook, proves that it works.
+
+use std::path::Path;
+
+use super::args::{InitArgs, ScopeArg};
+use super::{Context, diff};
+use crate::domain::Agent;
+use crate::error::Error;
+use crate::hook::manifest::{self, Subscription};
+use crate::setup::SetupError;
+use crate::setup::client::{self, Client};
+use crate::setup::command::registered;
+use crate::setup::plan::{self, Backups, Change};
+use crate::setup::scope::{Scope, ScopeKind};
+use crate::setup::self_test;
+use crate::setup::settings::Registration;
+
+pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
+    if Agent::from_name(&args.client) != Some(Agent::ClaudeCode) {
+        return Err(SetupError::UnknownClient { client: args.client.clone() }.into());
+    }
+    let kind = match args.scope {
+        ScopeArg::Project => ScopeKind::Project,
+        ScopeArg::User => ScopeKind::User,
+    };
+    let scope = Scope::of(kind, &context.env).ok_or(SetupError::NoHome)?;
+    let client = client::find(&context.env);
+    let plan = Plan::of(context, &scope, client.as_ref())?;
+    let ledger = context.ledger_path()?;
+    let backups = Backups::beside(&ledger);
+
+    let mut report = String::new();
+    for change in &plan.changes {
+        report.push_str(&diff::unified(change));
+    }
+    if args.dry_run {
+        report.push_str(&headline(&plan, "nothing was changed (--dry-run)"));
+        return context.print(&report);
+    }
+    plan::apply(&plan.changes, &backups)?;
+    let changed = plan.changes.iter().any(|change| !change.is_empty());
+    report.push_str(&headline(&plan, if changed { "registered" } else { "already registered" }));
+    for change in plan.changes.iter().filter(|change| !change.is_empty() && change.before.is_some()) {
+        let copy = backups.path_of(&change.path);
+        if copy.exists() {
+            report.push_str(&line("backup", &copy.display().to_string()));
+        }
+    }
+    context.print(&report)?;
+
+    self_test::run(&plan.command, &ledger)?;
+    context
+        .print(&line("self-test", &format!("an event went through the hook into {}", ledger.display())))?;
+    context.print(&line("client", &client_line(client.as_ref(), plan.events.len())))?;
+    context.print("\nWork on as always. `tallyhook show-usage` shows what a session uses, `tallyhook doctor` whether all is well.\n")
+}
+
+/// What is to be done.
+pub(super) struct Plan {
+    pub(super) changes: Vec<Change>,
+    pub(super) command: String,
+    events: Vec<Subscription>,
+    scope: ScopeKind,
+}
+
+impl Plan {
+    /// The plan for a scope, with the events that the installed client knows.
+    pub(super) fn of(context: &Context, scope: &Scope, client: Option<&Client>) -> Result<Self, Error> {
+        let binary = context.env.binary().ok_or(SetupError::NoBinary)?;
+        let ledger = context.options.db.as_ref().map(|path| context.env.cwd().join(path));
+        let command = registered(binary, ledger.as_deref());
+        let events = manifest::events_of(client.map(Client::number));
+        let registration =
+            Registration { command: &command, events: &events, timeout_seconds: manifest::TIMEOUT_SECONDS };
+        let changes = plan::registering(scope, &registration)?;
+        Ok(Self { changes, command, events, scope: scope.kind })
+    }
+
+    fn settings(&self) -> Option<&Path> {
+        self.changes.last().map(|change| change.path.as_path())
+    }
+}
+
+fn headline(plan: &Plan, done: &str) -> String {
+    let settings = plan.settings().map(|path| path.display().to_string()).unwrap_or_default();
+    line(plan.scope.name(), &format!("{done}: {} events in {settings}", plan.events.len()))
+}
+
+fn line(label: &str, text: &str) -> String {
+    format!("{label:<10}{text}\n")
+}
+
+fn client_line(client: Option<&Client>, events: usize) -> String {
+    match client {
+        Some(client) => {
+            format!("Claude Code {} ({}) knows {events} events", client.version, client.path.display())
+        }
+        None => "no Claude Code was found; run `tallyhook init` again if you install one older than 2.1.118"
+            .to_owned(),
+    }
+}
