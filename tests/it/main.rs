@@ -7,7 +7,9 @@
 
 mod cli;
 mod corpus;
+mod doctor;
 mod hook;
+mod setup;
 mod store;
 mod support;
 mod tidy;

@@ -1,5 +1,6 @@
 //! The ledger's file: many processes at once, and other releases of tallyhook.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -8,18 +9,27 @@ use serde_json::Value;
 
 use crate::support::{Ledger, Ran, Session, answers};
 
-/// Starts the real hook and does not wait for it.
-fn start(ledger: &Ledger, payload: &Value) -> Child {
-    let mut child = ledger
-        .command(&["hook"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // What is not read yet waits in the pipe: no process waits for another.
+/// Starts the real hook, which then waits for its payload.
+fn start(ledger: &Ledger) -> Child {
+    let pipe = Stdio::piped;
+    ledger.command(&["hook"]).stdin(pipe()).stdout(pipe()).stderr(pipe()).spawn().unwrap()
+}
+
+/// Hands a waiting hook its payload.
+fn send(child: &mut Child, payload: &Value) {
     child.stdin.take().unwrap().write_all(payload.to_string().as_bytes()).unwrap();
-    child
+}
+
+/// Hands payloads to as many real hooks, as nearly at once as can be, and waits for their silent end.
+fn all_at_once(ledger: &Ledger, payloads: &[Value]) {
+    let mut children: Vec<Child> = payloads.iter().map(|_| start(ledger)).collect();
+    for (child, payload) in children.iter_mut().zip(payloads) {
+        send(child, payload);
+    }
+    for child in children {
+        Ran::end_of(child).assert_silent("one of many");
+    }
+    assert_eq!(ledger.faults(), "");
 }
 
 #[test]
@@ -27,21 +37,28 @@ fn sixty_four_first_events_at_once_are_sixty_four_rows() {
     const PROCESSES: usize = 64;
     let ledger = Ledger::new();
     let session = Session::new(&ledger, "s");
-    let start = |number| start(&ledger, &session.tool("Bash", &format!("toolu_{number}")));
-    let children: Vec<Child> = (0..PROCESSES).map(start).collect();
-    for child in children {
-        Ran::end_of(child).assert_silent("one of many");
-    }
-    assert_eq!(ledger.faults(), "");
-    let mut ids: Vec<Value> = ledger.calls().into_iter().map(|call| call["tool_use_id"].clone()).collect();
-    ids.sort_by_key(Value::to_string);
-    ids.dedup();
+    let call = |number| session.tool("Bash", &format!("toolu_{number}"));
+    all_at_once(&ledger, &(0..PROCESSES).map(call).collect::<Vec<_>>());
+    let ids: BTreeSet<String> = ledger.calls().iter().map(|call| call["tool_use_id"].to_string()).collect();
     assert_eq!(ids.len(), PROCESSES);
     ledger.assert_sound();
 }
 
 #[test]
-fn turns_ends_at_once_are_the_same_as_one() {
+fn many_processes_can_make_one_ledger_at_once() {
+    const PROCESSES: usize = 16;
+    for _ledger in 0..12 {
+        let ledger = Ledger::new();
+        let session = Session::new(&ledger, "s");
+        // A prompt needs no encoder, so that they meet where the ledger is made.
+        let prompt = |number| session.prompt(&format!("prompt-{number}"));
+        all_at_once(&ledger, &(0..PROCESSES).map(prompt).collect::<Vec<_>>());
+        assert_eq!(ledger.report("s")["session"]["turns"], PROCESSES);
+    }
+}
+
+#[test]
+fn ends_of_a_turn_at_once_are_the_same_as_one() {
     let ledger = Ledger::new();
     let session = Session::new(&ledger, "s");
     session.transcript().write(&[
@@ -50,34 +67,28 @@ fn turns_ends_at_once_are_the_same_as_one() {
         session.compaction(3, 900, 80),
     ]);
     session.subagent("subagents", "a1").write(&[session.answer_of("a1", "msg_2", 4, 20)]);
-    let children: Vec<Child> = (0..12).map(|_| start(&ledger, &session.stop())).collect();
-    for child in children {
-        Ran::end_of(child).assert_silent("one of many");
-    }
+    all_at_once(&ledger, &vec![session.stop(); 12]);
     let report = ledger.report("s");
     assert_eq!((ledger.usage("s"), ledger.responses("s")), (answers(2, 30), 2));
     assert_eq!((&report["session"]["turns"], &report["session"]["compactions"]), (&1.into(), &1.into()));
-    assert_eq!(ledger.faults(), "");
 }
 
 #[test]
 fn a_killed_hook_leaves_a_sound_ledger_and_what_was_acknowledged() {
     let ledger = Ledger::new();
     let session = Session::new(&ledger, "s");
-    let mut acknowledged = Vec::new();
+    let mut acknowledged = 0;
     for number in 0..40 {
-        let id = format!("prompt_{number}");
-        // A prompt needs no encoder, so that the kills are spread over the writing.
-        let mut child = start(&ledger, &session.prompt(&id));
+        let mut child = start(&ledger);
+        send(&mut child, &session.prompt(&format!("prompt-{number}")));
+        // A prompt takes a few milliseconds, so that the kills are spread over all that is done.
         std::thread::sleep(Duration::from_micros(500 * (number % 20)));
         child.kill().unwrap();
-        if child.wait().unwrap().success() {
-            acknowledged.push(id);
-        }
+        acknowledged += u64::from(child.wait().unwrap().success());
     }
     ledger.assert_sound();
-    let known: u64 = ledger.report("s")["session"]["turns"].as_u64().unwrap_or(0);
-    assert!(known >= acknowledged.len() as u64, "{known} of {acknowledged:?}");
+    let turns = ledger.report("s")["session"]["turns"].as_u64().unwrap_or(0);
+    assert!(turns >= acknowledged, "{turns} of {acknowledged}");
 }
 
 /// A ledger as a later release would have left it.
@@ -132,7 +143,8 @@ fn an_event_waits_for_another_writer() {
     ledger.hook(session.start());
     let writer = ledger.sqlite();
     writer.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let child = start(&ledger, &session.prompt("p1"));
+    let mut child = start(&ledger);
+    send(&mut child, &session.prompt("p1"));
     std::thread::sleep(Duration::from_millis(300));
     writer.execute_batch("COMMIT").unwrap();
     Ran::end_of(child).assert_silent("a writer at work");

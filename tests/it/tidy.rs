@@ -11,6 +11,7 @@ use crate::support::{files_below, repository};
 const MAY_USE: &[(&str, &[&str])] = &[
     // Values and arithmetic.
     ("domain", &[]),
+    ("platform", &[]),
     ("json", &["domain"]),
     ("env", &["domain"]),
     ("estimate", &["domain", "json"]),
@@ -18,15 +19,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("agents", &["domain", "json"]),
     ("reconcile", &["domain"]),
     // It stores what readers read and estimators estimate, and knows nothing of who asks.
-    ("store", &["domain", "estimate", "agents", "reconcile"]),
+    ("store", &["domain", "platform", "estimate", "agents", "reconcile"]),
     ("error", &["config", "agents", "store", "setup"]),
     ("finalize", &["domain", "env", "estimate", "config", "agents", "reconcile", "store", "error"]),
     // The hot path: nothing that shows anything.
     ("hook", &["domain", "json", "env", "estimate", "config", "agents", "store", "error", "finalize"]),
-    ("setup", &["domain", "json", "env", "error", "hook"]),
+    ("setup", &["domain", "json", "env", "error", "hook", "store"]),
+    ("doctor", &["domain", "env", "hook", "platform", "setup", "store"]),
     ("report", &["domain", "store"]),
-    ("render", &["domain", "report"]),
-    ("cli", &["domain", "env", "config", "store", "error", "finalize", "hook", "setup", "report", "render"]),
+    ("render", &["domain", "doctor", "report"]),
+    (
+        "cli",
+        &[
+            "domain", "env", "config", "store", "error", "finalize", "hook", "setup", "doctor", "platform",
+            "report", "render",
+        ],
+    ),
 ];
 
 /// Crates that belong to some modules. Others may be used anywhere but in `domain`.
