@@ -37,7 +37,7 @@ impl Env {
                 .collect(),
             #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
             cwd: std::env::current_dir().unwrap_or_default(),
-            binary: std::env::current_exe().ok(),
+            binary: own_binary(),
             clock: Clock::System(Instant::now()),
         }
     }
@@ -103,7 +103,8 @@ impl Env {
         &self.cwd
     }
 
-    /// This program's own file, where the system tells.
+    /// This program's own file, under the name by which it was started: a link stays right when what it leads to is
+    /// replaced by a newer release.
     #[must_use]
     pub fn binary(&self) -> Option<&Path> {
         self.binary.as_deref()
@@ -123,11 +124,18 @@ impl Env {
             let base = self.path_var("CLAUDE_PROJECT_DIR").unwrap_or_else(|| self.cwd.clone());
             return Some(base.join(path));
         }
+        Some(self.data_folder()?.join("ledger.db"))
+    }
+
+    /// The folder for what belongs to no ledger (backups of settings): `$XDG_DATA_HOME/tallyhook`, else below the home
+    /// folder.
+    #[must_use]
+    pub fn data_folder(&self) -> Option<PathBuf> {
         let data = match self.absolute_path_var("XDG_DATA_HOME") {
             Some(data) => data,
             None => self.home()?.join(".local").join("share"),
         };
-        Some(data.join("tallyhook").join("ledger.db"))
+        Some(data.join("tallyhook"))
     }
 
     /// The user's settings file: `$XDG_CONFIG_HOME/tallyhook/config.toml`, else below the home folder.
@@ -139,6 +147,22 @@ impl Env {
         };
         Some(config.join("tallyhook").join("config.toml"))
     }
+}
+
+/// The path by which this process was started, if it leads to the file that runs; else that file.
+fn own_binary() -> Option<PathBuf> {
+    let running = std::env::current_exe().ok()?;
+    let called = PathBuf::from(std::env::args_os().next()?);
+    let candidates: Vec<PathBuf> = if called.components().count() > 1 {
+        std::path::absolute(&called).into_iter().collect()
+    } else {
+        #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).map(|folder| folder.join(&called)).collect()
+    };
+    let real = running.canonicalize().ok();
+    let found = candidates.into_iter().find(|path| path.is_absolute() && path.canonicalize().ok() == real);
+    found.or(Some(running))
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ use crate::platform;
 use crate::render;
 use crate::setup::SetupError;
 use crate::setup::client::{self, Client};
-use crate::setup::plan::{self, Backups};
 use crate::setup::scope::{Scope, ScopeKind};
 
 /// The answer of `doctor --json`.
@@ -28,8 +27,10 @@ pub(super) fn run(context: &Context, args: &DoctorArgs) -> Result<(), Error> {
     if args.fix {
         let mut fixed = 0;
         for fix in checks.iter().filter_map(|check| check.fix.as_ref()) {
-            carry_out(context, fix, client.as_ref())?;
-            fixed += 1;
+            match carry_out(context, fix, client.as_ref()) {
+                Ok(()) => fixed += 1,
+                Err(error) => context.say(&format!("tallyhook: {error}")),
+            }
         }
         if fixed > 0 {
             checks = examine(context, client.as_ref())?;
@@ -51,20 +52,26 @@ fn examine(context: &Context, client: Option<&Client>) -> Result<Vec<Check>, Err
         env: &context.env,
         ledger_path: &ledger_path,
         ledger: context.open_ledger()?,
-        scopes: [ScopeKind::User, ScopeKind::Project]
-            .into_iter()
-            .filter_map(|kind| Scope::of(kind, &context.env))
-            .collect(),
+        scopes: scopes(context),
         client: client.cloned(),
     };
     Ok(doctor::examine(&subject))
 }
 
+/// The user's scope and the project's, where they are two.
+fn scopes(context: &Context) -> Vec<Scope> {
+    let mut scopes: Vec<Scope> = [ScopeKind::User, ScopeKind::Project]
+        .into_iter()
+        .filter_map(|kind| Scope::of(kind, &context.env))
+        .collect();
+    scopes.dedup_by(|a, b| a.folder == b.folder);
+    scopes
+}
+
 fn carry_out(context: &Context, fix: &Fix, client: Option<&Client>) -> Result<(), Error> {
     match fix {
         Fix::Register(scope) => {
-            let plan = Plan::of(context, scope, client)?;
-            plan::apply(&plan.changes, &Backups::beside(&context.ledger_path()?))?;
+            Plan::of(context, scope, client)?.carry_out(&context.backups()?)?;
         }
         Fix::MakePrivate(path) => {
             platform::make_private(path)

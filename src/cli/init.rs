@@ -1,19 +1,20 @@
 //! `tallyhook init`: registers the hook, proves that it works.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args::{InitArgs, ScopeArg};
+use super::show_usage::show_newest;
 use super::{Context, diff};
 use crate::domain::Agent;
 use crate::error::Error;
 use crate::hook::manifest::{self, Subscription};
 use crate::setup::SetupError;
 use crate::setup::client::{self, Client};
-use crate::setup::command::registered;
+use crate::setup::command::{self, registered};
 use crate::setup::plan::{self, Backups, Change};
 use crate::setup::scope::{Scope, ScopeKind};
-use crate::setup::self_test;
-use crate::setup::settings::Registration;
+use crate::setup::settings::{self, Registration};
+use crate::setup::{files, self_test};
 
 pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
     if Agent::from_name(&args.client) != Some(Agent::ClaudeCode) {
@@ -26,8 +27,7 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
     let scope = Scope::of(kind, &context.env).ok_or(SetupError::NoHome)?;
     let client = client::find(&context.env);
     let plan = Plan::of(context, &scope, client.as_ref())?;
-    let ledger = context.ledger_path()?;
-    let backups = Backups::beside(&ledger);
+    let backups = context.backups()?;
 
     let mut report = String::new();
     for change in &plan.changes {
@@ -37,7 +37,7 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
         report.push_str(&headline(&plan, "nothing was changed (--dry-run)"));
         return context.print(&report);
     }
-    plan::apply(&plan.changes, &backups)?;
+    plan.carry_out(&backups)?;
     let changed = plan.changes.iter().any(|change| !change.is_empty());
     report.push_str(&headline(&plan, if changed { "registered" } else { "already registered" }));
     for change in plan.changes.iter().filter(|change| !change.is_empty() && change.before.is_some()) {
@@ -48,37 +48,76 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
     }
     context.print(&report)?;
 
+    let ledger = match &plan.ledger {
+        Some(ledger) => ledger.clone(),
+        None => context.ledger_path()?,
+    };
     self_test::run(&plan.command, &ledger)?;
     context
         .print(&line("self-test", &format!("an event went through the hook into {}", ledger.display())))?;
     context.print(&line("client", &client_line(client.as_ref(), plan.events.len())))?;
-    context.print("\nWork on as always. `tallyhook show-usage` shows what a session uses, `tallyhook doctor` whether all is well.\n")
+    if plan.ledger.is_none() && context.env.var("TALLYHOOK_DB").is_some() {
+        let note = "TALLYHOOK_DB is set here; the hook uses that ledger where the client has it set too (or give --db)";
+        context.print(&line("note", note))?;
+    }
+    context.print("\n")?;
+    if !show_newest(context)? {
+        context.print(
+            "Work on as always. `tallyhook show-usage` shows what a session uses, `tallyhook doctor` whether all is \
+             well.\n",
+        )?;
+    }
+    Ok(())
 }
 
 /// What is to be done.
 pub(super) struct Plan {
+    /// The settings that the client reads, then the registration as a file.
     pub(super) changes: Vec<Change>,
     pub(super) command: String,
     events: Vec<Subscription>,
+    ledger: Option<PathBuf>,
     scope: ScopeKind,
 }
 
 impl Plan {
-    /// The plan for a scope, with the events that the installed client knows.
+    /// The plan for a scope, with the events that the installed client knows. A ledger that an earlier registration
+    /// names stays named, unless another one is given.
     pub(super) fn of(context: &Context, scope: &Scope, client: Option<&Client>) -> Result<Self, Error> {
         let binary = context.env.binary().ok_or(SetupError::NoBinary)?;
-        let ledger = context.options.db.as_ref().map(|path| context.env.cwd().join(path));
+        let given = context.options.db.as_ref().map(|path| context.env.cwd().join(path));
+        let ledger = given.or_else(|| registered_ledger(scope));
         let command = registered(binary, ledger.as_deref());
         let events = manifest::events_of(client.map(Client::number));
         let registration =
             Registration { command: &command, events: &events, timeout_seconds: manifest::TIMEOUT_SECONDS };
-        let changes = plan::registering(scope, &registration)?;
-        Ok(Self { changes, command, events, scope: scope.kind })
+        let mut changes = vec![plan::registering(scope.settings(), &registration)?];
+        match plan::registering(scope.hooks_file(), &registration) {
+            Ok(change) => changes.push(change),
+            // The client does not read this one, so it is no reason to stop.
+            Err(error) => context.say(&format!("tallyhook: {error}")),
+        }
+        Ok(Self { changes, command, events, ledger, scope: scope.kind })
+    }
+
+    /// Makes the changes.
+    pub(super) fn carry_out(&self, backups: &Backups) -> Result<(), Error> {
+        for change in &self.changes {
+            plan::apply(change, backups)?;
+        }
+        Ok(())
     }
 
     fn settings(&self) -> Option<&Path> {
-        self.changes.last().map(|change| change.path.as_path())
+        self.changes.first().map(|change| change.path.as_path())
     }
+}
+
+/// The ledger that the scope's registration names.
+fn registered_ledger(scope: &Scope) -> Option<PathBuf> {
+    let text = files::read(&scope.settings()).ok()??;
+    let found = settings::registered(&text).ok()?;
+    found.iter().find_map(|hook| command::parse(&hook.command)?.ledger).map(PathBuf::from)
 }
 
 fn headline(plan: &Plan, done: &str) -> String {

@@ -19,6 +19,8 @@ use crate::config::Config;
 use crate::env::Env;
 use crate::error::Error;
 use crate::render::Style;
+use crate::setup::SetupError;
+use crate::setup::plan::Backups;
 use crate::store::{Ledger, StoreError};
 use args::{Cli, ColorChoice, Command};
 
@@ -80,6 +82,12 @@ impl Context {
     fn ledger_path(&self) -> Result<PathBuf, Error> {
         let given = self.options.db.as_ref().map(|path| self.env.cwd().join(path));
         given.or_else(|| self.env.ledger_path()).ok_or(Error::NoLedgerPath)
+    }
+
+    /// Where copies of settings files are kept.
+    fn backups(&self) -> Result<Backups, Error> {
+        let folder = self.env.data_folder().ok_or(SetupError::NoHome)?;
+        Ok(Backups::in_folder(folder.join("backups")))
     }
 
     /// Opens the ledger for reading; `None` if there is none yet.

@@ -59,6 +59,17 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
     }
 }
 
+/// Shows this project's newest session; `false` if there is none.
+pub(super) fn show_newest(context: &Context) -> Result<bool, Error> {
+    let args = ShowUsageArgs::default();
+    let Some(ledger) = context.ledger()? else { return Ok(false) };
+    if find(context, &ledger, &args)?.is_none() {
+        return Ok(false);
+    }
+    drop(ledger);
+    run(context, &args).map(|()| true)
+}
+
 fn text(context: &Context, args: &ShowUsageArgs, report: &UsageReport) -> String {
     let style = context.style();
     let mut text = render::usage_header(report, style);

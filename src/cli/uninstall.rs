@@ -12,42 +12,46 @@ use crate::setup::plan::{self, Backups};
 use crate::setup::scope::{Scope, ScopeKind};
 
 pub(super) fn run(context: &Context, args: &UninstallArgs) -> Result<(), Error> {
-    let ledger = context.ledger_path()?;
-    let backups = Backups::beside(&ledger);
+    let backups = context.backups()?;
     let mut first_error = None;
     let mut removed = 0;
-    for scope in scopes(context) {
-        match plan::unregistering(&scope, &backups) {
-            Ok(changes) => {
-                for change in &changes {
-                    context.print(&diff::unified(change))?;
-                }
-                removed += changes.len();
-                if !args.dry_run {
-                    plan::apply(&changes, &backups)?;
-                    changes.iter().for_each(|change| backups.forget(&change.path));
-                }
-            }
-            // The other scopes are still to be cleaned.
+    let files: BTreeSet<PathBuf> = scopes(context).iter().flat_map(plan::files_of).collect();
+    for path in files {
+        match remove_from(context, path, &backups, args.dry_run) {
+            Ok(true) => removed += 1,
+            Ok(false) => {}
+            // The other files are still to be cleaned.
             Err(error) => {
                 context.say(&format!("tallyhook: {error}"));
                 first_error.get_or_insert(error);
             }
         }
     }
-    let done = match (removed, args.dry_run) {
-        (0, _) => "no hook of tallyhook is registered\n".to_owned(),
-        (files, true) => format!("would be removed from {files} files (--dry-run)\n"),
-        (files, false) => format!("removed from {files} files\n"),
-    };
-    context.print(&done)?;
+    match (removed, args.dry_run) {
+        (0, _) if first_error.is_some() => {}
+        (0, _) => context.print("no hook of tallyhook is registered\n")?,
+        (files, true) => context.print(&format!("would be removed from {files} files (--dry-run)\n"))?,
+        (files, false) => context.print(&format!("removed from {files} files\n"))?,
+    }
+    if let Some(error) = first_error {
+        // The ledger knows the projects that are still to be cleaned, so it stays.
+        return Err(error);
+    }
     if args.purge && !args.dry_run {
-        purge(context, &ledger, &backups, args.yes)?;
+        purge(context, &backups, args.yes)?;
     }
-    match first_error {
-        Some(error) => Err(error.into()),
-        None => Ok(()),
+    Ok(())
+}
+
+/// Removes the hook from one file; `false` if there was none.
+fn remove_from(context: &Context, path: PathBuf, backups: &Backups, dry_run: bool) -> Result<bool, Error> {
+    let Some(change) = plan::unregistering(path, backups)? else { return Ok(false) };
+    if !dry_run {
+        plan::apply(&change, backups)?;
+        backups.forget(&change.path);
     }
+    context.print(&diff::unified(&change))?;
+    Ok(true)
 }
 
 /// Every scope that a hook of ours may be registered in: the user's, this project's, and those of all projects that
@@ -65,18 +69,22 @@ fn scopes(context: &Context) -> Vec<Scope> {
             .into_iter()
             .map(|project| Scope { kind: ScopeKind::Project, folder: Path::new(&project).join(".claude") }),
     );
-    let mut seen = BTreeSet::new();
-    scopes.retain(|scope| seen.insert(scope.folder.clone()));
     scopes
 }
 
-/// Removes the ledger and the settings file, after asking.
-fn purge(context: &Context, ledger: &Path, backups: &Backups, yes: bool) -> Result<(), Error> {
-    let mut files: Vec<PathBuf> = ["", "-wal", "-shm", "-journal"]
-        .iter()
-        .map(|suffix| PathBuf::from(format!("{}{suffix}", ledger.display())))
-        .collect();
-    files.extend(["hook-errors.log", "hook-errors.log.1"].map(|name| ledger.with_file_name(name)));
+/// Removes the ledger, the backups and the settings file, after asking. A file that is no ledger is not touched.
+fn purge(context: &Context, backups: &Backups, yes: bool) -> Result<(), Error> {
+    let ledger = context.ledger_path()?;
+    let mut files: Vec<PathBuf> = Vec::new();
+    // It fails for a file that is something else, whoever named it as the ledger.
+    if context.ledger()?.is_some() {
+        files.extend(
+            ["", "-wal", "-shm", "-journal"]
+                .map(|suffix| PathBuf::from(format!("{}{suffix}", ledger.display()))),
+        );
+        files.extend(["hook-errors.log", "hook-errors.log.1"].map(|name| ledger.with_file_name(name)));
+    }
+    files.extend(backups.files());
     files.extend(context.env.config_path());
     files.retain(|path| path.is_file());
     if files.is_empty() {
@@ -90,14 +98,18 @@ fn purge(context: &Context, ledger: &Path, backups: &Backups, yes: bool) -> Resu
     if !yes && !confirmed() {
         return context.print("They were kept. Run it in a terminal, or with --yes.\n");
     }
-    for path in files {
-        std::fs::remove_file(&path).map_err(|source| SetupError::Write { path: path.clone(), source })?;
+    for path in &files {
+        std::fs::remove_file(path).map_err(|source| SetupError::Write { path: path.clone(), source })?;
     }
-    let _gone = std::fs::remove_dir_all(backups.folder()).is_ok();
-    // These go only if nothing else is in them.
-    for folder in
-        [ledger.parent(), context.env.config_path().as_deref().and_then(Path::parent)].into_iter().flatten()
-    {
+    let config = context.env.config_path();
+    let folders = [
+        Some(backups.folder()),
+        ledger.parent(),
+        backups.folder().parent(),
+        config.as_deref().and_then(Path::parent),
+    ];
+    for folder in folders.into_iter().flatten() {
+        // These go only if nothing else is in them.
         let _gone = std::fs::remove_dir(folder).is_ok();
     }
     context.print("removed\n")

@@ -50,6 +50,14 @@ fn candidates(env: &Env) -> Vec<PathBuf> {
 
 /// Runs `claude --version`, which prints `2.1.330 (Claude Code)`.
 fn ask(path: &Path) -> Option<String> {
+    let text = version_line(path)?;
+    let version = text.split_whitespace().next()?;
+    version.starts_with(|c: char| c.is_ascii_digit()).then(|| version.to_owned())
+}
+
+/// What a program says to `--version`; `None` if it cannot be run or does not answer in time.
+#[must_use]
+pub fn version_line(path: &Path) -> Option<String> {
     let mut child = Command::new(path)
         .arg("--version")
         .stdin(Stdio::null())
@@ -66,7 +74,5 @@ fn ask(path: &Path) -> Option<String> {
         std::thread::sleep(POLL);
     }
     let output = child.wait_with_output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let version = text.split_whitespace().next()?;
-    version.starts_with(|c: char| c.is_ascii_digit()).then(|| version.to_owned())
+    String::from_utf8_lossy(&output.stdout).lines().next().map(str::to_owned)
 }

@@ -6,15 +6,28 @@
 
 use std::path::Path;
 
-/// The name that the binary goes by.
-const PROGRAM: &str = "tallyhook";
+/// The names that the binary goes by where people write the line themselves.
+const PROGRAMS: [&str; 2] = ["tallyhook", "tallyhook.exe"];
+const GUARD_START: &str = "[ -x ";
+const GUARD_END: &str = " ] || exit 0; exec ";
+
+/// A command line of ours, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookLine {
+    /// The binary that it runs.
+    pub binary: String,
+    /// The ledger that it names, if it names one.
+    pub ledger: Option<String>,
+    /// Whether it does nothing when the binary has gone.
+    pub is_guarded: bool,
+}
 
 /// The line that runs `binary` as a hook, with the ledger named if it is not the usual one.
 #[must_use]
 pub fn registered(binary: &Path, ledger: Option<&Path>) -> String {
     let binary = quoted(&binary.to_string_lossy());
     let ledger = ledger.map(|path| format!(" --db {}", quoted(&path.to_string_lossy()))).unwrap_or_default();
-    format!("[ -x {binary} ] || exit 0; exec {binary} hook{ledger}")
+    format!("{GUARD_START}{binary}{GUARD_END}{binary} hook{ledger}")
 }
 
 /// Quotes `text` for a POSIX shell: in double quotes where nothing in it means anything to the shell.
@@ -26,24 +39,51 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// The binary that a command line of ours runs; `None` if the line is not ours.
+/// Takes a line of ours apart; `None` if it is not ours, or is more than ours.
 ///
-/// Ours is a line whose last command is a program named `tallyhook` with the argument `hook`: with the guard, as
-/// [`registered`] writes it and as earlier releases did, or bare, as people write it by hand.
+/// Ours is exactly the guarded line, whatever the binary's name, or a plain call of a program named `tallyhook` with
+/// `hook` as its first argument, as people write it by hand. A line in which the shell does anything else belongs to
+/// whoever wrote it.
 #[must_use]
-pub fn binary_of(line: &str) -> Option<String> {
-    let last = line.rsplit("exit 0;").next().unwrap_or(line).trim();
-    let last = last.strip_prefix("exec ").unwrap_or(last).trim_start();
-    let (program, rest) = first_word(last)?;
-    let is_ours = Path::new(&program)
-        .file_stem()
-        .and_then(|name| name.to_str())
-        .is_some_and(|name| name == PROGRAM || name.ends_with(&format!("\\{PROGRAM}")));
-    let (argument, _) = first_word(rest.trim_start())?;
-    (is_ours && argument == "hook").then_some(program)
+pub fn parse(line: &str) -> Option<HookLine> {
+    let line = line.trim();
+    let (words, guard) = match line.strip_prefix(GUARD_START) {
+        Some(rest) => {
+            let (binary, rest) = first_word(rest)?;
+            (words(rest.strip_prefix(GUARD_END)?)?, Some(binary))
+        }
+        None => (words(line)?, None),
+    };
+    let (binary, arguments) = words.split_first()?;
+    let is_ours = match &guard {
+        Some(guarded) => guarded == binary,
+        None => Path::new(binary)
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| PROGRAMS.contains(&name)),
+    };
+    if !is_ours || arguments.first()? != "hook" {
+        return None;
+    }
+    let ledger =
+        arguments.iter().position(|argument| argument == "--db").and_then(|at| arguments.get(at + 1));
+    Some(HookLine { binary: binary.clone(), ledger: ledger.cloned(), is_guarded: guard.is_some() })
 }
 
-/// The first word of a shell line, without its quotes, and what follows.
+/// The words of a simple command; `None` if the shell would do more than run it.
+fn words(line: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut rest = line.trim();
+    while !rest.is_empty() {
+        let (word, after) = first_word(rest)?;
+        words.push(word);
+        rest = after.trim_start();
+    }
+    Some(words)
+}
+
+/// The first word of a shell line, without its quotes, and what follows; `None` if there is none, or the shell would
+/// change it.
 fn first_word(line: &str) -> Option<(String, &str)> {
     let mut word = String::new();
     let mut rest = line;
@@ -51,6 +91,9 @@ fn first_word(line: &str) -> Option<(String, &str)> {
         match c {
             '"' | '\'' => {
                 let (quoted, after) = rest[1..].split_once(c)?;
+                if c == '"' && quoted.contains(['$', '`', '\\']) {
+                    return None;
+                }
                 word.push_str(quoted);
                 rest = after;
             }
@@ -59,7 +102,8 @@ fn first_word(line: &str) -> Option<(String, &str)> {
                 word.push(chars.next()?);
                 rest = chars.as_str();
             }
-            c if c.is_whitespace() || c == ';' => break,
+            c if c.is_whitespace() => break,
+            ';' | '&' | '|' | '<' | '>' | '(' | ')' | '$' | '`' | '*' | '?' | '#' | '~' | '{' => return None,
             c => {
                 word.push(c);
                 rest = &rest[c.len_utf8()..];
@@ -73,6 +117,10 @@ fn first_word(line: &str) -> Option<(String, &str)> {
 mod tests {
     use super::*;
 
+    fn binary_of(line: &str) -> Option<String> {
+        parse(line).map(|line| line.binary)
+    }
+
     #[test]
     fn our_lines_are_told_from_others() {
         for (line, binary) in [
@@ -81,16 +129,22 @@ mod tests {
                 Some("/opt/a b/tallyhook"),
             ),
             (
-                r"[ -x '/opt/$x/tallyhook' ] || exit 0; exec '/opt/$x/tallyhook' hook --db '/l.db'",
-                Some("/opt/$x/tallyhook"),
+                r#"[ -x "/x/tallyhook-linux-x64" ] || exit 0; exec "/x/tallyhook-linux-x64" hook"#,
+                Some("/x/tallyhook-linux-x64"),
             ),
             ("tallyhook hook", Some("tallyhook")),
             ("/usr/bin/tallyhook hook --client codex", Some("/usr/bin/tallyhook")),
             ("tallyhook.exe hook", Some("tallyhook.exe")),
+            (r#"[ -x "/a/tallyhook" ] || exit 0; exec "/b/other" hook"#, None),
+            ("tallyhook hook; /usr/local/bin/notify done", None),
+            ("tallyhook hook | tee -a /tmp/log", None),
+            ("tallyhook hook > /dev/null", None),
+            ("test -f .off && exit 0; /home/u/tallyhook.sh hook", None),
+            ("/home/u/tallyhook.sh hook", None),
             ("tallyhook show-usage", None),
             ("my-tallyhook hook", None),
             ("echo tallyhook hook", None),
-            ("/usr/bin/other hook", None),
+            ("$X/tallyhook hook", None),
             ("", None),
         ] {
             assert_eq!(binary_of(line).as_deref(), binary, "{line}");
@@ -99,10 +153,15 @@ mod tests {
 
     #[test]
     fn what_is_registered_is_recognised() {
-        for path in ["/usr/bin/tallyhook", "/a b/tallyhook", "/it's/tallyhook", "/$HOME/`x`/tallyhook"] {
-            for ledger in [None, Some(Path::new("/some where/l.db"))] {
-                let line = registered(Path::new(path), ledger);
-                assert_eq!(binary_of(&line).as_deref(), Some(path), "{line}");
+        for path in
+            ["/usr/bin/tallyhook", "/a b/tallyhook", "/it's/tallyhook", "/$HOME/`x`/t\"h", "/back\\slash"]
+        {
+            for ledger in [None, Some("/some where/l.db"), Some("/it's $x/l.db")] {
+                let line = registered(Path::new(path), ledger.map(Path::new));
+                let parsed = parse(&line).unwrap();
+                assert_eq!(parsed.binary, path, "{line}");
+                assert_eq!(parsed.ledger.as_deref(), ledger, "{line}");
+                assert!(parsed.is_guarded);
             }
         }
     }

@@ -33,34 +33,68 @@ pub fn read(path: &Path) -> Result<Option<String>, SetupError> {
 /// # Errors
 /// If the file is read-only or cannot be written; then it is as it was.
 pub fn replace(path: &Path, text: &str) -> Result<(), SetupError> {
+    check_writable(path)?;
     let real = resolve(path);
     let fail = |source| SetupError::Write { path: path.to_path_buf(), source };
-    let permissions = match std::fs::metadata(&real) {
-        Ok(metadata) if metadata.permissions().readonly() => {
-            return Err(SetupError::ReadOnly { path: path.to_path_buf() });
-        }
-        Ok(metadata) => Some(metadata.permissions()),
-        Err(_) => None,
-    };
+    let permissions = std::fs::metadata(&real).ok().map(|metadata| metadata.permissions());
     let folder = real.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(fail)?;
     let temp = folder.join(temp_name(&real));
     let write = || {
-        let mut file = File::create(&temp)?;
-        if let Some(permissions) = permissions {
-            file.set_permissions(permissions)?;
+        let mut file = new_private(&temp)?;
+        match permissions {
+            Some(permissions) => file.set_permissions(permissions)?,
+            None => set_usual_permissions(&file)?,
         }
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         drop(file);
         std::fs::rename(&temp, &real)?;
-        // The rename itself is safe without it; after a power cut the old name could come back.
-        File::open(folder).and_then(|folder| folder.sync_all())
+        // The rename itself is safe without it; after a power cut the old file could come back. Some systems do not
+        // let a folder be synced.
+        let _synced = File::open(folder).and_then(|folder| folder.sync_all()).is_ok();
+        Ok(())
     };
     write().map_err(|source| {
         let _gone = std::fs::remove_file(&temp).is_ok();
         fail(source)
     })
+}
+
+/// Refuses a file that the user has protected.
+///
+/// # Errors
+/// If it is read-only.
+pub fn check_writable(path: &Path) -> Result<(), SetupError> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.permissions().readonly() => {
+            Err(SetupError::ReadOnly { path: path.to_path_buf() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a settings file that is new has: the user writes it, others may read it.
+fn set_usual_permissions(file: &File) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        file.set_permissions(std::fs::Permissions::from_mode(0o644))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        Ok(())
+    }
+}
+
+/// A new file that only the user can read, where nothing was before.
+fn new_private(path: &Path) -> std::io::Result<File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// The file that `path` is in the end, also where links lead to a file that is not there yet.
@@ -83,6 +117,7 @@ fn temp_name(path: &Path) -> String {
 /// # Errors
 /// If it cannot be removed.
 pub fn remove(path: &Path) -> Result<(), SetupError> {
+    check_writable(path)?;
     std::fs::remove_file(path).map_err(|source| SetupError::Write { path: path.to_path_buf(), source })?;
     if let Some(folder) = path.parent() {
         // It fails if something else is in there, which is what we want.

@@ -35,6 +35,12 @@ pub enum SetupError {
         #[source]
         source: std::io::Error,
     },
+    /// Somebody else has written the file meanwhile.
+    #[error("{path} was changed by another program at this moment, so it was left alone; try again")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// The user has protected the file.
     #[error("{path} is read-only, so it was left alone; make it writable and try again")]
     ReadOnly {

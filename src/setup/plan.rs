@@ -1,9 +1,9 @@
 //! What `init` and `uninstall` change, worked out before anything is written.
 
+use std::hash::Hasher as _;
 use std::path::{Path, PathBuf};
 
 use siphasher::sip::SipHasher13;
-use std::hash::Hasher as _;
 
 use super::scope::Scope;
 use super::settings::{self, Fault, Registration};
@@ -31,43 +31,45 @@ impl Change {
 /// What a new settings file starts from.
 const EMPTY: &str = "{}\n";
 
-/// The changes that register the hook in a scope: the registration as a file first, then the settings that the
-/// client reads.
+/// The change that registers the hook in one file.
 ///
 /// # Errors
-/// If one of the files cannot be read, or added to without harm. Nothing is written.
-pub fn registering(scope: &Scope, registration: &Registration<'_>) -> Result<Vec<Change>, SetupError> {
-    [scope.hooks_file(), scope.settings()]
-        .into_iter()
-        .map(|path| {
-            let before = files::read(&path)?;
-            let text = before.as_deref().filter(|text| !text.trim().is_empty()).unwrap_or(EMPTY);
-            let after = settings::register(text, registration).map_err(|fault| located(&path, fault))?;
-            Ok(Change { path, before, after: Some(after) })
-        })
-        .collect()
+/// If the file cannot be read, written, or added to without harm. Nothing is written.
+pub fn registering(path: PathBuf, registration: &Registration<'_>) -> Result<Change, SetupError> {
+    let before = files::read(&path)?;
+    let text = before.as_deref().filter(|text| !text.trim().is_empty()).unwrap_or(EMPTY);
+    let after = settings::register(text, registration).map_err(|fault| located(&path, fault))?;
+    let change = Change { path, before, after: Some(after) };
+    if !change.is_empty() {
+        files::check_writable(&change.path)?;
+    }
+    Ok(change)
 }
 
-/// The changes that remove the hook from a scope. A file that `init` has made and that holds nothing else goes.
+/// The files of a scope that can hold a hook of ours.
+#[must_use]
+pub fn files_of(scope: &Scope) -> [PathBuf; 3] {
+    [scope.settings(), scope.local_settings(), scope.hooks_file()]
+}
+
+/// The change that removes the hook from one file; `None` if there is none of ours. A file that `init` has made and
+/// that holds nothing else goes.
 ///
 /// # Errors
-/// If one of the files cannot be read or understood. Nothing is written.
-pub fn unregistering(scope: &Scope, backups: &Backups) -> Result<Vec<Change>, SetupError> {
-    let paths = [scope.settings(), scope.folder.join("settings.local.json"), scope.hooks_file()];
-    let mut changes = Vec::new();
-    for path in paths {
-        let Some(before) = files::read(&path)? else { continue };
-        let found = settings::registered(&before).map_err(|fault| located(&path, fault))?;
-        if found.is_empty() {
-            continue;
-        }
-        let original = backups.read(&path)?;
-        let after =
-            settings::unregister(&before, original.as_deref()).map_err(|fault| located(&path, fault))?;
-        let is_ours_alone = original.is_none() && after.trim() == EMPTY.trim();
-        changes.push(Change { path, before: Some(before), after: (!is_ours_alone).then_some(after) });
+/// If the file cannot be read, written or understood. Nothing is written.
+pub fn unregistering(path: PathBuf, backups: &Backups) -> Result<Option<Change>, SetupError> {
+    let Some(before) = files::read(&path)? else { return Ok(None) };
+    let found = settings::registered(&before).map_err(|fault| located(&path, fault))?;
+    if found.is_empty() {
+        return Ok(None);
     }
-    Ok(changes)
+    let original = backups.read(&path)?;
+    let after = settings::unregister(&before, original.as_deref()).map_err(|fault| located(&path, fault))?;
+    let is_ours_alone = backups.made_by_us(&path)
+        && after.trim() == EMPTY.trim()
+        && std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
+    files::check_writable(&path)?;
+    Ok(Some(Change { path, before: Some(before), after: (!is_ours_alone).then_some(after) }))
 }
 
 fn located(path: &Path, fault: Fault) -> SetupError {
@@ -75,43 +77,38 @@ fn located(path: &Path, fault: Fault) -> SetupError {
     SetupError::Settings { path: path.to_path_buf(), line, column, reason }
 }
 
-/// Makes the changes. Each file is replaced whole; a backup of what was there before us comes first.
+/// Makes a change. The file is replaced whole; a backup of what was there before us comes first.
 ///
 /// # Errors
-/// If a file cannot be written. Files before it are changed, it and those after it are not.
-pub fn apply(changes: &[Change], backups: &Backups) -> Result<(), SetupError> {
-    for change in changes.iter().filter(|change| !change.is_empty()) {
-        match &change.after {
-            Some(after) => {
-                if let Some(before) = &change.before {
-                    backups.keep(&change.path, before)?;
-                }
-                files::replace(&change.path, after)?;
-            }
-            None => files::remove(&change.path)?,
-        }
+/// If the file cannot be written, or somebody else has written it since it was read.
+pub fn apply(change: &Change, backups: &Backups) -> Result<(), SetupError> {
+    if change.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    if files::read(&change.path)? != change.before {
+        return Err(SetupError::Changed { path: change.path.clone() });
+    }
+    match &change.after {
+        Some(after) => {
+            backups.keep(&change.path, change.before.as_deref())?;
+            files::replace(&change.path, after)
+        }
+        None => files::remove(&change.path),
+    }
 }
 
-/// Copies of settings files as they were before the hook was registered. They lie beside the ledger, readable for
-/// the user alone: settings can hold secrets, and a project's folder is no place for them.
+/// Copies of settings files as they were before the hook was registered. They lie in tallyhook's data folder,
+/// readable for the user alone: settings can hold secrets, and a project's folder is no place for them.
 #[derive(Debug, Clone)]
 pub struct Backups {
     folder: PathBuf,
 }
 
 impl Backups {
-    /// The backups of a ledger.
+    /// The backups in that folder.
     #[must_use]
-    pub fn beside(ledger: &Path) -> Self {
-        Self { folder: ledger.with_file_name("backups") }
-    }
-
-    /// The folder.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    pub fn in_folder(folder: PathBuf) -> Self {
+        Self { folder }
     }
 
     /// Where the copy of `path` is.
@@ -123,12 +120,26 @@ impl Backups {
         self.folder.join(format!("{:016x}-{name}", hasher.finish()))
     }
 
-    /// Keeps `text`, if it has no hook of ours: the copy is of the time before us.
-    fn keep(&self, path: &Path, text: &str) -> Result<(), SetupError> {
-        if settings::registered(text).is_ok_and(|found| !found.is_empty()) {
+    /// The sign that `path` was not there before us.
+    fn sign_of(&self, path: &Path) -> PathBuf {
+        let mut copy = self.path_of(path).into_os_string();
+        copy.push(".made-by-tallyhook");
+        PathBuf::from(copy)
+    }
+
+    fn made_by_us(&self, path: &Path) -> bool {
+        self.sign_of(path).is_file()
+    }
+
+    /// Keeps what `path` was: of the time before us, if that can still be had.
+    fn keep(&self, path: &Path, text: Option<&str>) -> Result<(), SetupError> {
+        let copy = self.path_of(path);
+        let Some(text) = text else { return files::write_private(&self.sign_of(path), "") };
+        let has_ours = settings::registered(text).is_ok_and(|found| !found.is_empty());
+        if has_ours && (copy.exists() || self.made_by_us(path)) {
             return Ok(());
         }
-        files::write_private(&self.path_of(path), text)
+        files::write_private(&copy, text)
     }
 
     fn read(&self, path: &Path) -> Result<Option<String>, SetupError> {
@@ -138,6 +149,30 @@ impl Backups {
     /// Forgets the copy of `path`.
     pub fn forget(&self, path: &Path) {
         // A copy that stays does no harm.
-        let _gone = std::fs::remove_file(self.path_of(path)).is_ok();
+        for file in [self.path_of(path), self.sign_of(path)] {
+            let _gone = std::fs::remove_file(file).is_ok();
+        }
+    }
+
+    /// The copies that there are: files of the folder that are named as ours are.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let is_ours = |name: &str| {
+            let (hash, rest) = name.split_at_checked(16).unwrap_or_default();
+            hash.bytes().all(|byte| byte.is_ascii_hexdigit()) && hash.len() == 16 && rest.starts_with('-')
+        };
+        let Ok(entries) = std::fs::read_dir(&self.folder) else { return Vec::new() };
+        entries
+            .flatten()
+            .filter(|entry| entry.file_name().to_str().is_some_and(is_ours))
+            .map(|entry| entry.path())
+            .filter(|path| path.is_file())
+            .collect()
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 }

@@ -54,6 +54,12 @@ impl Scope {
         self.folder.join("settings.json")
     }
 
+    /// The user's own settings for the project, which the client reads too.
+    #[must_use]
+    pub fn local_settings(&self) -> PathBuf {
+        self.folder.join("settings.local.json")
+    }
+
     /// The registration as a file of its own, which the client does not read.
     #[must_use]
     pub fn hooks_file(&self) -> PathBuf {

@@ -7,7 +7,7 @@ use jsonc_parser::cst::{
     CstArray, CstContainerNode, CstInputValue, CstNode, CstObject, CstObjectProp, CstRootNode,
 };
 
-use super::command::binary_of;
+use super::command;
 use crate::hook::manifest::Subscription;
 
 /// Why a text is not taken for settings.
@@ -56,7 +56,7 @@ pub fn register(text: &str, registration: &Registration<'_>) -> Result<String, F
             .decoded_name()
             .is_some_and(|name| registration.events.iter().any(|subscription| subscription.event == name));
         if let Some(groups) = property.array_value().filter(|_| !wanted)
-            && remove_ours(&groups, 0) > 0
+            && remove_ours(&groups, None) > 0
             && groups.elements().is_empty()
         {
             property.remove();
@@ -64,10 +64,16 @@ pub fn register(text: &str, registration: &Registration<'_>) -> Result<String, F
     }
     for subscription in registration.events {
         let groups = hooks.array_value_or_set(subscription.event);
-        if update(&groups, registration) {
-            remove_ours(&groups, 1);
-        } else {
-            groups.append(entry(subscription, registration));
+        let found = ours(&groups);
+        match found.iter().position(|hook| hook.runs_always) {
+            Some(kept) => {
+                update(&found[kept].entry, registration);
+                remove_ours(&groups, Some(kept));
+            }
+            None => {
+                remove_ours(&groups, None);
+                groups.append(entry(subscription, registration));
+            }
         }
     }
     Ok(rest.with(&root))
@@ -81,13 +87,15 @@ pub fn register(text: &str, registration: &Registration<'_>) -> Result<String, F
 pub fn unregister(text: &str, original: Option<&str>) -> Result<String, Fault> {
     let (root, rest) = parse(text)?;
     let Some(settings) = root.object_value() else { return Ok(text.to_owned()) };
+    refuse_twins(text, &settings)?;
     let Some(hooks) = settings.object_value("hooks") else { return Ok(text.to_owned()) };
+    refuse_twins(text, &hooks)?;
     let before = original.and_then(|text| parse(text).ok()).and_then(|(root, _)| root.object_value());
     let hooks_before = before.as_ref().and_then(|settings| settings.object_value("hooks"));
     let mut changed = false;
     for property in hooks.properties() {
         let Some(groups) = property.array_value() else { continue };
-        if remove_ours(&groups, 0) == 0 {
+        if remove_ours(&groups, None) == 0 {
             continue;
         }
         changed = true;
@@ -141,8 +149,8 @@ pub fn registered(text: &str) -> Result<Vec<Found>, Fault> {
     for property in hooks.properties() {
         let Some(groups) = property.array_value() else { continue };
         let event = property.decoded_name().unwrap_or_default();
-        for (_, hook) in ours(&groups) {
-            let command = string(&hook, "command").unwrap_or_default();
+        for hook in ours(&groups) {
+            let command = string(&hook.entry, "command").unwrap_or_default();
             found.push(Found { event: event.clone(), command });
         }
     }
@@ -234,35 +242,45 @@ fn fault_at(text: &str, mark: &str, reason: &str) -> Fault {
     }
 }
 
-/// Our hooks in an event's groups: the group's list and the hook.
-fn ours(groups: &CstArray) -> Vec<(CstArray, CstObject)> {
+/// A hook of ours among an event's groups.
+struct OurHook {
+    /// The list that it stands in.
+    list: CstArray,
+    /// The hook itself.
+    entry: CstObject,
+    /// Whether its group has no matcher that keeps it from some of the events.
+    runs_always: bool,
+}
+
+fn ours(groups: &CstArray) -> Vec<OurHook> {
     let mut found = Vec::new();
     for group in groups.elements().iter().filter_map(CstNode::as_object) {
-        let Some(hooks) = group.array_value("hooks") else { continue };
-        for hook in hooks.elements().iter().filter_map(CstNode::as_object) {
-            if string(&hook, "command").is_some_and(|command| binary_of(&command).is_some()) {
-                found.push((hooks.clone(), hook));
+        let Some(list) = group.array_value("hooks") else { continue };
+        let runs_always = match group.get("matcher") {
+            None => true,
+            Some(_) => string(&group, "matcher").is_some_and(|matcher| matches!(matcher.as_str(), "" | "*")),
+        };
+        for entry in list.elements().iter().filter_map(CstNode::as_object) {
+            if string(&entry, "command").is_some_and(|command| command::parse(&command).is_some()) {
+                found.push(OurHook { list: list.clone(), entry, runs_always });
             }
         }
     }
     found
 }
 
-/// Brings our first hook up to date; `false` if there is none.
-fn update(groups: &CstArray, registration: &Registration<'_>) -> bool {
-    let Some((_, hook)) = ours(groups).into_iter().next() else { return false };
-    if string(&hook, "command").as_deref() != Some(registration.command) {
-        set(&hook, "command", CstInputValue::String(registration.command.to_owned()));
+/// Brings a hook of ours up to date.
+fn update(hook: &CstObject, registration: &Registration<'_>) {
+    for (name, wanted) in [("type", "command"), ("command", registration.command)] {
+        if string(hook, name).as_deref() != Some(wanted) {
+            set(hook, name, CstInputValue::String(wanted.to_owned()));
+        }
     }
     let timeout = registration.timeout_seconds.to_string();
-    let is_right = hook
-        .get("timeout")
-        .and_then(|property| property.value())
-        .is_some_and(|value| value.to_string() == timeout);
-    if !is_right {
-        set(&hook, "timeout", CstInputValue::Number(timeout));
+    let now = hook.get("timeout").and_then(|property| property.value());
+    if now.is_none_or(|value| value.to_string() != timeout) {
+        set(hook, "timeout", CstInputValue::Number(timeout));
     }
-    true
 }
 
 fn set(object: &CstObject, name: &str, value: CstInputValue) {
@@ -274,18 +292,22 @@ fn set(object: &CstObject, name: &str, value: CstInputValue) {
     }
 }
 
-/// Removes our hooks but the first `keep`, and the groups that this empties. Returns how many there were.
-fn remove_ours(groups: &CstArray, keep: usize) -> usize {
+/// Removes our hooks but the one at `keep`, and the groups that this empties. Returns how many there were.
+fn remove_ours(groups: &CstArray, keep: Option<usize>) -> usize {
     let found = ours(groups);
-    for (hooks, hook) in found.iter().skip(keep) {
-        hook.clone().remove();
-        if hooks.elements().is_empty()
-            && let Some(group) = group_of(hooks)
+    let count = found.len();
+    for (at, hook) in found.into_iter().enumerate() {
+        if Some(at) == keep {
+            continue;
+        }
+        hook.entry.remove();
+        if hook.list.elements().is_empty()
+            && let Some(group) = group_of(&hook.list)
         {
             group.remove();
         }
     }
-    found.len()
+    count
 }
 
 /// The group whose list of hooks this is.

@@ -99,6 +99,17 @@ fn the_self_test_leaves_no_row() {
 }
 
 #[test]
+fn init_ends_with_a_first_table_where_there_is_something_to_show() {
+    let ledger = Ledger::new();
+    let call = json!({
+        "hook_event_name": "PostToolUse", "session_id": "s", "tool_use_id": "t", "tool_name": "Bash",
+        "tool_input": {}, "tool_response": "x", "cwd": ledger.project(),
+    });
+    ledger.hook(call);
+    assert!(ledger.run(&["init"]).text().contains("Tool calls, estimated"));
+}
+
+#[test]
 fn the_users_scope_is_the_clients_own_folder() {
     let ledger = Ledger::new();
     assert_eq!(ledger.run(&["init", "--scope", "user"]).code, Some(0));
@@ -235,6 +246,132 @@ fn an_older_registration_is_brought_up_to_date_in_its_place() {
     assert_eq!((&stop[1]["command"], &stop[1]["timeout"]), (&json!(COMMAND), &json!(5)));
     assert_eq!(stop[2]["command"], "after");
     assert!(new["hooks"].get("Gone").is_none());
+}
+
+#[test]
+fn a_line_in_which_the_shell_does_more_belongs_to_whoever_wrote_it() {
+    let foreign = json!({"hooks": {"Stop": [
+        {"hooks": [{"type": "command", "command": "tallyhook hook; /usr/local/bin/notify done"}]},
+        {"hooks": [{"type": "command", "command": "test -f .off && exit 0; /home/u/tallyhook.sh hook"}]},
+        {"note": "mine", "hooks": [{"type": "command", "command": "tallyhook hook | tee -a /tmp/log"}]},
+    ]}});
+    let text = format!("{foreign:#}");
+    let with = register(&text, &ALL).unwrap();
+    assert_eq!(registered(&with).unwrap().len(), EVENTS.len());
+    assert_eq!(unregister(&with, None).unwrap(), text);
+    let ledger = with_settings(&text);
+    ledger.run(&["init"]);
+    ledger.run(&["uninstall"]).text();
+    assert_eq!(read(&settings(&ledger)), text);
+}
+
+#[test]
+fn a_narrowed_registration_is_widened_beside_the_foreign_hooks_of_its_group() {
+    let text = json!({"hooks": {"PostToolUse": [{"matcher": "Bash", "hooks": [
+        {"type": "command", "command": "lint"}, {"type": "command", "command": COMMAND, "timeout": 5},
+    ]}]}});
+    let with = parsed(&register(&text.to_string(), &ALL).unwrap());
+    let groups = with["hooks"]["PostToolUse"].as_array().unwrap();
+    assert_eq!(groups[0], json!({"matcher": "Bash", "hooks": [{"type": "command", "command": "lint"}]}));
+    assert_eq!(groups[1]["matcher"], "*");
+}
+
+#[test]
+fn a_binary_of_another_name_is_known_again() {
+    let ledger = Ledger::new();
+    let renamed = ledger.dir().join("tallyhook-linux-x64");
+    std::fs::copy(env!("CARGO_BIN_EXE_tallyhook"), &renamed).unwrap();
+    let run = |args: &[&str]| {
+        let mut command = Command::new(&renamed);
+        command.args(args).current_dir(ledger.project()).env_clear().env("HOME", ledger.home());
+        Ran::of(command.env("TALLYHOOK_DB", ledger.path()).stdin(Stdio::null()))
+    };
+    assert_eq!(run(&["init"]).code, Some(0));
+    assert_eq!(run(&["init"]).code, Some(0));
+    assert_eq!(registered(&read(&settings(&ledger))).unwrap().len(), EVENTS.len());
+    run(&["uninstall"]).text();
+    assert!(!settings(&ledger).exists());
+}
+
+#[test]
+fn the_path_that_the_binary_was_started_by_is_registered() {
+    let ledger = Ledger::new();
+    let link = ledger.dir().join("tallyhook");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tallyhook"), &link).unwrap();
+    let mut command = Command::new(&link);
+    command.arg("init").current_dir(ledger.project()).env_clear().env("HOME", ledger.home());
+    assert_eq!(Ran::of(&mut command).code, Some(0));
+    assert!(read(&settings(&ledger)).contains(link.to_str().unwrap()));
+}
+
+#[test]
+fn a_link_whose_file_init_has_made_stays_a_link() {
+    let ledger = Ledger::new();
+    std::fs::create_dir_all(ledger.dir().join("dotfiles")).unwrap();
+    std::fs::create_dir_all(settings(&ledger).parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink("../../dotfiles/claude.json", settings(&ledger)).unwrap();
+    ledger.run(&["init"]);
+    ledger.run(&["uninstall"]).text();
+    assert!(std::fs::symlink_metadata(settings(&ledger)).unwrap().is_symlink());
+    assert_eq!(registered(&read(&settings(&ledger))).unwrap().len(), 0);
+}
+
+#[test]
+fn a_file_that_was_there_is_not_removed_whatever_the_ledger_is() {
+    let ledger = with_settings("{}\n");
+    let other = ledger.dir().join("other.db");
+    ledger.run(&["--db", other.to_str().unwrap(), "init"]);
+    ledger.run(&["uninstall"]).text();
+    assert_eq!(read(&settings(&ledger)), "{}\n");
+}
+
+#[test]
+fn one_bad_file_does_not_keep_the_others_registered() {
+    let ledger = Ledger::new();
+    ledger.run(&["init"]);
+    ledger.run(&["init", "--scope", "user"]);
+    let user = ledger.home().join(".claude").join("settings.json");
+    std::fs::write(ledger.project().join(".claude").join("settings.local.json"), "{ broken").unwrap();
+    std::fs::set_permissions(&user, std::fs::Permissions::from_mode(0o444)).unwrap();
+    let ran = ledger.run(&["uninstall", "--purge", "--yes"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(!settings(&ledger).exists() && user.exists() && ledger.path().exists(), "{ran:?}");
+}
+
+#[test]
+fn purging_removes_nothing_foreign() {
+    let ledger = Ledger::new();
+    let notes = ledger.dir().join("notes.txt");
+    std::fs::write(&notes, "precious\n").unwrap();
+    let ran = ledger.run(&["--db", notes.to_str().unwrap(), "uninstall", "--purge", "--yes"]);
+    assert_eq!((ran.code, read(&notes).as_str()), (Some(1), "precious\n"), "{ran:?}");
+    let photo = ledger.path().parent().unwrap().join("backups").join("photo.jpg");
+    ledger.run(&["init"]);
+    std::fs::create_dir_all(photo.parent().unwrap()).unwrap();
+    std::fs::write(&photo, "x").unwrap();
+    ledger.run(&["uninstall", "--purge", "--yes"]).text();
+    assert!(photo.exists() && !ledger.path().exists());
+}
+
+#[test]
+fn a_hooks_file_of_another_kind_does_not_stop_init() {
+    let ledger = with_settings("{}");
+    std::fs::create_dir_all(hooks_file(&ledger).parent().unwrap()).unwrap();
+    std::fs::write(hooks_file(&ledger), "[1]").unwrap();
+    assert_eq!(ledger.run(&["init"]).code, Some(0));
+    assert_eq!(read(&hooks_file(&ledger)), "[1]");
+    assert_eq!(registered(&read(&settings(&ledger))).unwrap().len(), EVENTS.len());
+}
+
+#[test]
+fn the_diff_shows_no_secret() {
+    for text in [
+        "{\n  \"env\": {\n    \"KEY\": \"sk-12345\"\n  }\n}\n",
+        "{\"env\":{\"KEY\":\"sk-12345\"},\"apiKeyHelper\":\"sk-12345-helper\"}",
+    ] {
+        let ran = with_settings(text).run(&["init", "--dry-run"]);
+        assert!(!ran.stdout.contains("sk-12345") && ran.stdout.contains("…"), "{}", ran.stdout);
+    }
 }
 
 #[test]

@@ -57,7 +57,7 @@ const CRATES_OF_THE_DOMAIN: [&str; 3] = ["std", "chrono", "serde"];
 /// The longest a file may be, in lines.
 const MAX_LINES: usize = 700;
 /// Files that have grown above it and are to be split. The list may only get shorter.
-const TOO_LONG: &[&str] = &["report/usage.rs", "store/writer.rs"];
+const TOO_LONG: &[&str] = &["store/writer.rs"];
 
 /// A source file without comments and test code.
 struct Source {
@@ -216,7 +216,14 @@ fn the_domain_uses_nothing_but_std_chrono_and_serde() {
 
 #[test]
 fn no_file_is_longer_than_one_can_read() {
-    for source in sources() {
+    let sources = sources();
+    for known in TOO_LONG {
+        assert!(
+            sources.iter().any(|source| source.path == *known),
+            "src/{known} is gone; take it off the list"
+        );
+    }
+    for source in sources {
         let lines = source.text.lines().count();
         let known = TOO_LONG.contains(&&*source.path);
         assert!(known || lines <= MAX_LINES, "src/{} has {lines} lines; split it", source.path);
