@@ -9,6 +9,7 @@
 
 pub mod counter;
 pub mod media;
+pub mod reference;
 pub mod subagents;
 mod tools;
 
@@ -101,7 +102,8 @@ impl<'a> Reading<'a> {
         let mut estimate = Estimate { tokens: self.tokens, method: self.method };
         let mut budget = MAX_COUNTED_BYTES;
         for text in self.texts.iter().map(AsRef::as_ref).chain([self.literals.as_str()]) {
-            let count = counter::count(encoding, text, budget);
+            let count =
+                if text.len() <= budget { counter::count(encoding, text) } else { counter::by_length(text) };
             budget = budget.saturating_sub(text.len());
             estimate.tokens += count.tokens;
             if !count.exact {
