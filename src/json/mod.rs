@@ -4,80 +4,83 @@
 //! one odd field cannot lose its neighbours: a lone surrogate, a count of `-1` or `1e3`, a string where an object
 //! was expected all read as "absent" or as the nearest harmless value.
 
+mod scan;
+
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::{Deserialize, Deserializer, Visitor};
 
 use crate::domain::MAX_COUNT;
+pub use scan::{Malformed, open_string};
+use scan::{members_of, skip_space, string_end, value_end};
 
-const OTHER_VALUE: &str = "another kind of value";
+/// A JSON value that was not looked into yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Raw<'a>(&'a str);
 
-/// Where a text stopped being JSON. It carries no part of the text, which may be private.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a JSON object: {reason} at line {line}, column {column}")]
-pub struct Malformed {
-    /// The kind of fault.
-    pub reason: &'static str,
-    /// Line, from 1; 0 if unknown.
-    pub line: usize,
-    /// Column, from 1; 0 if unknown.
-    pub column: usize,
-}
-
-impl Malformed {
-    /// Whether the text is JSON, only no object.
-    #[must_use]
-    pub fn is_other_value(self) -> bool {
-        self.reason == OTHER_VALUE
+impl<'a> Raw<'a> {
+    /// The value that `text` is, white space around it allowed.
+    ///
+    /// # Errors
+    /// If `text` is anything else than one JSON value.
+    pub fn parse(text: &'a str) -> Result<Self, Malformed> {
+        let start = skip_space(text.as_bytes(), 0);
+        let end = value_end(text.as_bytes(), start).map_err(|fault| fault.in_text(text))?;
+        scan::expect_end(text, end)?;
+        Ok(Self(&text[start..end]))
     }
 
-    fn from_serde(error: &serde_json::Error) -> Self {
-        use serde_json::error::Category;
-        let reason = match error.classify() {
-            Category::Eof => "it ends too early",
-            Category::Syntax => "a syntax error",
-            Category::Data => OTHER_VALUE,
-            Category::Io => "it could not be read",
-        };
-        Self { reason, line: error.line(), column: error.column() }
+    /// The value as it is written.
+    #[must_use]
+    pub fn get(self) -> &'a str {
+        self.0
     }
 }
 
 /// A JSON object of which only the names are decoded. Of members with the same name the last one counts.
 #[derive(Debug, Default)]
 pub struct Object<'a> {
-    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    members: Vec<(Cow<'a, str>, Raw<'a>)>,
 }
 
 impl<'a> Object<'a> {
-    /// Reads the members of the object that `text` is.
+    /// Reads the members of the object that `text` is. What is inside of their values is checked only as far as it
+    /// takes to find their ends.
     ///
     /// # Errors
     /// If `text` is anything else than one JSON object.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
-        serde_json::from_str(text).map_err(|error| Malformed::from_serde(&error))
+        let (object, end) = Self::read(text).map_err(|fault| fault.in_text(text))?;
+        scan::expect_end(text, end)?;
+        Ok(object)
     }
 
     /// The object that `text` starts with, and what follows it.
     #[must_use]
     pub fn parse_first(text: &'a str) -> Option<(Self, &'a str)> {
-        let mut values = serde_json::Deserializer::from_str(text).into_iter::<Self>();
-        let object = values.next()?.ok()?;
-        let after = values.byte_offset();
-        Some((object, &text[after..]))
+        let (object, end) = Self::read(text).ok()?;
+        Some((object, &text[end..]))
+    }
+
+    fn read(text: &'a str) -> Result<(Self, usize), scan::Fault> {
+        let mut members = Vec::with_capacity(16);
+        let end = members_of(text, |name, value| {
+            let name = if name.contains('\\') { decode(name).unwrap_or_default() } else { unquoted(name) };
+            members.push((name, Raw(value)));
+        })?;
+        Ok((Self { members }, end))
     }
 
     /// The object that `raw` is, or `None` for any other value.
     #[must_use]
-    pub fn from_raw(raw: &'a RawValue) -> Option<Self> {
+    pub fn from_raw(raw: Raw<'a>) -> Option<Self> {
         if raw.get().starts_with('{') { Self::parse(raw.get()).ok() } else { None }
     }
 
     /// The member's unparsed value; `null` counts as absent.
     #[must_use]
-    pub fn raw(&self, name: &str) -> Option<&'a RawValue> {
+    pub fn raw(&self, name: &str) -> Option<Raw<'a>> {
         let (_, value) = self.members.iter().rfind(|(member, _)| member == name)?;
         (value.get() != "null").then_some(*value)
     }
@@ -108,73 +111,23 @@ impl<'a> Object<'a> {
 
     /// The member's elements; none if it is no array.
     #[must_use]
-    pub fn array(&self, name: &str) -> Vec<&'a RawValue> {
+    pub fn array(&self, name: &str) -> Vec<Raw<'a>> {
         self.raw(name).map(array).unwrap_or_default()
     }
 
     /// Names and unparsed values, in the order of the text.
-    pub fn members(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+    pub fn members(&self) -> impl Iterator<Item = (&str, Raw<'a>)> {
         self.members.iter().map(|(name, value)| (name.as_ref(), *value))
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-
-        impl<'de> Visitor<'de> for Members {
-            type Value = Object<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(name) = map.next_key::<Text<'de>>()? {
-                    members.push((name.0, map.next_value()?));
-                }
-                Ok(Object { members })
-            }
-        }
-
-        deserializer.deserialize_map(Members)
     }
 }
 
 /// The elements of the array that `raw` is; none for any other value.
 #[must_use]
-pub fn array(raw: &RawValue) -> Vec<&RawValue> {
-    struct Elements<'a>(Vec<&'a RawValue>);
-
-    impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct Collect;
-
-            impl<'de> Visitor<'de> for Collect {
-                type Value = Elements<'de>;
-
-                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str("an array")
-                }
-
-                fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                    let mut elements = Vec::new();
-                    while let Some(element) = seq.next_element()? {
-                        elements.push(element);
-                    }
-                    Ok(Elements(elements))
-                }
-            }
-
-            deserializer.deserialize_seq(Collect)
-        }
-    }
-
-    if raw.get().starts_with('[') {
-        serde_json::from_str::<Elements<'_>>(raw.get()).map(|elements| elements.0).unwrap_or_default()
-    } else {
-        Vec::new()
+pub fn array(raw: Raw<'_>) -> Vec<Raw<'_>> {
+    let mut elements = Vec::new();
+    match scan::elements_of(raw.get(), |element| elements.push(Raw(element))) {
+        Ok(()) => elements,
+        Err(_) => Vec::new(),
     }
 }
 
@@ -216,7 +169,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 
 /// The text of the string that `raw` is.
 #[must_use]
-pub fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+pub fn text(raw: Raw<'_>) -> Option<Cow<'_, str>> {
     decode(raw.get())
 }
 
@@ -224,14 +177,22 @@ fn decode(literal: &str) -> Option<Cow<'_, str>> {
     if !literal.starts_with('"') {
         return None;
     }
+    if memchr::memchr(b'\\', literal.as_bytes()).is_none() {
+        return Some(unquoted(literal));
+    }
     serde_json::from_str::<Text<'_>>(literal).ok().map(|text| text.0)
+}
+
+/// A string literal without escapes, as its text.
+fn unquoted(literal: &str) -> Cow<'_, str> {
+    Cow::Borrowed(literal.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(literal))
 }
 
 /// Reads a count as clients really write them: `5`, `"5"`, `1e3`, `5.0`.
 ///
 /// Negative numbers, fractions and anything above [`MAX_COUNT`] are faults of the log and give `None`.
 #[must_use]
-pub fn count(raw: &RawValue) -> Option<u64> {
+pub fn count(raw: Raw<'_>) -> Option<u64> {
     let literal = raw.get().trim_matches('"');
     let value = match literal.parse::<u64>() {
         Ok(value) => value,
@@ -261,14 +222,14 @@ pub enum Scalar<'a> {
 }
 
 /// Walks over all names and scalars of a JSON text, in its order, at any depth.
-pub fn for_each_scalar<'a>(raw: &'a RawValue, mut visit: impl FnMut(Scalar<'a>)) {
+pub fn for_each_scalar<'a>(raw: Raw<'a>, mut visit: impl FnMut(Scalar<'a>)) {
     let text = raw.get();
     let bytes = text.as_bytes();
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         match byte {
             b'"' => {
-                let end = string_end(bytes, at);
+                let end = string_end(bytes, at).unwrap_or(bytes.len());
                 let literal = &text[at..end];
                 at = end;
                 let after = bytes[at..].iter().find(|byte| !byte.is_ascii_whitespace());
@@ -290,25 +251,12 @@ pub fn for_each_scalar<'a>(raw: &'a RawValue, mut visit: impl FnMut(Scalar<'a>))
     }
 }
 
-/// The index after the closing quote of the string that starts at `start`.
-fn string_end(bytes: &[u8], start: usize) -> usize {
-    let mut at = start + 1;
-    while let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[at..]) {
-        at += found;
-        if bytes[at] == b'"' {
-            return at + 1;
-        }
-        at = (at + 2).min(bytes.len());
-    }
-    bytes.len()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn raw(text: &str) -> Box<RawValue> {
-        RawValue::from_string(text.to_owned()).unwrap()
+    fn raw(text: &str) -> Raw<'_> {
+        Raw::parse(text).unwrap()
     }
 
     #[test]
@@ -332,7 +280,7 @@ mod tests {
             ("true", None),
             ("[]", None),
         ] {
-            assert_eq!(count(&raw(literal)), expected, "{literal}");
+            assert_eq!(count(raw(literal)), expected, "{literal}");
         }
     }
 
@@ -340,7 +288,7 @@ mod tests {
     fn every_scalar_is_visited_once() {
         let raw = raw(r#"{"a b":"x\"y","n":[1, true,{"z":null}],"e":""}"#);
         let mut seen = Vec::new();
-        for_each_scalar(&raw, |scalar| seen.push(scalar));
+        for_each_scalar(raw, |scalar| seen.push(scalar));
         assert_eq!(
             seen,
             [
