@@ -14,9 +14,9 @@ use crate::domain::Timestamp;
 /// What the process knows of its surroundings.
 #[derive(Clone)]
 pub struct Env {
-    vars: HashMap<String, OsString>,
+    /// Variables; `None` for the process's own, which are looked up when they are asked for.
+    vars: Option<HashMap<String, OsString>>,
     cwd: PathBuf,
-    binary: Option<PathBuf>,
     clock: Clock,
 }
 
@@ -32,12 +32,9 @@ impl Env {
     #[must_use]
     pub fn from_process() -> Self {
         Self {
-            vars: std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-                .collect(),
+            vars: None,
             #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
             cwd: std::env::current_dir().unwrap_or_default(),
-            binary: own_binary(),
             clock: Clock::System(Instant::now()),
         }
     }
@@ -46,9 +43,10 @@ impl Env {
     #[must_use]
     pub fn fixed(cwd: &Path, now: Timestamp, vars: &[(&str, &str)]) -> Self {
         Self {
-            vars: vars.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))).collect(),
+            vars: Some(
+                vars.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))).collect(),
+            ),
             cwd: cwd.to_path_buf(),
-            binary: None,
             clock: Clock::Fixed(now),
         }
     }
@@ -81,20 +79,28 @@ impl Env {
 
     /// A variable's value; empty ones count as absent, as the XDG specification asks.
     #[must_use]
-    pub fn var(&self, name: &str) -> Option<&str> {
-        self.vars.get(name)?.to_str().filter(|value| !value.is_empty())
+    pub fn var(&self, name: &str) -> Option<String> {
+        self.os_var(name)?.into_string().ok()
+    }
+
+    fn os_var(&self, name: &str) -> Option<OsString> {
+        let value = match &self.vars {
+            Some(vars) => vars.get(name).cloned(),
+            #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
+            None => std::env::var_os(name),
+        };
+        value.filter(|value| !value.is_empty())
     }
 
     /// A variable that holds a path; relative ones are taken from the working directory.
     #[must_use]
     pub fn path_var(&self, name: &str) -> Option<PathBuf> {
-        let value = self.vars.get(name).filter(|value| !value.is_empty())?;
-        Some(self.cwd.join(value))
+        Some(self.cwd.join(self.os_var(name)?))
     }
 
     /// A path variable of the XDG specification, which says to ignore relative ones.
     fn absolute_path_var(&self, name: &str) -> Option<PathBuf> {
-        self.vars.get(name).map(PathBuf::from).filter(|path| path.is_absolute())
+        self.os_var(name).map(PathBuf::from).filter(|path| path.is_absolute())
     }
 
     /// The working directory.
@@ -104,10 +110,13 @@ impl Env {
     }
 
     /// This program's own file, under the name by which it was started: a link stays right when what it leads to is
-    /// replaced by a newer release.
+    /// replaced by a newer release. `None` in tests with a fixed clock, whose process is another program.
     #[must_use]
-    pub fn binary(&self) -> Option<&Path> {
-        self.binary.as_deref()
+    pub fn binary(&self) -> Option<PathBuf> {
+        match self.clock {
+            Clock::System(_) => own_binary(),
+            Clock::Fixed(_) => None,
+        }
     }
 
     /// The user's home folder (`HOME`, on Windows `USERPROFILE`).

@@ -9,6 +9,9 @@ pub enum Error {
     /// The ledger could not be opened, read or written.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
+    /// The ledger was busy, and the event could not be put beside it either.
+    #[error("the ledger is busy, and its spool cannot be written: {0}")]
+    Spool(#[source] std::io::Error),
     /// The settings file could not be understood.
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
@@ -21,6 +24,12 @@ pub enum Error {
     /// A check of `doctor` has failed. The table says which.
     #[error("{failures} of the checks failed; the table says what to do")]
     Unhealthy {
+        /// How many.
+        failures: usize,
+    },
+    /// Files could not be counted. What is wrong with each was said before.
+    #[error("{failures} of the files could not be counted")]
+    NotCounted {
         /// How many.
         failures: usize,
     },

@@ -2,14 +2,14 @@
 //!
 //! It runs at the end of every turn (`Stop` fires once per turn, many times a session), at the end of a subagent
 //! and of the session, at the next session's start for sessions that never had an end, and when a view is asked
-//! for. Running it twice changes nothing. Its cost goes with the transcripts' new bytes, not with their length; only
-//! the subagents' files are looked at one by one.
+//! for. Running it twice changes nothing. Its cost goes with the transcripts' new bytes, not with their length.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::agents::ReadError;
-use crate::agents::claude_code::{self, AgentFile, NUMBERED_TOPIC_RANK, ReadFrom, Reading};
+use crate::agents::claude_code::{self, AgentFile, AgentMeta, NUMBERED_TOPIC_RANK, ReadFrom, Reading};
 use crate::config::Config;
 use crate::domain::{Agent, AgentId, SessionId, SessionKind, Timestamp, Version, client_version};
 use crate::env::Env;
@@ -71,9 +71,20 @@ pub fn complete(
     if is_complete {
         let main = Source { path: task.transcript, agent: None, waits: task.wait == Wait::Main };
         is_complete = read_source(ledger, env, config, task, &main, &mut faults)?;
-        let flat = may_have_flat_agents(ledger.session_client(task.session)?.1.as_deref());
+        // At the end of a turn the client waits, and a session can have hundreds of subagents; those that have ended and
+        // whose answer is known are looked at again when the session ends and by the views.
+        let settled = match task.wait {
+            Wait::No => HashSet::new(),
+            Wait::Main | Wait::Subagent(_) => {
+                ledger.settled_agent_files(&claude_code::agents_folder(task.transcript))?
+            }
+        };
+        let flat = may_have_flat_agents(ledger.session_knowledge(task.session)?.client_version.as_deref());
         for file in claude_code::agent_files(task.transcript, task.session, flat) {
             let waits = task.wait == Wait::Subagent(&file.agent);
+            if !waits && settled.contains(file.path.to_string_lossy().as_ref()) {
+                continue;
+            }
             let source = Source { path: &file.path, agent: Some(&file), waits };
             is_complete &= read_source(ledger, env, config, task, &source, &mut faults)?;
         }
@@ -232,13 +243,13 @@ fn adjust_facts(reading: &mut Reading, env: &Env, config: &Config, task: &Task<'
 fn log_batch(new: NewLines, source: &Source<'_>, config: &Config) -> LogBatch {
     let NewLines { path, size, modified_at, reading } = new;
     let run = source.agent.map(|file| {
-        let named = reading.agent_types.get(&file.agent).cloned();
-        let agent_type = file.agent_type.clone().or(named);
+        let AgentMeta { agent_type, tool_use_id } = file.meta();
+        let agent_type = agent_type.or_else(|| reading.agent_types.get(&file.agent).cloned());
         AgentSighting {
             id: file.agent.clone(),
             defaults: defaults_for(agent_type.as_deref(), &config.subagents),
             agent_type,
-            tool_use_id: file.tool_use_id.clone(),
+            tool_use_id,
             started_at: None,
             ended_at: None,
             logged: reading.facts.first_at.zip(reading.facts.last_at),

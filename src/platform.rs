@@ -1,5 +1,7 @@
 //! What differs by platform, each with a fallback that works anywhere. Tried on Linux; the other branches were not.
 
+use std::fs::File;
+use std::io;
 use std::path::Path;
 
 /// Whether `path` lies on a file system that is shared over a network. `None` if that cannot be told.
@@ -46,6 +48,23 @@ pub fn is_on_network(path: &Path) -> Option<bool> {
     }
 }
 
+/// Standard input without the buffer of `std::io::stdin`, through which everything would be copied once more.
+///
+/// # Errors
+/// If there is none.
+pub fn stdin() -> io::Result<File> {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd as _;
+        io::stdin().as_fd().try_clone_to_owned().map(File::from)
+    }
+    #[cfg(windows)]
+    {
+        use std::os::windows::io::AsHandle as _;
+        io::stdin().as_handle().try_clone_to_owned().map(File::from)
+    }
+}
+
 /// Whether nobody but the user can read the file; `None` where files have no such permissions.
 #[must_use]
 pub fn is_private(path: &Path) -> Option<bool> {
@@ -65,7 +84,7 @@ pub fn is_private(path: &Path) -> Option<bool> {
 ///
 /// # Errors
 /// If they cannot be changed.
-pub fn make_private(path: &Path) -> std::io::Result<()> {
+pub fn make_private(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;

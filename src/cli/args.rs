@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::estimate::counter::Encoding;
+
 /// Token and cost ledger for coding agents.
 ///
 /// Every tool call of Claude Code is estimated the moment it happens; every figure is corrected to the provider's
@@ -82,6 +84,14 @@ pub enum Command {
     /// Write out what the ledger holds
     #[command(after_help = "Examples:\n  tallyhook export --what calls --format jsonl > calls.jsonl")]
     Export(ExportArgs),
+    /// Count the tokens of files, or of stdin
+    ///
+    /// The number is tiktoken's own. Claude's tokenizers are not public; with --model the second number says what that
+    /// model is estimated to read.
+    #[command(after_help = "Examples:\n  tallyhook count README.md src/*.rs\n  \
+                            git diff | tallyhook count --model claude-opus-5-5\n  \
+                            tallyhook count --encoding o200k_base --json notes.txt")]
+    Count(CountArgs),
     /// Print completions for a shell
     #[command(
         after_help = "Examples:\n  tallyhook completions bash > ~/.local/share/bash-completion/completions/tallyhook"
@@ -135,9 +145,49 @@ pub struct DoctorArgs {
     /// Mend what can be mended without harm
     #[arg(long)]
     pub fix: bool,
+    /// Count samples with tiktoken-rs too, and compare; takes a second
+    #[arg(long)]
+    pub verify: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `count`.
+#[derive(Debug, Clone, Args)]
+pub struct CountArgs {
+    /// Files; - or none for stdin
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The encoding; else that of --model, else cl100k_base
+    #[arg(long, value_name = "NAME")]
+    pub encoding: Option<EncodingArg>,
+    /// Add what this model is estimated to read
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// An encoding of tiktoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EncodingArg {
+    /// Of GPT-4; also what Claude's tokens are estimated from
+    #[value(name = "cl100k_base")]
+    Cl100kBase,
+    /// Of OpenAI's models since GPT-4o
+    #[value(name = "o200k_base")]
+    O200kBase,
+}
+
+impl From<EncodingArg> for Encoding {
+    fn from(encoding: EncodingArg) -> Self {
+        match encoding {
+            EncodingArg::Cl100kBase => Self::Cl100kBase,
+            EncodingArg::O200kBase => Self::O200kBase,
+        }
+    }
 }
 
 /// Options of `completions`.

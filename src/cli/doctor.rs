@@ -23,7 +23,7 @@ struct Report<'a> {
 
 pub(super) fn run(context: &Context, args: &DoctorArgs) -> Result<(), Error> {
     let client = client::find(&context.env);
-    let mut checks = examine(context, client.as_ref())?;
+    let mut checks = examine(context, client.as_ref(), args.verify)?;
     if args.fix {
         let mut fixed = 0;
         for fix in checks.iter().filter_map(|check| check.fix.as_ref()) {
@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context, args: &DoctorArgs) -> Result<(), Error> {
             }
         }
         if fixed > 0 {
-            checks = examine(context, client.as_ref())?;
+            checks = examine(context, client.as_ref(), args.verify)?;
         }
     }
     let failures = checks.iter().filter(|check| check.status == Status::Failed).count();
@@ -46,7 +46,7 @@ pub(super) fn run(context: &Context, args: &DoctorArgs) -> Result<(), Error> {
     if failures > 0 { Err(Error::Unhealthy { failures }) } else { Ok(()) }
 }
 
-fn examine(context: &Context, client: Option<&Client>) -> Result<Vec<Check>, Error> {
+fn examine(context: &Context, client: Option<&Client>, verify: bool) -> Result<Vec<Check>, Error> {
     let ledger_path = context.ledger_path()?;
     let subject = Subject {
         env: &context.env,
@@ -54,6 +54,7 @@ fn examine(context: &Context, client: Option<&Client>) -> Result<Vec<Check>, Err
         ledger: context.open_ledger()?,
         scopes: scopes(context),
         client: client.cloned(),
+        verify,
     };
     Ok(doctor::examine(&subject))
 }

@@ -1,13 +1,10 @@
 //! `tallyhook hook`: reads stdin, hands it on, is silent.
 
-use std::io::Read as _;
 use std::process::ExitCode;
 
 use crate::env::Env;
 use crate::hook::{self, Options};
-
-/// More than any payload has; the rest of a larger input is not read.
-const MAX_STDIN_BYTES: u64 = 256 << 20;
+use crate::platform;
 
 /// Whether the arguments ask for the hook (and not for its help). Options may stand before the word.
 pub(super) fn is_hook(args: &[String]) -> bool {
@@ -24,10 +21,9 @@ pub(super) fn is_hook(args: &[String]) -> bool {
 /// Handles one payload. The exit code is always 0: 2 would be shown to the model, anything else to the user.
 pub(super) fn run(args: &[String], env: &Env) -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
-    let mut stdin = Vec::new();
-    // What could be read is used, even if the rest could not.
-    let _complete = std::io::stdin().lock().take(MAX_STDIN_BYTES).read_to_end(&mut stdin).is_ok();
-    hook::handle(&stdin, env, &Options::from_args(args));
+    if let Ok(stdin) = platform::stdin() {
+        hook::handle(stdin, env, &Options::from_args(args));
+    }
     ExitCode::SUCCESS
 }
 

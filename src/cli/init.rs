@@ -87,7 +87,7 @@ impl Plan {
         let binary = context.env.binary().ok_or(SetupError::NoBinary)?;
         let given = context.options.db.as_ref().map(|path| context.env.cwd().join(path));
         let ledger = given.or_else(|| registered_ledger(scope));
-        let command = registered(binary, ledger.as_deref());
+        let command = registered(&binary, ledger.as_deref());
         let events = manifest::events_of(client.map(Client::number));
         let registration =
             Registration { command: &command, events: &events, timeout_seconds: manifest::TIMEOUT_SECONDS };

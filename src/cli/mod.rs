@@ -1,6 +1,7 @@
 //! The command line: what is asked, and who answers. Only here anything is printed.
 
 pub mod args;
+mod count;
 mod diff;
 mod doctor;
 mod export;
@@ -64,6 +65,7 @@ impl Context {
             Command::Doctor(args) => doctor::run(self, &args),
             Command::ShowUsage(args) => show_usage::run(self, &args),
             Command::Export(args) => export::run(self, &args),
+            Command::Count(args) => count::run(self, &args),
             Command::Completions(args) => {
                 let mut script = Vec::new();
                 clap_complete::generate(args.shell, &mut Cli::command(), "tallyhook", &mut script);

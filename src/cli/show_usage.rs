@@ -132,7 +132,7 @@ fn find(context: &Context, ledger: &Ledger, args: &ShowUsageArgs) -> Result<Opti
         return Ok(ledger.find_session(id)?);
     }
     if let Some(id) = context.env.var("CLAUDE_CODE_SESSION_ID")
-        && let Some(record) = ledger.find_session(id)?
+        && let Some(record) = ledger.find_session(&id)?
     {
         return Ok(Some(record));
     }

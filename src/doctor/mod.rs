@@ -12,6 +12,8 @@ mod latency;
 mod permissions;
 mod place;
 mod registration;
+mod spool;
+mod verify;
 
 use std::path::{Path, PathBuf};
 
@@ -89,6 +91,8 @@ pub struct Subject<'a> {
     pub scopes: Vec<Scope>,
     /// The installed client.
     pub client: Option<Client>,
+    /// Whether the counter is to be compared with tiktoken-rs.
+    pub verify: bool,
 }
 
 impl Subject<'_> {
@@ -105,9 +109,11 @@ const CHECKS: &[fn(&Subject<'_>) -> Vec<Check>] = &[
     events::check,
     latency::check,
     integrity::check,
+    spool::check,
     permissions::check,
     place::check,
     faults::check,
+    verify::check,
 ];
 
 /// Runs all checks.

@@ -4,7 +4,8 @@
 pub const MAIN_AGENT: &str = "main";
 
 /// A coding agent (the client that runs a session), not one of its subagents.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Agent {
     /// Anthropic's Claude Code.
     #[default]

@@ -1,7 +1,8 @@
 //! A number of tokens that we worked out ourselves, and how.
 
 /// How an estimate was made. It is stored with it and shown by `export`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Method {
     /// The encoding's count of the very text the model got (`PostToolBatch` carries it).
     ExactText,
@@ -17,7 +18,9 @@ pub enum Method {
     SubagentReport,
     /// The per-subagent defaults table.
     SubagentDefault,
-    /// 0.25 tokens for each character: the text could not be encoded.
+    /// The encoding's count, but for a word of more than 256 KB, which was counted in parts.
+    CountedInParts,
+    /// 0.25 tokens for each character: there was too much text to encode it, or none to encode.
     FallbackChars,
     /// 50 tokens: nothing is known but that a tool was called.
     FallbackCall,
@@ -35,6 +38,7 @@ impl Method {
             Self::Pdf => "pdf",
             Self::SubagentReport => "subagent_report",
             Self::SubagentDefault => "subagent_default",
+            Self::CountedInParts => "counted_in_parts",
             Self::FallbackChars => "fallback_chars",
             Self::FallbackCall => "fallback_call",
         }
@@ -42,7 +46,7 @@ impl Method {
 }
 
 /// Tokens that we estimated, and the method. There is no way to add it to a [`Usage`](super::Usage).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Estimate {
     /// The number of tokens.
     pub tokens: u64,

@@ -32,7 +32,8 @@ impl SessionState {
 }
 
 /// Who or what drove a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SessionKind {
     /// A person in the terminal.
     Interactive,
@@ -68,7 +69,8 @@ impl SessionKind {
 }
 
 /// What set off a compaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CompactionTrigger {
     /// The context was nearly full.
     Auto,

@@ -1,13 +1,22 @@
 //! One tool call, as a hook's payload tells it.
 
+use serde::{Deserialize, Serialize};
+
 use super::{AgentId, Estimate, ModelId, Timestamp, ToolUseId, clean_name};
 
 /// Longest tool name that is kept, in characters; MCP tools have long ones (`mcp__server__tool`).
 const MAX_TOOL_NAME_CHARS: usize = 160;
 
 /// A tool's name, made harmless for tables and terminals.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "String")]
 pub struct ToolName(String);
+
+impl From<String> for ToolName {
+    fn from(name: String) -> Self {
+        Self::new(&name)
+    }
+}
 
 impl ToolName {
     /// Takes a name from a payload; without a usable one it is `unknown`.
@@ -37,7 +46,8 @@ impl ToolName {
 }
 
 /// What a call was made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ActionType {
     /// It starts a subagent, or was made inside of one.
     Agent,
@@ -60,7 +70,8 @@ impl ActionType {
 }
 
 /// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ToolOutcome {
     /// `PostToolUse` told of it.
     Ok,
@@ -71,7 +82,7 @@ pub enum ToolOutcome {
 }
 
 /// Lines of files that a call added and removed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineDelta {
     /// Lines added.
     pub added: u64,
@@ -81,7 +92,7 @@ pub struct LineDelta {
 
 /// One tool call. It is never billed by itself: what the model *generated* was output, what the tool
 /// *returned* is input of later responses.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolCall {
     /// The provider's id; clients of 2025 send none.
     pub id: Option<ToolUseId>,

@@ -7,6 +7,7 @@
 //!
 //! The figures are tiktoken's, which Claude's own tokenizers exceed by a factor that depends on the model.
 
+pub mod calibrate;
 pub mod counter;
 pub mod media;
 pub mod reference;
@@ -15,10 +16,8 @@ mod tools;
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use crate::domain::{Estimate, LineDelta, Method, ToolName, Version};
-use crate::json::{self, Scalar};
+use crate::json::{self, Raw, Scalar};
 use counter::Encoding;
 
 pub use tools::lines_changed;
@@ -46,11 +45,11 @@ pub struct CallView<'a> {
     /// The tool.
     pub tool: &'a ToolName,
     /// `tool_input`.
-    pub input: Option<&'a RawValue>,
+    pub input: Option<Raw<'a>>,
     /// `tool_response`.
-    pub response: Option<&'a RawValue>,
+    pub response: Option<Raw<'a>>,
     /// `error`, where the tool failed.
-    pub error: Option<&'a RawValue>,
+    pub error: Option<Raw<'a>>,
     /// The client's working directory; some tools show paths below it without it.
     pub cwd: Option<&'a str>,
     /// The client's habits.
@@ -102,12 +101,14 @@ impl<'a> Reading<'a> {
         let mut estimate = Estimate { tokens: self.tokens, method: self.method };
         let mut budget = MAX_COUNTED_BYTES;
         for text in self.texts.iter().map(AsRef::as_ref).chain([self.literals.as_str()]) {
-            let count =
-                if text.len() <= budget { counter::count(encoding, text) } else { counter::by_length(text) };
+            let is_within = text.len() <= budget;
+            let count = if is_within { counter::count(encoding, text) } else { counter::by_length(text) };
             budget = budget.saturating_sub(text.len());
             estimate.tokens += count.tokens;
-            if !count.exact {
+            if !is_within {
                 estimate.method = Method::FallbackChars;
+            } else if !count.exact && estimate.method != Method::FallbackChars {
+                estimate.method = Method::CountedInParts;
             }
         }
         estimate
@@ -140,7 +141,7 @@ pub fn returned(encoding: Encoding, call: &CallView<'_>, subagent: impl Fn(Optio
 
 /// Counts a result exactly as the model got it (`tool_calls[].tool_response` of `PostToolBatch`).
 #[must_use]
-pub fn delivered(encoding: Encoding, response: &RawValue) -> Estimate {
+pub fn delivered(encoding: Encoding, response: Raw<'_>) -> Estimate {
     let reading = tools::content(response);
     let method = if reading.method == Method::PayloadText { Method::ExactText } else { reading.method };
     reading.with_method(method).count(encoding)

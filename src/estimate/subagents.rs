@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 /// What one run of a subagent type is taken to use, in tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Defaults {
     /// Text it returns to the agent that started it.
     pub returned: u64,

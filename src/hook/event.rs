@@ -3,8 +3,6 @@
 //! Nothing here is an error: an unknown event is `None`, an odd field is absent. Payloads of all eras work
 //! (FACTS section 2): 2025 has no `tool_use_id` and says `Task`, 2026 adds ids one by one.
 
-use serde_json::value::RawValue;
-
 use crate::agents::claude_code::session_of_path;
 use crate::domain::{
     Agent, AgentId, CompactionTrigger, MAX_NAME_CHARS, ModelId, SessionId, SessionKind, ToolName, ToolUseId,
@@ -12,7 +10,7 @@ use crate::domain::{
 };
 use crate::env::Env;
 use crate::estimate::{CallView, Era};
-use crate::json::Object;
+use crate::json::{Object, Raw};
 use crate::store::SessionSighting;
 
 /// Under this id goes what names no session at all.
@@ -53,29 +51,32 @@ pub(super) enum HookEvent<'a> {
 pub(super) struct ToolPayload<'a> {
     pub(super) id: Option<ToolUseId>,
     pub(super) tool: ToolName,
-    pub(super) input: Option<&'a RawValue>,
-    pub(super) response: Option<&'a RawValue>,
-    pub(super) error: Option<&'a RawValue>,
+    pub(super) input: Option<Raw<'a>>,
+    pub(super) response: Option<Raw<'a>>,
+    pub(super) error: Option<Raw<'a>>,
     pub(super) failed: bool,
     pub(super) duration_ms: Option<u64>,
+    /// Bytes of the response that were not kept.
+    pub(super) left_out: u64,
 }
 
 impl<'a> Payload<'a> {
     /// Reduces a payload; `None` for events that are not kept and for JSON that is no event.
-    pub(super) fn read(object: &Object<'a>, env: &Env) -> Option<Self> {
+    /// `left_out` bytes of a tool's response were not kept.
+    pub(super) fn read(object: &Object<'a>, env: &Env, left_out: u64) -> Option<Self> {
         let path = |name: &str| object.text(name).and_then(|path| clean_name(&path, MAX_PATH_CHARS));
         let name = |name: &str| object.text(name).and_then(|name| clean_name(&name, MAX_NAME_CHARS));
         let event = match object.text("hook_event_name")?.as_ref() {
             "SessionStart" => HookEvent::SessionStart,
             "UserPromptSubmit" => HookEvent::UserPromptSubmit,
-            "PostToolUse" => HookEvent::ToolFinished(ToolPayload::read(object, false)),
-            "PostToolUseFailure" => HookEvent::ToolFinished(ToolPayload::read(object, true)),
+            "PostToolUse" => HookEvent::ToolFinished(ToolPayload::read(object, false, left_out)),
+            "PostToolUseFailure" => HookEvent::ToolFinished(ToolPayload::read(object, true, left_out)),
             "PostToolBatch" => HookEvent::ToolBatch(
                 object
                     .array("tool_calls")
                     .into_iter()
                     .filter_map(Object::from_raw)
-                    .map(|call| ToolPayload::read(&call, false))
+                    .map(|call| ToolPayload::read(&call, false, 0))
                     .collect(),
             ),
             "SubagentStart" => HookEvent::SubagentStart,
@@ -96,7 +97,7 @@ impl<'a> Payload<'a> {
             .text("session_id")
             .and_then(|id| SessionId::new(&id))
             .or_else(|| session_of_path(std::path::Path::new(transcript.as_deref()?)))
-            .or_else(|| SessionId::new(env.var("CLAUDE_CODE_SESSION_ID")?))
+            .or_else(|| SessionId::new(&env.var("CLAUDE_CODE_SESSION_ID")?))
             .or_else(|| SessionId::new(NO_SESSION))?;
         Some(Self {
             session,
@@ -113,7 +114,7 @@ impl<'a> Payload<'a> {
 
     /// What the event says of its session.
     pub(super) fn sighting(&self, env: &Env, client: Agent) -> SessionSighting {
-        let named = env.var("CLAUDE_PROJECT_DIR").and_then(|path| clean_name(path, MAX_PATH_CHARS));
+        let named = env.var("CLAUDE_PROJECT_DIR").and_then(|path| clean_name(&path, MAX_PATH_CHARS));
         SessionSighting {
             id: self.session.clone(),
             client,
@@ -123,14 +124,14 @@ impl<'a> Payload<'a> {
                 None => self.cwd.clone().map(|cwd| (cwd, false)),
             },
             transcript: self.transcript.clone(),
-            kind: env.var("CLAUDE_CODE_ENTRYPOINT").and_then(SessionKind::from_entrypoint),
+            kind: env.var("CLAUDE_CODE_ENTRYPOINT").and_then(|name| SessionKind::from_entrypoint(&name)),
             model: self.model.clone(),
         }
     }
 }
 
 impl<'a> ToolPayload<'a> {
-    fn read(object: &Object<'a>, failed: bool) -> Self {
+    fn read(object: &Object<'a>, failed: bool, left_out: u64) -> Self {
         Self {
             id: object.text("tool_use_id").and_then(|id| ToolUseId::new(&id)),
             tool: ToolName::new(&object.text("tool_name").unwrap_or_default()),
@@ -139,6 +140,7 @@ impl<'a> ToolPayload<'a> {
             error: if failed { object.raw("error") } else { None },
             failed,
             duration_ms: object.count("duration_ms"),
+            left_out,
         }
     }
 

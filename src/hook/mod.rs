@@ -5,10 +5,13 @@
 
 mod event;
 mod fault_log;
+mod intake;
 pub mod manifest;
 mod on_end;
 mod on_tool;
 
+use std::borrow::Cow;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
@@ -16,9 +19,10 @@ use crate::domain::Agent;
 use crate::env::Env;
 use crate::error::Error;
 use crate::json::Object;
-use crate::store::{Ledger, SessionSighting, StoreError};
+use crate::store::{Change, Event, Ledger, SessionSighting, Spool, StoreError};
 use event::{HookEvent, Payload};
 pub use fault_log::path_of as fault_log_path;
+use intake::Intake;
 
 /// What the command line says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,7 +55,7 @@ impl Options {
 }
 
 /// Handles one payload. Never fails and never panics: see the module's description.
-pub fn handle(stdin: &[u8], env: &Env, options: &Options) {
+pub fn handle(stdin: impl Read, env: &Env, options: &Options) {
     let Some(ledger) = options.ledger.clone().map(|path| env.cwd().join(path)).or_else(|| env.ledger_path())
     else {
         return;
@@ -64,8 +68,10 @@ pub fn handle(stdin: &[u8], env: &Env, options: &Options) {
     }
 }
 
-fn run(stdin: &[u8], env: &Env, options: &Options, ledger: &Path) -> Result<(), Error> {
-    let text = String::from_utf8_lossy(stdin);
+fn run(stdin: impl Read, env: &Env, options: &Options, ledger: &Path) -> Result<(), Error> {
+    let Intake { text: stdin, left_out } = Intake::read(stdin);
+    // Payloads of several megabytes occur; the check alone is faster than the lossy reading.
+    let text = str::from_utf8(&stdin).map_or_else(|_| String::from_utf8_lossy(&stdin), Cow::Borrowed);
     let text = text.trim_matches(|c: char| c == '\u{feff}' || c == '\0' || c.is_ascii_whitespace());
     if text.is_empty() {
         return Ok(());
@@ -78,26 +84,32 @@ fn run(stdin: &[u8], env: &Env, options: &Options, ledger: &Path) -> Result<(), 
             return Ok(());
         }
     };
-    let Some(payload) = Payload::read(&object, env) else { return Ok(()) };
+    let Some(payload) = Payload::read(&object, env, left_out) else { return Ok(()) };
     let path = ledger;
-    let mut ledger = Ledger::open_for_hook(path)?;
+    let mut ledger = match Ledger::open_for_hook(path) {
+        Ok(ledger) => Some(ledger),
+        // The event goes to the spool.
+        Err(error) if error.is_busy() => None,
+        Err(error) => return Err(error.into()),
+    };
+    let ledger = ledger.as_mut();
     let sighting = payload.sighting(env, options.client);
     let hook = Hook { env, options, payload: &payload, sighting, ledger_path: path };
     match &payload.event {
-        HookEvent::SessionStart => on_end::session_start(&hook, &mut ledger),
+        HookEvent::SessionStart => on_end::session_start(&hook, ledger),
         HookEvent::UserPromptSubmit => {
-            Ok(ledger.record_prompt(&hook.sighting, payload.prompt_id.as_deref())?)
+            hook.record(ledger, Change::Prompt { prompt_id: payload.prompt_id.clone() })
         }
-        HookEvent::ToolFinished(tool) => on_tool::finished(&hook, &mut ledger, tool),
-        HookEvent::ToolBatch(calls) => on_tool::batch(&hook, &mut ledger, calls),
-        HookEvent::SubagentStart => on_end::subagent_start(&hook, &mut ledger),
-        HookEvent::SubagentStop => on_end::subagent_stop(&hook, &mut ledger),
+        HookEvent::ToolFinished(tool) => on_tool::finished(&hook, ledger, tool),
+        HookEvent::ToolBatch(calls) => on_tool::batch(&hook, ledger, calls),
+        HookEvent::SubagentStart => on_end::subagent_start(&hook, ledger),
+        HookEvent::SubagentStop => on_end::subagent_stop(&hook, ledger),
         HookEvent::Compaction { trigger, begins } => {
-            let prompt_id = payload.prompt_id.as_deref();
-            Ok(ledger.record_compaction(&hook.sighting, prompt_id, *trigger, *begins)?)
+            let prompt_id = payload.prompt_id.clone();
+            hook.record(ledger, Change::Compaction { prompt_id, trigger: *trigger, begins: *begins })
         }
-        HookEvent::TurnEnd { has_crons } => on_end::turn_end(&hook, &mut ledger, *has_crons),
-        HookEvent::SessionEnd { reason } => on_end::session_end(&hook, &mut ledger, reason.as_deref()),
+        HookEvent::TurnEnd { has_crons } => on_end::turn_end(&hook, ledger, *has_crons),
+        HookEvent::SessionEnd { reason } => on_end::session_end(&hook, ledger, reason.clone()),
     }
 }
 
@@ -111,6 +123,16 @@ struct Hook<'a> {
 }
 
 impl Hook<'_> {
+    /// Records what has happened. What the ledger has no time for goes to the spool.
+    fn record(&self, ledger: Option<&mut Ledger>, change: Change) -> Result<(), Error> {
+        let event = Event { sighting: self.sighting.clone(), change };
+        match ledger.map(|ledger| ledger.record(&event)) {
+            Some(Err(error)) if !error.is_busy() => Err(error.into()),
+            Some(Ok(())) => Ok(()),
+            Some(Err(_)) | None => Spool::of(self.ledger_path).put(&event).map_err(Error::Spool),
+        }
+    }
+
     /// The settings. A file that cannot be used must not stop the hook: without the user's own nothing is kept that
     /// he may have forbidden, and a project's is passed over.
     fn config(&self) -> Config {

@@ -8,15 +8,15 @@ use crate::domain::SessionId;
 use crate::error::Error;
 use crate::estimate::subagents::defaults_for;
 use crate::finalize::{self, Task, Wait};
-use crate::store::{AgentSighting, Ledger};
+use crate::store::{AgentSighting, Change, Ledger};
 
 /// How many earlier sessions one session's start completes; the client waits for it.
 const MAX_CATCH_UPS: u32 = 5;
 
 /// A session starts or goes on.
-pub(super) fn session_start(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<(), Error> {
-    ledger.record_sighting(&hook.sighting)?;
-    let Some((project, _)) = &hook.sighting.project else { return Ok(()) };
+pub(super) fn session_start(hook: &Hook<'_>, mut ledger: Option<&mut Ledger>) -> Result<(), Error> {
+    hook.record(ledger.as_deref_mut(), Change::Seen)?;
+    let (Some((project, _)), Some(ledger)) = (&hook.sighting.project, ledger) else { return Ok(()) };
     let unfinished = ledger.unfinished_sessions(project, &hook.payload.session, MAX_CATCH_UPS)?;
     if unfinished.is_empty() {
         return Ok(());
@@ -31,46 +31,55 @@ pub(super) fn session_start(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<(), 
 }
 
 /// A subagent starts.
-pub(super) fn subagent_start(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<(), Error> {
-    match run(hook, true) {
-        Some(run) => Ok(ledger.record_agent_run(&hook.sighting, &run)?),
-        None => Ok(ledger.record_sighting(&hook.sighting)?),
-    }
+pub(super) fn subagent_start(hook: &Hook<'_>, ledger: Option<&mut Ledger>) -> Result<(), Error> {
+    hook.record(ledger, run(hook, true).map_or(Change::Seen, |run| Change::AgentRun { run }))
 }
 
 /// A subagent has ended. A compaction also says so, of an agent without type and transcript: that is none.
-pub(super) fn subagent_stop(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<(), Error> {
+pub(super) fn subagent_stop(hook: &Hook<'_>, mut ledger: Option<&mut Ledger>) -> Result<(), Error> {
     let payload = hook.payload;
     let has_transcript = payload.agent_transcript.as_deref().is_some_and(|path| Path::new(path).exists());
     match run(hook, false).filter(|_| payload.agent_type.is_some() || has_transcript) {
         Some(run) => {
-            ledger.record_agent_run(&hook.sighting, &run)?;
-            let wait = if has_transcript { Wait::Subagent(&run.id) } else { Wait::No };
+            let agent = run.id.clone();
+            hook.record(ledger.as_deref_mut(), Change::AgentRun { run })?;
+            let wait = if has_transcript { Wait::Subagent(&agent) } else { Wait::No };
             complete(hook, ledger, wait, false, false)
         }
-        None => Ok(ledger.record_sighting(&hook.sighting)?),
+        None => hook.record(ledger, Change::Seen),
     }
 }
 
 /// A turn has ended, well or not.
-pub(super) fn turn_end(hook: &Hook<'_>, ledger: &mut Ledger, has_crons: bool) -> Result<(), Error> {
-    ledger.record_sighting(&hook.sighting)?;
+pub(super) fn turn_end(
+    hook: &Hook<'_>,
+    mut ledger: Option<&mut Ledger>,
+    has_crons: bool,
+) -> Result<(), Error> {
+    hook.record(ledger.as_deref_mut(), Change::Seen)?;
     complete(hook, ledger, Wait::Main, true, has_crons)
 }
 
 /// The client has closed the session.
-pub(super) fn session_end(hook: &Hook<'_>, ledger: &mut Ledger, reason: Option<&str>) -> Result<(), Error> {
-    ledger.record_session_end(&hook.sighting, reason)?;
+pub(super) fn session_end(
+    hook: &Hook<'_>,
+    mut ledger: Option<&mut Ledger>,
+    reason: Option<String>,
+) -> Result<(), Error> {
+    hook.record(ledger.as_deref_mut(), Change::SessionEnd { reason })?;
     complete(hook, ledger, Wait::No, true, false)
 }
 
+/// Reads what the transcripts have new. Of a ledger without time for it the session stays unfinished, so that the next
+/// turn's end, session or view does it.
 fn complete(
     hook: &Hook<'_>,
-    ledger: &mut Ledger,
+    ledger: Option<&mut Ledger>,
     wait: Wait<'_>,
     turn_ended: bool,
     has_crons: bool,
 ) -> Result<(), Error> {
+    let Some(ledger) = ledger else { return Ok(()) };
     let session: &SessionId = &hook.payload.session;
     let transcript = hook.payload.transcript.as_deref().unwrap_or_default();
     let task = Task {
@@ -81,7 +90,11 @@ fn complete(
         turn_ended,
         has_crons,
     };
-    for fault in finalize::complete(ledger, hook.env, &hook.config(), &task)? {
+    let faults = match finalize::complete(ledger, hook.env, &hook.config(), &task) {
+        Err(error) if error.is_busy() => return Ok(()),
+        faults => faults?,
+    };
+    for fault in faults {
         hook.note(&fault);
     }
     Ok(())

@@ -2,81 +2,93 @@
 
 use std::hash::Hasher as _;
 
-use serde_json::value::RawValue;
 use siphasher::sip::SipHasher13;
 
 use super::Hook;
 use super::event::ToolPayload;
 use crate::domain::{
-    ActionType, AgentId, Estimate, MAX_NAME_CHARS, ModelId, ToolCall, ToolName, ToolOutcome, clean_name,
+    ActionType, AgentId, Estimate, LineDelta, MAX_NAME_CHARS, Method, ToolCall, ToolName, ToolOutcome,
+    clean_name,
 };
 use crate::error::Error;
+use crate::estimate;
 use crate::estimate::counter::Encoding;
 use crate::estimate::subagents::defaults_for;
-use crate::estimate::{self, CallView};
-use crate::json::Object;
-use crate::store::{AgentSighting, Ledger};
+use crate::json::{Object, Raw};
+use crate::store::{AgentSighting, Change, Ledger, SessionKnowledge};
 
 /// A tool has run, or has failed.
-pub(super) fn finished(hook: &Hook<'_>, ledger: &mut Ledger, tool: &ToolPayload<'_>) -> Result<(), Error> {
-    let known = Known::of(hook, ledger)?;
-    let view = tool.view(hook.payload, known.version.as_deref());
+pub(super) fn finished(
+    hook: &Hook<'_>,
+    ledger: Option<&mut Ledger>,
+    tool: &ToolPayload<'_>,
+) -> Result<(), Error> {
+    let known = Known::of(hook, ledger.as_deref())?;
+    let view = tool.view(hook.payload, known.session.client_version.as_deref());
     let outcome = if tool.failed { ToolOutcome::Failed } else { ToolOutcome::Ok };
     let returned = estimate::returned(known.encoding, &view, |agent_type| {
         defaults_for(agent_type, &hook.config().subagents).returned
     });
-    let call = known.call(hook, tool, &view, outcome, returned);
-    let run = started_run(hook, tool);
-    Ok(ledger.record_tool_call(&hook.sighting, &call, run.as_ref())?)
+    let generated = estimate::generated(known.encoding, &view);
+    let call = Box::new(known.call(hook, tool, outcome, (generated, returned), estimate::lines(&view)));
+    hook.record(ledger, Change::ToolCall { call, started: started_run(hook, tool) })
 }
 
 /// All calls of one response are done; the batch has what the model reads of each.
-pub(super) fn batch(hook: &Hook<'_>, ledger: &mut Ledger, tools: &[ToolPayload<'_>]) -> Result<(), Error> {
-    let known = Known::of(hook, ledger)?;
-    let calls: Vec<ToolCall> = tools
-        .iter()
+pub(super) fn batch(
+    hook: &Hook<'_>,
+    ledger: Option<&mut Ledger>,
+    tools: &[ToolPayload<'_>],
+) -> Result<(), Error> {
+    let known = Known::of(hook, ledger.as_deref())?;
+    let mut calls = Vec::with_capacity(tools.len());
+    for tool in tools {
         // Without an id it cannot be told which call it is.
-        .filter(|tool| tool.id.is_some())
-        .filter_map(|tool| {
-            let returned = estimate::delivered(known.encoding, tool.response?);
-            Some(known.call(
-                hook,
-                tool,
-                &tool.view(hook.payload, known.version.as_deref()),
-                ToolOutcome::Unreported,
-                returned,
-            ))
-        })
-        .collect();
-    Ok(ledger.refine_tool_calls(&hook.sighting, &calls)?)
+        let (Some(id), Some(response)) = (&tool.id, tool.response) else { continue };
+        let returned = estimate::delivered(known.encoding, response);
+        let is_recorded = match ledger.as_deref() {
+            Some(ledger) => ledger.has_call(&hook.payload.session, id).unwrap_or(false),
+            None => false,
+        };
+        // The rest of the row is its own event's, where that came first; then nothing is counted twice.
+        let (generated, lines) = if is_recorded {
+            (Estimate { tokens: 0, method: Method::ExactText }, LineDelta::default())
+        } else {
+            let view = tool.view(hook.payload, known.session.client_version.as_deref());
+            (estimate::generated(known.encoding, &view), estimate::lines(&view))
+        };
+        calls.push(known.call(hook, tool, ToolOutcome::Unreported, (generated, returned), lines));
+    }
+    hook.record(ledger, Change::ToolBatch { calls })
 }
 
 /// What the ledger knows before the call.
 struct Known {
     encoding: Encoding,
-    model: Option<ModelId>,
-    version: Option<String>,
-    hash_key: [u8; 16],
+    session: SessionKnowledge,
 }
 
 impl Known {
-    fn of(hook: &Hook<'_>, ledger: &Ledger) -> Result<Self, Error> {
-        let (model, version) = ledger.session_client(&hook.payload.session)?;
-        let encoding = Encoding::of(hook.options.client, model.as_ref());
-        Ok(Self { encoding, model, version, hash_key: ledger.hash_key()? })
+    /// Looks it up. A ledger that is busy must not hold the hook up: then it is what any session begins with.
+    fn of(hook: &Hook<'_>, ledger: Option<&Ledger>) -> Result<Self, Error> {
+        let session = match ledger.map(|ledger| ledger.session_knowledge(&hook.payload.session)) {
+            Some(Err(error)) if !error.is_busy() => return Err(error.into()),
+            Some(Ok(session)) => session,
+            Some(Err(_)) | None => SessionKnowledge::default(),
+        };
+        Ok(Self { encoding: Encoding::of(hook.options.client, session.model.as_ref()), session })
     }
 
     fn call(
         &self,
         hook: &Hook<'_>,
         tool: &ToolPayload<'_>,
-        view: &CallView<'_>,
         outcome: ToolOutcome,
-        returned: Estimate,
+        (generated, returned): (Estimate, Estimate),
+        lines: LineDelta,
     ) -> ToolCall {
-        let generated = estimate::generated(self.encoding, view);
         let (action, action_name) = action(hook, tool);
-        let bytes = |raw: Option<&RawValue>| raw.map_or(0, |raw| raw.get().len() as u64);
+        let bytes = |raw: Option<Raw<'_>>| raw.map_or(0, |raw| raw.get().len() as u64);
         ToolCall {
             id: tool.id.clone(),
             tool: tool.tool.clone(),
@@ -88,19 +100,23 @@ impl Known {
             generated,
             returned,
             input_bytes: bytes(tool.input),
-            response_bytes: bytes(tool.response.or(tool.error)),
-            input_hash: tool.input.map(|input| keyed_hash(&self.hash_key, &tool.tool, input)),
+            response_bytes: bytes(tool.response.or(tool.error)) + tool.left_out,
+            input_hash: self
+                .session
+                .hash_key
+                .zip(tool.input)
+                .map(|(key, input)| keyed_hash(&key, &tool.tool, input)),
             action,
             action_name,
             // A subagent can have a model of its own; it is known from its transcript.
-            model: if hook.payload.agent.is_none() { self.model.clone() } else { None },
-            lines: estimate::lines(view),
+            model: if hook.payload.agent.is_none() { self.session.model.clone() } else { None },
+            lines,
             hook_us: hook.env.elapsed_micros(),
         }
     }
 }
 
-fn keyed_hash(key: &[u8; 16], tool: &ToolName, input: &RawValue) -> u64 {
+fn keyed_hash(key: &[u8; 16], tool: &ToolName, input: Raw<'_>) -> u64 {
     let mut hasher = SipHasher13::new_with_key(key);
     hasher.write(tool.as_str().as_bytes());
     hasher.write_u8(0);

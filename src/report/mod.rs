@@ -1,6 +1,7 @@
 //! Questions to the ledger and their answers: data for JSON, [`Table`]s for people. No formatting here.
 
 pub mod calls;
+pub mod count;
 mod table;
 pub mod usage;
 

@@ -40,7 +40,7 @@ pub fn find(env: &Env) -> Option<Client> {
 fn candidates(env: &Env) -> Vec<PathBuf> {
     let name = if cfg!(windows) { "claude.exe" } else { "claude" };
     let mut folders: Vec<PathBuf> =
-        env.var("PATH").map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
+        env.var("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
     if let Some(home) = env.home() {
         folders.push(home.join(".local").join("bin"));
         folders.push(home.join(".claude").join("local"));

@@ -3,8 +3,11 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// One entry for each schema version, from 1.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_hook_duration.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_hook_duration.sql"),
+    include_str!("migrations/0003_hot_path.sql"),
+];
 
 /// Brings the schema up to date. Safe for any number of processes that start on one fresh ledger at once: the
 /// version is read again under the write lock.

@@ -1,24 +1,33 @@
 //! Opening the ledger: permissions, pragmas, schema.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::migrations::{MIGRATIONS, migrate, user_version};
+use super::{Spool, wal};
 use crate::platform::is_on_network;
 
 /// The schema that this release writes.
 #[expect(clippy::cast_possible_wrap, reason = "a handful of migrations")]
 pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
-/// How long a hook waits for other writers, all its waits together, and how long it goes on reading a long
-/// transcript. The client waits for the hook and gives up after 5 s; a row that is lost to that cannot be had again.
-const HOOK_PATIENCE: Duration = Duration::from_millis(3_500);
-/// The same of a command.
-const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a process may take.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// For other writers, all its waits together.
+    waiting: Duration,
+    /// Until it reads no further piece of a long transcript.
+    working: Duration,
+}
+
+/// The client waits for the hook and gives up after 5 s. What the ledger has no time for goes to the spool.
+const HOOK: Patience = Patience { waiting: Duration::from_secs(1), working: Duration::from_millis(3_500) };
+const COMMAND: Patience = Patience { waiting: Duration::from_secs(60), working: Duration::from_secs(60) };
 /// However long the waits before were, the next one is at least this long.
-const LEAST_WAIT: Duration = Duration::from_millis(500);
+const LEAST_WAIT: Duration = Duration::from_millis(200);
 /// Marks the file as a ledger of ours: "Tall".
 const APPLICATION_ID: i64 = 1_415_670_892;
 
@@ -82,6 +91,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether other processes held the ledger for longer than this one may wait.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Open { source, .. } | Self::Query { source, .. } if is_busy(source))
+    }
+
     /// Wraps a failed statement.
     pub(super) fn query(what: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
         move |source| Self::Query { what, source }
@@ -92,8 +107,9 @@ impl StoreError {
 #[derive(Debug)]
 pub struct Ledger {
     pub(super) conn: Connection,
+    pub(super) spool: Option<Spool>,
     opened_at: Instant,
-    patience: Duration,
+    patience: Patience,
     /// Time spent in writing so far, which under load is time spent in waiting.
     pub(super) waited: Duration,
 }
@@ -104,7 +120,13 @@ impl Ledger {
     /// # Errors
     /// If it cannot be made or opened, or a newer release has written it.
     pub fn open_for_hook(path: &Path) -> Result<Self, StoreError> {
-        Self::open(path, HOOK_PATIENCE)
+        let is_current = has_current_header(path);
+        let ledger = Self::open(path, HOOK, is_current)?;
+        // A new ledger is closed in the usual way, which writes its header.
+        if is_current {
+            wal::checkpoint_seldom(&ledger.conn, path).map_err(StoreError::query("set up the ledger"))?;
+        }
+        Ok(ledger)
     }
 
     /// Opens the ledger for a command that reads it (and completes it from transcripts).
@@ -115,7 +137,9 @@ impl Ledger {
         if !path.exists() {
             return Err(StoreError::Missing { path: path.to_path_buf() });
         }
-        Self::open(path, COMMAND_PATIENCE)
+        let mut ledger = Self::open(path, COMMAND, has_current_header(path))?;
+        ledger.empty_spool()?;
+        Ok(ledger)
     }
 
     /// A ledger in memory, for tests.
@@ -125,53 +149,77 @@ impl Ledger {
     pub fn in_memory() -> Result<Self, StoreError> {
         let mut conn = Connection::open_in_memory().map_err(StoreError::query("open a ledger in memory"))?;
         migrate(&mut conn).map_err(StoreError::query("set up the ledger"))?;
-        Ok(Self { conn, opened_at: Instant::now(), patience: COMMAND_PATIENCE, waited: Duration::ZERO })
+        Ok(Self { conn, spool: None, opened_at: Instant::now(), patience: COMMAND, waited: Duration::ZERO })
     }
 
-    fn open(path: &Path, patience: Duration) -> Result<Self, StoreError> {
+    fn open(path: &Path, patience: Patience, is_current: bool) -> Result<Self, StoreError> {
         let opened_at = Instant::now();
         let open_error = |source| StoreError::Open { path: path.to_path_buf(), source: without_sql(source) };
-        make_private(path)?;
+        if !is_current {
+            make_private(path)?;
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut conn = Connection::open_with_flags(path, flags).map_err(open_error)?;
         // First of all: without it every statement, the pragmas too, can fail at once.
-        conn.busy_timeout(patience).map_err(open_error)?;
-        let version = user_version(&conn).map_err(open_error)?;
-        if version > SCHEMA_VERSION {
-            return Err(StoreError::Newer {
-                path: path.to_path_buf(),
-                found: version,
-                known: SCHEMA_VERSION,
-            });
-        }
-        if is_foreign(&conn).map_err(open_error)? {
-            return Err(StoreError::Foreign { path: path.to_path_buf() });
-        }
-        if version < SCHEMA_VERSION && is_on_network(path) != Some(true) {
-            enable_wal(&conn, opened_at + patience).map_err(open_error)?;
+        conn.busy_timeout(patience.waiting).map_err(open_error)?;
+        if !is_current {
+            prepare(&mut conn, path, opened_at, patience.waiting)?;
         }
         conn.pragma_update(None, "synchronous", "NORMAL").map_err(open_error)?;
-        if version < SCHEMA_VERSION {
-            conn.busy_timeout(left_of(patience, opened_at.elapsed())).map_err(open_error)?;
-            migrate(&mut conn).map_err(open_error)?;
-        }
         let waited = opened_at.elapsed();
-        Ok(Self { conn, opened_at, patience, waited })
+        Ok(Self { conn, spool: Some(Spool::of(path)), opened_at, patience, waited })
     }
 
     /// Lets the next statement wait for other writers no longer than the process has left to wait.
     pub(super) fn limit_wait(&self) {
         // Should it fail, the wait is as long as the last one was allowed to be.
-        let _limited = self.conn.busy_timeout(left_of(self.patience, self.waited)).is_ok();
+        let _limited = self.conn.busy_timeout(left_of(self.patience.waiting, self.waited)).is_ok();
     }
 
     /// Whether there is time left for more than what must be done.
     #[must_use]
     pub fn has_time(&self) -> bool {
-        self.opened_at.elapsed() < self.patience
+        self.opened_at.elapsed() < self.patience.working
     }
+}
+
+/// Whether the file says in its header that it is a ledger of this release. If it says otherwise it may still be one:
+/// what has changed last can be in the WAL alone.
+fn has_current_header(path: &Path) -> bool {
+    const MAGIC: &[u8] = b"SQLite format 3\0";
+    const USER_VERSION: std::ops::Range<usize> = 60..64;
+    const APPLICATION: std::ops::Range<usize> = 68..72;
+    let mut header = [0; 100];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    let number = |bytes: std::ops::Range<usize>| -> i64 {
+        header[bytes].iter().fold(0, |number, byte| number << 8 | i64::from(*byte))
+    };
+    read.is_ok()
+        && header.starts_with(MAGIC)
+        && number(USER_VERSION) == SCHEMA_VERSION
+        && number(APPLICATION) == APPLICATION_ID
+}
+
+/// Looks closely at a file that is not yet known to be a ledger of this release, and makes it one.
+fn prepare(conn: &mut Connection, path: &Path, since: Instant, patience: Duration) -> Result<(), StoreError> {
+    let open_error = |source| StoreError::Open { path: path.to_path_buf(), source: without_sql(source) };
+    let version = user_version(conn).map_err(open_error)?;
+    if version > SCHEMA_VERSION {
+        return Err(StoreError::Newer { path: path.to_path_buf(), found: version, known: SCHEMA_VERSION });
+    }
+    if is_foreign(conn).map_err(open_error)? {
+        return Err(StoreError::Foreign { path: path.to_path_buf() });
+    }
+    if version == SCHEMA_VERSION {
+        return Ok(());
+    }
+    if is_on_network(path) != Some(true) {
+        enable_wal(conn, since + patience).map_err(open_error)?;
+    }
+    conn.busy_timeout(left_of(patience, since.elapsed())).map_err(open_error)?;
+    migrate(conn).map_err(open_error)
 }
 
 /// Switches to WAL, which is kept in the file. Changing the mode needs the file alone, and SQLite's busy handler

@@ -734,3 +734,47 @@ fn names_stay_apart_in_json_however_alike_they_are_cut_in_tables() {
     }
     assert_eq!(ledger.report("s")["by_tool"].as_array().unwrap().len(), 2);
 }
+
+#[test]
+fn count_gives_tiktokens_number_and_a_models_estimate() {
+    let ledger = Ledger::new();
+    let file = ledger.dir().join("a.txt");
+    std::fs::write(&file, "hello world, <|endoftext|> is text\n").unwrap();
+    let file = file.to_str().unwrap();
+    let expected =
+        tiktoken_rs::cl100k_base().unwrap().encode_ordinary("hello world, <|endoftext|> is text\n").len();
+    let plain = ledger.run(&["count", "--json", file, file]).json();
+    assert_eq!(plain["encoding"], "cl100k_base");
+    assert_eq!(plain["files"][0]["file"], file);
+    assert_eq!(plain["files"][0]["tokens"], expected);
+    assert_eq!(plain["files"][0]["bytes"], 35);
+    assert_eq!(plain["files"][0]["estimate_tokens"], Value::Null);
+    assert_eq!(plain["total_tokens"], 2 * expected);
+    let model = |model: &str| ledger.run(&["count", "--json", "--model", model, file]).json();
+    assert_eq!(model("claude-opus-4-6")["files"][0]["estimate_tokens"], (expected * 116).div_ceil(100));
+    assert_eq!(model("gpt-5.4")["encoding"], "o200k_base");
+    let stdin =
+        Ran::with_stdin(&mut ledger.command(&["count", "--encoding", "o200k_base"]), "ab cd".as_bytes());
+    assert!(stdin.stdout.contains("Tokens (o200k_base)"), "{}", stdin.stdout);
+}
+
+#[test]
+fn count_says_what_it_cannot_count_and_counts_the_rest() {
+    let ledger = Ledger::new();
+    std::fs::write(ledger.project().join("bin"), b"ab\xff").unwrap();
+    std::fs::write(ledger.project().join("a\u{1b}[31m.txt"), "x").unwrap();
+    let ran = ledger.run(&["count", "bin", "a\u{1b}[31m.txt", "missing"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("bin: is not UTF-8 (byte 2)"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("missing: cannot be read"), "{}", ran.stderr);
+    assert!(ran.stdout.contains("a [31m.txt"), "{}", ran.stdout);
+}
+
+#[test]
+fn doctor_compares_the_counter_with_tiktoken() {
+    let checks = Ledger::new().run(&["doctor", "--json", "--verify"]).json();
+    let found: Vec<&Value> =
+        checks["checks"].as_array().unwrap().iter().filter(|check| check["check"] == "counter").collect();
+    assert_eq!(found.len(), 2);
+    assert!(found.iter().all(|check| check["status"] == "ok"), "{found:?}");
+}

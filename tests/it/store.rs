@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -150,6 +151,140 @@ fn an_event_waits_for_another_writer() {
     Ran::end_of(child).assert_silent("a writer at work");
     assert_eq!(ledger.faults(), "");
     assert_eq!(ledger.report("s")["session"]["turns"], 1);
+}
+
+/// The files of the ledger's spool.
+fn spooled(ledger: &Ledger) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(ledger.path().with_extension("db.spool")) else { return Vec::new() };
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+/// Hands events to the hook while another writer holds the ledger for longer than a hook waits.
+fn while_locked(ledger: &Ledger, payloads: &[Value]) {
+    let writer = ledger.sqlite();
+    writer.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    ledger.hooks(payloads);
+    writer.execute_batch("COMMIT").unwrap();
+}
+
+fn ids_in_the_order_of_their_rows(ledger: &Ledger) -> Vec<String> {
+    let ledger = ledger.sqlite();
+    let mut query = ledger.prepare("SELECT tool_use_id FROM tool_calls ORDER BY id").unwrap();
+    query.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn what_a_busy_ledger_has_no_time_for_is_stored_in_order_by_the_next_writer() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "s");
+    ledger.hook(session.start());
+    while_locked(&ledger, &[session.tool("Bash", "toolu_1"), session.tool("Read", "toolu_2")]);
+    assert_eq!(spooled(&ledger).len(), 2);
+    ledger.hook(session.tool("Bash", "toolu_3"));
+    assert_eq!(ids_in_the_order_of_their_rows(&ledger), ["toolu_1", "toolu_2", "toolu_3"]);
+    assert_eq!(spooled(&ledger), Vec::<PathBuf>::new());
+    assert_eq!(ledger.faults(), "");
+    // They are what they would have been without the wait.
+    let other = Ledger::new();
+    let session = Session::new(&other, "s");
+    other.hooks([session.start(), session.tool("Bash", "toolu_1"), session.tool("Read", "toolu_2")]);
+    let rows = |ledger: &Ledger| -> Vec<Value> {
+        let tokens =
+            |call: &Value| serde_json::json!([call["returned_tokens"], call["generated_tokens"], call["at"]]);
+        ledger.calls().iter().take(2).map(tokens).collect()
+    };
+    assert_eq!(rows(&ledger), rows(&other));
+}
+
+#[test]
+fn a_view_shows_what_waits_in_the_spool() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "s");
+    ledger.hook(session.start());
+    while_locked(&ledger, &[session.prompt("p1")]);
+    assert_eq!(ledger.report("s")["session"]["turns"], 1);
+    assert_eq!(spooled(&ledger), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn an_event_that_was_stored_by_a_killed_process_is_not_stored_again() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "s");
+    ledger.hook(session.start());
+    let mut call = session.tool("Bash", "");
+    call.as_object_mut().unwrap().remove("tool_use_id");
+    while_locked(&ledger, &[call]);
+    let [file] = &*spooled(&ledger) else { panic!("one event waits") };
+    let text = std::fs::read(file).unwrap();
+    assert_eq!(ledger.calls().len(), 1);
+    // The process died after its commit and before it removed the file.
+    std::fs::create_dir(file.parent().unwrap()).unwrap();
+    std::fs::write(file, text).unwrap();
+    assert_eq!(ledger.calls().len(), 1);
+    assert_eq!(spooled(&ledger), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn the_spool_holds_no_content_and_a_file_that_is_no_event_is_kept() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "s");
+    ledger.hook(session.start());
+    let mut call = session.tool("Bash", "toolu_1");
+    call["tool_input"]["command"] = "echo top-secret".into();
+    while_locked(&ledger, &[call]);
+    let [file] = &*spooled(&ledger) else { panic!("one event waits") };
+    assert!(!std::fs::read_to_string(file).unwrap().contains("secret"));
+    std::fs::write(file.with_file_name("1.json"), "{").unwrap();
+    assert_eq!(ledger.calls().len(), 1);
+    assert_eq!(spooled(&ledger), [file.with_file_name("1.unreadable")]);
+    let checks = ledger.run(&["doctor", "--json"]).json();
+    let spool = checks["checks"].as_array().unwrap().iter().find(|check| check["check"] == "spool").unwrap();
+    assert_eq!(spool["status"], "warning");
+}
+
+#[test]
+fn a_ledger_without_wal_that_is_locked_takes_nothing_but_the_spool_does() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "s");
+    ledger.hook(session.start());
+    // As on a network mount.
+    ledger.sqlite().pragma_update(None, "journal_mode", "DELETE").unwrap();
+    while_locked(&ledger, &[session.tool("Bash", "toolu_1")]);
+    assert_eq!(ledger.faults(), "");
+    assert_eq!(ledger.calls().len(), 1);
+}
+
+#[test]
+fn the_log_stays_short_over_a_thousand_hooks() {
+    const FRAME: u64 = 4_096 + 24;
+    let frames = |ledger: &Ledger| {
+        std::fs::metadata(ledger.path().with_extension("db-wal")).map_or(0, |log| log.len() / FRAME)
+    };
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "s");
+    let mut longest = 0;
+    let mut checkpoints = 0;
+    let mut before = 0;
+    for number in 0..1_000 {
+        ledger.hook(session.tool("Bash", &format!("toolu_{number}")));
+        let now = frames(&ledger);
+        checkpoints += usize::from(now < before);
+        longest = longest.max(now);
+        before = now;
+    }
+    // 64 pages, and what the hook that finds them adds.
+    assert!(longest <= 80, "{longest} pages");
+    assert!((20..150).contains(&checkpoints), "{checkpoints} checkpoints");
+    // With somebody who never closes the ledger it cannot be emptied, only copied now and then.
+    let reader = ledger.sqlite();
+    let _rows: i64 = reader.query_row("SELECT count(*) FROM tool_calls", [], |row| row.get(0)).unwrap();
+    for number in 0..1_000 {
+        ledger.hook(session.tool("Bash", &format!("toolu_more_{number}")));
+    }
+    assert!(frames(&ledger) < 1_200, "{} pages", frames(&ledger));
+    assert_eq!(ledger.calls().len(), 2_000);
 }
 
 #[test]

@@ -77,7 +77,7 @@ impl Ledger {
         let now = self.clock.get();
         self.clock.set(now + 1_000);
         let env = Env::fixed(self.dir(), Timestamp::from_millis(now), &vars);
-        hook::handle(&payload.bytes(), &env, &Options::default());
+        hook::handle(payload.bytes().as_slice(), &env, &Options::default());
         self
     }
 

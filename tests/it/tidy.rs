@@ -25,14 +25,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The hot path: nothing that shows anything.
     ("hook", &["domain", "json", "env", "estimate", "config", "agents", "store", "error", "finalize"]),
     ("setup", &["domain", "json", "env", "error", "hook", "store"]),
-    ("doctor", &["domain", "env", "hook", "platform", "setup", "store"]),
+    ("doctor", &["domain", "env", "estimate", "hook", "platform", "setup", "store"]),
     ("report", &["domain", "store"]),
     ("render", &["domain", "doctor", "report"]),
     (
         "cli",
         &[
-            "domain", "env", "config", "store", "error", "finalize", "hook", "setup", "doctor", "platform",
-            "report", "render",
+            "domain", "env", "estimate", "config", "store", "error", "finalize", "hook", "setup", "doctor",
+            "platform", "report", "render",
         ],
     ),
 ];
@@ -57,7 +57,7 @@ const CRATES_OF_THE_DOMAIN: [&str; 3] = ["std", "chrono", "serde"];
 /// The longest a file may be, in lines.
 const MAX_LINES: usize = 700;
 /// Files that have grown above it and are to be split. The list may only get shorter.
-const TOO_LONG: &[&str] = &["store/writer.rs"];
+const TOO_LONG: &[&str] = &[];
 
 /// A source file without comments and test code.
 struct Source {

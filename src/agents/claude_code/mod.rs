@@ -13,7 +13,7 @@ use crate::domain::{
     AgentId, CompactionTrigger, Message, MessageSource, ModelId, SessionId, SessionKind, Timestamp,
 };
 
-pub use paths::{AgentFile, agent_files, is_transcript, session_of_path};
+pub use paths::{AgentFile, AgentMeta, agent_files, agents_folder, is_transcript, session_of_path};
 
 /// The agent id of old clients' sidechain lines, which stand in the main file and name no run.
 pub const UNNAMED_SIDECHAIN: &str = "sidechain";

@@ -4,11 +4,9 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use serde_json::value::RawValue;
-
 use crate::agents::Lines;
 use crate::domain::{AgentId, MAX_NAME_CHARS, SessionId, clean_name};
-use crate::json::{self, Object};
+use crate::json::Object;
 
 /// Subagents can start subagents; deeper than this nobody goes.
 const MAX_DEPTH: usize = 6;
@@ -22,10 +20,28 @@ pub struct AgentFile {
     pub path: PathBuf,
     /// The run's id, from the file's name.
     pub agent: AgentId,
-    /// The run's type, from the `.meta.json` beside it.
+}
+
+/// What the `.meta.json` beside a subagent's transcript says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AgentMeta {
+    /// The run's type.
     pub agent_type: Option<String>,
-    /// The call that started it, from the same.
+    /// The call that started it.
     pub tool_use_id: Option<String>,
+}
+
+impl AgentFile {
+    /// Reads the file beside it; empty if there is none.
+    #[must_use]
+    pub fn meta(&self) -> AgentMeta {
+        let Ok(text) = std::fs::read_to_string(self.path.with_extension("meta.json")) else {
+            return AgentMeta::default();
+        };
+        let Ok(meta) = Object::parse(&text) else { return AgentMeta::default() };
+        let name = |field: &str| meta.text(field).and_then(|text| clean_name(&text, MAX_NAME_CHARS));
+        AgentMeta { agent_type: name("agentType"), tool_use_id: name("toolUseId") }
+    }
 }
 
 /// Whether `path` can be a transcript.
@@ -40,12 +56,18 @@ pub fn session_of_path(path: &Path) -> Option<SessionId> {
     SessionId::new(path.file_stem()?.to_str()?)
 }
 
+/// The folder of the subagents' transcripts, which clients lay beside the main one from 2.1 on.
+#[must_use]
+pub fn agents_folder(main: &Path) -> PathBuf {
+    main.with_extension("").join("subagents")
+}
+
 /// The transcripts of the session's subagents, below `<main without .jsonl>/subagents`, and, if `flat`, beside the
 /// main transcript, as clients of 2025 lay them.
 #[must_use]
 pub fn agent_files(main: &Path, session: &SessionId, flat: bool) -> Vec<AgentFile> {
     let mut files = Vec::new();
-    collect(&main.with_extension("").join("subagents"), MAX_DEPTH, &mut files);
+    collect(&agents_folder(main), MAX_DEPTH, &mut files);
     if flat && let Some(folder) = main.parent() {
         let mut beside = Vec::new();
         collect(folder, 0, &mut beside);
@@ -70,8 +92,7 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<AgentFile>) {
             && path.extension() == Some(OsStr::new("jsonl"))
             && let Some(agent) = path.file_stem().and_then(OsStr::to_str).and_then(agent_of_name)
         {
-            let (agent_type, tool_use_id) = read_meta(&path.with_extension("meta.json"));
-            files.push(AgentFile { path, agent, agent_type, tool_use_id });
+            files.push(AgentFile { path, agent });
         }
     }
 }
@@ -80,18 +101,9 @@ fn agent_of_name(stem: &str) -> Option<AgentId> {
     AgentId::new(stem.strip_prefix("agent-")?)
 }
 
-fn read_meta(path: &Path) -> (Option<String>, Option<String>) {
-    let Ok(text) = std::fs::read_to_string(path) else { return (None, None) };
-    let Ok(meta) = Object::parse(&text) else { return (None, None) };
-    let name = |field: &str| meta.text(field).and_then(|text| clean_name(&text, MAX_NAME_CHARS));
-    (name("agentType"), name("toolUseId"))
-}
-
 /// The session that the first line names.
 fn first_session(path: &Path) -> Option<SessionId> {
     let mut lines = Lines::open(path, None).ok()?;
     let line = lines.next_line().ok()??;
-    let line: &RawValue = serde_json::from_slice(line).ok()?;
-    let session = Object::from_raw(line)?.raw("sessionId").and_then(json::text)?;
-    SessionId::new(&session)
+    SessionId::new(&Object::parse(str::from_utf8(line).ok()?).ok()?.text("sessionId")?)
 }

@@ -35,6 +35,18 @@ pub enum Encoding {
 }
 
 impl Encoding {
+    /// Both encodings.
+    pub const ALL: [Self; 2] = [Self::Cl100kBase, Self::O200kBase];
+
+    /// tiktoken's name of it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cl100kBase => "cl100k_base",
+            Self::O200kBase => "o200k_base",
+        }
+    }
+
     /// The encoding for a client's sessions, or for the session's model where that is known.
     ///
     /// Claude's text is predicted as well by `cl100k_base` as by `o200k_base` (FACTS section 6).

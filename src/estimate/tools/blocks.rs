@@ -1,16 +1,14 @@
 //! Content as the API defines it: a text, or blocks of text, images, documents.
 
-use serde_json::value::RawValue;
-
 use super::super::{Reading, media};
 use crate::domain::Method;
-use crate::json::{self, Object, Scalar};
+use crate::json::{self, Object, Raw, Scalar};
 
 /// Strings above this that hold nothing but base64 are taken for an attached file, not for text.
 const BASE64_MIN_CHARS: usize = 4_096;
 
 /// Reads a string or content blocks; of anything else all scalars.
-pub(in super::super) fn content(raw: &RawValue) -> Reading<'_> {
+pub(in super::super) fn content(raw: Raw<'_>) -> Reading<'_> {
     if let Some(text) = json::text(raw) {
         return Reading::text(text);
     }
@@ -31,7 +29,7 @@ pub(in super::super) fn content(raw: &RawValue) -> Reading<'_> {
     reading
 }
 
-fn add_block<'a>(raw: &'a RawValue, block: &Object<'a>, reading: &mut Reading<'a>) {
+fn add_block<'a>(raw: Raw<'a>, block: &Object<'a>, reading: &mut Reading<'a>) {
     let source = block.object("source");
     let is_text = source.as_ref().and_then(|source| source.text("type")).as_deref() == Some("text");
     let data = source.and_then(|source| source.text("data")).or_else(|| block.text("data"));
@@ -51,7 +49,7 @@ fn add_block<'a>(raw: &'a RawValue, block: &Object<'a>, reading: &mut Reading<'a
 }
 
 /// All scalars of a value, but files in base64 as what they are.
-fn scalars<'a>(raw: &'a RawValue, reading: &mut Reading<'a>) {
+fn scalars<'a>(raw: Raw<'a>, reading: &mut Reading<'a>) {
     json::for_each_scalar(raw, |scalar| match scalar {
         Scalar::Text(text) if is_base64(&text) => match media::known_image_tokens(&text) {
             Some(tokens) => {

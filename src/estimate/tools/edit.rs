@@ -2,12 +2,10 @@
 
 use std::fmt::Write as _;
 
-use serde_json::value::RawValue;
-
 use super::super::{CallView, Era, Reading};
 use super::input_text;
 use crate::domain::{Estimate, LineDelta, Method, Version};
-use crate::json::{self, Object};
+use crate::json::{self, Object, Raw};
 
 /// The clients that return a sentence and no more a snippet of the file: for an edit, and for a file written anew.
 const EDIT_SENTENCE: Version = (2, 1, 5);
@@ -52,7 +50,7 @@ fn snippet(response: &Object<'_>) -> String {
     let mut text = String::new();
     for hunk in response.array("structuredPatch").into_iter().filter_map(Object::from_raw) {
         let lines = hunk.array("lines");
-        let kept = lines.iter().filter_map(|line| json::text(line)).filter(|line| !line.starts_with('-'));
+        let kept = lines.iter().filter_map(|line| json::text(*line)).filter(|line| !line.starts_with('-'));
         for (number, line) in (hunk.count("newStart").unwrap_or(1)..).zip(kept) {
             // Writing into a String cannot fail.
             let _ignored = writeln!(text, "{number:>6}→{}", line.get(1..).unwrap_or_default()).is_ok();
@@ -79,7 +77,7 @@ pub(in super::super) fn edit_without_input(call: &CallView<'_>) -> Option<Estima
 
 /// Counts the lines that a response's patch adds and removes; a created file adds all of its lines.
 #[must_use]
-pub fn lines_changed(response: &RawValue) -> LineDelta {
+pub fn lines_changed(response: Raw<'_>) -> LineDelta {
     let mut delta = LineDelta::default();
     let Some(response) = Object::from_raw(response) else { return delta };
     for hunk in response.array("structuredPatch").into_iter().filter_map(Object::from_raw) {
@@ -107,9 +105,8 @@ mod tests {
     #[test]
     fn a_patch_tells_the_lines_it_changed() {
         let patch = r#"{"structuredPatch":[{"lines":["-a","+b","+c"," d"]},{"lines":["\u002bx"]},null],"content":"y"}"#;
-        let raw = RawValue::from_string(patch.to_owned()).unwrap();
-        assert_eq!(lines_changed(&raw), LineDelta { added: 2, removed: 1 });
-        let raw = RawValue::from_string(r#"{"type":"create","content":"a\nb\n"}"#.to_owned()).unwrap();
-        assert_eq!(lines_changed(&raw), LineDelta { added: 2, removed: 0 });
+        assert_eq!(lines_changed(Raw::parse(patch).unwrap()), LineDelta { added: 2, removed: 1 });
+        let created = r#"{"type":"create","content":"a\nb\n"}"#;
+        assert_eq!(lines_changed(Raw::parse(created).unwrap()), LineDelta { added: 2, removed: 0 });
     }
 }

@@ -12,11 +12,9 @@ mod search;
 mod task;
 mod web;
 
-use serde_json::value::RawValue;
-
 use super::{CallView, Reading, TOKENS_PER_CALL};
 use crate::domain::Method;
-use crate::json::{self, Object};
+use crate::json::{self, Object, Raw};
 
 pub(super) use blocks::content;
 pub(super) use edit::edit_without_input;
@@ -84,6 +82,11 @@ fn relative<'p>(path: &'p str, cwd: Option<&str>) -> &'p str {
 }
 
 /// The strings of an array, joined by newlines.
-fn joined(values: &[&RawValue], mut each: impl FnMut(&str) -> String) -> String {
-    values.iter().filter_map(|value| json::text(value)).map(|text| each(&text)).collect::<Vec<_>>().join("\n")
+fn joined(values: &[Raw<'_>], mut each: impl FnMut(&str) -> String) -> String {
+    values
+        .iter()
+        .filter_map(|value| json::text(*value))
+        .map(|text| each(&text))
+        .collect::<Vec<_>>()
+        .join("\n")
 }

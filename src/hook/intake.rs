@@ -1,0 +1,159 @@
+//! Reading a payload from stdin, without what nobody asks for.
+//!
+//! An Edit of a file of several megabytes carries the whole file (`originalFile`), of which no byte is used: the model
+//! reads one sentence. Holding it costs more than all the rest of the hook, for each page of memory that is touched
+//! the first time has to be made. So of a long payload that string is passed over while it is read.
+
+use std::io::{self, Read};
+
+use memchr::{memchr2, memmem};
+
+use crate::json::open_string;
+
+/// More than any payload has; the rest of a larger input is not read.
+const MAX_BYTES: u64 = 256 << 20;
+/// As much as most payloads have. What is shorter is read as it is.
+const USUAL_BYTES: usize = 64 << 10;
+/// From this size on it is looked at what comes.
+const LONG_BYTES: usize = 128 << 10;
+/// The tools whose answers carry whole files.
+const TOOLS: [&str; 4] = ["Edit", "Write", "MultiEdit", "NotebookEdit"];
+
+/// A payload.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Intake {
+    /// Its text, in which a long `originalFile` is empty.
+    pub(super) text: Vec<u8>,
+    /// How many bytes of the tool's response were passed over.
+    pub(super) left_out: u64,
+}
+
+impl Intake {
+    /// Reads all there is. What could be read is used, even if the rest could not.
+    pub(super) fn read(input: impl Read) -> Self {
+        let mut input = input.take(MAX_BYTES);
+        let mut intake = Self { text: Vec::with_capacity(USUAL_BYTES), left_out: 0 };
+        let _complete = intake.read_from(&mut input).is_ok();
+        intake
+    }
+
+    fn read_from(&mut self, input: &mut impl Read) -> io::Result<()> {
+        let mut look_at = LONG_BYTES;
+        loop {
+            let wanted = look_at - self.text.len();
+            if input.take(wanted as u64).read_to_end(&mut self.text)? < wanted {
+                return Ok(());
+            }
+            if let Some(start) = self.unused_string() {
+                self.left_out = (self.text.len() - start) as u64;
+                let begun = self.text.split_off(start);
+                self.pass_over(&begun, input)?;
+                input.read_to_end(&mut self.text)?;
+                return Ok(());
+            }
+            look_at *= 2;
+        }
+    }
+
+    /// Where the contents of `originalFile` start, if what was read ends within them.
+    fn unused_string(&self) -> Option<usize> {
+        let (start, tool) = open_string(&self.text, ["tool_response", "originalFile"], "tool_name")?;
+        // Without the input the estimate has nothing to go by but the file's size.
+        let has_input = memmem::find(&self.text[..start], b"\"tool_input\"").is_some();
+        (has_input && TOOLS.contains(&tool)).then_some(start)
+    }
+
+    /// Reads on to the string's closing quote and keeps that and what was read after it. `begun` is what was read of
+    /// the string so far.
+    fn pass_over(&mut self, begun: &[u8], input: &mut impl Read) -> io::Result<()> {
+        let mut buffer = vec![0; USUAL_BYTES];
+        let mut escaped = false;
+        let mut chunk = begun;
+        loop {
+            if let Some(quote) = closing_quote(chunk, &mut escaped) {
+                self.left_out -= (chunk.len() - quote) as u64;
+                self.text.extend_from_slice(&chunk[quote..]);
+                return Ok(());
+            }
+            let read = input.read(&mut buffer)?;
+            if read == 0 {
+                return Ok(());
+            }
+            self.left_out += read as u64;
+            chunk = &buffer[..read];
+        }
+    }
+}
+
+/// Where the quote is that ends the string; `escaped` tells whether the first byte follows a backslash, and is left
+/// so for the next chunk.
+fn closing_quote(chunk: &[u8], escaped: &mut bool) -> Option<usize> {
+    let mut at = usize::from(std::mem::take(escaped));
+    while let Some(found) = chunk.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if chunk[at] == b'"' {
+            return Some(at);
+        }
+        at += 2;
+    }
+    *escaped = at > chunk.len();
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Gives a few bytes at a time, as a pipe does.
+    struct Drops<'a>(&'a [u8], usize);
+
+    impl Read for Drops<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = self.1.min(buffer.len());
+            self.0.read(&mut buffer[..length])
+        }
+    }
+
+    fn edit(tool: &str, file: &str) -> String {
+        serde_json::json!({"tool_name": tool, "tool_input": {"old_string": "a\"b"},
+            "tool_response": {"newString": "\\", "originalFile": file, "structuredPatch": []}, "tool_use_id": "t"})
+        .to_string()
+    }
+
+    #[test]
+    fn a_long_original_is_left_out_and_counted() {
+        let file = "let x = \"\\\\\";\n".repeat(40_000);
+        let payload = edit("Edit", &file);
+        let intake = Intake::read(Drops(payload.as_bytes(), 70_001));
+        assert_eq!(String::from_utf8(intake.text).unwrap(), edit("Edit", ""));
+        assert_eq!(intake.left_out as usize, payload.len() - edit("Edit", "").len());
+    }
+
+    #[test]
+    fn other_payloads_stay_as_they_are() {
+        let long = "x".repeat(600_000);
+        for payload in [
+            edit("Edit", "short"),
+            edit("mcp__files__edit", &long),
+            serde_json::json!({"tool_name": "Edit", "tool_response": {"content": long, "originalFile": "x"}})
+                .to_string(),
+            serde_json::json!({"tool_name": "Edit", "tool_input": {"originalFile": long}}).to_string(),
+            serde_json::json!({"tool_name": "Edit", "tool_response": {"originalFile": long}}).to_string(),
+            format!("{{\"tool_name\":\"Edit\",{long}"),
+        ] {
+            let intake = Intake::read(payload.as_bytes());
+            assert_eq!((intake.text.len(), intake.left_out), (payload.len(), 0));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn wherever_the_reads_end_the_rest_is_the_same(step in 1_usize..5_000, seed in "[\\\\\"a\n]{1,40}") {
+            let payload = edit("Write", &seed.repeat(300_000 / seed.len()));
+            let intake = Intake::read(Drops(payload.as_bytes(), step));
+            prop_assert_eq!(String::from_utf8(intake.text).unwrap(), edit("Write", ""));
+        }
+    }
+}

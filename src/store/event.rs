@@ -1,0 +1,385 @@
+//! What hooks tell, as the ledger takes it: each event is one transaction, and can wait in the spool.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::{Deserialize, Serialize};
+
+use super::writer::{SessionRow, session_row, signed};
+use super::{Ledger, Spool, StoreError};
+use crate::domain::{
+    Agent, AgentId, CompactionTrigger, ModelId, SessionId, SessionKind, Timestamp, ToolCall, ToolOutcome,
+    ToolUseId,
+};
+use crate::estimate::subagents::Defaults;
+
+/// What every event says of its session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionSighting {
+    /// The session.
+    pub id: SessionId,
+    /// Its client.
+    pub client: Agent,
+    /// When the event came.
+    pub at: Timestamp,
+    /// The project's folder, and whether the client named it (else it is the event's working directory, which
+    /// counts only until something better is known).
+    pub project: Option<(String, bool)>,
+    /// The main transcript.
+    pub transcript: Option<String>,
+    /// Who drives it, where the event tells.
+    pub kind: Option<SessionKind>,
+    /// The model, where the event tells.
+    pub model: Option<ModelId>,
+}
+
+/// A subagent run as an event tells of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentSighting {
+    /// The run.
+    pub id: AgentId,
+    /// Its type.
+    pub agent_type: Option<String>,
+    /// The call that started it.
+    pub tool_use_id: Option<String>,
+    /// When it started, if this event is its start.
+    pub started_at: Option<Timestamp>,
+    /// When it ended, if this event is its end.
+    pub ended_at: Option<Timestamp>,
+    /// The first and last time in its transcript, if that is what tells of it.
+    pub logged: Option<(Timestamp, Timestamp)>,
+    /// What its type is taken to use.
+    pub defaults: Defaults,
+}
+
+/// One event of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// What it says of its session.
+    pub sighting: SessionSighting,
+    /// What has happened.
+    pub change: Change,
+}
+
+/// What has happened. Every one may come twice, late, or out of order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// The session was heard of, and nothing else.
+    Seen,
+    /// `PostToolUse` or `PostToolUseFailure` told of a tool call. The same call twice is one row; what
+    /// `PostToolBatch` said of it before is kept.
+    ToolCall {
+        /// The call.
+        call: Box<ToolCall>,
+        /// The subagent run it started.
+        started: Option<AgentSighting>,
+    },
+    /// `PostToolBatch` brings the exact texts of calls. Those whose own event is late or never comes are kept apart
+    /// (`ok` is NULL) until it does.
+    ToolBatch {
+        /// The calls.
+        calls: Vec<ToolCall>,
+    },
+    /// A prompt was submitted: a turn has begun.
+    Prompt {
+        /// The client's id of it.
+        prompt_id: Option<String>,
+    },
+    /// A subagent run started or ended.
+    AgentRun {
+        /// The run.
+        run: AgentSighting,
+    },
+    /// A compaction begins or has ended: `PreCompact` and `PostCompact` of one compaction are one row, which stands
+    /// until the transcript's own record of it is read. An end makes a row only where none is known: its beginning
+    /// came before, or the transcript will tell.
+    Compaction {
+        /// The client's id of the prompt it came with.
+        prompt_id: Option<String>,
+        /// What set it off.
+        trigger: CompactionTrigger,
+        /// Whether this is its beginning.
+        begins: bool,
+    },
+    /// The client has closed the session.
+    SessionEnd {
+        /// Why, in the client's words.
+        reason: Option<String>,
+    },
+}
+
+/// What the ledger knows of a session before a call of it is recorded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionKnowledge {
+    /// The model of the main conversation.
+    pub model: Option<ModelId>,
+    /// The client's version.
+    pub client_version: Option<String>,
+    /// The key that makes input hashes this ledger's own; `None` while the ledger cannot be read.
+    pub hash_key: Option<[u8; 16]>,
+}
+
+impl Ledger {
+    /// What is known of a session, for an event of it.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn session_knowledge(&self, session: &SessionId) -> Result<SessionKnowledge, StoreError> {
+        const SQL: &str = "SELECT m.value, s.model, s.client_version FROM meta m \
+            LEFT JOIN sessions s ON s.session_id = ?1 WHERE m.name = 'hash_key'";
+        self.conn
+            .query_row(SQL, [session.as_str()], |row| {
+                Ok(SessionKnowledge {
+                    hash_key: row.get(0)?,
+                    model: row.get::<_, Option<String>>(1)?.and_then(|model| ModelId::new(&model)),
+                    client_version: row.get(2)?,
+                })
+            })
+            .map_err(StoreError::query("look up the session"))
+    }
+
+    /// Which of these calls have a row, so that what the model wrote for them need not be counted again.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn has_call(&self, session: &SessionId, call: &ToolUseId) -> Result<bool, StoreError> {
+        const SQL: &str = "SELECT 1 FROM tool_calls WHERE tool_use_id = ?2 \
+            AND session = (SELECT id FROM sessions WHERE session_id = ?1)";
+        self.conn
+            .prepare_cached(SQL)
+            .and_then(|mut query| query.exists([session.as_str(), call.as_str()]))
+            .map_err(StoreError::query("look up the tool call"))
+    }
+
+    /// Stores an event, after those that wait in the spool.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written. If [`StoreError::is_busy`] it may go to the spool.
+    pub fn record(&mut self, event: &Event) -> Result<(), StoreError> {
+        let spool = self.waiting_spool();
+        let applied = self.write("record the event", |tx| {
+            let applied = spool.as_ref().map_or_else(|| Ok(Vec::new()), |spool| spool.apply_waiting(tx))?;
+            apply(tx, event)?;
+            Ok(applied)
+        })?;
+        if let Some(spool) = spool {
+            spool.remove(&applied);
+        }
+        Ok(())
+    }
+
+    /// Stores all events that wait in the spool.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn empty_spool(&mut self) -> Result<(), StoreError> {
+        while let Some(spool) = self.waiting_spool() {
+            let applied = self.write("store the events that wait", |tx| spool.apply_waiting(tx))?;
+            spool.remove(&applied);
+            if applied.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn waiting_spool(&self) -> Option<Spool> {
+        self.spool.as_ref().filter(|spool| spool.exists()).cloned()
+    }
+}
+
+/// Writes an event's rows.
+pub(super) fn apply(conn: &Connection, event: &Event) -> rusqlite::Result<()> {
+    let sighting = &event.sighting;
+    let session = touch(conn, sighting, &event.change)?;
+    match &event.change {
+        Change::Seen => Ok(()),
+        Change::ToolCall { call, started } => {
+            record_call(conn, session, call)?;
+            started.as_ref().map_or(Ok(()), |run| record_run(conn, session, run))
+        }
+        Change::ToolBatch { calls } => calls.iter().try_for_each(|call| record_call(conn, session, call)),
+        Change::Prompt { prompt_id } => record_prompt(conn, session, prompt_id.as_deref(), sighting.at),
+        Change::AgentRun { run } => record_run(conn, session, run),
+        Change::Compaction { prompt_id, trigger, begins } => {
+            record_compaction(conn, session, prompt_id.as_deref(), *trigger, *begins, sighting.at)
+        }
+        Change::SessionEnd { reason } => {
+            conn.execute(
+                "UPDATE sessions SET ended_at = ?2, end_reason = ?3 WHERE id = ?1",
+                params![session.0, sighting.at.as_millis(), reason],
+            )?;
+            Ok(())
+        }
+    }
+}
+
+/// Notes a sign of life. The project is the one that the client names, else the first folder that was seen.
+///
+/// Work sets a session that was final under way again. After the session's end it can only be a late event, but for
+/// a prompt.
+fn touch(conn: &Connection, sighting: &SessionSighting, change: &Change) -> rusqlite::Result<SessionRow> {
+    const SQL: &str = "UPDATE sessions SET
+           hook_first_at = coalesce(hook_first_at, ?2),
+           hook_last_at = max(coalesce(hook_last_at, ?2), ?2),
+           last_seen_at = max(last_seen_at, ?2),
+           project = CASE WHEN ?4 THEN ?3 ELSE coalesce(project, ?3) END,
+           project_named = max(project_named, ?4),
+           transcript_path = coalesce(?5, transcript_path),
+           kind = CASE WHEN kind = 'scheduled' THEN kind ELSE coalesce(?6, kind) END,
+           model = coalesce(?7, model),
+           finalized_at = iif(?8 AND ended_at IS NULL, NULL, finalized_at)
+         WHERE session_id = ?1 RETURNING id";
+    let (project, named) = match &sighting.project {
+        Some((project, named)) => (Some(project.as_str()), *named),
+        None => (None, false),
+    };
+    let reopens =
+        matches!(change, Change::ToolCall { .. } | Change::ToolBatch { .. } | Change::AgentRun { .. });
+    let mut update = conn.prepare_cached(SQL)?;
+    let mut run = || {
+        update
+            .query_row(
+                params![
+                    sighting.id.as_str(),
+                    sighting.at.as_millis(),
+                    project,
+                    named,
+                    sighting.transcript,
+                    sighting.kind.map(SessionKind::name),
+                    sighting.model.as_ref().map(ModelId::as_str),
+                    reopens,
+                ],
+                |row| row.get(0),
+            )
+            .optional()
+    };
+    if let Some(row) = run()? {
+        return Ok(SessionRow(row));
+    }
+    let row = session_row(conn, &sighting.id, sighting.client)?;
+    run()?;
+    Ok(row)
+}
+
+/// Inserts a call or joins it with what is known of it: an event of its own beats a batch in everything but the
+/// returned tokens, where the batch has the exact text.
+fn record_call(conn: &Connection, session: SessionRow, call: &ToolCall) -> rusqlite::Result<()> {
+    let ok = match call.outcome {
+        ToolOutcome::Ok => Some(true),
+        ToolOutcome::Failed => Some(false),
+        ToolOutcome::Unreported => None,
+    };
+    conn.prepare_cached(
+        "INSERT INTO tool_calls (session, tool_use_id, tool, agent_id, agent_type, at, duration_ms, ok,
+           generated_tokens, generated_method, returned_tokens, returned_method, refined, input_bytes,
+           response_bytes, input_hash, action_type, action_name, model, lines_added, lines_removed,
+           hook_us)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
+           ?22)
+         ON CONFLICT (session, tool_use_id) DO UPDATE SET
+           at = CASE WHEN ok IS NULL THEN excluded.at ELSE at END,
+           duration_ms = coalesce(duration_ms, excluded.duration_ms),
+           lines_added = CASE WHEN ok IS NULL THEN excluded.lines_added ELSE lines_added END,
+           lines_removed = CASE WHEN ok IS NULL THEN excluded.lines_removed ELSE lines_removed END,
+           response_bytes = CASE WHEN ok IS NULL THEN excluded.response_bytes ELSE response_bytes END,
+           returned_tokens = CASE WHEN excluded.refined >= refined
+             THEN excluded.returned_tokens ELSE returned_tokens END,
+           returned_method = CASE WHEN excluded.refined >= refined
+             THEN excluded.returned_method ELSE returned_method END,
+           refined = max(refined, excluded.refined),
+           ok = coalesce(ok, excluded.ok)",
+    )?
+    .execute(params![
+        session.0,
+        call.id.as_ref().map(ToolUseId::as_str),
+        call.tool.as_str(),
+        call.agent.as_ref().map(AgentId::as_str),
+        call.agent_type,
+        call.at.as_millis(),
+        call.duration_ms.map(signed),
+        ok,
+        signed(call.generated.tokens),
+        call.generated.method.name(),
+        signed(call.returned.tokens),
+        call.returned.method.name(),
+        call.outcome == ToolOutcome::Unreported,
+        signed(call.input_bytes),
+        signed(call.response_bytes),
+        call.input_hash.map(u64::cast_signed),
+        call.action.name(),
+        call.action_name,
+        call.model.as_ref().map(ModelId::as_str),
+        signed(call.lines.added),
+        signed(call.lines.removed),
+        call.hook_us.map(signed),
+    ])?;
+    Ok(())
+}
+
+pub(super) fn record_run(
+    conn: &Connection,
+    session: SessionRow,
+    run: &AgentSighting,
+) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO agent_runs (session, agent_id, agent_type, tool_use_id, started_at, ended_at,
+           default_billed_tokens, log_first_at, log_last_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT (session, agent_id) DO UPDATE SET
+           agent_type = coalesce(agent_type, excluded.agent_type),
+           tool_use_id = coalesce(tool_use_id, excluded.tool_use_id),
+           started_at = coalesce(min(started_at, excluded.started_at), started_at, excluded.started_at),
+           ended_at = coalesce(max(ended_at, excluded.ended_at), ended_at, excluded.ended_at),
+           log_first_at = coalesce(min(log_first_at, excluded.log_first_at), log_first_at, excluded.log_first_at),
+           log_last_at = coalesce(max(log_last_at, excluded.log_last_at), log_last_at, excluded.log_last_at),
+           default_billed_tokens = CASE WHEN agent_type IS NULL
+             THEN excluded.default_billed_tokens ELSE default_billed_tokens END",
+    )?
+    .execute(params![
+        session.0,
+        run.id.as_str(),
+        run.agent_type,
+        run.tool_use_id,
+        run.started_at.map(Timestamp::as_millis),
+        run.ended_at.map(Timestamp::as_millis),
+        signed(run.defaults.billed),
+        run.logged.map(|(first, _)| first.as_millis()),
+        run.logged.map(|(_, last)| last.as_millis()),
+    ])?;
+    Ok(())
+}
+
+fn record_prompt(
+    conn: &Connection,
+    session: SessionRow,
+    prompt_id: Option<&str>,
+    at: Timestamp,
+) -> rusqlite::Result<()> {
+    conn.execute(
+        "UPDATE sessions SET finalized_at = NULL, ended_at = NULL, end_reason = NULL WHERE id = ?1",
+        [session.0],
+    )?;
+    conn.execute(
+        "INSERT INTO prompts (session, prompt_id, at) SELECT ?1, ?2, ?3 \
+         WHERE ?2 IS NULL OR NOT EXISTS (SELECT 1 FROM prompts WHERE session = ?1 AND prompt_id = ?2)",
+        params![session.0, prompt_id, at.as_millis()],
+    )?;
+    Ok(())
+}
+
+fn record_compaction(
+    conn: &Connection,
+    session: SessionRow,
+    prompt_id: Option<&str>,
+    trigger: CompactionTrigger,
+    begins: bool,
+    at: Timestamp,
+) -> rusqlite::Result<()> {
+    conn.execute(
+        "INSERT INTO compactions (session, prompt_id, trigger, at) SELECT ?1, ?3, ?2, ?5 \
+         WHERE NOT EXISTS (SELECT 1 FROM compactions WHERE session = ?1 AND trigger = ?2 \
+           AND (NOT ?4 OR (prompt_id IS ?3 AND uuid IS NULL)))",
+        params![session.0, trigger.name(), prompt_id, begins, at.as_millis()],
+    )?;
+    Ok(())
+}
