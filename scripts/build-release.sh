@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Builds the fastest portable binary for this machine: static, so that nothing is linked at each start.
+#
+#   scripts/build-release.sh
+#
+# On Linux glibc linked statically, where its static library is there (Debian: libc6-dev), else musl where musl-gcc is
+# (musl-tools). musl starts faster, but its allocator asks the kernel for each piece of memory: over a whole hook it
+# is the slower one (scripts/bench-hook.sh shows both). Elsewhere the usual release build. The last line printed is the
+# binary's path. LIBC=musl or LIBC=gnu chooses.
+set -euo pipefail
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$repo"
+host=$(rustc -vV | sed -n 's/^host: //p')
+case $host in
+  *-linux-*) ;;
+  *)
+    cargo build --release --locked
+    echo "${CARGO_TARGET_DIR:-$repo/target}/release/tallyhook"
+    exit
+    ;;
+esac
+
+musl=${host%%-*}-unknown-linux-musl
+has_static_glibc() { [[ $host == *-gnu* ]] && echo 'int main(void){return 0;}' | cc -static -xc - -o /dev/null; }
+has_musl() {
+  command -v musl-gcc >/dev/null || return 1
+  local library
+  library=$(rustc --print sysroot)/lib/rustlib/$musl
+  [ -e "$library" ] || { command -v rustup >/dev/null && rustup target add "$musl" >&2; }
+  [ -e "$library" ]
+}
+if [ "${LIBC:-gnu}" = gnu ] && has_static_glibc 2>/dev/null; then
+  target=$host
+elif [ "${LIBC:-musl}" = musl ] && has_musl; then
+  target=$musl
+else
+  echo "no static C library: install libc6-dev or musl-tools (the names on Debian)" >&2
+  exit 1
+fi
+echo "building for $target, linked statically" >&2
+
+# The target is named even where it is the host: without that the flags would hold for proc-macros too, which
+# cannot be static. Fixed addresses save the relocations at each start.
+name=${target^^}
+export "CARGO_TARGET_${name//-/_}_RUSTFLAGS=-Ctarget-feature=+crt-static -Crelocation-model=static"
+export CARGO_PROFILE_RELEASE_LTO=fat
+cargo build --release --locked --target "$target"
+echo "${CARGO_TARGET_DIR:-$repo/target}/$target/release/tallyhook"
