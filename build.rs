@@ -1,4 +1,4 @@
-//! Writes the token counter's tables, so that the program finds them ready in its own image.
+//! Writes the token counter's tables and the price table, so that the program finds them ready in its own image.
 //!
 //! Building tiktoken-rs's encoder takes 134 to 346 ms and 53 MB in each process; a hook lives for one millisecond.
 //! Here it is built once, at compile time, and asked for the bytes of every rank. `estimate::counter::table`
@@ -19,6 +19,9 @@ use tiktoken_rs::CoreBPE;
 
 #[path = "src/estimate/counter/hash.rs"]
 mod hash;
+#[path = "src/pricing/generate.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the program uses of these files what is not used here")]
+mod prices;
 
 /// Marks an entry or a pair that is no token. No vocabulary is as large.
 const NO_RANK: u32 = 0xff_ffff;
@@ -42,6 +45,9 @@ fn main() {
     }
     fs::write(out.join("vocabularies.rs"), code).expect("OUT_DIR can be written");
     write_classes(out);
+
+    println!("cargo::rerun-if-changed=src/pricing");
+    prices::write(Path::new("src/pricing/prices.toml"), &out.join("prices.rs"));
 }
 
 /// The bytes of every ordinary token, by rank.

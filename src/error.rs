@@ -15,6 +15,9 @@ pub enum Error {
     /// The settings file could not be understood.
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
+    /// The user's prices could not be read or written.
+    #[error(transparent)]
+    Prices(#[from] crate::pricing::PriceTableError),
     /// A transcript could not be read.
     #[error(transparent)]
     Read(#[from] crate::agents::ReadError),

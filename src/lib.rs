@@ -20,6 +20,7 @@ pub mod finalize;
 pub mod hook;
 pub mod json;
 pub mod platform;
+pub mod pricing;
 pub mod reconcile;
 pub mod render;
 pub mod report;

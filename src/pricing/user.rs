@@ -1,0 +1,196 @@
+//! The user's own `prices.toml`: read, checked, and laid over the built-in table.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use super::file::{self, FileFault, FileModel};
+use super::model::{Model, Row};
+use super::table::builtin_model;
+use crate::domain::clean_name;
+
+/// Largest file that is read, in bytes.
+const MAX_BYTES: u64 = 256 * 1024;
+const MAX_REASON_CHARS: usize = 200;
+
+/// A file of prices that cannot be used or written.
+#[derive(Debug, thiserror::Error)]
+pub enum PriceTableError {
+    /// The file is there but cannot be read.
+    #[error("cannot read the prices in {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file says something that is no price.
+    #[error(
+        "cannot use the prices in {path}: line {line}, column {column}: {reason}; correct it, or delete the file to go back to the built-in prices"
+    )]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The file is laid out in a way that cannot be changed without harm.
+    #[error(
+        "cannot change {path} without touching more than one price; add this line to {model:?} by hand: {row}"
+    )]
+    Layout {
+        /// The file.
+        path: PathBuf,
+        /// The model.
+        model: String,
+        /// What would have been written.
+        row: String,
+    },
+    /// The file could not be written.
+    #[error("cannot write the prices to {path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl PriceTableError {
+    pub(super) fn invalid(path: &Path, text: &str, fault: &FileFault) -> Self {
+        let before = text.get(..fault.at).unwrap_or(text);
+        Self::Invalid {
+            path: path.to_path_buf(),
+            line: before.matches('\n').count() + 1,
+            column: before.chars().rev().take_while(|c| *c != '\n').count() + 1,
+            reason: clean_name(&fault.reason, MAX_REASON_CHARS).unwrap_or_default(),
+        }
+    }
+}
+
+/// The user's prices, laid over the built-in ones.
+///
+/// A model that the table knows under any of its names is replaced as a whole: where the user's rows begin, the built-in
+/// rows and tiers end. What his file leaves out (window, factors) is the table's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserPrices {
+    models: Vec<Model>,
+    /// Names in order, with the model's index.
+    names: Vec<(String, usize)>,
+    /// Indexes of built-in models in order, with the index of what replaces them.
+    replaced: Vec<(usize, usize)>,
+    version: u64,
+}
+
+impl UserPrices {
+    /// Reads the user's file; without one there are none.
+    ///
+    /// # Errors
+    /// If the file is there but cannot be read or used.
+    pub fn read(path: &Path) -> Result<Self, PriceTableError> {
+        match text_of(path)? {
+            Some(text) => Self::parse(&text, path),
+            None => Ok(Self::default()),
+        }
+    }
+
+    /// Reads the text of such a file; `path` is for the error.
+    ///
+    /// # Errors
+    /// If it cannot be used.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, PriceTableError> {
+        let invalid = |fault: &FileFault| PriceTableError::invalid(path, text, fault);
+        let file = file::read(text).map_err(|fault| invalid(&fault))?;
+        let mut own = Self::default();
+        for FileModel { model, names, at, .. } in file.models {
+            let index = own.models.len();
+            let model = match builtin_model(&model.id) {
+                Some((replaced, known)) => {
+                    if own.replacement(replaced).is_some() {
+                        let reason =
+                            format!("{:?} is another name of a model that has prices already", model.id);
+                        return Err(invalid(&FileFault { at, reason }));
+                    }
+                    own.replaced.push((replaced, index));
+                    own.replaced.sort_unstable();
+                    laid_over(model, known)
+                }
+                None => model,
+            };
+            own.models.push(model);
+            own.names.extend(names.into_iter().map(|name| (name, index)));
+        }
+        own.names.sort_unstable();
+        own.version = if own.models.is_empty() { 0 } else { file::fingerprint(text) };
+        Ok(own)
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.models.is_empty()
+    }
+
+    pub(super) const fn version(&self) -> u64 {
+        self.version
+    }
+
+    pub(super) fn models(&self) -> &[Model] {
+        &self.models
+    }
+
+    pub(super) fn index_of(&self, key: &str) -> Option<usize> {
+        let at = self.names.binary_search_by(|(name, _)| (**name).cmp(key)).ok()?;
+        Some(self.names[at].1)
+    }
+
+    /// What replaces the built-in model of that index.
+    pub(super) fn replacement(&self, builtin: usize) -> Option<usize> {
+        let at = self.replaced.binary_search_by_key(&builtin, |(builtin, _)| *builtin).ok()?;
+        Some(self.replaced[at].1)
+    }
+}
+
+/// The user's model with what the built-in one says besides, and its rows from before his begin.
+fn laid_over(own: Model, known: &Model) -> Model {
+    let text =
+        |own: Cow<'static, str>, known: &Cow<'static, str>| if own.is_empty() { known.clone() } else { own };
+    // Without a date his prices hold from the beginning.
+    let begin = own.rows.iter().filter(|row| row.is_base()).map(|row| row.from).min().flatten();
+    let earlier = begin.into_iter().flat_map(|begin| {
+        let rows = known.rows.iter().filter(move |row| row.from.is_none_or(|from| from < begin));
+        rows.map(move |row| Row { until: Some(row.until.map_or(begin, |until| until.min(begin))), ..*row })
+    });
+    let mut rows: Vec<Row> = earlier.chain(own.rows.iter().copied()).collect();
+    rows.sort_by_key(|row| (row.group(), row.from));
+    Model {
+        id: known.id.clone(),
+        provider: text(own.provider, &known.provider),
+        source: text(own.source, &Cow::Borrowed("")),
+        released: own.released.or(known.released),
+        window: own.window.or(known.window),
+        fast: own.fast.or(known.fast),
+        fast_until: if own.fast.is_some() { own.fast_until } else { known.fast_until },
+        us: own.us.or(known.us),
+        regional: own.regional.or(known.regional),
+        batch: own.batch.or(known.batch),
+        rows: Cow::Owned(rows),
+    }
+}
+
+/// A file's text; `None` if there is none. Only a regular file of a sensible size is read.
+pub(super) fn text_of(path: &Path) -> Result<Option<String>, PriceTableError> {
+    let fail = |source| PriceTableError::Read { path: path.to_path_buf(), source };
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() && metadata.len() <= MAX_BYTES => {}
+        Ok(_) => return Err(fail(std::io::Error::other("it is no regular file of at most 256 KB"))),
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(fail(source)),
+    }
+    std::fs::read_to_string(path).map(Some).map_err(fail)
+}
