@@ -53,7 +53,7 @@ pub struct Model {
     pub source: Cow<'static, str>,
     /// When it came out, in UTC milliseconds.
     pub released: Option<i64>,
-    /// The largest context, in tokens.
+    /// The longest prompt, in tokens.
     pub window: Option<u64>,
     /// The factor of fast or priority processing.
     pub fast: Option<Percent>,
