@@ -46,7 +46,7 @@ fn main() {
     fs::write(out.join("vocabularies.rs"), code).expect("OUT_DIR can be written");
     write_classes(out);
 
-    println!("cargo::rerun-if-changed=src/pricing");
+    println!("cargo::rerun-if-changed=src/pricing/prices.toml");
     prices::write(Path::new("src/pricing/prices.toml"), &out.join("prices.rs"));
 }
 

@@ -8,13 +8,14 @@
 # difference, and changes the file only with --write.
 #
 # What it does: adds models of the providers that prices.toml lists; adds a dated row where a model's price has changed;
-# adds dates of past and coming changes that the table did not know. What it never does: drop or change a row, a model or
-# a date, or let one table contradict a price that was read in the other (it says so instead). Comments inside a stanza
+# adds dates of past and coming changes that the table did not know. What it never does: drop or change a price or a
+# model, or let one table contradict a price that was read in the other (it says so instead). Of models that are known
+# it compares the rates and nothing else; the versions in the file's head are changed by hand. Comments inside a stanza
 # that it changes are lost; those above it stay. `cargo test --lib pricing` afterwards.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 command -v python3 >/dev/null || { echo "update-prices: needs python3 (3.11 or later), which is not here" >&2; exit 1; }
-exec python3 - "$@" <<'PYTHON'
+exec python3 - "$repo/src/pricing/prices.toml" "$@" <<'PYTHON'
 import argparse, datetime, difflib, json, re, sys
 from decimal import Decimal
 
@@ -23,7 +24,7 @@ try:
 except ImportError:
     sys.exit("update-prices: needs python3 3.11 or later (tomllib)")
 
-TABLE = "src/pricing/prices.toml"
+TABLE = sys.argv.pop(1)
 RATES = ["input", "output", "cache_read", "cache_write_5m", "cache_write_1h"]
 LITELLM = {
     "anthropic": "anthropic", "openai": "openai", "gemini": "google", "xai": "xai", "deepseek": "deepseek",
@@ -40,7 +41,7 @@ OWN = {"google": r"gemini-(?!exp)", "alibaba": r"qw", "github": r"mai-", "deepse
 NOT_TEXT = re.compile(
     r"tts|audio|-live|realtime|image|embed|robotics|lyria|omni|computer-use|voice|voxtral|transcri|search-(preview|api)"
     r"|moderation|^ft:|\.ft-|:|container|deep-research|gemma|learnlm|davinci|babbage|curie|^ada$|whisper|dall-e|sora"
-    r"|veo|imagen|nano-banana|vision|pixtral|-vl-|cyber|rosalind|daybreak|fim|safeguard|^gpt-3|^gpt-4-(32k|0|1)"
+    r"|veo|imagen|nano-banana|vision|pixtral|-vl-|fim|safeguard|^gpt-3|^gpt-4-32k"
     r"|^gemini-(1|pro$|pro-1|flash-1)|^claude-(2|v1|instant)|^grok-2")
 DATED = re.compile(r"(-\d{8}|-\d{4}-\d\d-\d\d|-latest)$")
 
@@ -340,8 +341,11 @@ def main():
     arguments.add_argument("--date", default=str(datetime.date.today()), type=lambda d: str(datetime.date.fromisoformat(d)))
     arguments.add_argument("--source", help="the name and version of the table, as the stanzas are to show it")
     options = arguments.parse_args()
-    with open(options.file, encoding="utf-8") as file:
-        table = json.load(file)
+    try:
+        with open(options.file, encoding="utf-8") as file:
+            table = json.load(file)
+    except (OSError, ValueError) as error:
+        sys.exit(f"update-prices: cannot read {options.file}: {error}")
     is_litellm = isinstance(table, dict) and any("litellm_provider" in v for v in table.values() if isinstance(v, dict))
     source = options.source or ("litellm" if is_litellm else "genai-prices") + " " + options.date
     with open(TABLE, encoding="utf-8") as file:
@@ -372,11 +376,11 @@ def main():
     result = head + "".join(kept[name].rstrip("\n") + "\n\n" for name in names)
     result = result.rstrip("\n") + "\n"
     sys.stdout.writelines(difflib.unified_diff(
-        text.splitlines(True), result.splitlines(True), TABLE, TABLE + " (new)", n=1))
+        text.splitlines(True), result.splitlines(True), "prices.toml", "prices.toml (new)", n=1))
     if options.write and result != text:
         with open(TABLE, "w", encoding="utf-8") as file:
             file.write(result)
-        print(f"{TABLE} written: {len(changed)} models added or changed")
+        print(f"prices.toml is written: {len(changed)} models added or changed")
     elif result != text:
         print(f"{len(changed)} models to add or change; --write does it")
     else:

@@ -32,15 +32,16 @@ const MAKERS: [&str; 10] = [
 ];
 
 /// Endings that say how much the model was asked to think, or that name its newest version. They change no price.
-const ENDINGS: [&str; 16] = [
+/// `-preview` is none of them: a preview can have a price of its own.
+const ENDINGS: [&str; 15] = [
     "-latest",
     "@latest",
     "@default",
+    // As it is left of `claude-…@default`.
+    "-default",
     "-thinking",
     ":thinking",
     ":beta",
-    "-preview",
-    "-exp",
     "-xhigh",
     "-high",
     "-medium",
@@ -142,8 +143,8 @@ fn shorter(key: &str) -> Option<&str> {
     let rest = ENDINGS
         .iter()
         .find_map(|ending| key.strip_suffix(ending))
-        // 20250929, 2025-09-29, 09-2025, 09-29, 0929, and Gemini's 001.
-        .or_else(|| [&[8][..], &[4, 2, 2], &[2, 4], &[2, 2], &[4], &[3]].into_iter().find_map(undated))?;
+        // 20250929, 2025-09-29, 09-2025, 09-29, and Gemini's 001.
+        .or_else(|| [&[8][..], &[4, 2, 2], &[2, 4], &[2, 2], &[3]].into_iter().find_map(undated))?;
     (!rest.is_empty()).then_some(rest)
 }
 
@@ -192,10 +193,11 @@ mod tests {
         assert_eq!(candidates("gpt-4o-2024-05-13"), ["gpt-4o-2024-05-13", "gpt-4o"]);
         assert_eq!(
             candidates("gemini-2.5-pro-preview-06-05"),
-            ["gemini-2.5-pro-preview-06-05", "gemini-2.5-pro-preview", "gemini-2.5-pro"]
+            ["gemini-2.5-pro-preview-06-05", "gemini-2.5-pro-preview"]
         );
         assert_eq!(candidates("claude-opus-4-5-thinking"), ["claude-opus-4-5-thinking", "claude-opus-4-5"]);
         assert_eq!(candidates("gpt-5.4-ultra"), ["gpt-5.4-ultra"]);
+        assert_eq!(candidates("gpt-4-1106-preview"), ["gpt-4-1106-preview"]);
         assert_eq!(candidates("mimo-v2.5-free"), ["mimo-v2.5-free"]);
         assert_eq!(candidates("-latest"), ["-latest"]);
         assert_eq!(candidates("é-20250929"), ["é-20250929", "é"]);

@@ -169,6 +169,66 @@ fn every_row_of_the_hand_merged_list_is_ours() {
     assert_eq!(rows.len(), 21);
 }
 
+/// Where our price is not litellm's, and why.
+const NOT_LITELLMS: [(&str, &str); 10] = [
+    ("claude-3-7-sonnet-20240620", "a price of GovCloud under a date that never was"),
+    ("claude-mythos-preview", "Bedrock sold it at 2.75 times the maker's price"),
+    ("vertex_ai/claude-3-5-haiku", "Vertex still had its first price"),
+    ("grok-code-fast", "the model that the name leads to now"),
+    ("dashscope/", "other makers' models at Alibaba's prices, and Qwen in mainland China"),
+    ("mistral/", "other makers' models at Mistral's prices"),
+    ("gemini-exp", "no price, written as 0"),
+    ("vertex_ai/gemini-2.0-flash", "Vertex's price, not that of the Gemini API"),
+    ("github_copilot/grok-4.5", "Copilot's price of its cache"),
+    ("github_copilot/gpt-5.6-luna", "Copilot's tier"),
+];
+
+#[test]
+fn every_name_in_litellms_table_leads_to_its_price() {
+    let Some(folder) = shared("pricing") else { return };
+    let list = std::fs::read_to_string(folder.join("litellm-1.109.1-trimmed.json")).unwrap();
+    let list: serde_json::Map<String, Value> = serde_json::from_str(&list).unwrap();
+    let (mut compared, mut unknown, mut wrong) = (0, 0, Vec::new());
+    for (id, entry) in &list {
+        let million = |name: &str| {
+            let dollars = entry.get(name).filter(|value| value.as_f64() > Some(0.0))?;
+            Some(PicoUsd::parse(&dollars.to_string()).unwrap().as_pico())
+        };
+        let Some(input) = million("input_cost_per_token") else { continue };
+        // A Monday noon at which no prices by the hour differ from theirs.
+        let when = if entry.get("off_peak_pricing").is_some() { "2026-11-23T02:00:00Z" } else { NOW };
+        let price = |prompt| PriceTable::builtin().price(id, at(when), prompt, Modifiers::default());
+        let Some(rates) = price(0) else {
+            assert!(!id.contains("claude-opus") && !id.contains("claude-sonnet"), "{id}");
+            unknown += 1;
+            continue;
+        };
+        let mut pairs = vec![(Some(input), rates.input), (million("output_cost_per_token"), rates.output)];
+        pairs.push((million("cache_read_input_token_cost"), rates.cache_read));
+        pairs.push((million("cache_creation_input_token_cost"), rates.cache_write_5m));
+        if id.contains("claude") {
+            pairs.push((million("cache_creation_input_token_cost_above_1hr"), rates.cache_write_1h));
+        }
+        for tier in [100, 200, 272, 512] {
+            let above = price(tier * 1_000 + 1).unwrap();
+            pairs.push((million(&format!("input_cost_per_token_above_{tier}k_tokens")), above.input));
+            pairs.push((million(&format!("output_cost_per_token_above_{tier}k_tokens")), above.output));
+            let read = format!("cache_read_input_token_cost_above_{tier}k_tokens");
+            pairs.push((million(&read), above.cache_read));
+        }
+        compared += 1;
+        let known = NOT_LITELLMS.iter().any(|(name, _)| id.contains(name));
+        if !known
+            && pairs.iter().any(|(theirs, ours)| theirs.is_some_and(|theirs| theirs != i128::from(*ours)))
+        {
+            wrong.push(format!("{id}: {pairs:?}"));
+        }
+    }
+    println!("{compared} prices compared, {unknown} names unknown");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(compared > 350, "{compared}");
+}
+
 #[test]
 fn a_dated_change_begins_at_midnight_utc() {
     let cache_read = |when| rates("claude-sonnet-5-5", when, 0, Modifiers::default())[2];
@@ -229,7 +289,9 @@ fn a_web_search_costs_a_cent_however_it_was_processed() {
 #[test]
 fn a_model_without_a_price_is_never_free() {
     let usage = Usage { input: 1, ..Usage::default() };
-    for model in ["claude-opus-9", "gpt-5.4-ultra", "opus", "", "<synthetic>", "mimo-v2.5-free"] {
+    for model in
+        ["claude-opus-9", "gpt-5.4-ultra", "gpt-5.4-preview", "opus", "", "<synthetic>", "mimo-v2.5-free"]
+    {
         assert_eq!(PriceTable::builtin().class(model, at(NOW), 1, Modifiers::default()), None, "{model}");
         let cost = cost(model, NOW, &usage);
         assert_eq!((cost.total(), cost.unpriced_models().len()), (None, 1), "{model}");
@@ -245,6 +307,7 @@ fn one_model_has_one_price_under_all_its_names() {
         ("claude-sonnet-4-5", "openrouter/anthropic/claude-sonnet-4.5"),
         ("claude-sonnet-4-5", "vertex_ai/claude-sonnet-4-5@20250929"),
         ("claude-sonnet-4-5", "claude-sonnet-4-5[1m]"),
+        ("claude-opus-5-5", "vertex_ai/claude-opus-5-5@default"),
         ("claude-sonnet-4-5", "anthropic.claude-sonnet-4-5-20250929-v1:0"),
         ("claude-opus-4-0", "claude-opus-4"),
         ("claude-opus-4-0", "claude-4-opus-20250514"),
@@ -252,9 +315,22 @@ fn one_model_has_one_price_under_all_its_names() {
         ("claude-3-5-haiku-latest", "anthropic/claude-3.5-haiku"),
         ("claude-3-opus-20240229", "CLAUDE-3-OPUS"),
         ("claude-fable-5", "claude-mythos-preview"),
+        ("gpt-5.4", "openai/gpt-5.4-2026-03-05"),
+        ("gpt-5.2", "gpt-5.2-xhigh"),
+        ("gpt-5.6-sol", "gpt-5.6"),
+        ("gemini-2.5-pro", "models/gemini-2.5-pro-preview-06-05"),
+        ("gemini-2.5-flash", "gemini-2.5-flash-preview-09-2025"),
+        ("gemini-3-pro-preview", "gemini-3-pro-high"),
+        ("grok-code-fast-1", "x-ai/grok-code-fast"),
+        ("kimi-k2.7-code", "moonshot-ai/kimi-k2.7-code"),
+        ("minimax-m2.1", "MiniMax-M2.1"),
     ] {
         assert_eq!(base(one), base(other), "{other}");
     }
+    // Their dates have prices of their own.
+    assert_ne!(base("gpt-4o"), base("gpt-4o-2024-05-13"));
+    assert_ne!(base("gemini-2.5-flash"), base("gemini-2.5-flash-preview-05-20"));
+    assert_ne!(base("gpt-4"), base("gpt-4-1106-preview"));
 }
 
 #[test]
@@ -413,6 +489,9 @@ fn any_usage() -> impl Strategy<Value = Usage> {
 }
 
 proptest! {
+    // No files in the source tree.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn a_sum_costs_what_its_parts_cost(
         usages in proptest::collection::vec(any_usage(), 0..20),
