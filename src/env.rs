@@ -156,6 +156,12 @@ impl Env {
         };
         Some(config.join("tallyhook").join("config.toml"))
     }
+
+    /// The user's own prices: `prices.toml` beside the settings file.
+    #[must_use]
+    pub fn prices_path(&self) -> Option<PathBuf> {
+        Some(self.config_path()?.with_file_name("prices.toml"))
+    }
 }
 
 /// The path by which this process was started, if it leads to the file that runs; else that file.

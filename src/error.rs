@@ -36,6 +36,14 @@ pub enum Error {
         /// How many.
         failures: usize,
     },
+    /// Models in the ledger have no price. The table says which.
+    #[error(
+        "models without a price: {models}; set one with `tallyhook prices set MODEL --input USD --output USD`"
+    )]
+    Unpriced {
+        /// How many.
+        models: usize,
+    },
     /// There is nothing to show.
     #[error("{what}")]
     NoData {
@@ -45,6 +53,9 @@ pub enum Error {
     /// Neither a variable nor an option says where the ledger is.
     #[error("cannot tell where the ledger is: set HOME, or name a file with --db PATH or TALLYHOOK_DB")]
     NoLedgerPath,
+    /// Neither a variable nor an option says where the settings are.
+    #[error("cannot tell where the settings are: set HOME, or name a file with --config PATH")]
+    NoConfigPath,
     /// The result could not be written.
     #[error("cannot write the output: {source}")]
     Output {

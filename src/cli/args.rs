@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::domain::{ModelId, Timestamp};
 use crate::estimate::counter::Encoding;
 
 /// Token and cost ledger for coding agents.
@@ -92,6 +93,16 @@ pub enum Command {
                             git diff | tallyhook count --model claude-opus-5-5\n  \
                             tallyhook count --encoding o200k_base --json notes.txt")]
     Count(CountArgs),
+    /// Show, set and check the prices of models
+    ///
+    /// The built-in table has a date, and prices change: a price that you set goes first. A model without a price is
+    /// shown as unknown, never as free.
+    #[command(
+        after_help = "Examples:\n  tallyhook prices list claude\n  tallyhook prices show claude-sonnet-5-5\n  \
+                            tallyhook prices set my-model --input 0.25 --output 1 --from 2026-12-01\n  \
+                            tallyhook prices check"
+    )]
+    Prices(PricesArgs),
     /// Print completions for a shell
     #[command(
         after_help = "Examples:\n  tallyhook completions bash > ~/.local/share/bash-completion/completions/tallyhook"
@@ -188,6 +199,97 @@ impl From<EncodingArg> for Encoding {
             EncodingArg::O200kBase => Self::O200kBase,
         }
     }
+}
+
+/// Options of `prices`.
+#[derive(Debug, Clone, Args)]
+pub struct PricesArgs {
+    /// What to do; list if nothing is said.
+    #[command(subcommand)]
+    pub command: Option<PricesCommand>,
+}
+
+/// What `prices` can do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum PricesCommand {
+    /// List the models and their prices, in USD for a million tokens
+    List(PricesListArgs),
+    /// Show one model: its names, dates, tiers and where its prices were read
+    Show(PricesShowArgs),
+    /// Set a price of your own, which goes before the built-in one
+    ///
+    /// It is written to prices.toml beside the settings file. Prices are in USD for a million tokens. Cache prices that
+    /// are not given keep the share of the input's that they had; those of an unknown model are the input's, or for
+    /// Claude the provider's usual share of it.
+    Set(PricesSetArgs),
+    /// Say which models in the ledger have no price, and how old the prices are
+    ///
+    /// Exits with 1 if there is one.
+    Check(PricesCheckArgs),
+}
+
+/// Options of `prices list`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PricesListArgs {
+    /// Only models whose name or provider contains this
+    pub filter: Option<String>,
+    /// Add past and coming prices and those of long prompts
+    #[arg(long)]
+    pub all: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `prices show`.
+#[derive(Debug, Clone, Args)]
+pub struct PricesShowArgs {
+    /// The model, under any name that logs give it
+    pub model: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `prices set`.
+#[derive(Debug, Clone, Args)]
+pub struct PricesSetArgs {
+    /// The model
+    #[arg(value_parser = model_id)]
+    pub model: ModelId,
+    /// Input
+    #[arg(long, value_name = "USD", value_parser = super::prices::per_million)]
+    pub input: u64,
+    /// Output
+    #[arg(long, value_name = "USD", value_parser = super::prices::per_million)]
+    pub output: u64,
+    /// Reading from the cache
+    #[arg(long, value_name = "USD", value_parser = super::prices::per_million)]
+    pub cache_read: Option<u64>,
+    /// Writing to the cache for 5 minutes
+    #[arg(long = "cache-write-5m", value_name = "USD", value_parser = super::prices::per_million)]
+    pub cache_write_5m: Option<u64>,
+    /// Writing to the cache for 1 hour
+    #[arg(long = "cache-write-1h", value_name = "USD", value_parser = super::prices::per_million)]
+    pub cache_write_1h: Option<u64>,
+    /// First day of the price (UTC); without it, it holds from the beginning
+    #[arg(long, value_name = "DATE", value_parser = super::prices::date)]
+    pub from: Option<Timestamp>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `prices check`.
+#[derive(Debug, Clone, Args)]
+pub struct PricesCheckArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn model_id(text: &str) -> Result<ModelId, String> {
+    ModelId::new(text.trim()).ok_or_else(|| "this can be no model's name".to_owned())
 }
 
 /// Options of `completions`.

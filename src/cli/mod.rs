@@ -7,6 +7,7 @@ mod doctor;
 mod export;
 mod hook;
 mod init;
+mod prices;
 mod show_usage;
 mod uninstall;
 
@@ -19,6 +20,7 @@ use clap::{CommandFactory as _, Parser as _};
 use crate::config::Config;
 use crate::env::Env;
 use crate::error::Error;
+use crate::pricing::{PriceTable, UserPrices};
 use crate::render::Style;
 use crate::setup::SetupError;
 use crate::setup::plan::Backups;
@@ -66,6 +68,7 @@ impl Context {
             Command::ShowUsage(args) => show_usage::run(self, &args),
             Command::Export(args) => export::run(self, &args),
             Command::Count(args) => count::run(self, &args),
+            Command::Prices(args) => prices::run(self, args),
             Command::Completions(args) => {
                 let mut script = Vec::new();
                 clap_complete::generate(args.shell, &mut Cli::command(), "tallyhook", &mut script);
@@ -116,6 +119,14 @@ impl Context {
             self.say(&format!("tallyhook: {error}"));
         }
         Ok(config)
+    }
+
+    /// The prices in force: the built-in ones and, first, the user's.
+    fn prices(&self) -> Result<PriceTable, Error> {
+        Ok(match prices::prices_path(self) {
+            Ok(path) => PriceTable::with_overrides(UserPrices::read(&path)?),
+            Err(_) => PriceTable::builtin(),
+        })
     }
 
     fn style(&self) -> Style {

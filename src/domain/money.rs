@@ -377,6 +377,9 @@ mod tests {
     }
 
     proptest! {
+        // No files in the source tree.
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn what_is_printed_reads_back_the_same(pico in any::<i64>()) {
             let sum = PicoUsd::from_pico(pico.into());

@@ -34,6 +34,21 @@ impl Timestamp {
         Some(Self(DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis()))
     }
 
+    /// Reads a date (`2026-11-22`): its first moment in UTC; `None` for anything else.
+    #[must_use]
+    pub fn parse_date(text: &str) -> Option<Self> {
+        // Parts of a time would be taken for it otherwise.
+        (text.len() == 10).then(|| Self::parse(&format!("{text}T00:00:00Z")))?
+    }
+
+    /// The date in UTC, as [`parse_date`](Self::parse_date) reads it.
+    #[must_use]
+    pub fn to_date(self) -> String {
+        let mut text = self.to_rfc3339();
+        text.truncate(text.find('T').unwrap_or(0));
+        text
+    }
+
     /// RFC 3339 in UTC with milliseconds; empty beyond the years that chrono can show.
     #[must_use]
     pub fn to_rfc3339(self) -> String {
@@ -76,5 +91,8 @@ mod tests {
         assert_eq!(Timestamp::parse(text).unwrap().to_rfc3339(), text);
         assert_eq!(Timestamp::parse("2026-11-22T12:26:43.052+01:00").unwrap().to_rfc3339(), text);
         assert_eq!(Timestamp::parse("yesterday"), None);
+        assert_eq!(Timestamp::parse_date("2026-11-22").unwrap().to_date(), "2026-11-22");
+        assert_eq!(Timestamp::parse_date("2026-11-31"), None);
+        assert_eq!(Timestamp::parse_date("2026-11-2"), None);
     }
 }

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
@@ -39,8 +40,19 @@ pub(super) struct FileModel {
     pub(super) names: Vec<String>,
     /// Where its heading stands, in bytes.
     pub(super) at: usize,
-    /// Where its rows stand, in bytes and in the file's order, with their dates.
-    pub(super) rows_at: Vec<(std::ops::Range<usize>, Option<i64>, bool)>,
+    /// Where its rows stand, in the file's order.
+    pub(super) spans: Vec<RowSpan>,
+}
+
+/// Where a row stands in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RowSpan {
+    /// From its opening brace to behind the closing one, in bytes.
+    pub(super) at: Range<usize>,
+    /// Its first moment.
+    pub(super) from: Option<i64>,
+    /// Whether it holds at every hour and for every prompt.
+    pub(super) is_base: bool,
 }
 
 /// Why a file cannot be used.
@@ -159,7 +171,7 @@ pub(super) fn read(text: &str) -> Result<PriceFile, FileFault> {
         at: error.span().map_or(0, |span| span.start),
         reason: error.message().to_owned(),
     })?;
-    let usual_date = stanzas.date.map(|date| day(date, 0)).transpose()?;
+    let date = stanzas.date.map(|date| day(date, 0)).transpose()?;
     let mut owners: BTreeMap<String, String> = BTreeMap::new();
     let mut models = Vec::new();
     for (id, stanza) in stanzas.models {
@@ -174,7 +186,7 @@ pub(super) fn read(text: &str) -> Result<PriceFile, FileFault> {
         }
         models.push(model);
     }
-    Ok(PriceFile { date: usual_date, models })
+    Ok(PriceFile { date, models })
 }
 
 fn file_model(
@@ -201,12 +213,12 @@ fn file_model(
     };
 
     let mut rows = Vec::new();
-    let mut rows_at = Vec::new();
+    let mut spans = Vec::new();
     for spanned in &stanza.prices {
         let span = spanned.span();
         let row = row(spanned.get_ref(), web_search, span.start)
             .map_err(|FileFault { at, reason }| fault(at, &reason))?;
-        rows_at.push((span, row.from, row.is_base()));
+        spans.push(RowSpan { at: span, from: row.from, is_base: row.is_base() });
         rows.push(row);
     }
     if !rows.iter().any(Row::is_base) {
@@ -238,7 +250,7 @@ fn file_model(
         batch: percent(stanza.batch.or(provider.and_then(|provider| provider.batch)))?,
         rows: Cow::Owned(rows),
     };
-    Ok(FileModel { model, names, at, rows_at })
+    Ok(FileModel { model, names, at, spans })
 }
 
 fn row(stanza: &RowStanza, usual_web_search: u64, at: usize) -> Result<Row, FileFault> {

@@ -18,6 +18,7 @@
 //! - Clouds and resellers are priced like the maker, but for Bedrock's regional endpoints, which the id shows.
 
 mod builtin;
+pub mod edit;
 mod file;
 mod model;
 mod model_id;
@@ -30,4 +31,4 @@ mod user;
 pub use model::{Model, Percent, Rates, Row};
 pub use rates::Modifiers;
 pub use table::{Found, PriceClass, PriceTable};
-pub use user::{PriceTableError, UserPrices};
+pub use user::{PriceTableError, UserPrices, text_of};

@@ -1,7 +1,7 @@
 //! Which rates hold for a model, a time, a prompt and a way of processing.
 
 use super::builtin;
-use super::model::{Model, Rates, Row};
+use super::model::{Model, Rates};
 use super::model_id::Name;
 use super::rates::Modifiers;
 use super::user::UserPrices;
@@ -93,9 +93,9 @@ impl PriceTable {
         Timestamp::from_millis(builtin::DATE)
     }
 
-    /// What one response or the sum of a class cost.
+    /// What one response cost. A sum is priced by its class: its prompt would be taken for a long one.
     ///
-    /// `usage` is that of a single response, for its prompt decides about tiers. Without a time the prices of the
+    /// Without a time the prices of the
     /// table's [`date`](Self::date) hold. What used nothing cost nothing, whatever the model.
     #[must_use]
     pub fn cost(
@@ -183,10 +183,15 @@ impl PriceTable {
         models
     }
 
-    /// The row that holds at that time, of a model that was [found](Self::find).
+    /// All names in normal form under which a model is found, in order.
     #[must_use]
-    pub fn row_now(model: &Model, at: Timestamp) -> Option<&Row> {
-        model.rows.get(model.row_at(at.as_millis(), 0)?)
+    pub fn names(&self, model: &Model) -> Vec<&str> {
+        let Some(index) = self.index_of(&Name::new(&model.id).key) else { return Vec::new() };
+        let all = builtin::NAMES.iter().map(|(name, _)| *name).chain(self.user.names());
+        let mut names: Vec<_> = all.filter(|name| self.index_of(name) == Some(index)).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// The built-in models come first, then the user's.

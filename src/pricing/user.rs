@@ -12,7 +12,7 @@ use crate::domain::clean_name;
 const MAX_BYTES: u64 = 256 * 1024;
 const MAX_REASON_CHARS: usize = 200;
 
-/// A file of prices that cannot be used or written.
+/// A file of prices that cannot be used or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum PriceTableError {
     /// The file is there but cannot be read.
@@ -49,15 +49,6 @@ pub enum PriceTableError {
         model: String,
         /// What would have been written.
         row: String,
-    },
-    /// The file could not be written.
-    #[error("cannot write the prices to {path}: {source}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
     },
 }
 
@@ -144,6 +135,10 @@ impl UserPrices {
         &self.models
     }
 
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|(name, _)| &**name)
+    }
+
     pub(super) fn index_of(&self, key: &str) -> Option<usize> {
         let at = self.names.binary_search_by(|(name, _)| (**name).cmp(key)).ok()?;
         Some(self.names[at].1)
@@ -164,7 +159,11 @@ fn laid_over(own: Model, known: &Model) -> Model {
     let begin = own.rows.iter().filter(|row| row.is_base()).map(|row| row.from).min().flatten();
     let earlier = begin.into_iter().flat_map(|begin| {
         let rows = known.rows.iter().filter(move |row| row.from.is_none_or(|from| from < begin));
-        rows.map(move |row| Row { until: Some(row.until.map_or(begin, |until| until.min(begin))), ..*row })
+        // A later price takes the place of an earlier one; a tier would go before both.
+        rows.map(move |row| match row.is_base() {
+            true => *row,
+            false => Row { until: Some(row.until.map_or(begin, |until| until.min(begin))), ..*row },
+        })
     });
     let mut rows: Vec<Row> = earlier.chain(own.rows.iter().copied()).collect();
     rows.sort_by_key(|row| (row.group(), row.from));
@@ -183,8 +182,11 @@ fn laid_over(own: Model, known: &Model) -> Model {
     }
 }
 
-/// A file's text; `None` if there is none. Only a regular file of a sensible size is read.
-pub(super) fn text_of(path: &Path) -> Result<Option<String>, PriceTableError> {
+/// The text of a user's file; `None` if there is none. Only a regular file of a sensible size is read.
+///
+/// # Errors
+/// If it is there but cannot be read.
+pub fn text_of(path: &Path) -> Result<Option<String>, PriceTableError> {
     let fail = |source| PriceTableError::Read { path: path.to_path_buf(), source };
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_file() && metadata.len() <= MAX_BYTES => {}

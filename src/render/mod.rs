@@ -5,4 +5,4 @@ mod number;
 mod text;
 
 pub use json::{json, json_line};
-pub use text::{Style, checks, table, usage_header};
+pub use text::{Style, checks, pairs, table, usage_header};

@@ -1,5 +1,7 @@
 //! Numbers as people read them.
 
+use crate::domain::PicoUsd;
+
 /// `12,431`.
 pub(super) fn grouped(value: u64) -> String {
     let digits = value.to_string();
@@ -31,6 +33,13 @@ pub(super) fn scaled(value: u64) -> String {
     if scaled < 99.95 { format!("{scaled:.1}{unit}") } else { format!("{scaled:.0}{unit}") }
 }
 
+/// `3.00`, `0.003625`: a price with all its digits, at least two behind the point.
+pub(super) fn per_million(price: PicoUsd) -> String {
+    let text = price.to_decimal();
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    format!("{whole}.{fraction:0<2}")
+}
+
 /// `4 min 10 s`, `3 h 05 min`, `2 d 4 h`.
 pub(super) fn span(seconds: u64) -> String {
     match seconds {
@@ -55,6 +64,8 @@ mod tests {
         assert_eq!(rough(99_960), "~100k");
         assert_eq!(rough(999_499), "~999k");
         assert_eq!(rough(999_500), "~1.0M");
+        assert_eq!(per_million(PicoUsd::from_pico(3_000_000_000_000)), "3.00");
+        assert_eq!(per_million(PicoUsd::from_pico(3_625_000_000)), "0.003625");
         assert_eq!(span(250), "4 min 10 s");
         assert_eq!(span(11_100), "3 h 05 min");
     }

@@ -4,7 +4,7 @@ use chrono::Local;
 use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement, LineStyle, TableStyle};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::number::{grouped, rough, scaled, span};
+use super::number::{grouped, per_million, rough, scaled, span};
 use crate::doctor::{Check, Status};
 use crate::domain::Timestamp;
 use crate::report::usage::UsageReport;
@@ -132,6 +132,7 @@ fn plain(cell: &Cell) -> String {
         Cell::Text(text) => text.clone(),
         Cell::Count(value) => grouped(*value),
         Cell::Estimate(value) => rough(*value),
+        Cell::Price(price) => per_million(*price),
         Cell::Percent(share) => format!("{share:.1} %"),
         Cell::Time(at) => local(*at),
         Cell::Unknown => "-".to_owned(),
@@ -252,6 +253,32 @@ fn label(name: &str, style: Style) -> String {
 
 fn plural(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+/// Names and values, one below the other; a long value goes on below itself.
+#[must_use]
+pub fn pairs(pairs: &[(&str, Cell)], style: Style) -> String {
+    let indent = pairs.iter().map(|(name, _)| name.width()).max().unwrap_or(0) + GAP;
+    let room = usize::from(style.width).saturating_sub(indent).max(MIN_NAME_WIDTH);
+    let mut lines = Vec::new();
+    for (name, value) in pairs {
+        let mut line = style.paint(&format!("{name:<indent$}"), "2");
+        let mut width = 0;
+        for word in plain(value).split(' ') {
+            if width > 0 && width + 1 + word.width() > room {
+                lines.push(line);
+                line = " ".repeat(indent);
+                width = 0;
+            } else if width > 0 {
+                line.push(' ');
+                width += 1;
+            }
+            line.push_str(word);
+            width += word.width();
+        }
+        lines.push(line);
+    }
+    lines.join("\n") + "\n"
 }
 
 /// The checks of `doctor`, one below the other, each failure with its cure.

@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod count;
+pub mod prices;
 mod table;
 pub mod usage;
 

@@ -9,6 +9,8 @@ pub enum Cell {
     Count(u64),
     /// A number of ours, shown with `~`.
     Estimate(u64),
+    /// A price, with all its digits: dollars for a million tokens, or for one request.
+    Price(crate::domain::PicoUsd),
     /// A share, 0 to 100.
     Percent(f64),
     /// A point in time.

@@ -159,6 +159,17 @@ pub struct ContextSize {
     pub at: Option<Timestamp>,
 }
 
+/// What the ledger holds of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelUse {
+    /// The model's id, as the log gives it; `None` where it gives none.
+    pub model: Option<String>,
+    /// Responses.
+    pub responses: u64,
+    /// Their tokens, of all classes.
+    pub tokens: u64,
+}
+
 /// A tool call, for `export`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallRecord {
@@ -441,6 +452,19 @@ impl Ledger {
             each(call_record(row).map_err(failed)?)?;
         }
         Ok(())
+    }
+
+    /// The models that answered, by their tokens.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn models(&self) -> Result<Vec<ModelUse>, StoreError> {
+        const SQL: &str = "SELECT model, count(*), sum(input_tokens + output_tokens + cache_read_tokens
+            + cache_write_5m_tokens + cache_write_1h_tokens) AS tokens
+          FROM responses GROUP BY model ORDER BY tokens DESC, model";
+        self.all("list the models", SQL, [], |row| {
+            Ok(ModelUse { model: row.get(0)?, responses: unsigned(row, 1)?, tokens: unsigned(row, 2)? })
+        })
     }
 
     /// When a hook last wrote.

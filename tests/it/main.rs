@@ -9,6 +9,7 @@ mod cli;
 mod corpus;
 mod doctor;
 mod hook;
+mod prices;
 mod setup;
 mod store;
 mod support;

@@ -1,0 +1,155 @@
+//! `tallyhook prices`.
+
+use std::path::PathBuf;
+
+use super::Context;
+use super::args::{
+    PricesArgs, PricesCheckArgs, PricesCommand, PricesListArgs, PricesSetArgs, PricesShowArgs,
+};
+use crate::domain::Timestamp;
+use crate::error::Error;
+use crate::pricing::edit::{self, Filled, NewPrice};
+use crate::pricing::{PriceTable, UserPrices, text_of};
+use crate::render;
+use crate::report::prices as report;
+use crate::setup::files;
+
+/// From this age on prices are probably out of date.
+const OLD_DAYS: u64 = 90;
+
+pub(super) fn run(context: &Context, args: PricesArgs) -> Result<(), Error> {
+    match args.command {
+        None => list(context, &PricesListArgs::default()),
+        Some(PricesCommand::List(args)) => list(context, &args),
+        Some(PricesCommand::Show(args)) => show(context, &args),
+        Some(PricesCommand::Set(args)) => set(context, &args),
+        Some(PricesCommand::Check(args)) => check(context, &args),
+    }
+}
+
+/// Reads dollars for a million tokens.
+pub(super) fn per_million(text: &str) -> Result<u64, String> {
+    edit::per_million(text)
+        .ok_or_else(|| "expected dollars like 3 or 0.25, with at most six decimals".to_owned())
+}
+
+/// Reads the first day of a price.
+pub(super) fn date(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse_date(text).ok_or_else(|| "expected a date like 2026-11-22".to_owned())
+}
+
+fn list(context: &Context, args: &PricesListArgs) -> Result<(), Error> {
+    let prices = context.prices()?;
+    let now = context.env.now();
+    let models = report::matching(&prices, args.filter.as_deref());
+    if args.json {
+        print_json(context, &report::list(&prices, &models, now))?;
+    } else if !models.is_empty() {
+        context.print(&render::table(&report::list_table(&models, args.all, now), context.style()))?;
+    }
+    if models.is_empty() {
+        let filter = args.filter.as_deref().unwrap_or_default();
+        return Err(Error::NoData { what: format!("no model's name or provider contains {filter:?}") });
+    }
+    Ok(())
+}
+
+fn show(context: &Context, args: &PricesShowArgs) -> Result<(), Error> {
+    let prices = context.prices()?;
+    print_model(context, &prices, &args.model, args.json)
+}
+
+fn print_model(context: &Context, prices: &PriceTable, model: &str, as_json: bool) -> Result<(), Error> {
+    let now = context.env.now();
+    let found = prices.find(model);
+    if as_json {
+        print_json(context, &report::detail(prices, found, now))?;
+    } else if let Some(found) = found {
+        let style = context.style();
+        let lines = render::pairs(&report::detail_lines(prices, found), style);
+        context.print(&[&*lines, "\n", &render::table(&report::detail_table(found, now), style)].concat())?;
+    }
+    if found.is_none() {
+        let what = format!(
+            "{model:?} has no price; set one with `tallyhook prices set {model} --input USD --output USD`"
+        );
+        return Err(Error::NoData { what });
+    }
+    Ok(())
+}
+
+fn set(context: &Context, args: &PricesSetArgs) -> Result<(), Error> {
+    let path = prices_path(context)?;
+    let mut price = NewPrice {
+        from: args.from,
+        input: args.input,
+        output: args.output,
+        cache_read: args.cache_read,
+        cache_write_5m: args.cache_write_5m,
+        cache_write_1h: args.cache_write_1h,
+    };
+    let text = text_of(&path)?.unwrap_or_default();
+    let before = PriceTable::with_overrides(UserPrices::parse(&text, &path)?);
+    let filled = price.complete(&args.model, &before);
+    let edited = edit::set(&text, &args.model, &price, &path)?;
+    files::replace(&path, &edited)?;
+    context.say(&format!("written to {}", path.display()));
+    match filled {
+        Filled::Nothing => {}
+        Filled::AsBefore => context.say("cache prices that you did not give keep their share of the input's"),
+        Filled::AsClaude => context.say(
+            "cache prices that you did not give are Anthropic's usual shares of the input's: 0.1 for reading, 1.25 for \
+             writing for 5 minutes, 2 for 1 hour",
+        ),
+    }
+    let prices = PriceTable::with_overrides(UserPrices::parse(&edited, &path)?);
+    print_model(context, &prices, args.model.as_str(), args.json)
+}
+
+fn check(context: &Context, args: &PricesCheckArgs) -> Result<(), Error> {
+    let prices = context.prices()?;
+    let used = match context.ledger()? {
+        Some(ledger) => ledger.models()?,
+        None => Vec::new(),
+    };
+    let check = report::check(&prices, &used, context.env.now());
+    if args.json {
+        print_json(context, &check)?;
+    } else {
+        let own = match check.own_prices {
+            0 => String::new(),
+            own => format!(", {own} of them yours"),
+        };
+        let mut lines = vec![format!(
+            "{} models have a price{own}; the built-in prices are of {} ({} days old)",
+            prices.models().len(),
+            check.date,
+            check.age_days
+        )];
+        if check.age_days >= OLD_DAYS {
+            lines.push("prices may have changed since: a newer tallyhook has newer ones".to_owned());
+        }
+        lines.push(match (check.models, check.unpriced.len()) {
+            (0, _) => "the ledger holds no responses yet".to_owned(),
+            (1, 0) => "the ledger's one model has a price".to_owned(),
+            (models, 0) => format!("all {models} models in the ledger have a price"),
+            _ => ["\n", render::table(&report::check_table(&check), context.style()).trim_end()].concat(),
+        });
+        context.print(&(lines.join("\n") + "\n"))?;
+    }
+    match check.unpriced.len() {
+        0 => Ok(()),
+        models => Err(Error::Unpriced { models }),
+    }
+}
+
+/// The user's file: beside the settings file that is in use.
+pub(super) fn prices_path(context: &Context) -> Result<PathBuf, Error> {
+    let given = context.options.config.as_ref().map(|path| context.env.cwd().join(path));
+    let beside_given = given.map(|path| path.with_file_name("prices.toml"));
+    beside_given.or_else(|| context.env.prices_path()).ok_or(Error::NoConfigPath)
+}
+
+fn print_json(context: &Context, value: &impl serde::Serialize) -> Result<(), Error> {
+    context.print(&render::json(value).map_err(|source| Error::Output { source })?)
+}
