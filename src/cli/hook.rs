@@ -21,8 +21,12 @@ pub(super) fn is_hook(args: &[String]) -> bool {
 /// Handles one payload. The exit code is always 0: 2 would be shown to the model, anything else to the user.
 pub(super) fn run(args: &[String], env: &Env) -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
-    if let Ok(stdin) = platform::stdin() {
-        hook::handle(stdin, env, &Options::from_args(args));
+    if let Ok(stdin) = platform::stdin()
+        && let Some(ledger) = hook::handle(stdin, env, &Options::from_args(args))
+        && !ledger.must_be_closed()
+    {
+        // The process ends here; what SQLite would put in order goes with it.
+        std::mem::forget(ledger);
     }
     ExitCode::SUCCESS
 }

@@ -55,20 +55,28 @@ impl Options {
 }
 
 /// Handles one payload. Never fails and never panics: see the module's description.
-pub fn handle(stdin: impl Read, env: &Env, options: &Options) {
-    let Some(ledger) = options.ledger.clone().map(|path| env.cwd().join(path)).or_else(|| env.ledger_path())
-    else {
-        return;
-    };
-    let work = std::panic::AssertUnwindSafe(|| run(stdin, env, options, &ledger));
+///
+/// The ledger is returned open, if it was opened: a process that ends need not close it (see
+/// [`Ledger::must_be_closed`]).
+pub fn handle(stdin: impl Read, env: &Env, options: &Options) -> Option<Ledger> {
+    let path = options.ledger.clone().map(|path| env.cwd().join(path)).or_else(|| env.ledger_path())?;
+    let mut ledger = None;
+    let work = std::panic::AssertUnwindSafe(|| run(stdin, env, options, &path, &mut ledger));
     match std::panic::catch_unwind(work) {
         Ok(Ok(()) | Err(Error::Store(StoreError::Newer { .. }))) => {}
-        Ok(Err(error)) => fault_log::append(&ledger, env.now(), &with_sources(&error)),
-        Err(_) => fault_log::append(&ledger, env.now(), "a fault in tallyhook itself (panic)"),
+        Ok(Err(error)) => fault_log::append(&path, env.now(), &with_sources(&error)),
+        Err(_) => fault_log::append(&path, env.now(), "a fault in tallyhook itself (panic)"),
     }
+    ledger
 }
 
-fn run(stdin: impl Read, env: &Env, options: &Options, ledger: &Path) -> Result<(), Error> {
+fn run(
+    stdin: impl Read,
+    env: &Env,
+    options: &Options,
+    path: &Path,
+    ledger: &mut Option<Ledger>,
+) -> Result<(), Error> {
     let Intake { text: stdin, left_out } = Intake::read(stdin);
     // Payloads of several megabytes occur; the check alone is faster than the lossy reading.
     let text = str::from_utf8(&stdin).map_or_else(|_| String::from_utf8_lossy(&stdin), Cow::Borrowed);
@@ -80,13 +88,12 @@ fn run(stdin: impl Read, env: &Env, options: &Options, ledger: &Path) -> Result<
         Ok(object) => object,
         Err(fault) if fault.is_other_value() => return Ok(()),
         Err(fault) => {
-            fault_log::append(ledger, env.now(), &format!("a payload was skipped: {fault}"));
+            fault_log::append(path, env.now(), &format!("a payload was skipped: {fault}"));
             return Ok(());
         }
     };
     let Some(payload) = Payload::read(&object, env, left_out) else { return Ok(()) };
-    let path = ledger;
-    let mut ledger = match Ledger::open_for_hook(path) {
+    *ledger = match Ledger::open_for_hook(path) {
         Ok(ledger) => Some(ledger),
         // The event goes to the spool.
         Err(error) if error.is_busy() => None,

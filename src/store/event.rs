@@ -269,27 +269,15 @@ fn record_call(conn: &Connection, session: SessionRow, call: &ToolCall) -> rusql
         ToolOutcome::Failed => Some(false),
         ToolOutcome::Unreported => None,
     };
-    conn.prepare_cached(
-        "INSERT INTO tool_calls (session, tool_use_id, tool, agent_id, agent_type, at, duration_ms, ok,
-           generated_tokens, generated_method, returned_tokens, returned_method, refined, input_bytes,
-           response_bytes, input_hash, action_type, action_name, model, lines_added, lines_removed,
-           hook_us)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-           ?22)
-         ON CONFLICT (session, tool_use_id) DO UPDATE SET
-           at = CASE WHEN ok IS NULL THEN excluded.at ELSE at END,
-           duration_ms = coalesce(duration_ms, excluded.duration_ms),
-           lines_added = CASE WHEN ok IS NULL THEN excluded.lines_added ELSE lines_added END,
-           lines_removed = CASE WHEN ok IS NULL THEN excluded.lines_removed ELSE lines_removed END,
-           response_bytes = CASE WHEN ok IS NULL THEN excluded.response_bytes ELSE response_bytes END,
-           returned_tokens = CASE WHEN excluded.refined >= refined
-             THEN excluded.returned_tokens ELSE returned_tokens END,
-           returned_method = CASE WHEN excluded.refined >= refined
-             THEN excluded.returned_method ELSE returned_method END,
-           refined = max(refined, excluded.refined),
-           ok = coalesce(ok, excluded.ok)",
-    )?
-    .execute(params![
+    let inserted = conn
+        .prepare_cached(
+            "INSERT OR IGNORE INTO tool_calls (session, tool_use_id, tool, agent_id, agent_type, at, duration_ms, ok,
+               generated_tokens, generated_method, returned_tokens, returned_method, refined, input_bytes,
+               response_bytes, input_hash, action_type, action_name, model, lines_added, lines_removed, hook_us)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
+               ?22)",
+        )?
+        .execute(params![
         session.0,
         call.id.as_ref().map(ToolUseId::as_str),
         call.tool.as_str(),
@@ -312,6 +300,45 @@ fn record_call(conn: &Connection, session: SessionRow, call: &ToolCall) -> rusql
         signed(call.lines.added),
         signed(call.lines.removed),
         call.hook_us.map(signed),
+    ])?;
+    if inserted == 0 {
+        join_call(conn, session, call, ok)?;
+    }
+    Ok(())
+}
+
+/// Joins a call with the row that is there. A statement of its own, so that the usual call does not pay for it.
+fn join_call(
+    conn: &Connection,
+    session: SessionRow,
+    call: &ToolCall,
+    ok: Option<bool>,
+) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "UPDATE tool_calls SET
+           at = iif(ok IS NULL, ?3, at),
+           duration_ms = coalesce(duration_ms, ?4),
+           lines_added = iif(ok IS NULL, ?5, lines_added),
+           lines_removed = iif(ok IS NULL, ?6, lines_removed),
+           response_bytes = iif(ok IS NULL, ?7, response_bytes),
+           returned_tokens = iif(?10 >= refined, ?8, returned_tokens),
+           returned_method = iif(?10 >= refined, ?9, returned_method),
+           refined = max(refined, ?10),
+           ok = coalesce(ok, ?11)
+         WHERE session = ?1 AND tool_use_id = ?2",
+    )?
+    .execute(params![
+        session.0,
+        call.id.as_ref().map(ToolUseId::as_str),
+        call.at.as_millis(),
+        call.duration_ms.map(signed),
+        signed(call.lines.added),
+        signed(call.lines.removed),
+        signed(call.response_bytes),
+        signed(call.returned.tokens),
+        call.returned.method.name(),
+        call.outcome == ToolOutcome::Unreported,
+        ok,
     ])?;
     Ok(())
 }

@@ -110,6 +110,7 @@ pub struct Ledger {
     pub(super) spool: Option<Spool>,
     opened_at: Instant,
     patience: Patience,
+    must_be_closed: bool,
     /// Time spent in writing so far, which under load is time spent in waiting.
     pub(super) waited: Duration,
 }
@@ -121,10 +122,11 @@ impl Ledger {
     /// If it cannot be made or opened, or a newer release has written it.
     pub fn open_for_hook(path: &Path) -> Result<Self, StoreError> {
         let is_current = has_current_header(path);
-        let ledger = Self::open(path, HOOK, is_current)?;
+        let mut ledger = Self::open(path, HOOK, is_current)?;
         // A new ledger is closed in the usual way, which writes its header.
         if is_current {
-            wal::checkpoint_seldom(&ledger.conn, path).map_err(StoreError::query("set up the ledger"))?;
+            ledger.must_be_closed =
+                wal::checkpoint_seldom(&ledger.conn, path).map_err(StoreError::query("set up the ledger"))?;
         }
         Ok(ledger)
     }
@@ -149,7 +151,14 @@ impl Ledger {
     pub fn in_memory() -> Result<Self, StoreError> {
         let mut conn = Connection::open_in_memory().map_err(StoreError::query("open a ledger in memory"))?;
         migrate(&mut conn).map_err(StoreError::query("set up the ledger"))?;
-        Ok(Self { conn, spool: None, opened_at: Instant::now(), patience: COMMAND, waited: Duration::ZERO })
+        Ok(Self {
+            conn,
+            spool: None,
+            opened_at: Instant::now(),
+            patience: COMMAND,
+            must_be_closed: true,
+            waited: Duration::ZERO,
+        })
     }
 
     fn open(path: &Path, patience: Patience, is_current: bool) -> Result<Self, StoreError> {
@@ -169,7 +178,14 @@ impl Ledger {
         }
         conn.pragma_update(None, "synchronous", "NORMAL").map_err(open_error)?;
         let waited = opened_at.elapsed();
-        Ok(Self { conn, spool: Some(Spool::of(path)), opened_at, patience, waited })
+        let spool = Some(Spool::of(path));
+        Ok(Self { conn, spool, opened_at, patience, must_be_closed: true, waited })
+    }
+
+    /// Whether closing it has something to do. If not, a process may end with the ledger open.
+    #[must_use]
+    pub fn must_be_closed(&self) -> bool {
+        self.must_be_closed
     }
 
     /// Lets the next statement wait for other writers no longer than the process has left to wait.

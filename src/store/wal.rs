@@ -18,8 +18,9 @@ const CLOSE_FRAMES: u64 = 64;
 /// From this many on it is copied into the ledger even while others have it open.
 const LONG_FRAMES: u64 = 1_000;
 
-/// Makes the connection checkpoint only if the log of the ledger at `path` has become long.
-pub(super) fn checkpoint_seldom(conn: &Connection, path: &Path) -> rusqlite::Result<()> {
+/// Makes the connection checkpoint only if the log of the ledger at `path` has become long; returns whether it will when
+/// it is closed.
+pub(super) fn checkpoint_seldom(conn: &Connection, path: &Path) -> rusqlite::Result<bool> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     let frames = std::fs::metadata(log).map_or(0, |log| log.len() / FRAME_BYTES);
@@ -29,5 +30,5 @@ pub(super) fn checkpoint_seldom(conn: &Connection, path: &Path) -> rusqlite::Res
     if frames < LONG_FRAMES {
         conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     }
-    Ok(())
+    Ok(frames >= CLOSE_FRAMES)
 }
