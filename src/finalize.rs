@@ -13,6 +13,7 @@ use crate::agents::claude_code::{self, AgentFile, AgentMeta, NUMBERED_TOPIC_RANK
 use crate::config::Config;
 use crate::domain::{Agent, AgentId, SessionId, SessionKind, Timestamp, Version, client_version};
 use crate::env::Env;
+use crate::estimate;
 use crate::estimate::subagents::defaults_for;
 use crate::store::{AgentSighting, Ledger, LogBatch, SessionRecord, StoreError};
 
@@ -21,7 +22,7 @@ const LATE_LINE: Duration = Duration::from_millis(250);
 /// How often the file is looked at meanwhile.
 const POLL: Duration = Duration::from_millis(5);
 /// A session without a sign of life for this long is taken to be over, though nobody said so.
-const ABANDONED: Duration = Duration::from_secs(30 * 60);
+pub(crate) const ABANDONED: Duration = Duration::from_secs(30 * 60);
 /// First client version that lays no subagent transcripts beside the main one, for certain.
 const NO_FLAT_AGENTS: Version = (2, 1, 100);
 
@@ -155,9 +156,12 @@ fn read_source(
                 return Ok(false);
             }
         };
-        adjust_facts(&mut new.reading, env, config, task);
+        adjust_facts(&mut new.reading, env, config, task.has_crons);
         let has_more = new.reading.has_more;
-        ledger.record_log(task.session, task.client, log_batch(new, source, config))?;
+        let NewLines { path, size, modified_at, reading } = new;
+        let run = source.agent.map(|file| run_of(file, &reading, config));
+        let batch = LogBatch { path, run, size, modified_at, reading };
+        ledger.record_log(task.session, task.client, batch)?;
         if !has_more {
             return Ok(true);
         }
@@ -193,6 +197,7 @@ fn read_new(
             session: task.session.clone(),
             agent: source.agent.map(|file| file.agent.clone()),
             progress: state.as_ref().map(|state| state.progress),
+            count: estimate::written,
         };
         let mut reading = if is_unchanged { None } else { Some(claude_code::read(source.path, &from)?) };
         let mut answered = match (&reading, &state) {
@@ -222,40 +227,37 @@ fn read_new(
     Ok(read())
 }
 
-fn look_at(path: &Path) -> (u64, Option<Timestamp>) {
+pub(crate) fn look_at(path: &Path) -> (u64, Option<Timestamp>) {
     let Ok(metadata) = std::fs::metadata(path) else { return (0, None) };
     (metadata.len(), metadata.modified().ok().map(|time: SystemTime| Timestamp::from_system_time(time)))
 }
 
 /// Puts a number in the title's place if the user wants no names kept, tells scheduled runs from other headless ones,
 /// and believes no time that has not come yet.
-fn adjust_facts(reading: &mut Reading, env: &Env, config: &Config, task: &Task<'_>) {
+pub(crate) fn adjust_facts(reading: &mut Reading, env: &Env, config: &Config, has_crons: bool) {
     let facts = &mut reading.facts;
     if !config.store_names {
         facts.topic = Some((NUMBERED_TOPIC_RANK, String::new()));
     }
-    if task.has_crons && facts.kind == Some(SessionKind::Headless) {
+    if has_crons && facts.kind == Some(SessionKind::Headless) {
         facts.kind = Some(SessionKind::Scheduled);
     }
     facts.last_at = facts.last_at.map(|last| last.min(env.now()));
 }
 
-fn log_batch(new: NewLines, source: &Source<'_>, config: &Config) -> LogBatch {
-    let NewLines { path, size, modified_at, reading } = new;
-    let run = source.agent.map(|file| {
-        let AgentMeta { agent_type, tool_use_id } = file.meta();
-        let agent_type = agent_type.or_else(|| reading.agent_types.get(&file.agent).cloned());
-        AgentSighting {
-            id: file.agent.clone(),
-            defaults: defaults_for(agent_type.as_deref(), &config.subagents),
-            agent_type,
-            tool_use_id,
-            started_at: None,
-            ended_at: None,
-            logged: reading.facts.first_at.zip(reading.facts.last_at),
-        }
-    });
-    LogBatch { path, run, size, modified_at, reading }
+/// The subagent run that a transcript is of.
+pub(crate) fn run_of(file: &AgentFile, reading: &Reading, config: &Config) -> AgentSighting {
+    let AgentMeta { agent_type, tool_use_id } = file.meta();
+    let agent_type = agent_type.or_else(|| reading.agent_types.get(&file.agent).cloned());
+    AgentSighting {
+        id: file.agent.clone(),
+        defaults: defaults_for(agent_type.as_deref(), &config.subagents),
+        agent_type,
+        tool_use_id,
+        started_at: None,
+        ended_at: None,
+        logged: reading.facts.first_at.zip(reading.facts.last_at),
+    }
 }
 
 /// Whether the session's client may be one that lays subagents' transcripts beside the main one. Looking there

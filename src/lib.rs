@@ -18,6 +18,7 @@ pub mod error;
 pub mod estimate;
 pub mod finalize;
 pub mod hook;
+pub mod import;
 pub mod json;
 pub mod platform;
 pub mod pricing;

@@ -3,9 +3,11 @@
 //! [`merge`] is associative, commutative and idempotent, so records may come in any order, from any file, any
 //! number of times (`FACTS.md` section 4 has the rules).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::domain::{AgentId, Message, MessageId, MessageSource, ModelId, SessionId, Timestamp, Usage};
+use crate::domain::{
+    AgentId, Message, MessageId, MessageSource, ModelId, Modifiers, PicoUsd, SessionId, Timestamp, Usage,
+};
 
 /// Joins two records of one response.
 ///
@@ -15,18 +17,20 @@ use crate::domain::{AgentId, Message, MessageId, MessageSource, ModelId, Session
 #[must_use]
 pub fn merge(a: Message, b: Message) -> Message {
     let best = if usage_rank(&b) > usage_rank(&a) { &b } else { &a };
-    let (usage, complete, model) = (best.usage, best.complete, best.model.clone());
+    let (usage, complete, model, modifiers) = (best.usage, best.complete, best.model.clone(), best.modifiers);
+    // Files that repeat a response repeat all of it; one that is cut has less.
+    let content_tokens = a.content_tokens.max(b.content_tokens);
     // Any record that names the skill will do; the order must not matter.
     let skill = a.skill.clone().max(b.skill.clone());
     let owner = if owner_rank(&b) < owner_rank(&a) { b } else { a };
-    Message { usage, complete, model, skill, ..owner }
+    Message { usage, complete, model, modifiers, content_tokens, skill, ..owner }
 }
 
 /// Larger is better. The fields after the output only make the choice between equals the same in any order.
-fn usage_rank(message: &Message) -> (u64, bool, [u64; 5], Option<&ModelId>) {
+fn usage_rank(message: &Message) -> (u64, bool, [u64; 5], Option<&ModelId>, Modifiers) {
     let Usage { input, output, cache_read, cache_write_5m, cache_write_1h, web_searches } = message.usage;
     let rest = [cache_write_1h, cache_write_5m, cache_read, input, web_searches];
-    (output, message.complete, rest, message.model.as_ref())
+    (output, message.complete, rest, message.model.as_ref(), message.modifiers)
 }
 
 /// Smaller is better. The fields after the file's start only make the choice between equals the same in any order.
@@ -38,6 +42,7 @@ struct OwnerRank<'a> {
     session: &'a SessionId,
     agent: Option<&'a AgentId>,
     at: Dated,
+    branch: Option<&'a str>,
 }
 
 /// A time, or none, which comes after all times.
@@ -51,6 +56,7 @@ fn owner_rank(message: &Message) -> OwnerRank<'_> {
         session: &message.session,
         agent: message.agent.as_ref(),
         at: (message.at.is_none(), message.at),
+        branch: message.branch.as_deref(),
     }
 }
 
@@ -69,6 +75,94 @@ pub fn merge_all(records: Vec<Message>) -> Vec<Message> {
         }
     }
     merged
+}
+
+/// A client's own total of a session and model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Total {
+    /// What was used. Without a split all cache writes stand as 5-minute ones.
+    pub usage: Usage,
+    /// Whether the cache writes are split.
+    pub is_split: bool,
+    /// What the client says that it cost.
+    pub cost: Option<PicoUsd>,
+}
+
+impl Total {
+    /// The usage with its cache writes split: as the lines are, and the rest so that it comes to the client's own cost.
+    /// Where that cannot be told the rest is like most of the lines (FACTS section 4).
+    #[must_use]
+    pub fn split(&self, lines: &Usage, price: Option<impl Fn(&Usage) -> PicoUsd>) -> Usage {
+        let total = self.usage.cache_write();
+        if self.is_split || total == 0 {
+            return self.usage;
+        }
+        let short = lines.cache_write_5m.min(total);
+        let long = lines.cache_write_1h.min(total - short);
+        let rest = total - short - long;
+        let with_long = |more: u64| Usage {
+            cache_write_5m: short + rest - more,
+            cache_write_1h: long + more,
+            ..self.usage
+        };
+        let more = match (self.cost, price) {
+            (Some(cost), Some(price)) if rest > 0 => {
+                // The cost grows by the same sum with each token, so two prices tell the number.
+                let (none, all) = (price(&with_long(0)).as_pico(), price(&with_long(rest)).as_pico());
+                let each = (all - none).max(1);
+                let more = ((cost.as_pico() - none) * i128::from(rest) * 2 + each) / (each * 2);
+                u64::try_from(more.clamp(0, i128::from(rest))).unwrap_or(rest)
+            }
+            _ if long > short => rest,
+            _ => 0,
+        };
+        with_long(more)
+    }
+}
+
+/// What a total comes to beside the lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Hidden {
+    /// What no line shows.
+    pub hidden: Usage,
+    /// What the lines show and the total has not: a disagreement.
+    pub excess: Usage,
+}
+
+/// A session's hidden calls by model: its client's total, less what a fork has inherited, less what the lines show.
+///
+/// `canonical` gives the name that stands for all names of a model; `split` the usage of a total beside lines.
+#[must_use]
+pub fn hidden(
+    own: &BTreeMap<String, Total>,
+    inherited: &BTreeMap<String, Total>,
+    lines: &[(String, Usage)],
+    canonical: impl Fn(&str) -> String,
+    split: impl Fn(&str, &Total, &Usage) -> Usage,
+) -> BTreeMap<String, Hidden> {
+    let mut shown: BTreeMap<String, Usage> = BTreeMap::new();
+    for (model, usage) in lines {
+        *shown.entry(canonical(model)).or_default() += *usage;
+    }
+    let mut earlier: BTreeMap<String, Total> = BTreeMap::new();
+    for (model, total) in inherited {
+        earlier.insert(canonical(model), *total);
+    }
+    own.iter()
+        .map(|(model, total)| {
+            let key = canonical(model);
+            let before = earlier.get(&key).copied().unwrap_or_default();
+            let since = Total {
+                usage: total.usage.saturating_sub(before.usage),
+                is_split: total.is_split,
+                cost: total.cost.map(|cost| cost - before.cost.unwrap_or_default()),
+            };
+            let shown = shown.get(&key).copied().unwrap_or_default();
+            let used = split(model, &since, &shown);
+            let part = Hidden { hidden: used.saturating_sub(shown), excess: shown.saturating_sub(used) };
+            (model.clone(), part)
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -90,6 +184,9 @@ mod tests {
             usage: Usage { output, ..Usage::default() },
             complete: true,
             skill: None,
+            branch: None,
+            modifiers: Modifiers::default(),
+            content_tokens: 0,
         }
     }
 
@@ -129,10 +226,20 @@ mod tests {
             prop::option::of(0_i64..3),
             (0_u64..3, 0_u64..3),
             any::<(bool, bool)>(),
-            prop::option::of(prop::sample::select(vec!["p", "q"])),
+            (prop::option::of(prop::sample::select(vec!["p", "q"])), 0_i64..3, 0_u64..3),
         )
             .prop_map(
-                |(session, source, start, agent, model, at, (output, input), (complete, copied), skill)| {
+                |(
+                    session,
+                    source,
+                    start,
+                    agent,
+                    model,
+                    at,
+                    (output, input),
+                    (complete, copied),
+                    (skill, bits, content),
+                )| {
                     Message {
                         id: MessageId::new("msg_1").unwrap(),
                         session: SessionId::new(session).unwrap(),
@@ -145,6 +252,9 @@ mod tests {
                         usage: Usage { output, input, ..Usage::default() },
                         complete,
                         skill: skill.map(str::to_owned),
+                        branch: skill.map(str::to_owned),
+                        modifiers: Modifiers::from_bits(bits),
+                        content_tokens: content,
                     }
                 },
             )

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::hash::Hasher as _;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use siphasher::sip::SipHasher13;
@@ -14,7 +14,9 @@ const HEAD_BYTES: u64 = 512;
 /// How much before the offset does, in bytes.
 const TAIL_BYTES: u64 = 256;
 /// A line longer than this is skipped; images of 12 MB do occur (FACTS section 4).
-const MAX_LINE_BYTES: u64 = 32 << 20;
+const MAX_LINE_BYTES: usize = 32 << 20;
+/// How much is read at a time, in bytes; a longer line makes it more.
+const BLOCK_BYTES: usize = 256 << 10;
 
 /// Tells a file that has grown from one that was written anew: a hash of its head and of what stands before the
 /// offset up to which it was read.
@@ -35,7 +37,7 @@ impl Fingerprint {
     }
 
     /// The fingerprint of `file` when it was read up to `offset`; `None` if it is shorter.
-    fn of(file: &mut File, offset: u64) -> std::io::Result<Option<Self>> {
+    fn of(file: &mut File, offset: u64) -> io::Result<Option<Self>> {
         let mut hasher = SipHasher13::new();
         let tail = offset.saturating_sub(TAIL_BYTES);
         let mut buffer = Vec::new();
@@ -52,11 +54,16 @@ impl Fingerprint {
     }
 }
 
-/// The lines of a file from an offset on.
+/// The lines of a file from an offset on. Read in blocks and handed out in place, so that a line costs no copy.
 #[derive(Debug)]
 pub struct Lines {
-    reader: BufReader<File>,
+    file: File,
+    /// The blocks; of `start..end` no line was handed out yet, and up to `searched` there is no newline in it.
     buffer: Vec<u8>,
+    begin: usize,
+    end: usize,
+    searched: usize,
+    is_at_end: bool,
     start: u64,
     /// After the last line that ends in a newline.
     offset: u64,
@@ -72,7 +79,7 @@ impl Lines {
         let error = |source| ReadError { path: path.to_path_buf(), source };
         let metadata = std::fs::metadata(path).map_err(error)?;
         if !metadata.is_file() {
-            return Err(error(std::io::Error::other("it is not a regular file")));
+            return Err(error(io::Error::other("it is not a regular file")));
         }
         let mut file = File::open(path).map_err(error)?;
         let start = match known {
@@ -83,9 +90,15 @@ impl Lines {
             None => 0,
         };
         file.seek(SeekFrom::Start(start)).map_err(error)?;
+        let left = usize::try_from(metadata.len().saturating_sub(start)).unwrap_or(usize::MAX);
         Ok(Self {
-            reader: BufReader::with_capacity(64 << 10, file),
-            buffer: Vec::new(),
+            file,
+            // One byte more than there is, so that the end is seen by the first read.
+            buffer: vec![0; left.saturating_add(1).clamp(4 << 10, BLOCK_BYTES)],
+            begin: 0,
+            end: 0,
+            searched: 0,
+            is_at_end: false,
             start,
             offset: start,
             path: path.to_path_buf(),
@@ -98,34 +111,52 @@ impl Lines {
     /// # Errors
     /// If the file cannot be read.
     pub fn next_line(&mut self) -> Result<Option<&[u8]>, ReadError> {
+        let mut passed_over: u64 = 0;
         loop {
-            let mut length = self.read_piece()?;
-            if length == 0 {
-                return Ok(None);
-            }
-            let is_too_long = !self.buffer.ends_with(b"\n") && length >= MAX_LINE_BYTES;
-            while !self.buffer.ends_with(b"\n") {
-                let more = if is_too_long { self.read_piece()? } else { 0 };
-                if more == 0 {
-                    break;
+            if let Some(found) = memchr::memchr(b'\n', &self.buffer[self.searched..self.end]) {
+                let line = self.begin..self.searched + found;
+                self.offset += passed_over + (line.len() + 1) as u64;
+                self.begin = line.end + 1;
+                self.searched = self.begin;
+                if passed_over == 0 {
+                    return Ok(Some(&self.buffer[line]));
                 }
-                length += more;
+                passed_over = 0;
+                continue;
             }
-            if self.buffer.ends_with(b"\n") {
-                self.offset += length;
-                self.buffer.pop();
+            self.searched = self.end;
+            if self.is_at_end {
+                let rest = std::mem::replace(&mut self.begin, self.end)..self.end;
+                return Ok(if rest.is_empty() || passed_over > 0 { None } else { Some(&self.buffer[rest]) });
             }
-            if !is_too_long {
-                return Ok(Some(&self.buffer));
+            if self.end - self.begin >= MAX_LINE_BYTES || passed_over > 0 {
+                passed_over += (self.end - self.begin) as u64;
+                self.begin = self.end;
             }
+            self.fill().map_err(|source| ReadError { path: self.path.clone(), source })?;
         }
     }
 
-    /// Reads up to the next newline, or as much as a line may have.
-    fn read_piece(&mut self) -> Result<u64, ReadError> {
-        self.buffer.clear();
-        let read = self.reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut self.buffer);
-        read.map(|read| read as u64).map_err(|source| ReadError { path: self.path.clone(), source })
+    /// Reads the next block behind what is left of the last one.
+    fn fill(&mut self) -> io::Result<()> {
+        self.buffer.copy_within(self.begin..self.end, 0);
+        self.end -= self.begin;
+        self.searched -= self.begin;
+        self.begin = 0;
+        if self.end == self.buffer.len() {
+            self.buffer.resize(self.end * 2, 0);
+        }
+        loop {
+            match self.file.read(&mut self.buffer[self.end..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => {
+                    let read = read?;
+                    self.is_at_end = read == 0;
+                    self.end += read;
+                    return Ok(());
+                }
+            }
+        }
     }
 
     /// Where reading began: 0 if the file is not the one that was known.
@@ -145,7 +176,7 @@ impl Lines {
     /// # Errors
     /// If the file cannot be read.
     pub fn fingerprint(mut self) -> Result<Fingerprint, ReadError> {
-        let print = Fingerprint::of(self.reader.get_mut(), self.offset);
+        let print = Fingerprint::of(&mut self.file, self.offset);
         let print = print.map_err(|source| ReadError { path: self.path, source })?;
         // A file that was cut since then has none that would match, so it is read anew.
         Ok(print.unwrap_or(Fingerprint(0)))
@@ -197,7 +228,7 @@ mod tests {
     fn a_line_beyond_all_measure_is_passed_over() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.jsonl");
-        let mut text = vec![0; usize::try_from(MAX_LINE_BYTES).unwrap() + 10];
+        let mut text = vec![0; MAX_LINE_BYTES + 10];
         text.extend(b"\nnext\n");
         std::fs::write(&path, &text).unwrap();
         let (lines, (offset, _)) = read_all(&path, None);

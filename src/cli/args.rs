@@ -85,6 +85,14 @@ pub enum Command {
     /// Write out what the ledger holds
     #[command(after_help = "Examples:\n  tallyhook export --what calls --format jsonl > calls.jsonl")]
     Export(ExportArgs),
+    /// Fill the ledger from the transcripts that are there
+    ///
+    /// Reads all transcripts of Claude Code, or all below a folder, and stores what is new in them. It can be stopped and
+    /// run again at any time, and counts nothing twice that the hook has stored.
+    #[command(
+        after_help = "Examples:\n  tallyhook import\n  tallyhook import --path ~/backup/claude-projects"
+    )]
+    Import(ImportArgs),
     /// Count the tokens of files, or of stdin
     ///
     /// The number is tiktoken's own. Claude's tokenizers are not public; with --model the second number says what that
@@ -162,6 +170,27 @@ pub struct DoctorArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `import`.
+#[derive(Debug, Clone, Args)]
+pub struct ImportArgs {
+    /// A folder of transcripts, or one of them, in place of the client's own folders
+    #[arg(long, value_name = "DIR")]
+    pub path: Option<PathBuf>,
+    /// Whose logs to read
+    #[arg(long, value_name = "NAME", default_value = "claude-code")]
+    pub client: ImportClient,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Whose logs can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ImportClient {
+    /// Claude Code's transcripts
+    ClaudeCode,
 }
 
 /// Options of `count`.

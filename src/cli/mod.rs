@@ -6,6 +6,7 @@ mod diff;
 mod doctor;
 mod export;
 mod hook;
+mod import;
 mod init;
 mod prices;
 mod show_usage;
@@ -67,6 +68,7 @@ impl Context {
             Command::Doctor(args) => doctor::run(self, &args),
             Command::ShowUsage(args) => show_usage::run(self, &args),
             Command::Export(args) => export::run(self, &args),
+            Command::Import(args) => import::run(self, &args),
             Command::Count(args) => count::run(self, &args),
             Command::Prices(args) => prices::run(self, args),
             Command::Completions(args) => {

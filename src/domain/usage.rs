@@ -50,6 +50,19 @@ impl Usage {
         self.cache_write_5m.saturating_add(self.cache_write_1h)
     }
 
+    /// What is left of each class without `other`; nothing where it has more.
+    #[must_use]
+    pub fn saturating_sub(self, other: Self) -> Self {
+        Self {
+            input: self.input.saturating_sub(other.input),
+            output: self.output.saturating_sub(other.output),
+            cache_read: self.cache_read.saturating_sub(other.cache_read),
+            cache_write_5m: self.cache_write_5m.saturating_sub(other.cache_write_5m),
+            cache_write_1h: self.cache_write_1h.saturating_sub(other.cache_write_1h),
+            web_searches: self.web_searches.saturating_sub(other.web_searches),
+        }
+    }
+
     /// Cache reads as a share of the input side, 0 to 1; `None` if there was no input.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a share for people, not money")]

@@ -147,6 +147,26 @@ pub fn delivered(encoding: Encoding, response: Raw<'_>) -> Estimate {
     reading.with_method(method).count(encoding)
 }
 
+/// Counts what a response wrote (`message.content` of a transcript) with `cl100k_base`: texts, thinking, tool calls with
+/// their parameters' names and values; no signatures and ids.
+#[must_use]
+pub fn written(content: &str) -> u64 {
+    let Ok(raw) = Raw::parse(content) else { return 0 };
+    let count = |text: &str| counter::count(Encoding::Cl100kBase, text).tokens;
+    let block = |block: Raw<'_>| {
+        let Some(block) = json::Object::from_raw(block) else { return 0 };
+        let texts = ["text", "thinking", "name"].into_iter().filter_map(|name| block.text(name));
+        let mut tokens: u64 = texts.map(|text| count(&text)).sum();
+        if let Some(input) = block.raw("input") {
+            let mut reading = Reading::tokens(0, Method::PayloadText);
+            json::for_each_scalar(input, |scalar| reading.push_scalar(scalar));
+            tokens += reading.count(Encoding::Cl100kBase).tokens;
+        }
+        tokens
+    };
+    json::text(raw).map_or_else(|| json::array(raw).into_iter().map(block).sum(), |text| count(&text))
+}
+
 /// Lines of files that the call changed; nothing for tools that change none.
 #[must_use]
 pub fn lines(call: &CallView<'_>) -> LineDelta {

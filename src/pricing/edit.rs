@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::file::{self, FileModel};
 use super::model::{Rates, Row};
-use super::rates::Modifiers;
 use super::table::{PriceTable, builtin_model};
 use super::user::{PriceTableError, UserPrices};
+use crate::domain::Modifiers;
 use crate::domain::{ModelId, PicoUsd, Timestamp};
 
 /// What a new file begins with.

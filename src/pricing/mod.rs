@@ -28,7 +28,7 @@ mod table;
 mod tests;
 mod user;
 
+pub use crate::domain::Modifiers;
 pub use model::{Model, Percent, Rates, Row};
-pub use rates::Modifiers;
 pub use table::{Found, PriceClass, PriceTable};
 pub use user::{PriceTableError, UserPrices, text_of};

@@ -3,30 +3,6 @@
 use super::model::{Percent, Rates};
 use crate::domain::{CostParts, PicoUsd, Usage};
 
-/// How a request was processed, as far as it changes the price.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Modifiers {
-    /// Fast mode; for OpenAI's models priority processing.
-    pub fast: bool,
-    /// Inference in the United States only.
-    pub us: bool,
-    /// Batch processing.
-    pub batch: bool,
-}
-
-impl Modifiers {
-    /// Reads what a log says of a response: `usage.speed`, `usage.inference_geo`, `usage.service_tier`. Words that are
-    /// not known change nothing.
-    #[must_use]
-    pub fn from_log(speed: Option<&str>, inference_geo: Option<&str>, service_tier: Option<&str>) -> Self {
-        Self {
-            fast: speed == Some("fast") || service_tier == Some("priority"),
-            us: inference_geo == Some("us"),
-            batch: service_tier == Some("batch"),
-        }
-    }
-}
-
 impl Rates {
     /// What `usage` costs at these rates: exact, so the cost of a sum is the sum of the costs.
     #[must_use]

@@ -3,8 +3,8 @@
 use super::builtin;
 use super::model::{Model, Rates};
 use super::model_id::Name;
-use super::rates::Modifiers;
 use super::user::UserPrices;
+use crate::domain::Modifiers;
 use crate::domain::{Cost, Timestamp, Usage};
 
 /// Changes whenever the same table would price differently: names read otherwise, rows chosen otherwise.

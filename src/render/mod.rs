@@ -5,4 +5,5 @@ mod number;
 mod text;
 
 pub use json::{json, json_line};
+pub use number::grouped;
 pub use text::{Style, checks, pairs, table, usage_header};

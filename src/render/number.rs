@@ -3,7 +3,8 @@
 use crate::domain::PicoUsd;
 
 /// `12,431`.
-pub(super) fn grouped(value: u64) -> String {
+#[must_use]
+pub fn grouped(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {

@@ -1,18 +1,22 @@
 //! What readers of logs write: one transcript's new lines are one transaction.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::event::record_run;
+use super::hidden;
+use super::spending::{self, Spending};
 use super::writer::{SessionRow, session_row, signed, unsigned};
 use super::{AgentSighting, Ledger, StoreError};
 use crate::agents::Fingerprint;
 use crate::agents::claude_code::{Compaction, Facts, Progress, Prompt, Reading};
 use crate::domain::{
-    Agent, AgentId, Message, MessageId, MessageSource, ModelId, SessionId, SessionKind, Timestamp, Usage,
+    Agent, AgentId, Message, MessageId, MessageSource, ModelId, Modifiers, SessionId, SessionKind, Timestamp,
+    Usage,
 };
+use crate::pricing::PriceTable;
 use crate::reconcile;
 
 /// One transcript's new lines, to be stored together.
@@ -52,9 +56,77 @@ impl Ledger {
         client: Agent,
         batch: LogBatch,
     ) -> Result<(), StoreError> {
-        self.write("record the transcript", |tx| {
-            let row = session_row(tx, session, client)?;
-            record_batch(tx, row, client, batch)
+        self.record_logs(client, [(session.clone(), batch)]).map(|_| ())
+    }
+
+    /// Gives a process that stores much at once the memory for it.
+    ///
+    /// # Errors
+    /// If SQLite refuses.
+    pub fn expect_much(&self) -> Result<(), StoreError> {
+        // 16 MB of pages, and a checkpoint for every 16 MB of the log.
+        let set = || {
+            self.conn.pragma_update(None, "cache_size", -16_000)?;
+            self.conn.pragma_update(None, "wal_autocheckpoint", 4_000)
+        };
+        set().map_err(StoreError::query("set up the ledger"))
+    }
+
+    /// Stores what a number of transcripts told, in one transaction. Returns how many responses were new.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn record_logs(
+        &mut self,
+        client: Agent,
+        batches: impl IntoIterator<Item = (SessionId, LogBatch)>,
+    ) -> Result<u64, StoreError> {
+        let prices = self.prices.clone();
+        self.write("record the transcripts", |tx| {
+            let mut writer = LogWriter::new(tx, client, &prices)?;
+            for (session, batch) in batches {
+                writer.add(&session, batch)?;
+            }
+            writer.finish()
+        })
+    }
+
+    /// How far all transcripts below `folder` were read, by path.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn transcript_states(&self, folder: &Path) -> Result<HashMap<String, TranscriptState>, StoreError> {
+        let sql = format!("SELECT {STATE}, path FROM transcripts WHERE path > ?1 AND path < ?1 || ?2");
+        let below = below(folder);
+        let read = || -> rusqlite::Result<HashMap<String, TranscriptState>> {
+            let mut query = self.conn.prepare(&sql)?;
+            query
+                .query_map([below.as_str(), LAST_CHAR], |row| Ok((row.get(8)?, transcript_state(row)?)))?
+                .collect()
+        };
+        read().map_err(StoreError::query("look up the transcripts"))
+    }
+
+    /// Takes the turns of sessions to have ended that were last heard of before `before`.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn finish_old_sessions(
+        &mut self,
+        sessions: &HashSet<SessionId>,
+        before: Timestamp,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write("record the sessions' ends", |tx| {
+            let mut update = tx.prepare_cached(
+                "UPDATE sessions SET finalized_at = ?3,
+                   settled_call = coalesce((SELECT max(id) FROM tool_calls WHERE session = sessions.id), settled_call)
+                 WHERE session_id = ?1 AND finalized_at IS NULL AND last_seen_at < ?2",
+            )?;
+            for session in sessions {
+                update.execute(params![session.as_str(), before.as_millis(), at.as_millis()])?;
+            }
+            Ok(())
         })
     }
 
@@ -98,7 +170,9 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be written.
     pub fn remove_session(&mut self, session: &SessionId) -> Result<bool, StoreError> {
-        const ROWS: [&str; 6] = [
+        const ROWS: [&str; 8] = [
+            "DELETE FROM cost_states WHERE session = ?1",
+            "DELETE FROM spent WHERE session = ?1",
             "DELETE FROM tool_calls WHERE session = ?1",
             "DELETE FROM responses WHERE session = ?1",
             "DELETE FROM prompts WHERE session = ?1",
@@ -129,11 +203,10 @@ impl Ledger {
         const SQL: &str = "SELECT t.path FROM transcripts t
             JOIN agent_runs r ON r.session = t.session AND r.agent_id = t.agent_id
           WHERE t.path > ?1 AND t.path < ?1 || ?2 AND t.answered AND r.ended_at IS NOT NULL";
-        // Paths below a folder are a range of the key; no path has a character above the last one there is.
-        let below = format!("{}{}", folder.display(), std::path::MAIN_SEPARATOR);
+        let below = below(folder);
         let read = || -> rusqlite::Result<HashSet<String>> {
             let mut query = self.conn.prepare(SQL)?;
-            query.query_map([below.as_str(), "\u{10ffff}"], |row| row.get(0))?.collect()
+            query.query_map([below.as_str(), LAST_CHAR], |row| row.get(0))?.collect()
         };
         read().map_err(StoreError::query("look up the subagents' transcripts"))
     }
@@ -143,90 +216,215 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn transcript_state(&self, path: &str) -> Result<Option<TranscriptState>, StoreError> {
-        const SQL: &str = "SELECT offset, size, modified_at, fingerprint, file_start, starts_with_note, \
-                           answered FROM transcripts WHERE path = ?1";
         self.conn
-            .prepare_cached(SQL)
-            .and_then(|mut query| {
-                query
-                    .query_row([path], |row| {
-                        Ok(TranscriptState {
-                            size: unsigned(row.get(1)?),
-                            modified_at: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_millis),
-                            progress: Progress {
-                                offset: unsigned(row.get(0)?),
-                                fingerprint: Fingerprint::from_bits(row.get::<_, i64>(3)?.cast_unsigned()),
-                                file_start: row.get::<_, Option<i64>>(4)?.map(Timestamp::from_millis),
-                                starts_with_note: row.get(5)?,
-                                answered: row.get(6)?,
-                            },
-                        })
-                    })
-                    .optional()
-            })
+            .prepare_cached(&format!("SELECT {STATE} FROM transcripts WHERE path = ?1"))
+            .and_then(|mut query| query.query_row([path], transcript_state).optional())
             .map_err(StoreError::query("look up the transcript"))
     }
 }
 
-fn record_batch(
-    conn: &Connection,
-    session: SessionRow,
-    client: Agent,
-    batch: LogBatch,
-) -> rusqlite::Result<()> {
-    let reading = batch.reading;
-    let file_start = reading.progress.file_start;
-    if let Some(run) = &batch.run {
-        record_run(conn, session, run)?;
-    } else {
-        record_facts(conn, session, &reading.facts)?;
-    }
-    for (agent, agent_type) in &reading.agent_types {
-        conn.prepare_cached(
-            "UPDATE agent_runs SET agent_type = ?3 WHERE session = ?1 AND agent_id = ?2 AND agent_type IS NULL",
-        )?
-        .execute(params![session.0, agent.as_str(), agent_type])?;
-    }
-    for message in reconcile::merge_all(reading.messages) {
-        record_message(conn, client, message)?;
-    }
-    for prompt in &reading.prompts {
-        let owner = session_row(conn, &prompt.session, client)?;
-        record_log_prompt(conn, owner, prompt, file_start)?;
-    }
-    for compaction in &reading.compactions {
-        let owner = session_row(conn, &compaction.session, client)?;
-        record_boundary(conn, owner, compaction, file_start)?;
-    }
-    let progress = reading.progress;
-    conn.prepare_cached(
-        "INSERT INTO transcripts (path, session, agent_id, offset, size, modified_at, fingerprint, file_start,
-           starts_with_note, answered, skipped_lines)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-         ON CONFLICT (path) DO UPDATE SET
-           session = excluded.session, agent_id = excluded.agent_id, offset = excluded.offset,
-           size = excluded.size, modified_at = excluded.modified_at, fingerprint = excluded.fingerprint,
-           file_start = excluded.file_start, starts_with_note = excluded.starts_with_note,
-           answered = excluded.answered,
-           skipped_lines = skipped_lines + excluded.skipped_lines",
-    )?
-    .execute(params![
-        batch.path,
-        session.0,
-        batch.run.as_ref().map(|run| run.id.as_str()),
-        signed(progress.offset),
-        signed(batch.size),
-        batch.modified_at.map(Timestamp::as_millis),
-        progress.fingerprint.to_bits().cast_signed(),
-        file_start.map(Timestamp::as_millis),
-        progress.starts_with_note,
-        progress.answered,
-        signed(reading.skipped_lines),
-    ])?;
-    Ok(())
+/// The columns of [`transcript_state`].
+const STATE: &str = "offset, size, modified_at, fingerprint, file_start, starts_with_note, answered, last_at";
+/// No path has a character above it.
+const LAST_CHAR: &str = "\u{10ffff}";
+
+/// The beginning of all paths below a folder, which are a range of the key.
+fn below(folder: &Path) -> String {
+    format!("{}{}", folder.display(), std::path::MAIN_SEPARATOR)
 }
 
-fn record_facts(conn: &Connection, session: SessionRow, facts: &Facts) -> rusqlite::Result<()> {
+fn transcript_state(row: &rusqlite::Row<'_>) -> rusqlite::Result<TranscriptState> {
+    let time = |column: usize| -> rusqlite::Result<Option<Timestamp>> {
+        Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
+    };
+    Ok(TranscriptState {
+        size: unsigned(row.get(1)?),
+        modified_at: time(2)?,
+        progress: Progress {
+            offset: unsigned(row.get(0)?),
+            fingerprint: Fingerprint::from_bits(row.get::<_, i64>(3)?.cast_unsigned()),
+            file_start: time(4)?,
+            starts_with_note: row.get(5)?,
+            last_at: time(7)?,
+            answered: row.get(6)?,
+        },
+    })
+}
+
+/// A transaction that takes what was read of transcripts.
+struct LogWriter<'c> {
+    conn: &'c Connection,
+    client: Agent,
+    prices: &'c PriceTable,
+    rows: HashMap<SessionId, SessionRow>,
+    spending: Spending,
+    /// Sessions whose responses have changed, and the earliest time of these; totals count up to a time.
+    changed: BTreeMap<i64, i64>,
+    /// Sessions with new totals, or a parent that is newly known.
+    totals: BTreeSet<i64>,
+    /// Responses that were not known.
+    new: u64,
+}
+
+impl<'c> LogWriter<'c> {
+    fn new(conn: &'c Connection, client: Agent, prices: &'c PriceTable) -> rusqlite::Result<Self> {
+        spending::check_version(conn, prices)?;
+        Ok(Self {
+            conn,
+            client,
+            prices,
+            rows: HashMap::new(),
+            spending: Spending::default(),
+            changed: BTreeMap::new(),
+            totals: BTreeSet::new(),
+            new: 0,
+        })
+    }
+
+    fn row(&mut self, session: &SessionId) -> rusqlite::Result<SessionRow> {
+        if let Some(row) = self.rows.get(session) {
+            return Ok(*row);
+        }
+        let row = session_row(self.conn, session, self.client)?;
+        self.rows.insert(session.clone(), row);
+        Ok(row)
+    }
+
+    fn add(&mut self, session: &SessionId, batch: LogBatch) -> rusqlite::Result<()> {
+        let conn = self.conn;
+        let row = self.row(session)?;
+        let reading = batch.reading;
+        let progress = reading.progress;
+        let file_start = progress.file_start;
+        if let Some(run) = &batch.run {
+            record_run(conn, row, run)?;
+        } else {
+            record_facts(conn, row, &reading.facts, &batch.path)?;
+        }
+        for (agent, agent_type) in &reading.agent_types {
+            conn.prepare_cached(
+                "UPDATE agent_runs SET agent_type = ?3 WHERE session = ?1 AND agent_id = ?2 AND agent_type IS NULL",
+            )?
+            .execute(params![row.0, agent.as_str(), agent_type])?;
+        }
+        // Whether this reading goes on where the last one ended, and no other process was faster.
+        let goes_on = reading.start > 0
+            && conn
+                .prepare_cached("SELECT 1 FROM transcripts WHERE path = ?1 AND offset = ?2")?
+                .exists(params![batch.path, signed(reading.start)])?;
+        for message in reconcile::merge_all(reading.messages) {
+            self.add_message(message, goes_on)?;
+        }
+        for prompt in &reading.prompts {
+            let owner = self.row(&prompt.session)?;
+            record_log_prompt(conn, owner, prompt, file_start)?;
+        }
+        for compaction in &reading.compactions {
+            let owner = self.row(&compaction.session)?;
+            record_boundary(conn, owner, compaction, file_start)?;
+        }
+        for state in &reading.cost_states {
+            let owner = self.row(&state.session)?;
+            hidden::record(conn, owner, state)?;
+            self.totals.insert(owner.0);
+        }
+        conn.prepare_cached(
+            "INSERT INTO transcripts (path, session, agent_id, offset, size, modified_at, fingerprint, file_start,
+               starts_with_note, answered, skipped_lines, last_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+             ON CONFLICT (path) DO UPDATE SET
+               session = excluded.session, agent_id = excluded.agent_id, offset = excluded.offset,
+               size = excluded.size, modified_at = excluded.modified_at, fingerprint = excluded.fingerprint,
+               file_start = excluded.file_start, starts_with_note = excluded.starts_with_note,
+               answered = excluded.answered, skipped_lines = skipped_lines + excluded.skipped_lines,
+               last_at = excluded.last_at",
+        )?
+        .execute(params![
+            batch.path,
+            row.0,
+            batch.run.as_ref().map(|run| run.id.as_str()),
+            signed(progress.offset),
+            signed(batch.size),
+            batch.modified_at.map(Timestamp::as_millis),
+            progress.fingerprint.to_bits().cast_signed(),
+            file_start.map(Timestamp::as_millis),
+            progress.starts_with_note,
+            progress.answered,
+            signed(reading.skipped_lines),
+            progress.last_at.map(Timestamp::as_millis),
+        ])?;
+        Ok(())
+    }
+
+    /// Joins a response with what is known of it and stores it.
+    fn add_message(&mut self, mut message: Message, goes_on: bool) -> rusqlite::Result<()> {
+        let row = self.row(&message.session)?;
+        if insert_message(self.conn, "INSERT OR IGNORE", &message, row)? > 0 {
+            self.new += 1;
+            self.note_change(&message, row);
+            self.spending.add(&message, row, self.prices, 1);
+            return Ok(());
+        }
+        let Some((known, known_row)) = known_message(self.conn, &message.id)? else { return Ok(()) };
+        if goes_on && !known.complete && !message.complete {
+            // More of the same response: its last records were not written yet when the others were read.
+            message.content_tokens += known.content_tokens;
+        }
+        let is_main = message.source == MessageSource::Main && known.source == MessageSource::Main;
+        let other = (message.session != known.session && is_main).then_some(row);
+        let merged = reconcile::merge(known.clone(), message);
+        let owner = self.row(&merged.session)?;
+        if let Some(other) = other {
+            let copy = if other == owner { known_row } else { other };
+            let linked = self
+                .conn
+                .prepare_cached("UPDATE sessions SET parent = ?2 WHERE id = ?1 AND parent IS NOT ?2")?
+                .execute(params![copy.0, owner.0])?;
+            if linked > 0 {
+                self.totals.insert(copy.0);
+            }
+        }
+        if known == merged {
+            return Ok(());
+        }
+        self.note_change(&known, known_row);
+        self.note_change(&merged, owner);
+        self.spending.add(&known, known_row, self.prices, -1);
+        self.spending.add(&merged, owner, self.prices, 1);
+        insert_message(self.conn, "INSERT OR REPLACE", &merged, owner)?;
+        Ok(())
+    }
+
+    fn note_change(&mut self, message: &Message, session: SessionRow) {
+        let at = message.at.map_or(0, Timestamp::as_millis);
+        self.changed.entry(session.0).and_modify(|first| *first = at.min(*first)).or_insert(at);
+    }
+
+    /// Writes what was added up, and the hidden calls that have changed with it.
+    fn finish(mut self) -> rusqlite::Result<u64> {
+        std::mem::take(&mut self.spending).write(self.conn)?;
+        for (session, first) in std::mem::take(&mut self.changed) {
+            let last = hidden::last_state(self.conn, SessionRow(session))?;
+            if last.is_some_and(|last| last == 0 || first <= last) {
+                self.totals.insert(session);
+            }
+        }
+        let mut all = self.totals.clone();
+        for session in &self.totals {
+            let mut children = self.conn.prepare_cached("SELECT id FROM sessions WHERE parent = ?1")?;
+            let children: Vec<i64> =
+                children.query_map([session], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+            all.extend(children);
+        }
+        for session in all {
+            hidden::refresh(self.conn, self.prices, SessionRow(session))?;
+        }
+        Ok(self.new)
+    }
+}
+
+/// Stores what the main transcript `path` says of its session.
+fn record_facts(conn: &Connection, session: SessionRow, facts: &Facts, path: &str) -> rusqlite::Result<()> {
     let (topic_rank, topic) = match &facts.topic {
         Some((rank, topic)) => (*rank, Some(topic.as_str())),
         None => (0, None),
@@ -242,7 +440,8 @@ fn record_facts(conn: &Connection, session: SessionRow, facts: &Facts) -> rusqli
            topic_rank = max(topic_rank, ?7),
            log_first_at = coalesce(min(log_first_at, ?9), log_first_at, ?9),
            log_last_at = coalesce(max(log_last_at, ?10), log_last_at, ?10),
-           last_seen_at = max(last_seen_at, coalesce(?10, 0))
+           last_seen_at = max(last_seen_at, coalesce(?10, 0)),
+           transcript_path = coalesce(transcript_path, ?11)
          WHERE id = ?1",
     )?
     .execute(params![
@@ -256,83 +455,109 @@ fn record_facts(conn: &Connection, session: SessionRow, facts: &Facts) -> rusqli
         topic,
         facts.first_at.map(Timestamp::as_millis),
         facts.last_at.map(Timestamp::as_millis),
+        path,
     ])?;
     Ok(())
 }
 
-/// Joins a response with what is known of it and stores it.
-fn record_message(conn: &Connection, client: Agent, message: Message) -> rusqlite::Result<()> {
-    let known = conn
-        .prepare_cached(
-            "SELECT s.session_id, r.agent_id, r.source, r.file_start, r.at, r.model, r.input_tokens,
-               r.output_tokens, r.cache_read_tokens, r.cache_write_5m_tokens, r.cache_write_1h_tokens,
-               r.web_searches, r.complete, r.skill, r.copied
-             FROM responses r JOIN sessions s ON s.id = r.session WHERE r.message_id = ?1",
-        )?
-        .query_row([message.id.as_str()], |row| known_message(&message.id, row))
-        .optional()?
-        .flatten();
-    let merged = match &known {
-        Some(known) => reconcile::merge(known.clone(), message),
-        None => message,
-    };
-    if known.as_ref() == Some(&merged) {
-        return Ok(());
-    }
-    let session = session_row(conn, &merged.session, client)?;
-    let usage = merged.usage;
-    conn.prepare_cached(
-        "INSERT OR REPLACE INTO responses (message_id, session, agent_id, copied, source, file_start, at, model,
-           input_tokens, output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
-           web_searches, complete, skill)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-    )?
+/// The columns of a response, in the order of [`insert_message`]'s values and of [`read_message`].
+const RESPONSE: &str = "message_id, session, agent_id, copied, source, file_start, at, model, input_tokens,
+    output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, complete, skill,
+    branch, mode, content_tokens";
+
+/// Stores a response; `verb` says what is to be done where it is known. Returns the number of rows.
+fn insert_message(
+    conn: &Connection,
+    verb: &str,
+    message: &Message,
+    session: SessionRow,
+) -> rusqlite::Result<usize> {
+    let usage = message.usage;
+    conn.prepare_cached(&format!(
+        "{verb} INTO responses ({RESPONSE})
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"
+    ))?
     .execute(params![
-        merged.id.as_str(),
+        message.id.as_str(),
         session.0,
-        merged.agent.as_ref().map(AgentId::as_str),
-        merged.copied,
-        merged.source as i64,
-        merged.file_start.map(Timestamp::as_millis),
-        merged.at.map(Timestamp::as_millis),
-        merged.model.as_ref().map(ModelId::as_str),
+        message.agent.as_ref().map(AgentId::as_str),
+        message.copied,
+        message.source as i64,
+        message.file_start.map(Timestamp::as_millis),
+        message.at.map(Timestamp::as_millis),
+        message.model.as_ref().map(ModelId::as_str),
         signed(usage.input),
         signed(usage.output),
         signed(usage.cache_read),
         signed(usage.cache_write_5m),
         signed(usage.cache_write_1h),
         signed(usage.web_searches),
-        merged.complete,
-        merged.skill,
-    ])?;
+        message.complete,
+        message.skill,
+        message.branch,
+        message.modifiers.to_bits(),
+        signed(message.content_tokens),
+    ])
+}
+
+/// The query of [`read_message`]'s rows.
+fn responses() -> String {
+    format!("SELECT {RESPONSE}, (SELECT session_id FROM sessions WHERE id = session) FROM responses")
+}
+
+fn known_message(conn: &Connection, id: &MessageId) -> rusqlite::Result<Option<(Message, SessionRow)>> {
+    let sql = format!("{} WHERE message_id = ?1", responses());
+    let found = conn.prepare_cached(&sql)?.query_row([id.as_str()], read_message).optional()?;
+    Ok(found.flatten())
+}
+
+/// Calls `each` with every response and its session.
+pub(super) fn for_each_response(
+    conn: &Connection,
+    mut each: impl FnMut(Message, SessionRow),
+) -> rusqlite::Result<()> {
+    let mut query = conn.prepare(&responses())?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some((message, session)) = read_message(row)? {
+            each(message, session);
+        }
+    }
     Ok(())
 }
 
-fn known_message(id: &MessageId, row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Message>> {
+fn read_message(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<(Message, SessionRow)>> {
     let time = |column: usize| -> rusqlite::Result<Option<Timestamp>> {
         Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
     };
-    let Some(session) = SessionId::new(&row.get::<_, String>(0)?) else { return Ok(None) };
-    Ok(Some(Message {
-        id: id.clone(),
+    let id = |column: usize| row.get::<_, String>(column);
+    let (Some(message_id), Some(session)) = (MessageId::new(&id(0)?), SessionId::new(&id(19)?)) else {
+        return Ok(None);
+    };
+    let message = Message {
+        id: message_id,
         session,
-        file_start: time(3)?,
-        copied: row.get(14)?,
-        source: MessageSource::from_rank(row.get(2)?),
-        agent: row.get::<_, Option<String>>(1)?.and_then(|agent| AgentId::new(&agent)),
-        model: row.get::<_, Option<String>>(5)?.and_then(|model| ModelId::new(&model)),
-        at: time(4)?,
+        agent: row.get::<_, Option<String>>(2)?.and_then(|agent| AgentId::new(&agent)),
+        copied: row.get(3)?,
+        source: MessageSource::from_rank(row.get(4)?),
+        file_start: time(5)?,
+        at: time(6)?,
+        model: row.get::<_, Option<String>>(7)?.and_then(|model| ModelId::new(&model)),
         usage: Usage {
-            input: unsigned(row.get(6)?),
-            output: unsigned(row.get(7)?),
-            cache_read: unsigned(row.get(8)?),
-            cache_write_5m: unsigned(row.get(9)?),
-            cache_write_1h: unsigned(row.get(10)?),
-            web_searches: unsigned(row.get(11)?),
+            input: unsigned(row.get(8)?),
+            output: unsigned(row.get(9)?),
+            cache_read: unsigned(row.get(10)?),
+            cache_write_5m: unsigned(row.get(11)?),
+            cache_write_1h: unsigned(row.get(12)?),
+            web_searches: unsigned(row.get(13)?),
         },
-        complete: row.get(12)?,
-        skill: row.get(13)?,
-    }))
+        complete: row.get(14)?,
+        skill: row.get(15)?,
+        branch: row.get(16)?,
+        modifiers: Modifiers::from_bits(row.get(17)?),
+        content_tokens: unsigned(row.get(18)?),
+    };
+    Ok(Some((message, SessionRow(row.get(1)?))))
 }
 
 /// Stores a prompt of the transcript; a hook's row of the same prompt becomes it.

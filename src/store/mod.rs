@@ -22,17 +22,21 @@
 //! place of three statements, one read, one transaction of three pages, and a checkpoint only now and then (`wal`).
 
 mod event;
+mod hidden;
 mod log;
 mod migrations;
 mod open;
 mod queries;
+mod spending;
 mod spool;
 mod wal;
 mod writer;
 
 pub use event::{AgentSighting, Change, Event, SessionKnowledge, SessionSighting};
+pub use hidden::Disagreement;
 pub use log::{LogBatch, TranscriptState};
 pub use open::{Ledger, SCHEMA_VERSION, StoreError};
 pub use queries::*;
+pub use spending::{HIDDEN_AGENT, QUARTER_MILLIS};
 pub use spool::{Spool, SpoolState};
 pub use writer::SessionRow;

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::migrations::{MIGRATIONS, migrate, user_version};
 use super::{Spool, wal};
 use crate::platform::is_on_network;
+use crate::pricing::PriceTable;
 
 /// The schema that this release writes.
 #[expect(clippy::cast_possible_wrap, reason = "a handful of migrations")]
@@ -108,6 +109,8 @@ impl StoreError {
 pub struct Ledger {
     pub(super) conn: Connection,
     pub(super) spool: Option<Spool>,
+    /// What responses are priced by when they are stored.
+    pub(super) prices: PriceTable,
     opened_at: Instant,
     patience: Patience,
     must_be_closed: bool,
@@ -144,6 +147,16 @@ impl Ledger {
         Ok(ledger)
     }
 
+    /// Opens the ledger for a command that fills it, making it if need be.
+    ///
+    /// # Errors
+    /// As [`Self::open_for_hook`].
+    pub fn open_or_create(path: &Path) -> Result<Self, StoreError> {
+        let mut ledger = Self::open(path, COMMAND, has_current_header(path))?;
+        ledger.empty_spool()?;
+        Ok(ledger)
+    }
+
     /// A ledger in memory, for tests.
     ///
     /// # Errors
@@ -154,6 +167,7 @@ impl Ledger {
         Ok(Self {
             conn,
             spool: None,
+            prices: PriceTable::builtin(),
             opened_at: Instant::now(),
             patience: COMMAND,
             must_be_closed: true,
@@ -179,7 +193,8 @@ impl Ledger {
         conn.pragma_update(None, "synchronous", "NORMAL").map_err(open_error)?;
         let waited = opened_at.elapsed();
         let spool = Some(Spool::of(path));
-        Ok(Self { conn, spool, opened_at, patience, must_be_closed: true, waited })
+        let prices = PriceTable::builtin();
+        Ok(Self { conn, spool, prices, opened_at, patience, must_be_closed: true, waited })
     }
 
     /// Whether closing it has something to do. If not, a process may end with the ledger open.

@@ -20,12 +20,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("agents", &["domain", "json"]),
     ("reconcile", &["domain"]),
     // It stores what readers read and estimators estimate, and knows nothing of who asks.
-    ("store", &["domain", "platform", "estimate", "agents", "reconcile"]),
+    ("store", &["domain", "platform", "pricing", "estimate", "agents", "reconcile"]),
     ("error", &["config", "agents", "pricing", "store", "setup"]),
     (
         "finalize",
         &["domain", "env", "estimate", "config", "agents", "pricing", "reconcile", "store", "error"],
     ),
+    ("import", &["domain", "env", "estimate", "config", "agents", "store", "finalize"]),
     // The hot path: nothing that shows anything.
     ("hook", &["domain", "json", "env", "estimate", "config", "agents", "store", "error", "finalize"]),
     ("setup", &["domain", "json", "env", "error", "hook", "store"]),
@@ -35,8 +36,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "domain", "env", "estimate", "config", "pricing", "store", "error", "finalize", "hook", "setup",
-            "doctor", "platform", "report", "render",
+            "domain", "env", "estimate", "config", "pricing", "store", "error", "finalize", "import", "hook",
+            "setup", "doctor", "platform", "report", "render",
         ],
     ),
 ];

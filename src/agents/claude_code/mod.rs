@@ -5,27 +5,31 @@
 mod paths;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use crate::agents::{Fingerprint, Lines, ReadError};
 use crate::domain::{
-    AgentId, CompactionTrigger, Message, MessageSource, ModelId, SessionId, SessionKind, Timestamp,
+    AgentId, CompactionTrigger, Message, MessageId, MessageSource, ModelId, PicoUsd, SessionId, SessionKind,
+    Timestamp, Usage,
 };
+use crate::json::Raw;
 
-pub use paths::{AgentFile, AgentMeta, agent_files, agents_folder, is_transcript, session_of_path};
+pub use paths::{
+    AgentFile, AgentMeta, FoundFile, agent_files, agents_folder, find_files, is_transcript, session_of_path,
+};
 
 /// The agent id of old clients' sidechain lines, which stand in the main file and name no run.
 pub const UNNAMED_SIDECHAIN: &str = "sidechain";
 
 /// How much is read before it is stored, in bytes: a process that is ended on its way loses no more than that.
-const CHUNK_BYTES: u64 = 32 << 20;
+const CHUNK_BYTES: u64 = 8 << 20;
 
 /// The rank of a title that is only a number, for users who want no names kept: it replaces any other.
 pub const NUMBERED_TOPIC_RANK: u8 = 9;
 
 /// Where a transcript is to be read from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ReadFrom {
     /// The session whose folder the file stands in; lines usually name it themselves.
     pub session: SessionId,
@@ -33,6 +37,8 @@ pub struct ReadFrom {
     pub agent: Option<AgentId>,
     /// Where to go on, and how to tell that the file is still the same.
     pub progress: Option<Progress>,
+    /// Counts the tokens of content, for responses of which the log has no final usage.
+    pub count: fn(&str) -> u64,
 }
 
 /// How far a file was read.
@@ -47,6 +53,8 @@ pub struct Progress {
     /// Whether that record is the client's own note (`queue-operation`) and no part of the conversation. Then older
     /// records after it are copies: the file is a fork's.
     pub starts_with_note: bool,
+    /// The time of the latest dated record; `cost-state` records have none of their own.
+    pub last_at: Option<Timestamp>,
     /// Whether the conversation's last record is an answer.
     pub answered: bool,
 }
@@ -81,6 +89,53 @@ pub struct Compaction {
     pub tokens_after: Option<u64>,
 }
 
+/// The client's own total of a session and model (`cost-state`), since the session's start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CostState {
+    /// The session.
+    pub session: SessionId,
+    /// The time of the last dated record before it.
+    pub at: Option<Timestamp>,
+    /// When the client says that it started; a fork goes on with its parent's.
+    pub started_at: Option<Timestamp>,
+    /// The model.
+    pub model: ModelId,
+    /// What it used.
+    pub usage: Usage,
+    /// Whether the record splits the cache writes; if not all of them stand as 5-minute ones.
+    pub is_split: bool,
+    /// What the client says that it cost.
+    pub cost_usd: Option<PicoUsd>,
+}
+
+/// The content of responses that are not known to be complete.
+///
+/// Most are complete a few lines on, so their texts are kept until then and counted only if they must be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Unfinished(HashMap<MessageId, Vec<String>>);
+
+impl Unfinished {
+    fn note(&mut self, id: &MessageId, complete: bool, content: Option<Raw<'_>>) {
+        if complete {
+            self.0.remove(id);
+        } else if let Some(content) = content {
+            let texts = self.0.entry(id.clone()).or_default();
+            if texts.iter().all(|text| text != content.get()) {
+                texts.push(content.get().to_owned());
+            }
+        }
+    }
+
+    /// Gives each record of an incomplete response the tokens of what all of them wrote.
+    fn count(self, messages: &mut [Message], count: fn(&str) -> u64) {
+        let counts: HashMap<MessageId, u64> =
+            self.0.into_iter().map(|(id, texts)| (id, texts.iter().map(|text| count(text)).sum())).collect();
+        for message in messages.iter_mut().filter(|message| !message.complete) {
+            message.content_tokens = counts.get(&message.id).copied().unwrap_or_default();
+        }
+    }
+}
+
 /// What the lines say of the session as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -112,19 +167,48 @@ pub struct Reading {
     pub prompts: Vec<Prompt>,
     /// Compactions.
     pub compactions: Vec<Compaction>,
+    /// The client's own totals, in the file's order.
+    pub cost_states: Vec<CostState>,
     /// Subagents' types, where the lines name them.
     pub agent_types: BTreeMap<AgentId, String>,
     /// The session.
     pub facts: Facts,
+    /// The session that the first line names.
+    pub session: Option<SessionId>,
+    /// Lines.
+    pub lines: u64,
     /// Lines that are no JSON object.
     pub skipped_lines: u64,
+    /// Where reading began.
+    pub start: u64,
     /// Whether the file has lines that were not read yet.
     pub has_more: bool,
     /// Where to go on.
     pub progress: Progress,
+    unfinished: Unfinished,
 }
 
 impl Reading {
+    /// Nothing yet, of a file that is read from `progress.offset` on.
+    #[must_use]
+    fn new(progress: Progress) -> Self {
+        Self {
+            messages: Vec::new(),
+            prompts: Vec::new(),
+            compactions: Vec::new(),
+            cost_states: Vec::new(),
+            agent_types: BTreeMap::new(),
+            facts: Facts::default(),
+            session: None,
+            lines: 0,
+            skipped_lines: 0,
+            start: progress.offset,
+            has_more: false,
+            progress,
+            unfinished: Unfinished::default(),
+        }
+    }
+
     /// This reading and one that went on where it ended.
     #[must_use]
     pub fn join(mut self, later: Self) -> Self {
@@ -132,6 +216,7 @@ impl Reading {
         self.messages.extend(later.messages);
         self.prompts.extend(later.prompts);
         self.compactions.extend(later.compactions);
+        self.cost_states.extend(later.cost_states);
         self.agent_types.extend(later.agent_types);
         self.facts = Facts {
             first_at: facts.first_at.or(later_facts.first_at),
@@ -146,6 +231,7 @@ impl Reading {
             kind: facts.kind.or(later_facts.kind),
             model: later_facts.model.or(facts.model),
         };
+        self.lines += later.lines;
         self.skipped_lines += later.skipped_lines;
         self.has_more = later.has_more;
         self.progress = later.progress;
@@ -163,23 +249,16 @@ pub fn read(path: &Path, from: &ReadFrom) -> Result<Reading, ReadError> {
     let mut lines = Lines::open(path, before.map(|progress| (progress.offset, progress.fingerprint)))?;
     // A file written anew is read from its start, and what was known of it is void.
     let resumed = before.filter(|progress| progress.offset == lines.start());
-    let mut reading = Reading {
-        messages: Vec::new(),
-        prompts: Vec::new(),
-        compactions: Vec::new(),
-        agent_types: BTreeMap::new(),
-        facts: Facts::default(),
-        skipped_lines: 0,
-        has_more: false,
-        progress: Progress {
-            offset: lines.start(),
-            fingerprint: Fingerprint::from_bits(0),
-            file_start: resumed.and_then(|progress| progress.file_start),
-            starts_with_note: resumed.is_some_and(|progress| progress.starts_with_note),
-            answered: resumed.is_some_and(|progress| progress.answered),
-        },
-    };
+    let mut reading = Reading::new(Progress {
+        offset: lines.start(),
+        fingerprint: Fingerprint::from_bits(0),
+        file_start: resumed.and_then(|progress| progress.file_start),
+        starts_with_note: resumed.is_some_and(|progress| progress.starts_with_note),
+        last_at: resumed.and_then(|progress| progress.last_at),
+        answered: resumed.is_some_and(|progress| progress.answered),
+    });
     while let Some(line) = lines.next_line()? {
+        reading.lines += 1;
         wire::add_line(line, from, &mut reading);
         if lines.offset() - lines.start() >= CHUNK_BYTES {
             reading.has_more = true;
@@ -190,6 +269,7 @@ pub fn read(path: &Path, from: &ReadFrom) -> Result<Reading, ReadError> {
         // Only the file's first line stands in the folder where the session was started.
         reading.facts.project = None;
     }
+    std::mem::take(&mut reading.unfinished).count(&mut reading.messages, from.count);
     let file_start = reading.progress.file_start;
     let own_start = file_start.filter(|_| reading.progress.starts_with_note);
     let is_copy = |at: Option<Timestamp>| at.zip(own_start).is_some_and(|(at, start)| at < start);
@@ -200,6 +280,7 @@ pub fn read(path: &Path, from: &ReadFrom) -> Result<Reading, ReadError> {
     // What a fork has copied is told by its parent's file.
     reading.prompts.retain(|prompt| !is_copy(prompt.at));
     reading.compactions.retain(|compaction| !is_copy(compaction.at));
+    reading.cost_states.retain(|state| !is_copy(state.at));
     reading.progress.offset = lines.offset();
     reading.progress.fingerprint = lines.fingerprint()?;
     Ok(reading)

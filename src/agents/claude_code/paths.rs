@@ -10,6 +10,8 @@ use crate::json::Object;
 
 /// Subagents can start subagents; deeper than this nobody goes.
 const MAX_DEPTH: usize = 6;
+/// The same for an import, which may be given any folder.
+const MAX_IMPORT_DEPTH: usize = 32;
 /// More subagents than any session has.
 const MAX_FILES: usize = 10_000;
 
@@ -41,6 +43,61 @@ impl AgentFile {
         let Ok(meta) = Object::parse(&text) else { return AgentMeta::default() };
         let name = |field: &str| meta.text(field).and_then(|text| clean_name(&text, MAX_NAME_CHARS));
         AgentMeta { agent_type: name("agentType"), tool_use_id: name("toolUseId") }
+    }
+}
+
+/// A `.jsonl` file somewhere below a folder, as an import finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The session that it belongs to by its place, should its lines name none.
+    pub session: SessionId,
+    /// The subagent whose transcript it is, by its name.
+    pub agent: Option<AgentId>,
+}
+
+/// All transcripts below `root`, at any depth and whatever their names, in the order of their paths; `root` can be a
+/// file too.
+#[must_use]
+pub fn find_files(root: &Path) -> Vec<FoundFile> {
+    let mut paths = Vec::new();
+    if is_transcript(root) {
+        paths.push(root.to_path_buf());
+    }
+    find_below(root, MAX_IMPORT_DEPTH, &mut paths);
+    paths.sort();
+    paths.into_iter().filter_map(FoundFile::at).collect()
+}
+
+impl FoundFile {
+    fn at(path: PathBuf) -> Option<Self> {
+        let stem = path.file_stem()?.to_str()?;
+        let agent = agent_of_name(stem);
+        let folder =
+            path.ancestors().skip(1).find(|folder| folder.file_name() == Some(OsStr::new("subagents")));
+        let session = folder.and_then(|folder| folder.parent()?.file_name()?.to_str());
+        let session = SessionId::new(session.unwrap_or(stem))?;
+        Some(Self { session, agent, path })
+    }
+
+    /// The subagent's file, if it is one.
+    #[must_use]
+    pub fn as_agent(&self) -> Option<AgentFile> {
+        Some(AgentFile { path: self.path.clone(), agent: self.agent.clone()? })
+    }
+}
+
+fn find_below(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let Ok(kind) = entry.file_type() else { continue };
+        let path = entry.path();
+        if kind.is_dir() && depth > 0 {
+            find_below(&path, depth - 1, paths);
+        } else if kind.is_file() && path.extension() == Some(OsStr::new("jsonl")) {
+            paths.push(path);
+        }
     }
 }
 

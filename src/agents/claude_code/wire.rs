@@ -1,28 +1,20 @@
 //! One line of a transcript, as Claude Code writes it, into a [`Reading`].
 
+use std::borrow::Cow;
+
 use memchr::memmem;
 
-use super::{Compaction, Prompt, ReadFrom, Reading, UNNAMED_SIDECHAIN};
+use super::{Compaction, CostState, Prompt, ReadFrom, Reading, UNNAMED_SIDECHAIN};
 use crate::domain::{
-    AgentId, CompactionTrigger, MAX_NAME_CHARS, Message, MessageId, MessageSource, ModelId, SessionId,
-    SessionKind, Timestamp, Usage, clean_name,
+    AgentId, CompactionTrigger, MAX_NAME_CHARS, Message, MessageId, MessageSource, ModelId, Modifiers,
+    PicoUsd, SessionId, SessionKind, Timestamp, Usage, clean_name,
 };
-use crate::json::{self, Object};
-
-/// Words of which one stands in every line that matters. They are JSON strings whole, so neither white space nor
-/// the order of members can hide them.
-const MARKS: [&str; 7] = [
-    "\"assistant\"",
-    "\"user\"",
-    "\"compact_boundary\"",
-    "\"ai-title\"",
-    "\"custom-title\"",
-    "\"queue-operation\"",
-    "\"attachment\"",
-];
+use crate::json::{self, Object, Raw};
 
 /// How often a line that is no record is searched for one.
 const MAX_RECORDS_WITHIN: usize = 64;
+/// Longest name of a branch that is kept, in characters.
+const MAX_BRANCH_CHARS: usize = 200;
 /// The client's own words in place of an answer.
 const SYNTHETIC_MODEL: &str = "<synthetic>";
 
@@ -39,10 +31,7 @@ const NO_PROMPT: [&str; 7] = [
 
 /// Adds what one line tells.
 pub(super) fn add_line(bytes: &[u8], from: &ReadFrom, reading: &mut Reading) {
-    if !MARKS.iter().any(|mark| memmem::find(bytes, mark.as_bytes()).is_some()) {
-        return;
-    }
-    let text = String::from_utf8_lossy(bytes);
+    let text = str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
     let text = text.trim_matches(|c: char| c == '\u{feff}' || c == '\0' || c.is_ascii_whitespace());
     match Object::parse(text) {
         Ok(line) => add_record(&line, from, reading),
@@ -80,6 +69,8 @@ fn records_within(text: &str) -> Vec<Object<'_>> {
 fn add_record(line: &Object<'_>, from: &ReadFrom, reading: &mut Reading) {
     let context = Context::of(line, from);
     let kind = line.text("type");
+    reading.session.get_or_insert_with(|| context.session.clone());
+    reading.progress.last_at = context.at.max(reading.progress.last_at);
     if let (Some(at), None) = (context.at, reading.progress.file_start) {
         reading.progress.file_start = Some(at);
         reading.progress.starts_with_note = kind.as_deref() == Some("queue-operation");
@@ -94,6 +85,10 @@ fn add_record(line: &Object<'_>, from: &ReadFrom, reading: &mut Reading) {
         Some("system") => add_system(line, &context, reading),
         Some("ai-title") => add_topic(2, line, "aiTitle", reading),
         Some("custom-title") => add_topic(3, line, "customTitle", reading),
+        Some("cost-state") => {
+            add_cost_state(line, &context, reading);
+            return;
+        }
         Some("queue-operation" | "attachment") => {}
         _ => return,
     }
@@ -154,15 +149,14 @@ fn is_answer(message: &Object<'_>) -> bool {
     if message.text("stop_reason").as_deref() == Some("tool_use") {
         return false;
     }
-    let mut has_text = false;
-    for block in message.array("content").into_iter().filter_map(Object::from_raw) {
-        match block.text("type").as_deref() {
-            Some("tool_use") => return false,
-            Some("text") => has_text = true,
-            _ => {}
-        }
-    }
-    has_text || message.raw("content").is_some_and(|content| content.get().starts_with('"'))
+    let Some(content) = message.raw("content") else { return false };
+    content.get().starts_with('"') || (!has_block(content, "tool_use") && has_block(content, "text"))
+}
+
+/// Whether content has a block of that type. Within a text its name would stand between escaped quotes, so there is no
+/// need to take the blocks apart.
+fn has_block(content: Raw<'_>, kind: &str) -> bool {
+    memmem::find(content.get().as_bytes(), format!("\"{kind}\"").as_bytes()).is_some()
 }
 
 /// Adds a response's record, and one for each advisor that was asked within it.
@@ -178,6 +172,14 @@ fn add_message(
     let candidates = [message.text("id"), line.text("requestId"), line.text("uuid")];
     let key = candidates.into_iter().flatten().find(|key| MessageId::new(key).is_some());
     let Some(key) = key else { return };
+    let modifiers = Modifiers::from_log(
+        usage.text("speed").as_deref(),
+        usage.text("inference_geo").as_deref(),
+        // Anthropic's priority tier is a contract of its own; its requests are priced like the others.
+        usage.text("service_tier").as_deref().filter(|tier| *tier == "batch"),
+    );
+    let complete = message.text("stop_reason").is_some();
+    let branch = line.text("gitBranch").and_then(|branch| clean_name(&branch, MAX_BRANCH_CHARS));
     let record = |id: &str, model: Option<ModelId>, usage: Usage| {
         Some(Message {
             id: MessageId::new(id)?,
@@ -190,13 +192,20 @@ fn add_message(
             model,
             at: context.at,
             usage,
-            complete: message.text("stop_reason").is_some(),
+            complete,
             skill: skill.map(str::to_owned),
+            branch: branch.clone(),
+            modifiers,
+            content_tokens: 0,
         })
     };
     let iterations: Vec<Object<'_>> =
         usage.array("iterations").into_iter().filter_map(Object::from_raw).collect();
-    reading.messages.extend(record(&key, model, read_usage(&usage, &iterations)));
+    let own = record(&key, model, read_usage(&usage, &iterations));
+    if let Some(own) = &own {
+        reading.unfinished.note(&own.id, complete, message.raw("content"));
+    }
+    reading.messages.extend(own);
     let advisors = iterations.iter().filter(|part| part.text("type").as_deref() == Some("advisor_message"));
     for (number, advisor) in advisors.enumerate() {
         let model = advisor.text("model").and_then(|model| ModelId::new(&model));
@@ -249,16 +258,21 @@ fn add_user(line: &Object<'_>, context: &Context, reading: &mut Reading) {
     }
     let is_summary = line.is_true("isCompactSummary");
     let content = message.raw("content");
+    let is_result =
+        content.is_some_and(|content| !content.get().starts_with('"') && has_block(content, "tool_result"));
+    if is_result {
+        reading.progress.answered = false;
+        return;
+    }
     let blocks: Vec<Object<'_>> =
         content.map(json::array).unwrap_or_default().into_iter().filter_map(Object::from_raw).collect();
-    let is_result = blocks.iter().any(|block| block.text("type").as_deref() == Some("tool_result"));
     let text = content.and_then(json::text).or_else(|| blocks.iter().find_map(|block| block.text("text")));
     let is_note = text.is_some_and(|text| NO_PROMPT.iter().any(|start| text.starts_with(start)));
     if is_note || is_summary {
         return;
     }
     reading.progress.answered = false;
-    if is_result || !context.is_main() {
+    if !context.is_main() {
         return;
     }
     let id = |name: &str| line.text(name).and_then(|id| clean_name(&id, 100));
@@ -309,6 +323,38 @@ fn add_system(line: &Object<'_>, context: &Context, reading: &mut Reading) {
     });
 }
 
+/// The client's own totals; see `README.md` beside this file. They have no time of their own.
+fn add_cost_state(line: &Object<'_>, context: &Context, reading: &mut Reading) {
+    let Some(models) = line.object("modelUsage") else { return };
+    let at = reading.progress.last_at;
+    let started_at =
+        line.count("startTime").and_then(|at| i64::try_from(at).ok()).map(Timestamp::from_millis);
+    for (name, raw) in models.members() {
+        let (Some(model), Some(used)) = (ModelId::new(name), Object::from_raw(raw)) else { continue };
+        let count = |name: &str| used.count(name).unwrap_or(0);
+        let total = count("cacheCreationInputTokens");
+        let long = used.count("cacheCreationEphemeral1hInputTokens");
+        let short = used.count("cacheCreationEphemeral5mInputTokens");
+        let cache_write_1h = long.unwrap_or(0).min(total);
+        reading.cost_states.push(CostState {
+            session: context.session.clone(),
+            at,
+            started_at,
+            model,
+            usage: Usage {
+                input: count("inputTokens"),
+                output: count("outputTokens"),
+                cache_read: count("cacheReadInputTokens"),
+                cache_write_5m: total - cache_write_1h,
+                cache_write_1h,
+                web_searches: count("webSearchRequests"),
+            },
+            is_split: long.is_some() || short.is_some(),
+            cost_usd: used.raw("costUSD").and_then(|cost| PicoUsd::parse(cost.get())),
+        });
+    }
+}
+
 fn add_topic(rank: u8, line: &Object<'_>, member: &str, reading: &mut Reading) {
     if let Some(topic) = line.text(member).and_then(|topic| clean_name(&topic, MAX_NAME_CHARS)) {
         better_topic(rank, topic, reading);
@@ -331,40 +377,41 @@ fn add_facts(line: &Object<'_>, context: &Context, reading: &mut Reading) {
         facts.first_at = Some(facts.first_at.map_or(at, |first| first.min(at)));
         facts.last_at = Some(facts.last_at.map_or(at, |last| last.max(at)));
     }
-    let name = |member: &str, max: usize| line.text(member).and_then(|text| clean_name(&text, max));
     if facts.project.is_none() {
-        facts.project = name("cwd", 4_096);
+        facts.project = line.text("cwd").and_then(|text| clean_name(&text, 4_096));
     }
-    facts.client_version = name("version", 40).or(facts.client_version.take());
-    facts.git_branch = name("gitBranch", 200).or(facts.git_branch.take());
+    keep_last(&mut facts.client_version, line.text("version"), 40);
+    keep_last(&mut facts.git_branch, line.text("gitBranch"), MAX_BRANCH_CHARS);
     facts.kind =
         facts.kind.or_else(|| line.text("entrypoint").and_then(|name| SessionKind::from_entrypoint(&name)));
+}
+
+/// Every line repeats these names; only another one is taken.
+fn keep_last(known: &mut Option<String>, name: Option<Cow<'_, str>>, max: usize) {
+    if let Some(name) = name.filter(|name| known.as_deref() != Some(name))
+        && let Some(name) = clean_name(&name, max)
+    {
+        *known = Some(name);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::agents::Fingerprint;
-    use crate::agents::claude_code::{Facts, Progress};
+    use crate::agents::claude_code::Progress;
 
     fn read(lines: &[&str]) -> Reading {
-        let from = ReadFrom { session: SessionId::new("s").unwrap(), agent: None, progress: None };
-        let mut reading = Reading {
-            messages: Vec::new(),
-            prompts: Vec::new(),
-            compactions: Vec::new(),
-            agent_types: Default::default(),
-            facts: Facts::default(),
-            skipped_lines: 0,
-            has_more: false,
-            progress: Progress {
-                offset: 0,
-                fingerprint: Fingerprint::from_bits(0),
-                file_start: None,
-                starts_with_note: false,
-                answered: false,
-            },
-        };
+        let count = |text: &str| text.len() as u64;
+        let from = ReadFrom { session: SessionId::new("s").unwrap(), agent: None, progress: None, count };
+        let mut reading = Reading::new(Progress {
+            offset: 0,
+            fingerprint: Fingerprint::from_bits(0),
+            file_start: None,
+            starts_with_note: false,
+            last_at: None,
+            answered: false,
+        });
         for line in lines {
             add_line(line.as_bytes(), &from, &mut reading);
         }

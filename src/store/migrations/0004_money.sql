@@ -5,6 +5,9 @@ ALTER TABLE responses ADD COLUMN mode INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE responses ADD COLUMN content_tokens INTEGER NOT NULL DEFAULT 0;
 -- The session whose messages a fork has copied.
 ALTER TABLE sessions ADD COLUMN parent INTEGER;
+CREATE INDEX sessions_by_parent ON sessions (parent) WHERE parent IS NOT NULL;
+-- The time of the latest dated record that was read.
+ALTER TABLE transcripts ADD COLUMN last_at INTEGER;
 
 -- The client's own totals of a session (`cost-state`), cumulative; `at` is the time of the last dated line before, and
 -- `cost_usd` what the client says, as written. Its last record counts; the earlier ones tell what a fork began with.

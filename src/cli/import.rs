@@ -1,0 +1,110 @@
+//! `tallyhook import`.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::Context;
+use super::args::ImportArgs;
+use crate::error::Error;
+use crate::import::{self, ImportProgress, ImportReport};
+use crate::render;
+use crate::store::Ledger;
+
+/// How many files with skipped lines are named.
+const MAX_NAMED: usize = 10;
+/// How often the progress is shown.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The answer of `import --json`.
+#[derive(Serialize)]
+struct Answer<'a> {
+    schema_version: u32,
+    #[serde(flatten)]
+    report: &'a ImportReport,
+}
+
+pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Error> {
+    let roots = match &args.path {
+        Some(path) => vec![context.env.cwd().join(path)],
+        None => import::usual_folders(&context.env),
+    };
+    if let Some(missing) = args.path.as_ref().and(roots.iter().find(|root| !root.exists())) {
+        return Err(Error::NoData { what: format!("there is no {}", missing.display()) });
+    }
+    let report = read(context, &roots)?;
+    if args.json {
+        let answer = Answer { schema_version: 1, report: &report };
+        context.print(&render::json(&answer).map_err(|source| Error::Output { source })?)?;
+    } else {
+        context.print(&summary(&report))?;
+    }
+    if report.files == 0 {
+        let looked: Vec<String> = roots.iter().map(|root| root.display().to_string()).collect();
+        return Err(Error::NoData {
+            what: format!("no transcripts (*.jsonl) in {}; name a folder with --path", looked.join(", ")),
+        });
+    }
+    Ok(())
+}
+
+/// Imports all below `roots`, with the progress on stderr if that is a terminal.
+pub(super) fn read(context: &Context, roots: &[std::path::PathBuf]) -> Result<ImportReport, Error> {
+    let config = context.config(None)?;
+    let mut ledger = Ledger::open_or_create(&context.ledger_path()?)?.with_prices(context.prices()?);
+    ledger.reprice()?;
+    let is_watched = std::io::stderr().is_terminal();
+    let mut shown_at = std::time::Instant::now();
+    let report = import::run(&mut ledger, &context.env, &config, roots, |progress| {
+        if is_watched && shown_at.elapsed() >= PAUSE {
+            shown_at = std::time::Instant::now();
+            show(progress);
+        }
+    })?;
+    if is_watched {
+        let _cleared = write!(std::io::stderr(), "\r\u{1b}[K").is_ok();
+    }
+    Ok(report)
+}
+
+fn show(progress: ImportProgress) {
+    const WIDTH: u64 = 24;
+    let ImportProgress { files, bytes } = progress;
+    let filled = usize::try_from(bytes.0.min(bytes.1) * WIDTH / bytes.1.max(1)).unwrap_or(0);
+    let bar: String = (0..WIDTH as usize).map(|at| if at < filled { '#' } else { '.' }).collect();
+    let mega = |bytes: u64| bytes / 1_000_000;
+    let line = format!(
+        "\r{bar} {} of {} files, {} of {} MB\u{1b}[K",
+        files.0,
+        files.1,
+        mega(bytes.0),
+        mega(bytes.1)
+    );
+    let _shown = write!(std::io::stderr(), "{line}").is_ok();
+}
+
+pub(super) fn summary(report: &ImportReport) -> String {
+    let mut lines = vec![format!(
+        "{} new responses in {} sessions, from {} files ({} without anything new), {} lines, {:.1} MB",
+        render::grouped(report.responses),
+        render::grouped(report.sessions),
+        render::grouped(report.files),
+        render::grouped(report.files_unchanged),
+        render::grouped(report.lines),
+        report.bytes as f64 / 1e6,
+    )];
+    for skipped in report.skipped.iter().take(MAX_NAMED) {
+        let file = crate::domain::clean_name(&skipped.file, 400).unwrap_or_default();
+        lines.push(match skipped.lines {
+            Some(1) => format!("skipped 1 line of {file}: {}", skipped.reason),
+            Some(lines) => format!("skipped {lines} lines of {file}: {}", skipped.reason),
+            None => format!("skipped {file}: {}", skipped.reason),
+        });
+    }
+    if report.skipped.len() > MAX_NAMED {
+        lines.push(format!("and {} more files (--json names all)", report.skipped.len() - MAX_NAMED));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}

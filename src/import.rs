@@ -1,0 +1,249 @@
+//! Back-fills the ledger from logs: what hooks did not see, and the history that the client deletes.
+//!
+//! Files are read by several threads and stored by one, a few thousand responses to a transaction, so that an import
+//! that is stopped loses nothing and hooks need not wait for it. It reads what each file has new since the last time,
+//! by the same reader and into the same tables as the hook: importing before, after or beside it, twice and in any
+//! order comes to the same.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use serde::Serialize;
+
+use crate::agents::ReadError;
+use crate::agents::claude_code::{self, FoundFile, ReadFrom};
+use crate::config::Config;
+use crate::domain::{Agent, SessionId, Timestamp};
+use crate::env::Env;
+use crate::estimate;
+use crate::finalize::{self, ABANDONED};
+use crate::store::{Ledger, LogBatch, StoreError, TranscriptState};
+
+/// How many responses are stored at once; hooks wait meanwhile.
+const RESPONSES_AT_ONCE: usize = 2_000;
+/// And how many files at most.
+const FILES_AT_ONCE: usize = 200;
+/// More threads do not make one writer faster.
+const MAX_THREADS: usize = 4;
+
+/// What an import has done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ImportReport {
+    /// Files that were found.
+    pub files: u64,
+    /// Files that had nothing new.
+    pub files_unchanged: u64,
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// Lines that were read.
+    pub lines: u64,
+    /// Responses that were not known before.
+    pub responses: u64,
+    /// Sessions that the files with something new belong to.
+    pub sessions: u64,
+    /// Lines that could not be understood.
+    pub skipped_lines: u64,
+    /// The files that have such lines, and those that could not be read, with the reason.
+    pub skipped: Vec<Skipped>,
+}
+
+/// What was passed over.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Skipped {
+    /// The file.
+    pub file: String,
+    /// How many lines; null if it is the whole file.
+    pub lines: Option<u64>,
+    /// Why.
+    pub reason: String,
+}
+
+/// How far an import is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImportProgress {
+    /// Files that are stored, and all that have something new.
+    pub files: (usize, usize),
+    /// Bytes of them.
+    pub bytes: (u64, u64),
+}
+
+/// The folders where Claude Code keeps its transcripts.
+#[must_use]
+pub fn usual_folders(env: &Env) -> Vec<PathBuf> {
+    match env.path_var("CLAUDE_CONFIG_DIR") {
+        Some(folder) => vec![folder.join("projects")],
+        None => env
+            .home()
+            .map(|home| vec![home.join(".claude/projects"), home.join(".config/claude/projects")])
+            .unwrap_or_default(),
+    }
+}
+
+/// Reads all transcripts below `roots` and stores what they have new. `tell` is told how far it is.
+///
+/// # Errors
+/// If the ledger cannot be read or written. A file that cannot be read is passed over and named in the report.
+pub fn run(
+    ledger: &mut Ledger,
+    env: &Env,
+    config: &Config,
+    roots: &[PathBuf],
+    mut tell: impl FnMut(ImportProgress),
+) -> Result<ImportReport, StoreError> {
+    ledger.expect_much()?;
+    let mut report = ImportReport::default();
+    let tasks = find_work(ledger, roots, &mut report)?;
+    let total = (tasks.len(), tasks.iter().map(Task::bytes).sum());
+    let mut done = ImportProgress { files: (0, total.0), bytes: (0, total.1) };
+    let mut sessions = HashSet::new();
+    let next = AtomicUsize::new(0);
+    let threads =
+        std::thread::available_parallelism().map_or(1, usize::from).clamp(1, MAX_THREADS).min(tasks.len());
+    std::thread::scope(|scope| {
+        // Readers wait for the writer, so that what was read does not pile up.
+        let (sender, receiver) = sync_channel::<Piece>(8);
+        for _ in 0..threads {
+            let sender = sender.clone();
+            let (tasks, next) = (&tasks, &next);
+            scope.spawn(move || {
+                while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if task.read(env, config, &sender).is_err() {
+                        // The writer has given up.
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let mut waiting: Vec<(SessionId, LogBatch)> = Vec::new();
+        let mut responses = 0;
+        for piece in receiver {
+            match piece.result {
+                Ok((session, batch)) => {
+                    report.note(&batch);
+                    done.bytes.0 += batch.reading.progress.offset.saturating_sub(batch.reading.start);
+                    done.files.0 += usize::from(!batch.reading.has_more);
+                    responses += batch.reading.messages.len();
+                    sessions.insert(session.clone());
+                    waiting.push((session, batch));
+                }
+                Err(fault) => {
+                    done.files.0 += 1;
+                    report.skipped.push(Skipped {
+                        file: fault.path.display().to_string(),
+                        lines: None,
+                        reason: format!("the file cannot be read: {}", fault.source),
+                    });
+                }
+            }
+            if responses >= RESPONSES_AT_ONCE || waiting.len() >= FILES_AT_ONCE {
+                report.responses += ledger.record_logs(Agent::ClaudeCode, waiting.drain(..))?;
+                responses = 0;
+                tell(done);
+            }
+        }
+        report.responses += ledger.record_logs(Agent::ClaudeCode, waiting)?;
+        tell(done);
+        Ok::<(), StoreError>(())
+    })?;
+    report.sessions = sessions.len() as u64;
+    report.skipped.sort();
+    if !sessions.is_empty() {
+        let now = env.now();
+        let before =
+            Timestamp::from_millis(now.as_millis() - i64::try_from(ABANDONED.as_millis()).unwrap_or(0));
+        ledger.finish_old_sessions(&sessions, before, now)?;
+    }
+    Ok(report)
+}
+
+impl ImportReport {
+    fn note(&mut self, batch: &LogBatch) {
+        let reading = &batch.reading;
+        self.bytes += reading.progress.offset.saturating_sub(reading.start);
+        self.lines += reading.lines;
+        self.skipped_lines += reading.skipped_lines;
+        if reading.skipped_lines > 0 {
+            self.skipped.push(Skipped {
+                file: batch.path.clone(),
+                lines: Some(reading.skipped_lines),
+                reason: "not a JSON object".to_owned(),
+            });
+        }
+    }
+}
+
+/// A file with something new.
+struct Task {
+    file: FoundFile,
+    size: u64,
+    modified_at: Option<Timestamp>,
+    state: Option<TranscriptState>,
+}
+
+/// What a reader hands to the writer.
+struct Piece {
+    result: Result<(SessionId, LogBatch), ReadError>,
+}
+
+fn find_work(ledger: &Ledger, roots: &[PathBuf], report: &mut ImportReport) -> Result<Vec<Task>, StoreError> {
+    let mut tasks = Vec::new();
+    for root in roots {
+        // Payloads name files by their real paths.
+        let root = root.canonicalize().unwrap_or_else(|_| root.clone());
+        let mut states = ledger.transcript_states(if root.is_file() { parent(&root) } else { &root })?;
+        for file in claude_code::find_files(&root) {
+            report.files += 1;
+            let (size, modified_at) = finalize::look_at(&file.path);
+            let state = states.remove(file.path.to_string_lossy().as_ref());
+            let is_unchanged =
+                state.as_ref().is_some_and(|state| state.size == size && state.modified_at == modified_at);
+            if is_unchanged {
+                report.files_unchanged += 1;
+            } else {
+                tasks.push(Task { file, size, modified_at, state });
+            }
+        }
+    }
+    Ok(tasks)
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
+}
+
+impl Task {
+    fn bytes(&self) -> u64 {
+        self.size.saturating_sub(self.state.as_ref().map_or(0, |state| state.progress.offset))
+    }
+
+    /// Reads the file to its end, piece by piece. An error says that nobody listens any more.
+    fn read(&self, env: &Env, config: &Config, sender: &SyncSender<Piece>) -> Result<(), ()> {
+        let agent = self.file.as_agent();
+        let mut from = ReadFrom {
+            session: self.file.session.clone(),
+            agent: self.file.agent.clone(),
+            progress: self.state.as_ref().map(|state| state.progress),
+            count: estimate::written,
+        };
+        loop {
+            let mut reading = match claude_code::read(&self.file.path, &from) {
+                Ok(reading) => reading,
+                Err(fault) => return sender.send(Piece { result: Err(fault) }).map_err(|_| ()),
+            };
+            finalize::adjust_facts(&mut reading, env, config, false);
+            let has_more = reading.has_more;
+            from.progress = Some(reading.progress);
+            let session = reading.session.clone().unwrap_or_else(|| self.file.session.clone());
+            let run = agent.as_ref().map(|file| finalize::run_of(file, &reading, config));
+            let path = self.file.path.to_string_lossy().into_owned();
+            let batch = LogBatch { path, run, size: self.size, modified_at: self.modified_at, reading };
+            sender.send(Piece { result: Ok((session, batch)) }).map_err(|_| ())?;
+            if !has_more {
+                return Ok(());
+            }
+        }
+    }
+}

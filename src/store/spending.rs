@@ -1,0 +1,247 @@
+//! Keeps `spent` in step with the responses: what a transaction changes in them is added up here and written at its
+//! end, so that a thousand responses of one quarter of an hour are one row written once.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::writer::{SessionRow, signed};
+use super::{Ledger, StoreError};
+use crate::domain::{AgentId, CostParts, Message, ModelId, PicoUsd, Timestamp, Usage};
+use crate::pricing::{PriceTable, Rates};
+
+/// The agent of what no line shows.
+pub const HIDDEN_AGENT: &str = "(hidden)";
+/// The unit of `spent.quarter`, in milliseconds.
+pub const QUARTER_MILLIS: i64 = 900_000;
+/// The quarter of what has no time.
+const NO_QUARTER: i64 = -1;
+/// The session of copies whose original is not known.
+const NO_SESSION: i64 = 0;
+/// The name of the stamp in `meta`.
+const VERSION: &str = "price_version";
+
+/// What is added up together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Key {
+    quarter: i64,
+    session: i64,
+    agent: String,
+    model: String,
+    branch: String,
+    priced: bool,
+}
+
+/// The columns of `spent` that are sums, in their order.
+type Amounts = [i64; 16];
+
+/// Changes of `spent` that are not written yet.
+#[derive(Debug, Default)]
+pub(super) struct Spending {
+    changes: HashMap<Key, Amounts>,
+}
+
+impl Spending {
+    /// Adds a response, or with `sign` -1 takes it away.
+    pub(super) fn add(&mut self, message: &Message, session: SessionRow, prices: &PriceTable, sign: i64) {
+        let model = message.model.as_ref().map_or("", ModelId::as_str);
+        let usage = message.usage;
+        let rates = prices.price(model, message.at, usage.prompt(), message.modifiers);
+        let shortfall = message.shortfall();
+        let key = Key {
+            quarter: quarter(message.at),
+            session: if message.copied { NO_SESSION } else { session.0 },
+            agent: message.agent.as_ref().map_or("", AgentId::as_str).to_owned(),
+            model: model.to_owned(),
+            branch: message.branch.clone().unwrap_or_default(),
+            priced: rates.is_some() || usage == Usage::default(),
+        };
+        let shortfall_cost = rates.map_or(0, |rates| PicoUsd::times(shortfall, rates.output).to_i64());
+        self.change(
+            key,
+            amounts(1, usage, rates, [i64::from(shortfall > 0), signed(shortfall), shortfall_cost]),
+            sign,
+        );
+    }
+
+    /// Adds what a session used beside its lines.
+    pub(super) fn add_hidden(
+        &mut self,
+        session: SessionRow,
+        at: Option<Timestamp>,
+        model: &str,
+        usage: Usage,
+        rates: Option<Rates>,
+    ) {
+        let key = Key {
+            quarter: quarter(at),
+            session: session.0,
+            agent: HIDDEN_AGENT.to_owned(),
+            model: model.to_owned(),
+            branch: String::new(),
+            priced: rates.is_some(),
+        };
+        self.change(key, amounts(0, usage, rates, [0; 3]), 1);
+    }
+
+    fn change(&mut self, key: Key, amounts: Amounts, sign: i64) {
+        let sums = self.changes.entry(key).or_default();
+        for (sum, amount) in sums.iter_mut().zip(amounts) {
+            *sum = sum.saturating_add(amount.saturating_mul(sign));
+        }
+    }
+
+    /// Writes the changes.
+    pub(super) fn write(self, conn: &Connection) -> rusqlite::Result<()> {
+        let mut changes: Vec<(Key, Amounts)> = self.changes.into_iter().collect();
+        // In the order of the table's key, so that its pages are touched one after the other.
+        changes.sort_unstable();
+        let mut upsert = conn.prepare_cached(
+            "INSERT INTO spent VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+               ?19, ?20, ?21, ?22)
+             ON CONFLICT DO UPDATE SET
+               responses = responses + ?7, input_tokens = input_tokens + ?8, output_tokens = output_tokens + ?9,
+               cache_read_tokens = cache_read_tokens + ?10, cache_write_5m_tokens = cache_write_5m_tokens + ?11,
+               cache_write_1h_tokens = cache_write_1h_tokens + ?12, web_searches = web_searches + ?13,
+               input_pico = input_pico + ?14, output_pico = output_pico + ?15,
+               cache_read_pico = cache_read_pico + ?16, cache_write_pico = cache_write_pico + ?17,
+               web_search_pico = web_search_pico + ?18, savings_pico = savings_pico + ?19,
+               shortfall_responses = shortfall_responses + ?20, shortfall_tokens = shortfall_tokens + ?21,
+               shortfall_pico = shortfall_pico + ?22",
+        )?;
+        for (key, amounts) in &changes {
+            if amounts.iter().all(|amount| *amount == 0) {
+                continue;
+            }
+            let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = amounts;
+            upsert.execute(params![
+                key.quarter,
+                key.session,
+                key.agent,
+                key.model,
+                key.branch,
+                key.priced,
+                a,
+                b,
+                c,
+                d,
+                e,
+                f,
+                g,
+                h,
+                i,
+                j,
+                k,
+                l,
+                m,
+                n,
+                o,
+                p
+            ])?;
+            if amounts[0] < 0 {
+                conn.prepare_cached(
+                    "DELETE FROM spent WHERE quarter = ?1 AND session = ?2 AND agent_id = ?3 AND model = ?4
+                       AND branch = ?5 AND priced = ?6 AND responses = 0 AND agent_id != '(hidden)'",
+                )?
+                .execute(params![
+                    key.quarter,
+                    key.session,
+                    key.agent,
+                    key.model,
+                    key.branch,
+                    key.priced
+                ])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn quarter(at: Option<Timestamp>) -> i64 {
+    at.map_or(NO_QUARTER, |at| at.as_millis().div_euclid(QUARTER_MILLIS))
+}
+
+fn amounts(responses: i64, usage: Usage, rates: Option<Rates>, shortfall: [i64; 3]) -> Amounts {
+    let (cost, savings) = rates.map_or((CostParts::default(), PicoUsd::ZERO), |rates| {
+        (rates.cost(&usage), rates.cache_savings(&usage))
+    });
+    [
+        responses,
+        signed(usage.input),
+        signed(usage.output),
+        signed(usage.cache_read),
+        signed(usage.cache_write_5m),
+        signed(usage.cache_write_1h),
+        signed(usage.web_searches),
+        cost.input.to_i64(),
+        cost.output.to_i64(),
+        cost.cache_read.to_i64(),
+        cost.cache_write.to_i64(),
+        cost.web_search.to_i64(),
+        savings.to_i64(),
+        shortfall[0],
+        shortfall[1],
+        shortfall[2],
+    ]
+}
+
+impl Ledger {
+    /// The same ledger, which prices what it stores from now on by `prices` in place of the built-in table.
+    #[must_use]
+    pub fn with_prices(mut self, prices: PriceTable) -> Self {
+        self.prices = prices;
+        self
+    }
+
+    /// Prices all that is stored anew if that was done with other prices than the ledger's own now.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn reprice(&mut self) -> Result<(), StoreError> {
+        if version(&self.conn).map_err(StoreError::query("read the prices' version"))?
+            == Some(stamp(&self.prices))
+        {
+            return Ok(());
+        }
+        let prices = self.prices.clone();
+        self.write("price the responses", |tx| {
+            tx.execute("DELETE FROM spent", [])?;
+            let mut spending = Spending::default();
+            super::log::for_each_response(tx, |message, session| {
+                spending.add(&message, session, &prices, 1);
+            })?;
+            super::hidden::add_all(tx, &prices, &mut spending)?;
+            spending.write(tx)?;
+            set_version(tx, stamp(&prices))
+        })
+    }
+}
+
+/// Notes with what prices rows of `spent` are written. Where they were written with others, or not at all for what is
+/// there, the stamp is void and the next command prices all of it.
+pub(super) fn check_version(conn: &Connection, prices: &PriceTable) -> rusqlite::Result<()> {
+    let own = stamp(prices);
+    match version(conn)? {
+        Some(found) if found == own || found == 0 => Ok(()),
+        Some(_) => set_version(conn, 0),
+        None => {
+            let is_empty = !conn.prepare("SELECT 1 FROM responses LIMIT 1")?.exists([])?;
+            set_version(conn, if is_empty { own } else { 0 })
+        }
+    }
+}
+
+fn stamp(prices: &PriceTable) -> i64 {
+    prices.version().cast_signed()
+}
+
+fn version(conn: &Connection) -> rusqlite::Result<Option<i64>> {
+    conn.prepare_cached("SELECT value FROM meta WHERE name = ?1")?
+        .query_row([VERSION], |row| row.get(0))
+        .optional()
+}
+
+fn set_version(conn: &Connection, version: i64) -> rusqlite::Result<()> {
+    conn.execute("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", params![VERSION, version])?;
+    Ok(())
+}
