@@ -11,7 +11,8 @@ use crate::domain::{
 
 /// Joins two records of one response.
 ///
-/// The usage is that of the whole record with the most output: a stream's earlier records have less. Whose the
+/// The usage is that of the record that is known to be complete, else of the one with the most output: a stream's
+/// earlier records have its start value. Whose the
 /// response is, and when it came, says the best witness: an original before a fork's copy, the main conversation
 /// before a sidechain before an echo, then the file that starts first.
 #[must_use]
@@ -27,10 +28,10 @@ pub fn merge(a: Message, b: Message) -> Message {
 }
 
 /// Larger is better. The fields after the output only make the choice between equals the same in any order.
-fn usage_rank(message: &Message) -> (u64, bool, [u64; 5], Option<&ModelId>, Modifiers) {
+fn usage_rank(message: &Message) -> (bool, u64, [u64; 5], Option<&ModelId>, Modifiers) {
     let Usage { input, output, cache_read, cache_write_5m, cache_write_1h, web_searches } = message.usage;
     let rest = [cache_write_1h, cache_write_5m, cache_read, input, web_searches];
-    (output, message.complete, rest, message.model.as_ref(), message.modifiers)
+    (message.complete, output, rest, message.model.as_ref(), message.modifiers)
 }
 
 /// Smaller is better. The fields after the file's start only make the choice between equals the same in any order.
