@@ -159,8 +159,9 @@ impl Env {
 
     /// The user's own prices: `prices.toml` beside the settings file.
     #[must_use]
-    pub fn prices_path(&self) -> Option<PathBuf> {
-        Some(self.config_path()?.with_file_name("prices.toml"))
+    pub fn prices_path(&self, config: Option<&Path>) -> Option<PathBuf> {
+        let config = config.map(|path| self.cwd.join(path)).or_else(|| self.config_path());
+        Some(config?.with_file_name("prices.toml"))
     }
 }
 

@@ -133,6 +133,12 @@ pub struct InitArgs {
     /// Show the changes and make none
     #[arg(long)]
     pub dry_run: bool,
+    /// Import the transcripts that are there without asking
+    #[arg(long, conflicts_with = "no_import")]
+    pub import: bool,
+    /// Do not import them, and do not ask
+    #[arg(long)]
+    pub no_import: bool,
 }
 
 /// Where to register the hook.

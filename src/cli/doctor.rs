@@ -54,6 +54,7 @@ fn examine(context: &Context, client: Option<&Client>, verify: bool) -> Result<V
         ledger: context.open_ledger()?,
         scopes: scopes(context),
         client: client.cloned(),
+        prices: context.prices()?,
         verify,
     };
     Ok(doctor::examine(&subject))

@@ -1,6 +1,7 @@
 //! `tallyhook import`.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -33,7 +34,7 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Error> {
     if let Some(missing) = args.path.as_ref().and(roots.iter().find(|root| !root.exists())) {
         return Err(Error::NoData { what: format!("there is no {}", missing.display()) });
     }
-    let report = read(context, &roots)?;
+    let report = read(context, &context.ledger_path()?, &roots)?;
     if args.json {
         let answer = Answer { schema_version: 1, report: &report };
         context.print(&render::json(&answer).map_err(|source| Error::Output { source })?)?;
@@ -50,9 +51,10 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Error> {
 }
 
 /// Imports all below `roots`, with the progress on stderr if that is a terminal.
-pub(super) fn read(context: &Context, roots: &[std::path::PathBuf]) -> Result<ImportReport, Error> {
+pub(super) fn read(context: &Context, ledger: &Path, roots: &[PathBuf]) -> Result<ImportReport, Error> {
     let config = context.config(None)?;
-    let mut ledger = Ledger::open_or_create(&context.ledger_path()?)?.with_prices(context.prices()?);
+    let mut ledger = Ledger::open_or_create(ledger)?;
+    ledger.set_prices(context.prices()?);
     ledger.reprice()?;
     let is_watched = std::io::stderr().is_terminal();
     let mut shown_at = std::time::Instant::now();

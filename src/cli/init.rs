@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::args::{InitArgs, ScopeArg};
 use super::show_usage::show_newest;
-use super::{Context, diff};
+use super::{Context, diff, import};
+use crate::agents::claude_code::find_files;
 use crate::domain::Agent;
 use crate::error::Error;
 use crate::hook::manifest::{self, Subscription};
+use crate::import::usual_folders;
 use crate::setup::SetupError;
 use crate::setup::client::{self, Client};
 use crate::setup::command::{self, registered};
@@ -60,6 +62,7 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
         let note = "TALLYHOOK_DB is set here; the hook uses that ledger where the client has it set too (or give --db)";
         context.print(&line("note", note))?;
     }
+    offer_import(context, args, &ledger)?;
     context.print("\n")?;
     if !show_newest(context)? {
         context.print(
@@ -68,6 +71,22 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
         )?;
     }
     Ok(())
+}
+
+/// Fills the ledger from the transcripts that the client has not deleted yet, if the user agrees.
+fn offer_import(context: &Context, args: &InitArgs, ledger: &Path) -> Result<(), Error> {
+    let folders = usual_folders(&context.env);
+    let files: usize = folders.iter().map(|folder| find_files(folder).len()).sum();
+    if args.no_import || files == 0 {
+        return Ok(());
+    }
+    let question = format!("Import the {files} transcripts of earlier sessions? [y/N] ");
+    if args.import || context.confirms(&question) {
+        let report = import::read(context, ledger, &folders)?;
+        return context.print(&line("import", import::summary(&report).trim_end()));
+    }
+    let note = format!("`tallyhook import` reads the {files} transcripts of earlier sessions that are there");
+    context.print(&line("history", &note))
 }
 
 /// What is to be done.

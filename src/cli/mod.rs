@@ -12,7 +12,7 @@ mod prices;
 mod show_usage;
 mod uninstall;
 
-use std::io::Write as _;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -97,9 +97,26 @@ impl Context {
         Ok(Backups::in_folder(folder.join("backups")))
     }
 
-    /// Opens the ledger for reading; `None` if there is none yet.
+    /// Opens the ledger for reading, with the prices in force; `None` if there is none yet.
     fn ledger(&self) -> Result<Option<Ledger>, Error> {
-        Ok(self.open_ledger()??)
+        let mut ledger = self.open_ledger()??;
+        if let Some(ledger) = &mut ledger {
+            ledger.set_prices(self.prices()?);
+            ledger.reprice()?;
+        }
+        Ok(ledger)
+    }
+
+    /// Asks in the terminal; without one the answer is no.
+    fn confirms(&self, question: &str) -> bool {
+        let stdin = std::io::stdin();
+        if !stdin.is_terminal() {
+            return false;
+        }
+        let mut answer = String::new();
+        self.print(question).is_ok()
+            && stdin.lock().read_line(&mut answer).is_ok()
+            && answer.trim().eq_ignore_ascii_case("y")
     }
 
     /// The same for those who want to know what is wrong with the ledger.

@@ -145,9 +145,7 @@ fn check(context: &Context, args: &PricesCheckArgs) -> Result<(), Error> {
 
 /// The user's file: beside the settings file that is in use.
 pub(super) fn prices_path(context: &Context) -> Result<PathBuf, Error> {
-    let given = context.options.config.as_ref().map(|path| context.env.cwd().join(path));
-    let beside_given = given.map(|path| path.with_file_name("prices.toml"));
-    beside_given.or_else(|| context.env.prices_path()).ok_or(Error::NoConfigPath)
+    context.env.prices_path(context.options.config.as_deref()).ok_or(Error::NoConfigPath)
 }
 
 fn print_json(context: &Context, value: &impl serde::Serialize) -> Result<(), Error> {

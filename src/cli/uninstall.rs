@@ -1,7 +1,6 @@
 //! `tallyhook uninstall`: removes what is ours, and nothing else.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::args::UninstallArgs;
@@ -95,7 +94,7 @@ fn purge(context: &Context, backups: &Backups, yes: bool) -> Result<(), Error> {
         "These files will be removed, and with them all that was recorded:\n{}",
         names.concat()
     ))?;
-    if !yes && !confirmed() {
+    if !yes && !context.confirms("Remove them? [y/N] ") {
         return context.print("They were kept. Run it in a terminal, or with --yes.\n");
     }
     for path in &files {
@@ -113,16 +112,4 @@ fn purge(context: &Context, backups: &Backups, yes: bool) -> Result<(), Error> {
         let _gone = std::fs::remove_dir(folder).is_ok();
     }
     context.print("removed\n")
-}
-
-/// Asks in the terminal; without one the answer is no.
-fn confirmed() -> bool {
-    let stdin = std::io::stdin();
-    if !stdin.is_terminal() {
-        return false;
-    }
-    let mut stdout = std::io::stdout();
-    let asked = stdout.write_all(b"Remove them? [y/N] ").and_then(|()| stdout.flush());
-    let mut answer = String::new();
-    asked.is_ok() && stdin.lock().read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("y")
 }

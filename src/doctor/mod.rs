@@ -11,8 +11,10 @@ mod integrity;
 mod latency;
 mod permissions;
 mod place;
+mod prices;
 mod registration;
 mod spool;
+mod totals;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +22,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::env::Env;
+use crate::pricing::PriceTable;
 use crate::setup::client::Client;
 use crate::setup::scope::Scope;
 use crate::store::{Ledger, StoreError};
@@ -91,6 +94,8 @@ pub struct Subject<'a> {
     pub scopes: Vec<Scope>,
     /// The installed client.
     pub client: Option<Client>,
+    /// The prices in force.
+    pub prices: PriceTable,
     /// Whether the counter is to be compared with tiktoken-rs.
     pub verify: bool,
 }
@@ -110,6 +115,8 @@ const CHECKS: &[fn(&Subject<'_>) -> Vec<Check>] = &[
     latency::check,
     integrity::check,
     spool::check,
+    prices::check,
+    totals::check,
     permissions::check,
     place::check,
     faults::check,

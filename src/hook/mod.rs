@@ -19,6 +19,7 @@ use crate::domain::Agent;
 use crate::env::Env;
 use crate::error::Error;
 use crate::json::Object;
+use crate::pricing::{PriceTable, UserPrices};
 use crate::store::{Change, Event, Ledger, SessionSighting, Spool, StoreError};
 use event::{HookEvent, Payload};
 pub use fault_log::path_of as fault_log_path;
@@ -155,6 +156,19 @@ impl Hook<'_> {
             self.note(&error);
         }
         config
+    }
+
+    /// The prices in force, for what transcripts tell. The user's own that cannot be read are passed over; the next
+    /// command says so and prices all of it.
+    fn prices(&self) -> PriceTable {
+        match self.env.prices_path(self.options.config.as_deref()).map(|path| UserPrices::read(&path)) {
+            Some(Ok(own)) => PriceTable::with_overrides(own),
+            Some(Err(error)) => {
+                self.note(&error);
+                PriceTable::builtin()
+            }
+            None => PriceTable::builtin(),
+        }
     }
 
     /// Notes a fault that the hook goes on after.

@@ -22,6 +22,7 @@ pub(super) fn session_start(hook: &Hook<'_>, mut ledger: Option<&mut Ledger>) ->
         return Ok(());
     }
     let config = hook.config();
+    ledger.set_prices(hook.prices());
     for record in unfinished {
         for fault in finalize::catch_up(ledger, hook.env, &config, &record)? {
             hook.note(&fault);
@@ -80,6 +81,7 @@ fn complete(
     has_crons: bool,
 ) -> Result<(), Error> {
     let Some(ledger) = ledger else { return Ok(()) };
+    ledger.set_prices(hook.prices());
     let session: &SessionId = &hook.payload.session;
     let transcript = hook.payload.transcript.as_deref().unwrap_or_default();
     let task = Task {

@@ -459,9 +459,9 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn models(&self) -> Result<Vec<ModelUse>, StoreError> {
-        const SQL: &str = "SELECT model, count(*), sum(input_tokens + output_tokens + cache_read_tokens
-            + cache_write_5m_tokens + cache_write_1h_tokens) AS tokens
-          FROM responses GROUP BY model ORDER BY tokens DESC, model";
+        const SQL: &str = "SELECT nullif(model, ''), sum(responses), sum(input_tokens + output_tokens
+            + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens) AS tokens
+          FROM spent GROUP BY model ORDER BY tokens DESC, model";
         self.all("list the models", SQL, [], |row| {
             Ok(ModelUse { model: row.get(0)?, responses: unsigned(row, 1)?, tokens: unsigned(row, 2)? })
         })

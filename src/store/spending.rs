@@ -186,11 +186,9 @@ fn amounts(responses: i64, usage: Usage, rates: Option<Rates>, shortfall: [i64; 
 }
 
 impl Ledger {
-    /// The same ledger, which prices what it stores from now on by `prices` in place of the built-in table.
-    #[must_use]
-    pub fn with_prices(mut self, prices: PriceTable) -> Self {
+    /// Prices what is stored from now on by `prices` in place of the built-in table.
+    pub fn set_prices(&mut self, prices: PriceTable) {
         self.prices = prices;
-        self
     }
 
     /// Prices all that is stored anew if that was done with other prices than the ledger's own now.

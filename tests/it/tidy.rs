@@ -28,9 +28,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("import", &["domain", "env", "estimate", "config", "agents", "store", "finalize"]),
     // The hot path: nothing that shows anything.
-    ("hook", &["domain", "json", "env", "estimate", "config", "agents", "store", "error", "finalize"]),
+    (
+        "hook",
+        &["domain", "json", "env", "estimate", "config", "agents", "pricing", "store", "error", "finalize"],
+    ),
     ("setup", &["domain", "json", "env", "error", "hook", "store"]),
-    ("doctor", &["domain", "env", "estimate", "hook", "platform", "setup", "store"]),
+    ("doctor", &["domain", "env", "estimate", "hook", "platform", "pricing", "setup", "store"]),
     ("report", &["domain", "pricing", "store"]),
     ("render", &["domain", "doctor", "report"]),
     (

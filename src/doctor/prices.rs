@@ -1,0 +1,41 @@
+//! Are the prices of today, and is there one for each model?
+
+use super::{Check, Subject};
+
+const NAME: &str = "prices";
+/// From this age on they are probably out of date.
+const OLD_DAYS: u64 = 90;
+/// How many models are named.
+const MAX_NAMED: usize = 3;
+
+pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
+    let prices = &subject.prices;
+    let days = subject.env.now().since(prices.date()).as_secs() / 86_400;
+    let date = prices.date().to_date();
+    let mut checks = vec![if days < OLD_DAYS {
+        Check::ok(NAME, format!("of {date}"))
+    } else {
+        let cure = "install the newest release, or set prices with `tallyhook prices set`";
+        Check::warning(NAME, format!("of {date}, {days} days old"), cure)
+    }];
+    let Some(ledger) = subject.open_ledger() else { return checks };
+    let unpriced: Vec<String> = match ledger.models() {
+        Ok(models) => models
+            .into_iter()
+            .filter(|used| used.tokens > 0)
+            .filter_map(|used| used.model)
+            .filter(|model| prices.find(model).is_none())
+            .collect(),
+        Err(error) => return vec![Check::failed(NAME, error.to_string(), "run `tallyhook doctor` again")],
+    };
+    if !unpriced.is_empty() {
+        let named = unpriced.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join(", ");
+        let found = format!("{} models in the ledger have none: {named}", unpriced.len());
+        checks.push(Check::warning(
+            NAME,
+            found,
+            "set them with `tallyhook prices set`; `prices check` names all",
+        ));
+    }
+    checks
+}

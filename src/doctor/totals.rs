@@ -1,0 +1,31 @@
+//! Do the lines of the transcripts and the client's own totals agree?
+
+use super::{Check, Subject};
+
+const NAME: &str = "totals";
+
+pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
+    let Some(ledger) = subject.open_ledger() else { return Vec::new() };
+    vec![match ledger.disagreements() {
+        Ok(found) if found.is_empty() => {
+            Check::ok(NAME, "no transcript shows more than the client's own total")
+        }
+        Ok(found) => {
+            let tokens: u64 = found.iter().map(|disagreement| disagreement.excess.total()).sum();
+            let first = &found[0];
+            let found = format!(
+                "in {} sessions the transcript shows more than the client's own total, {tokens} tokens in all; the first: \
+                 {} ({})",
+                found.len(),
+                first.session_id,
+                first.model
+            );
+            Check::warning(
+                NAME,
+                found,
+                "the transcript's numbers are kept; a subagent that runs on after its session can do that",
+            )
+        }
+        Err(error) => Check::failed(NAME, error.to_string(), "run `tallyhook doctor` again"),
+    }]
+}
