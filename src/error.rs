@@ -50,6 +50,12 @@ pub enum Error {
         /// What was looked for, and what to do next.
         what: String,
     },
+    /// What was asked cannot be meant.
+    #[error("{what}")]
+    Usage {
+        /// Why, and what to say instead.
+        what: String,
+    },
     /// Neither a variable nor an option says where the ledger is.
     #[error("cannot tell where the ledger is: set HOME, or name a file with --db PATH or TALLYHOOK_DB")]
     NoLedgerPath,
@@ -66,10 +72,11 @@ pub enum Error {
 }
 
 impl Error {
-    /// 1 for a failure, 4 where there was no data (2 is clap's, for wrong usage).
+    /// 1 for a failure, 2 for wrong usage (mostly clap's), 4 where there was no data.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
+            Self::Usage { .. } => ExitCode::from(2),
             Self::NoData { .. } => ExitCode::from(4),
             _ => ExitCode::FAILURE,
         }

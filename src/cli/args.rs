@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::domain::{ModelId, Timestamp};
 use crate::estimate::counter::Encoding;
+use crate::report::calendar::{AskedDay, Zone};
+use crate::report::cost::By;
 
 /// Token and cost ledger for coding agents.
 ///
@@ -82,6 +84,16 @@ pub enum Command {
                       tallyhook show-usage --session 8efa9846 --json\n  tallyhook show-usage --agent Explore"
     )]
     ShowUsage(ShowUsageArgs),
+    /// Show what was spent, by day or by what it was spent on
+    ///
+    /// These are the provider's own numbers, subagents included, at the prices that held when they were spent. Days are
+    /// those of your time zone. A model without a price is shown as unknown, never as free.
+    #[command(
+        after_help = "Examples:\n  tallyhook cost --since 7d\n  tallyhook cost --by model --since 2026-11-01\n  \
+                            tallyhook cost --by session --project . --detail\n  tallyhook cost --by month --compare\n  \
+                            tallyhook cost --by agent --since 30d --json"
+    )]
+    Cost(CostArgs),
     /// Write out what the ledger holds
     #[command(after_help = "Examples:\n  tallyhook export --what calls --format jsonl > calls.jsonl")]
     Export(ExportArgs),
@@ -363,6 +375,79 @@ pub struct ShowUsageArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `cost`.
+#[derive(Debug, Clone, Args)]
+pub struct CostArgs {
+    /// What the rows are
+    #[arg(long, value_name = "KEY", default_value = "day")]
+    pub by: CostBy,
+    /// From this day on: a date, today, yesterday, or 7d for the last seven days
+    #[arg(long, value_name = "DATE", value_parser = super::cost::day)]
+    pub since: Option<AskedDay>,
+    /// Up to this day, with it
+    #[arg(long, value_name = "DATE", value_parser = super::cost::day)]
+    pub until: Option<AskedDay>,
+    /// Only the sessions of this folder, or below it
+    #[arg(long, value_name = "PATH")]
+    pub project: Option<PathBuf>,
+    /// Only models with this in their name
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Count days in this time zone, such as Europe/Berlin
+    #[arg(long, value_name = "ZONE", value_parser = super::cost::zone)]
+    pub tz: Option<Zone>,
+    /// Compare with the period of equal length before, or each session with the one before
+    ///
+    /// Without --since the period is the last seven days, with --by week this week, with --by month this month.
+    #[arg(long)]
+    pub compare: bool,
+    /// Split the cost by input, output, cache reads, cache writes and web searches
+    #[arg(long)]
+    pub detail: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What the rows of `cost` are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CostBy {
+    /// Days
+    Day,
+    /// Weeks, from Monday on
+    Week,
+    /// Months
+    Month,
+    /// Sessions
+    Session,
+    /// The folders that the sessions ran in
+    Project,
+    /// Branches
+    Branch,
+    /// Models
+    Model,
+    /// Programs that ran the sessions
+    Client,
+    /// The main conversations, and subagents by their type
+    Agent,
+}
+
+impl From<CostBy> for By {
+    fn from(by: CostBy) -> Self {
+        match by {
+            CostBy::Day => Self::Day,
+            CostBy::Week => Self::Week,
+            CostBy::Month => Self::Month,
+            CostBy::Session => Self::Session,
+            CostBy::Project => Self::Project,
+            CostBy::Branch => Self::Branch,
+            CostBy::Model => Self::Model,
+            CostBy::Client => Self::Client,
+            CostBy::Agent => Self::Agent,
+        }
+    }
 }
 
 /// Options of `export`.

@@ -1,6 +1,7 @@
 //! The command line: what is asked, and who answers. Only here anything is printed.
 
 pub mod args;
+mod cost;
 mod count;
 mod diff;
 mod doctor;
@@ -67,6 +68,7 @@ impl Context {
             Command::Uninstall(args) => uninstall::run(self, &args),
             Command::Doctor(args) => doctor::run(self, &args),
             Command::ShowUsage(args) => show_usage::run(self, &args),
+            Command::Cost(args) => cost::run(self, &args),
             Command::Export(args) => export::run(self, &args),
             Command::Import(args) => import::run(self, &args),
             Command::Count(args) => count::run(self, &args),
@@ -99,9 +101,14 @@ impl Context {
 
     /// Opens the ledger for reading, with the prices in force; `None` if there is none yet.
     fn ledger(&self) -> Result<Option<Ledger>, Error> {
+        self.priced_ledger(&self.prices()?)
+    }
+
+    /// The same with prices that are at hand. What was priced by others is priced anew before it is read.
+    fn priced_ledger(&self, prices: &PriceTable) -> Result<Option<Ledger>, Error> {
         let mut ledger = self.open_ledger()??;
         if let Some(ledger) = &mut ledger {
-            ledger.set_prices(self.prices()?);
+            ledger.set_prices(prices.clone());
             ledger.reprice()?;
         }
         Ok(ledger)

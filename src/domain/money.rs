@@ -110,6 +110,26 @@ impl PicoUsd {
         text
     }
 
+    /// `$1,234.50`: with that many digits behind the point, so that a column of sums is read at one glance.
+    #[must_use]
+    pub fn to_dollars(self, decimals: usize) -> String {
+        let text = self.with_decimals(decimals.min(DECIMALS));
+        let (sign, text) = text.strip_prefix('-').map_or(("", &*text), |text| ("-", text));
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let mut shown = format!("{sign}$");
+        for (at, digit) in whole.chars().enumerate() {
+            if at > 0 && (whole.len() - at).is_multiple_of(3) {
+                shown.push(',');
+            }
+            shown.push(digit);
+        }
+        if decimals > 0 {
+            shown.push('.');
+            shown.push_str(fraction);
+        }
+        shown
+    }
+
     /// With `decimals` digits behind the point, at most twelve, rounded.
     fn with_decimals(self, decimals: usize) -> String {
         let unit = 10_u128.pow(u32::try_from(DECIMALS - decimals).unwrap_or(0));
@@ -130,19 +150,9 @@ impl fmt::Display for PicoUsd {
         } else {
             (DECIMALS - digits + SIGNIFICANT).clamp(2, DECIMALS)
         };
-        let text = self.with_decimals(decimals);
-        let (sign, text) = text.strip_prefix('-').map_or(("", &*text), |text| ("-", text));
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        let zeros = fraction[2..].len() - fraction[2..].trim_end_matches('0').len();
-        let mut shown = format!("{sign}$");
-        for (at, digit) in whole.chars().enumerate() {
-            if at > 0 && (whole.len() - at).is_multiple_of(3) {
-                shown.push(',');
-            }
-            shown.push(digit);
-        }
-        shown.push('.');
-        shown.push_str(&fraction[..fraction.len() - zeros]);
+        let mut shown = self.to_dollars(decimals);
+        let cents = shown.find('.').map_or(shown.len(), |point| point + 3);
+        shown.truncate(shown.trim_end_matches('0').len().max(cents));
         f.pad(&shown)
     }
 }

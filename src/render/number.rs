@@ -41,6 +41,26 @@ pub(super) fn per_million(price: PicoUsd) -> String {
     format!("{whole}.{fraction:0<2}")
 }
 
+/// `$1.23`; `≥ $1.23` if part of it has no price, `?` if all of it has none, `<$0.01` for less than can be shown: a zero
+/// would read as free.
+pub(super) fn cost(amount: Option<PicoUsd>, at_least: bool, decimals: usize) -> String {
+    let Some(amount) = amount else { return if at_least { "?" } else { "-" }.to_owned() };
+    let text = amount.to_dollars(decimals);
+    let is_shown = amount == PicoUsd::ZERO || text.bytes().any(|byte| (b'1'..=b'9').contains(&byte));
+    let text = match decimals {
+        _ if is_shown => text,
+        0 => "<$1".to_owned(),
+        _ => format!("<$0.{:0>decimals$}", 1),
+    };
+    if at_least { format!("≥ {text}") } else { text }
+}
+
+/// `+$1.23`, `-$0.45`.
+pub(super) fn signed(change: PicoUsd, decimals: usize) -> String {
+    let sign = if change > PicoUsd::ZERO { "+" } else { "" };
+    format!("{sign}{}", change.to_dollars(decimals))
+}
+
 /// `4 min 10 s`, `3 h 05 min`, `2 d 4 h`.
 pub(super) fn span(seconds: u64) -> String {
     match seconds {
@@ -67,6 +87,18 @@ mod tests {
         assert_eq!(rough(999_500), "~1.0M");
         assert_eq!(per_million(PicoUsd::from_pico(3_000_000_000_000)), "3.00");
         assert_eq!(per_million(PicoUsd::from_pico(3_625_000_000)), "0.003625");
+        let usd = |text: &str| PicoUsd::parse(text);
+        assert_eq!(cost(usd("1234.567"), false, 2), "$1,234.57");
+        assert_eq!(cost(usd("0.001"), false, 2), "<$0.01");
+        assert_eq!(cost(usd("0.00001"), true, 4), "≥ <$0.0001");
+        assert_eq!(
+            (cost(usd("0.4"), false, 0), cost(usd("1999.5"), false, 0)),
+            ("<$1".into(), "$2,000".into())
+        );
+        assert_eq!(cost(usd("0"), false, 2), "$0.00");
+        assert_eq!((cost(None, true, 2), cost(None, false, 2)), ("?".to_owned(), "-".to_owned()));
+        assert_eq!(signed(usd("1.5").unwrap(), 2), "+$1.50");
+        assert_eq!(signed(usd("-0.25").unwrap(), 4), "-$0.2500");
         assert_eq!(span(250), "4 min 10 s");
         assert_eq!(span(11_100), "3 h 05 min");
     }

@@ -4,9 +4,9 @@ use chrono::Local;
 use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement, LineStyle, TableStyle};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::number::{grouped, per_million, rough, scaled, span};
+use super::number::{cost, grouped, per_million, rough, scaled, signed, span};
 use crate::doctor::{Check, Status};
-use crate::domain::Timestamp;
+use crate::domain::{PicoUsd, Timestamp};
 use crate::report::usage::UsageReport;
 use crate::report::{Align, Cell, Table};
 
@@ -29,17 +29,27 @@ impl Style {
 const MIN_NAME_WIDTH: usize = 10;
 /// Between two columns.
 const GAP: usize = 2;
+/// Digits behind the point of sums of money, and where all of them are below one dollar.
+const CENTS: usize = 2;
+const SMALL_SUMS: usize = 4;
 
 /// A table with its title above and a rule below the headings.
 ///
-/// If it is too wide for the terminal, first large numbers lose digits (`12.4M`), then names are cut. Cells are never wrapped: figures are to be read in columns.
+/// If it is too wide for the terminal, first large numbers lose digits (`12.4M`), then sums their cents, then names are
+/// cut. Cells are never wrapped: figures are to be read in columns.
 #[must_use]
 pub fn table(table: &Table, style: Style) -> String {
     let width = usize::from(style.width);
     let rows = || table.rows.iter().chain(&table.total);
-    let mut cells: Vec<Vec<String>> = rows().map(|row| row.iter().map(plain).collect()).collect();
+    let decimals = decimals(rows().flatten());
+    let mut cells: Vec<Vec<String>> =
+        rows().map(|row| row.iter().map(|cell| plain(cell, decimals)).collect()).collect();
     if natural_width(table, &cells) > width {
-        cells = rows().map(|row| row.iter().map(short).collect()).collect();
+        cells = rows().map(|row| row.iter().map(|cell| short(cell, decimals)).collect()).collect();
+    }
+    if natural_width(table, &cells) > width && decimals == CENTS {
+        // Whole dollars.
+        cells = rows().map(|row| row.iter().map(|cell| short(cell, 0)).collect()).collect();
     }
     fit_names(table, &mut cells, width);
 
@@ -90,8 +100,10 @@ fn fit_names(table: &Table, cells: &mut [Vec<String>], width: usize) {
         let widest = names.map(|at| (column_width(at), at)).max();
         let Some((now, at)) = widest.filter(|(now, _)| excess > 0 && *now > MIN_NAME_WIDTH) else { return };
         let limit = now.saturating_sub(excess).max(MIN_NAME_WIDTH).max(now / 2);
-        for row in cells.iter_mut() {
-            row[at] = cut(&row[at], limit);
+        let shown = table.rows.iter().chain(&table.total).zip(cells.iter_mut());
+        for (row, shown) in shown {
+            let is_path = matches!(row[at], Cell::Path(_));
+            shown[at] = if is_path { cut_start(&shown[at], limit) } else { cut(&shown[at], limit) };
         }
     }
 }
@@ -115,6 +127,12 @@ fn cut(text: &str, limit: usize) -> String {
     kept
 }
 
+/// The same with the last characters, for what tells paths apart is at their ends.
+fn cut_start(text: &str, limit: usize) -> String {
+    let turned = |text: &str| text.chars().rev().collect::<String>();
+    turned(&cut(&turned(text), limit))
+}
+
 /// A rule below the headings and nothing else: figures, not lines, are what a table is for.
 const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
@@ -122,14 +140,31 @@ fn styled(cell: &Cell, shown: String) -> comfy_table::Cell {
     let text = comfy_table::Cell::new_owned(shown);
     match cell {
         Cell::Estimate(_) => text.fg(Color::DarkYellow),
-        Cell::Unknown | Cell::Percent(_) => text.add_attribute(Attribute::Dim),
+        Cell::Change(change) if *change > PicoUsd::ZERO => text.fg(Color::DarkYellow),
+        Cell::Change(change) if *change < PicoUsd::ZERO => text.fg(Color::DarkGreen),
+        Cell::Usd { amount: None, .. } => text.fg(Color::DarkYellow),
+        Cell::Unknown | Cell::Percent(_) | Cell::ChangePercent(_) => text.add_attribute(Attribute::Dim),
         _ => text,
     }
 }
 
-fn plain(cell: &Cell) -> String {
+/// Digits behind the point of a table's sums: the same for all, so that they are read in columns.
+fn decimals<'c>(cells: impl Iterator<Item = &'c Cell>) -> usize {
+    let sums = cells.filter_map(|cell| match cell {
+        Cell::Usd { amount, .. } => *amount,
+        Cell::Change(change) => Some(*change),
+        _ => None,
+    });
+    let largest = sums.map(|sum| sum.as_pico().unsigned_abs()).max().unwrap_or(0);
+    if largest == 0 || largest >= PicoUsd::DOLLAR.as_pico().unsigned_abs() { CENTS } else { SMALL_SUMS }
+}
+
+fn plain(cell: &Cell, decimals: usize) -> String {
     match cell {
-        Cell::Text(text) => text.clone(),
+        Cell::Usd { amount, at_least } => cost(*amount, *at_least, decimals),
+        Cell::Change(change) => signed(*change, decimals),
+        Cell::ChangePercent(share) => format!("{share:+.1}"),
+        Cell::Text(text) | Cell::Path(text) => text.clone(),
         Cell::Count(value) => grouped(*value),
         Cell::Estimate(value) => rough(*value),
         Cell::Price(price) => per_million(*price),
@@ -140,10 +175,10 @@ fn plain(cell: &Cell) -> String {
 }
 
 /// As [`plain`], with three digits of large numbers.
-fn short(cell: &Cell) -> String {
+fn short(cell: &Cell, decimals: usize) -> String {
     match cell {
         Cell::Count(value) => scaled(*value),
-        cell => plain(cell),
+        cell => plain(cell, decimals),
     }
 }
 
@@ -264,7 +299,7 @@ pub fn pairs(pairs: &[(&str, Cell)], style: Style) -> String {
     for (name, value) in pairs {
         let mut line = style.paint(&format!("{name:<indent$}"), "2");
         let mut width = 0;
-        for word in plain(value).split(' ') {
+        for word in plain(value, CENTS).split(' ') {
             if width > 0 && width + 1 + word.width() > room {
                 lines.push(line);
                 line = " ".repeat(indent);

@@ -1,6 +1,8 @@
 //! Questions to the ledger and their answers: data for JSON, [`Table`]s for people. No formatting here.
 
+pub mod calendar;
 pub mod calls;
+pub mod cost;
 pub mod count;
 pub mod prices;
 mod table;

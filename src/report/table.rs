@@ -5,12 +5,25 @@
 pub enum Cell {
     /// A name. It may come from outside; ids and names are made harmless when they are read.
     Text(String),
+    /// A folder, of which the end says most.
+    Path(String),
     /// A number that is known.
     Count(u64),
     /// A number of ours, shown with `~`.
     Estimate(u64),
     /// A price, with all its digits: dollars for a million tokens, or for one request.
     Price(crate::domain::PicoUsd),
+    /// What something cost; unknown if it has no price, and more than that if part of it has none.
+    Usd {
+        /// Of what has a price.
+        amount: Option<crate::domain::PicoUsd>,
+        /// Whether there is more that has none.
+        at_least: bool,
+    },
+    /// How much more or less something cost.
+    Change(crate::domain::PicoUsd),
+    /// The same as a share of what it was.
+    ChangePercent(f64),
     /// A share, 0 to 100.
     Percent(f64),
     /// A point in time.

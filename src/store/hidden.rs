@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::spending::{HIDDEN_AGENT, Spending};
+use super::spending::Spending;
+use super::spent::HIDDEN_AGENT;
 use super::writer::{SessionRow, signed, unsigned};
 use super::{Ledger, StoreError};
 use crate::agents::claude_code::CostState;

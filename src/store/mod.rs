@@ -28,6 +28,7 @@ mod migrations;
 mod open;
 mod queries;
 mod spending;
+mod spent;
 mod spool;
 mod wal;
 mod writer;
@@ -37,6 +38,8 @@ pub use hidden::Disagreement;
 pub use log::{LogBatch, TranscriptState};
 pub use open::{Ledger, SCHEMA_VERSION, StoreError};
 pub use queries::*;
-pub use spending::{HIDDEN_AGENT, QUARTER_MILLIS};
+pub use spent::{
+    HIDDEN_AGENT, Quarter, RunType, SessionPlace, SessionSpent, Shortfall, SpentFilter, SpentRow,
+};
 pub use spool::{Spool, SpoolState};
 pub use writer::SessionRow;

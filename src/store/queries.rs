@@ -508,7 +508,7 @@ impl Ledger {
         self.all("list the sessions", sql, params, session_record)
     }
 
-    fn all<T>(
+    pub(super) fn all<T>(
         &self,
         what: &'static str,
         sql: &str,

@@ -5,15 +5,12 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::spent::{HIDDEN_AGENT, Quarter};
 use super::writer::{SessionRow, signed};
 use super::{Ledger, StoreError};
 use crate::domain::{AgentId, CostParts, Message, ModelId, PicoUsd, Timestamp, Usage};
 use crate::pricing::{PriceTable, Rates};
 
-/// The agent of what no line shows.
-pub const HIDDEN_AGENT: &str = "(hidden)";
-/// The unit of `spent.quarter`, in milliseconds.
-pub const QUARTER_MILLIS: i64 = 900_000;
 /// The quarter of what has no time.
 const NO_QUARTER: i64 = -1;
 /// The session of copies whose original is not known.
@@ -158,7 +155,7 @@ impl Spending {
 }
 
 fn quarter(at: Option<Timestamp>) -> i64 {
-    at.map_or(NO_QUARTER, |at| at.as_millis().div_euclid(QUARTER_MILLIS))
+    at.map_or(NO_QUARTER, |at| at.as_millis().div_euclid(Quarter::MILLIS))
 }
 
 fn amounts(responses: i64, usage: Usage, rates: Option<Rates>, shortfall: [i64; 3]) -> Amounts {

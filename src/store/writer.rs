@@ -6,7 +6,7 @@ use super::{Ledger, StoreError};
 use crate::domain::{Agent, SessionId};
 
 /// A session's row in the ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionRow(pub(super) i64);
 
 impl Ledger {

@@ -48,6 +48,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// Crates that belong to some modules. Others may be used anywhere but in `domain`.
 const CRATES: &[(&str, &[&str])] = &[
     ("chrono", &["domain", "render"]),
+    ("jiff", &["report"]),
     ("rusqlite", &["store"]),
     ("toml", &["config", "pricing"]),
     ("clap", &["cli"]),

@@ -1,0 +1,93 @@
+"""The measurements of bench-reports.sh: fills a ledger that the binary has made, runs the reports, prints medians."""
+
+import json, os, random, sqlite3, statistics, subprocess, sys, time
+
+work, runs, calls, responses, sessions, binaries = sys.argv[1], *map(int, sys.argv[2:6]), sys.argv[6:]
+DAYS, QUARTER = 300, 900_000
+NOW = int(time.time() * 1000)
+MODELS = [("claude-opus-5-5", 70), ("claude-haiku-5-5", 20), ("claude-sonnet-5-5", 9), ("house-model", 1)]
+TYPES = ["Explore", "general-purpose", "Plan", "code-reviewer", None]
+ledger = work + "/ledger.db"
+env = {"HOME": work, "TALLYHOOK_DB": ledger, "PATH": "/usr/bin:/bin", "TZ": "UTC"}
+
+
+def make():
+    start = {"hook_event_name": "SessionStart", "session_id": "first", "cwd": work, "source": "startup"}
+    subprocess.run([binaries[0], "hook"], input=json.dumps(start), text=True, env=env, check=True)
+    chance = random.Random(20261122)
+    db = sqlite3.connect(ledger)
+    db.execute("PRAGMA synchronous = OFF")
+    rows = {"sessions": [], "responses": [], "calls": [], "runs": []}
+    for number in range(2, sessions + 2):
+        began = NOW - chance.randrange(DAYS * 86_400_000)
+        length = chance.randrange(1, 8) * 3_600_000
+        id = "%08x-0000-4000-8000-%012x" % (chance.getrandbits(32), number)
+        rows["sessions"].append((number, id, "claude-code" if number % 9 else "codex", f"{work}/project-{number % 40}",
+                                 "main" if number % 3 else f"topic/{number % 200}", f"session of topic {number}",
+                                 began, began + length, began + length, began + length, began + length))
+        runs = [None] * 10 + [f"run{number}x{run}" for run in range(chance.randrange(12))]
+        rows["runs"] += [(number, run, chance.choice(TYPES)) for run in runs if run]
+        spans = {run: (began + chance.randrange(length), 1_500_000) for run in runs if run}
+        spans[None] = (began, length)
+        for answer in range(responses // sessions):
+            agent = chance.choice(runs)
+            first, span = spans[agent]
+            (model,) = chance.choices([name for name, _ in MODELS], [weight for _, weight in MODELS])
+            rows["responses"].append((f"msg_{number}_{answer}", number, agent, first + chance.randrange(span), model,
+                                      chance.randrange(200), chance.randrange(4_000), chance.randrange(200_000),
+                                      chance.randrange(20_000), chance.randrange(9_000), "main"))
+        for call in range(calls // sessions):
+            rows["calls"].append((number, f"toolu_{number}_{call}", chance.choice(["Bash", "Read", "Edit", "Grep"]),
+                                  chance.choice(runs), began + chance.randrange(length), chance.randrange(300),
+                                  chance.randrange(3_000)))
+    db.executemany(
+        "INSERT INTO sessions (id, session_id, client, project, git_branch, topic, log_first_at, log_last_at, last_seen_at,"
+        " ended_at, finalized_at) VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows["sessions"])
+    db.executemany("INSERT INTO agent_runs (session, agent_id, agent_type) VALUES (?,?,?)", rows["runs"])
+    db.executemany(
+        "INSERT INTO responses (message_id, session, agent_id, copied, source, at, model, input_tokens, output_tokens,"
+        " cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, complete, branch)"
+        " VALUES (?,?,?,0,0,?,?,?,?,?,?,?,0,1,?)", rows["responses"])
+    db.executemany(
+        "INSERT INTO tool_calls (session, tool_use_id, tool, agent_id, at, ok, generated_tokens, generated_method,"
+        " returned_tokens, returned_method, refined, input_bytes, response_bytes, action_type)"
+        " VALUES (?,?,?,?,?,1,?,'cl100k',?,'cl100k',1,10,100,'manual')", rows["calls"])
+    db.execute(
+        "INSERT INTO spent SELECT at / ?1, session, coalesce(agent_id, ''), model, branch, model != 'house-model', count(*),"
+        " sum(input_tokens), sum(output_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),"
+        " sum(cache_write_1h_tokens), sum(web_searches),"
+        " sum(input_tokens * 5000000 * (model != 'house-model')), sum(output_tokens * 25000000 * (model != 'house-model')),"
+        " sum(cache_read_tokens * 500000 * (model != 'house-model')),"
+        " sum(cache_write_5m_tokens * 6250000 * (model != 'house-model')), 0,"
+        " sum(cache_read_tokens * 4500000 * (model != 'house-model')), 0, 0, 0"
+        " FROM responses GROUP BY 1, 2, 3, 4, 5, 6", (QUARTER,))
+    db.commit()
+    count = lambda table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+    print(", ".join(f"{count(table):,} {table}" for table in ["sessions", "tool_calls", "responses", "spent"]))
+    newest = db.execute("SELECT session_id FROM sessions ORDER BY last_seen_at DESC LIMIT 1").fetchone()[0]
+    db.close()
+    return newest
+
+
+def median(command):
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        done = subprocess.run(command, env=env, cwd=work, capture_output=True)
+        times.append((time.perf_counter() - start) * 1000)
+        if done.returncode:
+            sys.exit(f"{' '.join(command)}: {done.stderr.decode()}")
+    return statistics.median(times)
+
+
+newest = make()
+keys = ["day", "week", "month", "session", "project", "branch", "model", "client", "agent"]
+reports = [["cost", "--by", key] for key in keys]
+reports += [["cost", "--since", "7d"], ["cost", "--since", "30d", "--compare"], ["cost", "--tz", "Europe/Berlin", "--json"],
+            ["cost", "--project", work + "/project-7"], ["cost", "--model", "haiku"],
+            ["show-usage", "--session", newest], ["show-usage", "--session", newest, "--history", "--json"]]
+for binary in binaries:
+    print(f"{binary}\n  {'/bin/true':40} {median(['/bin/true']):7.1f} ms")
+    for report in reports:
+        shown = " ".join(word.replace(work, "…") for word in report).replace(newest, "ID")
+        print(f"  {shown:40} {median([binary, *report]):7.1f} ms")

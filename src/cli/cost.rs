@@ -1,0 +1,108 @@
+//! `tallyhook cost`.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::Context;
+use super::args::CostArgs;
+use crate::error::Error;
+use crate::render;
+use crate::report::calendar::{AskedDay, Zone};
+use crate::report::cost::{CostReport, Query};
+
+pub(super) fn run(context: &Context, args: &CostArgs) -> Result<(), Error> {
+    let query = query(context, args)?;
+    let report = match context.priced_ledger(&context.prices()?)? {
+        Some(ledger) => CostReport::of(&ledger, &query)?,
+        None => CostReport::none(query.by),
+    };
+    if args.json {
+        context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
+    } else if !report.is_empty() {
+        context.print(&text(context, args, &report))?;
+    }
+    if report.is_empty() { Err(Error::NoData { what: nothing(context, args)? }) } else { Ok(()) }
+}
+
+/// Reads a day that is asked for.
+pub(super) fn day(text: &str) -> Result<AskedDay, String> {
+    AskedDay::parse(text)
+        .ok_or_else(|| "expected a date like 2026-11-22, today, yesterday, or 7d for seven days".to_owned())
+}
+
+/// Reads a time zone.
+pub(super) fn zone(name: &str) -> Result<Zone, String> {
+    Zone::named(name).ok_or_else(|| "expected the name of a time zone, like Europe/Berlin or UTC".to_owned())
+}
+
+fn query(context: &Context, args: &CostArgs) -> Result<Query, Error> {
+    let zone = args.tz.clone().unwrap_or_else(Zone::of_system);
+    let Some(today) = zone.day_of(context.env.now()) else {
+        return Err(Error::Usage { what: "the system's clock shows no date".to_owned() });
+    };
+    let (since, until) = (args.since.map(|day| day.on(today)), args.until.map(|day| day.on(today)));
+    if let (Some(since), Some(until)) = (since, until)
+        && since > until
+    {
+        let what = format!("the first day, {since}, comes after the last one, {until}; exchange them");
+        return Err(Error::Usage { what });
+    }
+    Ok(Query {
+        by: args.by.into(),
+        since,
+        until,
+        projects: args.project.as_ref().map(|project| folders(context.env.cwd(), project)),
+        model: args.model.clone(),
+        compare: args.compare,
+        today,
+        zone,
+    })
+}
+
+/// The names under which the ledger may know a folder: as it was given, and without links.
+fn folders(cwd: &Path, given: &Path) -> Vec<PathBuf> {
+    let mut plain = PathBuf::new();
+    for part in cwd.join(given).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    let real = plain.canonicalize().ok().filter(|real| *real != plain);
+    std::iter::once(plain).chain(real).collect()
+}
+
+fn text(context: &Context, args: &CostArgs, report: &CostReport) -> String {
+    let style = context.style();
+    let tables: Vec<String> =
+        report.tables(args.detail).iter().map(|table| render::table(table, style)).collect();
+    let mut text = tables.join("\n");
+    if let Some(note) = report.note() {
+        text.push_str(&format_note(&note));
+    }
+    text
+}
+
+fn format_note(note: &str) -> String {
+    format!("\n{note}\n")
+}
+
+/// Why there is nothing to show.
+fn nothing(context: &Context, args: &CostArgs) -> Result<String, Error> {
+    let path = context.ledger_path()?;
+    if !path.exists() {
+        return Ok(format!("there is no ledger at {} yet; the first hook makes it", path.display()));
+    }
+    let is_filtered = args.since.is_some()
+        || args.until.is_some()
+        || args.project.is_some()
+        || args.model.is_some()
+        || args.compare;
+    Ok(if is_filtered {
+        "nothing was spent there; ask for a longer time, or leave out --project or --model".to_owned()
+    } else {
+        "the ledger holds no responses yet; they come when the first turn ends".to_owned()
+    })
+}

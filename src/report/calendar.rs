@@ -1,0 +1,310 @@
+//! Days, weeks and months as the user counts them: which one a moment belongs to depends on the time zone.
+//!
+//! Everything below the reports is UTC. Here a [`Zone`] is asked, the system's or a named one; the rules of the named
+//! ones are compiled in, for a container or Windows has none.
+
+use std::fmt;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Span, ToSpan as _};
+
+use crate::domain::Timestamp;
+
+/// Longest number of days that can be asked for, some 27 years.
+const MAX_DAYS_BACK: u32 = 9_999;
+const DAY_MILLIS: i64 = 86_400_000;
+
+/// A time zone.
+#[derive(Debug, Clone)]
+pub struct Zone(TimeZone);
+
+impl Zone {
+    /// The system's: `TZ`, else what the system is set to, else UTC.
+    #[must_use]
+    pub fn of_system() -> Self {
+        Self(TimeZone::try_system().unwrap_or(TimeZone::UTC))
+    }
+
+    /// The zone of an IANA name (`Europe/Berlin`, `UTC`); `None` if there is none.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        TimeZone::get(name).ok().map(Self)
+    }
+
+    /// The day of a moment; `None` beyond the years that calendars show.
+    #[must_use]
+    pub fn day_of(&self, at: Timestamp) -> Option<Day> {
+        Days::new(self).of(at)
+    }
+
+    /// The first moment of a day. Where clocks go from 24:00 to 1:00 it is 1:00.
+    #[must_use]
+    pub fn start_of(&self, day: Day) -> Timestamp {
+        let start = day.0.to_zoned(self.0.clone()).map(|start| start.timestamp().as_millisecond());
+        Timestamp::from_millis(start.unwrap_or(if day.0.year() < 0 { i64::MIN } else { i64::MAX }))
+    }
+}
+
+/// A day of the calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(Date);
+
+impl Day {
+    /// Reads `2026-11-22`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        // A time or an abbreviated date would be taken otherwise.
+        let is_date = text.len() == 10 && text.as_bytes()[0].is_ascii_digit() && text.as_bytes()[4] == b'-';
+        is_date.then(|| text.parse().ok().map(Self))?
+    }
+
+    /// So many days later; at the end of the calendar that end.
+    #[must_use]
+    pub fn plus_days(self, days: i32) -> Self {
+        self.plus(days.days())
+    }
+
+    /// The same day so many months later, or the last of a shorter month.
+    #[must_use]
+    pub fn plus_months(self, months: i32) -> Self {
+        self.plus(months.months())
+    }
+
+    fn plus(self, span: Span) -> Self {
+        Self(self.0.saturating_add(span))
+    }
+
+    /// Days from `earlier` to this one.
+    #[must_use]
+    pub fn days_since(self, earlier: Self) -> i32 {
+        earlier.0.until(self.0).map_or(0, |span| span.get_days())
+    }
+
+    /// Months from that of `earlier` to this one's, counted by their names.
+    #[must_use]
+    pub fn months_since(self, earlier: Self) -> i32 {
+        let months = |day: Self| i32::from(day.0.year()) * 12 + i32::from(day.0.month());
+        months(self) - months(earlier)
+    }
+
+    /// Monday of its week.
+    #[must_use]
+    pub fn monday(self) -> Self {
+        self.plus_days(-i32::from(self.0.weekday().to_monday_zero_offset()))
+    }
+
+    /// The first day of its month.
+    #[must_use]
+    pub fn first_of_month(self) -> Self {
+        Self(self.0.first_of_month())
+    }
+
+    /// The last day of its month.
+    #[must_use]
+    pub fn last_of_month(self) -> Self {
+        Self(self.0.last_of_month())
+    }
+
+    /// The week by ISO 8601: `2026-W47`.
+    #[must_use]
+    pub fn week(self) -> String {
+        let week = self.0.iso_week_date();
+        format!("{:04}-W{:02}", week.year(), week.week())
+    }
+
+    /// The month: `2026-11`.
+    #[must_use]
+    pub fn month(self) -> String {
+        format!("{:04}-{:02}", self.0.year(), self.0.month())
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0.to_string())
+    }
+}
+
+/// A day as it is asked for, which can depend on today.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AskedDay {
+    /// That very day.
+    On(Day),
+    /// So many days before today.
+    Back(u32),
+}
+
+impl AskedDay {
+    /// Reads `2026-11-22`, `today`, `yesterday`, `7d` (the first of seven days, of which today is the last).
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "today" => Some(Self::Back(0)),
+            "yesterday" => Some(Self::Back(1)),
+            _ => match text.strip_suffix('d') {
+                Some(days) => {
+                    let days = days.parse::<u32>().ok().filter(|days| (1..=MAX_DAYS_BACK).contains(days))?;
+                    Some(Self::Back(days - 1))
+                }
+                None => Day::parse(text).map(Self::On),
+            },
+        }
+    }
+
+    /// The day that is meant.
+    #[must_use]
+    pub fn on(self, today: Day) -> Day {
+        match self {
+            Self::On(day) => day,
+            Self::Back(days) => today.plus_days(i32::try_from(days).map_or(i32::MIN, |days| -days)),
+        }
+    }
+}
+
+/// Tells the days of many moments. Those between two changes of the clocks cost an addition each.
+#[derive(Debug)]
+pub struct Days<'z> {
+    zone: &'z Zone,
+    /// In milliseconds, and from when until when it holds.
+    offset: i64,
+    from: i64,
+    until: i64,
+    /// The last day, by its number since 1970.
+    last: Option<(i64, Day)>,
+}
+
+impl<'z> Days<'z> {
+    /// For the days of `zone`.
+    #[must_use]
+    pub const fn new(zone: &'z Zone) -> Self {
+        Self { zone, offset: 0, from: 0, until: 0, last: None }
+    }
+
+    /// The day of a moment; `None` beyond the years that calendars show.
+    pub fn of(&mut self, at: Timestamp) -> Option<Day> {
+        let at = at.as_millis();
+        if !(self.from..self.until).contains(&at) {
+            self.look_up(jiff::Timestamp::from_millisecond(at).ok()?);
+        }
+        let number = at.checked_add(self.offset)?.div_euclid(DAY_MILLIS);
+        if let Some((last, day)) = self.last
+            && last == number
+        {
+            return Some(day);
+        }
+        let date = Date::constant(1970, 1, 1).checked_add(i32::try_from(number).ok()?.days()).ok()?;
+        self.last = Some((number, Day(date)));
+        Some(Day(date))
+    }
+
+    fn look_up(&mut self, at: jiff::Timestamp) {
+        let zone = &self.zone.0;
+        self.offset = i64::from(zone.to_offset(at).seconds()) * 1_000;
+        // A moment later, for the transition at this very moment is not before it.
+        let next = at.checked_add(1.nanoseconds()).unwrap_or(at);
+        self.from =
+            zone.preceding(next).next().map_or(i64::MIN, |change| change.timestamp().as_millisecond());
+        self.until = zone.following(at).next().map_or(i64::MAX, |change| change.timestamp().as_millisecond());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zone(name: &str) -> Zone {
+        Zone::named(name).unwrap()
+    }
+
+    fn day(zone_name: &str, at: &str) -> String {
+        zone(zone_name).day_of(Timestamp::parse(at).unwrap()).unwrap().to_string()
+    }
+
+    fn start(zone_name: &str, date: &str) -> String {
+        zone(zone_name).start_of(Day::parse(date).unwrap()).to_rfc3339()
+    }
+
+    #[test]
+    fn a_day_begins_when_it_does_there() {
+        assert_eq!(day("UTC", "2026-11-22T23:59:59Z"), "2026-11-22");
+        assert_eq!(day("Europe/Berlin", "2026-11-22T22:59:59Z"), "2026-11-22");
+        assert_eq!(day("Europe/Berlin", "2026-11-22T23:00:00Z"), "2026-11-23");
+        assert_eq!(day("Asia/Kolkata", "2026-11-22T18:29:59Z"), "2026-11-22");
+        assert_eq!(day("Asia/Kolkata", "2026-11-22T18:30:00Z"), "2026-11-23");
+        assert_eq!(day("Asia/Kathmandu", "2026-11-22T18:15:00Z"), "2026-11-23");
+        assert_eq!(day("Pacific/Auckland", "2026-11-22T11:00:00Z"), "2026-11-23");
+        assert_eq!(day("America/St_Johns", "2026-11-23T03:15:00Z"), "2026-11-22");
+    }
+
+    #[test]
+    fn days_with_a_change_of_the_clocks_have_23_or_25_hours() {
+        assert_eq!(start("Europe/Berlin", "2026-03-29"), "2026-03-28T23:00:00.000Z");
+        assert_eq!(start("Europe/Berlin", "2026-03-30"), "2026-03-29T22:00:00.000Z");
+        assert_eq!(start("Europe/Berlin", "2026-10-25"), "2026-10-24T22:00:00.000Z");
+        assert_eq!(start("Europe/Berlin", "2026-10-26"), "2026-10-25T23:00:00.000Z");
+        assert_eq!(start("Pacific/Auckland", "2026-04-06"), "2026-04-05T12:00:00.000Z");
+        assert_eq!(start("Australia/Lord_Howe", "2026-04-06"), "2026-04-05T13:30:00.000Z");
+        // Midnight does not exist.
+        assert_eq!(start("Africa/Cairo", "2026-04-24"), "2026-04-23T22:00:00.000Z");
+    }
+
+    #[test]
+    fn the_fast_way_and_the_slow_way_agree() {
+        for name in ["Europe/Berlin", "Asia/Kolkata", "Pacific/Auckland", "Australia/Lord_Howe", "UTC"] {
+            let zone = zone(name);
+            let mut days = Days::new(&zone);
+            let first = Timestamp::parse("2025-12-30T00:00:00Z").unwrap().as_millis();
+            for quarter in 0..35_500 {
+                let at = first + quarter * 900_000;
+                let slow = jiff::Timestamp::from_millisecond(at).unwrap().to_zoned(zone.0.clone()).date();
+                assert_eq!(days.of(Timestamp::from_millis(at)), Some(Day(slow)), "{name} {at}");
+            }
+            assert_eq!(days.of(Timestamp::from_millis(first)).unwrap().month()[..3], *"202");
+            assert_eq!(days.of(Timestamp::from_millis(i64::MAX)), None);
+        }
+    }
+
+    #[test]
+    fn weeks_begin_on_monday_and_belong_to_the_year_of_their_thursday() {
+        let week = |date: &str| Day::parse(date).unwrap().week();
+        assert_eq!(week("2026-11-22"), "2026-W47");
+        assert_eq!(week("2026-11-23"), "2026-W48");
+        assert_eq!(week("2027-01-03"), "2026-W53");
+        assert_eq!(week("2024-12-30"), "2025-W01");
+        assert_eq!(Day::parse("2026-11-22").unwrap().monday().to_string(), "2026-11-16");
+    }
+
+    #[test]
+    fn months_end_where_they_end() {
+        let day = |date: &str| Day::parse(date).unwrap();
+        assert_eq!(day("2026-03-31").plus_months(-1), day("2026-02-28"));
+        assert_eq!(day("2026-02-28").last_of_month(), day("2026-02-28"));
+        assert_eq!(day("2026-01-31").months_since(day("2025-12-01")), 1);
+        assert_eq!(day("2026-03-01").days_since(day("2026-02-01")), 28);
+        assert_eq!(day("9999-12-31").plus_days(5), day("9999-12-31"));
+    }
+
+    #[test]
+    fn days_are_asked_for_by_date_or_from_today() {
+        let today = Day::parse("2026-11-22").unwrap();
+        let on = |text: &str| AskedDay::parse(text).map(|asked| asked.on(today).to_string());
+        assert_eq!(on("today").unwrap(), "2026-11-22");
+        assert_eq!(on("yesterday").unwrap(), "2026-11-21");
+        assert_eq!(on("7d").unwrap(), "2026-11-16");
+        assert_eq!(on("1d"), on("today"));
+        assert_eq!(on("2024-02-29").unwrap(), "2024-02-29");
+        for text in
+            ["", "0d", "d", "-1d", "99999d", "2026-02-30", "2026-11-2", "2026-11-22T10", "+026-11-22", "x"]
+        {
+            assert_eq!(on(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_zone_needs_a_name_that_is_known() {
+        assert!(Zone::named("Mars/Olympus").is_none());
+        assert!(Zone::named("").is_none() && Zone::named("../etc/passwd").is_none());
+        assert!(Zone::named("europe/berlin").is_some());
+    }
+}

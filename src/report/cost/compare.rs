@@ -1,0 +1,195 @@
+//! What has changed since the period, or the session, before.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use super::groups::{self, By, Group, Groups, Places, Shift, Span, Sum};
+use super::{Change, Changes, CostReport, CostSum, CostTotal, Period, Previous, Query, row, total, total_of};
+use crate::domain::PicoUsd;
+use crate::report::calendar::Day;
+use crate::store::{Ledger, SessionRow, SpentFilter, StoreError};
+
+/// Two periods of equal length, and how the earlier one is laid on the later.
+struct Periods {
+    since: Day,
+    until: Day,
+    before: (Day, Day),
+    shift: Shift,
+}
+
+impl Periods {
+    /// The period that is asked for, else the last seven days, this week or this month. `None` for sessions without a
+    /// first day: each of those has its own predecessor.
+    fn of(query: &Query) -> Option<Self> {
+        let until = query.until.unwrap_or(query.today.max(query.since.unwrap_or(query.today)));
+        let since = match (query.since, query.by) {
+            (Some(since), _) => since,
+            (None, By::Session) => return None,
+            (None, By::Week) => until.monday(),
+            (None, By::Month) => until.first_of_month(),
+            (None, _) => until.plus_days(-6),
+        };
+        let days = until.days_since(since) + 1;
+        let shift = match query.by {
+            By::Month => Shift::Months(until.months_since(since) + 1),
+            // Weeks lie on weeks.
+            By::Week => Shift::Days((days + 6) / 7 * 7),
+            _ => Shift::Days(days),
+        };
+        let mut before = (shift.back(since), shift.back(until));
+        if matches!(shift, Shift::Months(_)) && until == until.last_of_month() {
+            before.1 = before.1.last_of_month();
+        }
+        Some(Self { since, until, before, shift })
+    }
+}
+
+pub(super) fn report(
+    ledger: &Ledger,
+    query: &Query,
+    places: &Places,
+    filter: &SpentFilter,
+) -> Result<CostReport, StoreError> {
+    let periods = Periods::of(query);
+    let (since, until) =
+        periods.as_ref().map_or((query.since, query.until), |both| (Some(both.since), Some(both.until)));
+    let span = Span::of_days(since, until, &query.zone);
+    let before = periods
+        .as_ref()
+        .map(|both| (Span::of_days(Some(both.before.0), Some(both.before.1), &query.zone), both.shift));
+    let new = |by| Groups::new(by, places, &query.zone);
+    let (mut groups, mut models, mut agents) = (new(query.by), new(By::Model), new(By::Agent));
+    groups::read(ledger, filter, span, before, &mut [&mut groups, &mut models, &mut agents])?;
+    let groups = groups.into_sorted();
+    let now = total(groups.iter().map(|group| &group.now));
+    let earlier = total(groups.iter().map(|group| &group.before));
+
+    let mut report = CostReport {
+        since: since.map(|day| day.to_string()),
+        until: until.map(|day| day.to_string()),
+        compared_with: periods
+            .as_ref()
+            .map(|both| Period { since: both.before.0.to_string(), until: both.before.1.to_string() }),
+        total: CostTotal {
+            sum: total_of(&now),
+            change: Some(Change::between(&now, periods.is_some().then_some(&earlier), None)),
+        },
+        ..CostReport::none(query.by)
+    };
+    if query.by == By::Session {
+        add_sessions(&mut report, ledger, query, places, filter, &groups)?;
+    } else {
+        let change = |group: &Group| Some(Change::between(&group.now, Some(&group.before), None));
+        report.rows = groups.iter().map(|group| row(query, places, group, change(group))).collect();
+    }
+    if periods.is_some() {
+        let (by_model, by_agent) = (changes(query, places, models), changes(query, places, agents));
+        report.changes = Some(Changes { key: None, previous_key: None, by_model, by_agent });
+    }
+    Ok(report)
+}
+
+/// Rows of sessions, each with the one before it in the same project, which may be older than the period.
+fn add_sessions(
+    report: &mut CostReport,
+    ledger: &Ledger,
+    query: &Query,
+    places: &Places,
+    filter: &SpentFilter,
+    groups: &[Group],
+) -> Result<(), StoreError> {
+    let mut all = Groups::new(By::Session, places, &query.zone);
+    groups::read(ledger, filter, Span::default(), None, &mut [&mut all])?;
+    let all = all.into_sorted();
+    let project = |group: &Group| {
+        let place = group.session.and_then(|session| places.sessions.get(&session));
+        place.and_then(|place| place.project.as_deref())
+    };
+    let mut last_of: HashMap<Option<&str>, &Group> = HashMap::new();
+    let mut before: HashMap<&str, &Group> = HashMap::new();
+    for group in &all {
+        if let Some(last) = last_of.insert(project(group), group) {
+            before.insert(&group.key, last);
+        }
+    }
+    let mut rows = groups.iter().filter(|group| !group.now.is_empty());
+    report.rows = rows
+        .clone()
+        .map(|group| {
+            let previous = before.get(group.key.as_str());
+            let change = Change::between(
+                &group.now,
+                previous.map(|group| &group.now),
+                previous.map(|group| &*group.key),
+            );
+            row(query, places, group, Some(change))
+        })
+        .collect();
+    // Without a period, what has changed is told of the last session.
+    let last = rows.next_back().and_then(|last| Some((last, *before.get(last.key.as_str())?)));
+    if let Some((last, previous)) = last.filter(|_| report.compared_with.is_none()) {
+        report.changes = Some(Changes {
+            key: Some(last.key.clone()),
+            previous_key: Some(previous.key.clone()),
+            ..changes_between(ledger, query, places, filter, (last.session, previous.session))?
+        });
+    }
+    Ok(())
+}
+
+/// What makes the difference between two sessions.
+fn changes_between(
+    ledger: &Ledger,
+    query: &Query,
+    places: &Places,
+    filter: &SpentFilter,
+    (now, before): (Option<SessionRow>, Option<SessionRow>),
+) -> Result<Changes, StoreError> {
+    let span = Span::of_days(query.since, query.until, &query.zone);
+    let filter = SpentFilter { sessions: Some(now.into_iter().chain(before).collect()), ..filter.clone() };
+    let mut models = Groups::new(By::Model, places, &query.zone);
+    let mut agents = Groups::new(By::Agent, places, &query.zone);
+    ledger.for_each_spent(&filter, |row| {
+        for groups in [&mut models, &mut agents] {
+            if Some(row.session) != now {
+                groups.add_before(row, Shift::None);
+            } else if span.holds(row.quarter) {
+                groups.add(row);
+            }
+        }
+    })?;
+    Ok(Changes {
+        key: None,
+        previous_key: None,
+        by_model: changes(query, places, models),
+        by_agent: changes(query, places, agents),
+    })
+}
+
+/// The groups that have changed, the largest change first.
+fn changes(query: &Query, places: &Places, groups: Groups<'_>) -> Vec<super::CostRow> {
+    let mut rows: Vec<_> = groups
+        .into_sorted()
+        .iter()
+        .map(|group| row(query, places, group, Some(Change::between(&group.now, Some(&group.before), None))))
+        .collect();
+    let size = |row: &super::CostRow| {
+        let change = row.change.as_ref().and_then(|change| change.change_usd);
+        change.map(|change| change.as_pico().unsigned_abs())
+    };
+    rows.retain(|row| size(row) != Some(0));
+    rows.sort_by_key(|row| Reverse(size(row)));
+    rows
+}
+
+impl Change {
+    fn between(now: &Sum, before: Option<&Sum>, key: Option<&str>) -> Self {
+        let previous = before.map(|before| Previous { key: key.map(str::to_owned), sum: before.into() });
+        let was = previous.as_ref().and_then(|previous| previous.sum.cost_usd);
+        let change_usd = CostSum::from(now).cost_usd.zip(was).map(|(now, was)| now - was);
+        let change_percent = change_usd
+            .zip(was.filter(|was| *was > PicoUsd::ZERO))
+            .map(|(change, was)| change.to_f64() * 100.0 / was.to_f64());
+        Self { previous, change_usd, change_percent }
+    }
+}

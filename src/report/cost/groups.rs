@@ -1,0 +1,362 @@
+//! Rows of the ledger under the keys of a report. Pure but for the one question to the ledger.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+
+use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, Usage};
+use crate::report::calendar::{Day, Days, Zone};
+use crate::report::usage::UNTYPED_AGENT;
+use crate::store::{
+    HIDDEN_AGENT, Ledger, Quarter, SessionPlace, SessionRow, SpentFilter, SpentRow, StoreError,
+};
+
+/// The key of what has none.
+pub(super) const NO_KEY: &str = "(none)";
+
+/// What a cost report is by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum By {
+    Day,
+    Week,
+    Month,
+    Session,
+    Project,
+    Branch,
+    Model,
+    Client,
+    Agent,
+}
+
+impl By {
+    /// The name on the command line and in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Session => "session",
+            Self::Project => "project",
+            Self::Branch => "branch",
+            Self::Model => "model",
+            Self::Client => "client",
+            Self::Agent => "agent",
+        }
+    }
+
+    /// Whether the keys follow each other in time.
+    #[must_use]
+    pub const fn is_time(self) -> bool {
+        matches!(self, Self::Day | Self::Week | Self::Month)
+    }
+}
+
+/// How far the days of an earlier period are moved so that they lie on those of the later one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Shift {
+    #[default]
+    None,
+    Days(i32),
+    Months(i32),
+}
+
+impl Shift {
+    /// The day, moved back.
+    pub(super) fn back(self, day: Day) -> Day {
+        match self {
+            Self::None => day,
+            Self::Days(days) => day.plus_days(-days),
+            Self::Months(months) => day.plus_months(-months),
+        }
+    }
+
+    fn forth(self, day: Day) -> Day {
+        match self {
+            Self::None => day,
+            Self::Days(days) => day.plus_days(days),
+            Self::Months(months) => day.plus_months(months),
+        }
+    }
+}
+
+/// What some rows come to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sum {
+    pub(super) usage: Usage,
+    pub(super) responses: u64,
+    /// What the priced rows cost; `None` if there is none.
+    pub(super) cost: Option<CostParts>,
+    pub(super) unpriced: BTreeSet<String>,
+    /// Sessions, some of them more than once.
+    sessions: Vec<SessionRow>,
+    /// The first quarter with a time.
+    pub(super) first: Option<Quarter>,
+}
+
+impl Sum {
+    fn add(&mut self, row: &SpentRow<'_>) {
+        self.usage += row.usage;
+        self.responses += row.responses;
+        match row.cost {
+            Some(cost) => *self.cost.get_or_insert_default() += cost,
+            // What used nothing cost nothing, whatever the model.
+            None if row.usage == Usage::default() => {
+                *self.cost.get_or_insert_default() += CostParts::default()
+            }
+            None => {
+                let model = if row.model.is_empty() { NO_KEY } else { row.model };
+                if !self.unpriced.contains(model) {
+                    self.unpriced.insert(model.to_owned());
+                }
+            }
+        }
+        if self.sessions.last() != Some(&row.session) {
+            self.sessions.push(row.session);
+        }
+        if self.first.is_none() {
+            self.first = row.quarter;
+        }
+    }
+
+    /// Adds what another one has.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.usage += other.usage;
+        self.responses += other.responses;
+        if let Some(cost) = other.cost {
+            *self.cost.get_or_insert_default() += cost;
+        }
+        self.unpriced.extend(other.unpriced.iter().cloned());
+        self.sessions.extend(&other.sessions);
+        self.first = self.first.into_iter().chain(other.first).min();
+    }
+
+    /// How many sessions.
+    pub(super) fn session_count(&self) -> u64 {
+        let mut sessions = self.sessions.clone();
+        sessions.sort_unstable();
+        sessions.dedup();
+        sessions.len() as u64
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+}
+
+/// A key and what is under it, now and in the period before.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Group {
+    pub(super) key: String,
+    /// The session, where groups are sessions.
+    pub(super) session: Option<SessionRow>,
+    pub(super) now: Sum,
+    pub(super) before: Sum,
+}
+
+/// Where sessions and runs belong.
+#[derive(Debug)]
+pub(super) struct Places {
+    pub(super) sessions: HashMap<SessionRow, SessionPlace>,
+    agents: HashMap<SessionRow, HashMap<String, String>>,
+}
+
+impl Places {
+    pub(super) fn read(ledger: &Ledger, with_agents: bool) -> Result<Self, StoreError> {
+        let sessions = ledger.session_places()?.into_iter().map(|place| (place.row, place)).collect();
+        let mut agents: HashMap<SessionRow, HashMap<String, String>> = HashMap::new();
+        if with_agents {
+            for run in ledger.run_types()? {
+                if let Some(agent_type) = run.agent_type {
+                    agents.entry(run.session).or_default().insert(run.agent_id, agent_type);
+                }
+            }
+        }
+        Ok(Self { sessions, agents })
+    }
+
+    fn agent(&self, row: &SpentRow<'_>) -> &str {
+        match row.agent_id {
+            "" => MAIN_AGENT,
+            HIDDEN_AGENT => HIDDEN_AGENT,
+            run => self
+                .agents
+                .get(&row.session)
+                .and_then(|runs| runs.get(run))
+                .map_or(UNTYPED_AGENT, |name| name),
+        }
+    }
+}
+
+/// Groups under the keys of one kind.
+#[derive(Debug)]
+pub(super) struct Groups<'a> {
+    by: By,
+    places: &'a Places,
+    days: Days<'a>,
+    groups: Vec<Group>,
+    index: HashMap<String, usize>,
+    /// Groups of sessions, for the keys that a session has one of.
+    of_sessions: HashMap<SessionRow, usize>,
+    /// The last time and its group: rows come in the order of time.
+    of_time: Option<(Option<Quarter>, bool, usize)>,
+}
+
+impl<'a> Groups<'a> {
+    pub(super) fn new(by: By, places: &'a Places, zone: &'a Zone) -> Self {
+        Self {
+            by,
+            places,
+            days: Days::new(zone),
+            groups: Vec::new(),
+            index: HashMap::new(),
+            of_sessions: HashMap::new(),
+            of_time: None,
+        }
+    }
+
+    /// Adds a row of the later period.
+    pub(super) fn add(&mut self, row: &SpentRow<'_>) {
+        let at = self.group_of(row, Shift::None);
+        self.groups[at].now.add(row);
+    }
+
+    /// Adds a row of the period before, under the key of the day that `shift` moves it to.
+    pub(super) fn add_before(&mut self, row: &SpentRow<'_>, shift: Shift) {
+        let at = self.group_of(row, shift);
+        self.groups[at].before.add(row);
+    }
+
+    /// The groups in the order of the report: by time, or the most expensive first.
+    pub(super) fn into_sorted(self) -> Vec<Group> {
+        let mut groups = self.groups;
+        match self.by {
+            // What has no time comes last.
+            by if by.is_time() => groups.sort_by(|one, other| {
+                (one.key.starts_with('('), &one.key).cmp(&(other.key.starts_with('('), &other.key))
+            }),
+            By::Session => groups.sort_by(|one, other| {
+                let time = |group: &Group| (group.now.first.is_none(), group.now.first);
+                (time(one), &one.key).cmp(&(time(other), &other.key))
+            }),
+            _ => groups.sort_by_cached_key(|group| {
+                let cost = group.now.cost.map_or(PicoUsd::ZERO, |cost| cost.total());
+                (Reverse(cost), Reverse(group.now.usage.total()), group.key.clone())
+            }),
+        }
+        groups
+    }
+
+    fn group_of(&mut self, row: &SpentRow<'_>, shift: Shift) -> usize {
+        let places = self.places;
+        let is_hidden = row.agent_id == HIDDEN_AGENT;
+        match self.by {
+            By::Day | By::Week | By::Month => {
+                if let Some((quarter, hidden, at)) = self.of_time
+                    && (quarter, hidden) == (row.quarter, is_hidden)
+                {
+                    return at;
+                }
+                let key = self.time_key(row.quarter, is_hidden, shift);
+                let at = self.named(&key);
+                self.of_time = Some((row.quarter, is_hidden, at));
+                at
+            }
+            By::Session | By::Project | By::Client => {
+                if let Some(at) = self.of_sessions.get(&row.session) {
+                    return *at;
+                }
+                let place = places.sessions.get(&row.session);
+                let key = place.and_then(|place| match self.by {
+                    By::Session => Some(place.id.as_str()),
+                    By::Client => Some(place.client.as_str()),
+                    _ => place.project.as_deref(),
+                });
+                let at = self.named(key.filter(|key| !key.is_empty()).unwrap_or(NO_KEY));
+                self.of_sessions.insert(row.session, at);
+                if self.by == By::Session {
+                    self.groups[at].session = Some(row.session);
+                }
+                at
+            }
+            By::Branch if row.branch.is_empty() => self.named(if is_hidden { HIDDEN_AGENT } else { NO_KEY }),
+            By::Branch => self.named(row.branch),
+            By::Model if row.model.is_empty() => self.named(NO_KEY),
+            By::Model => self.named(row.model),
+            By::Agent => self.named(places.agent(row)),
+        }
+    }
+
+    fn time_key(&mut self, quarter: Option<Quarter>, is_hidden: bool, shift: Shift) -> String {
+        match quarter.and_then(|quarter| self.days.of(quarter.start())) {
+            Some(day) => {
+                let day = shift.forth(day);
+                match self.by {
+                    By::Week => day.week(),
+                    By::Month => day.month(),
+                    _ => day.to_string(),
+                }
+            }
+            None if is_hidden => HIDDEN_AGENT.to_owned(),
+            None => NO_KEY.to_owned(),
+        }
+    }
+
+    fn named(&mut self, key: &str) -> usize {
+        if let Some(at) = self.index.get(key) {
+            return *at;
+        }
+        self.groups.push(Group { key: key.to_owned(), ..Group::default() });
+        self.index.insert(key.to_owned(), self.groups.len() - 1);
+        self.groups.len() - 1
+    }
+}
+
+/// Quarters from one on, before another.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) from: Option<Quarter>,
+    pub(super) until: Option<Quarter>,
+}
+
+impl Span {
+    /// From the start of a day to the end of another, in a zone.
+    pub(super) fn of_days(since: Option<Day>, until: Option<Day>, zone: &Zone) -> Self {
+        let start = |day: Day| Quarter::from_time(zone.start_of(day));
+        Self { from: since.map(start), until: until.map(|day| start(day.plus_days(1))) }
+    }
+
+    pub(super) fn holds(self, quarter: Option<Quarter>) -> bool {
+        match quarter {
+            Some(quarter) => {
+                self.from.is_none_or(|from| from <= quarter) && self.until.is_none_or(|until| quarter < until)
+            }
+            None => self.from.or(self.until).is_none(),
+        }
+    }
+}
+
+/// Reads what lies in a span, and in an earlier one if there is one, into all the groups.
+pub(super) fn read(
+    ledger: &Ledger,
+    filter: &SpentFilter,
+    now: Span,
+    before: Option<(Span, Shift)>,
+    all: &mut [&mut Groups<'_>],
+) -> Result<(), StoreError> {
+    let from = before.map_or(now.from, |(before, _)| before.from.min(now.from));
+    let filter = SpentFilter { from, until: now.until, ..filter.clone() };
+    ledger.for_each_spent(&filter, |row| {
+        if now.holds(row.quarter) {
+            for groups in all.iter_mut() {
+                groups.add(row);
+            }
+        } else if let Some((span, shift)) = before
+            && span.holds(row.quarter)
+        {
+            for groups in all.iter_mut() {
+                groups.add_before(row, shift);
+            }
+        }
+    })
+}

@@ -1,0 +1,267 @@
+//! `cost`: what was spent, by day, session, project, model, agent and so on.
+//!
+//! The structs are the contract's JSON (`DESIGN.md`), name for name. The total is made of the rows, so they add up to it
+//! in every class of tokens and to the pico-dollar; only sessions are counted anew, for one can be in many rows.
+//!
+//! # Comparing
+//! A period is compared with the one of equal length before it; a day lies on the day so many days earlier, a month on
+//! the month before. A session is compared with the one before it in the same project.
+
+mod compare;
+mod groups;
+mod tables;
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::calendar::{Day, Zone};
+use crate::domain::{CostParts, PicoUsd, Usage};
+use crate::store::{Ledger, Quarter, SessionRow, SpentFilter, StoreError};
+pub use groups::By;
+use groups::{Group, Groups, Places, Span, Sum};
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// By what.
+    pub by: By,
+    /// From the start of this day.
+    pub since: Option<Day>,
+    /// To the end of this one.
+    pub until: Option<Day>,
+    /// Only sessions in one of these folders, or below.
+    pub projects: Option<Vec<PathBuf>>,
+    /// Only models whose id contains this.
+    pub model: Option<String>,
+    /// Whether to compare with what was before.
+    pub compare: bool,
+    /// Today.
+    pub today: Day,
+    /// Whose days.
+    pub zone: Zone,
+}
+
+/// `cost --json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CostReport {
+    /// Version of this structure.
+    pub schema_version: u32,
+    /// What the rows are by.
+    pub by: &'static str,
+    /// The first day; null for the ledger's.
+    pub since: Option<String>,
+    /// The last day; null for the ledger's.
+    pub until: Option<String>,
+    /// The period that this one is compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compared_with: Option<Period>,
+    /// The rows.
+    pub rows: Vec<CostRow>,
+    /// All rows together.
+    pub total: CostTotal,
+    /// Which models and agents made the change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
+}
+
+/// First and last day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Period {
+    pub since: String,
+    pub until: String,
+}
+
+/// What was spent under a key.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CostRow {
+    /// The key.
+    pub key: String,
+    /// What was spent.
+    #[serde(flatten)]
+    pub sum: CostSum,
+    /// What has changed, if that was asked.
+    #[serde(flatten)]
+    pub change: Option<Change>,
+    /// What a person is shown in place of the key.
+    #[serde(skip)]
+    label: Label,
+}
+
+/// What a person is shown of a key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Label {
+    /// The first day, of a session.
+    started: Option<String>,
+    /// What a session is about.
+    topic: Option<String>,
+}
+
+/// All rows together.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CostTotal {
+    /// What was spent.
+    #[serde(flatten)]
+    pub sum: CostSum,
+    /// What has changed, if that was asked.
+    #[serde(flatten)]
+    pub change: Option<Change>,
+}
+
+/// What was spent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the contract's names say it")]
+pub struct CostSum {
+    pub usage: Usage,
+    /// Of the models that have a price; null if none has.
+    pub cost: Option<CostParts>,
+    pub total_tokens: u64,
+    pub cost_usd: Option<PicoUsd>,
+    pub unpriced_models: Vec<String>,
+    pub sessions: u64,
+    pub responses: u64,
+}
+
+/// What was before, and what has changed since.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Change {
+    /// What was spent then; null if there is nothing to compare with.
+    pub previous: Option<Previous>,
+    /// How much more it is now, of what has a price; null if that is not known.
+    pub change_usd: Option<PicoUsd>,
+    /// The same as a share of what it was.
+    pub change_percent: Option<f64>,
+}
+
+/// What was spent before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Previous {
+    /// The session that was before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// What was spent.
+    #[serde(flatten)]
+    pub sum: CostSum,
+}
+
+/// Where a change comes from, the largest first.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Changes {
+    /// The session that the rows are of; null if they are of the whole period.
+    pub key: Option<String>,
+    /// The one that it is compared with.
+    pub previous_key: Option<String>,
+    pub by_model: Vec<CostRow>,
+    pub by_agent: Vec<CostRow>,
+}
+
+impl From<&Sum> for CostSum {
+    fn from(sum: &Sum) -> Self {
+        // The cost of nothing at all is known.
+        let cost = match sum.cost {
+            None if sum.unpriced.is_empty() => Some(CostParts::default()),
+            cost => cost,
+        };
+        Self {
+            usage: sum.usage,
+            cost,
+            total_tokens: sum.usage.total(),
+            cost_usd: cost.map(|cost| cost.total()),
+            unpriced_models: sum.unpriced.iter().cloned().collect(),
+            sessions: sum.session_count(),
+            responses: sum.responses,
+        }
+    }
+}
+
+impl CostReport {
+    /// The answer where there is no ledger.
+    #[must_use]
+    pub fn none(by: By) -> Self {
+        Self {
+            schema_version: 1,
+            by: by.name(),
+            since: None,
+            until: None,
+            compared_with: None,
+            rows: Vec::new(),
+            total: CostTotal {
+                sum: CostSum { cost: None, cost_usd: None, ..CostSum::default() },
+                change: None,
+            },
+            changes: None,
+        }
+    }
+
+    /// Asks the ledger.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn of(ledger: &Ledger, query: &Query) -> Result<Self, StoreError> {
+        let places = Places::read(ledger, query.compare || query.by == By::Agent)?;
+        let filter = SpentFilter {
+            sessions: query.projects.as_ref().map(|folders| sessions_in(&places, folders)),
+            model: query.model.clone(),
+            ..SpentFilter::default()
+        };
+        if query.compare {
+            return compare::report(ledger, query, &places, &filter);
+        }
+        let mut groups = Groups::new(query.by, &places, &query.zone);
+        let span = Span::of_days(query.since, query.until, &query.zone);
+        groups::read(ledger, &filter, span, None, &mut [&mut groups])?;
+        let groups = groups.into_sorted();
+        let total = total(groups.iter().map(|group| &group.now));
+        Ok(Self {
+            since: query.since.map(|day| day.to_string()),
+            until: query.until.map(|day| day.to_string()),
+            rows: groups.iter().map(|group| row(query, &places, group, None)).collect(),
+            total: CostTotal { sum: total_of(&total), change: None },
+            ..Self::none(query.by)
+        })
+    }
+
+    /// Whether nothing was found.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+}
+
+/// The sum of the rows; where there are none, its cost is not zero but nothing.
+fn total_of(total: &Sum) -> CostSum {
+    if total.is_empty() { CostReport::none(By::Day).total.sum } else { total.into() }
+}
+
+fn total<'s>(sums: impl Iterator<Item = &'s Sum>) -> Sum {
+    sums.fold(Sum::default(), |mut total, sum| {
+        total.merge(sum);
+        total
+    })
+}
+
+fn row(query: &Query, places: &Places, group: &Group, change: Option<Change>) -> CostRow {
+    let mut label = Label::default();
+    if let Some(place) = group.session.and_then(|session| places.sessions.get(&session)) {
+        let started = place.started_at.or(group.now.first.map(Quarter::start));
+        label.started = started.and_then(|at| query.zone.day_of(at)).map(|day| day.to_string());
+        let folder = place.project.as_deref().and_then(|project| Path::new(project).file_name());
+        label.topic = place.topic.clone().or(folder.map(|name| name.to_string_lossy().into_owned()));
+    }
+    CostRow { key: group.key.clone(), sum: (&group.now).into(), change, label }
+}
+
+/// The sessions whose project is one of the folders or lies below it.
+fn sessions_in(places: &Places, folders: &[PathBuf]) -> Vec<SessionRow> {
+    let is_in = |project: &str| folders.iter().any(|folder| Path::new(project).starts_with(folder));
+    let mut rows: Vec<_> = places
+        .sessions
+        .values()
+        .filter(|place| place.project.as_deref().is_some_and(is_in))
+        .map(|place| place.row)
+        .collect();
+    rows.sort_unstable();
+    rows
+}

@@ -1,0 +1,208 @@
+//! The tables of `cost`, for people.
+
+use super::{Change, CostReport, CostRow, CostSum, CostTotal};
+use crate::domain::{CostParts, PicoUsd, clean_name};
+use crate::report::{Cell, Table};
+
+/// Characters of a session's id that tell it from others.
+const SHORT_ID: usize = 8;
+/// Most rows of a table of changes; the JSON has all.
+const CHANGES_SHOWN: usize = 5;
+/// Longest name, in characters. The renderer cuts it further where it must.
+const MAX_NAME: usize = 200;
+
+impl CostReport {
+    /// The tables for people. `detail` splits the cost.
+    #[must_use]
+    pub fn tables(&self, detail: bool) -> Vec<Table> {
+        let mut tables = vec![self.main_table(detail)];
+        if let Some(changes) = &self.changes {
+            let of = match (&changes.key, &changes.previous_key) {
+                (Some(key), Some(previous)) => format!(", {} against {}", short(key), short(previous)),
+                _ => String::new(),
+            };
+            for (by, rows) in [("model", &changes.by_model), ("agent", &changes.by_agent)] {
+                if self.by != by && !rows.is_empty() {
+                    tables.push(change_table(by, &of, rows));
+                }
+            }
+        }
+        tables
+    }
+
+    /// What is to be said below the tables: which models have no price.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        let before = self.total.change.as_ref().and_then(|change| change.previous.as_ref());
+        let mut models: Vec<_> = self.total.sum.unpriced_models.iter().collect();
+        models.extend(before.into_iter().flat_map(|previous| &previous.sum.unpriced_models));
+        unpriced_note(models.into_iter().map(String::as_str))
+    }
+
+    fn main_table(&self, detail: bool) -> Table {
+        let is_session = self.by == "session";
+        let mut columns = vec![heading(self.by)];
+        if is_session {
+            columns.extend(["started<", "topic<"]);
+        }
+        let is_compared = self.total.change.is_some();
+        if detail {
+            columns.extend(["input", "output", "read", "write", "search", "cost"]);
+        } else if is_compared || is_session {
+            columns.extend(["tokens", "cost"]);
+        } else {
+            columns.extend(["input", "output", "cache read", "cache write", "total", "cost"]);
+        }
+        if is_compared {
+            columns.extend(["before", "change", "%"]);
+        }
+        let mut table = Table::new(self.title(), &columns);
+        let is_long = !detail && !is_compared && !is_session;
+        table.rows = self
+            .rows
+            .iter()
+            .map(|row| {
+                let mut cells = key_cells(row, self.by);
+                cells.extend(sum_cells(&row.sum, detail, is_long));
+                cells.extend(row.change.iter().flat_map(change_cells));
+                cells
+            })
+            .collect();
+        if self.rows.len() > 1 {
+            let CostTotal { sum, change } = &self.total;
+            let mut cells = vec![Cell::Text("total".to_owned())];
+            if is_session {
+                cells.extend([Cell::Text(String::new()), Cell::Text(format!("{} sessions", sum.sessions))]);
+            }
+            cells.extend(sum_cells(sum, detail, is_long));
+            cells.extend(change.iter().flat_map(change_cells));
+            table.total = Some(cells);
+        }
+        table
+    }
+
+    fn title(&self) -> String {
+        let period = match (&self.since, &self.until) {
+            (Some(since), Some(until)) if since == until => format!(", {since}"),
+            (Some(since), Some(until)) => format!(", {since} to {until}"),
+            (Some(since), None) => format!(" since {since}"),
+            (None, Some(until)) => format!(" until {until}"),
+            (None, None) => String::new(),
+        };
+        let compared = match &self.compared_with {
+            Some(before) if before.since == before.until => format!(" (before: {})", before.since),
+            Some(before) => format!(" (before: {} to {})", before.since, before.until),
+            None if self.total.change.is_some() => " (before: the project's session before)".to_owned(),
+            None => String::new(),
+        };
+        format!("Cost by {}{period}{compared}", self.by)
+    }
+}
+
+/// `claude-x and y have no price…`: what to do about models without one; `None` if there are none.
+pub(super) fn unpriced_note<'m>(models: impl Iterator<Item = &'m str>) -> Option<String> {
+    const NAMED: usize = 5;
+    let mut names: Vec<String> = models.map(name).collect();
+    names.sort_unstable();
+    names.dedup();
+    let first = names.first()?.clone();
+    let verb = if names.len() == 1 { "has" } else { "have" };
+    let more = match names.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    names.truncate(NAMED);
+    let names = names.join(", ");
+    Some(format!(
+        "{names}{more} {verb} no price: their tokens count, their cost is unknown\n\
+         set one with `tallyhook prices set {first} --input USD --output USD`"
+    ))
+}
+
+fn heading(by: &str) -> &'static str {
+    match by {
+        "day" => "day",
+        "week" => "week",
+        "month" => "month",
+        "session" => "session",
+        "project" => "project",
+        "branch" => "branch",
+        "model" => "model",
+        "client" => "client",
+        _ => "agent",
+    }
+}
+
+fn key_cells(row: &CostRow, by: &str) -> Vec<Cell> {
+    if by == "project" {
+        return vec![Cell::Path(name(&row.key))];
+    }
+    if by != "session" {
+        return vec![Cell::Text(name(&row.key))];
+    }
+    let text = |text: &Option<String>| text.as_deref().map_or(Cell::Unknown, |text| Cell::Text(name(text)));
+    vec![Cell::Text(short(&row.key)), text(&row.label.started), text(&row.label.topic)]
+}
+
+fn sum_cells(sum: &CostSum, detail: bool, is_long: bool) -> Vec<Cell> {
+    let usage = &sum.usage;
+    let mut cells = Vec::new();
+    if detail {
+        // That there is more is said once, at the whole cost.
+        let part = |part: fn(&CostParts) -> PicoUsd| match &sum.cost {
+            Some(cost) => Cell::Usd { amount: Some(part(cost)), at_least: false },
+            None => cost_cell(sum),
+        };
+        cells.extend([
+            part(|cost| cost.input),
+            part(|cost| cost.output),
+            part(|cost| cost.cache_read),
+            part(|cost| cost.cache_write),
+            part(|cost| cost.web_search),
+        ]);
+    } else if is_long {
+        cells.extend([usage.input, usage.output, usage.cache_read, usage.cache_write()].map(Cell::Count));
+        cells.push(Cell::Count(sum.total_tokens));
+    } else {
+        cells.push(Cell::Count(sum.total_tokens));
+    }
+    cells.push(cost_cell(sum));
+    cells
+}
+
+fn cost_cell(sum: &CostSum) -> Cell {
+    Cell::Usd { amount: sum.cost_usd, at_least: !sum.unpriced_models.is_empty() }
+}
+
+fn change_cells(change: &Change) -> Vec<Cell> {
+    vec![
+        change.previous.as_ref().map_or(Cell::Unknown, |previous| cost_cell(&previous.sum)),
+        change.change_usd.map_or(Cell::Unknown, Cell::Change),
+        change.change_percent.map_or(Cell::Unknown, Cell::ChangePercent),
+    ]
+}
+
+fn change_table(by: &str, of: &str, rows: &[CostRow]) -> Table {
+    let title = format!("What made the change: by {by}{of}");
+    let mut table = Table::new(title, &[heading(by), "tokens", "cost", "before", "change", "%"]);
+    table.rows = rows
+        .iter()
+        .take(CHANGES_SHOWN)
+        .map(|row| {
+            let mut cells = key_cells(row, by);
+            cells.extend(sum_cells(&row.sum, false, false));
+            cells.extend(row.change.iter().flat_map(change_cells));
+            cells
+        })
+        .collect();
+    table
+}
+
+fn short(id: &str) -> String {
+    name(&id.chars().take(SHORT_ID).collect::<String>())
+}
+
+/// A name from the ledger, which may be older than the care that is taken of names.
+fn name(text: &str) -> String {
+    clean_name(text, MAX_NAME).unwrap_or_else(|| "-".to_owned())
+}
