@@ -523,3 +523,66 @@ proptest! {
         prop_assert_eq!(class.and_then(|class| table.rates(class)), price);
     }
 }
+
+/// A line of a pasted `/cost`: model, counts with half of their last digit (input, output, cache read, cache write),
+/// web searches, and the cost with half of its last digit, in pico-dollars.
+type Pasted = (&'static str, [(u64, u64); 4], u64, (i128, i128));
+
+/// What real pastes show (`cost-output`), whose counts are rounded. Their names say no date.
+const PASTED: [Pasted; 6] = [
+    ("claude-haiku-4-5", [(13_500, 50), (222, 0), (0, 0), (0, 0)], 0, (14_600_000_000, 50_000_000)),
+    (
+        "claude-sonnet-4-5",
+        [(38, 0), (1_200, 50), (51_100, 50), (17_900, 50)],
+        0,
+        (100_800_000_000, 50_000_000),
+    ),
+    ("claude-haiku-4-5", [(42_100, 50), (790, 0), (0, 0), (11_900, 50)], 0, (60_900_000_000, 50_000_000)),
+    (
+        "claude-opus-4-5",
+        [(3_400, 50), (10_700, 50), (1_700_000, 50_000), (235_300, 50)],
+        1,
+        (2_630_000_000_000, 5_000_000_000),
+    ),
+    (
+        "claude-sonnet-4-6",
+        [(358_200, 50), (675_200, 50), (79_600_000, 50_000), (3_000_000, 50_000)],
+        0,
+        (46_340_000_000_000, 5_000_000_000),
+    ),
+    (
+        "claude-haiku-4-5",
+        [(3_000, 50), (3_700, 50), (141_200, 50), (15_300, 50)],
+        0,
+        (54_900_000_000, 50_000_000),
+    ),
+];
+
+fn pasted_range(model: &str, counts: [(u64, u64); 4], web_searches: u64, prompt: u64) -> (i128, i128) {
+    let rates =
+        PriceTable::builtin().price(model, at("2026-02-01T00:00:00Z"), prompt, Modifiers::default()).unwrap();
+    let cost = |of: fn((u64, u64)) -> u64| {
+        let [input, output, cache_read, cache_write_5m] = counts.map(of);
+        let usage = Usage { input, output, cache_read, cache_write_5m, cache_write_1h: 0, web_searches };
+        rates.cost(&usage).total().as_pico()
+    };
+    (cost(|(count, half)| count - half), cost(|(count, half)| count + half))
+}
+
+#[test]
+fn pasted_costs_agree_within_their_rounding() {
+    for (model, counts, web_searches, (shown, half)) in PASTED {
+        let (low, high) = pasted_range(model, counts, web_searches, 0);
+        assert!(low <= shown + half && shown - half <= high, "{model}: {low} to {high}, shown {shown}");
+    }
+}
+
+#[test]
+fn a_paste_of_long_prompts_lies_between_the_two_tiers() {
+    // 07 of `cost-output`: Sonnet 4.5 for $3.10. Some of its prompts were longer than 200,000 tokens, and a sum does not
+    // tell which, so it cannot be reproduced from the paste; only a ledger that saw each response can.
+    let counts = [(9_400, 50), (33_700, 50), (2_300_000, 50_000), (172_200, 50)];
+    let (low, _) = pasted_range("claude-sonnet-4-5", counts, 0, 0);
+    let (_, high) = pasted_range("claude-sonnet-4-5", counts, 0, 200_001);
+    assert!((low..high).contains(&3_100_000_000_000), "{low} to {high}");
+}

@@ -156,7 +156,10 @@ fn is_answer(message: &Object<'_>) -> bool {
 /// Whether content has a block of that type. Within a text its name would stand between escaped quotes, so there is no
 /// need to take the blocks apart.
 fn has_block(content: Raw<'_>, kind: &str) -> bool {
-    memmem::find(content.get().as_bytes(), format!("\"{kind}\"").as_bytes()).is_some()
+    memmem::find_iter(content.get().as_bytes(), kind).any(|at| {
+        let around = content.get().as_bytes();
+        at > 0 && around[at - 1] == b'"' && around.get(at + kind.len()) == Some(&b'"')
+    })
 }
 
 /// Adds a response's record, and one for each advisor that was asked within it.
@@ -252,18 +255,17 @@ fn split(usage: &Object<'_>) -> (u64, u64) {
 }
 
 fn add_user(line: &Object<'_>, context: &Context, reading: &mut Reading) {
-    let Some(message) = line.object("message") else { return };
+    let Some(message) = line.raw("message") else { return };
     if line.is_true("isMeta") {
         return;
     }
-    let is_summary = line.is_true("isCompactSummary");
-    let content = message.raw("content");
-    let is_result =
-        content.is_some_and(|content| !content.get().starts_with('"') && has_block(content, "tool_result"));
-    if is_result {
+    if has_block(message, "tool_result") {
         reading.progress.answered = false;
         return;
     }
+    let Some(message) = Object::from_raw(message) else { return };
+    let is_summary = line.is_true("isCompactSummary");
+    let content = message.raw("content");
     let blocks: Vec<Object<'_>> =
         content.map(json::array).unwrap_or_default().into_iter().filter_map(Object::from_raw).collect();
     let text = content.and_then(json::text).or_else(|| blocks.iter().find_map(|block| block.text("text")));
