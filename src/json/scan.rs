@@ -4,7 +4,7 @@
 //! Names, commas and colons are checked where they are asked for: on the level that is read. Further inside only
 //! strings, brackets and literals are, so that no depth costs more than its brackets.
 
-use memchr::memchr2;
+use memchr::memchr;
 
 const OTHER_VALUE: &str = "another kind of value";
 const TOO_EARLY: &str = "it ends too early";
@@ -172,13 +172,16 @@ pub(super) fn value_end(bytes: &[u8], at: usize) -> Result<usize, Fault> {
 
 /// The index after the closing quote of the string that starts at `start`.
 pub(super) fn string_end(bytes: &[u8], start: usize) -> Result<usize, Fault> {
-    let mut at = start + 1;
-    while let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        at += found;
-        if bytes[at] == b'"' {
-            return Ok(at + 1);
+    let mut from = start + 1;
+    // Escaped line ends are far more frequent than escaped quotes, so only quotes are searched for; one that an odd
+    // number of backslashes stands before is escaped.
+    while let Some(found) = bytes.get(from..).and_then(|rest| memchr(b'"', rest)) {
+        let quote = from + found;
+        let backslashes = bytes[from..quote].iter().rev().take_while(|byte| **byte == b'\\').count();
+        if backslashes.is_multiple_of(2) {
+            return Ok(quote + 1);
         }
-        at += 2;
+        from = quote + 1;
     }
     Err(Fault { reason: TOO_EARLY, at: bytes.len() })
 }
