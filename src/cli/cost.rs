@@ -80,13 +80,10 @@ fn text(context: &Context, args: &CostArgs, report: &CostReport) -> String {
         report.tables(args.detail).iter().map(|table| render::table(table, style)).collect();
     let mut text = tables.join("\n");
     if let Some(note) = report.note() {
-        text.push_str(&format_note(&note));
+        text.push('\n');
+        text.push_str(&render::note(&note, style));
     }
     text
-}
-
-fn format_note(note: &str) -> String {
-    format!("\n{note}\n")
 }
 
 /// Why there is nothing to show.

@@ -7,6 +7,7 @@ use super::args::ShowUsageArgs;
 use crate::config::Config;
 use crate::error::Error;
 use crate::finalize;
+use crate::pricing::PriceTable;
 use crate::render;
 use crate::report::usage::{Filter, UsageReport};
 use crate::store::{Ledger, SessionRecord};
@@ -16,7 +17,8 @@ const HISTORY_ROWS: u32 = 10;
 
 pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> {
     let filter = Filter { agent: args.agent.clone(), tool: args.tool.clone() };
-    let Some(mut ledger) = context.ledger()? else {
+    let prices = context.prices()?;
+    let Some(mut ledger) = context.priced_ledger(&prices)? else {
         let path = context.ledger_path()?;
         return nothing(
             context,
@@ -38,7 +40,7 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
     };
     let config = context.config(record.project.as_deref())?;
     let record = refreshed(context, &mut ledger, &config, record)?;
-    let mut report = UsageReport::of_session(&ledger, &record, &filter)?;
+    let mut report = UsageReport::of_session(&ledger, &record, &filter, &prices)?;
     if args.history {
         let mut records = Vec::new();
         let project = record.project.as_deref().unwrap_or_default();
@@ -47,7 +49,7 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
         }
         report = report.with_history(&ledger, &records)?;
     }
-    let missing = missing(&ledger, &record, &report, &filter)?;
+    let missing = missing(&ledger, &record, &report, &filter, &prices)?;
     if args.json {
         context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
     } else if missing.is_none() {
@@ -94,8 +96,9 @@ fn missing(
     record: &SessionRecord,
     report: &UsageReport,
     filter: &Filter,
+    prices: &PriceTable,
 ) -> Result<Option<String>, Error> {
-    let all = || UsageReport::of_session(ledger, record, &Filter::default());
+    let all = || UsageReport::of_session(ledger, record, &Filter::default(), prices);
     if let Some(agent) =
         filter.agent.as_ref().filter(|_| report.by_agent.is_empty() && report.by_tool.is_empty())
     {

@@ -6,4 +6,4 @@ mod text;
 
 pub use json::{json, json_line};
 pub use number::grouped;
-pub use text::{Style, checks, pairs, table, usage_header};
+pub use text::{Style, checks, note, pairs, table, usage_header};

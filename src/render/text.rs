@@ -29,6 +29,8 @@ impl Style {
 const MIN_NAME_WIDTH: usize = 10;
 /// Between two columns.
 const GAP: usize = 2;
+/// Of the labels before lines.
+const LABEL_WIDTH: usize = 10;
 /// Digits behind the point of sums of money, and where all of them are below one dollar.
 const CENTS: usize = 2;
 const SMALL_SUMS: usize = 4;
@@ -214,8 +216,9 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
         lines.push(String::new());
     }
     lines.push(actual_line(report, style));
+    lines.extend(cost_lines(report, style));
     lines.push(estimate_line(report, style));
-    lines.extend(work_line(report));
+    lines.extend(work_line(report, style));
     lines.join("\n") + "\n"
 }
 
@@ -229,7 +232,78 @@ fn actual_line(report: &UsageReport, style: Style) -> String {
         plural(actual.responses, "response"),
     ];
     parts.extend(actual.cache_hit_rate.map(|rate| format!("{:.1} % of the input from cache", rate * 100.0)));
-    format!("{label}{}", parts.join(" · "))
+    joined(&label, &parts, style)
+}
+
+/// Parts of a line with dots between them, below each other where they are too wide.
+fn joined(label: &str, parts: &[String], style: Style) -> String {
+    let mut text = label.to_owned();
+    let mut used = LABEL_WIDTH;
+    for (at, part) in parts.iter().enumerate() {
+        // What is painted takes no more room for it.
+        let plain: String = part
+            .split('\u{1b}')
+            .map(|piece| {
+                piece
+                    .split_once('m')
+                    .filter(|(code, _)| code.starts_with('['))
+                    .map_or(piece, |(_, rest)| rest)
+            })
+            .collect();
+        if at > 0 && used + 3 + plain.width() > usize::from(style.width) {
+            text.push('\n');
+            text.push_str(&" ".repeat(LABEL_WIDTH));
+            used = LABEL_WIDTH;
+        } else if at > 0 {
+            text.push_str(" · ");
+            used += 3;
+        }
+        text.push_str(part);
+        used += plain.width();
+    }
+    text
+}
+
+/// What it cost; nothing where nothing is known of it yet.
+fn cost_lines(report: &UsageReport, style: Style) -> Vec<String> {
+    let Some(actual) = &report.actual else { return Vec::new() };
+    let is_partial = !actual.unpriced_models.is_empty();
+    if actual.cost_usd.is_none() && !is_partial {
+        return Vec::new();
+    }
+    // Of a sum alone all digits that say something are shown.
+    let amount = match actual.cost_usd {
+        Some(amount) if is_partial => format!("≥ {amount}"),
+        Some(amount) => amount.to_string(),
+        None => "unpriced".to_owned(),
+    };
+    let mut parts = vec![style.paint(&amount, "1")];
+    let saved = actual.cache_savings_usd.filter(|saved| *saved != PicoUsd::ZERO);
+    parts.extend(saved.map(|saved| format!("{saved} saved by the cache")));
+    let efficiency = &report.efficiency;
+    let is_some = |cost: &PicoUsd| *cost > PicoUsd::ZERO;
+    parts.extend(efficiency.cost_per_minute_usd.filter(is_some).map(|cost| format!("{cost} a minute")));
+    parts.extend(efficiency.cost_per_line_usd.filter(is_some).map(|cost| format!("{cost} a line")));
+    let mut lines = vec![joined(&label("cost", style), &parts, style)];
+    let hidden = actual.hidden.as_ref().filter(|hidden| hidden.usage.total() > 0);
+    lines.extend(hidden.map(|hidden| {
+        let cost = hidden.cost_usd.map(|cost| format!(", {cost}")).unwrap_or_default();
+        let tokens = grouped(hidden.usage.total());
+        format!("{:<10}of which no line of the transcript shows {tokens} tokens{cost}", "")
+    }));
+    let missing = actual.output_shortfall.as_ref().filter(|missing| missing.tokens > 0);
+    lines.extend(missing.map(|missing| {
+        let cost = missing.cost_usd.map(|cost| format!(", ~{cost}")).unwrap_or_default();
+        let tokens = rough(missing.tokens);
+        let responses = plural(missing.responses, "response");
+        format!("{:<10}and probably {tokens} of output{cost}: {responses} logged in part", "")
+    }));
+    if is_partial {
+        let models = actual.unpriced_models.join(", ");
+        let room = usize::from(style.width).saturating_sub(30).max(MIN_NAME_WIDTH);
+        lines.push(format!("{:<10}no price: {}; see `prices set`", "", cut(&models, room)));
+    }
+    lines
 }
 
 fn estimate_line(report: &UsageReport, style: Style) -> String {
@@ -260,9 +334,12 @@ fn format_running(tokens: u64) -> String {
     format!("\n          and subagents at work: {} by the defaults table", rough(tokens))
 }
 
-fn work_line(report: &UsageReport) -> Option<String> {
+fn work_line(report: &UsageReport, style: Style) -> Option<String> {
     let mut parts = Vec::new();
-    parts.extend(report.context.as_ref().map(|context| format!("context {}", grouped(context.tokens))));
+    parts.extend(report.context.as_ref().map(|context| {
+        let used = context.used_percent.map(|used| format!(" ({used:.0} %)")).unwrap_or_default();
+        format!("context {}{used}", grouped(context.tokens))
+    }));
     let efficiency = &report.efficiency;
     #[expect(
         clippy::cast_possible_truncation,
@@ -279,15 +356,37 @@ fn work_line(report: &UsageReport) -> Option<String> {
             grouped(efficiency.lines_removed)
         ));
     }
-    (!parts.is_empty()).then(|| format!("{:<10}{}", "", parts.join(" · ")))
+    (!parts.is_empty()).then(|| joined(&" ".repeat(LABEL_WIDTH), &parts, style))
 }
 
 fn label(name: &str, style: Style) -> String {
-    style.paint(&format!("{name:<10}"), "2")
+    style.paint(&format!("{name:<LABEL_WIDTH$}"), "2")
 }
 
 fn plural(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+/// A remark below a table, in lines that fit. A line of its own in `text` stays one.
+#[must_use]
+pub fn note(text: &str, style: Style) -> String {
+    let width = usize::from(style.width);
+    let mut shown = String::new();
+    for line in text.lines() {
+        let mut used = 0;
+        for word in line.split_whitespace() {
+            let word = cut(word, width);
+            if used > 0 {
+                let fits = used + 1 + word.width() <= width;
+                shown.push(if fits { ' ' } else { '\n' });
+                used = if fits { used + 1 } else { 0 };
+            }
+            shown.push_str(&word);
+            used += word.width();
+        }
+        shown.push('\n');
+    }
+    shown
 }
 
 /// Names and values, one below the other; a long value goes on below itself.

@@ -7,6 +7,7 @@
 
 mod cli;
 mod corpus;
+mod cost;
 mod doctor;
 mod hook;
 mod prices;

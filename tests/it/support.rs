@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use tallyhook::domain::{Timestamp, Usage};
 use tallyhook::env::Env;
 use tallyhook::hook::{self, Options};
+use tallyhook::pricing::PriceTable;
 use tallyhook::report::calls::ExportedCall;
 use tallyhook::report::usage::{Filter, UsageReport};
 use tallyhook::store;
@@ -120,7 +121,8 @@ impl Ledger {
     pub(crate) fn report(&self, session: &str) -> Value {
         let ledger = self.open();
         let Some(record) = ledger.find_session(session).unwrap() else { return Value::Null };
-        let report = UsageReport::of_session(&ledger, &record, &Filter::default()).unwrap();
+        let report =
+            UsageReport::of_session(&ledger, &record, &Filter::default(), &PriceTable::builtin()).unwrap();
         serde_json::to_value(report).unwrap()
     }
 

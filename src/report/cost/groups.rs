@@ -102,7 +102,7 @@ impl Sum {
             Some(cost) => *self.cost.get_or_insert_default() += cost,
             // What used nothing cost nothing, whatever the model.
             None if row.usage == Usage::default() => {
-                *self.cost.get_or_insert_default() += CostParts::default()
+                self.cost.get_or_insert_default();
             }
             None => {
                 let model = if row.model.is_empty() { NO_KEY } else { row.model };

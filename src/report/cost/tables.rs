@@ -9,7 +9,7 @@ const SHORT_ID: usize = 8;
 /// Most rows of a table of changes; the JSON has all.
 const CHANGES_SHOWN: usize = 5;
 /// Longest name, in characters. The renderer cuts it further where it must.
-const MAX_NAME: usize = 200;
+const MAX_NAME: usize = 4_096;
 
 impl CostReport {
     /// The tables for people. `detail` splits the cost.
@@ -42,9 +42,10 @@ impl CostReport {
     fn main_table(&self, detail: bool) -> Table {
         let is_session = self.by == "session";
         let mut columns = vec![heading(self.by)];
-        if is_session {
-            columns.extend(["started<", "topic<"]);
-        }
+        // With the cost split there is no room for more.
+        let has_started = is_session && !detail;
+        columns.extend(has_started.then_some("started<"));
+        columns.extend(is_session.then_some("topic<"));
         let is_compared = self.total.change.is_some();
         if detail {
             columns.extend(["input", "output", "read", "write", "search", "cost"]);
@@ -54,8 +55,12 @@ impl CostReport {
             columns.extend(["input", "output", "cache read", "cache write", "total", "cost"]);
         }
         if is_compared {
-            columns.extend(["before", "change", "%"]);
+            columns.extend(if detail { &["change"][..] } else { &["before", "change", "%"] });
         }
+        let change_cells = |change: &Change| {
+            let cells = change_cells(change);
+            if detail { vec![cells[1].clone()] } else { cells.to_vec() }
+        };
         let mut table = Table::new(self.title(), &columns);
         let is_long = !detail && !is_compared && !is_session;
         table.rows = self
@@ -63,19 +68,21 @@ impl CostReport {
             .iter()
             .map(|row| {
                 let mut cells = key_cells(row, self.by);
+                if is_session && !has_started {
+                    cells.remove(1);
+                }
                 cells.extend(sum_cells(&row.sum, detail, is_long));
-                cells.extend(row.change.iter().flat_map(change_cells));
+                cells.extend(row.change.iter().flat_map(&change_cells));
                 cells
             })
             .collect();
         if self.rows.len() > 1 {
             let CostTotal { sum, change } = &self.total;
             let mut cells = vec![Cell::Text("total".to_owned())];
-            if is_session {
-                cells.extend([Cell::Text(String::new()), Cell::Text(format!("{} sessions", sum.sessions))]);
-            }
+            cells.extend(has_started.then(|| Cell::Text(String::new())));
+            cells.extend(is_session.then(|| Cell::Text(format!("{} sessions", sum.sessions))));
             cells.extend(sum_cells(sum, detail, is_long));
-            cells.extend(change.iter().flat_map(change_cells));
+            cells.extend(change.iter().flat_map(&change_cells));
             table.total = Some(cells);
         }
         table
@@ -174,8 +181,8 @@ fn cost_cell(sum: &CostSum) -> Cell {
     Cell::Usd { amount: sum.cost_usd, at_least: !sum.unpriced_models.is_empty() }
 }
 
-fn change_cells(change: &Change) -> Vec<Cell> {
-    vec![
+fn change_cells(change: &Change) -> [Cell; 3] {
+    [
         change.previous.as_ref().map_or(Cell::Unknown, |previous| cost_cell(&previous.sum)),
         change.change_usd.map_or(Cell::Unknown, Cell::Change),
         change.change_percent.map_or(Cell::Unknown, Cell::ChangePercent),

@@ -1,15 +1,19 @@
 //! `show-usage`: one session as far as it is known.
 //!
 //! The structs are the contract's JSON (`DESIGN.md`), name for name. Parts add up: the agents' usage to the
-//! session's, the models' too, the tools' estimates to the session's.
+//! session's, the models' too, the tools' estimates to the session's. What no line of a transcript shows is a row of its
+//! own, `(hidden)`, among the agents.
 
+mod money;
 mod rollup;
 mod tables;
 
 use serde::Serialize;
 
-use crate::domain::{SessionState, Timestamp, Usage};
+use crate::domain::{CostParts, PicoUsd, SessionState, Timestamp, Usage};
+use crate::pricing::PriceTable;
 use crate::store::{CallGroup, Ledger, SessionRecord, StoreError};
+use money::Spending;
 use rollup::AgentNames;
 
 /// What a subagent is called whose type nobody told.
@@ -88,26 +92,43 @@ pub struct SessionInfo {
 /// The provider's own numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Actual {
-    /// Cost by class.
-    pub cost: Null,
+    /// Cost by class, of the models that have a price; null if none has.
+    pub cost: Option<CostParts>,
     /// Tokens by class.
     pub usage: Usage,
     /// All classes of tokens.
     pub total_tokens: u64,
-    /// Cost.
-    pub cost_usd: Null,
+    /// Cost of the models that have a price.
+    pub cost_usd: Option<PicoUsd>,
     /// API responses.
     pub responses: u64,
     /// Cache reads as a share of the input side.
     pub cache_hit_rate: Option<f64>,
     /// What the cache has saved.
-    pub cache_savings_usd: Null,
+    pub cache_savings_usd: Option<PicoUsd>,
     /// Models without a price.
     pub unpriced_models: Vec<String>,
-    /// What no line of the transcript shows.
-    pub hidden: Null,
+    /// The part that no line of the transcript shows; null while nothing is known of what was spent.
+    pub hidden: Option<Hidden>,
     /// What incomplete lines leave out.
-    pub output_shortfall: Null,
+    pub output_shortfall: Option<OutputShortfall>,
+}
+
+/// Usage that no line of the transcript shows: compaction, titles, permission checks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the contract's names say it")]
+pub struct Hidden {
+    pub usage: Usage,
+    pub cost_usd: Option<PicoUsd>,
+}
+
+/// Output that incomplete lines probably leave out: an estimate, in no total.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the contract's names say it")]
+pub struct OutputShortfall {
+    pub tokens: u64,
+    pub cost_usd: Option<PicoUsd>,
+    pub responses: u64,
 }
 
 /// Estimates of all tool calls.
@@ -153,7 +174,7 @@ pub struct ModelUsage {
     pub model: Option<String>,
     pub usage: Usage,
     pub total_tokens: u64,
-    pub cost_usd: Null,
+    pub cost_usd: Option<PicoUsd>,
     pub responses: u64,
 }
 
@@ -165,7 +186,10 @@ pub struct AgentUsage {
     pub invocations: u64,
     pub usage: Usage,
     pub total_tokens: u64,
-    pub cost_usd: Null,
+    pub cost_usd: Option<PicoUsd>,
+    /// Whether part of it has no price.
+    #[serde(skip)]
+    pub is_partly_priced: bool,
     pub percent: Option<f64>,
     pub duration_seconds: Option<u64>,
     pub last_updated_at: Option<Timestamp>,
@@ -241,13 +265,13 @@ pub struct Efficiency {
     /// Actual tokens for each minute of the session.
     pub tokens_per_minute: Option<f64>,
     /// Cost for each minute.
-    pub cost_per_minute_usd: Null,
+    pub cost_per_minute_usd: Option<PicoUsd>,
     /// Lines of files that tool calls added.
     pub lines_added: u64,
     /// And removed.
     pub lines_removed: u64,
     /// Cost for each line.
-    pub cost_per_line_usd: Null,
+    pub cost_per_line_usd: Option<PicoUsd>,
 }
 
 /// A session in the list of recent ones.
@@ -260,8 +284,11 @@ pub struct HistoryRow {
     pub usage: Usage,
     /// All classes of tokens.
     pub total_tokens: u64,
-    /// Cost.
-    pub cost_usd: Null,
+    /// Cost of the models that have a price.
+    pub cost_usd: Option<PicoUsd>,
+    /// Whether part of it has no price.
+    #[serde(skip)]
+    is_partly_priced: bool,
 }
 
 impl UsageReport {
@@ -291,7 +318,12 @@ impl UsageReport {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn of_session(ledger: &Ledger, record: &SessionRecord, filter: &Filter) -> Result<Self, StoreError> {
+    pub fn of_session(
+        ledger: &Ledger,
+        record: &SessionRecord,
+        filter: &Filter,
+        prices: &PriceTable,
+    ) -> Result<Self, StoreError> {
         let runs = ledger.agent_runs(record.row)?;
         let names = AgentNames::of(&runs);
         let calls = ledger.call_groups(record.row)?;
@@ -303,12 +335,14 @@ impl UsageReport {
         usage.retain(|group| wanted(names.of_run(group.agent_id.as_deref())));
         let mut calls = calls;
         calls.retain(|call| wanted(names.of_call(call)));
-        let by_skill = rollup::by_skill(&usage, &calls, usage.iter().map(|group| group.usage.total()).sum());
+        let spending = Spending::of(ledger.session_spent(record.row)?, &names, &wanted);
+        let shown: Usage = usage.iter().map(|group| group.usage).sum();
+        let total = shown + spending.hidden_usage();
+        let by_skill = rollup::by_skill(&usage, &calls, total.total());
         calls.retain(|call| filter.tool.as_deref().is_none_or(|tool| tool == call.tool));
 
         let is_open = record.ended_at.is_none();
-        let by_agent = rollup::by_agent(&usage, &runs, &names, session.turns, is_open, &wanted);
-        let total: Usage = usage.iter().map(|group| group.usage).sum();
+        let by_agent = rollup::by_agent(&usage, &runs, &names, session.turns, is_open, &wanted, &spending);
         let (lines_added, lines_removed) = ledger.lines_changed(record.row)?;
         let context_size = ledger.context_size(record.row)?;
         let compacted = compactions
@@ -317,12 +351,12 @@ impl UsageReport {
         let context = compacted
             .and_then(|last| last.tokens_after)
             .or(context_size.map(|size| size.tokens))
-            .map(|tokens| Context { tokens, window: None, used_percent: None });
+            .map(|tokens| context_of(tokens, record.model.as_deref(), prices));
         let subagent_tokens = by_agent.iter().map(|agent| agent.pending_tokens).sum();
         Ok(Self {
-            actual: rollup::actual(&usage, total),
+            actual: rollup::actual(&usage, total, &spending),
             estimate: rollup::estimate(&calls, subagent_tokens),
-            by_model: rollup::by_model(&usage),
+            by_model: rollup::by_model(&usage, &spending),
             by_skill,
             by_agent,
             by_tool: rollup::by_tool(&calls),
@@ -339,9 +373,18 @@ impl UsageReport {
                 .collect(),
             efficiency: Efficiency {
                 tokens_per_minute: rollup::per_minute(total.total(), session.duration_seconds),
+                cost_per_minute_usd: spending.total.cost(total).and_then(|cost| {
+                    money::share(
+                        PicoUsd::from_pico(cost.as_pico().saturating_mul(60)),
+                        session.duration_seconds,
+                    )
+                }),
                 lines_added,
                 lines_removed,
-                ..Efficiency::default()
+                cost_per_line_usd: spending
+                    .total
+                    .cost(total)
+                    .and_then(|cost| money::share(cost, lines_added + lines_removed)),
             },
             session: Some(session),
             ..Self::none()
@@ -354,11 +397,19 @@ impl UsageReport {
     /// If the ledger cannot be read.
     pub fn with_history(mut self, ledger: &Ledger, records: &[SessionRecord]) -> Result<Self, StoreError> {
         let rows = records.iter().map(|record| {
-            let usage: Usage = ledger.usage_groups(record.row)?.iter().map(|group| group.usage).sum();
+            let spending = Spending::of(ledger.session_spent(record.row)?, &AgentNames::of(&[]), &|_| true);
+            let shown: Usage = ledger.usage_groups(record.row)?.iter().map(|group| group.usage).sum();
+            let usage = shown + spending.hidden_usage();
             let calls = ledger.call_groups(record.row)?;
             let compactions = ledger.compactions(record.row)?.len() as u64;
             let session = session_info(ledger, record, &calls, compactions)?;
-            Ok(HistoryRow { session, usage, total_tokens: usage.total(), cost_usd: () })
+            Ok(HistoryRow {
+                session,
+                usage,
+                total_tokens: usage.total(),
+                cost_usd: spending.total.cost(usage),
+                is_partly_priced: spending.total.is_partly_priced(),
+            })
         });
         self.history = Some(rows.collect::<Result<_, StoreError>>()?);
         Ok(self)
@@ -369,6 +420,15 @@ impl UsageReport {
     pub fn agent_names(&self) -> Vec<&str> {
         self.by_agent.iter().map(|agent| agent.agent.as_str()).collect()
     }
+}
+
+/// The context and the window of the model that has it. A context that is larger than the window that is known shows that
+/// it has another one.
+#[expect(clippy::cast_precision_loss, reason = "a share for people")]
+fn context_of(tokens: u64, model: Option<&str>, prices: &PriceTable) -> Context {
+    let window = model.and_then(|model| prices.context_window(model)).filter(|window| *window >= tokens);
+    let used = window.filter(|window| *window > 0).map(|window| tokens as f64 * 100.0 / window as f64);
+    Context { tokens, window, used_percent: used }
 }
 
 fn session_info(

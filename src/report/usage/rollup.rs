@@ -6,7 +6,9 @@ use super::{
     Actual, AgentUsage, EstimateInfo, McpUsage, ModelUsage, PendingInfo, SkillUsage, ToolUsage, UNTYPED_AGENT,
 };
 use crate::domain::{MAIN_AGENT, Timestamp, ToolName, Usage};
-use crate::store::{AgentRun, CallGroup, PendingCalls, UsageGroup};
+use crate::store::{AgentRun, CallGroup, HIDDEN_AGENT, PendingCalls, UsageGroup};
+
+use super::money::Spending;
 
 /// Which name a run's usage goes under.
 pub(super) struct AgentNames<'a>(BTreeMap<&'a str, &'a str>);
@@ -33,21 +35,22 @@ impl<'a> AgentNames<'a> {
     }
 }
 
-pub(super) fn actual(usage: &[UsageGroup], total: Usage) -> Option<Actual> {
-    if usage.is_empty() {
+pub(super) fn actual(usage: &[UsageGroup], total: Usage, spending: &Spending) -> Option<Actual> {
+    if usage.is_empty() && spending.hidden_usage() == Usage::default() {
         return None;
     }
+    let responses: u64 = usage.iter().map(|group| group.responses).sum();
     Some(Actual {
-        cost: (),
+        cost: spending.total.cost_parts(total),
         usage: total,
         total_tokens: total.total(),
-        cost_usd: (),
-        responses: usage.iter().map(|group| group.responses).sum(),
+        cost_usd: spending.total.cost(total),
+        responses: responses + spending.hidden_responses(),
         cache_hit_rate: total.cache_hit_rate(),
-        cache_savings_usd: (),
-        unpriced_models: Vec::new(),
-        hidden: (),
-        output_shortfall: (),
+        cache_savings_usd: spending.savings(),
+        unpriced_models: spending.total.unpriced.iter().cloned().collect(),
+        hidden: spending.hidden(),
+        output_shortfall: spending.shortfall(),
     })
 }
 
@@ -77,12 +80,19 @@ pub(super) fn estimate(calls: &[CallGroup], subagent_tokens: u64) -> EstimateInf
     }
 }
 
-pub(super) fn by_model(usage: &[UsageGroup]) -> Vec<ModelUsage> {
+pub(super) fn by_model(usage: &[UsageGroup], spending: &Spending) -> Vec<ModelUsage> {
     let mut models: BTreeMap<Option<&str>, (Usage, u64)> = BTreeMap::new();
     for group in usage {
         let entry = models.entry(group.model.as_deref()).or_default();
         entry.0 += group.usage;
         entry.1 += group.responses;
+    }
+    for (model, sum) in spending.models() {
+        if sum.hidden != Usage::default() {
+            let entry = models.entry(Some(model.as_str()).filter(|model| !model.is_empty())).or_default();
+            entry.0 += sum.hidden;
+            entry.1 += sum.responses;
+        }
     }
     let mut rows: Vec<ModelUsage> = models
         .into_iter()
@@ -90,7 +100,7 @@ pub(super) fn by_model(usage: &[UsageGroup]) -> Vec<ModelUsage> {
             model: model.map(str::to_owned),
             usage,
             total_tokens: usage.total(),
-            cost_usd: (),
+            cost_usd: spending.models().get(model.unwrap_or_default()).and_then(|sum| sum.cost(usage)),
             responses,
         })
         .collect();
@@ -98,7 +108,7 @@ pub(super) fn by_model(usage: &[UsageGroup]) -> Vec<ModelUsage> {
     rows
 }
 
-/// Usage and runs by agent: `main` first, then by tokens. While the session is open, a run of which no response is
+/// Usage and runs by agent: `main` first, then by tokens, at last what no line shows. While the session is open, a run of which no response is
 /// known is taken to use what the defaults table says.
 pub(super) fn by_agent(
     usage: &[UsageGroup],
@@ -107,6 +117,7 @@ pub(super) fn by_agent(
     turns: u64,
     is_open: bool,
     wanted: &dyn Fn(&str) -> bool,
+    spending: &Spending,
 ) -> Vec<AgentUsage> {
     #[derive(Default)]
     struct Sum {
@@ -145,6 +156,9 @@ pub(super) fn by_agent(
         .min()
         .zip(main().filter_map(|group| group.last_at).max())
         .map(|(first, last)| last.since(first).as_secs());
+    if spending.hidden_usage() != Usage::default() {
+        agents.entry(HIDDEN_AGENT).or_default().usage += spending.hidden_usage();
+    }
     let total: u64 = agents.values().map(|sum| sum.usage.total()).sum();
     let mut rows: Vec<AgentUsage> = agents
         .into_iter()
@@ -153,14 +167,17 @@ pub(super) fn by_agent(
             invocations: if agent == MAIN_AGENT { turns } else { sum.runs.len() as u64 },
             usage: sum.usage,
             total_tokens: sum.usage.total(),
-            cost_usd: (),
+            cost_usd: spending.agent(agent).cost(sum.usage),
+            is_partly_priced: spending.agent(agent).is_partly_priced(),
             percent: percent(sum.usage.total(), total),
             duration_seconds: if agent == MAIN_AGENT { main_span } else { sum.seconds },
             last_updated_at: sum.last,
             pending_tokens: sum.pending,
         })
         .collect();
-    rows.sort_by_key(|row| (row.agent != MAIN_AGENT, std::cmp::Reverse(row.total_tokens)));
+    rows.sort_by_key(|row| {
+        (row.agent == HIDDEN_AGENT, row.agent != MAIN_AGENT, std::cmp::Reverse(row.total_tokens))
+    });
     rows
 }
 

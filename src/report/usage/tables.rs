@@ -1,8 +1,9 @@
 //! The tables of `show-usage`, for people.
 
 use super::UsageReport;
-use crate::domain::Usage;
+use crate::domain::{PicoUsd, Usage};
 use crate::report::{Cell, Table};
+use crate::store::HIDDEN_AGENT;
 
 impl UsageReport {
     /// The tables for people. `detailed` adds those by model, skill and MCP server.
@@ -32,22 +33,32 @@ impl UsageReport {
     }
 
     fn agent_table(&self) -> Table {
-        let columns = ["agent", "runs", "input", "output", "cache read", "cache write", "total", "share"];
+        let mut columns = vec!["agent", "runs", "input", "output", "cache read", "cache write", "total"];
+        columns.extend(self.has_money().then_some("cost"));
+        columns.push("share");
         let mut table = Table::new("Actual usage by agent", &columns);
         for agent in &self.by_agent {
-            let mut row = vec![Cell::Text(agent.agent.clone()), Cell::Count(agent.invocations)];
+            // What is hidden are no runs.
+            let runs = if agent.agent == HIDDEN_AGENT {
+                Cell::Text(String::new())
+            } else {
+                Cell::Count(agent.invocations)
+            };
+            let mut row = vec![Cell::Text(agent.agent.clone()), runs];
             if agent.total_tokens == 0 && agent.pending_tokens > 0 {
                 row.extend([Cell::Unknown, Cell::Unknown, Cell::Unknown, Cell::Unknown]);
                 row.push(Cell::Estimate(agent.pending_tokens));
             } else {
                 row.extend(usage_cells(&agent.usage));
             }
+            row.extend(self.money_cell(agent.cost_usd, agent.is_partly_priced));
             row.push(Cell::percent(agent.percent));
             table.rows.push(row);
         }
         if let Some(actual) = self.actual.as_ref().filter(|_| self.by_agent.len() > 1) {
             let mut total = vec![Cell::Text("total".to_owned()), Cell::Text(String::new())];
             total.extend(usage_cells(&actual.usage));
+            total.extend(self.money_cell(actual.cost_usd, !actual.unpriced_models.is_empty()));
             total.push(Cell::Text(String::new()));
             table.total = Some(total);
         }
@@ -55,15 +66,27 @@ impl UsageReport {
     }
 
     fn model_table(&self) -> Table {
-        let columns = ["model", "responses", "input", "output", "cache read", "cache write", "total"];
+        let mut columns = vec!["model", "responses", "input", "output", "cache read", "cache write", "total"];
+        columns.extend(self.has_money().then_some("cost"));
         let mut table = Table::new("Actual usage by model", &columns);
         for model in &self.by_model {
             let name = model.model.clone().unwrap_or_else(|| "(unknown)".to_owned());
             let mut row = vec![Cell::Text(name), Cell::Count(model.responses)];
             row.extend(usage_cells(&model.usage));
+            row.extend(self.money_cell(model.cost_usd, model.cost_usd.is_none()));
             table.rows.push(row);
         }
         table
+    }
+
+    /// Whether anything is known of the cost, if only that a model has no price.
+    fn has_money(&self) -> bool {
+        let actual = self.actual.as_ref();
+        actual.is_some_and(|actual| actual.cost_usd.is_some() || !actual.unpriced_models.is_empty())
+    }
+
+    fn money_cell(&self, amount: Option<PicoUsd>, at_least: bool) -> Option<Cell> {
+        self.has_money().then_some(Cell::Usd { amount, at_least })
     }
 
     fn tool_table(&self) -> Table {
@@ -138,19 +161,25 @@ impl UsageReport {
 
     fn history_table(&self) -> Option<Table> {
         let rows = self.history.as_ref()?;
-        let columns = ["session", "last activity<", "model<", "turns", "calls", "total tokens"];
+        let mut columns = vec!["session", "last activity<", "model<", "turns", "calls", "total tokens"];
+        let has_money =
+            rows.iter().any(|row| row.total_tokens > 0 && row.cost_usd.is_some() || row.is_partly_priced);
+        columns.extend(has_money.then_some("cost"));
         let mut table = Table::new("Recent sessions of this project", &columns);
         for row in rows {
             let session = &row.session;
             let id: String = session.id.chars().take(8).collect();
-            table.rows.push(vec![
+            let mut cells = vec![
                 Cell::Text(id),
                 session.last_activity_at.map_or(Cell::Unknown, Cell::Time),
                 session.model.clone().map_or(Cell::Unknown, Cell::Text),
                 Cell::Count(session.turns),
                 Cell::Count(session.tool_calls),
                 Cell::Count(row.total_tokens),
-            ]);
+            ];
+            let cost = Cell::Usd { amount: row.cost_usd, at_least: row.is_partly_priced };
+            cells.extend(has_money.then_some(cost));
+            table.rows.push(cells);
         }
         Some(table)
     }

@@ -1,0 +1,143 @@
+//! What a session spent, beside what its responses used. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::rollup::AgentNames;
+use super::{Hidden, OutputShortfall};
+use crate::domain::{CostParts, PicoUsd, Usage};
+use crate::store::{HIDDEN_AGENT, SessionSpent};
+
+/// What some rows cost.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Sum {
+    /// Of the rows that have a price; `None` if none has.
+    pub(super) parts: Option<CostParts>,
+    /// Models without a price.
+    pub(super) unpriced: BTreeSet<String>,
+    pub(super) hidden: Usage,
+    pub(super) responses: u64,
+}
+
+impl Sum {
+    fn add(&mut self, row: &SessionSpent) {
+        match row.cost {
+            Some(cost) => *self.parts.get_or_insert_default() += cost,
+            // What used nothing cost nothing.
+            None if row.usage == Usage::default() => {
+                self.parts.get_or_insert_default();
+            }
+            None => {
+                self.unpriced.insert(if row.model.is_empty() {
+                    "(none)".to_owned()
+                } else {
+                    row.model.clone()
+                });
+            }
+        }
+        if row.agent_id == HIDDEN_AGENT {
+            self.hidden += row.usage;
+            self.responses += row.responses;
+        }
+    }
+
+    /// The cost by class of what used `usage`: nothing if that is nothing, unknown if no row tells.
+    pub(super) fn cost_parts(&self, usage: Usage) -> Option<CostParts> {
+        match self.parts {
+            None if self.unpriced.is_empty() && usage == Usage::default() => Some(CostParts::default()),
+            parts => parts,
+        }
+    }
+
+    /// The same in all.
+    pub(super) fn cost(&self, usage: Usage) -> Option<PicoUsd> {
+        self.cost_parts(usage).map(|parts| parts.total())
+    }
+
+    pub(super) fn is_partly_priced(&self) -> bool {
+        !self.unpriced.is_empty()
+    }
+}
+
+/// What a session spent, in all and by agent and model.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Spending {
+    pub(super) total: Sum,
+    agents: BTreeMap<String, Sum>,
+    models: BTreeMap<String, Sum>,
+    hidden: Sum,
+    savings: PicoUsd,
+    shortfall: OutputShortfall,
+    is_known: bool,
+}
+
+impl Spending {
+    /// Of the rows whose agent is `wanted`.
+    pub(super) fn of(rows: Vec<SessionSpent>, names: &AgentNames<'_>, wanted: &dyn Fn(&str) -> bool) -> Self {
+        let mut all = Self { is_known: !rows.is_empty(), ..Self::default() };
+        let mut shortfall_cost = None;
+        for row in rows {
+            let agent = match row.agent_id.as_str() {
+                HIDDEN_AGENT => HIDDEN_AGENT,
+                "" => names.of_run(None),
+                run => names.of_run(Some(run)),
+            };
+            if !wanted(agent) {
+                continue;
+            }
+            all.total.add(&row);
+            all.agents.entry(agent.to_owned()).or_default().add(&row);
+            all.models.entry(row.model.clone()).or_default().add(&row);
+            if agent == HIDDEN_AGENT {
+                all.hidden.add(&row);
+            }
+            all.savings += row.savings;
+            all.shortfall.tokens += row.shortfall.tokens;
+            all.shortfall.responses += row.shortfall.responses;
+            if row.cost.is_some() {
+                *shortfall_cost.get_or_insert(PicoUsd::ZERO) += row.shortfall.cost;
+            }
+        }
+        let is_none = all.shortfall.tokens == 0;
+        all.shortfall.cost_usd = shortfall_cost.or(is_none.then_some(PicoUsd::ZERO));
+        all
+    }
+
+    pub(super) fn hidden_usage(&self) -> Usage {
+        self.hidden.hidden
+    }
+
+    pub(super) fn hidden_responses(&self) -> u64 {
+        self.hidden.responses
+    }
+
+    /// What is known of an agent.
+    pub(super) fn agent(&self, name: &str) -> Sum {
+        self.agents.get(name).cloned().unwrap_or_default()
+    }
+
+    /// The models, and what is known of each; the empty name is the unknown one.
+    pub(super) fn models(&self) -> &BTreeMap<String, Sum> {
+        &self.models
+    }
+
+    pub(super) fn savings(&self) -> Option<PicoUsd> {
+        self.total.parts.map(|_| self.savings)
+    }
+
+    /// The hidden part, once anything is known.
+    pub(super) fn hidden(&self) -> Option<Hidden> {
+        let usage = self.hidden_usage();
+        self.is_known.then(|| Hidden { usage, cost_usd: self.hidden.cost(usage) })
+    }
+
+    /// What incomplete lines leave out, once anything is known.
+    pub(super) fn shortfall(&self) -> Option<OutputShortfall> {
+        self.is_known.then(|| self.shortfall.clone())
+    }
+}
+
+/// A sum for each of so many, to the nearest pico-dollar; `None` for none.
+pub(super) fn share(sum: PicoUsd, count: u64) -> Option<PicoUsd> {
+    let count = i128::from(count);
+    (count > 0).then(|| PicoUsd::from_pico(sum.as_pico().saturating_add(count / 2).div_euclid(count)))
+}
