@@ -345,8 +345,8 @@ fn without_a_named_zone_it_is_that_of_the_system() {
 #[test]
 fn days_can_be_counted_from_today() {
     let ledger = ledger_with(&[Spent::at("2001-01-01T12:00:00Z")]);
-    let now = std::time::SystemTime::now();
-    let quarter = i64::try_from(now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()).unwrap() / 900;
+    // The real program has the real clock.
+    let quarter = tallyhook::env::Env::from_process().now().as_millis() / 900_000;
     for (days, dollars) in [(0, 1), (1, 2), (6, 4), (7, 8)] {
         insert(&ledger, &Spent::at("2001-01-02T12:00:00Z").dollars(dollars));
         let sql = "UPDATE spent SET quarter = ?1 WHERE quarter = 978436800 / 900";
@@ -595,7 +595,8 @@ fn hostile_and_large_values_break_no_table() {
             cost(&ledger, &[&["--by", by], more].concat());
         }
     }
-    assert!(shown(&ledger, &["--by", "project"]).contains("/deep/end "), "a path is cut at its start");
+    let projects = shown(&ledger, &["--by", "project"]);
+    assert!(projects.contains("/end "), "a path is cut at its start: {projects}");
     assert!(shown(&ledger, &["--by", "branch"]).contains(" <$"), "little is not nothing");
 }
 
