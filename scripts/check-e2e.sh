@@ -29,7 +29,8 @@ for path in sorted(glob.glob(work + "/out/*/expected.json")):
     for session, parts in json.load(open(path)).items():
         if not isinstance(parts, dict) or not ({"main", "subagent"} & set(parts)):
             continue
-        known = [parts.get(kind, {}) for kind in ("main", "subagent")]
+        # The compaction's own call stands in no line; the client's total, written at its exit, tells of it.
+        known = [parts.get(kind, {}) for kind in ("main", "subagent", "compact")]
         want = [sum(part.get(name, 0) for part in known) for name in classes]
         report = json.loads(subprocess.run(
             [tallyhook, "--db", ledger, "show-usage", "--session", session, "--json"],

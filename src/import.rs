@@ -81,6 +81,12 @@ pub fn usual_folders(env: &Env) -> Vec<PathBuf> {
     }
 }
 
+/// How many transcripts are below `roots`.
+#[must_use]
+pub fn count_files(roots: &[PathBuf]) -> usize {
+    roots.iter().map(|root| claude_code::find_files(root).len()).sum()
+}
+
 /// Reads all transcripts below `roots` and stores what they have new. `tell` is told how far it is.
 ///
 /// # Errors

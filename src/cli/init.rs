@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use super::args::{InitArgs, ScopeArg};
 use super::show_usage::show_newest;
 use super::{Context, diff, import};
-use crate::agents::claude_code::find_files;
 use crate::domain::Agent;
 use crate::error::Error;
 use crate::hook::manifest::{self, Subscription};
-use crate::import::usual_folders;
+use crate::import::{count_files, usual_folders};
 use crate::setup::SetupError;
 use crate::setup::client::{self, Client};
 use crate::setup::command::{self, registered};
@@ -76,7 +75,7 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
 /// Fills the ledger from the transcripts that the client has not deleted yet, if the user agrees.
 fn offer_import(context: &Context, args: &InitArgs, ledger: &Path) -> Result<(), Error> {
     let folders = usual_folders(&context.env);
-    let files: usize = folders.iter().map(|folder| find_files(folder).len()).sum();
+    let files = count_files(&folders);
     if args.no_import || files == 0 {
         return Ok(());
     }

@@ -193,9 +193,13 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be written.
     pub fn reprice(&mut self) -> Result<(), StoreError> {
-        if version(&self.conn).map_err(StoreError::query("read the prices' version"))?
-            == Some(stamp(&self.prices))
-        {
+        let is_current = || -> rusqlite::Result<bool> {
+            Ok(match version(&self.conn)? {
+                Some(version) => version == stamp(&self.prices),
+                None => is_without_responses(&self.conn)?,
+            })
+        };
+        if is_current().map_err(StoreError::query("read the prices' version"))? {
             return Ok(());
         }
         let prices = self.prices.clone();
@@ -220,10 +224,14 @@ pub(super) fn check_version(conn: &Connection, prices: &PriceTable) -> rusqlite:
         Some(found) if found == own || found == 0 => Ok(()),
         Some(_) => set_version(conn, 0),
         None => {
-            let is_empty = !conn.prepare("SELECT 1 FROM responses LIMIT 1")?.exists([])?;
-            set_version(conn, if is_empty { own } else { 0 })
+            let stamp = if is_without_responses(conn)? { own } else { 0 };
+            set_version(conn, stamp)
         }
     }
+}
+
+fn is_without_responses(conn: &Connection) -> rusqlite::Result<bool> {
+    Ok(!conn.prepare("SELECT 1 FROM responses LIMIT 1")?.exists([])?)
 }
 
 fn stamp(prices: &PriceTable) -> i64 {

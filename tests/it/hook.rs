@@ -21,7 +21,9 @@ fn the_example_session_has_the_providers_own_numbers() {
     let (report, expected) = (example.report(), Example::expected());
     let actual = usage(&report["actual"]["usage"]);
     let (main, subagent) = (expected_classes(&expected["main"]), expected_classes(&expected["subagent"]));
-    assert_eq!(four_classes(&actual), sum(main, subagent));
+    let compact = expected_classes(&expected["compact"]);
+    assert_eq!(four_classes(&actual), sum(sum(main, subagent), compact));
+    assert_eq!(four_classes(&usage(&report["actual"]["hidden"]["usage"])), compact);
     assert_eq!(report["actual"]["responses"], 20 + 11);
     assert_eq!(four_classes(&example.ledger.usage_of_agent(Example::SESSION, "main")), main);
     assert_eq!(report["session"]["tool_calls"], 28);

@@ -5,6 +5,10 @@ use crate::domain::{PicoUsd, Usage};
 use crate::report::{Cell, Table};
 use crate::store::HIDDEN_AGENT;
 
+/// Headings short enough for a table with money to fit 80 columns: cache reads and writes.
+const CACHE_READ: &str = "c. read";
+const CACHE_WRITE: &str = "c. write";
+
 impl UsageReport {
     /// The tables for people. `detailed` adds those by model, skill and MCP server.
     #[must_use]
@@ -33,7 +37,7 @@ impl UsageReport {
     }
 
     fn agent_table(&self) -> Table {
-        let mut columns = vec!["agent", "runs", "input", "output", "cache read", "cache write", "total"];
+        let mut columns = vec!["agent", "runs", "input", "output", CACHE_READ, CACHE_WRITE, "total"];
         columns.extend(self.has_money().then_some("cost"));
         columns.push("share");
         let mut table = Table::new("Actual usage by agent", &columns);
@@ -66,7 +70,7 @@ impl UsageReport {
     }
 
     fn model_table(&self) -> Table {
-        let mut columns = vec!["model", "responses", "input", "output", "cache read", "cache write", "total"];
+        let mut columns = vec!["model", "responses", "input", "output", CACHE_READ, CACHE_WRITE, "total"];
         columns.extend(self.has_money().then_some("cost"));
         let mut table = Table::new("Actual usage by model", &columns);
         for model in &self.by_model {
@@ -119,7 +123,7 @@ impl UsageReport {
     }
 
     fn skill_table(&self) -> Table {
-        let columns = ["skill", "calls", "input", "output", "cache read", "cache write", "total", "share"];
+        let columns = ["skill", "calls", "input", "output", CACHE_READ, CACHE_WRITE, "total", "share"];
         let mut table = Table::new("Actual usage by skill, as the client attributes it", &columns);
         for skill in &self.by_skill {
             let mut row = vec![Cell::Text(skill.skill.clone()), Cell::Count(skill.invocations)];
