@@ -1,14 +1,21 @@
 //! What was spent: the table `spent`, row by row in the order of its key.
 //!
 //! Rows are handed on as they are and added up by who asks: a day depends on a time zone, which SQL does not know, and
-//! the sum of a column can go beyond the integers of SQLite, which would be an error there. Reading a row costs less
-//! than half a microsecond; twelve sums over it, grouped by SQLite, cost twice that.
+//! the sum of a column can go beyond the integers of SQLite, which would be an error there. Nor would SQLite be faster:
+//! twelve sums for each quarter cost it as much as handing on the rows (`scripts/bench-reports.sh`).
+
+use std::time::Duration;
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Row, params};
+use rusqlite::{Connection, OpenFlags, Row, params};
 
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{CostParts, PicoUsd, Timestamp, Usage};
+
+/// From four weeks on the rows are read in two halves at once. Less is read before a thread has begun.
+const WORTH_HALVING: i64 = 28 * 96;
+/// For a second reader, which with WAL waits for nobody.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The run that stands for what no line of a transcript shows.
 pub const HIDDEN_AGENT: &str = "(hidden)";
@@ -48,6 +55,15 @@ pub struct SpentFilter {
     pub sessions: Option<Vec<SessionRow>>,
     /// Only models whose id contains this, in whatever case.
     pub model: Option<String>,
+}
+
+impl SpentFilter {
+    /// The first quarter, and the one after the last.
+    fn bounds(&self) -> (i64, i64) {
+        let is_bounded = self.from.or(self.until).is_some();
+        let from = self.from.map_or(if is_bounded { 0 } else { i64::MIN }, |quarter| quarter.0);
+        (from, self.until.map_or(i64::MAX, |quarter| quarter.0))
+    }
 }
 
 /// Responses of one quarter, session, agent run, model and branch.
@@ -140,33 +156,64 @@ impl Ledger {
     pub fn for_each_spent(
         &self,
         filter: &SpentFilter,
-        mut each: impl FnMut(&SpentRow<'_>),
+        each: impl FnMut(&SpentRow<'_>),
     ) -> Result<(), StoreError> {
-        const SQL: &str = "SELECT quarter, session, agent_id, model, branch, priced, responses, input_tokens,
-            output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, input_pico,
-            output_pico, cache_read_pico, cache_write_pico, web_search_pico
-          FROM spent
-          WHERE quarter >= ?1 AND quarter < ?2
-            AND (?3 IS NULL OR session IN (SELECT value FROM json_each(?3)))
-            AND (?4 IS NULL OR instr(iif(model = '', '(none)', lower(model)), ?4) > 0)
-          ORDER BY quarter, session, agent_id, model, branch, priced";
-        let is_bounded = filter.from.or(filter.until).is_some();
-        let from = filter.from.map_or(if is_bounded { 0 } else { i64::MIN }, |quarter| quarter.0);
-        let until = filter.until.map_or(i64::MAX, |quarter| quarter.0);
-        let sessions = filter.sessions.as_ref().map(|sessions| {
-            let rows: Vec<String> = sessions.iter().map(|session| session.0.to_string()).collect();
-            format!("[{}]", rows.join(","))
-        });
-        let model = filter.model.as_ref().map(|model| model.to_ascii_lowercase());
-        let mut run = || {
-            let mut statement = self.conn.prepare(SQL)?;
-            let mut rows = statement.query(params![from, until, sessions, model])?;
-            while let Some(row) = rows.next()? {
-                each(&spent_row(row)?);
-            }
-            Ok(())
+        let (from, until) = filter.bounds();
+        read_rows(&self.conn, filter, from, until, each).map_err(StoreError::query("read what was spent"))
+    }
+
+    /// Folds the rows: one fold for each of the two halves of the time, which are read at once, or one for all.
+    ///
+    /// The later half is read over a connection of its own. What is written in the meantime can be in it alone.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn fold_spent<T: Send>(
+        &self,
+        filter: &SpentFilter,
+        start: impl Fn() -> T + Sync,
+        each: impl Fn(&mut T, &SpentRow<'_>) + Sync,
+    ) -> Result<Vec<T>, StoreError> {
+        let fold = |conn: &Connection, from, until| {
+            let mut folded = start();
+            read_rows(conn, filter, from, until, |row| each(&mut folded, row)).map(|()| folded)
         };
-        run().map_err(StoreError::query("read what was spent"))
+        let failed = StoreError::query("read what was spent");
+        let (from, until) = filter.bounds();
+        let second = self.spent_middle(from, until).and_then(|middle| Some((middle, self.second_reader()?)));
+        let Some((middle, conn)) = second else {
+            return Ok(vec![fold(&self.conn, from, until).map_err(failed)?]);
+        };
+        let (earlier, later) = std::thread::scope(|scope| {
+            let later = scope.spawn(|| {
+                // The thread owns it: a connection is of one thread at a time.
+                let conn = conn;
+                fold(&conn, middle, until)
+            });
+            (fold(&self.conn, from, middle), later.join())
+        });
+        let Ok(later) = later else { return Ok(vec![fold(&self.conn, from, until).map_err(failed)?]) };
+        Ok(vec![earlier.map_err(failed)?, later.map_err(StoreError::query("read what was spent"))?])
+    }
+
+    /// The middle of the time in which something was spent; `None` if that is too short to be read in halves.
+    fn spent_middle(&self, from: i64, until: i64) -> Option<i64> {
+        const SQL: &str = "SELECT (SELECT min(quarter) FROM spent WHERE quarter >= ?1),
+            (SELECT max(quarter) FROM spent WHERE quarter < ?2)";
+        let bounds = (from.max(0), until);
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let (first, last): (Option<i64>, Option<i64>) = self.conn.query_row(SQL, bounds, read).ok()?;
+        let (first, last) = (first?, last?);
+        (last.checked_sub(first)? >= WORTH_HALVING).then(|| first + (last - first) / 2)
+    }
+
+    /// Another connection to the same file; `None` if it cannot be had, or the ledger is in memory.
+    fn second_reader(&self) -> Option<Connection> {
+        let path = self.conn.path().filter(|path| !path.is_empty())?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = Connection::open_with_flags(path, flags).ok()?;
+        conn.busy_timeout(BUSY_TIMEOUT).ok()?;
+        Some(conn)
     }
 
     /// What a session spent.
@@ -228,6 +275,35 @@ impl Ledger {
             Ok(RunType { session: SessionRow(row.get(0)?), agent_id: row.get(1)?, agent_type: row.get(2)? })
         })
     }
+}
+
+/// Hands the rows from one quarter on and before another to `each`, in the order of the key.
+fn read_rows(
+    conn: &Connection,
+    filter: &SpentFilter,
+    from: i64,
+    until: i64,
+    mut each: impl FnMut(&SpentRow<'_>),
+) -> rusqlite::Result<()> {
+    const SQL: &str = "SELECT quarter, session, agent_id, model, branch, priced, responses, input_tokens,
+        output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, input_pico,
+        output_pico, cache_read_pico, cache_write_pico, web_search_pico
+      FROM spent
+      WHERE quarter >= ?1 AND quarter < ?2
+        AND (?3 IS NULL OR session IN (SELECT value FROM json_each(?3)))
+        AND (?4 IS NULL OR instr(iif(model = '', '(none)', lower(model)), ?4) > 0)
+      ORDER BY quarter, session, agent_id, model, branch, priced";
+    let sessions = filter.sessions.as_ref().map(|sessions| {
+        let rows: Vec<String> = sessions.iter().map(|session| session.0.to_string()).collect();
+        format!("[{}]", rows.join(","))
+    });
+    let model = filter.model.as_ref().map(|model| model.to_ascii_lowercase());
+    let mut statement = conn.prepare(SQL)?;
+    let mut rows = statement.query(params![from, until, sessions, model])?;
+    while let Some(row) = rows.next()? {
+        each(&spent_row(row)?);
+    }
+    Ok(())
 }
 
 /// The columns that both questions begin with.

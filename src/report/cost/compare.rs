@@ -57,9 +57,8 @@ pub(super) fn report(
     let before = periods
         .as_ref()
         .map(|both| (Span::of_days(Some(both.before.0), Some(both.before.1), &query.zone), both.shift));
-    let new = |by| Groups::new(by, places, &query.zone);
-    let (mut groups, mut models, mut agents) = (new(query.by), new(By::Model), new(By::Agent));
-    groups::read(ledger, filter, span, before, &mut [&mut groups, &mut models, &mut agents])?;
+    let kinds = [query.by, By::Model, By::Agent];
+    let [groups, models, agents] = groups::read(ledger, filter, span, before, kinds, (places, &query.zone))?;
     let groups = groups.into_sorted();
     let now = total(groups.iter().map(|group| &group.now));
     let earlier = total(groups.iter().map(|group| &group.before));
@@ -98,8 +97,7 @@ fn add_sessions(
     filter: &SpentFilter,
     groups: &[Group],
 ) -> Result<(), StoreError> {
-    let mut all = Groups::new(By::Session, places, &query.zone);
-    groups::read(ledger, filter, Span::default(), None, &mut [&mut all])?;
+    let [all] = groups::read(ledger, filter, Span::default(), None, [By::Session], (places, &query.zone))?;
     let all = all.into_sorted();
     let project = |group: &Group| {
         let place = group.session.and_then(|session| places.sessions.get(&session));

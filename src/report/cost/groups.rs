@@ -227,6 +227,17 @@ impl<'a> Groups<'a> {
         self.groups[at].before.add(row);
     }
 
+    /// Adds what another one has.
+    fn merge(&mut self, other: Self) {
+        for group in other.groups {
+            let at = self.named(&group.key);
+            let own = &mut self.groups[at];
+            own.session = own.session.or(group.session);
+            own.now.merge(&group.now);
+            own.before.merge(&group.before);
+        }
+    }
+
     /// The groups in the order of the report: by time, or the most expensive first.
     pub(super) fn into_sorted(self) -> Vec<Group> {
         let mut groups = self.groups;
@@ -336,27 +347,37 @@ impl Span {
     }
 }
 
-/// Reads what lies in a span, and in an earlier one if there is one, into all the groups.
-pub(super) fn read(
+/// Reads what lies in a span, and in an earlier one if there is one, under the keys of several kinds at once.
+pub(super) fn read<'a, const N: usize>(
     ledger: &Ledger,
     filter: &SpentFilter,
     now: Span,
     before: Option<(Span, Shift)>,
-    all: &mut [&mut Groups<'_>],
-) -> Result<(), StoreError> {
+    kinds: [By; N],
+    (places, zone): (&'a Places, &'a Zone),
+) -> Result<[Groups<'a>; N], StoreError> {
     let from = before.map_or(now.from, |(before, _)| before.from.min(now.from));
     let filter = SpentFilter { from, until: now.until, ..filter.clone() };
-    ledger.for_each_spent(&filter, |row| {
+    let new = || kinds.map(|by| Groups::new(by, places, zone));
+    let halves = ledger.fold_spent(&filter, new, |all, row| {
         if now.holds(row.quarter) {
-            for groups in all.iter_mut() {
+            for groups in all {
                 groups.add(row);
             }
         } else if let Some((span, shift)) = before
             && span.holds(row.quarter)
         {
-            for groups in all.iter_mut() {
+            for groups in all {
                 groups.add_before(row, shift);
             }
         }
-    })
+    })?;
+    let mut halves = halves.into_iter();
+    let mut all = halves.next().unwrap_or_else(new);
+    for half in halves {
+        for (groups, others) in all.iter_mut().zip(half) {
+            groups.merge(others);
+        }
+    }
+    Ok(all)
 }

@@ -19,7 +19,7 @@ use super::calendar::{Day, Zone};
 use crate::domain::{CostParts, PicoUsd, Usage};
 use crate::store::{Ledger, Quarter, SessionRow, SpentFilter, StoreError};
 pub use groups::By;
-use groups::{Group, Groups, Places, Span, Sum};
+use groups::{Group, Places, Span, Sum};
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -209,9 +209,8 @@ impl CostReport {
         if query.compare {
             return compare::report(ledger, query, &places, &filter);
         }
-        let mut groups = Groups::new(query.by, &places, &query.zone);
         let span = Span::of_days(query.since, query.until, &query.zone);
-        groups::read(ledger, &filter, span, None, &mut [&mut groups])?;
+        let [groups] = groups::read(ledger, &filter, span, None, [query.by], (&places, &query.zone))?;
         let groups = groups.into_sorted();
         let total = total(groups.iter().map(|group| &group.now));
         Ok(Self {
