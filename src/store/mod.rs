@@ -40,6 +40,7 @@ pub use open::{Ledger, SCHEMA_VERSION, StoreError};
 pub use queries::*;
 pub use spent::{
     HIDDEN_AGENT, Quarter, RunType, SessionPlace, SessionSpent, Shortfall, SpentFilter, SpentRow,
+    WithoutNames,
 };
 pub use spool::{Spool, SpoolState};
 pub use writer::SessionRow;

@@ -7,7 +7,7 @@ use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, Usage};
 use crate::report::calendar::{Day, Days, Zone};
 use crate::report::usage::UNTYPED_AGENT;
 use crate::store::{
-    HIDDEN_AGENT, Ledger, Quarter, SessionPlace, SessionRow, SpentFilter, SpentRow, StoreError,
+    HIDDEN_AGENT, Ledger, Quarter, SessionPlace, SessionRow, SpentFilter, SpentRow, StoreError, WithoutNames,
 };
 
 /// The key of what has none.
@@ -357,7 +357,14 @@ pub(super) fn read<'a, const N: usize>(
     (places, zone): (&'a Places, &'a Zone),
 ) -> Result<[Groups<'a>; N], StoreError> {
     let from = before.map_or(now.from, |(before, _)| before.from.min(now.from));
-    let filter = SpentFilter { from, until: now.until, ..filter.clone() };
+    let is_asked = |by: By| kinds.contains(&by);
+    let without = WithoutNames {
+        // Branches that are not known are told apart by their runs.
+        runs: !is_asked(By::Agent) && !is_asked(By::Branch),
+        models: !is_asked(By::Model),
+        branches: !is_asked(By::Branch),
+    };
+    let filter = SpentFilter { from, until: now.until, without, ..filter.clone() };
     let new = || kinds.map(|by| Groups::new(by, places, zone));
     let halves = ledger.fold_spent(&filter, new, |all, row| {
         if now.holds(row.quarter) {
