@@ -83,6 +83,10 @@ pub fn complete(
         let flat = may_have_flat_agents(ledger.session_knowledge(task.session)?.client_version.as_deref());
         for file in claude_code::agent_files(task.transcript, task.session, flat) {
             let waits = task.wait == Wait::Subagent(&file.agent);
+            if !waits && !ledger.has_time() {
+                is_complete = false;
+                break;
+            }
             if !waits && settled.contains(file.path.to_string_lossy().as_ref()) {
                 continue;
             }
@@ -90,7 +94,9 @@ pub fn complete(
             is_complete &= read_source(ledger, env, config, task, &source, &mut faults)?;
         }
     }
-    if task.turn_ended {
+    // What there was no time for is to be read by somebody, so the session stays unfinished.
+    let is_late = !is_complete && !ledger.has_time();
+    if task.turn_ended && !is_late {
         ledger.finish_turn(task.session, env.now(), is_complete)?;
     }
     Ok(faults)

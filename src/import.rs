@@ -204,8 +204,10 @@ fn find_work(ledger: &Ledger, roots: &[PathBuf], report: &mut ImportReport) -> R
             report.files += 1;
             let (size, modified_at) = finalize::look_at(&file.path);
             let state = states.remove(file.path.to_string_lossy().as_ref());
-            let is_unchanged =
-                state.as_ref().is_some_and(|state| state.size == size && state.modified_at == modified_at);
+            // A file can be stored in part: an import that was stopped, a hook that ran out of time.
+            let is_unchanged = state.as_ref().is_some_and(|state| {
+                state.size == size && state.modified_at == modified_at && state.progress.offset >= size
+            });
             if is_unchanged {
                 report.files_unchanged += 1;
             } else {

@@ -145,25 +145,37 @@ pub fn hidden(
     for (model, usage) in lines {
         *shown.entry(canonical(model)).or_default() += *usage;
     }
-    let mut earlier: BTreeMap<String, Total> = BTreeMap::new();
-    for (model, total) in inherited {
-        earlier.insert(canonical(model), *total);
-    }
-    own.iter()
+    let earlier = by_model(inherited, &canonical);
+    by_model(own, &canonical)
+        .into_iter()
         .map(|(model, total)| {
-            let key = canonical(model);
-            let before = earlier.get(&key).copied().unwrap_or_default();
+            let before = earlier.get(&model).copied().unwrap_or_default();
             let since = Total {
                 usage: total.usage.saturating_sub(before.usage),
                 is_split: total.is_split,
                 cost: total.cost.map(|cost| cost - before.cost.unwrap_or_default()),
             };
-            let shown = shown.get(&key).copied().unwrap_or_default();
-            let used = split(model, &since, &shown);
+            let shown = shown.get(&model).copied().unwrap_or_default();
+            let used = split(&model, &since, &shown);
             let part = Hidden { hidden: used.saturating_sub(shown), excess: shown.saturating_sub(used) };
-            (model.clone(), part)
+            (model, part)
         })
         .collect()
+}
+
+/// Totals under the names that stand for all names of a model.
+fn by_model(totals: &BTreeMap<String, Total>, canonical: impl Fn(&str) -> String) -> BTreeMap<String, Total> {
+    let mut sums: BTreeMap<String, Total> = BTreeMap::new();
+    for (model, total) in totals {
+        sums.entry(canonical(model))
+            .and_modify(|sum| {
+                sum.usage += total.usage;
+                sum.is_split &= total.is_split;
+                sum.cost = sum.cost.zip(total.cost).map(|(sum, cost)| sum + cost);
+            })
+            .or_insert(*total);
+    }
+    sums
 }
 
 #[cfg(test)]

@@ -24,6 +24,9 @@ pub(super) fn session_start(hook: &Hook<'_>, mut ledger: Option<&mut Ledger>) ->
     let config = hook.config();
     ledger.set_prices(hook.prices());
     for record in unfinished {
+        if !ledger.has_time() {
+            break;
+        }
         for fault in finalize::catch_up(ledger, hook.env, &config, &record)? {
             hook.note(&fault);
         }

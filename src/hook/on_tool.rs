@@ -42,14 +42,16 @@ pub(super) fn batch(
 ) -> Result<(), Error> {
     let known = Known::of(hook, ledger.as_deref())?;
     let mut calls = Vec::with_capacity(tools.len());
+    // A ledger that makes readers wait is asked once and no more.
+    let mut answers = ledger.is_some();
     for tool in tools {
         // Without an id it cannot be told which call it is.
         let (Some(id), Some(response)) = (&tool.id, tool.response) else { continue };
         let returned = estimate::delivered(known.encoding, response);
-        let is_recorded = match ledger.as_deref() {
-            Some(ledger) => ledger.has_call(&hook.payload.session, id).unwrap_or(false),
-            None => false,
-        };
+        let found =
+            ledger.as_deref().filter(|_| answers).map(|ledger| ledger.has_call(&hook.payload.session, id));
+        answers &= !matches!(found, Some(Err(_)));
+        let is_recorded = matches!(found, Some(Ok(true)));
         // The rest of the row is its own event's, where that came first; then nothing is counted twice.
         let (generated, lines) = if is_recorded {
             (Estimate { tokens: 0, method: Method::ExactText }, LineDelta::default())

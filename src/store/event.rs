@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
+use super::spool::Applied;
 use super::writer::{SessionRow, session_row, signed};
 use super::{Ledger, Spool, StoreError};
 use crate::domain::{
@@ -157,7 +158,8 @@ impl Ledger {
     pub fn record(&mut self, event: &Event) -> Result<(), StoreError> {
         let spool = self.waiting_spool();
         let applied = self.write("record the event", |tx| {
-            let applied = spool.as_ref().map_or_else(|| Ok(Vec::new()), |spool| spool.apply_waiting(tx))?;
+            let applied =
+                spool.as_ref().map_or_else(|| Ok(Applied::default()), |spool| spool.apply_waiting(tx))?;
             apply(tx, event)?;
             Ok(applied)
         })?;
@@ -175,7 +177,7 @@ impl Ledger {
         while let Some(spool) = self.waiting_spool() {
             let applied = self.write("store the events that wait", |tx| spool.apply_waiting(tx))?;
             spool.remove(&applied);
-            if applied.is_empty() {
+            if applied.new == 0 {
                 break;
             }
         }

@@ -130,19 +130,27 @@ fn parts(conn: &Connection, prices: &PriceTable, session: SessionRow) -> rusqlit
     let Some(at) = last_state(conn, session)? else { return Ok(None) };
     let (own, started_at) = states(conn, session, at)?;
     let inherited = match parent_state(conn, session, started_at)? {
-        Some((parent, at)) => states(conn, parent, at)?.0,
-        None => BTreeMap::new(),
+        Some((parent, at)) => Some(states(conn, parent, at)?.0),
+        None => None,
     };
-    // The total without a time stands for all there is.
+    // The total without a time stands for all there is. A subagent can answer after the last dated line before the
+    // total, but not after the session has gone on. Without its parent's total a fork's own covers the copies too.
     let until = if at == 0 { i64::MAX } else { at };
-    let lines: Vec<(String, Usage)> = conn
+    let mut lines: Vec<(String, Usage)> = conn
         .prepare_cached(
             "SELECT coalesce(model, ''), sum(input_tokens), sum(output_tokens), sum(cache_read_tokens),
                sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(web_searches)
-             FROM responses WHERE session = ?1 AND NOT copied AND coalesce(at, 0) <= ?2 GROUP BY model",
+             FROM responses WHERE session = ?1 AND (?3 OR NOT copied)
+               AND coalesce(at, 0) <= CASE WHEN agent_id IS NULL THEN ?2 ELSE coalesce(
+                 (SELECT min(at) FROM responses WHERE session = ?1 AND at > ?2 AND agent_id IS NULL), 9e18) END
+             GROUP BY model",
         )?
-        .query_map([session.0, until], |row| Ok((row.get(0)?, usage(row, 1)?)))?
+        .query_map(params![session.0, until, inherited.is_none()], |row| Ok((row.get(0)?, usage(row, 1)?)))?
         .collect::<rusqlite::Result<_>>()?;
+    if inherited.is_none() {
+        lines.extend(lines_before_fork(conn, session)?);
+    }
+    let inherited = inherited.unwrap_or_default();
     let time = (at != 0).then(|| Timestamp::from_millis(at));
     let rates = |model: &str| prices.price(model, time, 0, Default::default());
     // Lines and totals may call one model by two names.
@@ -189,6 +197,19 @@ fn parent_state(
     )?
     .query_row(params![session.0, started_at], |row| Ok((SessionRow(row.get(0)?), row.get(1)?)))
     .optional()
+}
+
+/// What the lines of a fork's parent show up to the fork: without a total of the parent's from then, the fork's own covers
+/// them.
+fn lines_before_fork(conn: &Connection, session: SessionRow) -> rusqlite::Result<Vec<(String, Usage)>> {
+    conn.prepare_cached(
+        "SELECT coalesce(r.model, ''), sum(input_tokens), sum(output_tokens), sum(cache_read_tokens),
+           sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(web_searches)
+         FROM sessions s JOIN responses r ON r.session = s.parent
+         WHERE s.id = ?1 AND NOT r.copied AND r.at <= s.log_first_at GROUP BY r.model",
+    )?
+    .query_map([session.0], |row| Ok((row.get(0)?, usage(row, 1)?)))?
+    .collect()
 }
 
 fn usage(row: &Row<'_>, first: usize) -> rusqlite::Result<Usage> {

@@ -258,7 +258,8 @@ struct LogWriter<'c> {
     prices: &'c PriceTable,
     rows: HashMap<SessionId, SessionRow>,
     spending: Spending,
-    /// Sessions whose responses have changed, and the earliest time of these; totals count up to a time.
+    /// Sessions whose responses have changed, and the earliest time of these; totals count up to a time. A subagent's
+    /// answer counts from the beginning, for it can come after the last dated line before the total.
     changed: BTreeMap<i64, i64>,
     /// Sessions with new totals, or a parent that is newly known.
     totals: BTreeSet<i64>,
@@ -307,13 +308,8 @@ impl<'c> LogWriter<'c> {
             )?
             .execute(params![row.0, agent.as_str(), agent_type])?;
         }
-        // Whether this reading goes on where the last one ended, and no other process was faster.
-        let goes_on = reading.start > 0
-            && conn
-                .prepare_cached("SELECT 1 FROM transcripts WHERE path = ?1 AND offset = ?2")?
-                .exists(params![batch.path, signed(reading.start)])?;
         for message in reconcile::merge_all(reading.messages) {
-            self.add_message(message, goes_on)?;
+            self.add_message(message)?;
         }
         for prompt in &reading.prompts {
             let owner = self.row(&prompt.session)?;
@@ -357,7 +353,7 @@ impl<'c> LogWriter<'c> {
     }
 
     /// Joins a response with what is known of it and stores it.
-    fn add_message(&mut self, mut message: Message, goes_on: bool) -> rusqlite::Result<()> {
+    fn add_message(&mut self, message: Message) -> rusqlite::Result<()> {
         let row = self.row(&message.session)?;
         if insert_message(self.conn, "INSERT OR IGNORE", &message, row)? > 0 {
             self.new += 1;
@@ -366,14 +362,11 @@ impl<'c> LogWriter<'c> {
             return Ok(());
         }
         let Some((known, known_row)) = known_message(self.conn, &message.id)? else { return Ok(()) };
-        if goes_on && !known.complete && !message.complete {
-            // More of the same response: its last records were not written yet when the others were read.
-            message.content_tokens += known.content_tokens;
-        }
-        let is_main = message.source == MessageSource::Main && known.source == MessageSource::Main;
-        let other = (message.session != known.session && is_main).then_some(row);
+        let other = (message.session != known.session).then_some(row);
         let merged = reconcile::merge(known.clone(), message);
         let owner = self.row(&merged.session)?;
+        // A sidechain can replay messages too; whose they are says a line of a main conversation.
+        let other = other.filter(|_| merged.source == MessageSource::Main);
         if let Some(other) = other {
             let copy = if other == owner { known_row } else { other };
             let linked = self
@@ -396,7 +389,7 @@ impl<'c> LogWriter<'c> {
     }
 
     fn note_change(&mut self, message: &Message, session: SessionRow) {
-        let at = message.at.map_or(0, Timestamp::as_millis);
+        let at = message.at.filter(|_| message.agent.is_none()).map_or(0, Timestamp::as_millis);
         self.changed.entry(session.0).and_modify(|first| *first = at.min(*first)).or_insert(at);
     }
 

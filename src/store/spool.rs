@@ -27,6 +27,14 @@ pub struct Spool {
     folder: PathBuf,
 }
 
+/// Files whose events are stored.
+#[derive(Debug, Default)]
+pub(super) struct Applied {
+    files: Vec<PathBuf>,
+    /// How many of them were not before.
+    pub(super) new: usize,
+}
+
 /// What a look into the spool finds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SpoolState {
@@ -50,6 +58,18 @@ impl Spool {
     /// # Errors
     /// If the file cannot be written.
     pub fn put(&self, event: &Event) -> io::Result<()> {
+        const ATTEMPTS: u32 = 20;
+        for _ in 1..ATTEMPTS {
+            // A writer that has emptied the folder removes it, even between our making it and using it.
+            match self.try_put(event) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                result => return result,
+            }
+        }
+        self.try_put(event)
+    }
+
+    fn try_put(&self, event: &Event) -> io::Result<()> {
         let mut builder = std::fs::DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
@@ -91,29 +111,32 @@ impl Spool {
         files
     }
 
-    /// Applies what waits, within the caller's transaction. The caller passes the result to [`Self::remove`] after its
-    /// commit.
-    pub(super) fn apply_waiting(&self, conn: &Connection) -> rusqlite::Result<Vec<PathBuf>> {
+    /// Applies what waits, within the caller's transaction. The caller passes the result, the files that are stored now
+    /// or were before, to [`Self::remove`] after its commit.
+    pub(super) fn apply_waiting(&self, conn: &Connection) -> rusqlite::Result<Applied> {
         let mut files = self.files(EXTENSION);
         files.truncate(MAX_AT_ONCE);
-        for file in &files {
+        let mut applied = Applied::default();
+        for file in files {
             // Another writer may have taken it between the look and the lock.
-            let Ok(text) = std::fs::read(file) else { continue };
+            let Ok(text) = std::fs::read(&file) else { continue };
             let Ok(event) = serde_json::from_slice::<Event>(&text) else {
-                let _set_aside = std::fs::rename(file, file.with_extension(UNREADABLE)).is_ok();
+                let _set_aside = std::fs::rename(&file, file.with_extension(UNREADABLE)).is_ok();
                 continue;
             };
             let name = file.file_name().unwrap_or_default().to_string_lossy();
             if conn.execute("INSERT OR IGNORE INTO spooled VALUES (?1)", [name])? > 0 {
                 apply(conn, &event)?;
+                applied.new += 1;
             }
+            applied.files.push(file);
         }
-        Ok(files)
+        Ok(applied)
     }
 
     /// Removes files that were applied, and the folder once it is empty.
-    pub(super) fn remove(&self, applied: &[PathBuf]) {
-        for file in applied {
+    pub(super) fn remove(&self, applied: &Applied) {
+        for file in &applied.files {
             // One that stays is known by its name.
             let _removed = std::fs::remove_file(file).is_ok();
         }

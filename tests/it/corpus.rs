@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use tallyhook::domain::Usage;
 
 use crate::support::{
     Ledger, Session, With, copy_folder, expected_classes, files_below, four_classes, repository, sum,
@@ -157,6 +158,11 @@ impl Counts {
         }
     }
 
+    fn from(usage: Usage) -> Self {
+        let classes = four_classes(&usage);
+        Self { classes, one_hour: usage.cache_write_1h, web_searches: usage.web_searches }
+    }
+
     fn plus(self, other: Self) -> Self {
         Self {
             classes: sum(self.classes, other.classes),
@@ -166,18 +172,36 @@ impl Counts {
     }
 }
 
+/// What shows a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Line,
+    /// An iteration within a line.
+    Advisor,
+    /// An echo, and nothing else.
+    Echo,
+}
+
+/// The record of a response that counts.
+#[derive(Debug, Clone, Copy)]
+struct Best {
+    shown: Shown,
+    is_complete: bool,
+    counts: Counts,
+}
+
 /// The responses of a transcript: its assistant lines, the advisors within them, and what only echoes show.
-fn count_independently(text: &str) -> HashMap<String, Counts> {
-    let mut lines: HashMap<String, Counts> = HashMap::new();
-    let mut echoes: HashMap<String, Counts> = HashMap::new();
+fn count_independently(text: &str) -> HashMap<String, Best> {
+    let mut lines: HashMap<String, Best> = HashMap::new();
+    let mut echoes: HashMap<String, Best> = HashMap::new();
     for line in text.lines() {
         let Ok(line) = serde_json::from_str::<Value>(line.trim_matches(['\0', '\u{feff}', '\r', ' '])) else {
             continue;
         };
-        let (record, responses) = match line["type"].as_str() {
-            Some("assistant") => (&line, &mut lines),
+        let (record, shown, responses) = match line["type"].as_str() {
+            Some("assistant") => (&line, Shown::Line, &mut lines),
             Some("progress") if line["data"]["message"]["type"] == "assistant" => {
-                (&line["data"]["message"], &mut echoes)
+                (&line["data"]["message"], Shown::Echo, &mut echoes)
             }
             _ => continue,
         };
@@ -187,23 +211,31 @@ fn count_independently(text: &str) -> HashMap<String, Counts> {
         }
         let names = [&message["id"], &record["requestId"], &record["uuid"]];
         let Some(key) = names.iter().find_map(|name| name.as_str()) else { continue };
-        let mut keep = |key: String, usage: &Value| {
-            let counts = Counts::of(usage);
-            let kept = responses.entry(key).or_insert(counts);
-            if counts.classes[1] > kept.classes[1] {
-                *kept = counts;
+        let mut keep = |key: String, shown: Shown, usage: &Value| {
+            let found =
+                Best { shown, is_complete: message["stop_reason"].is_string(), counts: Counts::of(usage) };
+            let best = responses.entry(key).or_insert(found);
+            // With stop_reason set the number is right.
+            let rank = |best: &Best| (best.is_complete, best.counts.classes[1]);
+            if rank(&found) > rank(best) {
+                *best = found;
             }
         };
-        keep(key.to_owned(), usage);
+        keep(key.to_owned(), shown, usage);
         let iterations = usage["iterations"].as_array().into_iter().flatten();
         for (number, advisor) in iterations.filter(|part| part["type"] == "advisor_message").enumerate() {
-            keep(format!("{key} advisor {number}"), advisor);
+            keep(format!("{key} advisor {number}"), Shown::Advisor, advisor);
         }
     }
-    for (key, counts) in echoes {
-        lines.entry(key).or_insert(counts);
+    for (key, echo) in echoes {
+        lines.entry(key).or_insert(echo);
     }
     lines
+}
+
+/// How many responses there are, and their counts together.
+fn sum_of<'r>(responses: impl Iterator<Item = &'r Best>) -> (u64, Counts) {
+    responses.fold((0, Counts::default()), |(number, sum), best| (number + 1, sum.plus(best.counts)))
 }
 
 /// Reads a transcript by a `Stop` and by the independent reader; the number of responses.
@@ -214,15 +246,8 @@ fn assert_counted_alike(path: &Path) -> usize {
     session.transcript().write_bytes(&bytes);
     ledger.hook(session.stop());
     let expected = count_independently(&String::from_utf8(bytes).unwrap());
-    let total = expected.values().copied().fold(Counts::default(), Counts::plus);
-    let usage = ledger.usage_of_all();
-    let found = Counts {
-        classes: four_classes(&usage),
-        one_hour: usage.cache_write_1h,
-        web_searches: usage.web_searches,
-    };
-    assert_eq!(found, total, "{}", path.display());
-    assert_eq!(ledger.responses_of_all(), expected.len() as u64, "{}", path.display());
+    let found = (ledger.responses_of_all(), Counts::from(ledger.usage_of_all()));
+    assert_eq!(found, sum_of(expected.values()), "{}", path.display());
     assert_eq!(ledger.faults(), "", "{}", path.display());
     expected.len()
 }
@@ -241,4 +266,173 @@ fn totals_of_scrubbed_transcripts_are_those_of_an_independent_count() {
     let mut files = with_extension(&folder, "jsonl");
     files.retain(|file| file.to_string_lossy().contains("skeletons/claude"));
     assert!(files.iter().map(|file| assert_counted_alike(file)).sum::<usize>() > 0);
+}
+
+// Imported.
+
+/// The folders directly below some.
+fn folders_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut folders: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
+    folders.sort();
+    assert!(!folders.is_empty(), "{}", folder.display());
+    folders
+}
+
+fn captured_sets() -> Option<Vec<PathBuf>> {
+    Some(
+        folders_in(&shared("claude-code")?)
+            .iter()
+            .flat_map(|client| folders_in(&client.join("transcripts")))
+            .collect(),
+    )
+}
+
+/// The folders of collected transcripts, and of scrubbed ones.
+fn collected_sets() -> Option<Vec<PathBuf>> {
+    let mut sets = folders_in(&shared("corpus/claude")?);
+    let skeletons = folders_in(&shared("corpus/skeletons")?);
+    sets.extend(
+        skeletons.into_iter().filter(|set| set.file_name().unwrap().to_string_lossy().starts_with("claude")),
+    );
+    Some(sets)
+}
+
+/// The ledger after the import of a folder.
+fn imported(folder: &Path) -> Ledger {
+    let ledger = Ledger::new();
+    ledger.import_from(folder);
+    ledger
+}
+
+#[test]
+fn imported_captured_sets_are_what_the_provider_counted_hidden_calls_included() {
+    let Some(sets) = captured_sets() else { return };
+    for set in sets {
+        let expected: Value =
+            serde_json::from_slice(&std::fs::read(set.join("expected.json")).unwrap()).unwrap();
+        let ledger = imported(&set);
+        let sessions = ledger.cost_by("session");
+        let mut of_main = [0; 4];
+        for (session, parts) in expected.as_object().unwrap() {
+            let what = format!("{} {session}", set.display());
+            let [main, subagent, hidden] =
+                ["main", "subagent", "compact"].map(|part| expected_classes(&parts[part]));
+            let responses = ["main", "subagent"].map(|part| parts[part]["responses"].as_u64().unwrap_or(0));
+            if main == [0; 4] && sessions.find(session).is_none() {
+                continue;
+            }
+            let row = sessions.row(session);
+            assert_eq!(four_classes(&row.usage), sum(sum(main, subagent), hidden), "{what}");
+            assert_eq!(row.responses, responses.iter().sum::<u64>(), "{what}");
+            assert_eq!(four_classes(&ledger.actual(session).hidden.usage), hidden, "{what}");
+            of_main = sum(of_main, main);
+        }
+        assert_eq!(four_classes(&ledger.cost_by("agent").row("main").usage), of_main, "{}", set.display());
+    }
+}
+
+/// Pico-dollars in a price that the client wrote from a float.
+fn pico(dollars: &Value) -> i128 {
+    (dollars.as_f64().unwrap() * 1e12).round() as i128
+}
+
+#[test]
+fn imported_captured_sets_cost_what_the_client_took_them_to_cost() {
+    let Some(sets) = captured_sets() else { return };
+    for set in sets {
+        // A total is cumulative, over resumes and forks too: all of these have the time when it began.
+        let mut totals: HashMap<String, i128> = HashMap::new();
+        for file in with_extension(&set, "jsonl") {
+            let text = std::fs::read_to_string(&file).unwrap();
+            for line in text.lines().filter(|line| line.contains("\"cost-state\"")) {
+                let state: Value = serde_json::from_str(line).unwrap();
+                let total = totals.entry(state["startTime"].to_string()).or_default();
+                *total = pico(&state["totalCostUSD"]).max(*total);
+            }
+        }
+        assert_eq!(
+            imported(&set).total().pico.unwrap_or(0),
+            totals.values().sum::<i128>(),
+            "{}",
+            set.display()
+        );
+    }
+}
+
+#[test]
+fn imported_totals_without_lines_cost_what_the_client_took_them_to_cost() {
+    let Some(folder) = shared("corpus/cost-state") else { return };
+    for file in with_extension(&folder, "jsonl") {
+        let state: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        // One record is quoted with some of its models only.
+        let costs: i128 =
+            state["modelUsage"].as_object().unwrap().values().map(|model| pico(&model["costUSD"])).sum();
+        let total = imported(&file).total();
+        assert_eq!((total.pico, total.responses), (Some(costs), 0), "{}", file.display());
+    }
+}
+
+#[test]
+fn imported_folders_are_what_an_independent_reader_counts() {
+    let Some(sets) = collected_sets() else { return };
+    for set in sets {
+        let texts: Vec<String> = with_extension(&set, "jsonl")
+            .iter()
+            .map(|file| String::from_utf8_lossy(&std::fs::read(file).unwrap()).into_owned() + "\n")
+            .collect();
+        // One response may be in several files.
+        let expected = count_independently(&texts.concat());
+        let total = imported(&set).cost_by("session").total;
+        assert_eq!(
+            (total.responses, Counts::from(total.usage)),
+            sum_of(expected.values()),
+            "{}",
+            set.display()
+        );
+    }
+}
+
+#[test]
+fn imported_transcripts_are_their_ground_truth() {
+    let Some(corpus) = shared("corpus") else { return };
+    let truths: Value =
+        serde_json::from_slice(&std::fs::read(corpus.join("ground-truth.json")).unwrap()).unwrap();
+    let truths = truths["claude"].as_object().unwrap();
+    assert!(truths.len() > 50);
+    for (name, truth) in truths {
+        let file = corpus.join(name);
+        let text = std::fs::read_to_string(&file).unwrap();
+        // It leaves out advisors and what only echoes show.
+        let (others, besides) =
+            sum_of(count_independently(&text).values().filter(|best| best.shown != Shown::Line));
+        let total = imported(&file).cost_by("model").total;
+        assert_eq!(total.responses, truth["messages"].as_u64().unwrap() + others, "{name}");
+        let classes = sum(expected_classes(&truth["dedup_max"]), besides.classes);
+        assert_eq!(four_classes(&total.usage), classes, "{name}");
+        let split = ["cache_write_5m", "cache_write_1h"].map(|kind| truth[kind].as_u64().unwrap());
+        if split.iter().sum::<u64>() == expected_classes(&truth["dedup_max"])[2] {
+            assert_eq!(total.usage.cache_write_1h, split[1] + besides.one_hour, "{name}");
+        }
+    }
+}
+
+#[test]
+fn folders_are_the_same_in_whatever_order_and_pieces_they_are_imported() {
+    let (Some(captured), Some(collected)) = (captured_sets(), collected_sets()) else { return };
+    for set in captured.into_iter().chain(collected) {
+        let views =
+            |ledger: &Ledger| ["session", "agent", "model", "day"].map(|by| ledger.cost_by(by).by_key());
+        let whole = views(&imported(&set));
+        for seed in 0..3 {
+            let ledger = Ledger::new();
+            if seed > 0 {
+                ledger.import_in_pieces(&set, seed, 60);
+            }
+            ledger.import_in_pieces(&set, seed + 10, 100);
+            assert_eq!(views(&ledger), whole, "{}, seed {seed}", set.display());
+            ledger.import();
+            assert_eq!(views(&ledger), whole, "{}, seed {seed}, again", set.display());
+        }
+    }
 }

@@ -5,9 +5,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 #![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
+mod bill;
 mod cli;
 mod corpus;
 mod cost;
+mod counting;
 mod doctor;
 mod hook;
 mod prices;
@@ -16,3 +18,4 @@ mod store;
 mod support;
 mod tidy;
 mod transcripts;
+mod trees;

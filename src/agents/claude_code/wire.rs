@@ -55,8 +55,8 @@ fn records_within(text: &str) -> Vec<Object<'_>> {
         let Some(start) = rest.find("{\"") else { break };
         rest = &rest[start..];
         match Object::parse_first(rest) {
-            // A part of a cut record is an object too, but names no type of line.
-            Some((record, after)) if record.text("type").is_some() => {
+            // A part of a cut record is an object too, but names no session.
+            Some((record, after)) if record.raw("type").is_some() && record.raw("sessionId").is_some() => {
                 records.push(record);
                 rest = after;
             }
@@ -516,7 +516,9 @@ mod tests {
     #[test]
     fn records_joined_in_one_line_are_all_found() {
         let whole = |id: &str| {
-            format!(r#"{{"type":"assistant","message":{{"id":"{id}","usage":{{"output_tokens":1}}}}}}"#)
+            format!(
+                r#"{{"type":"assistant","sessionId":"s","message":{{"id":"{id}","usage":{{"output_tokens":1}}}}}}"#
+            )
         };
         let cut = r#"{"type":"assistant","message":{"id":"lost","usage":{"output_tokens":9},"content":[{"type":"te"#;
         let reading = read(&[&format!("{}{}", whole("a"), whole("b")), &format!("{cut}{}", whole("c"))]);
