@@ -743,7 +743,7 @@ fn a_side_question_in_a_fork_does_not_hide_whose_copies_it_repeats() {
         .append(&[cost_state("parent", &[(OPUS, answers(1, 10) + output(500))])])
         .append(&[parent.says(90), parent.answer("msg_2", 91, 3_000)]);
     let note = json!({ "type": "queue-operation", "timestamp": at(60), "sessionId": "fork" });
-    let copies = common.clone().map(|line| line.with("sessionId", "fork"));
+    let copies = common.map(|line| line.with("sessionId", "fork"));
     // The fork does nothing but answer aside.
     let replay = fork.answer_of("aside", "msg_1", 2, 10).with("requestId", "another");
     fork.subagent("subagents", "aside").write(&[replay, fork.answer_of("aside", "msg_3", 61, 40_000)]);
