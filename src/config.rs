@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::domain::clean_name;
-use crate::estimate::subagents::{Defaults, Overrides};
+use crate::estimate::subagents::{Defaults, Overrides, rule_of_thumb};
 
 /// Largest settings file that is read.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -63,10 +63,21 @@ impl Default for Config {
     }
 }
 
+/// Which table subagents are estimated by.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Preset {
+    #[default]
+    Measured,
+    RuleOfThumb,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct UserFile {
     store_names: Option<bool>,
+    #[serde(default)]
+    subagent_defaults: Preset,
     #[serde(default)]
     subagents: BTreeMap<String, SubagentRow>,
 }
@@ -113,6 +124,9 @@ impl Config {
         };
         if let Some(file) = file {
             config.store_names = file.store_names.unwrap_or(config.store_names);
+            if file.subagent_defaults == Preset::RuleOfThumb {
+                config.subagents = rule_of_thumb();
+            }
             config.subagents.extend(rows(file.subagents));
         }
         Ok(config)

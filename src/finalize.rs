@@ -9,7 +9,9 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::agents::ReadError;
-use crate::agents::claude_code::{self, AgentFile, AgentMeta, NUMBERED_TOPIC_RANK, ReadFrom, Reading};
+use crate::agents::claude_code::{
+    self, AgentFile, AgentMeta, ContentReader, NUMBERED_TOPIC_RANK, ReadFrom, Reading,
+};
 use crate::config::Config;
 use crate::domain::{Agent, AgentId, SessionId, SessionKind, Timestamp, Version, client_version};
 use crate::env::Env;
@@ -194,6 +196,7 @@ fn read_new(
 ) -> Result<Result<Option<NewLines>, ReadError>, StoreError> {
     let path = source.path.to_string_lossy().into_owned();
     let state = ledger.transcript_state(&path)?;
+    let content = content_reader(ledger)?;
     let read = || -> Result<Option<NewLines>, ReadError> {
         let (mut size, mut modified_at) = look_at(source.path);
         let is_unchanged = state.as_ref().is_some_and(|state| {
@@ -204,6 +207,7 @@ fn read_new(
             agent: source.agent.map(|file| file.agent.clone()),
             progress: state.as_ref().map(|state| state.progress),
             count: estimate::written,
+            content: Some(content),
         };
         let mut reading = if is_unchanged { None } else { Some(claude_code::read(source.path, &from)?) };
         let mut answered = match (&reading, &state) {
@@ -236,6 +240,15 @@ fn read_new(
 pub(crate) fn look_at(path: &Path) -> (u64, Option<Timestamp>) {
     let Ok(metadata) = std::fs::metadata(path) else { return (0, None) };
     (metadata.len(), metadata.modified().ok().map(|time: SystemTime| Timestamp::from_system_time(time)))
+}
+
+/// How content is measured here.
+pub(crate) fn content_reader(ledger: &Ledger) -> Result<ContentReader, StoreError> {
+    Ok(ContentReader {
+        written: estimate::written_block,
+        read: estimate::read_by_model,
+        hash_key: ledger.hash_key()?,
+    })
 }
 
 /// Puts a number in the title's place if the user wants no names kept, tells scheduled runs from other headless ones,

@@ -235,6 +235,8 @@ impl Task {
             agent: self.file.agent.clone(),
             progress: self.state.as_ref().map(|state| state.progress),
             count: estimate::written,
+            // Read when a view first asks where the cost came from.
+            content: None,
         };
         loop {
             let mut reading = match claude_code::read(&self.file.path, &from) {
@@ -244,7 +246,8 @@ impl Task {
             finalize::adjust_facts(&mut reading, env, config, false);
             let has_more = reading.has_more;
             from.progress = Some(reading.progress);
-            let session = reading.session.clone().unwrap_or_else(|| self.file.session.clone());
+            let session = reading.session.clone().unwrap_or_else(|| from.session.clone());
+            from.session.clone_from(&session);
             let run = agent.as_ref().map(|file| finalize::run_of(file, &reading, config));
             let path = self.file.path.to_string_lossy().into_owned();
             let batch = LogBatch { path, run, size: self.size, modified_at: self.modified_at, reading };

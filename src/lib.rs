@@ -9,6 +9,7 @@
 //! `ARCHITECTURE.md` has the whole picture and its invariants.
 
 pub mod agents;
+pub mod attribution;
 pub mod cli;
 pub mod config;
 pub mod doctor;
@@ -20,6 +21,7 @@ pub mod finalize;
 pub mod hook;
 pub mod import;
 pub mod json;
+pub mod origins;
 pub mod platform;
 pub mod pricing;
 pub mod reconcile;

@@ -8,6 +8,7 @@ use crate::domain::{ModelId, Timestamp};
 use crate::estimate::counter::Encoding;
 use crate::report::calendar::{AskedDay, Zone};
 use crate::report::cost::By;
+use crate::report::origins::Origin;
 
 /// Token and cost ledger for coding agents.
 ///
@@ -94,6 +95,23 @@ pub enum Command {
                             tallyhook cost --by agent --since 30d --json"
     )]
     Cost(CostArgs),
+    /// Show what tools cost, when their results came in and each time they were read again
+    ///
+    /// A result is paid for when it enters the context (entry) and again by every later response that reads it (carry),
+    /// until a compaction drops it. What is no tool stands in brackets; all rows make up the whole.
+    #[command(after_help = "Examples:\n  tallyhook tools\n  tallyhook tools --since 7d --project .")]
+    Tools(ToolsArgs),
+    /// Show what agents cost, and what a run of each type is taken to use
+    #[command(after_help = "Examples:\n  tallyhook agents\n  tallyhook agents --json")]
+    Agents(AgentsArgs),
+    /// Name the work of a session, to see what it costs
+    ///
+    /// Without a name the step is the task in progress on the agent's own list, else the turn.
+    #[command(
+        after_help = "Examples:\n  tallyhook step start \"write the parser\"\n  tallyhook step end\n  \
+                      tallyhook step list\n  tallyhook show-usage --step \"write the parser\""
+    )]
+    Step(StepArgs),
     /// Write out what the ledger holds
     #[command(after_help = "Examples:\n  tallyhook export --what calls --format jsonl > calls.jsonl")]
     Export(ExportArgs),
@@ -372,9 +390,75 @@ pub struct ShowUsageArgs {
     /// Only one tool
     #[arg(long, value_name = "NAME")]
     pub tool: Option<String>,
+    /// Only one step: its name, or its number in the order of time
+    #[arg(long, value_name = "NAME|N")]
+    pub step: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `tools`.
+#[derive(Debug, Clone, Args)]
+pub struct ToolsArgs {
+    /// From this day on: a date, today, yesterday, or 7d for the last seven days
+    #[arg(long, value_name = "DATE", value_parser = super::cost::day)]
+    pub since: Option<AskedDay>,
+    /// Up to this day, with it
+    #[arg(long, value_name = "DATE", value_parser = super::cost::day)]
+    pub until: Option<AskedDay>,
+    /// Only the sessions of this folder, or below it
+    #[arg(long, value_name = "PATH")]
+    pub project: Option<PathBuf>,
+    /// Only models with this in their name
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Count days in this time zone, such as Europe/Berlin
+    #[arg(long, value_name = "ZONE", value_parser = super::cost::zone)]
+    pub tz: Option<Zone>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `agents`.
+#[derive(Debug, Clone, Args)]
+pub struct AgentsArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `step`.
+#[derive(Debug, Clone, Args)]
+pub struct StepArgs {
+    /// A session by its id, or by enough of its start; else the one that this runs in, or this project's newest
+    #[arg(long, value_name = "ID", global = true)]
+    pub session: Option<String>,
+    /// What to do
+    #[command(subcommand)]
+    pub action: StepAction,
+}
+
+/// What `step` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum StepAction {
+    /// Start a step; of steps that are open at once the one that was started last counts
+    Start {
+        /// Its name
+        name: String,
+    },
+    /// End the step that was started last, or one by its name
+    End {
+        /// Its name
+        name: Option<String>,
+    },
+    /// List the session's steps with what they cost
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Options of `cost`.
@@ -432,6 +516,18 @@ pub enum CostBy {
     Client,
     /// The main conversations, and subagents by their type
     Agent,
+    /// What set it off: subagents, skills, the scheduler, the user
+    Action,
+    /// Tools: what their calls and results cost, when they came in and each time they were read again
+    Tool,
+    /// Skills
+    Skill,
+    /// MCP servers
+    Mcp,
+    /// Steps: named ones, else the task in progress, else the turn
+    Step,
+    /// The kinds of files that were read or changed
+    FileType,
 }
 
 impl From<CostBy> for By {
@@ -446,6 +542,12 @@ impl From<CostBy> for By {
             CostBy::Model => Self::Model,
             CostBy::Client => Self::Client,
             CostBy::Agent => Self::Agent,
+            CostBy::Action => Self::Origin(Origin::Action),
+            CostBy::Tool => Self::Origin(Origin::Tool),
+            CostBy::Skill => Self::Origin(Origin::Skill),
+            CostBy::Mcp => Self::Origin(Origin::Mcp),
+            CostBy::Step => Self::Origin(Origin::Step),
+            CostBy::FileType => Self::Origin(Origin::FileType),
         }
     }
 }

@@ -3,16 +3,22 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::Context;
-use super::args::CostArgs;
+use super::args::{CostArgs, CostBy};
 use crate::error::Error;
 use crate::render;
 use crate::report::calendar::{AskedDay, Zone};
-use crate::report::cost::{CostReport, Query};
+use crate::report::cost::{By, CostReport, Query};
+use crate::store::{Ledger, SpentFilter};
 
 pub(super) fn run(context: &Context, args: &CostArgs) -> Result<(), Error> {
     let query = query(context, args)?;
     let report = match context.priced_ledger(&context.prices()?)? {
-        Some(ledger) => CostReport::of(&ledger, &query)?,
+        Some(mut ledger) => {
+            if matches!(query.by, By::Origin(_)) {
+                context.refresh_origins(&mut ledger, None)?;
+            }
+            CostReport::of(&ledger, &query)?
+        }
         None => CostReport::none(query.by),
     };
     if args.json {
@@ -56,6 +62,31 @@ fn query(context: &Context, args: &CostArgs) -> Result<Query, Error> {
         today,
         zone,
     })
+}
+
+/// Which part of the ledger is asked for.
+pub(super) struct Place<'a> {
+    pub(super) since: Option<AskedDay>,
+    pub(super) until: Option<AskedDay>,
+    pub(super) project: Option<&'a Path>,
+    pub(super) model: Option<&'a str>,
+    pub(super) tz: Option<&'a Zone>,
+}
+
+/// The same as the ledger takes it.
+pub(super) fn filter(context: &Context, ledger: &Ledger, place: &Place<'_>) -> Result<SpentFilter, Error> {
+    let args = CostArgs {
+        by: CostBy::Day,
+        since: place.since,
+        until: place.until,
+        project: place.project.map(Path::to_path_buf),
+        model: place.model.map(str::to_owned),
+        tz: place.tz.cloned(),
+        compare: false,
+        detail: false,
+        json: false,
+    };
+    Ok(CostReport::filter(ledger, &query(context, &args)?)?)
 }
 
 /// The names under which the ledger may know a folder: as it was given, and without links.

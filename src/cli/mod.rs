@@ -1,5 +1,6 @@
 //! The command line: what is asked, and who answers. Only here anything is printed.
 
+mod agents;
 pub mod args;
 mod cost;
 mod count;
@@ -11,6 +12,8 @@ mod import;
 mod init;
 mod prices;
 mod show_usage;
+mod step;
+mod tools;
 mod uninstall;
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
@@ -22,15 +25,18 @@ use clap::{CommandFactory as _, Parser as _};
 use crate::config::Config;
 use crate::env::Env;
 use crate::error::Error;
+use crate::origins;
 use crate::pricing::{PriceTable, UserPrices};
 use crate::render::Style;
 use crate::setup::SetupError;
 use crate::setup::plan::Backups;
-use crate::store::{Ledger, StoreError};
+use crate::store::{Ledger, SessionRow, StoreError};
 use args::{Cli, ColorChoice, Command};
 
 /// Width of tables where there is no terminal to ask.
 const DEFAULT_WIDTH: u16 = 80;
+/// How often progress is shown.
+const PROGRESS_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// Runs the program.
 #[must_use]
@@ -69,6 +75,9 @@ impl Context {
             Command::Doctor(args) => doctor::run(self, &args),
             Command::ShowUsage(args) => show_usage::run(self, &args),
             Command::Cost(args) => cost::run(self, &args),
+            Command::Tools(args) => tools::run(self, &args),
+            Command::Agents(args) => agents::run(self, &args),
+            Command::Step(args) => step::run(self, &args),
             Command::Export(args) => export::run(self, &args),
             Command::Import(args) => import::run(self, &args),
             Command::Count(args) => count::run(self, &args),
@@ -99,6 +108,14 @@ impl Context {
         Ok(Backups::in_folder(folder.join("backups")))
     }
 
+    /// What is said where there is no ledger.
+    fn no_ledger(&self) -> Result<Error, Error> {
+        let path = self.ledger_path()?;
+        Ok(Error::NoData {
+            what: format!("there is no ledger at {} yet; the first hook makes it", path.display()),
+        })
+    }
+
     /// Opens the ledger for reading, with the prices in force; `None` if there is none yet.
     fn ledger(&self) -> Result<Option<Ledger>, Error> {
         self.priced_ledger(&self.prices()?)
@@ -112,6 +129,29 @@ impl Context {
             ledger.reprice()?;
         }
         Ok(ledger)
+    }
+
+    /// Works out where costs came from, as far as that is not known yet: in all sessions, or in one. What takes long
+    /// shows its progress.
+    fn refresh_origins(&self, ledger: &mut Ledger, session: Option<SessionRow>) -> Result<(), Error> {
+        let is_watched = std::io::stderr().is_terminal();
+        let start = std::time::Instant::now();
+        let (mut shown_at, mut is_shown) = (start, false);
+        let refreshed = origins::refresh(ledger, session, |progress| {
+            if is_watched && shown_at.elapsed() >= PROGRESS_PAUSE {
+                shown_at = std::time::Instant::now();
+                is_shown = true;
+                let (what, (done, all)) = match progress {
+                    origins::Progress::Reading(done, all) => ("reading transcripts", (done, all)),
+                    origins::Progress::Sharing(done, all) => ("sharing out sessions", (done, all)),
+                };
+                let _told = write!(std::io::stderr().lock(), "\r{what}: {done} of {all}\x1b[K").is_ok();
+            }
+        });
+        if is_shown {
+            let _told = write!(std::io::stderr().lock(), "\r\x1b[K").is_ok();
+        }
+        Ok(refreshed?)
     }
 
     /// Asks in the terminal; without one the answer is no.

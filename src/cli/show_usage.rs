@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::Context;
 use super::args::ShowUsageArgs;
-use crate::config::Config;
+use crate::domain::Timeline;
 use crate::error::Error;
 use crate::finalize;
+use crate::origins;
 use crate::pricing::PriceTable;
 use crate::render;
+use crate::report::advice;
 use crate::report::usage::{Filter, UsageReport};
 use crate::store::{Ledger, SessionRecord};
 
@@ -16,7 +18,6 @@ use crate::store::{Ledger, SessionRecord};
 const HISTORY_ROWS: u32 = 10;
 
 pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> {
-    let filter = Filter { agent: args.agent.clone(), tool: args.tool.clone() };
     let prices = context.prices()?;
     let Some(mut ledger) = context.priced_ledger(&prices)? else {
         let path = context.ledger_path()?;
@@ -26,7 +27,7 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
             format!("there is no ledger at {} yet; the first hook makes it", path.display()),
         );
     };
-    let Some(record) = find(context, &ledger, args)? else {
+    let Some(record) = find(context, &ledger, args.session.as_deref())? else {
         let what = match &args.session {
             Some(id) => {
                 format!("no session, or more than one, starts with {id:?}; --history lists the recent ones")
@@ -38,18 +39,26 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
         };
         return nothing(context, args, what);
     };
-    let config = context.config(record.project.as_deref())?;
-    let record = refreshed(context, &mut ledger, &config, record)?;
-    let mut report = UsageReport::of_session(&ledger, &record, &filter, &prices)?;
+    let record = refreshed(context, &mut ledger, record)?;
+    context.refresh_origins(&mut ledger, Some(record.row))?;
+    let timeline = origins::timeline(&ledger, record.row)?;
+    let filter = Filter {
+        agent: args.agent.clone(),
+        tool: args.tool.clone(),
+        step: args.step.as_deref().map(|step| step_named(&timeline, step)),
+    };
+    let mut report = UsageReport::of_session(&ledger, &record, &filter, &timeline, &prices)?;
+    let cost = report.actual.as_ref().and_then(|actual| actual.cost_usd).unwrap_or_default();
+    report.advice = advice::advice(&origins::calls(&ledger, record.row)?, cost);
     if args.history {
         let mut records = Vec::new();
         let project = record.project.as_deref().unwrap_or_default();
         for record in ledger.recent_sessions(Some(project), HISTORY_ROWS)? {
-            records.push(refreshed(context, &mut ledger, &config, record)?);
+            records.push(refreshed(context, &mut ledger, record)?);
         }
         report = report.with_history(&ledger, &records)?;
     }
-    let missing = missing(&ledger, &record, &report, &filter, &prices)?;
+    let missing = missing(&ledger, &record, &report, &filter, (&timeline, &prices))?;
     if args.json {
         context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
     } else if missing.is_none() {
@@ -61,11 +70,23 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
     }
 }
 
+/// The step that is meant: by its name, else by its number in the order of time, from 1.
+fn step_named(timeline: &Timeline, asked: &str) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for span in timeline.spans() {
+        if !names.contains(&span.name.as_str()) {
+            names.push(&span.name);
+        }
+    }
+    let number = asked.parse::<usize>().ok().filter(|_| !names.contains(&asked));
+    number.and_then(|number| names.get(number.checked_sub(1)?).copied()).unwrap_or(asked).to_owned()
+}
+
 /// Shows this project's newest session; `false` if there is none.
 pub(super) fn show_newest(context: &Context) -> Result<bool, Error> {
     let args = ShowUsageArgs::default();
     let Some(ledger) = context.ledger()? else { return Ok(false) };
-    if find(context, &ledger, &args)?.is_none() {
+    if find(context, &ledger, None)?.is_none() {
         return Ok(false);
     }
     drop(ledger);
@@ -75,6 +96,10 @@ pub(super) fn show_newest(context: &Context) -> Result<bool, Error> {
 fn text(context: &Context, args: &ShowUsageArgs, report: &UsageReport) -> String {
     let style = context.style();
     let mut text = render::usage_header(report, style);
+    if let Some(advice) = &report.advice {
+        text.push('\n');
+        text.push_str(&render::note(advice, style));
+    }
     for table in report.tables(args.detailed) {
         text.push('\n');
         text.push_str(&render::table(&table, style));
@@ -96,9 +121,14 @@ fn missing(
     record: &SessionRecord,
     report: &UsageReport,
     filter: &Filter,
-    prices: &PriceTable,
+    (timeline, prices): (&Timeline, &PriceTable),
 ) -> Result<Option<String>, Error> {
-    let all = || UsageReport::of_session(ledger, record, &Filter::default(), prices);
+    let all = || UsageReport::of_session(ledger, record, &Filter::default(), timeline, prices);
+    if let Some(step) = filter.step.as_ref().filter(|_| report.by_step.is_empty()) {
+        let known = all()?;
+        let names: Vec<&str> = known.by_step.iter().map(|step| step.step.as_str()).collect();
+        return Ok(Some(format!("no step {step:?} in this session; it has: {}", names.join(", "))));
+    }
     if let Some(agent) =
         filter.agent.as_ref().filter(|_| report.by_agent.is_empty() && report.by_tool.is_empty())
     {
@@ -108,20 +138,25 @@ fn missing(
     }
     if let Some(tool) = filter.tool.as_ref().filter(|_| report.by_tool.is_empty()) {
         let known = all()?;
-        let names: Vec<&str> = known.by_tool.iter().map(|tool| tool.tool.as_str()).collect();
+        let names: Vec<&str> = known
+            .by_tool
+            .iter()
+            .map(|tool| tool.tool.as_str())
+            .filter(|tool| !tool.starts_with('('))
+            .collect();
         return Ok(Some(format!("no tool {tool:?} in this session; it has: {}", names.join(", "))));
     }
     Ok(None)
 }
 
 /// The session's record after its transcript's new lines were read.
-fn refreshed(
+pub(super) fn refreshed(
     context: &Context,
     ledger: &mut Ledger,
-    config: &Config,
     record: SessionRecord,
 ) -> Result<SessionRecord, Error> {
-    for fault in finalize::catch_up(ledger, &context.env, config, &record)? {
+    let config = context.config(record.project.as_deref())?;
+    for fault in finalize::catch_up(ledger, &context.env, &config, &record)? {
         // What is in the ledger is still right, only not the newest.
         context.say(&format!("tallyhook: {fault}"));
     }
@@ -130,8 +165,12 @@ fn refreshed(
 
 /// The session asked for; else the one whose tool calls this process is part of; else the newest of the project
 /// that the working directory is in, the nearest project first.
-fn find(context: &Context, ledger: &Ledger, args: &ShowUsageArgs) -> Result<Option<SessionRecord>, Error> {
-    if let Some(id) = &args.session {
+pub(super) fn find(
+    context: &Context,
+    ledger: &Ledger,
+    session: Option<&str>,
+) -> Result<Option<SessionRecord>, Error> {
+    if let Some(id) = session {
         return Ok(ledger.find_session(id)?);
     }
     if let Some(id) = context.env.var("CLAUDE_CODE_SESSION_ID")

@@ -1,23 +1,27 @@
 //! Values and their arithmetic. No I/O, no SQL, no clap.
 
 mod agent;
+mod context;
 mod estimate;
 mod ids;
 mod message;
 mod modifiers;
 mod money;
 mod session;
+mod steps;
 mod time;
 mod tool_call;
 mod usage;
 
 pub use agent::{Agent, MAIN_AGENT};
+pub use context::{ContextCall, ContextEntry, TaskChange, TaskChangeKind, file_type};
 pub use estimate::{Estimate, Method};
 pub use ids::{AgentId, MAX_NAME_CHARS, MessageId, ModelId, SessionId, ToolUseId, clean_name};
 pub use message::{Message, MessageSource};
 pub use modifiers::Modifiers;
 pub use money::{Cost, CostParts, PicoUsd};
 pub use session::{CompactionTrigger, SessionKind, SessionState, Version, client_version};
+pub use steps::{NamedStep, Span, TaskList, Timeline, task_list};
 pub use time::Timestamp;
 pub use tool_call::{ActionType, LineDelta, ToolCall, ToolName, ToolOutcome};
 pub use usage::{MAX_COUNT, Usage};

@@ -219,6 +219,30 @@ impl CostParts {
     }
 }
 
+impl CostParts {
+    /// Whether no part of `other` is larger.
+    #[must_use]
+    pub fn has(&self, other: &Self) -> bool {
+        self.input >= other.input
+            && self.output >= other.output
+            && self.cache_read >= other.cache_read
+            && self.cache_write >= other.cache_write
+            && self.web_search >= other.web_search
+    }
+
+    /// What is left without `other`, part by part.
+    #[must_use]
+    pub fn minus(&self, other: &Self) -> Self {
+        Self {
+            input: self.input - other.input,
+            output: self.output - other.output,
+            cache_read: self.cache_read - other.cache_read,
+            cache_write: self.cache_write - other.cache_write,
+            web_search: self.web_search - other.web_search,
+        }
+    }
+}
+
 impl Add for CostParts {
     type Output = Self;
 

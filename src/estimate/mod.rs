@@ -152,19 +152,36 @@ pub fn delivered(encoding: Encoding, response: Raw<'_>) -> Estimate {
 #[must_use]
 pub fn written(content: &str) -> u64 {
     let Ok(raw) = Raw::parse(content) else { return 0 };
+    if raw.get().starts_with('"') {
+        written_block(raw)
+    } else {
+        json::array(raw).into_iter().map(written_block).sum()
+    }
+}
+
+/// The same of one block, or of a text.
+#[must_use]
+pub fn written_block(block: Raw<'_>) -> u64 {
     let count = |text: &str| counter::count(Encoding::Cl100kBase, text).tokens;
-    let block = |block: Raw<'_>| {
-        let Some(block) = json::Object::from_raw(block) else { return 0 };
-        let texts = ["text", "thinking", "name"].into_iter().filter_map(|name| block.text(name));
-        let mut tokens: u64 = texts.map(|text| count(&text)).sum();
-        if let Some(input) = block.raw("input") {
-            let mut reading = Reading::tokens(0, Method::PayloadText);
-            json::for_each_scalar(input, |scalar| reading.push_scalar(scalar));
-            tokens += reading.count(Encoding::Cl100kBase).tokens;
-        }
-        tokens
-    };
-    json::text(raw).map_or_else(|| json::array(raw).into_iter().map(block).sum(), |text| count(&text))
+    if let Some(text) = json::text(block) {
+        return count(&text);
+    }
+    let Some(block) = json::Object::from_raw(block) else { return 0 };
+    let texts = ["text", "thinking", "name"].into_iter().filter_map(|name| block.text(name));
+    let mut tokens: u64 = texts.map(|text| count(&text)).sum();
+    if let Some(input) = block.raw("input") {
+        let mut reading = Reading::tokens(0, Method::PayloadText);
+        json::for_each_scalar(input, |scalar| reading.push_scalar(scalar));
+        tokens += reading.count(Encoding::Cl100kBase).tokens;
+    }
+    tokens
+}
+
+/// Counts what a model reads with `cl100k_base`; `true` if it holds an image or a document, whose size is a guess.
+#[must_use]
+pub fn read_by_model(content: Raw<'_>) -> (u64, bool) {
+    let estimate = delivered(Encoding::Cl100kBase, content);
+    (estimate.tokens, matches!(estimate.method, Method::Image | Method::Pdf))
 }
 
 /// Lines of files that the call changed; nothing for tools that change none.

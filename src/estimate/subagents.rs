@@ -99,6 +99,40 @@ pub fn defaults_for(agent_type: Option<&str>, overrides: &Overrides) -> Defaults
         .unwrap_or_else(|| GENERAL.defaults(0))
 }
 
+/// The middle of some figures; of an even number the mean of both in the middle. `None` of none.
+#[must_use]
+pub fn median(mut figures: Vec<u64>) -> Option<u64> {
+    figures.sort_unstable();
+    let middle = figures.len() / 2;
+    let upper = figures.get(middle)?;
+    Some(if figures.len() % 2 == 0 { figures[middle - 1].midpoint(*upper) } else { *upper })
+}
+
+/// Figures that people give by the rule of thumb, per run: near the text that is returned, far below what is billed
+/// (FACTS section 6). For those who want them all the same.
+const RULE_OF_THUMB: [(&str, u64); 8] = [
+    ("Explore", 4_000),
+    ("Research", 5_000),
+    ("Reviewer", 6_000),
+    ("Architect", 8_000),
+    ("Tester", 8_000),
+    ("Designer", 10_000),
+    ("Verifier", 10_000),
+    ("Coder", 12_000),
+];
+
+/// The rows of the preset `rule-of-thumb`.
+#[must_use]
+pub fn rule_of_thumb() -> Overrides {
+    RULE_OF_THUMB
+        .into_iter()
+        .map(|(name, tokens)| {
+            let row = Defaults { returned: tokens, final_context: tokens, billed: tokens, runs: 0 };
+            (name.to_owned(), row)
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +155,13 @@ mod tests {
         {
             assert!(ROWS.iter().any(|row| row.for_type(name).is_some()), "{name}");
         }
+    }
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![9, 1, 5]), Some(5));
+        assert_eq!(median(vec![4, 1]), Some(2));
     }
 
     #[test]

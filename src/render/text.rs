@@ -172,6 +172,7 @@ fn plain(cell: &Cell, decimals: usize) -> String {
         Cell::Price(price) => per_million(*price),
         Cell::Percent(share) => format!("{share:.1} %"),
         Cell::Time(at) => local(*at),
+        Cell::Seconds(seconds) => span(*seconds),
         Cell::Unknown => "-".to_owned(),
     }
 }

@@ -1,11 +1,15 @@
 //! Questions to the ledger and their answers: data for JSON, [`Table`]s for people. No formatting here.
 
+pub mod advice;
+pub mod agents;
 pub mod calendar;
 pub mod calls;
 pub mod cost;
 pub mod count;
+pub mod origins;
 pub mod prices;
 mod table;
+pub mod tools;
 pub mod usage;
 
 pub use table::{Align, Cell, Column, Table};

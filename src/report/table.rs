@@ -26,6 +26,8 @@ pub enum Cell {
     ChangePercent(f64),
     /// A share, 0 to 100.
     Percent(f64),
+    /// A length of time, in seconds.
+    Seconds(u64),
     /// A point in time.
     Time(crate::domain::Timestamp),
     /// Not known, which is not zero.

@@ -10,6 +10,7 @@ use super::hidden;
 use super::spending::{self, Spending};
 use super::writer::{SessionRow, session_row, signed, unsigned};
 use super::{AgentSighting, Ledger, StoreError};
+use super::{contexts, shares};
 use crate::agents::Fingerprint;
 use crate::agents::claude_code::{Compaction, Facts, Progress, Prompt, Reading};
 use crate::domain::{
@@ -170,7 +171,11 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be written.
     pub fn remove_session(&mut self, session: &SessionId) -> Result<bool, StoreError> {
-        const ROWS: [&str; 8] = [
+        const ROWS: [&str; 12] = [
+            "DELETE FROM context_parts WHERE path IN (SELECT path FROM transcripts WHERE session = ?1)",
+            "DELETE FROM shares WHERE session = ?1",
+            "DELETE FROM task_changes WHERE session = ?1",
+            "DELETE FROM steps WHERE session = ?1",
             "DELETE FROM cost_states WHERE session = ?1",
             "DELETE FROM spent WHERE session = ?1",
             "DELETE FROM tool_calls WHERE session = ?1",
@@ -308,6 +313,9 @@ impl<'c> LogWriter<'c> {
             )?
             .execute(params![row.0, agent.as_str(), agent_type])?;
         }
+        if reading.has_content {
+            contexts::record(conn, row, &batch.path, &reading)?;
+        }
         for message in reconcile::merge_all(reading.messages) {
             self.add_message(message)?;
         }
@@ -396,10 +404,11 @@ impl<'c> LogWriter<'c> {
     /// Writes what was added up, and the hidden calls that have changed with it.
     fn finish(mut self) -> rusqlite::Result<u64> {
         std::mem::take(&mut self.spending).write(self.conn)?;
-        for (session, first) in std::mem::take(&mut self.changed) {
-            let last = hidden::last_state(self.conn, SessionRow(session))?;
-            if last.is_some_and(|last| last == 0 || first <= last) {
-                self.totals.insert(session);
+        let changed = std::mem::take(&mut self.changed);
+        for (session, first) in &changed {
+            let last = hidden::last_state(self.conn, SessionRow(*session))?;
+            if last.is_some_and(|last| last == 0 || first <= &last) {
+                self.totals.insert(*session);
             }
         }
         let mut all = self.totals.clone();
@@ -409,8 +418,12 @@ impl<'c> LogWriter<'c> {
                 children.query_map([session], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
             all.extend(children);
         }
+        for session in &all {
+            hidden::refresh(self.conn, self.prices, SessionRow(*session))?;
+        }
+        all.extend(changed.into_keys());
         for session in all {
-            hidden::refresh(self.conn, self.prices, SessionRow(session))?;
+            shares::touch(self.conn, SessionRow(session))?;
         }
         Ok(self.new)
     }
@@ -498,10 +511,25 @@ fn responses() -> String {
     format!("SELECT {RESPONSE}, (SELECT session_id FROM sessions WHERE id = session) FROM responses")
 }
 
-fn known_message(conn: &Connection, id: &MessageId) -> rusqlite::Result<Option<(Message, SessionRow)>> {
+pub(super) fn known_message(
+    conn: &Connection,
+    id: &MessageId,
+) -> rusqlite::Result<Option<(Message, SessionRow)>> {
     let sql = format!("{} WHERE message_id = ?1", responses());
     let found = conn.prepare_cached(&sql)?.query_row([id.as_str()], read_message).optional()?;
     Ok(found.flatten())
+}
+
+/// A session's responses.
+pub(super) fn responses_of(conn: &Connection, session: SessionRow) -> rusqlite::Result<Vec<Message>> {
+    let mut query =
+        conn.prepare_cached(&format!("{} WHERE session = ?1 ORDER BY at, message_id", responses()))?;
+    let mut rows = query.query([session.0])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.extend(read_message(row)?.map(|(message, _)| message));
+    }
+    Ok(found)
 }
 
 /// Calls `each` with every response and its session.

@@ -21,23 +21,30 @@
 //! A hook's process lives for a millisecond, so it asks SQLite as little as it can: one look at the file's header in
 //! place of three statements, one read, one transaction of three pages, and a checkpoint only now and then (`wal`).
 
+mod agents;
+mod contexts;
 mod event;
 mod hidden;
 mod log;
 mod migrations;
 mod open;
 mod queries;
+mod shares;
 mod spending;
 mod spent;
 mod spool;
+mod steps;
 mod wal;
 mod writer;
 
+pub use agents::ObservedRun;
+pub use contexts::SessionTranscript;
 pub use event::{AgentSighting, Change, Event, SessionKnowledge, SessionSighting};
 pub use hidden::Disagreement;
 pub use log::{LogBatch, TranscriptState};
 pub use open::{Ledger, SCHEMA_VERSION, StoreError};
 pub use queries::*;
+pub use shares::{Phase, ShareRow, StaleSession};
 pub use spent::{
     HIDDEN_AGENT, Quarter, RunType, SessionPlace, SessionSpent, Shortfall, SpentFilter, SpentRow,
     WithoutNames,

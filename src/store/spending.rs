@@ -183,6 +183,12 @@ fn amounts(responses: i64, usage: Usage, rates: Option<Rates>, shortfall: [i64; 
 }
 
 impl Ledger {
+    /// What responses are priced by.
+    #[must_use]
+    pub fn prices(&self) -> &PriceTable {
+        &self.prices
+    }
+
     /// Prices what is stored from now on by `prices` in place of the built-in table.
     pub fn set_prices(&mut self, prices: PriceTable) {
         self.prices = prices;

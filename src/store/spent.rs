@@ -37,6 +37,24 @@ impl Quarter {
         Self(millis.div_euclid(Self::MILLIS) + (millis.rem_euclid(Self::MILLIS) > 0) as i64)
     }
 
+    /// The quarter of that number since 1970.
+    #[must_use]
+    pub(super) fn from_number(number: u64) -> Self {
+        Self(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+
+    /// Its number since 1970.
+    #[must_use]
+    pub(super) fn to_number(self) -> u64 {
+        u64::try_from(self.0).unwrap_or(0)
+    }
+
+    /// The quarter that `at` is in.
+    #[must_use]
+    pub const fn containing(at: Timestamp) -> Self {
+        Self(at.as_millis().div_euclid(Self::MILLIS))
+    }
+
     /// When it begins.
     #[must_use]
     pub const fn start(self) -> Timestamp {
@@ -76,6 +94,20 @@ impl SpentFilter {
         let is_bounded = self.from.or(self.until).is_some();
         let from = self.from.map_or(if is_bounded { 0 } else { i64::MIN }, |quarter| quarter.0);
         (from, self.until.map_or(i64::MAX, |quarter| quarter.0))
+    }
+
+    /// Whether rows of that quarter are asked for.
+    pub(super) fn has_quarter(&self, quarter: Option<Quarter>) -> bool {
+        let (from, until) = self.bounds();
+        let quarter = quarter.map_or(Quarter::UNKNOWN, |quarter| quarter.0);
+        from <= quarter && quarter < until
+    }
+
+    /// The sessions as a list in JSON.
+    pub(super) fn session_list(&self) -> Option<String> {
+        let sessions = self.sessions.as_ref()?;
+        let rows: Vec<String> = sessions.iter().map(|session| session.0.to_string()).collect();
+        Some(format!("[{}]", rows.join(",")))
     }
 }
 
@@ -145,6 +177,8 @@ pub struct SessionPlace {
     pub project: Option<String>,
     /// The client's title of it.
     pub topic: Option<String>,
+    /// Whether the client's scheduler drove it.
+    pub is_scheduled: bool,
     /// First sign of it.
     pub started_at: Option<Timestamp>,
 }
@@ -264,7 +298,7 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn session_places(&self) -> Result<Vec<SessionPlace>, StoreError> {
         const SQL: &str =
-            "SELECT id, session_id, client, project, topic, coalesce(log_first_at, hook_first_at)
+            "SELECT id, session_id, client, project, topic, coalesce(log_first_at, hook_first_at), kind IS 'scheduled'
           FROM sessions ORDER BY id";
         self.all("list the sessions", SQL, [], |row| {
             Ok(SessionPlace {
@@ -274,6 +308,7 @@ impl Ledger {
                 project: row.get(3)?,
                 topic: row.get(4)?,
                 started_at: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_millis),
+                is_scheduled: row.get(6)?,
             })
         })
     }
@@ -308,14 +343,29 @@ fn read_rows(
         AND (?3 IS NULL OR session IN (SELECT value FROM json_each(?3)))
         AND (?4 IS NULL OR instr(iif(model = '', '(none)', lower(model)), ?4) > 0)
       ORDER BY quarter, session, agent_id, model, branch, priced";
-    let sessions = filter.sessions.as_ref().map(|sessions| {
-        let rows: Vec<String> = sessions.iter().map(|session| session.0.to_string()).collect();
-        format!("[{}]", rows.join(","))
-    });
+    let sessions = filter.session_list();
     let model = filter.model.as_ref().map(|model| model.to_ascii_lowercase());
     let mut statement = conn.prepare(SQL)?;
     let WithoutNames { runs, models, branches } = filter.without;
     let mut rows = statement.query(params![from, until, sessions, model, runs, models, branches])?;
+    while let Some(row) = rows.next()? {
+        each(&spent_row(row)?);
+    }
+    Ok(())
+}
+
+/// Hands a session's rows to `each`, in the order of the key.
+pub(super) fn read_session(
+    conn: &Connection,
+    session: SessionRow,
+    mut each: impl FnMut(&SpentRow<'_>),
+) -> rusqlite::Result<()> {
+    const SQL: &str = "SELECT quarter, session, agent_id, model, branch, priced, responses, input_tokens,
+        output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, input_pico,
+        output_pico, cache_read_pico, cache_write_pico, web_search_pico
+      FROM spent WHERE session = ?1 ORDER BY quarter, agent_id, model, branch, priced";
+    let mut statement = conn.prepare_cached(SQL)?;
+    let mut rows = statement.query([session.0])?;
     while let Some(row) = rows.next()? {
         each(&spent_row(row)?);
     }

@@ -276,7 +276,7 @@ fn what_has_no_source_yet_is_unknown_and_not_zero() {
     let (ledger, _) = rich_session();
     let report = show_json(&ledger, &["--session", "s"]);
     assert_eq!(report["estimate"]["error_percent"], Value::Null);
-    assert_eq!((&report["by_step"], &report["budgets"]), (&json!([]), &json!([])));
+    assert_eq!(report["budgets"], json!([]));
 }
 
 #[test]
@@ -330,7 +330,8 @@ fn parts_add_up_to_the_whole() {
     assert_eq!((&server[0]["mcp_server"], &server[0]["calls"]), (&json!("tracker"), &json!(2)));
     let skill = &report["by_skill"][0];
     assert_eq!((&skill["skill"], &skill["invocations"]), (&json!("changelog"), &json!(1)));
-    assert_eq!(usage(&skill["usage"]), answers(2, 60));
+    // What was written for it; no response has read it again.
+    assert_eq!(usage(&skill["usage"]).output, 60);
     assert_eq!(report["context"]["tokens"], 3 + 100 + 10 + 40);
 }
 

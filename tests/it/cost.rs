@@ -446,7 +446,7 @@ fn what_cannot_be_meant_is_refused() {
         (&["--until", "0d"], "expected a date like"),
         (&["--tz", "Mars/Olympus"], "expected the name of a time zone"),
         (&["--since", "2026-11-05", "--until", "2026-11-04"], "exchange them"),
-        (&["--by", "tool"], "invalid value 'tool'"),
+        (&["--by", "hammer"], "invalid value 'hammer'"),
     ] {
         let ran = ledger.run(&[&["cost"], args].concat());
         assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{args:?}");

@@ -121,8 +121,10 @@ impl Ledger {
     pub(crate) fn report(&self, session: &str) -> Value {
         let ledger = self.open();
         let Some(record) = ledger.find_session(session).unwrap() else { return Value::Null };
+        let timeline = tallyhook::origins::timeline(&ledger, record.row).unwrap();
+        let prices = PriceTable::builtin();
         let report =
-            UsageReport::of_session(&ledger, &record, &Filter::default(), &PriceTable::builtin()).unwrap();
+            UsageReport::of_session(&ledger, &record, &Filter::default(), &timeline, &prices).unwrap();
         serde_json::to_value(report).unwrap()
     }
 

@@ -19,6 +19,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &["domain", "estimate"]),
     ("agents", &["domain", "json"]),
     ("reconcile", &["domain"]),
+    // What stood in which context; pure.
+    ("attribution", &["domain"]),
     // It stores what readers read and estimators estimate, and knows nothing of who asks.
     ("store", &["domain", "platform", "pricing", "estimate", "agents", "reconcile"]),
     ("error", &["config", "agents", "pricing", "store", "setup"]),
@@ -26,6 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "finalize",
         &["domain", "env", "estimate", "config", "agents", "pricing", "reconcile", "store", "error"],
     ),
+    ("origins", &["domain", "estimate", "agents", "attribution", "pricing", "store", "finalize"]),
     ("import", &["domain", "env", "estimate", "config", "agents", "store", "finalize"]),
     // The hot path: nothing that shows anything.
     (
@@ -34,13 +37,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("setup", &["domain", "json", "env", "error", "hook", "store"]),
     ("doctor", &["domain", "env", "estimate", "hook", "platform", "pricing", "setup", "store"]),
-    ("report", &["domain", "pricing", "store"]),
+    ("report", &["domain", "estimate", "pricing", "store", "origins"]),
     ("render", &["domain", "doctor", "report"]),
     (
         "cli",
         &[
             "domain", "env", "estimate", "config", "pricing", "store", "error", "finalize", "import", "hook",
-            "setup", "doctor", "platform", "report", "render",
+            "origins", "setup", "doctor", "platform", "report", "render",
         ],
     ),
 ];

@@ -2,7 +2,9 @@
 //!
 //! `README.md` beside this file has the rules, each with its reason.
 
+mod content;
 mod paths;
+mod tasks;
 mod wire;
 
 use std::collections::{BTreeMap, HashMap};
@@ -10,14 +12,16 @@ use std::path::Path;
 
 use crate::agents::{Fingerprint, Lines, ReadError};
 use crate::domain::{
-    AgentId, CompactionTrigger, Message, MessageId, MessageSource, ModelId, PicoUsd, SessionId, SessionKind,
-    Timestamp, Usage,
+    AgentId, CompactionTrigger, ContextEntry, Message, MessageId, MessageSource, ModelId, PicoUsd, SessionId,
+    SessionKind, TaskChange, Timestamp, ToolUseId, Usage,
 };
 use crate::json::Raw;
 
+pub use content::ContentReader;
 pub use paths::{
     AgentFile, AgentMeta, FoundFile, agent_files, agents_folder, find_files, is_transcript, session_of_path,
 };
+pub use tasks::task_change;
 
 /// The agent id of old clients' sidechain lines, which stand in the main file and name no run.
 pub const UNNAMED_SIDECHAIN: &str = "sidechain";
@@ -39,6 +43,8 @@ pub struct ReadFrom {
     pub progress: Option<Progress>,
     /// Counts the tokens of content, for responses of which the log has no final usage.
     pub count: fn(&str) -> u64,
+    /// How content is measured; without it no [`Reading::entries`] are made.
+    pub content: Option<ContentReader>,
 }
 
 /// How far a file was read.
@@ -169,11 +175,15 @@ pub struct Reading {
     pub compactions: Vec<Compaction>,
     /// The client's own totals, in the file's order.
     pub cost_states: Vec<CostState>,
+    /// What the lines add to the contexts of their conversations.
+    pub entries: Vec<ContextEntry>,
+    /// Changes of the agent's list of tasks; read with the entries.
+    pub task_changes: Vec<TaskChange>,
     /// Subagents' types, where the lines name them.
     pub agent_types: BTreeMap<AgentId, String>,
     /// The session.
     pub facts: Facts,
-    /// The session that the first line names.
+    /// The session that the first line names which names one.
     pub session: Option<SessionId>,
     /// Lines.
     pub lines: u64,
@@ -181,11 +191,17 @@ pub struct Reading {
     pub skipped_lines: u64,
     /// Where reading began.
     pub start: u64,
+    /// Whether the content was read too, so that [`Self::entries`] tells all.
+    pub has_content: bool,
     /// Whether the file has lines that were not read yet.
     pub has_more: bool,
     /// Where to go on.
     pub progress: Progress,
     unfinished: Unfinished,
+    /// Whose the last entry is, if not the file's own.
+    entries_of: Option<AgentId>,
+    /// The skill that the last response has started.
+    last_skill_call: Option<ToolUseId>,
 }
 
 impl Reading {
@@ -203,9 +219,14 @@ impl Reading {
             lines: 0,
             skipped_lines: 0,
             start: progress.offset,
+            has_content: false,
             has_more: false,
             progress,
             unfinished: Unfinished::default(),
+            entries: Vec::new(),
+            task_changes: Vec::new(),
+            entries_of: None,
+            last_skill_call: None,
         }
     }
 
@@ -218,6 +239,12 @@ impl Reading {
         self.compactions.extend(later.compactions);
         self.cost_states.extend(later.cost_states);
         self.agent_types.extend(later.agent_types);
+        if self.entries_of.is_some() {
+            self.entries.push(ContextEntry::Of { agent: None });
+        }
+        self.entries.extend(later.entries);
+        self.entries_of = later.entries_of;
+        self.task_changes.extend(later.task_changes);
         self.facts = Facts {
             first_at: facts.first_at.or(later_facts.first_at),
             last_at: later_facts.last_at.or(facts.last_at),
@@ -257,6 +284,7 @@ pub fn read(path: &Path, from: &ReadFrom) -> Result<Reading, ReadError> {
         last_at: resumed.and_then(|progress| progress.last_at),
         answered: resumed.is_some_and(|progress| progress.answered),
     });
+    reading.has_content = from.content.is_some();
     while let Some(line) = lines.next_line()? {
         reading.lines += 1;
         wire::add_line(line, from, &mut reading);

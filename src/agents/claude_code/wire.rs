@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 
+use super::content;
 use super::{Compaction, CostState, Prompt, ReadFrom, Reading, UNNAMED_SIDECHAIN};
 use crate::domain::{
     AgentId, CompactionTrigger, MAX_NAME_CHARS, Message, MessageId, MessageSource, ModelId, Modifiers,
@@ -69,11 +70,17 @@ fn records_within(text: &str) -> Vec<Object<'_>> {
 fn add_record(line: &Object<'_>, from: &ReadFrom, reading: &mut Reading) {
     let context = Context::of(line, from);
     let kind = line.text("type");
-    reading.session.get_or_insert_with(|| context.session.clone());
+    if reading.session.is_none() {
+        // Notes of the client's can stand before the first line that names it.
+        reading.session = line.text("sessionId").and_then(|id| SessionId::new(&id));
+    }
     reading.progress.last_at = context.at.max(reading.progress.last_at);
     if let (Some(at), None) = (context.at, reading.progress.file_start) {
         reading.progress.file_start = Some(at);
         reading.progress.starts_with_note = kind.as_deref() == Some("queue-operation");
+    }
+    if let (Some(content), Some(kind)) = (&from.content, kind.as_deref()) {
+        content::add(kind, line, &context, content, reading);
     }
     match kind.as_deref() {
         Some("assistant") => add_assistant(line, &context, reading),
@@ -96,11 +103,12 @@ fn add_record(line: &Object<'_>, from: &ReadFrom, reading: &mut Reading) {
 }
 
 /// What all kinds of lines say of themselves.
-struct Context {
+pub(super) struct Context {
     session: SessionId,
     agent: Option<AgentId>,
     source: MessageSource,
     at: Option<Timestamp>,
+    is_of_file: bool,
 }
 
 impl Context {
@@ -114,10 +122,26 @@ impl Context {
             .or_else(|| if sidechain { AgentId::new(UNNAMED_SIDECHAIN) } else { None });
         let source = if sidechain { MessageSource::Sidechain } else { MessageSource::Main };
         let at = line.text("timestamp").and_then(|at| Timestamp::parse(&at));
-        Self { session, agent, source, at }
+        let is_of_file = agent == from.agent;
+        Self { session, agent, source, at, is_of_file }
     }
 
-    fn is_main(&self) -> bool {
+    /// The run whose line it is.
+    pub(super) fn agent(&self) -> Option<&AgentId> {
+        self.agent.as_ref()
+    }
+
+    /// Whether that is the conversation whose file the line stands in.
+    pub(super) fn is_of_file(&self) -> bool {
+        self.is_of_file
+    }
+
+    /// When the line was written.
+    pub(super) fn at(&self) -> Option<Timestamp> {
+        self.at
+    }
+
+    pub(super) fn is_main(&self) -> bool {
         self.source == MessageSource::Main
     }
 }
@@ -172,9 +196,7 @@ fn add_message(
     reading: &mut Reading,
 ) {
     let Some(usage) = message.object("usage") else { return };
-    let candidates = [message.text("id"), line.text("requestId"), line.text("uuid")];
-    let key = candidates.into_iter().flatten().find(|key| MessageId::new(key).is_some());
-    let Some(key) = key else { return };
+    let Some(key) = message_key(line, message) else { return };
     let modifiers = Modifiers::from_log(
         usage.text("speed").as_deref(),
         usage.text("inference_geo").as_deref(),
@@ -183,9 +205,9 @@ fn add_message(
     );
     let complete = message.text("stop_reason").is_some();
     let branch = line.text("gitBranch").and_then(|branch| clean_name(&branch, MAX_BRANCH_CHARS));
-    let record = |id: &str, model: Option<ModelId>, usage: Usage| {
-        Some(Message {
-            id: MessageId::new(id)?,
+    let record = |id: MessageId, model: Option<ModelId>, usage: Usage| {
+        Message {
+            id,
             session: context.session.clone(),
             // `read` sets these two when it knows where the file starts.
             file_start: None,
@@ -200,20 +222,25 @@ fn add_message(
             branch: branch.clone(),
             modifiers,
             content_tokens: 0,
-        })
+        }
     };
     let iterations: Vec<Object<'_>> =
         usage.array("iterations").into_iter().filter_map(Object::from_raw).collect();
-    let own = record(&key, model, read_usage(&usage, &iterations));
-    if let Some(own) = &own {
-        reading.unfinished.note(&own.id, complete, message.raw("content"));
-    }
-    reading.messages.extend(own);
+    reading.unfinished.note(&key, complete, message.raw("content"));
+    reading.messages.push(record(key.clone(), model, read_usage(&usage, &iterations)));
     let advisors = iterations.iter().filter(|part| part.text("type").as_deref() == Some("advisor_message"));
     for (number, advisor) in advisors.enumerate() {
         let model = advisor.text("model").and_then(|model| ModelId::new(&model));
-        reading.messages.extend(record(&format!("{key}/advisor/{number}"), model, read_usage(advisor, &[])));
+        if let Some(id) = MessageId::new(&format!("{key}/advisor/{number}")) {
+            reading.messages.push(record(id, model, read_usage(advisor, &[])));
+        }
     }
+}
+
+/// The key of a response: its id, else its request's, else its record's.
+pub(super) fn message_key(line: &Object<'_>, message: &Object<'_>) -> Option<MessageId> {
+    let candidates = [message.text("id"), line.text("requestId"), line.text("uuid")];
+    candidates.into_iter().flatten().find_map(|key| MessageId::new(&key))
 }
 
 fn read_usage(usage: &Object<'_>, iterations: &[Object<'_>]) -> Usage {
@@ -305,6 +332,7 @@ fn add_progress(line: &Object<'_>, context: &Context, reading: &mut Reading) {
             .or_else(|| AgentId::new(UNNAMED_SIDECHAIN)),
         source: MessageSource::Progress,
         at: echo.text("timestamp").and_then(|at| Timestamp::parse(&at)).or(context.at),
+        is_of_file: false,
     };
     add_message(&echo, &message, model, None, &context, reading);
 }
@@ -405,7 +433,13 @@ mod tests {
 
     fn read(lines: &[&str]) -> Reading {
         let count = |text: &str| text.len() as u64;
-        let from = ReadFrom { session: SessionId::new("s").unwrap(), agent: None, progress: None, count };
+        let from = ReadFrom {
+            session: SessionId::new("s").unwrap(),
+            agent: None,
+            progress: None,
+            count,
+            content: None,
+        };
         let mut reading = Reading::new(Progress {
             offset: 0,
             fingerprint: Fingerprint::from_bits(0),

@@ -5,13 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, Usage};
 use crate::report::calendar::{Day, Days, Zone};
+use crate::report::origins::{NO_KEY, Origin};
 use crate::report::usage::UNTYPED_AGENT;
 use crate::store::{
-    HIDDEN_AGENT, Ledger, Quarter, SessionPlace, SessionRow, SpentFilter, SpentRow, StoreError, WithoutNames,
+    HIDDEN_AGENT, Ledger, Phase, Quarter, SessionPlace, SessionRow, ShareRow, SpentFilter, SpentRow,
+    StoreError, WithoutNames,
 };
-
-/// The key of what has none.
-pub(super) const NO_KEY: &str = "(none)";
 
 /// What a cost report is by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +25,8 @@ pub enum By {
     Model,
     Client,
     Agent,
+    /// What only attribution tells.
+    Origin(Origin),
 }
 
 impl By {
@@ -42,6 +43,12 @@ impl By {
             Self::Model => "model",
             Self::Client => "client",
             Self::Agent => "agent",
+            Self::Origin(Origin::Tool) => "tool",
+            Self::Origin(Origin::Skill) => "skill",
+            Self::Origin(Origin::Mcp) => "mcp",
+            Self::Origin(Origin::Step) => "step",
+            Self::Origin(Origin::Action) => "action",
+            Self::Origin(Origin::FileType) => "file-type",
         }
     }
 
@@ -92,6 +99,8 @@ pub(super) struct Sum {
     sessions: Vec<SessionRow>,
     /// The first quarter with a time.
     pub(super) first: Option<Quarter>,
+    /// Of the cost what was paid when it came in, and when it was read again; only shares tell.
+    pub(super) phases: (PicoUsd, PicoUsd),
 }
 
 impl Sum {
@@ -129,6 +138,8 @@ impl Sum {
         self.unpriced.extend(other.unpriced.iter().cloned());
         self.sessions.extend(&other.sessions);
         self.first = self.first.into_iter().chain(other.first).min();
+        self.phases.0 += other.phases.0;
+        self.phases.1 += other.phases.1;
     }
 
     /// How many sessions.
@@ -227,6 +238,36 @@ impl<'a> Groups<'a> {
         self.groups[at].before.add(row);
     }
 
+    /// Adds a share, under the key of the day that `shift` moves it to if it is of the period before.
+    fn add_share(&mut self, session: SessionRow, share: &ShareRow, before: Option<Shift>) {
+        let row = SpentRow {
+            quarter: share.quarter,
+            session,
+            agent_id: &share.agent_id,
+            model: &share.model,
+            branch: &share.branch,
+            responses: share.responses,
+            usage: share.usage,
+            cost: share.cost,
+        };
+        let at = match self.by {
+            By::Origin(origin) => {
+                let place = self.places.sessions.get(&session);
+                self.named(&origin.key(share, place.is_some_and(|place| place.is_scheduled)))
+            }
+            _ => self.group_of(&row, before.unwrap_or_default()),
+        };
+        let group = &mut self.groups[at];
+        let sum = if before.is_some() { &mut group.before } else { &mut group.now };
+        sum.add(&row);
+        let cost = share.cost.unwrap_or_default().total();
+        match share.phase {
+            Phase::Entry => sum.phases.0 += cost,
+            Phase::Carry => sum.phases.1 += cost,
+            Phase::Unplaced => {}
+        }
+    }
+
     /// Adds what another one has.
     fn merge(&mut self, other: Self) {
         for group in other.groups {
@@ -295,6 +336,8 @@ impl<'a> Groups<'a> {
             By::Model if row.model.is_empty() => self.named(NO_KEY),
             By::Model => self.named(row.model),
             By::Agent => self.named(places.agent(row)),
+            // Rows of what was spent know no origin; shares come through `add_share`.
+            By::Origin(_) => self.named(NO_KEY),
         }
     }
 
@@ -357,6 +400,21 @@ pub(super) fn read<'a, const N: usize>(
     (places, zone): (&'a Places, &'a Zone),
 ) -> Result<[Groups<'a>; N], StoreError> {
     let from = before.map_or(now.from, |(before, _)| before.from.min(now.from));
+    if kinds.iter().any(|by| matches!(by, By::Origin(_))) {
+        let filter = SpentFilter { from, until: now.until, ..filter.clone() };
+        let mut all = kinds.map(|by| Groups::new(by, places, zone));
+        ledger.for_each_share(&filter, |session, share| {
+            let period = match before {
+                _ if now.holds(share.quarter) => None,
+                Some((span, shift)) if span.holds(share.quarter) => Some(shift),
+                _ => return,
+            };
+            for groups in &mut all {
+                groups.add_share(session, share, period);
+            }
+        })?;
+        return Ok(all);
+    }
     let is_asked = |by: By| kinds.contains(&by);
     let without = WithoutNames {
         // Branches that are not known are told apart by their runs.

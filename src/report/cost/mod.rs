@@ -81,6 +81,12 @@ pub struct CostRow {
     /// What was spent.
     #[serde(flatten)]
     pub sum: CostSum,
+    /// Of the cost what was paid when it came in, where that is what the rows are by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry_cost_usd: Option<PicoUsd>,
+    /// And when it was read again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carry_cost_usd: Option<PicoUsd>,
     /// What has changed, if that was asked.
     #[serde(flatten)]
     pub change: Option<Change>,
@@ -222,6 +228,22 @@ impl CostReport {
         })
     }
 
+    /// Which rows of the ledger a query asks for, its days included.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn filter(ledger: &Ledger, query: &Query) -> Result<SpentFilter, StoreError> {
+        let places = Places::read(ledger, false)?;
+        let span = Span::of_days(query.since, query.until, &query.zone);
+        Ok(SpentFilter {
+            from: span.from,
+            until: span.until,
+            sessions: query.projects.as_ref().map(|folders| sessions_in(&places, folders)),
+            model: query.model.clone(),
+            ..SpentFilter::default()
+        })
+    }
+
     /// Whether nothing was found.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -249,7 +271,15 @@ fn row(query: &Query, places: &Places, group: &Group, change: Option<Change>) ->
         let folder = place.project.as_deref().and_then(|project| Path::new(project).file_name());
         label.topic = place.topic.clone().or(folder.map(|name| name.to_string_lossy().into_owned()));
     }
-    CostRow { key: group.key.clone(), sum: (&group.now).into(), change, label }
+    let phases = matches!(query.by, By::Origin(_)).then_some(group.now.phases);
+    CostRow {
+        key: group.key.clone(),
+        sum: (&group.now).into(),
+        entry_cost_usd: phases.map(|phases| phases.0),
+        carry_cost_usd: phases.map(|phases| phases.1),
+        change,
+        label,
+    }
 }
 
 /// The sessions whose project is one of the folders or lies below it.

@@ -47,7 +47,10 @@ impl CostReport {
         columns.extend(has_started.then_some("started<"));
         columns.extend(is_session.then_some("topic<"));
         let is_compared = self.total.change.is_some();
-        if detail {
+        let has_phases = !detail && !is_compared && self.rows.iter().any(|row| row.entry_cost_usd.is_some());
+        if has_phases {
+            columns.extend(["tokens", "entry", "carry", "cost", "share"]);
+        } else if detail {
             columns.extend(["input", "output", "read", "write", "search", "cost"]);
         } else if is_compared || is_session {
             columns.extend(["tokens", "cost"]);
@@ -62,7 +65,10 @@ impl CostReport {
             if detail { vec![cells[1].clone()] } else { cells.to_vec() }
         };
         let mut table = Table::new(self.title(), &columns);
-        let is_long = !detail && !is_compared && !is_session;
+        let is_long = !detail && !is_compared && !is_session && !has_phases;
+        let whole = self.total.sum.cost_usd.unwrap_or_default();
+        let share =
+            |sum: &CostSum| sum.cost_usd.map_or(Cell::Unknown, |cost| Cell::percent(share(cost, whole)));
         table.rows = self
             .rows
             .iter()
@@ -71,7 +77,13 @@ impl CostReport {
                 if is_session && !has_started {
                     cells.remove(1);
                 }
-                cells.extend(sum_cells(&row.sum, detail, is_long));
+                let mut sums = sum_cells(&row.sum, detail, is_long);
+                if has_phases {
+                    let phase = |amount| Cell::Usd { amount, at_least: false };
+                    sums.splice(1..1, [phase(row.entry_cost_usd), phase(row.carry_cost_usd)]);
+                    sums.push(share(&row.sum));
+                }
+                cells.extend(sums);
                 cells.extend(row.change.iter().flat_map(&change_cells));
                 cells
             })
@@ -81,7 +93,16 @@ impl CostReport {
             let mut cells = vec![Cell::Text("total".to_owned())];
             cells.extend(has_started.then(|| Cell::Text(String::new())));
             cells.extend(is_session.then(|| Cell::Text(format!("{} sessions", sum.sessions))));
-            cells.extend(sum_cells(sum, detail, is_long));
+            let mut sums = sum_cells(sum, detail, is_long);
+            if has_phases {
+                let phase = |of: fn(&CostRow) -> Option<PicoUsd>| Cell::Usd {
+                    amount: Some(self.rows.iter().filter_map(of).sum()),
+                    at_least: false,
+                };
+                sums.splice(1..1, [phase(|row| row.entry_cost_usd), phase(|row| row.carry_cost_usd)]);
+                sums.push(Cell::Text(String::new()));
+            }
+            cells.extend(sums);
             cells.extend(change.iter().flat_map(&change_cells));
             table.total = Some(cells);
         }
@@ -136,6 +157,12 @@ fn heading(by: &str) -> &'static str {
         "branch" => "branch",
         "model" => "model",
         "client" => "client",
+        "tool" => "tool",
+        "skill" => "skill",
+        "mcp" => "MCP server",
+        "step" => "step",
+        "action" => "action",
+        "file-type" => "file type",
         _ => "agent",
     }
 }
@@ -207,6 +234,11 @@ fn change_table(by: &str, of: &str, rows: &[CostRow]) -> Table {
 
 fn short(id: &str) -> String {
     name(&id.chars().take(SHORT_ID).collect::<String>())
+}
+
+/// A part of a whole, 0 to 100; `None` of nothing.
+fn share(part: PicoUsd, whole: PicoUsd) -> Option<f64> {
+    (whole > PicoUsd::ZERO).then(|| part.to_f64() * 100.0 / whole.to_f64())
 }
 
 /// A name from the ledger, which may be older than the care that is taken of names.

@@ -5,14 +5,15 @@
 //! own, `(hidden)`, among the agents.
 
 mod money;
+mod origins;
 mod rollup;
 mod tables;
 
 use serde::Serialize;
 
-use crate::domain::{CostParts, PicoUsd, SessionState, Timestamp, Usage};
+use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, SessionState, Timeline, Timestamp, Usage};
 use crate::pricing::PriceTable;
-use crate::store::{CallGroup, Ledger, SessionRecord, StoreError};
+use crate::store::{CallGroup, HIDDEN_AGENT, Ledger, SessionRecord, ShareRow, SpentFilter, StoreError};
 use money::Spending;
 use rollup::AgentNames;
 
@@ -29,6 +30,8 @@ pub struct Filter {
     pub agent: Option<String>,
     /// Only this tool.
     pub tool: Option<String>,
+    /// Only this step: its name, or its number in the order of time.
+    pub step: Option<String>,
 }
 
 /// The answer of `show-usage`.
@@ -46,10 +49,10 @@ pub struct UsageReport {
     pub by_model: Vec<ModelUsage>,
     /// Actual usage by agent, `main` first.
     pub by_agent: Vec<AgentUsage>,
-    /// Estimates by tool.
+    /// Estimates by tool, and what its calls and results cost; what is no tool stands in brackets.
     pub by_tool: Vec<ToolUsage>,
-    /// Steps.
-    pub by_step: Vec<Null>,
+    /// Actual usage by step, in the order of time.
+    pub by_step: Vec<StepUsage>,
     /// Actual usage by the skill that the client says it was for.
     pub by_skill: Vec<SkillUsage>,
     /// Estimates by MCP server.
@@ -62,6 +65,12 @@ pub struct UsageReport {
     pub efficiency: Efficiency,
     /// Budgets.
     pub budgets: Vec<Null>,
+    /// Whether one step was asked for.
+    #[serde(skip)]
+    pub is_of_step: bool,
+    /// What could be cheaper, where that is certain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
     /// Recent sessions of the project, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<Vec<HistoryRow>>,
@@ -206,11 +215,38 @@ pub struct ToolUsage {
     pub failures: u64,
     pub generated_tokens: u64,
     pub returned_tokens: u64,
-    pub entry_cost_usd: Null,
-    pub carry_cost_usd: Null,
-    pub cost_usd: Null,
+    /// What its calls and results cost when they were written and came into the context.
+    pub entry_cost_usd: Option<PicoUsd>,
+    /// And each time they were read again.
+    pub carry_cost_usd: Option<PicoUsd>,
+    pub cost_usd: Option<PicoUsd>,
+    /// Tokens that were paid for, all classes.
+    pub total_tokens: u64,
+    #[serde(skip)]
+    pub is_partly_priced: bool,
     pub percent: Option<f64>,
     pub duration_seconds: u64,
+}
+
+/// Usage of a step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the contract's names say it")]
+pub struct StepUsage {
+    pub step: String,
+    pub usage: Usage,
+    pub total_tokens: u64,
+    pub entry_cost_usd: Option<PicoUsd>,
+    pub carry_cost_usd: Option<PicoUsd>,
+    pub cost_usd: Option<PicoUsd>,
+    #[serde(skip)]
+    pub is_partly_priced: bool,
+    pub percent: Option<f64>,
+    /// How long it was worked on, all times together.
+    pub duration_seconds: Option<u64>,
+    /// The agents that answered in it.
+    pub agents: Vec<String>,
+    /// How often it was begun.
+    pub iterations: u64,
 }
 
 /// Usage of a skill.
@@ -221,7 +257,11 @@ pub struct SkillUsage {
     pub invocations: u64,
     pub usage: Usage,
     pub total_tokens: u64,
-    pub cost_usd: Null,
+    pub entry_cost_usd: Option<PicoUsd>,
+    pub carry_cost_usd: Option<PicoUsd>,
+    pub cost_usd: Option<PicoUsd>,
+    #[serde(skip)]
+    pub is_partly_priced: bool,
     pub percent: Option<f64>,
 }
 
@@ -234,7 +274,12 @@ pub struct McpUsage {
     pub failures: u64,
     pub generated_tokens: u64,
     pub returned_tokens: u64,
-    pub cost_usd: Null,
+    pub total_tokens: u64,
+    pub entry_cost_usd: Option<PicoUsd>,
+    pub carry_cost_usd: Option<PicoUsd>,
+    pub cost_usd: Option<PicoUsd>,
+    #[serde(skip)]
+    pub is_partly_priced: bool,
     pub percent: Option<f64>,
 }
 
@@ -310,6 +355,8 @@ impl UsageReport {
             compaction_events: Vec::new(),
             efficiency: Efficiency::default(),
             budgets: Vec::new(),
+            is_of_step: false,
+            advice: None,
             history: None,
         }
     }
@@ -322,6 +369,7 @@ impl UsageReport {
         ledger: &Ledger,
         record: &SessionRecord,
         filter: &Filter,
+        timeline: &Timeline,
         prices: &PriceTable,
     ) -> Result<Self, StoreError> {
         let runs = ledger.agent_runs(record.row)?;
@@ -338,8 +386,18 @@ impl UsageReport {
         let spending = Spending::of(ledger.session_spent(record.row)?, &names, &wanted);
         let shown: Usage = usage.iter().map(|group| group.usage).sum();
         let total = shown + spending.hidden_usage();
-        let by_skill = rollup::by_skill(&usage, &calls, total.total());
+        let mut shares: Vec<ShareRow> = Vec::new();
+        let only = SpentFilter { sessions: Some(vec![record.row]), ..SpentFilter::default() };
+        ledger.for_each_share(&only, |_, share| {
+            if wanted(agent_of(share, &names)) && filter.step.as_deref().is_none_or(|step| share.step == step)
+            {
+                shares.push(share.clone());
+            }
+        })?;
+        let by_skill = origins::by_skill(&shares, &calls);
+        let by_step = origins::by_step(&shares, timeline, record.last_activity_at, &names);
         calls.retain(|call| filter.tool.as_deref().is_none_or(|tool| tool == call.tool));
+        shares.retain(|share| filter.tool.as_deref().is_none_or(|tool| tool == share.tool));
 
         let is_open = record.ended_at.is_none();
         let by_agent = rollup::by_agent(&usage, &runs, &names, session.turns, is_open, &wanted, &spending);
@@ -359,8 +417,9 @@ impl UsageReport {
             by_model: rollup::by_model(&usage, &spending),
             by_skill,
             by_agent,
-            by_tool: rollup::by_tool(&calls),
-            by_mcp_server: rollup::by_mcp_server(&calls),
+            by_tool: origins::by_tool(&shares, &calls),
+            by_mcp_server: origins::by_mcp_server(&shares, &calls),
+            by_step,
             context,
             compaction_events: compactions
                 .into_iter()
@@ -387,6 +446,7 @@ impl UsageReport {
                     .and_then(|cost| money::share(cost, lines_added + lines_removed)),
             },
             session: Some(session),
+            is_of_step: filter.step.is_some(),
             ..Self::none()
         })
     }
@@ -419,6 +479,15 @@ impl UsageReport {
     #[must_use]
     pub fn agent_names(&self) -> Vec<&str> {
         self.by_agent.iter().map(|agent| agent.agent.as_str()).collect()
+    }
+}
+
+/// The agent whose share it is.
+fn agent_of<'n>(share: &ShareRow, names: &AgentNames<'n>) -> &'n str {
+    match share.agent_id.as_str() {
+        "" => MAIN_AGENT,
+        HIDDEN_AGENT => HIDDEN_AGENT,
+        run => names.of_run(Some(run)),
     }
 }
 

@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    Actual, AgentUsage, EstimateInfo, McpUsage, ModelUsage, PendingInfo, SkillUsage, ToolUsage, UNTYPED_AGENT,
-};
-use crate::domain::{MAIN_AGENT, Timestamp, ToolName, Usage};
+use super::{Actual, AgentUsage, EstimateInfo, ModelUsage, PendingInfo, UNTYPED_AGENT};
+use crate::domain::{MAIN_AGENT, Timestamp, Usage};
 use crate::store::{AgentRun, CallGroup, HIDDEN_AGENT, PendingCalls, UsageGroup};
 
 use super::money::Spending;
@@ -181,107 +179,8 @@ pub(super) fn by_agent(
     rows
 }
 
-/// What the calls of a group come to.
-#[derive(Default)]
-struct CallSum {
-    calls: u64,
-    failures: u64,
-    generated: u64,
-    returned: u64,
-    duration_ms: u64,
-}
-
-impl CallSum {
-    fn tokens(&self) -> u64 {
-        self.generated + self.returned
-    }
-}
-
-/// Sums the calls by `key`; those without one are left out. The largest sum comes first.
-fn sum_calls(calls: &[CallGroup], key: impl Fn(&CallGroup) -> Option<String>) -> Vec<(String, CallSum)> {
-    let mut sums: BTreeMap<String, CallSum> = BTreeMap::new();
-    for call in calls {
-        let Some(key) = key(call) else { continue };
-        let sum = sums.entry(key).or_default();
-        sum.calls += call.calls;
-        sum.failures += call.failures;
-        sum.generated += call.generated;
-        sum.returned += call.returned;
-        sum.duration_ms += call.duration_ms;
-    }
-    let mut sums: Vec<_> = sums.into_iter().collect();
-    sums.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.tokens()));
-    sums
-}
-
-fn call_tokens(calls: &[CallGroup]) -> u64 {
-    calls.iter().map(|call| call.generated + call.returned).sum()
-}
-
-pub(super) fn by_tool(calls: &[CallGroup]) -> Vec<ToolUsage> {
-    let total = call_tokens(calls);
-    sum_calls(calls, |call| Some(call.tool.clone()))
-        .into_iter()
-        .map(|(tool, sum)| ToolUsage {
-            tool,
-            calls: sum.calls,
-            failures: sum.failures,
-            generated_tokens: sum.generated,
-            returned_tokens: sum.returned,
-            entry_cost_usd: (),
-            carry_cost_usd: (),
-            cost_usd: (),
-            percent: percent(sum.tokens(), total),
-            duration_seconds: sum.duration_ms / 1_000,
-        })
-        .collect()
-}
-
-pub(super) fn by_skill(usage: &[UsageGroup], calls: &[CallGroup], total: u64) -> Vec<SkillUsage> {
-    let mut skills: BTreeMap<&str, (Usage, u64)> = BTreeMap::new();
-    for group in usage {
-        if let Some(skill) = &group.skill {
-            skills.entry(skill).or_default().0 += group.usage;
-        }
-    }
-    for call in calls {
-        if let Some(skill) = &call.skill {
-            skills.entry(skill).or_default().1 += call.calls;
-        }
-    }
-    let mut rows: Vec<SkillUsage> = skills
-        .into_iter()
-        .map(|(skill, (usage, invocations))| SkillUsage {
-            skill: skill.to_owned(),
-            invocations,
-            usage,
-            total_tokens: usage.total(),
-            cost_usd: (),
-            percent: percent(usage.total(), total),
-        })
-        .collect();
-    rows.sort_by_key(|row| std::cmp::Reverse(row.total_tokens));
-    rows
-}
-
-pub(super) fn by_mcp_server(calls: &[CallGroup]) -> Vec<McpUsage> {
-    let total = call_tokens(calls);
-    sum_calls(calls, |call| ToolName::new(&call.tool).mcp_server().map(str::to_owned))
-        .into_iter()
-        .map(|(mcp_server, sum)| McpUsage {
-            mcp_server,
-            calls: sum.calls,
-            failures: sum.failures,
-            generated_tokens: sum.generated,
-            returned_tokens: sum.returned,
-            cost_usd: (),
-            percent: percent(sum.tokens(), total),
-        })
-        .collect()
-}
-
 #[expect(clippy::cast_precision_loss, reason = "a share for people, not money")]
-fn percent(part: u64, whole: u64) -> Option<f64> {
+pub(super) fn percent(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 * 100.0 / whole as f64)
 }
 

@@ -1,7 +1,8 @@
 //! The tables of `show-usage`, for people.
 
-use super::UsageReport;
+use super::{ToolUsage, UsageReport};
 use crate::domain::{PicoUsd, Usage};
+use crate::report::origins::NO_KEY;
 use crate::report::{Cell, Table};
 use crate::store::HIDDEN_AGENT;
 
@@ -22,6 +23,9 @@ impl UsageReport {
         }
         if !self.by_tool.is_empty() {
             tables.push(self.tool_table());
+        }
+        if (detailed && !self.by_step.is_empty()) || self.is_of_step {
+            tables.push(self.step_table());
         }
         if detailed && !self.by_skill.is_empty() {
             tables.push(self.skill_table());
@@ -94,40 +98,114 @@ impl UsageReport {
     }
 
     fn tool_table(&self) -> Table {
-        let columns = ["tool", "calls", "failed", "written", "returned", "total", "share"];
-        let mut table = Table::new("Tool calls, estimated", &columns);
+        let has_cost = self.has_origins();
+        let mut columns = vec!["tool", "calls", "failed"];
+        columns.extend(if has_cost {
+            &["returned", "entry", "carry", "cost", "share"][..]
+        } else {
+            &["written", "returned", "total", "share"]
+        });
+        let title = if has_cost {
+            "Tools: what came in, and what it cost again and again"
+        } else {
+            "Tool calls, estimated"
+        };
+        let mut table = Table::new(title, &columns);
+        let blank = || Cell::Text(String::new());
+        let or_blank = |count: u64| if count == 0 { blank() } else { Cell::Count(count) };
         for tool in &self.by_tool {
-            table.rows.push(vec![
-                Cell::Text(tool.tool.clone()),
-                Cell::Count(tool.calls),
-                if tool.failures == 0 { Cell::Text(String::new()) } else { Cell::Count(tool.failures) },
-                Cell::Estimate(tool.generated_tokens),
-                Cell::Estimate(tool.returned_tokens),
-                Cell::Estimate(tool.generated_tokens + tool.returned_tokens),
-                Cell::percent(tool.percent),
-            ]);
+            let is_tool = !tool.tool.starts_with('(');
+            let estimated = tool.generated_tokens + tool.returned_tokens;
+            let mut row = vec![Cell::Text(tool.tool.clone()), or_blank(tool.calls), or_blank(tool.failures)];
+            if has_cost {
+                row.push(match (is_tool, estimated) {
+                    (false, _) => blank(),
+                    (true, 0) => Cell::Unknown,
+                    (true, _) => Cell::Estimate(tool.returned_tokens),
+                });
+                let mut cells = cost_cells(
+                    [tool.entry_cost_usd, tool.carry_cost_usd, tool.cost_usd],
+                    tool.is_partly_priced,
+                );
+                if [HIDDEN_AGENT, NO_KEY].contains(&tool.tool.as_str()) {
+                    // It came in nowhere that is known.
+                    cells[..2].fill(blank());
+                }
+                row.extend(cells);
+            } else {
+                row.extend([tool.generated_tokens, tool.returned_tokens, estimated].map(Cell::Estimate));
+            }
+            row.push(Cell::percent(tool.percent));
+            table.rows.push(row);
         }
         if self.by_tool.len() > 1 {
-            let failures: u64 = self.by_tool.iter().map(|tool| tool.failures).sum();
-            table.total = Some(vec![
+            let sum = |of: fn(&ToolUsage) -> u64| self.by_tool.iter().map(of).sum::<u64>();
+            let mut total = vec![
                 Cell::Text("total".to_owned()),
-                Cell::Count(self.estimate.calls),
-                if failures == 0 { Cell::Text(String::new()) } else { Cell::Count(failures) },
-                Cell::Estimate(self.estimate.generated_tokens),
-                Cell::Estimate(self.estimate.returned_tokens),
-                Cell::Estimate(self.estimate.total_tokens),
-                Cell::Text(String::new()),
+                Cell::Count(sum(|tool| tool.calls)),
+                or_blank(sum(|tool| tool.failures)),
+            ];
+            if has_cost {
+                let usd =
+                    |of: fn(&ToolUsage) -> Option<PicoUsd>| Some(self.by_tool.iter().filter_map(of).sum());
+                let is_partly_priced = self.by_tool.iter().any(|tool| tool.is_partly_priced);
+                total.push(Cell::Estimate(self.estimate.returned_tokens));
+                total.extend(cost_cells(
+                    [
+                        usd(|tool| tool.entry_cost_usd),
+                        usd(|tool| tool.carry_cost_usd),
+                        usd(|tool| tool.cost_usd),
+                    ],
+                    is_partly_priced,
+                ));
+            } else {
+                let estimate = &self.estimate;
+                total.extend(
+                    [estimate.generated_tokens, estimate.returned_tokens, estimate.total_tokens]
+                        .map(Cell::Estimate),
+                );
+            }
+            total.push(blank());
+            table.total = Some(total);
+        }
+        table
+    }
+
+    /// Whether it is known where anything came from.
+    fn has_origins(&self) -> bool {
+        self.by_tool.iter().any(|tool| tool.total_tokens > 0)
+    }
+
+    fn step_table(&self) -> Table {
+        let columns = ["step", "times", "duration", "agents<", "tokens", "cost", "share"];
+        let mut table = Table::new("Steps", &columns);
+        for step in &self.by_step {
+            table.rows.push(vec![
+                Cell::Text(step.step.clone()),
+                if step.iterations == 0 { Cell::Text(String::new()) } else { Cell::Count(step.iterations) },
+                step.duration_seconds.map_or(Cell::Unknown, Cell::Seconds),
+                Cell::Text(step.agents.join(", ")),
+                Cell::Count(step.total_tokens),
+                Cell::Usd { amount: step.cost_usd, at_least: step.is_partly_priced },
+                Cell::percent(step.percent),
             ]);
         }
         table
     }
 
     fn skill_table(&self) -> Table {
-        let columns = ["skill", "calls", "input", "output", CACHE_READ, CACHE_WRITE, "total", "share"];
-        let mut table = Table::new("Actual usage by skill, as the client attributes it", &columns);
+        let columns = ["skill", "calls", "tokens", "entry", "carry", "cost", "share"];
+        let mut table = Table::new("Skills: their texts, and what was done for them", &columns);
         for skill in &self.by_skill {
-            let mut row = vec![Cell::Text(skill.skill.clone()), Cell::Count(skill.invocations)];
-            row.extend(usage_cells(&skill.usage));
+            let mut row = vec![
+                Cell::Text(skill.skill.clone()),
+                Cell::Count(skill.invocations),
+                Cell::Count(skill.total_tokens),
+            ];
+            row.extend(cost_cells(
+                [skill.entry_cost_usd, skill.carry_cost_usd, skill.cost_usd],
+                skill.is_partly_priced,
+            ));
             row.push(Cell::percent(skill.percent));
             table.rows.push(row);
         }
@@ -135,17 +213,21 @@ impl UsageReport {
     }
 
     fn mcp_table(&self) -> Table {
-        let columns = ["MCP server", "calls", "failed", "written", "returned", "share"];
-        let mut table = Table::new("MCP servers, estimated", &columns);
+        let columns = ["MCP server", "calls", "failed", "returned", "entry", "carry", "cost", "share"];
+        let mut table = Table::new("MCP servers", &columns);
         for server in &self.by_mcp_server {
-            table.rows.push(vec![
+            let mut row = vec![
                 Cell::Text(server.mcp_server.clone()),
                 Cell::Count(server.calls),
                 Cell::Count(server.failures),
-                Cell::Estimate(server.generated_tokens),
                 Cell::Estimate(server.returned_tokens),
-                Cell::percent(server.percent),
-            ]);
+            ];
+            row.extend(cost_cells(
+                [server.entry_cost_usd, server.carry_cost_usd, server.cost_usd],
+                server.is_partly_priced,
+            ));
+            row.push(Cell::percent(server.percent));
+            table.rows.push(row);
         }
         table
     }
@@ -187,6 +269,12 @@ impl UsageReport {
         }
         Some(table)
     }
+}
+
+/// Entry, carry and all of it.
+fn cost_cells([entry, carry, all]: [Option<PicoUsd>; 3], at_least: bool) -> [Cell; 3] {
+    let part = |amount| Cell::Usd { amount, at_least: false };
+    [part(entry), part(carry), Cell::Usd { amount: all, at_least }]
 }
 
 fn usage_cells(usage: &Usage) -> [Cell; 5] {

@@ -1,0 +1,194 @@
+//! What the lines of a transcript add to a conversation's context: sizes and names, in the order of the lines.
+
+use std::hash::Hasher as _;
+
+use siphasher::sip::SipHasher13;
+
+use super::Reading;
+use super::tasks::task_change;
+use super::wire::{Context, message_key};
+use crate::domain::{
+    ContextCall, ContextEntry, MAX_NAME_CHARS, TaskChange, ToolName, ToolUseId, clean_name, file_type,
+};
+use crate::json::{self, Object, Raw};
+
+/// How content is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct ContentReader {
+    /// Counts a block that a model wrote, in tokens of `cl100k_base`.
+    pub written: fn(Raw<'_>) -> u64,
+    /// Counts what a model reads; `true` if it holds an image or a document, whose size is a guess.
+    pub read: fn(Raw<'_>) -> (u64, bool),
+    /// The ledger's key for hashes of paths.
+    pub hash_key: Option<[u8; 16]>,
+}
+
+/// Attachments that never reach the model, or that the system prompt holds already.
+const NOT_SENT: [&str; 5] = [
+    "hook_success",
+    "hook_system_message",
+    "prompt_snapshot",
+    "deferred_tools_record",
+    "command_permissions",
+];
+/// Attachments that the user brings in.
+const OF_THE_USER: [&str; 2] = ["file", "queued_command"];
+/// Where an attachment's text stands if its line does not tell how it was rendered.
+const TEXTS: [&str; 8] =
+    ["content", "text", "snippet", "prompt", "files", "addedLines", "addedBlocks", "skills"];
+
+/// Adds what `line` puts into the context that it belongs to.
+pub(super) fn add(
+    kind: &str,
+    line: &Object<'_>,
+    context: &Context,
+    content: &ContentReader,
+    reading: &mut Reading,
+) {
+    let before = reading.entries.len();
+    match kind {
+        "assistant" => add_assistant(line, context, content, reading),
+        "user" => add_user(line, context, content, reading),
+        "attachment" => add_attachment(line, content, reading),
+        "system" if line.text("subtype").as_deref() == Some("compact_boundary") => {
+            reading.entries.push(ContextEntry::Compaction);
+        }
+        _ => {}
+    }
+    let agent = context.agent().filter(|_| !context.is_of_file());
+    if reading.entries.len() > before && reading.entries_of.as_ref() != agent {
+        reading.entries.insert(before, ContextEntry::Of { agent: agent.cloned() });
+        reading.entries_of = agent.cloned();
+    }
+}
+
+fn add_assistant(line: &Object<'_>, context: &Context, content: &ContentReader, reading: &mut Reading) {
+    let Some(message) = line.object("message") else { return };
+    let Some(id) = message_key(line, &message) else { return };
+    let (mut text, mut thinking, mut calls) = (0, 0, Vec::new());
+    if let Some(blocks) = message.raw("content") {
+        if blocks.get().starts_with('"') {
+            text = (content.written)(blocks);
+        }
+        for raw in json::array(blocks) {
+            let Some(block) = Object::from_raw(raw) else { continue };
+            let tokens = (content.written)(raw);
+            match block.text("type").as_deref() {
+                Some("thinking" | "redacted_thinking") => thinking += tokens,
+                Some("tool_use") => match read_call(&block, tokens, content) {
+                    Some(call) => {
+                        note_task(&block, &call, context, reading);
+                        calls.push(call);
+                    }
+                    None => text += tokens,
+                },
+                _ => text += tokens,
+            }
+        }
+    }
+    reading.last_skill_call =
+        calls.iter().rfind(|call| call.tool.as_str() == "Skill").map(|call| call.id.clone());
+    let skill = line.text("attributionSkill").and_then(|skill| clean_name(&skill, MAX_NAME_CHARS));
+    reading.entries.push(ContextEntry::Response { id, skill, text, thinking, calls });
+}
+
+fn read_call(block: &Object<'_>, tokens: u64, content: &ContentReader) -> Option<ContextCall> {
+    let id = ToolUseId::new(&block.text("id")?)?;
+    let tool = ToolName::new(&block.text("name").unwrap_or_default());
+    let input = block.object("input").unwrap_or_default();
+    let starts = match tool.as_str() {
+        "Skill" => input
+            .text("skill")
+            .or_else(|| input.text("command"))
+            .and_then(|name| name.split_whitespace().next().map(str::to_owned)),
+        _ if tool.is_subagent() => input.text("subagent_type").map(String::from),
+        _ => None,
+    };
+    let path = input.text("file_path").or_else(|| input.text("notebook_path"));
+    let hash = |path: &str| {
+        let mut hasher = SipHasher13::new_with_key(&content.hash_key?);
+        hasher.write(path.as_bytes());
+        Some(hasher.finish())
+    };
+    Some(ContextCall {
+        id,
+        tool,
+        tokens,
+        starts: starts.and_then(|name| clean_name(&name, MAX_NAME_CHARS)),
+        file_type: path.as_deref().and_then(file_type),
+        file: path.as_deref().and_then(hash),
+    })
+}
+
+/// Notes what the call does to the agent's list of tasks; what makes an item is known from its result.
+fn note_task(block: &Object<'_>, call: &ContextCall, context: &Context, reading: &mut Reading) {
+    let change = task_change(&call.tool, block.object("input").as_ref(), None);
+    if let Some(kind) = change.filter(|_| context.is_main()) {
+        reading.task_changes.push(TaskChange { call: call.id.clone(), at: context.at(), kind });
+    }
+}
+
+fn add_user(line: &Object<'_>, context: &Context, content: &ContentReader, reading: &mut Reading) {
+    let Some(raw) = line.object("message").and_then(|message| message.raw("content")) else { return };
+    if line.is_true("isCompactSummary") {
+        reading.entries.push(ContextEntry::Summary { tokens: (content.read)(raw).0 });
+        return;
+    }
+    let mut other = 0;
+    if raw.get().starts_with('"') {
+        other = (content.read)(raw).0;
+    }
+    for raw in json::array(raw) {
+        let block = Object::from_raw(raw);
+        let call = block
+            .as_ref()
+            .filter(|block| block.text("type").as_deref() == Some("tool_result"))
+            .and_then(|block| ToolUseId::new(&block.text("tool_use_id")?));
+        let (Some(block), Some(call)) = (block, call) else {
+            other += (content.read)(raw).0;
+            continue;
+        };
+        if let Some(kind) = line
+            .object("toolUseResult")
+            .and_then(|result| task_change(&ToolName::new("TaskCreate"), None, Some(&result)))
+            .filter(|_| context.is_main())
+        {
+            reading.task_changes.push(TaskChange { call: call.clone(), at: context.at(), kind });
+        }
+        let (tokens, media) = block.raw("content").map_or((0, false), content.read);
+        reading.entries.push(ContextEntry::Result { call, tokens, media });
+    }
+    if other == 0 {
+        return;
+    }
+    let source = line.text("sourceToolUseID").and_then(|id| ToolUseId::new(&id));
+    let is_for_call = line.is_true("isMeta") && (source.is_some() || reading.last_skill_call.is_some());
+    reading.entries.push(if is_for_call {
+        ContextEntry::CallText { call: source.or_else(|| reading.last_skill_call.clone()), tokens: other }
+    } else {
+        ContextEntry::Prompt { tokens: other }
+    });
+}
+
+fn add_attachment(line: &Object<'_>, content: &ContentReader, reading: &mut Reading) {
+    let Some(attachment) = line.object("attachment") else { return };
+    let kind = attachment.text("type").unwrap_or_default();
+    if NOT_SENT.contains(&kind.as_ref()) {
+        return;
+    }
+    let rendered = line.array("rendered");
+    let tokens = if rendered.is_empty() {
+        TEXTS.iter().find_map(|name| attachment.raw(name)).map_or(0, |raw| (content.read)(raw).0)
+    } else {
+        let texts = rendered.into_iter().filter_map(|part| Object::from_raw(part)?.raw("content"));
+        texts.map(|text| (content.read)(text).0).sum()
+    };
+    if tokens > 0 {
+        let is_users = OF_THE_USER.contains(&kind.as_ref());
+        reading.entries.push(if is_users {
+            ContextEntry::Prompt { tokens }
+        } else {
+            ContextEntry::Note { tokens }
+        });
+    }
+}

@@ -1,0 +1,232 @@
+//! Where the tokens of a conversation came from.
+//!
+//! A result is paid for when it enters the context and again by every later response that reads it, until a compaction
+//! drops it. So each response's usage is shared out over what stands in its context, class by class, in whole tokens:
+//!
+//! - *Sizes.* All entries of a context together are as large as the prompt of the response that read them, which the
+//!   provider tells. What the prompt has grown by is what came in since the response before: that response's own output,
+//!   and, by their counts, results, prompts and notes. What nothing in the transcript explains belongs to the system.
+//! - *New entries* pay uncached input and cache writes first, as far as they go.
+//! - *The rest*, which are the cache reads and what had to be written to the cache again, is shared by size among what
+//!   stood there before.
+//! - *Output* is shared by size among what was written: text with thinking, and each tool call.
+//!
+//! What an entry pays when it is written and when it comes in is its *entry*, all else its *carry*. The parts of a class
+//! add up to the class, to the token: a share ends where the next one begins.
+
+mod context;
+mod share;
+
+use std::collections::HashMap;
+
+use crate::domain::{AgentId, ContextCall, ContextEntry, MessageId, ToolName, ToolUseId, Usage};
+use context::Context;
+
+/// What an item of a context is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The system prompt, the tools' descriptions, what the client adds by itself and what nothing else explains.
+    System,
+    /// What the user wrote.
+    Prompts,
+    /// A response's text and thinking.
+    Output,
+    /// What a compaction left.
+    Summary,
+    /// A tool call and its result.
+    Tool(ToolName),
+}
+
+/// An item of a context, which pays its share of each response that reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// What it is.
+    pub source: Source,
+    /// The skill that it is of.
+    pub skill: Option<String>,
+    /// The extension of the file that a tool has read or changed.
+    pub file_type: Option<String>,
+    /// The call, of a tool.
+    pub call: Option<ToolUseId>,
+    /// The file's keyed hash.
+    pub file: Option<u64>,
+}
+
+/// A response as the ledger has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Paid {
+    /// What it used.
+    pub usage: Usage,
+    /// Under what its shares are added up: responses of one bucket have one price. `None` for a response that another
+    /// conversation pays for (a fork's copy): it says how large the context is, and shares nothing.
+    pub bucket: Option<usize>,
+    /// How many tokens the model reads where tiktoken counts 100.
+    pub percent: u64,
+}
+
+/// What an item paid in a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// The bucket.
+    pub bucket: usize,
+    /// The item's place in [`Attribution::items`].
+    pub item: usize,
+    /// When it was written and when it came in.
+    pub entry: Usage,
+    /// After that.
+    pub carry: Usage,
+    /// Responses whose output it is.
+    pub responses: u64,
+    /// Calls that were made: 1 where this is a tool's, and the bucket that of its response.
+    pub calls: u64,
+}
+
+/// How a conversation's usage is shared out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Attribution {
+    /// The items.
+    pub items: Vec<Item>,
+    /// Their shares.
+    pub shares: Vec<Share>,
+}
+
+/// Shares out the responses that `entries` name, in the order of the transcript. `agent` is the run whose file it is.
+/// `paid` tells what the ledger knows of a response of a run; what it does not know is passed over.
+pub fn attribute(
+    entries: &[ContextEntry],
+    agent: Option<&AgentId>,
+    mut paid: impl FnMut(&MessageId, Option<&AgentId>) -> Option<Paid>,
+) -> Attribution {
+    let mut book = Book::default();
+    let mut contexts: HashMap<Option<&AgentId>, Context> = HashMap::new();
+    let mut of = agent;
+    for entry in entries {
+        if let ContextEntry::Of { agent: other } = entry {
+            of = other.as_ref().or(agent);
+            continue;
+        }
+        let context = contexts.entry(of).or_default();
+        match entry {
+            ContextEntry::Of { .. } => {}
+            ContextEntry::Response { id, skill, text, thinking, calls } => {
+                if !context.goes_on(id) {
+                    let Some(paid) = paid(id, of).filter(|_| context.is_new(id)) else { continue };
+                    context.answer(id.clone(), paid, skill.as_deref(), &mut book);
+                }
+                context.write(*text, *thinking, calls, skill.as_deref(), &mut book);
+            }
+            ContextEntry::Result { call, tokens, .. } => context.add_result(call, *tokens, &mut book),
+            ContextEntry::CallText { call, tokens } => {
+                context.add_call_text(call.as_ref(), *tokens, &mut book)
+            }
+            ContextEntry::Prompt { tokens } => context.add_prompt(*tokens, &mut book),
+            ContextEntry::Note { tokens } => context.add(Source::System, *tokens, &mut book),
+            ContextEntry::Compaction => context.compact(&mut book),
+            ContextEntry::Summary { tokens } => context.add(Source::Summary, *tokens, &mut book),
+        }
+    }
+    // In a fixed order, though nothing depends on it.
+    let mut contexts: Vec<_> = contexts.into_iter().collect();
+    contexts.sort_by(|one, other| one.0.cmp(&other.0));
+    for (_, context) in &mut contexts {
+        context.settle(&mut book);
+    }
+    book.finish()
+}
+
+/// What an item has paid in a bucket so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Sums {
+    entry: Usage,
+    carry: Usage,
+    responses: u64,
+    calls: u64,
+}
+
+/// The items of all contexts of a file, and what they have paid so far.
+#[derive(Debug, Default)]
+struct Book {
+    items: Vec<Item>,
+    /// Of each item, in the current bucket.
+    paid: Vec<Sums>,
+    bucket: Option<usize>,
+    shares: Vec<Share>,
+    calls: HashMap<ToolUseId, usize>,
+    /// The items that stand for all of their kind.
+    common: HashMap<Source, usize>,
+}
+
+impl Book {
+    fn add(&mut self, item: Item) -> usize {
+        self.items.push(item);
+        self.paid.push(Sums::default());
+        self.items.len() - 1
+    }
+
+    fn common(&mut self, source: Source) -> usize {
+        if let Some(item) = self.common.get(&source) {
+            return *item;
+        }
+        let item =
+            self.add(Item { source: source.clone(), skill: None, file_type: None, call: None, file: None });
+        self.common.insert(source, item);
+        item
+    }
+
+    /// A response's text and thinking.
+    fn output(&mut self, skill: Option<&str>) -> usize {
+        match skill {
+            None => self.common(Source::Output),
+            Some(skill) => self.add(Item {
+                source: Source::Output,
+                skill: Some(skill.to_owned()),
+                file_type: None,
+                call: None,
+                file: None,
+            }),
+        }
+    }
+
+    fn call(&mut self, call: &ContextCall, skill: Option<&str>) -> usize {
+        if let Some(item) = self.calls.get(&call.id) {
+            return *item;
+        }
+        let own = if call.tool.as_str() == "Skill" { call.starts.as_deref() } else { None };
+        let item = self.add(Item {
+            source: Source::Tool(call.tool.clone()),
+            skill: own.or(skill).map(str::to_owned),
+            file_type: call.file_type.clone(),
+            call: Some(call.id.clone()),
+            file: call.file,
+        });
+        self.calls.insert(call.id.clone(), item);
+        item
+    }
+
+    /// Goes on in another bucket.
+    fn turn_to(&mut self, bucket: usize) {
+        if self.bucket != Some(bucket) {
+            self.close();
+            self.bucket = Some(bucket);
+        }
+    }
+
+    fn close(&mut self) {
+        let Some(bucket) = self.bucket else { return };
+        for (item, paid) in self.paid.iter_mut().enumerate() {
+            let sums = std::mem::take(paid);
+            if sums != Sums::default() {
+                let Sums { entry, carry, responses, calls } = sums;
+                self.shares.push(Share { bucket, item, entry, carry, responses, calls });
+            }
+        }
+    }
+
+    fn finish(mut self) -> Attribution {
+        self.close();
+        Attribution { items: self.items, shares: self.shares }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! The worked example, and the rule that holds whatever a transcript says.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn usage(input: u64, write: u64, read: u64, output: u64) -> Usage {
+    Usage { input, output, cache_read: read, cache_write_5m: write, ..Usage::default() }
+}
+
+fn message(number: usize) -> MessageId {
+    MessageId::new(&format!("msg_{number}")).unwrap()
+}
+
+fn response(number: usize, text: u64, calls: &[(&str, &str, u64)]) -> ContextEntry {
+    let calls = calls
+        .iter()
+        .map(|(id, tool, tokens)| ContextCall {
+            id: ToolUseId::new(id).unwrap(),
+            tool: ToolName::new(tool),
+            tokens: *tokens,
+            starts: None,
+            file_type: None,
+            file: None,
+        })
+        .collect();
+    ContextEntry::Response { id: message(number), skill: None, text, thinking: 0, calls }
+}
+
+fn result(call: &str, tokens: u64) -> ContextEntry {
+    ContextEntry::Result { call: ToolUseId::new(call).unwrap(), tokens, media: false }
+}
+
+fn run(entries: &[ContextEntry], usages: &[Usage]) -> Attribution {
+    attribute(entries, None, |id, _| {
+        let number: usize = id.as_str()[4..].parse().unwrap();
+        Some(Paid { usage: usages[number], bucket: Some(0), percent: 100 })
+    })
+}
+
+fn of(attribution: &Attribution, source: &Source) -> (Usage, Usage) {
+    attribution
+        .shares
+        .iter()
+        .filter(|share| attribution.items[share.item].source == *source)
+        .fold(Default::default(), |(entry, carry): (Usage, Usage), share| {
+            (entry + share.entry, carry + share.carry)
+        })
+}
+
+fn sum(attribution: &Attribution) -> Usage {
+    attribution.shares.iter().map(|share| share.entry + share.carry).sum()
+}
+
+/// The example of `README.md` beside this file, number for number.
+#[test]
+fn the_worked_example() {
+    let entries = [
+        ContextEntry::Prompt { tokens: 100 },
+        response(0, 0, &[("a", "Read", 20)]),
+        result("a", 2_000),
+        response(1, 50, &[("b", "Bash", 50)]),
+        result("b", 300),
+        response(2, 80, &[]),
+    ];
+    let usages = [usage(0, 10_000, 0, 20), usage(0, 2_020, 10_000, 100), usage(0, 400, 12_020, 80)];
+    let shared = run(&entries, &usages);
+    let read = Source::Tool(ToolName::new("Read"));
+    let bash = Source::Tool(ToolName::new("Bash"));
+    assert_eq!(of(&shared, &Source::System), (usage(0, 9_900, 0, 0), usage(0, 0, 19_800, 0)));
+    assert_eq!(of(&shared, &Source::Prompts), (usage(0, 100, 0, 0), usage(0, 0, 200, 0)));
+    assert_eq!(of(&shared, &read), (usage(0, 2_020, 0, 20), usage(0, 0, 2_020, 0)));
+    assert_eq!(of(&shared, &bash), (usage(0, 350, 0, 50), Usage::default()));
+    assert_eq!(of(&shared, &Source::Output), (usage(0, 50, 0, 130), Usage::default()));
+    assert_eq!(sum(&shared), usages.into_iter().sum());
+}
+
+#[test]
+fn a_compaction_drops_what_stood_before() {
+    let entries = [
+        ContextEntry::Prompt { tokens: 100 },
+        response(0, 0, &[("a", "Read", 20)]),
+        result("a", 2_000),
+        response(1, 50, &[]),
+        ContextEntry::Compaction,
+        ContextEntry::Summary { tokens: 400 },
+        response(2, 80, &[]),
+    ];
+    let usages = [usage(0, 10_000, 0, 20), usage(0, 2_020, 10_000, 50), usage(0, 500, 9_900, 80)];
+    let shared = run(&entries, &usages);
+    assert_eq!(of(&shared, &Source::Tool(ToolName::new("Read"))).1, Usage::default());
+    assert_eq!(of(&shared, &Source::Summary), (usage(0, 500, 0, 0), Usage::default()));
+    assert_eq!(sum(&shared), usages.into_iter().sum());
+}
+
+#[test]
+fn an_expired_cache_is_paid_by_what_stood_there() {
+    let entries = [ContextEntry::Prompt { tokens: 100 }, response(0, 10, &[]), response(1, 10, &[])];
+    let usages = [usage(0, 10_000, 0, 10), usage(0, 10_010, 0, 10)];
+    let shared = run(&entries, &usages);
+    assert_eq!(of(&shared, &Source::System).1, usage(0, 9_900, 0, 0));
+    assert_eq!(of(&shared, &Source::Output).0, usage(0, 10, 0, 20));
+}
+
+#[test]
+fn what_nothing_explains_is_the_systems() {
+    let entries = [
+        ContextEntry::Prompt { tokens: 100 },
+        response(0, 0, &[("a", "Read", 10)]),
+        result("a", 10),
+        response(1, 10, &[]),
+    ];
+    let usages = [usage(0, 1_000, 0, 10), usage(0, 20_000, 1_000, 10)];
+    let shared = run(&entries, &usages);
+    // Ten tokens of a call, and of a result at most three times ten and 1,000.
+    assert_eq!(of(&shared, &Source::Tool(ToolName::new("Read"))).0, usage(0, 10 + 1_030, 0, 10));
+    assert_eq!(of(&shared, &Source::System).0, usage(0, 900 + 20_000 - 1_040, 0, 0));
+}
+
+#[test]
+fn a_copy_says_how_large_the_context_is_and_pays_nothing() {
+    let entries = [
+        ContextEntry::Prompt { tokens: 100 },
+        response(0, 0, &[("a", "Read", 20)]),
+        result("a", 2_000),
+        response(1, 50, &[]),
+    ];
+    let usages = [usage(0, 10_000, 0, 20), usage(0, 2_020, 10_000, 50)];
+    let shared = attribute(&entries, None, |id, _| {
+        let number: usize = id.as_str()[4..].parse().unwrap();
+        Some(Paid { usage: usages[number], bucket: (number > 0).then_some(0), percent: 100 })
+    });
+    assert_eq!(of(&shared, &Source::Tool(ToolName::new("Read"))), (usage(0, 2_020, 0, 0), Usage::default()));
+    assert_eq!(sum(&shared), usages[1]);
+}
+
+fn entries() -> impl Strategy<Value = Vec<ContextEntry>> {
+    let entry = prop_oneof![
+        4 => (0..12_usize, 0..500_u64, prop::collection::vec((0..20_u8, 0..300_u64), 0..3)).prop_map(|(number, text, calls)| {
+            let named: Vec<(String, u64)> = calls.into_iter().map(|(id, tokens)| (format!("call_{id}"), tokens)).collect();
+            let calls: Vec<(&str, &str, u64)> = named.iter().map(|(id, tokens)| (id.as_str(), "Bash", *tokens)).collect();
+            response(number, text, &calls)
+        }),
+        4 => (0..20_u8, 0..5_000_u64).prop_map(|(id, tokens)| result(&format!("call_{id}"), tokens)),
+        1 => (0..500_u64).prop_map(|tokens| ContextEntry::Prompt { tokens }),
+        1 => (0..500_u64).prop_map(|tokens| ContextEntry::Note { tokens }),
+        1 => (0..500_u64).prop_map(|tokens| ContextEntry::CallText { call: None, tokens }),
+        1 => Just(ContextEntry::Compaction),
+        1 => (0..500_u64).prop_map(|tokens| ContextEntry::Summary { tokens }),
+        1 => prop::option::of(Just(AgentId::new("x").unwrap())).prop_map(|agent| ContextEntry::Of { agent }),
+    ];
+    prop::collection::vec(entry, 0..60)
+}
+
+fn usages() -> impl Strategy<Value = Vec<Usage>> {
+    let count = || prop_oneof![Just(0_u64), 0..10_u64, 0..100_000_u64, 0..crate::domain::MAX_COUNT];
+    let usage = (count(), count(), count(), count(), count(), 0..3_u64).prop_map(
+        |(input, write, long, read, output, searches)| Usage {
+            input,
+            output,
+            cache_read: read,
+            cache_write_5m: write,
+            cache_write_1h: long,
+            web_searches: searches,
+        },
+    );
+    prop::collection::vec(usage, 12)
+}
+
+proptest! {
+    /// Whatever the transcript says and in whatever order: the parts are the whole, in every class and bucket.
+    #[test]
+    fn the_parts_are_the_whole(entries in entries(), usages in usages(), owned in 0..4096_u32) {
+        let mut expected = [Usage::default(); 3];
+        let mut counted = std::collections::HashSet::new();
+        let shared = attribute(&entries, None, |id, agent| {
+            let number: usize = id.as_str()[4..].parse().unwrap();
+            let is_owned = owned >> number & 1 == 1;
+            if is_owned && counted.insert((number, agent.cloned())) {
+                expected[number % 3] += usages[number];
+            }
+            Some(Paid { usage: usages[number], bucket: is_owned.then_some(number % 3), percent: 160 })
+        });
+        for (bucket, expected) in expected.into_iter().enumerate() {
+            let parts = shared.shares.iter().filter(|share| share.bucket == bucket);
+            let sum: Usage = parts.map(|share| share.entry + share.carry).sum();
+            prop_assert_eq!(sum, expected);
+        }
+        let responses: u64 = shared.shares.iter().map(|share| share.responses).sum();
+        prop_assert_eq!(responses, counted.len() as u64);
+    }
+}

@@ -1,0 +1,27 @@
+//! `tallyhook agents`.
+
+use super::Context;
+use super::args::AgentsArgs;
+use crate::error::Error;
+use crate::render;
+use crate::report::agents::AgentsReport;
+
+pub(super) fn run(context: &Context, args: &AgentsArgs) -> Result<(), Error> {
+    let here = context.env.cwd().to_string_lossy().into_owned();
+    let config = context.config(Some(&here))?;
+    let report = match context.ledger()? {
+        Some(ledger) => AgentsReport::of(&ledger, &config.subagents)?,
+        None => return Err(context.no_ledger()?),
+    };
+    if args.json {
+        context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
+    } else {
+        let style = context.style();
+        let tables: Vec<String> = report.tables().iter().map(|table| render::table(table, style)).collect();
+        context.print(&tables.join("\n"))?;
+    }
+    if report.is_empty() {
+        return Err(Error::NoData { what: "the ledger holds no responses yet".to_owned() });
+    }
+    Ok(())
+}

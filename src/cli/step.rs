@@ -1,0 +1,129 @@
+//! `tallyhook step`: names the work of a session.
+
+use serde::Serialize;
+
+use super::args::{StepAction, StepArgs};
+use super::{Context, show_usage};
+use crate::domain::{MAX_NAME_CHARS, NamedStep, PicoUsd, Timestamp, clean_name};
+use crate::error::Error;
+use crate::origins;
+use crate::render;
+use crate::report::usage::{Filter, StepUsage, UsageReport};
+use crate::report::{Cell, Table};
+use crate::store::{Ledger, SessionRecord};
+
+/// `step list --json`.
+#[derive(Serialize)]
+struct List<'a> {
+    schema_version: u32,
+    session_id: &'a str,
+    steps: &'a [StepUsage],
+    /// The step in progress; null if the session has not begun.
+    current: Option<&'a str>,
+    /// The agent's own list of tasks.
+    tasks: Tasks,
+}
+
+#[derive(Serialize)]
+struct Tasks {
+    done: u64,
+    total: u64,
+}
+
+pub(super) fn run(context: &Context, args: &StepArgs) -> Result<(), Error> {
+    let Some(mut ledger) = context.ledger()? else { return Err(context.no_ledger()?) };
+    let Some(record) = show_usage::find(context, &ledger, args.session.as_deref())? else {
+        let what =
+            format!("no session of {} is recorded; name one with --session ID", context.env.cwd().display());
+        return Err(Error::NoData { what });
+    };
+    let now = context.env.now();
+    match &args.action {
+        StepAction::Start { name } => start(context, &mut ledger, &record, name, now),
+        StepAction::End { name } => {
+            let Some(ended) = ledger.end_step(record.row, name.as_deref(), now)? else {
+                let open = open_steps(&ledger.named_steps(record.row)?).join(", ");
+                let what = match (name, open.is_empty()) {
+                    (_, true) => "no step is open; start one with `tallyhook step start NAME`".to_owned(),
+                    (Some(name), _) => format!("no step {name:?} is open; these are: {open}"),
+                    (None, _) => format!("no step was ended; open are: {open}"),
+                };
+                return Err(Error::NoData { what });
+            };
+            context.print(&format!("ended {ended}\n"))
+        }
+        StepAction::List { json } => list(context, ledger, &record, *json),
+    }
+}
+
+fn start(
+    context: &Context,
+    ledger: &mut Ledger,
+    record: &SessionRecord,
+    name: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let Some(mut name) = clean_name(name, MAX_NAME_CHARS) else {
+        return Err(Error::Usage { what: "a step needs a name with something to read in it".to_owned() });
+    };
+    if !context.config(record.project.as_deref())?.store_names {
+        name = format!("step {}", ledger.named_steps(record.row)?.len() + 1);
+    }
+    ledger.start_step(record.row, &name, now)?;
+    context.print(&format!("started {name}\n"))
+}
+
+fn open_steps(steps: &[NamedStep]) -> Vec<&str> {
+    steps.iter().filter(|step| step.ended_at.is_none()).map(|step| step.name.as_str()).collect()
+}
+
+fn list(context: &Context, mut ledger: Ledger, record: &SessionRecord, json: bool) -> Result<(), Error> {
+    let record = show_usage::refreshed(context, &mut ledger, record.clone())?;
+    context.refresh_origins(&mut ledger, Some(record.row))?;
+    let timeline = origins::timeline(&ledger, record.row)?;
+    let prices = context.prices()?;
+    let report = UsageReport::of_session(&ledger, &record, &Filter::default(), &timeline, &prices)?;
+    let current = timeline.at(context.env.now());
+    let tasks = crate::domain::task_list(&ledger.task_changes(record.row)?);
+    if json {
+        let list = List {
+            schema_version: 1,
+            session_id: &record.id,
+            steps: &report.by_step,
+            current,
+            tasks: Tasks { done: tasks.done, total: tasks.total },
+        };
+        return context.print(&render::json(&list).map_err(|source| Error::Output { source })?);
+    }
+    if report.by_step.is_empty() && current.is_none() {
+        return Err(Error::NoData { what: "nothing is known of the session's course yet".to_owned() });
+    }
+    let style = context.style();
+    let mut text = render::table(&table(&report.by_step), style);
+    if let Some(current) = current {
+        text.push_str(&render::note(&format!("in progress: {current}"), style));
+    }
+    if tasks.total > 0 {
+        text.push_str(&render::note(&format!("tasks: {} of {} done", tasks.done, tasks.total), style));
+    }
+    context.print(&text)
+}
+
+fn table(steps: &[StepUsage]) -> Table {
+    let columns = ["step", "times", "duration", "tokens", "entry", "carry", "cost", "share"];
+    let mut table = Table::new("Steps", &columns);
+    let part = |amount: Option<PicoUsd>| Cell::Usd { amount, at_least: false };
+    for step in steps {
+        table.rows.push(vec![
+            Cell::Text(step.step.clone()),
+            if step.iterations == 0 { Cell::Text(String::new()) } else { Cell::Count(step.iterations) },
+            step.duration_seconds.map_or(Cell::Unknown, Cell::Seconds),
+            Cell::Count(step.total_tokens),
+            part(step.entry_cost_usd),
+            part(step.carry_cost_usd),
+            Cell::Usd { amount: step.cost_usd, at_least: step.is_partly_priced },
+            Cell::percent(step.percent),
+        ]);
+    }
+    table
+}

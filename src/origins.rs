@@ -1,0 +1,441 @@
+//! Brings up to date where costs came from: reads the content of transcripts that were only imported, shares out what
+//! sessions have spent since ([`attribution`](crate::attribution)) and keeps it in the ledger.
+//!
+//! Hooks keep what is needed of the content when a turn ends. Everything else is done here, when a view first asks.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
+
+use crate::agents::claude_code::{self, ReadFrom, Reading};
+use crate::attribution::{self, Item, Paid, Source};
+use crate::domain::{
+    AgentId, CostParts, Message, MessageId, ModelId, SessionId, Timeline, ToolName, ToolUseId, Usage,
+};
+use crate::estimate::calibrate::Tokenizer;
+use crate::finalize;
+use crate::pricing::{PriceTable, Rates};
+use crate::store::{
+    HIDDEN_AGENT, Ledger, Phase, Quarter, SessionRow, SessionTranscript, ShareRow, StoreError,
+};
+
+/// What is no tool, in the place of its name.
+pub const SYSTEM: &str = "(system)";
+/// What the user wrote.
+pub const PROMPTS: &str = "(prompts)";
+/// A model's texts and thinking.
+pub const OUTPUT: &str = "(output)";
+/// What compactions left.
+pub const SUMMARY: &str = "(summary)";
+/// What cannot be placed.
+pub const NONE: &str = "(none)";
+
+/// Sessions that are stored at once.
+const SESSIONS_AT_ONCE: usize = 100;
+/// More readers than that wait for the disk.
+const MAX_THREADS: usize = 8;
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Transcripts that were read, of all that must be.
+    Reading(usize, usize),
+    /// Sessions that were shared out, of all that must be.
+    Sharing(usize, usize),
+}
+
+/// Shares out what was spent in all sessions that have changed, or in one.
+///
+/// # Errors
+/// If the ledger cannot be read or written. A transcript that cannot be read is passed over: its part stays unplaced.
+pub fn refresh(
+    ledger: &mut Ledger,
+    only: Option<SessionRow>,
+    mut tell: impl FnMut(Progress),
+) -> Result<(), StoreError> {
+    let stale: HashSet<SessionRow> = ledger.stale_sessions(only)?.iter().map(|session| session.row).collect();
+    if stale.is_empty() {
+        return Ok(());
+    }
+    let mut transcripts: HashMap<SessionRow, Vec<SessionTranscript>> = HashMap::new();
+    for transcript in ledger.session_transcripts(only)? {
+        if stale.contains(&transcript.session) {
+            transcripts.entry(transcript.session).or_default().push(transcript);
+        }
+    }
+    let unread: Vec<SessionTranscript> =
+        transcripts.values().flatten().filter(|file| file.content_offset < file.offset).cloned().collect();
+    read_contents(ledger, &unread, &mut tell)?;
+    let stale = ledger.stale_sessions(only)?;
+    let mut done = 0;
+    for part in stale.chunks(SESSIONS_AT_ONCE) {
+        let mut shares = Vec::with_capacity(part.len());
+        for session in part {
+            let files = transcripts.get(&session.row).map_or(&[][..], Vec::as_slice);
+            shares.push((*session, share_out(ledger, session.row, files)?.rows));
+        }
+        ledger.store_shares(&shares)?;
+        done += part.len();
+        tell(Progress::Sharing(done, stale.len()));
+    }
+    Ok(())
+}
+
+/// What a tool call has cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallCost {
+    /// The call.
+    pub id: ToolUseId,
+    /// The tool.
+    pub tool: ToolName,
+    /// The keyed hash of the file that it has read or changed.
+    pub file: Option<u64>,
+    /// When it was written and came in.
+    pub entry: Usage,
+    /// After that.
+    pub carry: Usage,
+    /// What the first cost; nothing without a price.
+    pub entry_cost: CostParts,
+    /// And the second.
+    pub carry_cost: CostParts,
+}
+
+/// The calls of a session, each with what it has cost.
+///
+/// # Errors
+/// If the ledger cannot be read.
+pub fn calls(ledger: &Ledger, session: SessionRow) -> Result<Vec<CallCost>, StoreError> {
+    let files = ledger.session_transcripts(Some(session))?;
+    Ok(share_out(ledger, session, &files)?.calls)
+}
+
+/// The steps of a session.
+///
+/// # Errors
+/// If the ledger cannot be read.
+pub fn timeline(ledger: &Ledger, session: SessionRow) -> Result<Timeline, StoreError> {
+    let (steps, tasks) = (ledger.named_steps(session)?, ledger.task_changes(session)?);
+    Ok(Timeline::new(&steps, &tasks, &ledger.prompt_times(session)?))
+}
+
+/// Reads transcripts from their starts, several at once.
+fn read_contents(
+    ledger: &mut Ledger,
+    files: &[SessionTranscript],
+    tell: &mut impl FnMut(Progress),
+) -> Result<(), StoreError> {
+    let content = finalize::content_reader(ledger)?;
+    let Some(session) = SessionId::new("unknown") else { return Ok(()) };
+    let next = AtomicUsize::new(0);
+    let threads =
+        std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(files.len());
+    std::thread::scope(|scope| {
+        let (sender, receiver) = sync_channel::<(usize, Vec<Reading>)>(4);
+        for _ in 0..threads {
+            let (sender, next, session) = (sender.clone(), &next, &session);
+            scope.spawn(move || {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(file) = files.get(at) else { return };
+                    let from = ReadFrom {
+                        session: session.clone(),
+                        agent: file.agent.clone(),
+                        progress: None,
+                        count: |_| 0,
+                        content: Some(content),
+                    };
+                    if sender.send((at, read_content(Path::new(&file.path), from))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for (done, (at, readings)) in receiver.into_iter().enumerate() {
+            ledger.replace_content(&files[at], &readings)?;
+            tell(Progress::Reading(done + 1, files.len()));
+        }
+        Ok(())
+    })
+}
+
+/// Reads a file to its end, or as far as it can be read.
+fn read_content(path: &Path, mut from: ReadFrom) -> Vec<Reading> {
+    let mut readings = Vec::new();
+    while let Ok(mut reading) = claude_code::read(path, &from) {
+        // Of no use here, and large.
+        reading.messages = Vec::new();
+        let has_more = reading.has_more;
+        from.progress = Some(reading.progress);
+        readings.push(reading);
+        if !has_more {
+            break;
+        }
+    }
+    readings
+}
+
+/// A session, shared out.
+struct Shared {
+    rows: Vec<ShareRow>,
+    calls: Vec<CallCost>,
+}
+
+/// Responses that are added up together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Bucket {
+    quarter: Option<Quarter>,
+    agent: String,
+    model: String,
+    branch: String,
+    priced: bool,
+    step: String,
+}
+
+/// What rows are added up by.
+type Key = (Bucket, String, String, String, Phase);
+
+#[derive(Debug, Default)]
+struct Sums {
+    responses: u64,
+    calls: u64,
+    usage: Usage,
+    cost: CostParts,
+}
+
+/// Rows in the making.
+#[derive(Debug, Default)]
+struct Rows(BTreeMap<Key, Sums>);
+
+impl Rows {
+    fn add(&mut self, key: Key, (responses, calls): (u64, u64), usage: Usage, cost: CostParts) {
+        if responses + calls == 0 && usage == Usage::default() {
+            return;
+        }
+        let sums = self.0.entry(key).or_default();
+        sums.responses += responses;
+        sums.calls += calls;
+        sums.usage += usage;
+        sums.cost += cost;
+    }
+}
+
+/// Shares out what a session has spent. All that its rows of `spent` hold is in the result, and no more.
+fn share_out(
+    ledger: &Ledger,
+    session: SessionRow,
+    files: &[SessionTranscript],
+) -> Result<Shared, StoreError> {
+    let timeline = timeline(ledger, session)?;
+    let own: HashMap<MessageId, Message> = ledger
+        .session_responses(session)?
+        .into_iter()
+        .filter(|message| !message.copied)
+        .map(|message| (message.id.clone(), message))
+        .collect();
+    let mut buckets =
+        Buckets { prices: ledger.prices(), timeline: &timeline, list: Vec::new(), index: HashMap::new() };
+    let mut rows = Rows::default();
+    let mut calls = Vec::new();
+    let mut done: HashSet<MessageId> = HashSet::new();
+    let mut fault = None;
+    for file in files {
+        let entries = ledger.context_entries(&file.path)?;
+        let shared = attribution::attribute(&entries, file.agent.as_ref(), |id, of| {
+            if let Some(message) = own.get(id) {
+                let is_own = message.agent.as_ref() == of && done.insert(id.clone());
+                return Some(paid(message, is_own.then(|| buckets.of(message))));
+            }
+            match ledger.response(id) {
+                Ok(found) => found.map(|message| paid(&message, None)),
+                Err(error) => {
+                    fault = Some(error);
+                    None
+                }
+            }
+        });
+        add_file(&shared, &buckets, &mut rows, &mut calls);
+    }
+    if let Some(fault) = fault {
+        return Err(fault);
+    }
+    let mut left: Vec<&Message> = own.values().filter(|message| !done.contains(&message.id)).collect();
+    left.sort_by(|one, other| one.id.cmp(&other.id));
+    for message in left {
+        let at = buckets.of(message);
+        let (bucket, rates) = &buckets.list[at];
+        let cost = rates.map(|rates| rates.cost(&message.usage)).unwrap_or_default();
+        let skill = message.skill.clone().unwrap_or_default();
+        let key = (bucket.clone(), NONE.to_owned(), skill, String::new(), Phase::Unplaced);
+        rows.add(key, (1, 0), message.usage, cost);
+    }
+    let rows = complete(ledger, session, rows)?;
+    Ok(Shared { rows, calls })
+}
+
+fn paid(message: &Message, bucket: Option<usize>) -> Paid {
+    let percent = message.model.as_ref().map_or(100, |model| Tokenizer::of(model).estimate(100));
+    Paid { usage: message.usage, bucket, percent }
+}
+
+/// The buckets so far, each with its rates.
+struct Buckets<'a> {
+    prices: &'a PriceTable,
+    timeline: &'a Timeline,
+    list: Vec<(Bucket, Option<Rates>)>,
+    index: HashMap<(Bucket, Option<Rates>), usize>,
+}
+
+impl Buckets<'_> {
+    fn of(&mut self, message: &Message) -> usize {
+        let model = message.model.as_ref().map_or("", ModelId::as_str);
+        let usage = message.usage;
+        let rates = self.prices.price(model, message.at, usage.prompt(), message.modifiers);
+        let bucket = Bucket {
+            quarter: message.at.map(Quarter::containing),
+            agent: message.agent.as_ref().map_or("", AgentId::as_str).to_owned(),
+            model: model.to_owned(),
+            branch: message.branch.clone().unwrap_or_default(),
+            priced: rates.is_some() || usage == Usage::default(),
+            step: message.at.and_then(|at| self.timeline.at(at)).unwrap_or_default().to_owned(),
+        };
+        let key = (bucket, rates);
+        if let Some(at) = self.index.get(&key) {
+            return *at;
+        }
+        self.list.push(key.clone());
+        self.index.insert(key, self.list.len() - 1);
+        self.list.len() - 1
+    }
+}
+
+/// Adds what the responses of one file come to.
+fn add_file(
+    shared: &attribution::Attribution,
+    buckets: &Buckets<'_>,
+    rows: &mut Rows,
+    calls: &mut Vec<CallCost>,
+) {
+    let mut by_call: HashMap<usize, CallCost> = HashMap::new();
+    for share in &shared.shares {
+        let item = &shared.items[share.item];
+        let (bucket, rates) = &buckets.list[share.bucket];
+        let cost = |usage: &Usage| rates.map(|rates| rates.cost(usage)).unwrap_or_default();
+        let (entry_cost, carry_cost) = (cost(&share.entry), cost(&share.carry));
+        let key = |phase| {
+            let skill = item.skill.clone().unwrap_or_default();
+            let file_type = item.file_type.clone().unwrap_or_default();
+            (bucket.clone(), source_name(item).to_owned(), skill, file_type, phase)
+        };
+        rows.add(key(Phase::Entry), (share.responses, share.calls), share.entry, entry_cost);
+        rows.add(key(Phase::Carry), (0, 0), share.carry, carry_cost);
+        if let (Some(id), Source::Tool(tool)) = (&item.call, &item.source) {
+            let call = by_call.entry(share.item).or_insert_with(|| CallCost {
+                id: id.clone(),
+                tool: tool.clone(),
+                file: item.file,
+                entry: Usage::default(),
+                carry: Usage::default(),
+                entry_cost: CostParts::default(),
+                carry_cost: CostParts::default(),
+            });
+            call.entry += share.entry;
+            call.carry += share.carry;
+            call.entry_cost += entry_cost;
+            call.carry_cost += carry_cost;
+        }
+    }
+    let mut found: Vec<(usize, CallCost)> = by_call.into_iter().collect();
+    found.sort_by_key(|(item, _)| *item);
+    calls.extend(found.into_iter().map(|(_, call)| call));
+}
+
+fn source_name(item: &Item) -> &str {
+    match &item.source {
+        Source::System => SYSTEM,
+        Source::Prompts => PROMPTS,
+        Source::Output => OUTPUT,
+        Source::Summary => SUMMARY,
+        Source::Tool(tool) => tool.as_str(),
+    }
+}
+
+/// What rows of `spent` are by.
+type Place = (Option<Quarter>, String, String, String, bool);
+
+/// Adds what no response shows (hidden calls), so that the rows are all that the session has spent. Where they were
+/// more than that, nothing is placed: better no answer than a wrong sum.
+fn complete(ledger: &Ledger, session: SessionRow, rows: Rows) -> Result<Vec<ShareRow>, StoreError> {
+    let mut spent: BTreeMap<Place, Sums> = BTreeMap::new();
+    ledger.for_each_spent_of(session, |row| {
+        let place = (
+            row.quarter,
+            row.agent_id.to_owned(),
+            row.model.to_owned(),
+            row.branch.to_owned(),
+            row.cost.is_some(),
+        );
+        let sums = spent.entry(place).or_default();
+        sums.responses += row.responses;
+        sums.usage += row.usage;
+        sums.cost += row.cost.unwrap_or_default();
+    })?;
+    let mut placed: BTreeMap<Place, Sums> = BTreeMap::new();
+    for ((bucket, ..), sums) in &rows.0 {
+        let place = (
+            bucket.quarter,
+            bucket.agent.clone(),
+            bucket.model.clone(),
+            bucket.branch.clone(),
+            bucket.priced,
+        );
+        let sum = placed.entry(place).or_default();
+        sum.responses += sums.responses;
+        sum.usage += sums.usage;
+        sum.cost += sums.cost;
+    }
+    let is_within = placed.iter().all(|(place, sums)| {
+        spent.get(place).is_some_and(|all| {
+            sums.responses <= all.responses
+                && all.usage.saturating_sub(sums.usage) + sums.usage == all.usage
+                && all.cost.has(&sums.cost)
+        })
+    });
+    let mut rows = if is_within { rows } else { Rows::default() };
+    for (place, all) in spent {
+        let known = placed.get(&place).filter(|_| is_within);
+        let (responses, usage, cost) = match known {
+            Some(known) => (
+                all.responses - known.responses,
+                all.usage.saturating_sub(known.usage),
+                all.cost.minus(&known.cost),
+            ),
+            None => (all.responses, all.usage, all.cost),
+        };
+        let (quarter, agent, model, branch, priced) = place;
+        let tool = if agent == HIDDEN_AGENT { HIDDEN_AGENT } else { NONE };
+        let bucket = Bucket { quarter, agent, model, branch, priced, step: String::new() };
+        let key = (bucket, tool.to_owned(), String::new(), String::new(), Phase::Unplaced);
+        rows.add(key, (responses, 0), usage, cost);
+    }
+    Ok(rows.0.into_iter().map(|(key, sums)| row(key, &sums)).collect())
+}
+
+fn row((bucket, tool, skill, file_type, phase): Key, sums: &Sums) -> ShareRow {
+    ShareRow {
+        quarter: bucket.quarter,
+        agent_id: bucket.agent,
+        model: bucket.model,
+        branch: bucket.branch,
+        tool,
+        skill,
+        file_type,
+        step: bucket.step,
+        phase,
+        responses: sums.responses,
+        calls: sums.calls,
+        usage: sums.usage,
+        cost: bucket.priced.then_some(sums.cost),
+    }
+}

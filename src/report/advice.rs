@@ -1,0 +1,126 @@
+//! One line of advice, where the figures leave no doubt. Pure.
+
+use std::collections::BTreeMap;
+
+use crate::domain::PicoUsd;
+use crate::origins::CallCost;
+
+/// Less is not worth a word: 5 cents.
+const LEAST: PicoUsd = PicoUsd::from_pico(50_000_000_000);
+/// Nor is less than that share of what the session has cost, in per cent.
+const LEAST_PERCENT: i128 = 5;
+/// A result is large from so many tokens on.
+const LARGE: u64 = 10_000;
+
+/// Something that could have been cheaper.
+struct Waste {
+    cost: PicoUsd,
+    text: String,
+}
+
+/// The most expensive thing that could have been cheaper: a file that was read again while it stood in the context, or
+/// a large result that was carried through the session. `total` is what the session has cost.
+#[must_use]
+pub fn advice(calls: &[CallCost], total: PicoUsd) -> Option<String> {
+    let found = read_again(calls).into_iter().chain(large(calls));
+    let worst = found.max_by_key(|waste| waste.cost)?;
+    let is_worth = worst.cost >= LEAST && worst.cost.as_pico() * 100 >= total.as_pico() * LEAST_PERCENT;
+    is_worth.then_some(worst.text)
+}
+
+/// `3 reads of the same 18k file cost $0.84: 61 % of it carry`.
+fn read_again(calls: &[CallCost]) -> Vec<Waste> {
+    let mut files: BTreeMap<u64, Vec<&CallCost>> = BTreeMap::new();
+    for call in calls.iter().filter(|call| call.tool.as_str() == "Read") {
+        if let Some(file) = call.file {
+            files.entry(file).or_default().push(call);
+        }
+    }
+    files
+        .into_values()
+        .filter(|reads| reads.len() > 1)
+        .map(|reads| {
+            let (cost, carry) = sum(&reads);
+            let largest = reads.iter().map(|read| read.entry.prompt()).max().unwrap_or(0);
+            let text = format!(
+                "{} reads of the same {} file cost {cost}: {} % of it carry",
+                reads.len(),
+                short(largest),
+                percent(carry, cost)
+            );
+            Waste { cost, text }
+        })
+        .collect()
+}
+
+/// `one Bash result of 25k tokens cost $1.20: 93 % of it carry; a shorter one would be re-read for less`.
+fn large(calls: &[CallCost]) -> Option<Waste> {
+    let call = calls
+        .iter()
+        .filter(|call| call.entry.prompt() >= LARGE)
+        .max_by_key(|call| call.carry_cost.total())?;
+    let (cost, carry) = sum(&[call]);
+    let text = format!(
+        "one {} result of {} tokens cost {cost}: {} % of it carry, for it is read again by every response",
+        call.tool.as_str(),
+        short(call.entry.prompt()),
+        percent(carry, cost)
+    );
+    (carry.as_pico() * 2 > cost.as_pico()).then_some(Waste { cost, text })
+}
+
+/// What calls have cost, and how much of it was paid after they came in.
+fn sum(calls: &[&CallCost]) -> (PicoUsd, PicoUsd) {
+    let carry: PicoUsd = calls.iter().map(|call| call.carry_cost.total()).sum();
+    let entry: PicoUsd = calls.iter().map(|call| call.entry_cost.total()).sum();
+    (entry + carry, carry)
+}
+
+fn percent(part: PicoUsd, whole: PicoUsd) -> i128 {
+    if whole.as_pico() > 0 { part.as_pico() * 100 / whole.as_pico() } else { 0 }
+}
+
+fn short(tokens: u64) -> String {
+    if tokens < 1_000 { tokens.to_string() } else { format!("{}k", (tokens + 500) / 1_000) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{CostParts, ToolName, ToolUseId, Usage};
+
+    fn call(tool: &str, file: Option<u64>, tokens: u64, entry_cents: i128, carry_cents: i128) -> CallCost {
+        let cents = |cents: i128| PicoUsd::from_pico(cents * 10_000_000_000);
+        CallCost {
+            id: ToolUseId::new("toolu_1").unwrap(),
+            tool: ToolName::new(tool),
+            file,
+            entry: Usage { cache_write_5m: tokens, ..Usage::default() },
+            carry: Usage::default(),
+            entry_cost: CostParts { cache_write: cents(entry_cents), ..CostParts::default() },
+            carry_cost: CostParts { cache_read: cents(carry_cents), ..CostParts::default() },
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_read_again_is_named_with_what_it_cost() {
+        let reads = [
+            call("Read", Some(1), 18_000, 11, 30),
+            call("Read", Some(1), 18_000, 11, 15),
+            call("Read", Some(1), 18_000, 11, 6),
+            call("Read", Some(2), 500, 1, 1),
+        ];
+        let said = advice(&reads, PicoUsd::DOLLAR).unwrap();
+        assert_eq!(said, "3 reads of the same 18k file cost $0.84: 60 % of it carry");
+        // Of a bill of a hundred dollars it is not worth a word.
+        assert_eq!(advice(&reads, PicoUsd::from_pico(100 * PicoUsd::DOLLAR.as_pico())), None);
+    }
+
+    #[test]
+    fn a_large_result_is_named_only_if_its_carry_is_what_costs() {
+        let said = advice(&[call("Bash", None, 25_000, 10, 110)], PicoUsd::DOLLAR).unwrap();
+        assert!(said.starts_with("one Bash result of 25k tokens cost $1.20: 91 % of it carry"), "{said}");
+        assert_eq!(advice(&[call("Bash", None, 25_000, 110, 10)], PicoUsd::DOLLAR), None);
+        assert_eq!(advice(&[], PicoUsd::ZERO), None);
+    }
+}

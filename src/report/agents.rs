@@ -1,0 +1,263 @@
+//! `agents`: subagents by type, what they cost, and what a run of each is taken to use.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::Serialize;
+
+use super::usage::UNTYPED_AGENT;
+use super::{Cell, Table};
+use crate::domain::{MAIN_AGENT, PicoUsd, Usage};
+use crate::estimate::subagents::{Defaults, Overrides, defaults_for, median};
+use crate::store::{HIDDEN_AGENT, Ledger, ObservedRun, SessionRow, SpentFilter, StoreError};
+
+/// From so many runs on their medians replace the defaults.
+pub const LEARNED_FROM: usize = 5;
+
+/// `agents --json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AgentsReport {
+    /// Version of this structure.
+    pub schema_version: u32,
+    /// By what they cost; what no line shows comes last.
+    pub rows: Vec<AgentRow>,
+    /// All rows together.
+    pub total: AgentTotal,
+}
+
+/// All agents together.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct AgentTotal {
+    pub runs: u64,
+    pub usage: Usage,
+    pub total_tokens: u64,
+    pub cost_usd: Option<PicoUsd>,
+}
+
+/// An agent's type.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AgentRow {
+    /// `main`, or the type.
+    pub agent: String,
+    /// Subagent runs; sessions in the case of `main`.
+    pub runs: u64,
+    /// What they used.
+    pub usage: Usage,
+    /// All classes.
+    pub total_tokens: u64,
+    /// What has a price.
+    pub cost_usd: Option<PicoUsd>,
+    /// Its part of all cost, 0 to 100.
+    pub percent: Option<f64>,
+    /// What the table says of a run; null where there are no runs.
+    pub default: Option<Figures>,
+    /// The medians of the user's own runs, with their number; null if there are none.
+    pub learned: Option<Figures>,
+    /// Which of both counts: `default` or `learned`.
+    pub in_force: Option<&'static str>,
+    #[serde(skip)]
+    is_partly_priced: bool,
+}
+
+/// What a run uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Figures {
+    /// Text that it returns, in tokens; null if not known.
+    pub returned_tokens: Option<u64>,
+    /// Its context at its end.
+    pub final_context_tokens: Option<u64>,
+    /// All tokens of all of its responses.
+    pub billed_tokens: u64,
+    /// Runs behind it; 0 for a row that nobody measured.
+    pub n: u64,
+}
+
+impl From<Defaults> for Figures {
+    fn from(defaults: Defaults) -> Self {
+        Self {
+            returned_tokens: Some(defaults.returned),
+            final_context_tokens: Some(defaults.final_context),
+            billed_tokens: defaults.billed,
+            n: defaults.runs.into(),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Sum {
+    runs: BTreeSet<(SessionRow, String)>,
+    usage: Usage,
+    cost: Option<PicoUsd>,
+    is_partly_priced: bool,
+}
+
+impl AgentsReport {
+    /// Asks the ledger. `overrides` are the user's own rows of the defaults table.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn of(ledger: &Ledger, overrides: &Overrides) -> Result<Self, StoreError> {
+        let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
+        let mut types: HashMap<(SessionRow, String), String> = HashMap::new();
+        for run in ledger.run_types()? {
+            let name = run.agent_type.unwrap_or_else(|| UNTYPED_AGENT.to_owned());
+            sums.entry(name.clone()).or_default().runs.insert((run.session, run.agent_id.clone()));
+            types.insert((run.session, run.agent_id), name);
+        }
+        ledger.for_each_spent(&SpentFilter::default(), |row| {
+            let run = (row.session, row.agent_id.to_owned());
+            let name = match row.agent_id {
+                "" => MAIN_AGENT,
+                HIDDEN_AGENT => HIDDEN_AGENT,
+                _ => types.get(&run).map_or(UNTYPED_AGENT, String::as_str),
+            };
+            if !sums.contains_key(name) {
+                sums.insert(name.to_owned(), Sum::default());
+            }
+            let Some(sum) = sums.get_mut(name) else { return };
+            if name != HIDDEN_AGENT {
+                sum.runs.insert(run);
+            }
+            sum.usage += row.usage;
+            match row.cost {
+                Some(cost) => *sum.cost.get_or_insert_default() += cost.total(),
+                None => sum.is_partly_priced = true,
+            }
+        })?;
+        let learned = learned(&ledger.observed_runs()?);
+        let total = AgentTotal {
+            runs: sums.values().map(|sum| sum.runs.len() as u64).sum(),
+            usage: sums.values().map(|sum| sum.usage).sum(),
+            total_tokens: sums.values().map(|sum| sum.usage.total()).sum(),
+            cost_usd: sums.values().filter_map(|sum| sum.cost).reduce(|one, other| one + other),
+        };
+        let whole = total.cost_usd.unwrap_or_default();
+        let mut rows: Vec<AgentRow> = sums
+            .into_iter()
+            .map(|(agent, sum)| {
+                let is_type = agent != MAIN_AGENT && agent != HIDDEN_AGENT;
+                let learned = learned.get(&agent).copied();
+                let is_learned = learned.is_some_and(|learned| learned.n >= LEARNED_FROM as u64);
+                AgentRow {
+                    runs: sum.runs.len() as u64,
+                    usage: sum.usage,
+                    total_tokens: sum.usage.total(),
+                    cost_usd: sum.cost,
+                    percent: sum
+                        .cost
+                        .filter(|_| whole > PicoUsd::ZERO)
+                        .map(|cost| cost.to_f64() * 100.0 / whole.to_f64()),
+                    default: is_type.then(|| defaults_for(Some(&agent), overrides).into()),
+                    learned: learned.filter(|_| is_type),
+                    in_force: is_type.then_some(if is_learned { "learned" } else { "default" }),
+                    is_partly_priced: sum.is_partly_priced,
+                    agent,
+                }
+            })
+            .collect();
+        rows.sort_by_cached_key(|row| {
+            let is_hidden = row.agent == HIDDEN_AGENT;
+            (is_hidden, std::cmp::Reverse((row.cost_usd, row.total_tokens)), row.agent.clone())
+        });
+        Ok(Self { schema_version: 1, rows, total })
+    }
+
+    /// Whether nothing was found.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The tables for people.
+    #[must_use]
+    pub fn tables(&self) -> Vec<Table> {
+        let mut costs = Table::new("Agents", &["agent", "runs", "tokens", "cost", "share", "a run"]);
+        for row in &self.rows {
+            let is_hidden = row.agent == HIDDEN_AGENT;
+            let each = row.cost_usd.filter(|_| row.runs > 0 && !is_hidden);
+            let each = each.map(|cost| PicoUsd::from_pico(cost.as_pico() / i128::from(row.runs)));
+            costs.rows.push(vec![
+                Cell::Text(row.agent.clone()),
+                if is_hidden { Cell::Text(String::new()) } else { Cell::Count(row.runs) },
+                Cell::Count(row.total_tokens),
+                Cell::Usd { amount: row.cost_usd, at_least: row.is_partly_priced },
+                Cell::percent(row.percent),
+                each.map_or(Cell::Text(String::new()), |each| Cell::Usd {
+                    amount: Some(each),
+                    at_least: false,
+                }),
+            ]);
+        }
+        if self.rows.len() > 1 {
+            let at_least = self.rows.iter().any(|row| row.is_partly_priced);
+            costs.total = Some(vec![
+                Cell::Text("total".to_owned()),
+                Cell::Count(self.total.runs),
+                Cell::Count(self.total.total_tokens),
+                Cell::Usd { amount: self.total.cost_usd, at_least },
+                Cell::Text(String::new()),
+                Cell::Text(String::new()),
+            ]);
+        }
+        let columns = ["agent", "from<", "returned", "context", "billed", "n"];
+        let mut figures =
+            Table::new("What a run is taken to use until its transcript tells (* counts)", &columns);
+        for row in &self.rows {
+            for (name, of) in [("default", row.default), ("learned", row.learned)] {
+                let Some(of) = of else { continue };
+                let mark = if row.in_force == Some(name) { " *" } else { "" };
+                figures.rows.push(vec![
+                    Cell::Text(row.agent.clone()),
+                    Cell::Text(format!("{name}{mark}")),
+                    of.returned_tokens.map_or(Cell::Unknown, Cell::Estimate),
+                    of.final_context_tokens.map_or(Cell::Unknown, Cell::Estimate),
+                    Cell::Estimate(of.billed_tokens),
+                    Cell::Count(of.n),
+                ]);
+            }
+        }
+        if figures.rows.is_empty() { vec![costs] } else { vec![costs, figures] }
+    }
+}
+
+/// The medians of runs, by type.
+fn learned(runs: &[ObservedRun]) -> BTreeMap<String, Figures> {
+    let mut types: BTreeMap<&str, Vec<&ObservedRun>> = BTreeMap::new();
+    for run in runs {
+        types.entry(&run.agent_type).or_default().push(run);
+    }
+    types
+        .into_iter()
+        .filter_map(|(name, runs)| {
+            let of = |value: fn(&ObservedRun) -> Option<u64>| {
+                median(runs.iter().filter_map(|run| value(run)).collect())
+            };
+            let figures = Figures {
+                returned_tokens: of(|run| run.returned),
+                final_context_tokens: of(|run| run.final_context),
+                billed_tokens: of(|run| Some(run.billed))?,
+                n: runs.len() as u64,
+            };
+            Some((name.to_owned(), figures))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_are_of_what_is_known() {
+        let run = |billed, returned| ObservedRun {
+            agent_type: "Explore".to_owned(),
+            billed,
+            final_context: Some(billed / 5),
+            returned,
+        };
+        let figures = learned(&[run(10, None), run(30, Some(7)), run(20, Some(3))])["Explore"];
+        let expected =
+            Figures { returned_tokens: Some(5), final_context_tokens: Some(4), billed_tokens: 20, n: 3 };
+        assert_eq!(figures, expected);
+    }
+}

@@ -1,0 +1,125 @@
+//! Shares of what was spent under the keys that attribution has: tools, skills, MCP servers, steps, actions.
+
+use std::collections::BTreeMap;
+
+use crate::domain::{CostParts, PicoUsd, ToolName, Usage};
+use crate::store::{HIDDEN_AGENT, Phase, ShareRow};
+
+/// The key of what has none.
+pub const NO_KEY: &str = "(none)";
+
+/// What shares are added up by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// Tools, and what is none in brackets.
+    Tool,
+    /// Skills.
+    Skill,
+    /// MCP servers.
+    Mcp,
+    /// Steps.
+    Step,
+    /// What set it off: an agent, a skill, the scheduler, or the user.
+    Action,
+    /// Extensions of files that tools have read or changed.
+    FileType,
+}
+
+impl Origin {
+    /// The key of a share. `is_scheduled` tells whether the client's scheduler drove the session.
+    #[must_use]
+    pub fn key(self, row: &ShareRow, is_scheduled: bool) -> String {
+        let is_hidden = row.agent_id == HIDDEN_AGENT;
+        let or_none = |name: &str| match name {
+            "" if is_hidden => HIDDEN_AGENT.to_owned(),
+            "" => NO_KEY.to_owned(),
+            name => name.to_owned(),
+        };
+        match self {
+            Self::Tool => or_none(&row.tool),
+            Self::Skill => or_none(&row.skill),
+            Self::Mcp => or_none(ToolName::new(&row.tool).mcp_server().unwrap_or_default()),
+            Self::Step => or_none(&row.step),
+            Self::FileType => or_none(&row.file_type),
+            Self::Action => {
+                let name = if is_hidden {
+                    HIDDEN_AGENT
+                } else if !row.agent_id.is_empty() {
+                    "agent"
+                } else if !row.skill.is_empty() {
+                    "skill"
+                } else if is_scheduled {
+                    "scheduled"
+                } else {
+                    "manual"
+                };
+                name.to_owned()
+            }
+        }
+    }
+}
+
+/// What some shares come to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OriginSum {
+    /// Tool calls.
+    pub calls: u64,
+    /// What was used, all together.
+    pub usage: Usage,
+    /// When it came in.
+    pub entry: Usage,
+    /// When it was read again.
+    pub carry: Usage,
+    /// What all of it cost; `None` if nothing of it has a price.
+    pub cost: Option<CostParts>,
+    /// Of that, what coming in cost.
+    pub entry_cost: PicoUsd,
+    /// And being read again.
+    pub carry_cost: PicoUsd,
+    /// Whether part of it has no price.
+    pub is_partly_priced: bool,
+}
+
+impl OriginSum {
+    /// Adds a share.
+    pub fn add(&mut self, row: &ShareRow) {
+        self.calls += row.calls;
+        self.usage += row.usage;
+        match row.cost {
+            Some(cost) => *self.cost.get_or_insert_default() += cost,
+            None => self.is_partly_priced = true,
+        }
+        let cost = row.cost.unwrap_or_default().total();
+        match row.phase {
+            Phase::Entry => {
+                self.entry += row.usage;
+                self.entry_cost += cost;
+            }
+            Phase::Carry => {
+                self.carry += row.usage;
+                self.carry_cost += cost;
+            }
+            Phase::Unplaced => {}
+        }
+    }
+
+    /// What all of it cost; `None` if nothing of it has a price.
+    #[must_use]
+    pub fn cost_usd(&self) -> Option<PicoUsd> {
+        self.cost.map(|cost| cost.total())
+    }
+}
+
+/// Adds up shares by one kind of key.
+#[must_use]
+pub fn sum<'r>(
+    rows: impl IntoIterator<Item = &'r ShareRow>,
+    by: Origin,
+    is_scheduled: bool,
+) -> BTreeMap<String, OriginSum> {
+    let mut sums: BTreeMap<String, OriginSum> = BTreeMap::new();
+    for row in rows {
+        sums.entry(by.key(row, is_scheduled)).or_default().add(row);
+    }
+    sums
+}

@@ -1,0 +1,127 @@
+//! `tools`: what calls and their results cost, when they came in and each time they were read again.
+
+use serde::Serialize;
+
+use super::origins::{Origin, OriginSum};
+use super::{Cell, Table};
+use crate::domain::{PicoUsd, Usage};
+use crate::store::{Ledger, SpentFilter, StoreError};
+
+/// `tools --json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ToolsReport {
+    /// Version of this structure.
+    pub schema_version: u32,
+    /// By what they cost; what is no tool comes last, in brackets.
+    pub rows: Vec<ToolRow>,
+    /// All rows together.
+    pub total: ToolSum,
+}
+
+/// A tool.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ToolRow {
+    /// Its name.
+    pub tool: String,
+    /// What it comes to.
+    #[serde(flatten)]
+    pub sum: ToolSum,
+    /// Its part of all cost, 0 to 100.
+    pub percent: Option<f64>,
+}
+
+/// What calls come to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct ToolSum {
+    pub calls: u64,
+    pub usage: Usage,
+    pub total_tokens: u64,
+    pub entry_tokens: u64,
+    pub carry_tokens: u64,
+    pub entry_cost_usd: Option<PicoUsd>,
+    pub carry_cost_usd: Option<PicoUsd>,
+    pub cost_usd: Option<PicoUsd>,
+    #[serde(skip)]
+    is_partly_priced: bool,
+}
+
+impl From<&OriginSum> for ToolSum {
+    fn from(sum: &OriginSum) -> Self {
+        let known = |cost| sum.cost.map(|_| cost);
+        Self {
+            calls: sum.calls,
+            usage: sum.usage,
+            total_tokens: sum.usage.total(),
+            entry_tokens: sum.entry.total(),
+            carry_tokens: sum.carry.total(),
+            entry_cost_usd: known(sum.entry_cost),
+            carry_cost_usd: known(sum.carry_cost),
+            cost_usd: sum.cost_usd(),
+            is_partly_priced: sum.is_partly_priced,
+        }
+    }
+}
+
+impl ToolsReport {
+    /// Asks the ledger.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn of(ledger: &Ledger, filter: &SpentFilter) -> Result<Self, StoreError> {
+        let mut sums: std::collections::BTreeMap<String, OriginSum> = std::collections::BTreeMap::new();
+        let mut total = OriginSum::default();
+        ledger.for_each_share(filter, |_, share| {
+            sums.entry(Origin::Tool.key(share, false)).or_default().add(share);
+            total.add(share);
+        })?;
+        let whole = total.cost_usd().unwrap_or_default();
+        let mut rows: Vec<ToolRow> = sums
+            .into_iter()
+            .map(|(tool, sum)| ToolRow {
+                tool,
+                percent: sum
+                    .cost_usd()
+                    .filter(|_| whole > PicoUsd::ZERO)
+                    .map(|cost| cost.to_f64() * 100.0 / whole.to_f64()),
+                sum: (&sum).into(),
+            })
+            .collect();
+        rows.sort_by_cached_key(|row| {
+            let rank = std::cmp::Reverse((row.sum.cost_usd, row.sum.total_tokens));
+            (row.tool.starts_with('('), rank, row.tool.clone())
+        });
+        Ok(Self { schema_version: 1, rows, total: (&total).into() })
+    }
+
+    /// Whether nothing was found.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The table for people.
+    #[must_use]
+    pub fn table(&self) -> Table {
+        let columns = ["tool", "calls", "tokens", "entry", "carry", "cost", "share"];
+        let mut table = Table::new("Tools: what came in, and what it cost again and again", &columns);
+        let cells = |name: &str, sum: &ToolSum, share: Cell| {
+            let part = |amount| Cell::Usd { amount, at_least: false };
+            vec![
+                Cell::Text(name.to_owned()),
+                if sum.calls == 0 { Cell::Text(String::new()) } else { Cell::Count(sum.calls) },
+                Cell::Count(sum.total_tokens),
+                part(sum.entry_cost_usd),
+                part(sum.carry_cost_usd),
+                Cell::Usd { amount: sum.cost_usd, at_least: sum.is_partly_priced },
+                share,
+            ]
+        };
+        table.rows =
+            self.rows.iter().map(|row| cells(&row.tool, &row.sum, Cell::percent(row.percent))).collect();
+        if self.rows.len() > 1 {
+            table.total = Some(cells("total", &self.total, Cell::Text(String::new())));
+        }
+        table
+    }
+}

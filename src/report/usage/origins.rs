@@ -1,0 +1,199 @@
+//! By tool, skill, MCP server and step: what attribution tells, beside the estimates of the calls. Pure.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::rollup::{AgentNames, percent};
+use super::{McpUsage, SkillUsage, StepUsage, ToolUsage, agent_of};
+use crate::domain::{PicoUsd, Timeline, Timestamp, ToolName};
+use crate::report::origins::{NO_KEY, Origin, OriginSum, sum};
+use crate::store::{CallGroup, HIDDEN_AGENT, ShareRow};
+
+/// What the calls of a group come to.
+#[derive(Debug, Default)]
+struct CallSum {
+    calls: u64,
+    failures: u64,
+    generated: u64,
+    returned: u64,
+    duration_ms: u64,
+}
+
+/// Sums the calls by `key`; those without one are left out.
+fn sum_calls(calls: &[CallGroup], key: impl Fn(&CallGroup) -> Option<String>) -> BTreeMap<String, CallSum> {
+    let mut sums: BTreeMap<String, CallSum> = BTreeMap::new();
+    for call in calls {
+        let Some(key) = key(call) else { continue };
+        let sum = sums.entry(key).or_default();
+        sum.calls += call.calls;
+        sum.failures += call.failures;
+        sum.generated += call.generated;
+        sum.returned += call.returned;
+        sum.duration_ms += call.duration_ms;
+    }
+    sums
+}
+
+/// Both under their keys. Keys that only one side has are there too.
+fn join(
+    calls: BTreeMap<String, CallSum>,
+    sums: BTreeMap<String, OriginSum>,
+) -> Vec<(String, CallSum, OriginSum)> {
+    let mut both: BTreeMap<String, (CallSum, OriginSum)> =
+        calls.into_iter().map(|(key, calls)| (key, (calls, OriginSum::default()))).collect();
+    for (key, sum) in sums {
+        both.entry(key).or_default().1 = sum;
+    }
+    both.into_iter().map(|(key, (calls, sum))| (key, calls, sum)).collect()
+}
+
+/// The cost of a part, if anything is known of it.
+fn known(sum: &OriginSum, cost: PicoUsd) -> Option<PicoUsd> {
+    sum.cost.map(|_| cost)
+}
+
+fn whole(shares: &[ShareRow]) -> u64 {
+    shares.iter().map(|share| share.usage.total()).sum()
+}
+
+/// Tools by what they cost, then by estimate; what is none comes last. The share is that of the tokens paid for; where
+/// nothing is known of these, that of the estimates.
+pub(super) fn by_tool(shares: &[ShareRow], calls: &[CallGroup]) -> Vec<ToolUsage> {
+    let paid = whole(shares);
+    let estimated: u64 = calls.iter().map(|call| call.generated + call.returned).sum();
+    let sums = sum(shares, Origin::Tool, false);
+    let mut rows: Vec<ToolUsage> = join(sum_calls(calls, |call| Some(call.tool.clone())), sums)
+        .into_iter()
+        .map(|(tool, calls, sum)| ToolUsage {
+            tool,
+            // Of sessions that were only imported no hook has told.
+            calls: calls.calls.max(sum.calls),
+            failures: calls.failures,
+            generated_tokens: calls.generated,
+            returned_tokens: calls.returned,
+            entry_cost_usd: known(&sum, sum.entry_cost),
+            carry_cost_usd: known(&sum, sum.carry_cost),
+            cost_usd: sum.cost_usd(),
+            total_tokens: sum.usage.total(),
+            is_partly_priced: sum.is_partly_priced,
+            percent: if paid > 0 {
+                percent(sum.usage.total(), paid)
+            } else {
+                percent(calls.generated + calls.returned, estimated)
+            },
+            duration_seconds: calls.duration_ms / 1_000,
+        })
+        .collect();
+    rows.sort_by_cached_key(|row| {
+        let estimate = row.generated_tokens + row.returned_tokens;
+        (row.tool.starts_with('('), Reverse((row.cost_usd, row.total_tokens, estimate)), row.tool.clone())
+    });
+    rows
+}
+
+pub(super) fn by_skill(shares: &[ShareRow], calls: &[CallGroup]) -> Vec<SkillUsage> {
+    let paid = whole(shares);
+    let sums = sum(shares, Origin::Skill, false);
+    let mut rows: Vec<SkillUsage> = join(sum_calls(calls, |call| call.skill.clone()), sums)
+        .into_iter()
+        .filter(|(skill, ..)| !is_none(skill))
+        .map(|(skill, calls, sum)| SkillUsage {
+            skill,
+            invocations: calls.calls,
+            usage: sum.usage,
+            total_tokens: sum.usage.total(),
+            entry_cost_usd: known(&sum, sum.entry_cost),
+            carry_cost_usd: known(&sum, sum.carry_cost),
+            cost_usd: sum.cost_usd(),
+            is_partly_priced: sum.is_partly_priced,
+            percent: percent(sum.usage.total(), paid),
+        })
+        .collect();
+    rows.sort_by_key(|row| Reverse((row.cost_usd, row.total_tokens)));
+    rows
+}
+
+pub(super) fn by_mcp_server(shares: &[ShareRow], calls: &[CallGroup]) -> Vec<McpUsage> {
+    let paid = whole(shares);
+    let estimated: u64 = calls.iter().map(|call| call.generated + call.returned).sum();
+    let server = |call: &CallGroup| ToolName::new(&call.tool).mcp_server().map(str::to_owned);
+    let mut rows: Vec<McpUsage> = join(sum_calls(calls, server), sum(shares, Origin::Mcp, false))
+        .into_iter()
+        .filter(|(server, ..)| !is_none(server))
+        .map(|(mcp_server, calls, sum)| McpUsage {
+            mcp_server,
+            calls: calls.calls.max(sum.calls),
+            failures: calls.failures,
+            generated_tokens: calls.generated,
+            returned_tokens: calls.returned,
+            total_tokens: sum.usage.total(),
+            entry_cost_usd: known(&sum, sum.entry_cost),
+            carry_cost_usd: known(&sum, sum.carry_cost),
+            cost_usd: sum.cost_usd(),
+            is_partly_priced: sum.is_partly_priced,
+            percent: if paid > 0 {
+                percent(sum.usage.total(), paid)
+            } else {
+                percent(calls.generated + calls.returned, estimated)
+            },
+        })
+        .collect();
+    rows.sort_by_key(|row| {
+        Reverse((row.cost_usd, row.total_tokens, row.generated_tokens + row.returned_tokens))
+    });
+    rows
+}
+
+/// Steps in the order of time; what belongs to none comes last.
+pub(super) fn by_step(
+    shares: &[ShareRow],
+    timeline: &Timeline,
+    last: Option<Timestamp>,
+    names: &AgentNames<'_>,
+) -> Vec<StepUsage> {
+    /// Its place in time, how often it was begun, and for how long.
+    type Course = (usize, u64, u64);
+    let mut courses: BTreeMap<&str, Course> = BTreeMap::new();
+    for (place, span) in timeline.spans().iter().enumerate() {
+        let course = courses.entry(&span.name).or_insert((place, 0, 0));
+        course.1 += 1;
+        // The last step is worked on until nothing more happens.
+        let end = span.until.or(last).unwrap_or(span.from);
+        course.2 += end.since(span.from).as_secs();
+    }
+    let mut agents: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for share in shares {
+        agents.entry(Origin::Step.key(share, false)).or_default().insert(agent_of(share, names));
+    }
+    let paid = whole(shares);
+    let mut rows: Vec<(usize, StepUsage)> = sum(shares, Origin::Step, false)
+        .into_iter()
+        .map(|(step, sum)| {
+            let course = courses.get(step.as_str());
+            let row = StepUsage {
+                usage: sum.usage,
+                total_tokens: sum.usage.total(),
+                entry_cost_usd: known(&sum, sum.entry_cost),
+                carry_cost_usd: known(&sum, sum.carry_cost),
+                cost_usd: sum.cost_usd(),
+                is_partly_priced: sum.is_partly_priced,
+                percent: percent(sum.usage.total(), paid),
+                duration_seconds: course.map(|course| course.2),
+                agents: agents
+                    .get(&step)
+                    .map(|agents| agents.iter().map(|agent| (*agent).to_owned()).collect())
+                    .unwrap_or_default(),
+                iterations: course.map_or(0, |course| course.1),
+                step,
+            };
+            (course.map_or(usize::MAX, |course| course.0), row)
+        })
+        .collect();
+    rows.sort_by(|one, other| (one.0, &one.1.step).cmp(&(other.0, &other.1.step)));
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+/// Whether the key stands for having none.
+fn is_none(key: &str) -> bool {
+    key == NO_KEY || key == HIDDEN_AGENT
+}

@@ -1,0 +1,63 @@
+//! What runs of subagents came to.
+
+use rusqlite::params;
+
+use super::writer::unsigned;
+use super::{Ledger, StoreError};
+
+/// Runs that are looked at: a habit is told by the latest ones, and a ledger can hold many.
+const LATEST_RUNS: u32 = 400;
+
+/// A subagent run of which something is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedRun {
+    /// Its type.
+    pub agent_type: String,
+    /// All tokens of its responses.
+    pub billed: u64,
+    /// The size of its context at its last response, that included, in tokens.
+    pub final_context: Option<u64>,
+    /// What it returned to the agent that started it, in tokens: an estimate.
+    pub returned: Option<u64>,
+}
+
+impl Ledger {
+    /// The latest runs that have answered, of sessions by their age.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn observed_runs(&self) -> Result<Vec<ObservedRun>, StoreError> {
+        const SQL: &str = "SELECT r.agent_type,
+            (SELECT sum(input_tokens + output_tokens + cache_read_tokens + cache_write_5m_tokens
+               + cache_write_1h_tokens) FROM spent WHERE session = r.session AND agent_id = r.agent_id) AS billed,
+            (SELECT input_tokens + output_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens
+               FROM responses WHERE session = r.session AND agent_id = r.agent_id ORDER BY at DESC LIMIT 1),
+            (SELECT returned_tokens FROM tool_calls WHERE session = r.session AND tool_use_id = r.tool_use_id
+               AND ok AND returned_method IN ('exact_text', 'payload_text', 'subagent_report'))
+          FROM (SELECT * FROM agent_runs WHERE agent_type IS NOT NULL ORDER BY session DESC, agent_id LIMIT ?1) r
+          WHERE billed > 0";
+        self.all("read the subagents' runs", SQL, [LATEST_RUNS], |row| {
+            Ok(ObservedRun {
+                agent_type: row.get(0)?,
+                billed: unsigned(row.get(1)?),
+                final_context: row.get::<_, Option<i64>>(2)?.map(unsigned),
+                returned: row.get::<_, Option<i64>>(3)?.map(unsigned),
+            })
+        })
+    }
+
+    /// What the latest runs of a type were billed, in tokens, in no order.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn billed_runs(&self, agent_type: &str) -> Result<Vec<u64>, StoreError> {
+        const SQL: &str = "SELECT (SELECT sum(input_tokens + output_tokens + cache_read_tokens
+               + cache_write_5m_tokens + cache_write_1h_tokens) FROM spent
+               WHERE session = r.session AND agent_id = r.agent_id) AS billed
+          FROM (SELECT * FROM agent_runs ORDER BY session DESC, agent_id LIMIT ?2) r
+          WHERE r.agent_type = ?1 AND billed > 0 LIMIT 50";
+        self.all("read the subagents' runs", SQL, params![agent_type, LATEST_RUNS], |row| {
+            Ok(unsigned(row.get(0)?))
+        })
+    }
+}

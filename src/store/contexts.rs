@@ -1,0 +1,166 @@
+//! What transcripts add to the contexts of their conversations, as it was read.
+
+use rusqlite::{Connection, params};
+
+use super::writer::{SessionRow, signed, unsigned};
+use super::{Ledger, StoreError};
+use crate::agents::claude_code::Reading;
+use crate::domain::{AgentId, ContextEntry, TaskChange, TaskChangeKind, Timestamp, ToolUseId};
+
+/// A transcript of a session, and how much of its content is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionTranscript {
+    /// The session.
+    pub session: SessionRow,
+    /// The file.
+    pub path: String,
+    /// The run whose file it is.
+    pub agent: Option<AgentId>,
+    /// Up to where its responses were read, in bytes.
+    pub offset: u64,
+    /// Up to where its content was.
+    pub content_offset: u64,
+}
+
+/// Adds what a reading tells. A reading that does not go on where the last one ended is dropped: a view reads the file
+/// anew.
+pub(super) fn record(
+    conn: &Connection,
+    session: SessionRow,
+    path: &str,
+    reading: &Reading,
+) -> rusqlite::Result<()> {
+    for change in &reading.task_changes {
+        record_task_change(conn, session, change)?;
+    }
+    let goes_on = if reading.start == 0 {
+        conn.prepare_cached("DELETE FROM context_parts WHERE path = ?1")?.execute([path])?;
+        true
+    } else {
+        conn.prepare_cached("SELECT 1 FROM context_parts WHERE path = ?1 AND until = ?2")?
+            .exists(params![path, signed(reading.start)])?
+    };
+    if goes_on && reading.progress.offset > reading.start {
+        let entries = serde_json::to_string(&reading.entries)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+        conn.prepare_cached("INSERT OR REPLACE INTO context_parts VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![path, signed(reading.start), signed(reading.progress.offset), entries])?;
+    }
+    Ok(())
+}
+
+/// Stores a change of the list of tasks. Payload and transcript tell of the same one; the transcript knows its time.
+pub(super) fn record_task_change(
+    conn: &Connection,
+    session: SessionRow,
+    change: &TaskChange,
+) -> rusqlite::Result<()> {
+    let kind = serde_json::to_string(&change.kind)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    conn.prepare_cached("INSERT OR REPLACE INTO task_changes VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+        session.0,
+        change.call.as_str(),
+        change.at.map(Timestamp::as_millis),
+        kind
+    ])?;
+    Ok(())
+}
+
+impl Ledger {
+    /// The transcripts of sessions, of all or of one.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn session_transcripts(
+        &self,
+        session: Option<SessionRow>,
+    ) -> Result<Vec<SessionTranscript>, StoreError> {
+        const SQL: &str = "SELECT session, path, agent_id, offset,
+            (SELECT max(until) FROM context_parts p WHERE p.path = t.path)
+          FROM transcripts t WHERE ?1 IS NULL OR session = ?1 ORDER BY session, path";
+        self.all("list the transcripts", SQL, [session.map(|session| session.0)], |row| {
+            Ok(SessionTranscript {
+                session: SessionRow(row.get(0)?),
+                path: row.get(1)?,
+                agent: row.get::<_, Option<String>>(2)?.and_then(|agent| AgentId::new(&agent)),
+                offset: unsigned(row.get(3)?),
+                content_offset: unsigned(row.get::<_, Option<i64>>(4)?.unwrap_or(0)),
+            })
+        })
+    }
+
+    /// What a transcript adds to its contexts, in the order of its lines. Parts that nobody can read are left out.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn context_entries(&self, path: &str) -> Result<Vec<ContextEntry>, StoreError> {
+        const SQL: &str = "SELECT entries FROM context_parts WHERE path = ?1 ORDER BY start";
+        let parts = self.all("read the contexts", SQL, [path], |row| row.get::<_, String>(0))?;
+        let mut entries: Vec<ContextEntry> = Vec::new();
+        for part in parts {
+            entries.push(ContextEntry::Of { agent: None });
+            entries.extend(serde_json::from_str::<Vec<ContextEntry>>(&part).unwrap_or_default());
+        }
+        Ok(entries)
+    }
+
+    /// Replaces what is known of a transcript's content by what was read of it from its start.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn replace_content(
+        &mut self,
+        of: &SessionTranscript,
+        readings: &[Reading],
+    ) -> Result<(), StoreError> {
+        self.write("record the contexts", |tx| {
+            for reading in readings {
+                record(tx, of.session, &of.path, reading)?;
+            }
+            // Of a file that is gone nothing more will be known.
+            tx.execute(
+                "UPDATE context_parts SET until = max(until, ?2) WHERE path = ?1
+                   AND start = (SELECT max(start) FROM context_parts WHERE path = ?1)",
+                params![of.path, signed(of.offset)],
+            )?;
+            tx.execute(
+                "INSERT OR IGNORE INTO context_parts SELECT ?1, 0, ?2, '[]'
+                 WHERE NOT EXISTS (SELECT 1 FROM context_parts WHERE path = ?1)",
+                params![of.path, signed(of.offset)],
+            )?;
+            super::shares::touch(tx, of.session)
+        })
+    }
+
+    /// Changes of a session's list of tasks, in the order of time.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn task_changes(&self, session: SessionRow) -> Result<Vec<TaskChange>, StoreError> {
+        const SQL: &str =
+            "SELECT tool_use_id, at, kind FROM task_changes WHERE session = ?1 ORDER BY at, tool_use_id";
+        let found = self.all("read the tasks", SQL, [session.0], |row| {
+            let call = ToolUseId::new(&row.get::<_, String>(0)?);
+            let kind = serde_json::from_str::<TaskChangeKind>(&row.get::<_, String>(2)?).ok();
+            let at = row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis);
+            Ok(call.zip(kind).map(|(call, kind)| TaskChange { call, at, kind }))
+        })?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// The key that makes hashes this ledger's own.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn hash_key(&self) -> Result<Option<[u8; 16]>, StoreError> {
+        let read = || {
+            self.conn
+                .prepare_cached("SELECT value FROM meta WHERE name = 'hash_key'")?
+                .query_row([], |row| row.get(0))
+        };
+        match read() {
+            Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
+            found => found.map(Some).map_err(StoreError::query("read the ledger's key")),
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! How sessions' usage is shared out among what stood in their contexts: a cache, a row a session.
+//!
+//! The rows of a session are one value, because hooks read the schema and pay for each of its columns. It is a list of
+//! names, then rows of 22 numbers, all as LEB128.
+
+use rusqlite::{Connection, params};
+
+use super::spent::Quarter;
+use super::writer::SessionRow;
+use super::{Ledger, SpentFilter, SpentRow, StoreError};
+use crate::domain::{CostParts, Message, MessageId, PicoUsd, Usage};
+
+/// Whether a share was paid when its item was written and came in, or when it was read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// It came in.
+    Entry,
+    /// It was read again.
+    Carry,
+    /// It belongs to no item.
+    Unplaced,
+}
+
+/// What some items of one kind have paid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShareRow {
+    /// The quarter; `None` if no time is known.
+    pub quarter: Option<Quarter>,
+    /// The run: empty for the main conversation, `(hidden)` for what no line shows.
+    pub agent_id: String,
+    /// The model; empty if unknown.
+    pub model: String,
+    /// The branch; empty if unknown.
+    pub branch: String,
+    /// The tool's name, or a name in brackets for what is no tool.
+    pub tool: String,
+    /// The skill; empty if none.
+    pub skill: String,
+    /// The extension of files that were read or changed; empty if none.
+    pub file_type: String,
+    /// The step; empty if none is known.
+    pub step: String,
+    /// When it was paid.
+    pub phase: Phase,
+    /// Responses whose own output this is.
+    pub responses: u64,
+    /// Tool calls that came in.
+    pub calls: u64,
+    /// What was paid for.
+    pub usage: Usage,
+    /// What it cost; `None` if the model has no price.
+    pub cost: Option<CostParts>,
+}
+
+impl ShareRow {
+    /// What is known of a row of `spent` that nothing else tells of.
+    fn unplaced(row: &SpentRow<'_>) -> Self {
+        Self {
+            quarter: row.quarter,
+            agent_id: row.agent_id.to_owned(),
+            model: row.model.to_owned(),
+            branch: row.branch.to_owned(),
+            tool: "(none)".to_owned(),
+            skill: String::new(),
+            file_type: String::new(),
+            step: String::new(),
+            phase: Phase::Unplaced,
+            responses: row.responses,
+            calls: 0,
+            usage: row.usage,
+            cost: row.cost,
+        }
+    }
+}
+
+/// Numbers in a row.
+const COLUMNS: usize = 22;
+/// In place of a quarter that is not known; quarters are moved up by one.
+const NO_QUARTER: u64 = 0;
+
+/// Says that what is known of a session has changed, so that its shares are to be worked out anew.
+pub(super) fn touch(conn: &Connection, session: SessionRow) -> rusqlite::Result<()> {
+    conn.prepare_cached("UPDATE sessions SET stamp = stamp + 1 WHERE id = ?1")?.execute([session.0])?;
+    Ok(())
+}
+
+/// A session whose shares are to be worked out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StaleSession {
+    /// The session.
+    pub row: SessionRow,
+    /// What its shares are good for.
+    stamp: i64,
+}
+
+impl Ledger {
+    /// The sessions that have spent something and whose shares are not what they should be: all, or one if it is such.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn stale_sessions(&self, only: Option<SessionRow>) -> Result<Vec<StaleSession>, StoreError> {
+        const SQL: &str = "SELECT s.id, s.stamp FROM sessions s LEFT JOIN shares h ON h.session = s.id
+          WHERE (?1 IS NULL OR s.id = ?1) AND (h.stamp IS NULL OR h.stamp != s.stamp OR h.prices != ?2)
+            AND EXISTS (SELECT 1 FROM spent WHERE session = s.id)
+          ORDER BY s.id";
+        let prices = self.prices.version().cast_signed();
+        self.all("look for sessions to share out", SQL, params![only.map(|row| row.0), prices], |row| {
+            Ok(StaleSession { row: SessionRow(row.get(0)?), stamp: row.get(1)? })
+        })
+    }
+
+    /// Stores sessions' shares.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn store_shares(&mut self, shares: &[(StaleSession, Vec<ShareRow>)]) -> Result<(), StoreError> {
+        let prices = self.prices.version().cast_signed();
+        self.write("store where costs came from", |tx| {
+            let mut insert = tx.prepare("INSERT OR REPLACE INTO shares VALUES (?1, ?2, ?3, ?4)")?;
+            for (session, rows) in shares {
+                insert.execute(params![session.row.0, session.stamp, prices, encode(rows)])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Hands the shares to `each`, session by session. Those of sessions that were not worked out since they changed
+    /// are as they were then.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn for_each_share(
+        &self,
+        filter: &SpentFilter,
+        mut each: impl FnMut(SessionRow, &ShareRow),
+    ) -> Result<(), StoreError> {
+        const SQL: &str = "SELECT session, body FROM shares
+          WHERE ?1 IS NULL OR session IN (SELECT value FROM json_each(?1)) ORDER BY session";
+        let model = filter.model.as_ref().map(|model| model.to_ascii_lowercase());
+        let is_asked = |row: &ShareRow| {
+            let name = if row.model.is_empty() { "(none)" } else { &row.model };
+            filter.has_quarter(row.quarter)
+                && model.as_ref().is_none_or(|model| name.to_ascii_lowercase().contains(model))
+        };
+        let mut read = || -> rusqlite::Result<()> {
+            let mut query = self.conn.prepare(SQL)?;
+            let mut rows = query.query([filter.session_list()])?;
+            while let Some(row) = rows.next()? {
+                let session = SessionRow(row.get(0)?);
+                let body = row.get_ref(1)?.as_blob().unwrap_or_default();
+                for share in decode(body).iter().filter(|row| is_asked(row)) {
+                    each(session, share);
+                }
+            }
+            if filter.sessions.is_some() {
+                return Ok(());
+            }
+            // Copies whose original is not known are in no session.
+            super::spent::read_session(&self.conn, SessionRow(0), |row| {
+                let share = ShareRow::unplaced(row);
+                if is_asked(&share) {
+                    each(row.session, &share);
+                }
+            })
+        };
+        read().map_err(StoreError::query("read where costs came from"))
+    }
+
+    /// What a session has spent, by quarter, run, model and branch.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn for_each_spent_of(
+        &self,
+        session: SessionRow,
+        each: impl FnMut(&SpentRow<'_>),
+    ) -> Result<(), StoreError> {
+        super::spent::read_session(&self.conn, session, each)
+            .map_err(StoreError::query("read what the session spent"))
+    }
+
+    /// A session's responses.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn session_responses(&self, session: SessionRow) -> Result<Vec<Message>, StoreError> {
+        super::log::responses_of(&self.conn, session)
+            .map_err(StoreError::query("read the session's responses"))
+    }
+
+    /// A response, whosever it is.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn response(&self, id: &MessageId) -> Result<Option<Message>, StoreError> {
+        super::log::known_message(&self.conn, id)
+            .map(|found| found.map(|(message, _)| message))
+            .map_err(StoreError::query("look up the response"))
+    }
+}
+
+fn encode(rows: &[ShareRow]) -> Vec<u8> {
+    let mut names: Vec<&str> = Vec::new();
+    let mut numbers: Vec<[u64; COLUMNS]> = Vec::with_capacity(rows.len());
+    let mut places: std::collections::HashMap<&str, u64> = std::collections::HashMap::new();
+    for row in rows {
+        let mut name = |text| {
+            *places.entry(text).or_insert_with(|| {
+                names.push(text);
+                names.len() as u64 - 1
+            })
+        };
+        let cost = row.cost.unwrap_or_default();
+        let pico = |sum: PicoUsd| u64::try_from(sum.to_i64()).unwrap_or(0);
+        numbers.push([
+            row.quarter.map_or(NO_QUARTER, |quarter| quarter.to_number() + 1),
+            name(&row.agent_id),
+            name(&row.model),
+            name(&row.branch),
+            name(&row.tool),
+            name(&row.skill),
+            name(&row.file_type),
+            name(&row.step),
+            row.phase as u64 * 2 + u64::from(row.cost.is_some()),
+            row.responses,
+            row.calls,
+            row.usage.input,
+            row.usage.output,
+            row.usage.cache_read,
+            row.usage.cache_write_5m,
+            row.usage.cache_write_1h,
+            row.usage.web_searches,
+            pico(cost.input),
+            pico(cost.output),
+            pico(cost.cache_read),
+            pico(cost.cache_write),
+            pico(cost.web_search),
+        ]);
+    }
+    let mut body = Vec::with_capacity(rows.len() * 48);
+    put(&mut body, names.len() as u64);
+    for name in names {
+        put(&mut body, name.len() as u64);
+        body.extend_from_slice(name.as_bytes());
+    }
+    for number in numbers.into_iter().flatten() {
+        put(&mut body, number);
+    }
+    body
+}
+
+fn put(body: &mut Vec<u8>, mut number: u64) {
+    while number > 0x7f {
+        #[expect(clippy::cast_possible_truncation, reason = "seven bits at a time")]
+        body.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "at most seven bits are left")]
+    body.push(number as u8);
+}
+
+/// Reads what [`encode`] wrote. A value that is none of ours is read as far as it goes.
+fn decode(body: &[u8]) -> Vec<ShareRow> {
+    let mut rest = body;
+    let mut names: Vec<String> = Vec::new();
+    for _ in 0..take(&mut rest).unwrap_or(0) {
+        let length = take(&mut rest).and_then(|length| usize::try_from(length).ok());
+        let Some((name, after)) = length.and_then(|length| rest.split_at_checked(length)) else { break };
+        names.push(String::from_utf8_lossy(name).into_owned());
+        rest = after;
+    }
+    let mut rows = Vec::new();
+    'rows: while !rest.is_empty() {
+        let mut n = [0; COLUMNS];
+        for number in &mut n {
+            let Some(value) = take(&mut rest) else { break 'rows };
+            *number = value;
+        }
+        let name =
+            |at: u64| usize::try_from(at).ok().and_then(|at| names.get(at)).cloned().unwrap_or_default();
+        let pico = |value: u64| PicoUsd::from_pico(value.into());
+        rows.push(ShareRow {
+            quarter: n[0].checked_sub(1).map(Quarter::from_number),
+            agent_id: name(n[1]),
+            model: name(n[2]),
+            branch: name(n[3]),
+            tool: name(n[4]),
+            skill: name(n[5]),
+            file_type: name(n[6]),
+            step: name(n[7]),
+            phase: match n[8] / 2 {
+                0 => Phase::Entry,
+                1 => Phase::Carry,
+                _ => Phase::Unplaced,
+            },
+            responses: n[9],
+            calls: n[10],
+            usage: Usage {
+                input: n[11],
+                output: n[12],
+                cache_read: n[13],
+                cache_write_5m: n[14],
+                cache_write_1h: n[15],
+                web_searches: n[16],
+            },
+            cost: (n[8] % 2 == 1).then(|| CostParts {
+                input: pico(n[17]),
+                output: pico(n[18]),
+                cache_read: pico(n[19]),
+                cache_write: pico(n[20]),
+                web_search: pico(n[21]),
+            }),
+        });
+    }
+    rows
+}
+
+fn take(rest: &mut &[u8]) -> Option<u64> {
+    let mut number = 0_u64;
+    for (at, byte) in rest.iter().enumerate().take(10) {
+        number |= u64::from(byte & 0x7f) << (7 * at).min(63);
+        if byte & 0x80 == 0 {
+            *rest = &rest[at + 1..];
+            return Some(number);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::HIDDEN_AGENT;
+
+    #[test]
+    fn rows_are_read_as_they_were_written() {
+        let row = ShareRow {
+            quarter: Some(Quarter::from_number(1_999_999)),
+            agent_id: HIDDEN_AGENT.to_owned(),
+            model: "claude-opus-5-5".to_owned(),
+            branch: String::new(),
+            tool: "Bash".to_owned(),
+            skill: "review".to_owned(),
+            file_type: String::new(),
+            step: "turn 1".to_owned(),
+            phase: Phase::Carry,
+            responses: 1,
+            calls: 2,
+            usage: Usage {
+                input: 0,
+                output: u64::from(u32::MAX),
+                cache_read: 127,
+                cache_write_5m: 128,
+                ..Usage::default()
+            },
+            cost: Some(CostParts { input: PicoUsd::from_pico(i64::MAX.into()), ..CostParts::default() }),
+        };
+        let unpriced = ShareRow { cost: None, quarter: None, phase: Phase::Unplaced, ..row.clone() };
+        let rows = vec![row, unpriced];
+        let body = encode(&rows);
+        assert_eq!(decode(&body), rows);
+        for end in 0..body.len() {
+            assert!(decode(&body[..end]).len() < 2);
+        }
+    }
+}
