@@ -58,6 +58,14 @@ pub struct CallView<'a> {
     pub version: Option<Version>,
 }
 
+impl CallView<'_> {
+    /// Whether the client is older than `version`; where nobody told its version, whether its habits are those of
+    /// one of `eras`.
+    fn is_before(&self, version: Version, eras: &[Era]) -> bool {
+        self.version.map_or_else(|| eras.contains(&self.era), |own| own < version)
+    }
+}
+
 /// What the model reads: texts to count, and tokens that are known without counting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Reading<'a> {

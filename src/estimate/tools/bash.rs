@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 
-use super::super::{CallView, Reading, media};
+use super::super::{CallView, Era, Reading, media};
 use super::preview;
-use crate::domain::Method;
+use crate::domain::{Method, Version};
 use crate::json::Object;
 
 const NO_OUTPUT: &str = "(Bash completed with no output)";
+/// The clients that say so; those before hand on an empty text (seen up to 2.1.39, and said from 2.1.227 on).
+const SAYS_NO_OUTPUT: Version = (2, 1, 100);
 
-pub(super) fn reading<'a>(_call: &CallView<'a>, response: &Object<'a>) -> Option<Reading<'a>> {
+pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<Reading<'a>> {
     if let Some(task) = response.text("backgroundTaskId") {
         return Some(Reading::notice(format!(
             "Command running in background with ID: {task}. Output is being written to: \
@@ -24,6 +26,7 @@ pub(super) fn reading<'a>(_call: &CallView<'a>, response: &Object<'a>) -> Option
     }
     let stderr = response.text("stderr").unwrap_or_default();
     let output = match (stdout.is_empty(), stderr.is_empty()) {
+        (true, true) if call.is_before(SAYS_NO_OUTPUT, &[Era::Early, Era::Middle]) => stdout,
         (true, true) => return Some(Reading::notice(NO_OUTPUT)),
         (false, true) => stdout,
         (true, false) => stderr,
@@ -37,4 +40,25 @@ pub(super) fn reading<'a>(_call: &CallView<'a>, response: &Object<'a>) -> Option
         }
         None => Reading::text(output),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ToolName;
+
+    #[test]
+    fn old_clients_say_nothing_of_empty_output() {
+        let tool = ToolName::new("Bash");
+        let read = |era, version| {
+            let call =
+                CallView { tool: &tool, input: None, response: None, error: None, cwd: None, era, version };
+            let response = Object::parse(r#"{"stdout":"","stderr":""}"#).unwrap();
+            reading(&call, &response).unwrap().texts.concat()
+        };
+        assert_eq!(read(Era::Middle, None), "");
+        assert_eq!(read(Era::Current, Some((2, 1, 39))), "");
+        assert_eq!(read(Era::Current, None), NO_OUTPUT);
+        assert_eq!(read(Era::Middle, Some((2, 1, 227))), NO_OUTPUT);
+    }
 }

@@ -4,12 +4,16 @@ use std::fmt::Write as _;
 
 use super::super::{CallView, Era, Reading};
 use super::input_text;
+use super::read::numbered;
 use crate::domain::{Estimate, LineDelta, Method, Version};
 use crate::json::{self, Object, Raw};
 
 /// The clients that return a sentence and no more a snippet of the file: for an edit, and for a file written anew.
 const EDIT_SENTENCE: Version = (2, 1, 5);
 const UPDATE_SENTENCE: Version = (2, 1, 38);
+
+/// Lines of the file that a snippet shows before and after what was replaced.
+const CONTEXT_LINES: usize = 4;
 
 const STATE_CURRENT: &str = " (file state is current in your context — no need to Read it back)";
 
@@ -26,11 +30,7 @@ pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<
     }
     let is_update = response.text("type").as_deref() == Some("update");
     let sentence_since = if is_update { UPDATE_SENTENCE } else { EDIT_SENTENCE };
-    let has_snippet = match call.version {
-        Some(version) => version < sentence_since,
-        None => call.era == Era::Early,
-    };
-    if has_snippet {
+    if call.is_before(sentence_since, &[Era::Early]) {
         return Some(Reading::notice(format!(
             "The file {path} has been updated. Here's the result of running `cat -n` on a snippet of the edited \
              file:\n{}",
@@ -45,8 +45,31 @@ pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<
     Some(Reading::notice(format!("The file {path} {done}{current}")))
 }
 
-/// The edited part of the file with line numbers, as clients of 2025 return it.
+/// The edited part of the file with line numbers, as clients of 2025 return it; all of a file that was written anew.
 fn snippet(response: &Object<'_>) -> String {
+    if let Some(content) = response.text("content") {
+        return numbered(&content, 1, Era::Early);
+    }
+    let text = |name| response.text(name);
+    match (text("originalFile"), text("oldString"), text("newString")) {
+        (Some(original), Some(old), Some(new)) => around(&original, &old, &new),
+        _ => patched(response),
+    }
+}
+
+/// The replaced text and [`CONTEXT_LINES`] lines on both sides of it.
+fn around(original: &str, old: &str, new: &str) -> String {
+    let (before, after) = original.split_once(old).unwrap_or((original, ""));
+    let edited = [before, new, after].concat();
+    let line = before.matches('\n').count();
+    let first = line.saturating_sub(CONTEXT_LINES);
+    let last = line + new.matches('\n').count() + 1 + CONTEXT_LINES;
+    let lines: Vec<&str> = edited.split('\n').skip(first).take(last - first).collect();
+    numbered(&lines.join("\n"), first as u64 + 1, Era::Early)
+}
+
+/// What a patch leaves, hunk by hunk: for edits of several places, and payloads without the file.
+fn patched(response: &Object<'_>) -> String {
     let mut text = String::new();
     for hunk in response.array("structuredPatch").into_iter().filter_map(Object::from_raw) {
         let lines = hunk.array("lines");
@@ -101,6 +124,17 @@ pub fn lines_changed(response: Raw<'_>) -> LineDelta {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_snippet_has_four_lines_on_both_sides() {
+        let original = "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n";
+        let shown = around(original, "6\n", "six\nand\n");
+        let lines: Vec<&str> = shown.lines().map(|line| line.split('→').next_back().unwrap()).collect();
+        assert_eq!(lines, ["2", "3", "4", "5", "six", "and", "7", "8", "9", "10", "11"]);
+        assert!(shown.starts_with("     2→2\n"));
+        assert_eq!(around("a", "a", "b"), "     1→b");
+        assert_eq!(around("a", "none", "b").lines().count(), 1);
+    }
 
     #[test]
     fn a_patch_tells_the_lines_it_changed() {

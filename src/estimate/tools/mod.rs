@@ -4,13 +4,17 @@
 //! [`content`] if its response is text or content blocks, else by all of its scalars.
 
 mod agent;
+mod ask;
 mod bash;
 mod blocks;
 mod edit;
 mod read;
 mod search;
 mod task;
+mod tool_search;
 mod web;
+
+use std::borrow::Cow;
 
 use super::{CallView, Reading, TOKENS_PER_CALL};
 use crate::domain::Method;
@@ -32,12 +36,40 @@ const REGISTRY: &[(&[&str], Reader)] = &[
     (&["Glob"], search::glob),
     (&["TodoWrite", "TaskCreate", "TaskUpdate", "TaskGet", "TaskList", "Skill"], task::reading),
     (&["WebFetch", "WebSearch"], web::reading),
+    (&["AskUserQuestion"], ask::reading),
+    (&["ToolSearch"], tool_search::reading),
+    (&["LSP"], search::language_server),
 ];
+
+/// What stands around an error that the client finds before the tool runs.
+const ERROR_MARKS: &str = "<tool_use_error></tool_use_error>";
+
+/// The tools that fail for what they are given: a file that is not there, a text that is not in it. The others fail
+/// for what they do, and nothing is put around that.
+fn is_checked_first(tool: &str) -> bool {
+    const TOOLS: [&str; 10] = [
+        "Read",
+        "Edit",
+        "MultiEdit",
+        "Write",
+        "NotebookEdit",
+        "Grep",
+        "Glob",
+        "Skill",
+        "TaskUpdate",
+        "TodoWrite",
+    ];
+    TOOLS.contains(&tool)
+}
 
 /// What the model reads of `call`.
 pub(super) fn reading<'a>(call: &CallView<'a>, subagent: &dyn Fn(Option<&str>) -> u64) -> Reading<'a> {
     if let Some(error) = call.error {
-        return content(error);
+        let mut reading = content(error);
+        if is_checked_first(call.tool.as_str()) {
+            reading.texts.push(Cow::Borrowed(ERROR_MARKS));
+        }
+        return reading;
     }
     let response = call.response.and_then(Object::from_raw);
     if call.tool.is_subagent() {
@@ -56,7 +88,7 @@ pub(super) fn reading<'a>(call: &CallView<'a>, subagent: &dyn Fn(Option<&str>) -
 }
 
 /// A text member of `tool_input`.
-fn input_text<'a>(call: &CallView<'a>, name: &str) -> Option<std::borrow::Cow<'a, str>> {
+fn input_text<'a>(call: &CallView<'a>, name: &str) -> Option<Cow<'a, str>> {
     Object::from_raw(call.input?)?.text(name)
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::{CallView, Era, Reading, media};
 use super::input_text;
-use crate::domain::Method;
+use crate::domain::{Method, Version};
 use crate::json::{self, Object};
 
 /// What the client says of a file that has no text.
@@ -12,6 +12,11 @@ const EMPTY_FILE: &str =
     "<system-reminder>Warning: the file exists but the contents are empty.</system-reminder>";
 /// What the client says when the file has not changed since it was read.
 const UNCHANGED: &str = "File unchanged since last read. The content from the earlier Read tool_result in this conversation is still current — refer to that instead of re-reading.";
+
+/// What clients up to 2.1.38 add to every text file; later ones do so for older models only.
+const MALWARE_REMINDER: &str = "\n\n<system-reminder>\nWhenever you read a file, you should consider whether it would be considered malware. You CAN and SHOULD provide analysis of malware, what it is doing. But you MUST refuse to improve or augment the code. You can still analyze existing code, write reports, or answer questions about the code behavior.\n</system-reminder>\n";
+/// The clients that add it to nothing.
+const NO_REMINDER: Version = (2, 1, 39);
 
 pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<Reading<'a>> {
     let file = response.object("file").unwrap_or_default();
@@ -21,7 +26,11 @@ pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<
             if content.is_empty() {
                 return Some(Reading::notice(EMPTY_FILE));
             }
-            Some(Reading::text(numbered(&content, file.count("startLine").unwrap_or(1), call.era)))
+            let mut text = numbered(&content, file.count("startLine").unwrap_or(1), call.era);
+            if call.is_before(NO_REMINDER, &[Era::Early]) {
+                text.push_str(MALWARE_REMINDER);
+            }
+            Some(Reading::text(text))
         }
         "image" => {
             let side = |name: &str| {
@@ -54,7 +63,7 @@ pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<
 }
 
 /// Lines with their numbers, as the client of that time shows them.
-fn numbered(content: &str, first: u64, era: Era) -> String {
+pub(super) fn numbered(content: &str, first: u64, era: Era) -> String {
     let lines = content.matches('\n').count() + 1;
     let mut text = String::with_capacity(content.len() + lines * 8);
     for (number, line) in (first..).zip(content.split('\n')) {

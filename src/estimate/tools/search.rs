@@ -2,10 +2,13 @@
 
 use super::super::{CallView, Era, Reading};
 use super::{joined, preview, relative};
+use crate::domain::Version;
 use crate::json::Object;
 
-/// Matches above this are saved to a file and only previewed (seen from client 2.1.2 on).
+/// Matches above this are saved to a file and only previewed, ...
 const MAX_MATCHES_CHARS: usize = 20_000;
+/// ... by clients from this one on.
+const SAVES_MATCHES: Version = (2, 1, 2);
 /// A path like those that the client saves them to; the payload does not name it.
 const SAVED_MATCHES: &str = "/home/user/.claude/projects/-home-user-project/00000000-0000-4000-8000-000000000000/tool-results/toolu_01.txt";
 
@@ -17,7 +20,7 @@ pub(super) fn grep<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<Rea
             if content.is_empty() {
                 return Some(Reading::notice("No matches found"));
             }
-            if call.era != Era::Early && content.chars().count() > MAX_MATCHES_CHARS {
+            if !call.is_before(SAVES_MATCHES, &[Era::Early]) && content.chars().count() > MAX_MATCHES_CHARS {
                 let size = content.len() as u64;
                 return Some(Reading::text(preview(&content, size, SAVED_MATCHES)));
             }
@@ -64,4 +67,9 @@ pub(super) fn glob<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<Rea
         text.push_str("\n(Results are truncated. Consider using a more specific path or pattern.)");
     }
     Some(Reading::text(text))
+}
+
+/// A language server's answer: the text alone.
+pub(super) fn language_server<'a>(_call: &CallView<'a>, response: &Object<'a>) -> Option<Reading<'a>> {
+    response.text("result").map(Reading::text)
 }
