@@ -1,10 +1,10 @@
-//! How many tokens a model reads where tiktoken counts so many.
+//! Whose tokenizer a model has, and the slopes by which it exceeds tiktoken until something was learned.
 //!
 //! Claude's tokenizers are not public and count more than tiktoken. The slopes here were fitted on real transcripts
 //! (FACTS section 6): `1.16 × cl100k` for the models up to 4.6, `1.7 × cl100k` for the tokenizer that came with
 //! Opus 4.7.
 
-use super::counter::Encoding;
+use super::super::counter::Encoding;
 use crate::domain::{Agent, ModelId};
 
 /// Whose tokenizer a model has.

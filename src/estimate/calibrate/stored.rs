@@ -1,0 +1,66 @@
+//! A calibration as the ledger keeps it: one short line of JSON for each model.
+
+use serde::{Deserialize, Serialize};
+
+use super::filter::{Filter, short};
+use super::{Calibration, MAX_SURPLUS, Sums, Tokenizer, prior};
+use crate::domain::{MAX_COUNT, ModelId};
+
+/// Of which shape the text is. Another shape is not read: the fit begins anew, which costs little.
+const SHAPE: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    shape: u32,
+    gaps: u64,
+    responses: u64,
+    sums: [f64; 4],
+    returned: Vec<f64>,
+    written: Vec<f64>,
+}
+
+impl Calibration {
+    /// The text that a ledger keeps.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let Sums { estimated, grown, surplus, calls } = self.sums;
+        let stored = Stored {
+            shape: SHAPE,
+            gaps: self.gaps,
+            responses: self.responses,
+            sums: [estimated, grown, surplus, calls].map(short),
+            returned: self.returned.numbers(),
+            written: self.written.numbers(),
+        };
+        serde_json::to_string(&stored).unwrap_or_default()
+    }
+
+    /// Reads the text of [`to_json`](Self::to_json); of anything else comes the model's prior.
+    #[must_use]
+    pub fn from_json(model: &ModelId, text: &str) -> Self {
+        let tokenizer = Tokenizer::of(model);
+        let stored: Option<Stored> = serde_json::from_str(text).ok();
+        stored.and_then(|stored| stored.calibration(tokenizer)).unwrap_or_else(|| Self::of(tokenizer))
+    }
+}
+
+impl Stored {
+    fn calibration(&self, tokenizer: Tokenizer) -> Option<Calibration> {
+        let [estimated, grown, surplus, calls] = self.sums;
+        let sums = Sums { estimated, grown, surplus, calls };
+        let is_sound = self.shape == SHAPE
+            && self.sums.iter().all(|sum| sum.is_finite())
+            && [estimated, grown, calls].iter().all(|sum| (0.0..1e12).contains(sum))
+            // No gap without a call, so no call can have told of more.
+            && surplus.abs() <= calls * MAX_SURPLUS + 1.0;
+        is_sound.then_some(())?;
+        Some(Calibration {
+            tokenizer,
+            returned: Filter::from_numbers(&self.returned, &prior::returned(tokenizer))?,
+            written: Filter::from_numbers(&self.written, &prior::written(tokenizer))?,
+            gaps: self.gaps.min(MAX_COUNT),
+            responses: self.responses.min(MAX_COUNT),
+            sums,
+        })
+    }
+}

@@ -1,0 +1,222 @@
+//! Laws of the calibration: it finds what made the data, and nothing that comes in makes it absurd.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn model(name: &str) -> ModelId {
+    ModelId::new(name).unwrap()
+}
+
+fn old() -> Calibration {
+    Calibration::prior(&model("claude-opus-4-6"))
+}
+
+fn added(results: &[(Kind, u64)]) -> Added {
+    let mut added = Added::default();
+    for (kind, tokens) in results {
+        added.add(*kind, *tokens);
+    }
+    added
+}
+
+/// Gaps of a model that reads files with a slope of 1.4, output with 1.1, and takes 70 tokens a call.
+fn synthetic(number: u64) -> (Added, u64) {
+    let (read, shell) = (number * 37 % 3_000, number * 101 % 700);
+    let growth = (read * 140 + shell * 110) / 100 + 140;
+    (added(&[(Kind::Read, read), (Kind::Shell, shell)]), growth)
+}
+
+fn near(left: u64, right: u64, share: f64) -> bool {
+    (real(left) - real(right)).abs() <= share * real(right)
+}
+
+#[test]
+fn learning_finds_the_slopes_that_made_the_data() {
+    let mut calibration = old();
+    for number in 1..200 {
+        let (added, growth) = synthetic(number);
+        calibration.learn(&added, growth);
+    }
+    assert_eq!(calibration.n(), 199);
+    for (kind, raw, expected) in [(Kind::Read, 2_000, 2_870), (Kind::Shell, 1_000, 1_170)] {
+        let estimate = calibration.estimate(kind, raw);
+        assert!(near(estimate, expected, 0.02), "{kind:?}: {estimate} for {expected}");
+    }
+    assert!(calibration.error().unwrap() < 0.03, "{:?}", calibration.error());
+    assert!(calibration.surplus() < 20, "{}", calibration.surplus());
+}
+
+#[test]
+fn few_gaps_move_all_kinds() {
+    let mut calibration = old();
+    let before = calibration.estimate(Kind::Web, 1_000);
+    for _ in 0..5 {
+        calibration.learn(&added(&[(Kind::Read, 4_000)]), 6_400);
+    }
+    assert!(near(calibration.estimate(Kind::Read, 4_000), 6_400, 0.03));
+    assert!(calibration.estimate(Kind::Web, 1_000) > before + 150, "one tokenizer reads them all");
+}
+
+#[test]
+fn outliers_do_little() {
+    let mut calibration = old();
+    for number in 1..50 {
+        let (added, growth) = synthetic(number);
+        calibration.learn(&added, growth);
+    }
+    let before = calibration.estimate(Kind::Read, 1_000);
+    for growth in [5_000, 90_000, 1_500_000, 1] {
+        calibration.learn(&added(&[(Kind::Read, 1_000)]), growth);
+    }
+    assert!(near(calibration.estimate(Kind::Read, 1_000), before, 0.04));
+    calibration.learn(&added(&[(Kind::Read, 1_000)]), 0);
+    calibration.learn(&Added::default(), 500);
+    assert_eq!(calibration.n(), 53, "nothing grew, or nothing was added");
+}
+
+#[test]
+fn what_is_injected_is_a_surplus_and_no_slope() {
+    let mut calibration = old();
+    for number in 1..200 {
+        let (added, growth) = synthetic(number);
+        if number % 5 == 0 {
+            calibration.learn_injected(&added, growth + 600);
+        } else {
+            calibration.learn(&added, growth);
+        }
+    }
+    assert!(near(calibration.estimate(Kind::Read, 2_000), 2_870, 0.03));
+    // 120 tokens a gap of two calls.
+    assert!(near(calibration.surplus(), 60, 0.4), "{}", calibration.surplus());
+}
+
+#[test]
+fn the_same_again_changes_nothing() {
+    let mut once = old();
+    let gaps: Vec<_> = (1..100).map(synthetic).collect();
+    gaps.iter().for_each(|(added, growth)| once.learn(added, *growth));
+    let mut twice = once;
+    gaps.iter().for_each(|(added, growth)| twice.learn(added, *growth));
+    for kind in [Kind::Read, Kind::Shell, Kind::Other] {
+        assert!(near(twice.estimate(kind, 1_500), once.estimate(kind, 1_500), 0.03));
+    }
+}
+
+#[test]
+fn a_model_that_changes_is_followed() {
+    let mut calibration = old();
+    (1..300).map(synthetic).for_each(|(added, growth)| calibration.learn(&added, growth));
+    calibration.begin_session();
+    (1..60).map(synthetic).for_each(|(added, growth)| calibration.learn(&added, growth * 12 / 10));
+    assert!(near(calibration.estimate(Kind::Read, 2_000), 3_444, 0.05));
+}
+
+#[test]
+fn a_model_that_nobody_knows_begins_as_the_newest() {
+    let unknown = Calibration::prior(&model("somebodys-model-9"));
+    assert_eq!(unknown, Calibration::prior(&model("claude-opus-5")));
+    assert!(unknown.estimate(Kind::Shell, 1_000) > old().estimate(Kind::Shell, 1_000));
+    let tiktoken = Calibration::prior(&model("gpt-5.4"));
+    assert!(near(tiktoken.estimate(Kind::Shell, 1_000), 1_000, 0.02));
+    assert_eq!(unknown.error(), None);
+}
+
+#[test]
+fn a_skill_brings_its_instructions() {
+    assert!(old().estimate(Kind::Skill, 8) > 1_500);
+    assert!(old().estimate(Kind::Notice, 8) < 100);
+}
+
+#[test]
+fn what_the_model_writes_is_learned_by_itself() {
+    let mut calibration = old();
+    for number in 1..100 {
+        let raw = number * 53 % 900 + 10;
+        calibration.learn_written(raw, 1, raw * 13 / 10 + 50);
+    }
+    assert!(near(calibration.estimate_generated(500), 700, 0.02));
+    assert_eq!(calibration.n(), 0);
+}
+
+#[test]
+fn the_text_is_short_and_comes_back_whole() {
+    let mut calibration = old();
+    (1..80).map(synthetic).for_each(|(added, growth)| calibration.learn(&added, growth));
+    let text = calibration.to_json();
+    assert!(text.len() < 1_500, "{} bytes", text.len());
+    let mut back = Calibration::from_json(&model("claude-opus-4-6"), &text);
+    for kind in Kind::ALL {
+        assert_eq!(back.estimate(kind, 3_000), calibration.estimate(kind, 3_000));
+    }
+    assert_eq!((back.n(), back.surplus()), (calibration.n(), calibration.surplus()));
+    let (added, growth) = synthetic(81);
+    back.learn(&added, growth);
+    calibration.learn(&added, growth);
+    assert!(near(back.estimate(Kind::Read, 100_000), calibration.estimate(Kind::Read, 100_000), 0.001));
+}
+
+#[test]
+fn garbage_gives_the_prior() {
+    let text = old().to_json();
+    let cut = &text[..text.len() - 2];
+    let other = text.replace("\"shape\":1", "\"shape\":2");
+    let short = text.replacen("\"returned\":[1.12,", "\"returned\":[", 1);
+    assert_ne!(short, text);
+    for text in ["", "null", "[]", "{}", "{\"shape\":1}", cut, &other, &short] {
+        assert_eq!(Calibration::from_json(&model("claude-opus-4-6"), text), old(), "{text}");
+    }
+}
+
+/// Sizes as they come, and as they should not.
+fn size() -> impl Strategy<Value = u64> {
+    prop_oneof![0..5_000_u64, 0..2_000_000_u64, any::<u64>()]
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    (0..Kind::ALL.len()).prop_map(|at| Kind::ALL[at])
+}
+
+proptest! {
+    #[test]
+    fn no_data_makes_an_estimate_absurd(
+        gaps in prop::collection::vec((prop::collection::vec((kind(), size()), 0..5), size()), 0..60),
+        raw in 0..100_000_u64,
+    ) {
+        let mut calibration = old();
+        for (results, growth) in &gaps {
+            calibration.begin_session();
+            calibration.learn(&added(results), *growth);
+            calibration.learn_injected(&added(results), *growth);
+            calibration.learn_written(results.first().map_or(0, |(_, size)| *size), 1, *growth);
+        }
+        for kind in Kind::ALL {
+            let estimate = calibration.estimate(kind, raw);
+            prop_assert!(estimate <= (raw + 2_000) * 5 + 400, "{kind:?}: {estimate} of {raw}");
+            prop_assert!(estimate >= raw / 4, "{kind:?}: {estimate} of {raw}");
+        }
+        prop_assert!(calibration.estimate_generated(raw) <= raw * 5 + 400);
+        prop_assert!(calibration.surplus() <= 4_000);
+        prop_assert!(calibration.error().is_none_or(|error| (0.0..=1.0).contains(&error)));
+        let back = Calibration::from_json(&model("claude-opus-4-6"), &calibration.to_json());
+        prop_assert_eq!(back.n(), calibration.n());
+    }
+
+    #[test]
+    fn whatever_numbers_are_stored_estimates_stay_sane(
+        returned in prop::collection::vec(any::<f64>(), 54),
+        written in prop::collection::vec(any::<f64>(), 5),
+        sums in prop::collection::vec(any::<f64>(), 4),
+        (added_tokens, growth) in (size(), size()),
+    ) {
+        let text = format!(
+            "{{\"shape\":1,\"gaps\":3,\"responses\":3,\"sums\":{sums:?},\"returned\":{returned:?},\"written\":{written:?}}}"
+        );
+        let mut calibration = Calibration::from_json(&model("claude-opus-4-6"), &text);
+        calibration.learn(&added(&[(Kind::Read, added_tokens)]), growth);
+        for kind in Kind::ALL {
+            prop_assert!((250..=15_400).contains(&calibration.estimate(kind, 1_000)));
+        }
+        prop_assert!(calibration.surplus() <= 4_000);
+    }
+}
