@@ -11,6 +11,7 @@ mod corpus;
 mod cost;
 mod counting;
 mod doctor;
+mod estimates;
 mod hook;
 mod prices;
 mod setup;
