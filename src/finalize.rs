@@ -257,6 +257,9 @@ pub(crate) fn adjust_facts(reading: &mut Reading, env: &Env, config: &Config, ha
     let facts = &mut reading.facts;
     if !config.store_names {
         facts.topic = Some((NUMBERED_TOPIC_RANK, String::new()));
+        for change in &mut reading.task_changes {
+            change.kind.take_names();
+        }
     }
     if has_crons && facts.kind == Some(SessionKind::Headless) {
         facts.kind = Some(SessionKind::Scheduled);

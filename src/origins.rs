@@ -13,7 +13,7 @@ use crate::attribution::{self, Item, Paid, Source};
 use crate::domain::{
     AgentId, CostParts, Message, MessageId, ModelId, SessionId, Timeline, ToolName, ToolUseId, Usage,
 };
-use crate::estimate::calibrate::Tokenizer;
+use crate::estimate::calibrate::{Lesson, Tokenizer, lessons};
 use crate::finalize;
 use crate::pricing::{PriceTable, Rates};
 use crate::store::{
@@ -119,6 +119,33 @@ pub fn timeline(ledger: &Ledger, session: SessionRow) -> Result<Timeline, StoreE
     Ok(Timeline::new(&steps, &tasks, &ledger.prompt_times(session)?))
 }
 
+/// By how much the calls' estimates of a session were off, in per cent of what its contexts have grown by; `None` if no
+/// such growth is known. Left out is what the client's own words came into.
+///
+/// # Errors
+/// If the ledger cannot be read.
+pub fn estimate_error(ledger: &Ledger, session: SessionRow) -> Result<Option<f64>, StoreError> {
+    let estimates = ledger.returned_estimates(session)?;
+    if estimates.is_empty() {
+        return Ok(None);
+    }
+    let messages = ledger.session_responses(session)?;
+    let known = messages.iter().map(|message| (&message.id, message)).collect();
+    let (mut estimated, mut grown) = (0_u64, 0_u64);
+    for file in ledger.session_transcripts(Some(session))? {
+        for lesson in lessons(&ledger.context_entries(&file.path)?, &known) {
+            let Lesson::Gap(gap) = lesson else { continue };
+            let sum: Option<u64> = gap.calls.iter().map(|call| estimates.get(call)).sum();
+            if let Some(sum) = sum.filter(|_| !gap.is_injected) {
+                estimated += sum;
+                grown += gap.growth;
+            }
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a share for people")]
+    Ok((grown > 0).then(|| estimated.abs_diff(grown) as f64 * 100.0 / grown as f64))
+}
+
 /// Reads transcripts from their starts, several at once.
 fn read_contents(
     ledger: &mut Ledger,
@@ -163,9 +190,7 @@ fn read_contents(
 /// Reads a file to its end, or as far as it can be read.
 fn read_content(path: &Path, mut from: ReadFrom) -> Vec<Reading> {
     let mut readings = Vec::new();
-    while let Ok(mut reading) = claude_code::read(path, &from) {
-        // Of no use here, and large.
-        reading.messages = Vec::new();
+    while let Ok(reading) = claude_code::read(path, &from) {
         let has_more = reading.has_more;
         from.progress = Some(reading.progress);
         readings.push(reading);

@@ -49,6 +49,7 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
     };
     let mut report = UsageReport::of_session(&ledger, &record, &filter, &timeline, &prices)?;
     let cost = report.actual.as_ref().and_then(|actual| actual.cost_usd).unwrap_or_default();
+    report.estimate.error_percent = origins::estimate_error(&ledger, record.row)?;
     report.advice = advice::advice(&origins::calls(&ledger, record.row)?, cost);
     if args.history {
         let mut records = Vec::new();

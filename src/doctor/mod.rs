@@ -5,6 +5,7 @@
 
 mod client;
 mod command;
+mod estimates;
 mod events;
 mod faults;
 mod integrity;
@@ -117,6 +118,7 @@ const CHECKS: &[fn(&Subject<'_>) -> Vec<Check>] = &[
     spool::check,
     prices::check,
     totals::check,
+    estimates::check,
     permissions::check,
     place::check,
     faults::check,

@@ -151,6 +151,21 @@ pub enum TaskChangeKind {
     },
 }
 
+impl TaskChangeKind {
+    /// Puts numbers in the names' place, for users who want none kept.
+    pub fn take_names(&mut self) {
+        match self {
+            Self::List { current, done, .. } => {
+                if let Some(name) = current {
+                    *name = format!("task {}", *done + 1);
+                }
+            }
+            Self::Created { id, name } => *name = format!("task {id}"),
+            Self::Updated { name, .. } => *name = None,
+        }
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
 const fn is_zero(count: &u64) -> bool {
     *count == 0

@@ -23,5 +23,5 @@ pub use money::{Cost, CostParts, PicoUsd};
 pub use session::{CompactionTrigger, SessionKind, SessionState, Version, client_version};
 pub use steps::{NamedStep, Span, TaskList, Timeline, task_list};
 pub use time::Timestamp;
-pub use tool_call::{ActionType, LineDelta, ToolCall, ToolName, ToolOutcome};
+pub use tool_call::{ActionType, LineDelta, RawCounts, ToolCall, ToolName, ToolOutcome};
 pub use usage::{MAX_COUNT, Usage};

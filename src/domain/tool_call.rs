@@ -90,6 +90,15 @@ pub struct LineDelta {
     pub removed: u64,
 }
 
+/// Counts of an encoding, in tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RawCounts {
+    /// Of what the model wrote.
+    pub generated: u64,
+    /// Of what it reads as the result.
+    pub returned: u64,
+}
+
 /// One tool call. It is never billed by itself: what the model *generated* was output, what the tool
 /// *returned* is input of later responses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,6 +121,9 @@ pub struct ToolCall {
     pub generated: Estimate,
     /// Tokens the model reads as its result; input of later responses.
     pub returned: Estimate,
+    /// Both as the encoding itself counts them, before calibration.
+    #[serde(default)]
+    pub raw: Option<RawCounts>,
     /// Size of the input in the payload, in bytes of JSON.
     pub input_bytes: u64,
     /// Size of the response in the payload, in bytes of JSON.

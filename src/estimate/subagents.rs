@@ -99,6 +99,9 @@ pub fn defaults_for(agent_type: Option<&str>, overrides: &Overrides) -> Defaults
         .unwrap_or_else(|| GENERAL.defaults(0))
 }
 
+/// From so many of the user's own runs of a type on their median replaces the default.
+pub const LEARNED_FROM: usize = 5;
+
 /// The middle of some figures; of an even number the mean of both in the middle. `None` of none.
 #[must_use]
 pub fn median(mut figures: Vec<u64>) -> Option<u64> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::Hook;
 use crate::domain::SessionId;
 use crate::error::Error;
-use crate::estimate::subagents::defaults_for;
+use crate::estimate::subagents::{LEARNED_FROM, defaults_for, median};
 use crate::finalize::{self, Task, Wait};
 use crate::store::{AgentSighting, Change, Ledger};
 
@@ -36,7 +36,16 @@ pub(super) fn session_start(hook: &Hook<'_>, mut ledger: Option<&mut Ledger>) ->
 
 /// A subagent starts.
 pub(super) fn subagent_start(hook: &Hook<'_>, ledger: Option<&mut Ledger>) -> Result<(), Error> {
-    hook.record(ledger, run(hook, true).map_or(Change::Seen, |run| Change::AgentRun { run }))
+    let change = run(hook, true).map_or(Change::Seen, |mut run| {
+        // The user's own runs know better than the table, once there are enough.
+        let learned = run.agent_type.as_deref().zip(ledger.as_deref());
+        let runs = learned.and_then(|(name, ledger)| ledger.billed_runs(name).ok()).unwrap_or_default();
+        if runs.len() >= LEARNED_FROM {
+            run.defaults.billed = median(runs).unwrap_or(run.defaults.billed);
+        }
+        Change::AgentRun { run }
+    });
+    hook.record(ledger, change)
 }
 
 /// A subagent has ended. A compaction also says so, of an agent without type and transcript: that is none.

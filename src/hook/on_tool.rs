@@ -6,12 +6,14 @@ use siphasher::sip::SipHasher13;
 
 use super::Hook;
 use super::event::ToolPayload;
+use crate::agents::claude_code;
 use crate::domain::{
-    ActionType, AgentId, Estimate, LineDelta, MAX_NAME_CHARS, Method, ToolCall, ToolName, ToolOutcome,
-    clean_name,
+    ActionType, AgentId, Estimate, LineDelta, MAX_NAME_CHARS, Method, ModelId, RawCounts, TaskChangeKind,
+    ToolCall, ToolName, ToolOutcome, clean_name,
 };
 use crate::error::Error;
 use crate::estimate;
+use crate::estimate::calibrate::{Calibration, Kind};
 use crate::estimate::counter::Encoding;
 use crate::estimate::subagents::defaults_for;
 use crate::json::{Object, Raw};
@@ -31,7 +33,7 @@ pub(super) fn finished(
     });
     let generated = estimate::generated(known.encoding, &view);
     let call = Box::new(known.call(hook, tool, outcome, (generated, returned), estimate::lines(&view)));
-    hook.record(ledger, Change::ToolCall { call, started: started_run(hook, tool) })
+    hook.record(ledger, Change::ToolCall { call, started: started_run(hook, tool), task: task(hook, tool) })
 }
 
 /// All calls of one response are done; the batch has what the model reads of each.
@@ -47,6 +49,10 @@ pub(super) fn batch(
     for tool in tools {
         // Without an id it cannot be told which call it is.
         let (Some(id), Some(response)) = (&tool.id, tool.response) else { continue };
+        // The text names tools whose whole descriptions the client sends; the payload's estimate knows that.
+        if tool.tool.as_str() == "ToolSearch" {
+            continue;
+        }
         let returned = estimate::delivered(known.encoding, response);
         let found =
             ledger.as_deref().filter(|_| answers).map(|ledger| ledger.has_call(&hook.payload.session, id));
@@ -62,6 +68,11 @@ pub(super) fn batch(
         calls.push(known.call(hook, tool, ToolOutcome::Unreported, (generated, returned), lines));
     }
     hook.record(ledger, Change::ToolBatch { calls })
+}
+
+/// What was learned of a model, or what is known of its generation.
+fn calibration(model: &ModelId, learned: Option<&str>) -> Calibration {
+    learned.map_or_else(|| Calibration::prior(model), |text| Calibration::from_json(model, text))
 }
 
 /// What the ledger knows before the call.
@@ -81,6 +92,27 @@ impl Known {
         Ok(Self { encoding: Encoding::of(hook.options.client, session.model.as_ref()), session })
     }
 
+    /// The encoding's counts as the session's model reads them. What is no count of text, or comes from somewhere that
+    /// knows better, stays as it is; as long as the model is unknown everything does.
+    fn calibrated(&self, tool: &ToolName, generated: Estimate, returned: Estimate) -> (Estimate, Estimate) {
+        let Some(model) = &self.session.model else { return (generated, returned) };
+        let calibration = calibration(model, self.session.calibration.as_deref());
+        let is_text = |estimate: &Estimate| {
+            !matches!(
+                estimate.method,
+                Method::Image | Method::Pdf | Method::SubagentDefault | Method::FallbackCall
+            )
+        };
+        let mut both = (generated, returned);
+        if is_text(&generated) && generated.tokens > 0 {
+            both.0.tokens = calibration.estimate_generated(generated.tokens);
+        }
+        if is_text(&returned) {
+            both.1.tokens = calibration.estimate(Kind::of(tool), returned.tokens);
+        }
+        both
+    }
+
     fn call(
         &self,
         hook: &Hook<'_>,
@@ -90,6 +122,8 @@ impl Known {
         lines: LineDelta,
     ) -> ToolCall {
         let (action, action_name) = action(hook, tool);
+        let raw = RawCounts { generated: generated.tokens, returned: returned.tokens };
+        let (generated, returned) = self.calibrated(&tool.tool, generated, returned);
         let bytes = |raw: Option<Raw<'_>>| raw.map_or(0, |raw| raw.get().len() as u64);
         ToolCall {
             id: tool.id.clone(),
@@ -101,6 +135,7 @@ impl Known {
             outcome,
             generated,
             returned,
+            raw: Some(raw),
             input_bytes: bytes(tool.input),
             response_bytes: bytes(tool.response.or(tool.error)) + tool.left_out,
             input_hash: self
@@ -116,6 +151,20 @@ impl Known {
             hook_us: hook.env.elapsed_micros(),
         }
     }
+}
+
+/// What the call does to the agent's list of tasks, in the main conversation.
+fn task(hook: &Hook<'_>, tool: &ToolPayload<'_>) -> Option<TaskChangeKind> {
+    let is_task = tool.tool.as_str().starts_with("Task") || tool.tool.as_str() == "TodoWrite";
+    if !is_task || tool.failed || hook.payload.agent.is_some() {
+        return None;
+    }
+    let (input, response) = (tool.input.and_then(Object::from_raw), tool.response.and_then(Object::from_raw));
+    let mut change = claude_code::task_change(&tool.tool, input.as_ref(), response.as_ref())?;
+    if !hook.config().store_names {
+        change.take_names();
+    }
+    Some(change)
 }
 
 fn keyed_hash(key: &[u8; 16], tool: &ToolName, input: Raw<'_>) -> u64 {

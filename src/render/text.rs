@@ -317,6 +317,9 @@ fn estimate_line(report: &UsageReport, style: Style) -> String {
         rough(estimate.generated_tokens),
         rough(estimate.returned_tokens),
     );
+    if let Some(error) = estimate.error_percent {
+        line.push_str(&format_error(error));
+    }
     let pending = &estimate.pending;
     if pending.calls > 0 {
         line.push_str(&format_pending(pending.calls, pending.total_tokens));
@@ -325,6 +328,10 @@ fn estimate_line(report: &UsageReport, style: Style) -> String {
         line.push_str(&format_running(pending.subagent_tokens));
     }
     line
+}
+
+fn format_error(percent: f64) -> String {
+    format!("\n          results so far {percent:.1} % off what they came to")
 }
 
 fn format_pending(calls: u64, tokens: u64) -> String {

@@ -7,11 +7,8 @@ use serde::Serialize;
 use super::usage::UNTYPED_AGENT;
 use super::{Cell, Table};
 use crate::domain::{MAIN_AGENT, PicoUsd, Usage};
-use crate::estimate::subagents::{Defaults, Overrides, defaults_for, median};
+use crate::estimate::subagents::{Defaults, LEARNED_FROM, Overrides, defaults_for, median};
 use crate::store::{HIDDEN_AGENT, Ledger, ObservedRun, SessionRow, SpentFilter, StoreError};
-
-/// From so many runs on their medians replace the defaults.
-pub const LEARNED_FROM: usize = 5;
 
 /// `agents --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]

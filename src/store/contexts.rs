@@ -3,9 +3,10 @@
 use rusqlite::{Connection, params};
 
 use super::writer::{SessionRow, signed, unsigned};
-use super::{Ledger, StoreError};
+use super::{Ledger, StoreError, calibrations};
 use crate::agents::claude_code::Reading;
 use crate::domain::{AgentId, ContextEntry, TaskChange, TaskChangeKind, Timestamp, ToolUseId};
+use crate::reconcile;
 
 /// A transcript of a session, and how much of its content is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,14 +34,20 @@ pub(super) fn record(
     for change in &reading.task_changes {
         record_task_change(conn, session, change)?;
     }
+    let mut is_new = true;
     let goes_on = if reading.start == 0 {
-        conn.prepare_cached("DELETE FROM context_parts WHERE path = ?1")?.execute([path])?;
+        // What is read again has taught already.
+        is_new = conn.prepare_cached("DELETE FROM context_parts WHERE path = ?1")?.execute([path])? == 0;
         true
     } else {
         conn.prepare_cached("SELECT 1 FROM context_parts WHERE path = ?1 AND until = ?2")?
             .exists(params![path, signed(reading.start)])?
     };
     if goes_on && reading.progress.offset > reading.start {
+        if is_new {
+            let messages = reconcile::merge_all(reading.messages.clone());
+            calibrations::learn(conn, &reading.entries, &messages, reading.start == 0)?;
+        }
         let entries = serde_json::to_string(&reading.entries)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
         conn.prepare_cached("INSERT OR REPLACE INTO context_parts VALUES (?1, ?2, ?3, ?4)")?
@@ -50,11 +57,7 @@ pub(super) fn record(
 }
 
 /// Stores a change of the list of tasks. Payload and transcript tell of the same one; the transcript knows its time.
-pub(super) fn record_task_change(
-    conn: &Connection,
-    session: SessionRow,
-    change: &TaskChange,
-) -> rusqlite::Result<()> {
+fn record_task_change(conn: &Connection, session: SessionRow, change: &TaskChange) -> rusqlite::Result<()> {
     let kind = serde_json::to_string(&change.kind)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     conn.prepare_cached("INSERT OR REPLACE INTO task_changes VALUES (?1, ?2, ?3, ?4)")?.execute(params![
@@ -64,6 +67,22 @@ pub(super) fn record_task_change(
         kind
     ])?;
     Ok(())
+}
+
+/// Stores a change as a payload tells of it, unless it is known already.
+pub(super) fn note_task_change(
+    conn: &Connection,
+    session: SessionRow,
+    change: &TaskChange,
+) -> rusqlite::Result<()> {
+    let is_known = conn
+        .prepare_cached("SELECT 1 FROM task_changes WHERE session = ?1 AND tool_use_id = ?2")?
+        .exists(params![session.0, change.call.as_str()])?;
+    if is_known {
+        return Ok(());
+    }
+    record_task_change(conn, session, change)?;
+    super::shares::touch(conn, session)
 }
 
 impl Ledger {

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::spool::Applied;
 use super::writer::{SessionRow, session_row, signed};
-use super::{Ledger, Spool, StoreError};
+use super::{Ledger, Spool, StoreError, contexts};
 use crate::domain::{
-    Agent, AgentId, CompactionTrigger, ModelId, SessionId, SessionKind, Timestamp, ToolCall, ToolOutcome,
-    ToolUseId,
+    Agent, AgentId, CompactionTrigger, ModelId, SessionId, SessionKind, TaskChange, TaskChangeKind,
+    Timestamp, ToolCall, ToolOutcome, ToolUseId,
 };
 use crate::estimate::subagents::Defaults;
 
@@ -73,6 +73,9 @@ pub enum Change {
         call: Box<ToolCall>,
         /// The subagent run it started.
         started: Option<AgentSighting>,
+        /// What it does to the agent's list of tasks.
+        #[serde(default)]
+        task: Option<TaskChangeKind>,
     },
     /// `PostToolBatch` brings the exact texts of calls. Those whose own event is late or never comes are kept apart
     /// (`ok` is NULL) until it does.
@@ -117,6 +120,8 @@ pub struct SessionKnowledge {
     pub client_version: Option<String>,
     /// The key that makes input hashes this ledger's own; `None` while the ledger cannot be read.
     pub hash_key: Option<[u8; 16]>,
+    /// What was learned of the model's tokens, as it is kept.
+    pub calibration: Option<String>,
 }
 
 impl Ledger {
@@ -125,7 +130,8 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn session_knowledge(&self, session: &SessionId) -> Result<SessionKnowledge, StoreError> {
-        const SQL: &str = "SELECT m.value, s.model, s.client_version FROM meta m \
+        const SQL: &str = "SELECT m.value, s.model, s.client_version, \
+            (SELECT value FROM meta WHERE name = 'calibration:' || s.model) FROM meta m \
             LEFT JOIN sessions s ON s.session_id = ?1 WHERE m.name = 'hash_key'";
         self.conn
             .query_row(SQL, [session.as_str()], |row| {
@@ -133,6 +139,7 @@ impl Ledger {
                     hash_key: row.get(0)?,
                     model: row.get::<_, Option<String>>(1)?.and_then(|model| ModelId::new(&model)),
                     client_version: row.get(2)?,
+                    calibration: row.get(3)?,
                 })
             })
             .map_err(StoreError::query("look up the session"))
@@ -195,8 +202,12 @@ pub(super) fn apply(conn: &Connection, event: &Event) -> rusqlite::Result<()> {
     let session = touch(conn, sighting, &event.change)?;
     match &event.change {
         Change::Seen => Ok(()),
-        Change::ToolCall { call, started } => {
+        Change::ToolCall { call, started, task } => {
             record_call(conn, session, call)?;
+            if let (Some(kind), Some(id)) = (task, &call.id) {
+                let change = TaskChange { call: id.clone(), at: Some(call.at), kind: kind.clone() };
+                contexts::note_task_change(conn, session, &change)?;
+            }
             started.as_ref().map_or(Ok(()), |run| record_run(conn, session, run))
         }
         Change::ToolBatch { calls } => calls.iter().try_for_each(|call| record_call(conn, session, call)),
@@ -275,9 +286,10 @@ fn record_call(conn: &Connection, session: SessionRow, call: &ToolCall) -> rusql
         .prepare_cached(
             "INSERT OR IGNORE INTO tool_calls (session, tool_use_id, tool, agent_id, agent_type, at, duration_ms, ok,
                generated_tokens, generated_method, returned_tokens, returned_method, refined, input_bytes,
-               response_bytes, input_hash, action_type, action_name, model, lines_added, lines_removed, hook_us)
+               response_bytes, input_hash, action_type, action_name, model, lines_added, lines_removed, hook_us,
+               raw_generated_tokens, raw_returned_tokens)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-               ?22)",
+               ?22, ?23, ?24)",
         )?
         .execute(params![
         session.0,
@@ -302,6 +314,8 @@ fn record_call(conn: &Connection, session: SessionRow, call: &ToolCall) -> rusql
         signed(call.lines.added),
         signed(call.lines.removed),
         call.hook_us.map(signed),
+        call.raw.map(|raw| signed(raw.generated)),
+        call.raw.map(|raw| signed(raw.returned)),
     ])?;
     if inserted == 0 {
         join_call(conn, session, call, ok)?;
@@ -325,6 +339,7 @@ fn join_call(
            response_bytes = iif(ok IS NULL, ?7, response_bytes),
            returned_tokens = iif(?10 >= refined, ?8, returned_tokens),
            returned_method = iif(?10 >= refined, ?9, returned_method),
+           raw_returned_tokens = iif(?10 >= refined, ?12, raw_returned_tokens),
            refined = max(refined, ?10),
            ok = coalesce(ok, ?11)
          WHERE session = ?1 AND tool_use_id = ?2",
@@ -341,6 +356,7 @@ fn join_call(
         call.returned.method.name(),
         call.outcome == ToolOutcome::Unreported,
         ok,
+        call.raw.map(|raw| signed(raw.returned)),
     ])?;
     Ok(())
 }

@@ -22,6 +22,7 @@
 //! place of three statements, one read, one transaction of three pages, and a checkpoint only now and then (`wal`).
 
 mod agents;
+mod calibrations;
 mod contexts;
 mod event;
 mod hidden;

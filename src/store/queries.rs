@@ -118,6 +118,8 @@ pub struct CallGroup {
     pub generated: u64,
     /// Tokens that it read as results.
     pub returned: u64,
+    /// Both by the encoding's own count, before calibration.
+    pub raw: u64,
     /// The same of the calls that no known response follows.
     pub pending: PendingCalls,
     /// Time that the tool ran, in milliseconds.
@@ -135,6 +137,8 @@ pub struct PendingCalls {
     pub generated: u64,
     /// Tokens that it will read.
     pub returned: u64,
+    /// Both by the encoding's own count.
+    pub raw: u64,
 }
 
 /// A compaction.
@@ -191,10 +195,14 @@ pub struct CallRecord {
     pub ok: bool,
     /// Tokens that the model wrote.
     pub generated: u64,
+    /// The same by the encoding's own count.
+    pub raw_generated: u64,
     /// How they were counted.
     pub generated_method: String,
     /// Tokens that the model read as the result.
     pub returned: u64,
+    /// The same by the encoding's own count.
+    pub raw_returned: u64,
     /// How they were counted.
     pub returned_method: String,
     /// The input's keyed hash.
@@ -340,12 +348,13 @@ impl Ledger {
             SELECT agent_id, max(at) FROM responses WHERE session = ?1 AND NOT copied GROUP BY agent_id),
           calls AS (
             SELECT c.*, c.id > (SELECT settled_call FROM sessions WHERE id = ?1)
-              AND c.at > coalesce((SELECT at FROM last WHERE last.agent_id IS c.agent_id), 0) AS pending
+              AND c.at > coalesce((SELECT at FROM last WHERE last.agent_id IS c.agent_id), 0) AS pending,
+              coalesce(raw_generated_tokens, generated_tokens) + coalesce(raw_returned_tokens, returned_tokens) AS raw
             FROM tool_calls c WHERE c.session = ?1 AND c.ok IS NOT NULL)
           SELECT tool, agent_id, agent_type, CASE WHEN action_type = 'skill' THEN action_name END AS skill,
             count(*), sum(NOT ok), sum(generated_tokens), sum(returned_tokens), sum(pending),
             sum(iif(pending, generated_tokens, 0)), sum(iif(pending, returned_tokens, 0)),
-            sum(coalesce(duration_ms, 0)), max(at)
+            sum(coalesce(duration_ms, 0)), max(at), sum(raw), sum(iif(pending, raw, 0))
           FROM calls GROUP BY tool, agent_id, agent_type, skill ORDER BY tool, agent_id, skill";
         self.all("read the session's tool calls", SQL, [session.0], |row| {
             Ok(CallGroup {
@@ -361,7 +370,9 @@ impl Ledger {
                     calls: unsigned(row, 8)?,
                     generated: unsigned(row, 9)?,
                     returned: unsigned(row, 10)?,
+                    raw: unsigned(row, 14)?,
                 },
+                raw: unsigned(row, 13)?,
                 duration_ms: unsigned(row, 11)?,
                 last_at: time(row, 12)?,
             })
@@ -441,7 +452,8 @@ impl Ledger {
               (SELECT model FROM responses r WHERE r.session = c.session AND r.agent_id IS c.agent_id
                 AND r.model IS NOT NULL AND r.at <= c.at AND r.message_id NOT LIKE '%/advisor/%'
                 ORDER BY r.at DESC LIMIT 1),
-              c.model, iif(c.agent_id IS NULL, s.model, NULL))
+              c.model, iif(c.agent_id IS NULL, s.model, NULL)),
+            coalesce(c.raw_generated_tokens, c.generated_tokens), coalesce(c.raw_returned_tokens, c.returned_tokens)
           FROM tool_calls c JOIN sessions s ON s.id = c.session
             LEFT JOIN agent_runs a ON a.session = c.session AND a.agent_id = c.agent_id
           WHERE c.ok IS NOT NULL ORDER BY c.id";
@@ -538,6 +550,8 @@ fn call_record(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
         action_type: row.get(13)?,
         action_name: row.get(14)?,
         model: row.get(15)?,
+        raw_generated: unsigned(row, 16)?,
+        raw_returned: unsigned(row, 17)?,
     })
 }
 

@@ -74,7 +74,8 @@ fn add_assistant(line: &Object<'_>, context: &Context, content: &ContentReader, 
             let Some(block) = Object::from_raw(raw) else { continue };
             let tokens = (content.written)(raw);
             match block.text("type").as_deref() {
-                Some("thinking" | "redacted_thinking") => thinking += tokens,
+                // Newer clients keep no text of it; that there was some must be known.
+                Some("thinking" | "redacted_thinking") => thinking += tokens.max(1),
                 Some("tool_use") => match read_call(&block, tokens, content) {
                     Some(call) => {
                         note_task(&block, &call, context, reading);

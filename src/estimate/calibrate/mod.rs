@@ -11,6 +11,7 @@
 //! Pure: no file, no clock, no ledger. Nothing that comes in can make an estimate absurd ([`filter`]).
 
 mod filter;
+mod gaps;
 mod kind;
 mod prior;
 mod stored;
@@ -20,6 +21,7 @@ mod tokenizer;
 
 use crate::domain::{MAX_COUNT, ModelId};
 use filter::Filter;
+pub use gaps::{Gap, Lesson, WrittenBy, lessons};
 pub use kind::Kind;
 pub use tokenizer::Tokenizer;
 

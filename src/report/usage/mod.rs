@@ -153,8 +153,8 @@ pub struct EstimateInfo {
     pub total_tokens: u64,
     /// Both, by the encoding's own count.
     pub raw_tokens: u64,
-    /// How far off the estimate was on this session.
-    pub error_percent: Null,
+    /// How far off the results' estimates were on this session so far, in per cent of what its contexts have grown by.
+    pub error_percent: Option<f64>,
     /// The calls that no known response follows.
     pub pending: PendingInfo,
 }

@@ -59,20 +59,21 @@ pub(super) fn estimate(calls: &[CallGroup], subagent_tokens: u64) -> EstimateInf
         calls: sum.calls + call.pending.calls,
         generated: sum.generated + call.pending.generated,
         returned: sum.returned + call.pending.returned,
+        raw: sum.raw + call.pending.raw,
     });
     EstimateInfo {
         calls: sum(|call| call.calls),
         generated_tokens: generated,
         returned_tokens: returned,
         total_tokens: generated + returned,
-        raw_tokens: generated + returned,
-        error_percent: (),
+        raw_tokens: sum(|call| call.raw),
+        error_percent: None,
         pending: PendingInfo {
             calls: pending.calls,
             generated_tokens: pending.generated,
             returned_tokens: pending.returned,
             total_tokens: pending.generated + pending.returned,
-            raw_tokens: pending.generated + pending.returned,
+            raw_tokens: pending.raw,
             subagent_tokens,
         },
     }

@@ -1,0 +1,209 @@
+//! What a transcript teaches: between two responses of one context it grows by what the first one's calls returned.
+
+use std::collections::HashMap;
+
+use super::{Added, Kind};
+use crate::domain::{AgentId, ContextEntry, Message, MessageId, ModelId, ToolName, ToolUseId};
+
+/// Notes of the client up to this size, in tokens, are lost in the noise (how much of a budget is left).
+const SMALL_NOTE: u64 = 32;
+
+/// What came into a context between two responses, and by how much it grew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// The model that read it.
+    pub model: ModelId,
+    /// The results.
+    pub added: Added,
+    /// Their calls.
+    pub calls: Vec<ToolUseId>,
+    /// By how much the prompt has grown besides the first response's own output, in tokens.
+    pub growth: u64,
+    /// Whether words of the client's own came in too.
+    pub is_injected: bool,
+}
+
+/// What a complete response wrote, and what was billed for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenBy {
+    /// The model.
+    pub model: ModelId,
+    /// Counted with `cl100k_base`.
+    pub tokens: u64,
+    /// Tool calls in it.
+    pub calls: u64,
+    /// The provider's output tokens.
+    pub output: u64,
+}
+
+/// What a model can learn from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lesson {
+    /// From what was returned.
+    Gap(Gap),
+    /// From what was written.
+    Written(WrittenBy),
+}
+
+/// What is known of a context since its last response.
+#[derive(Debug, Default)]
+struct State<'a> {
+    last: Option<&'a Message>,
+    calls: HashMap<&'a ToolUseId, &'a ToolName>,
+    /// Text, calls, and whether there was thinking, which can be hidden.
+    written: (u64, u64, bool),
+    added: Added,
+    answered: Vec<ToolUseId>,
+    /// Something came in whose size is not known, or that is no tool's.
+    is_spoilt: bool,
+    is_injected: bool,
+}
+
+/// Finds what `entries` teach. Gaps are left out that hold a prompt, a summary or an image, whose predecessor is not
+/// complete, between two models, or beside an advisor's answer, which is billed with the response.
+#[must_use]
+pub fn lessons(entries: &[ContextEntry], messages: &HashMap<&MessageId, &Message>) -> Vec<Lesson> {
+    let mut lessons = Vec::new();
+    let mut states: HashMap<Option<&AgentId>, State<'_>> = HashMap::new();
+    let mut of: Option<&AgentId> = None;
+    for entry in entries {
+        if let ContextEntry::Of { agent } = entry {
+            of = agent.as_ref();
+            continue;
+        }
+        let state = states.entry(of).or_default();
+        match entry {
+            ContextEntry::Of { .. } => {}
+            ContextEntry::Response { id, text, thinking, calls, .. } => {
+                if state.last.is_none_or(|last| last.id != *id) {
+                    lessons.extend(state.written().map(Lesson::Written));
+                    let next = messages.get(id).copied();
+                    lessons.extend(next.and_then(|next| state.gap(next)).map(Lesson::Gap));
+                    *state =
+                        State { last: next.filter(|next| !has_advisor(next, messages)), ..State::default() };
+                }
+                state.written.0 += text + calls.iter().map(|call| call.tokens).sum::<u64>();
+                state.written.1 += calls.len() as u64;
+                state.written.2 |= *thinking > 0;
+                state.calls.extend(calls.iter().map(|call| (&call.id, &call.tool)));
+            }
+            ContextEntry::Result { call, tokens, media } => match state.calls.get(call) {
+                Some(tool) if !media => {
+                    state.added.add(Kind::of(tool), *tokens);
+                    state.answered.push(call.clone());
+                }
+                _ => state.is_spoilt = true,
+            },
+            // A skill's text is counted with its call, by its usual size.
+            ContextEntry::CallText { .. } => {}
+            ContextEntry::Note { tokens } => state.is_injected |= *tokens > SMALL_NOTE,
+            ContextEntry::Prompt { .. } | ContextEntry::Compaction | ContextEntry::Summary { .. } => {
+                state.is_spoilt = true;
+            }
+        }
+    }
+    lessons.extend(states.values().filter_map(State::written).map(Lesson::Written));
+    lessons
+}
+
+fn has_advisor(message: &Message, messages: &HashMap<&MessageId, &Message>) -> bool {
+    MessageId::new(&format!("{}/advisor/0", message.id)).is_some_and(|id| messages.contains_key(&id))
+}
+
+impl State<'_> {
+    fn gap(&self, next: &Message) -> Option<Gap> {
+        let last = self.last.filter(|last| last.complete && !self.is_spoilt && last.model == next.model)?;
+        let growth = next.usage.prompt().checked_sub(last.usage.prompt())?.checked_sub(last.usage.output)?;
+        let is_whole = self.added.calls() > 0 && self.answered.len() == self.calls.len();
+        is_whole.then_some(())?;
+        Some(Gap {
+            model: next.model.clone()?,
+            added: self.added,
+            calls: self.answered.clone(),
+            growth,
+            is_injected: self.is_injected,
+        })
+    }
+
+    fn written(&self) -> Option<WrittenBy> {
+        let last = self.last.filter(|last| last.complete)?;
+        let (tokens, calls, has_thinking) = self.written;
+        (!has_thinking && tokens > 0).then_some(())?;
+        Some(WrittenBy { model: last.model.clone()?, tokens, calls, output: last.usage.output })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ContextCall, MessageSource, Modifiers, SessionId, Usage};
+
+    fn message(id: &str, prompt: u64, output: u64) -> Message {
+        Message {
+            id: MessageId::new(id).unwrap(),
+            session: SessionId::new("s").unwrap(),
+            file_start: None,
+            copied: false,
+            source: MessageSource::Main,
+            agent: None,
+            model: ModelId::new("claude-opus-5-5"),
+            at: None,
+            usage: Usage { cache_read: prompt, output, ..Usage::default() },
+            complete: true,
+            skill: None,
+            branch: None,
+            modifiers: Modifiers::default(),
+            content_tokens: 0,
+        }
+    }
+
+    fn response(id: &str, call: &str) -> ContextEntry {
+        let calls = vec![ContextCall {
+            id: ToolUseId::new(call).unwrap(),
+            tool: ToolName::new("Read"),
+            tokens: 20,
+            starts: None,
+            file_type: None,
+            file: None,
+        }];
+        ContextEntry::Response { id: MessageId::new(id).unwrap(), skill: None, text: 5, thinking: 0, calls }
+    }
+
+    fn result(call: &str) -> ContextEntry {
+        ContextEntry::Result { call: ToolUseId::new(call).unwrap(), tokens: 100, media: false }
+    }
+
+    fn gaps(between: &[ContextEntry]) -> Vec<Gap> {
+        let messages = [message("a", 1_000, 50), message("b", 1_230, 60)];
+        let known = messages.iter().map(|message| (&message.id, message)).collect();
+        let mut entries = vec![response("a", "one")];
+        entries.extend(between.iter().cloned());
+        entries.push(response("b", "two"));
+        let gap = |lesson| if let Lesson::Gap(gap) = lesson { Some(gap) } else { None };
+        lessons(&entries, &known).into_iter().filter_map(gap).collect()
+    }
+
+    #[test]
+    fn a_context_grows_by_what_a_call_returned() {
+        let found = gaps(&[result("one")]);
+        assert_eq!((found.len(), found[0].growth, found[0].is_injected), (1, 180, false));
+        assert!(gaps(&[result("one"), ContextEntry::Note { tokens: 300 }])[0].is_injected);
+    }
+
+    #[test]
+    fn what_something_else_came_into_teaches_nothing() {
+        assert_eq!(gaps(&[]), []);
+        assert_eq!(gaps(&[result("one"), ContextEntry::Prompt { tokens: 9 }]), []);
+        assert_eq!(gaps(&[result("one"), ContextEntry::Compaction]), []);
+        assert_eq!(gaps(&[result("unknown")]), []);
+    }
+
+    #[test]
+    fn a_response_teaches_by_what_it_wrote() {
+        let messages = [message("a", 1_000, 50)];
+        let known = messages.iter().map(|message| (&message.id, message)).collect();
+        let found = lessons(&[response("a", "one")], &known);
+        let model = ModelId::new("claude-opus-5-5").unwrap();
+        assert_eq!(found, [Lesson::Written(WrittenBy { model, tokens: 25, calls: 1, output: 50 })]);
+    }
+}
