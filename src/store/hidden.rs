@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::spending::Spending;
-use super::spent::HIDDEN_AGENT;
 use super::writer::{SessionRow, signed, unsigned};
 use super::{Ledger, StoreError};
 use crate::agents::claude_code::CostState;
@@ -83,12 +82,14 @@ pub(super) fn last_state(conn: &Connection, session: SessionRow) -> rusqlite::Re
 }
 
 /// Works a session's hidden calls out anew.
-pub(super) fn refresh(conn: &Connection, prices: &PriceTable, session: SessionRow) -> rusqlite::Result<()> {
-    conn.prepare_cached("DELETE FROM spent WHERE session = ?1 AND agent_id = ?2")?
-        .execute(params![session.0, HIDDEN_AGENT])?;
-    let mut spending = Spending::default();
-    add(conn, prices, session, &mut spending)?;
-    spending.write(conn)
+pub(super) fn refresh(
+    conn: &Connection,
+    prices: &PriceTable,
+    session: SessionRow,
+    spending: &mut Spending,
+) -> rusqlite::Result<()> {
+    spending.remove_hidden(conn, session)?;
+    add(conn, prices, session, spending)
 }
 
 /// Adds the hidden calls of all sessions.

@@ -170,9 +170,11 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be written.
     pub fn remove_session(&mut self, session: &SessionId) -> Result<bool, StoreError> {
-        const ROWS: [&str; 8] = [
+        const ROWS: [&str; 10] = [
             "DELETE FROM cost_states WHERE session = ?1",
             "DELETE FROM spent WHERE session = ?1",
+            "DELETE FROM spent_hours WHERE session = ?1",
+            "DELETE FROM spent_days WHERE session = ?1",
             "DELETE FROM tool_calls WHERE session = ?1",
             "DELETE FROM responses WHERE session = ?1",
             "DELETE FROM prompts WHERE session = ?1",
@@ -395,7 +397,6 @@ impl<'c> LogWriter<'c> {
 
     /// Writes what was added up, and the hidden calls that have changed with it.
     fn finish(mut self) -> rusqlite::Result<u64> {
-        std::mem::take(&mut self.spending).write(self.conn)?;
         for (session, first) in std::mem::take(&mut self.changed) {
             let last = hidden::last_state(self.conn, SessionRow(session))?;
             if last.is_some_and(|last| last == 0 || first <= last) {
@@ -410,8 +411,9 @@ impl<'c> LogWriter<'c> {
             all.extend(children);
         }
         for session in all {
-            hidden::refresh(self.conn, self.prices, SessionRow(session))?;
+            hidden::refresh(self.conn, self.prices, SessionRow(session), &mut self.spending)?;
         }
+        self.spending.write(self.conn)?;
         Ok(self.new)
     }
 }

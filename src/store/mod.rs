@@ -27,6 +27,7 @@ mod log;
 mod migrations;
 mod open;
 mod queries;
+mod rollup;
 mod spending;
 mod spent;
 mod spool;
@@ -38,9 +39,9 @@ pub use hidden::Disagreement;
 pub use log::{LogBatch, TranscriptState};
 pub use open::{Ledger, SCHEMA_VERSION, StoreError};
 pub use queries::*;
+pub use rollup::{Block, Grain};
 pub use spent::{
     HIDDEN_AGENT, Quarter, RunType, SessionPlace, SessionSpent, Shortfall, SpentFilter, SpentRow,
-    WithoutNames,
 };
 pub use spool::{Spool, SpoolState};
 pub use writer::SessionRow;

@@ -13,6 +13,7 @@ mod counting;
 mod doctor;
 mod hook;
 mod prices;
+mod rollups;
 mod setup;
 mod store;
 mod support;
