@@ -177,7 +177,7 @@ fn assert_adds_up(report: &Value) {
         let sum: u64 = rows.iter().map(|row| row[member].as_u64().unwrap()).sum();
         assert_eq!(total[member], sum, "{member}");
     }
-    let unpriced: std::collections::BTreeSet<&str> = rows
+    let unpriced: BTreeSet<&str> = rows
         .iter()
         .flat_map(|row| row["unpriced_models"].as_array().unwrap())
         .map(|model| model.as_str().unwrap())

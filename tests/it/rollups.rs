@@ -164,8 +164,8 @@ fn reports_say_what_the_quarters_of_an_hour_say_wherever_days_begin() {
     let first_lord_howe = Timestamp::parse("2026-10-02T12:00:00Z").unwrap().as_millis() / 900_000;
     let quarter = prop_oneof![
         1 => Just(-1_i64),
-        8 => (first..first + 400),
-        4 => (first_lord_howe..first_lord_howe + 200),
+        8 => first..first + 400,
+        4 => first_lord_howe..first_lord_howe + 200,
     ];
     let row = (quarter, 1_i64..4, 0..AGENTS.len(), 0..MODELS.len(), 1_i64..1_000_000);
     let days = prop::option::of((0..30_i32, 0..30_i32));
