@@ -364,11 +364,11 @@ impl<'c> LogWriter<'c> {
             return Ok(());
         }
         let Some((known, known_row)) = known_message(self.conn, &message.id)? else { return Ok(()) };
-        let other = (message.session != known.session).then_some(row);
+        // A sidechain can replay messages too, and of a fork's copies; that it is one says its main conversation.
+        let are_main = [&message, &known].iter().all(|record| record.source == MessageSource::Main);
+        let other = (are_main && message.session != known.session).then_some(row);
         let merged = reconcile::merge(known.clone(), message);
         let owner = self.row(&merged.session)?;
-        // A sidechain can replay messages too; whose they are says a line of a main conversation.
-        let other = other.filter(|_| merged.source == MessageSource::Main);
         if let Some(other) = other {
             let copy = if other == owner { known_row } else { other };
             let linked = self
