@@ -62,13 +62,13 @@ def make():
         " sum(cache_read_tokens * 4500000 * (model != 'house-model')), 0, 0, 0"
         " FROM responses GROUP BY 1, 2, 3, 4, 5, 6", (QUARTER,))
     # By hour and day, as the migration fills them.
-    migration = pathlib.Path(__file__).parent.parent / "src/store/migrations/0005_rollups.sql"
+    migration = pathlib.Path(__file__).parent.parent / "src/store/migrations/0005_spent_sums.sql"
     for statement in migration.read_text().split(";"):
         if "INSERT INTO" in statement:
             db.execute(statement)
     db.commit()
     count = lambda table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-    print(", ".join(f"{count(table):,} {table}" for table in ["sessions", "tool_calls", "responses", "spent", "spent_hours", "spent_days"]))
+    print(", ".join(f"{count(table):,} {table}" for table in ["sessions", "tool_calls", "responses", "spent", "spent_sums"]))
     newest = db.execute("SELECT session_id FROM sessions ORDER BY last_seen_at DESC LIMIT 1").fetchone()[0]
     db.close()
     return newest

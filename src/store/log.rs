@@ -170,11 +170,10 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be written.
     pub fn remove_session(&mut self, session: &SessionId) -> Result<bool, StoreError> {
-        const ROWS: [&str; 10] = [
+        const ROWS: [&str; 9] = [
             "DELETE FROM cost_states WHERE session = ?1",
             "DELETE FROM spent WHERE session = ?1",
-            "DELETE FROM spent_hours WHERE session = ?1",
-            "DELETE FROM spent_days WHERE session = ?1",
+            "DELETE FROM spent_sums WHERE session = ?1",
             "DELETE FROM tool_calls WHERE session = ?1",
             "DELETE FROM responses WHERE session = ?1",
             "DELETE FROM prompts WHERE session = ?1",

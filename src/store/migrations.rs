@@ -8,7 +8,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_hook_duration.sql"),
     include_str!("migrations/0003_hot_path.sql"),
     include_str!("migrations/0004_money.sql"),
-    include_str!("migrations/0005_rollups.sql"),
+    include_str!("migrations/0005_spent_sums.sql"),
 ];
 
 /// Brings the schema up to date. Safe for any number of processes that start on one fresh ledger at once: the

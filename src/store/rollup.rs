@@ -1,4 +1,5 @@
-//! The tables of what was spent: `spent` itself, and its rows added up by hour and by day, which are written with it.
+//! The tables of what was spent: `spent` itself, and `spent_sums`, its rows added up by hour and by day, which are written
+//! with it.
 //!
 //! A report reads the coarsest table that tells what it asks for. An hour or a day in which its answer changes, because
 //! a local day or the period begins there, is read from `spent`, whose quarters all time zones keep to.
@@ -23,12 +24,21 @@ impl Grain {
     /// All of them.
     pub(super) const ALL: [Self; 3] = [Self::Quarter, Self::Hour, Self::Day];
 
-    /// The table of its rows.
-    pub(super) const fn table(self) -> &'static str {
+    /// Its rows, as far as the condition that follows holds.
+    pub(super) const fn rows(self) -> &'static str {
         match self {
-            Self::Quarter => "spent",
-            Self::Hour => "spent_hours",
-            Self::Day => "spent_days",
+            Self::Quarter => "FROM spent WHERE",
+            Self::Hour => "FROM spent_sums WHERE grain = 4 AND",
+            Self::Day => "FROM spent_sums WHERE grain = 96 AND",
+        }
+    }
+
+    /// Where a new row goes, as far as the values that follow.
+    pub(super) const fn new_row(self) -> &'static str {
+        match self {
+            Self::Quarter => "INTO spent VALUES (",
+            Self::Hour => "INTO spent_sums VALUES (4, ",
+            Self::Day => "INTO spent_sums VALUES (96, ",
         }
     }
 

@@ -165,20 +165,21 @@ const ROLLED_UP: usize = 12;
 
 fn write_changes(conn: &Connection, grain: Grain, changes: &BTreeMap<Key, Amounts>) -> rusqlite::Result<()> {
     const KEYS: usize = 6;
-    let table = grain.table();
     let sums = if grain == Grain::Quarter { &SUMS[..] } else { &SUMS[..ROLLED_UP] };
     let values: Vec<String> = (1..=KEYS + sums.len()).map(|number| format!("?{number}")).collect();
     let updates: Vec<String> =
         sums.iter().zip(KEYS + 1..).map(|(sum, number)| format!("{sum} = {sum} + ?{number}")).collect();
     let upsert = format!(
-        "INSERT INTO {table} VALUES ({}) ON CONFLICT DO UPDATE SET {}",
+        "INSERT {} {}) ON CONFLICT DO UPDATE SET {}",
+        grain.new_row(),
         values.join(", "),
         updates.join(", ")
     );
     let delete = format!(
-        "DELETE FROM {table} WHERE quarter = ?1 AND session = ?2 AND agent_id = ?3 AND model = ?4 AND branch = ?5
+        "DELETE {} quarter = ?1 AND session = ?2 AND agent_id = ?3 AND model = ?4 AND branch = ?5
            AND priced = ?6 AND responses = 0 AND input_tokens = 0 AND output_tokens = 0 AND cache_read_tokens = 0
-           AND cache_write_5m_tokens = 0 AND cache_write_1h_tokens = 0 AND web_searches = 0"
+           AND cache_write_5m_tokens = 0 AND cache_write_1h_tokens = 0 AND web_searches = 0",
+        grain.rows()
     );
     for (key, amounts) in changes {
         let amounts = &amounts[..sums.len()];
@@ -247,9 +248,8 @@ impl Ledger {
         }
         let prices = self.prices.clone();
         self.write("price the responses", |tx| {
-            for grain in Grain::ALL {
-                tx.execute(&format!("DELETE FROM {}", grain.table()), [])?;
-            }
+            tx.execute("DELETE FROM spent", [])?;
+            tx.execute("DELETE FROM spent_sums", [])?;
             let mut spending = Spending::default();
             super::log::for_each_response(tx, |message, session| {
                 spending.add(&message, session, &prices, 1);

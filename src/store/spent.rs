@@ -276,12 +276,11 @@ fn read_rows(
         "SELECT quarter, session, agent_id, model, branch, priced, responses, input_tokens, output_tokens,
            cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, input_pico, output_pico,
            cache_read_pico, cache_write_pico, web_search_pico
-         FROM {}
-         WHERE quarter >= ?1 AND quarter < ?2
+         {} quarter >= ?1 AND quarter < ?2
            AND (?3 IS NULL OR session IN (SELECT value FROM json_each(?3)))
            AND (?4 IS NULL OR instr(iif(model = '', '(none)', lower(model)), ?4) > 0)
          ORDER BY quarter, session, agent_id, model, branch, priced",
-        grain.table()
+        grain.rows()
     );
     let sessions = filter.sessions.as_ref().map(|sessions| {
         let rows: Vec<String> = sessions.iter().map(|session| session.0.to_string()).collect();

@@ -12,44 +12,35 @@ use tallyhook::report::cost::{By, CostReport, Query};
 use crate::bill::{OPUS, cost_state};
 use crate::support::{Ledger, Session, With, answers, cases};
 
-/// The migration that has filled them in older ledgers.
-const MIGRATION: &str = include_str!("../../src/store/migrations/0005_rollups.sql");
-const TABLES: [&str; 2] = ["spent_hours", "spent_days"];
+/// The migration that has filled it in older ledgers.
+const MIGRATION: &str = include_str!("../../src/store/migrations/0005_spent_sums.sql");
 
-/// How the migration fills a table, without `INSERT INTO`.
-fn rolled_up(table: &str) -> &'static str {
-    let start = MIGRATION.split(&format!("INSERT INTO {table}\n")).nth(1).unwrap();
+/// How the migration fills the table, without `INSERT INTO`.
+fn rolled_up() -> &'static str {
+    let start = MIGRATION.split("INSERT INTO spent_sums\n").nth(1).unwrap();
     start.split(';').next().unwrap()
 }
 
-/// Brings the tables in line with rows of `spent` that a test has written itself.
+/// Brings the table in line with rows of `spent` that a test has written itself.
 pub(crate) fn roll_up(db: &Connection) {
-    for table in TABLES {
-        db.execute(&format!("DELETE FROM {table}"), []).unwrap();
-        db.execute(&format!("INSERT INTO {table} {}", rolled_up(table)), []).unwrap();
-    }
+    db.execute("DELETE FROM spent_sums", []).unwrap();
+    db.execute(&format!("INSERT INTO spent_sums {}", rolled_up()), []).unwrap();
 }
 
-/// Fails unless the tables are what `spent` comes to.
+/// Fails unless the table is what `spent` comes to.
 pub(crate) fn assert_rolled_up(ledger: &Ledger, how: &str) {
     let db = ledger.sqlite();
-    for table in TABLES {
-        let (own, other) = (format!("SELECT * FROM {table}"), rolled_up(table));
-        for sql in [format!("{own} EXCEPT {other}"), format!("SELECT * FROM ({other}) EXCEPT {own}")] {
-            let rows: Vec<String> = db
-                .prepare(&sql)
-                .unwrap()
-                .query_map([], |row| Ok(format!("{row:?}")))
-                .unwrap()
-                .map(Result::unwrap)
-                .collect();
-            assert_eq!(rows, [""; 0], "{table}, {how}");
-        }
+    let (own, other) = ("SELECT * FROM spent_sums", format!("SELECT * FROM ({})", rolled_up()));
+    for sql in [format!("{own} EXCEPT {other}"), format!("{other} EXCEPT {own}")] {
+        let mut query = db.prepare(&sql).unwrap();
+        let rows = query.query_map([], |row| Ok(format!("{row:?}"))).unwrap();
+        let rows: Vec<String> = rows.map(Result::unwrap).collect();
+        assert!(rows.is_empty(), "{how}: {rows:#?}");
     }
 }
 
-fn rows_of(ledger: &Ledger, table: &str) -> i64 {
-    ledger.sqlite().query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+fn rows_of(ledger: &Ledger) -> i64 {
+    ledger.sqlite().query_row("SELECT count(*) FROM spent_sums", [], |row| row.get(0)).unwrap()
 }
 
 /// A session with a subagent, hidden calls, a model without a price and an answer that a later line corrects.
@@ -73,7 +64,7 @@ fn busy_session() -> Ledger {
 fn they_follow_an_answer_that_grows_and_a_total_that_changes() {
     let ledger = busy_session();
     assert_rolled_up(&ledger, "imported");
-    assert!(rows_of(&ledger, "spent_days") > 3 && rows_of(&ledger, "spent_hours") > 3);
+    assert!(rows_of(&ledger) > 6);
     let s = Session::new(&ledger, "session");
     s.transcript().append(&[s.answer("msg_2", 2_000, 90), s.answer("msg_5", 3_001, 7)]);
     ledger.hook(s.start()).hook(s.prompt("prompt-1")).hook(s.stop());
@@ -117,12 +108,12 @@ fn they_are_filled_in_a_ledger_of_an_older_release() {
     let ledger = busy_session();
     let before = ledger.total();
     let db = ledger.sqlite();
-    db.execute_batch("DROP TABLE spent_hours; DROP TABLE spent_days; PRAGMA user_version = 4").unwrap();
+    db.execute_batch("DROP TABLE spent_sums; PRAGMA user_version = 4").unwrap();
     db.pragma_update(None, "wal_checkpoint", "TRUNCATE").unwrap();
     drop(db);
     assert_eq!(ledger.total(), before);
     assert_rolled_up(&ledger, "migrated");
-    assert!(rows_of(&ledger, "spent_days") > 3);
+    assert!(rows_of(&ledger) > 6);
 }
 
 #[test]
@@ -131,7 +122,7 @@ fn a_removed_session_leaves_nothing_in_them() {
     let mut store = tallyhook::store::Ledger::open_for_reports(&ledger.path()).unwrap();
     let id = tallyhook::domain::SessionId::new("session").unwrap();
     assert!(store.remove_session(&id).unwrap());
-    assert_eq!(TABLES.map(|table| rows_of(&ledger, table)), [0, 0]);
+    assert_eq!(rows_of(&ledger), 0);
 }
 
 /// A row of `spent`: quarter, session, run, model, tokens.
