@@ -1,6 +1,6 @@
 """The measurements of bench-reports.sh: fills a ledger that the binary has made, runs the reports, prints medians."""
 
-import json, os, random, sqlite3, statistics, subprocess, sys, time
+import json, os, pathlib, random, sqlite3, statistics, subprocess, sys, time
 
 work, runs, calls, responses, sessions, binaries = sys.argv[1], *map(int, sys.argv[2:6]), sys.argv[6:]
 DAYS, QUARTER = 300, 900_000
@@ -61,9 +61,14 @@ def make():
         " sum(cache_write_5m_tokens * 6250000 * (model != 'house-model')), 0,"
         " sum(cache_read_tokens * 4500000 * (model != 'house-model')), 0, 0, 0"
         " FROM responses GROUP BY 1, 2, 3, 4, 5, 6", (QUARTER,))
+    # By hour and day, as the migration fills them.
+    migration = pathlib.Path(__file__).parent.parent / "src/store/migrations/0005_spent_sums.sql"
+    for statement in migration.read_text().split(";"):
+        if "INSERT INTO" in statement:
+            db.execute(statement)
     db.commit()
     count = lambda table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-    print(", ".join(f"{count(table):,} {table}" for table in ["sessions", "tool_calls", "responses", "spent"]))
+    print(", ".join(f"{count(table):,} {table}" for table in ["sessions", "tool_calls", "responses", "spent", "spent_sums"]))
     newest = db.execute("SELECT session_id FROM sessions ORDER BY last_seen_at DESC LIMIT 1").fetchone()[0]
     db.close()
     return newest
@@ -85,6 +90,8 @@ keys = ["day", "week", "month", "session", "project", "branch", "model", "client
 reports = [["cost", "--by", key] for key in keys]
 reports += [["cost", "--since", "7d"], ["cost", "--since", "30d", "--compare"], ["cost", "--tz", "Europe/Berlin", "--json"],
             ["cost", "--project", work + "/project-7"], ["cost", "--model", "haiku"],
+            ["cost", "--compare"], ["cost", "--detail"], ["cost", "--tz", "Asia/Kolkata"], ["cost", "--by", "agent", "--model", "opus"],
+            ["cost", "--by", "month", "--since", "300d", "--compare"], ["cost", "--by", "session", "--compare"],
             ["show-usage", "--session", newest], ["show-usage", "--session", newest, "--history", "--json"]]
 for binary in binaries:
     print(f"{binary}\n  {'/bin/true':40} {median(['/bin/true']):7.1f} ms")

@@ -331,11 +331,11 @@ class Counter:
         self.parents = {session: self.parent_of(session) for session in self.states}
         self.undecided = set()
         for key, records in self.records.items():
-            # An echo is the weakest source: any other record of the response silences it.
-            records = [record for record in records if record.source != ECHO] or records
-            # One whole record counts: that with the largest output, but with stop_reason set the number is right.
+            # One whole record counts, of whatever source: a complete one (with stop_reason), then the largest output.
             best = min(records, key=lambda record: (not record.complete, -record.usage.output_tokens, record.source,
                                                     record.log.number, record.line))
+            # Whose it is, and when it came, an echo says only where there is no other record of the response.
+            records = [record for record in records if record.source != ECHO] or records
             rank = min((*record.owner_rank, self.forks_above(record.session)) for record in records)
             owners = [record for record in records if (*record.owner_rank, self.forks_above(record.session)) == rank]
             if len({record.session for record in owners}) > 1:

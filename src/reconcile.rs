@@ -13,8 +13,8 @@ use crate::domain::{
 ///
 /// The usage is that of the record that is known to be complete, else of the one with the most output: a stream's
 /// earlier records have its start value. Whose the
-/// response is, and when it came, says the best witness: an original before a fork's copy, the main conversation
-/// before a sidechain before an echo, then the file that starts first.
+/// response is, and when it came, says the best witness: the main conversation before a sidechain before an echo, an
+/// original before a fork's copy, then the file that starts first.
 #[must_use]
 pub fn merge(a: Message, b: Message) -> Message {
     let best = if usage_rank(&b) > usage_rank(&a) { &b } else { &a };
@@ -37,8 +37,8 @@ fn usage_rank(message: &Message) -> (bool, u64, [u64; 5], Option<&ModelId>, Modi
 /// Smaller is better. The fields after the file's start only make the choice between equals the same in any order.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct OwnerRank<'a> {
-    copied: bool,
     source: MessageSource,
+    copied: bool,
     file_start: Dated,
     session: &'a SessionId,
     agent: Option<&'a AgentId>,
@@ -51,8 +51,8 @@ type Dated = (bool, Option<Timestamp>);
 
 fn owner_rank(message: &Message) -> OwnerRank<'_> {
     OwnerRank {
-        copied: message.copied,
         source: message.source,
+        copied: message.copied,
         file_start: (message.file_start.is_none(), message.file_start),
         session: &message.session,
         agent: message.agent.as_ref(),

@@ -8,7 +8,7 @@ use super::usage::UNTYPED_AGENT;
 use super::{Cell, Table};
 use crate::domain::{MAIN_AGENT, PicoUsd, Usage};
 use crate::estimate::subagents::{Defaults, LEARNED_FROM, Overrides, defaults_for, median};
-use crate::store::{HIDDEN_AGENT, Ledger, ObservedRun, SessionRow, SpentFilter, StoreError};
+use crate::store::{Grain, HIDDEN_AGENT, Ledger, ObservedRun, SessionRow, SpentFilter, StoreError};
 
 /// `agents --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -101,7 +101,7 @@ impl AgentsReport {
             sums.entry(name.clone()).or_default().runs.insert((run.session, run.agent_id.clone()));
             types.insert((run.session, run.agent_id), name);
         }
-        ledger.for_each_spent(&SpentFilter::default(), |row| {
+        ledger.for_each_spent(&SpentFilter::default(), Grain::Day, |_| false, |row| {
             let run = (row.session, row.agent_id.to_owned());
             let name = match row.agent_id {
                 "" => MAIN_AGENT,

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::spending::Spending;
-use super::spent::HIDDEN_AGENT;
 use super::writer::{SessionRow, signed, unsigned};
 use super::{Ledger, StoreError};
 use crate::agents::claude_code::CostState;
@@ -83,12 +82,14 @@ pub(super) fn last_state(conn: &Connection, session: SessionRow) -> rusqlite::Re
 }
 
 /// Works a session's hidden calls out anew.
-pub(super) fn refresh(conn: &Connection, prices: &PriceTable, session: SessionRow) -> rusqlite::Result<()> {
-    conn.prepare_cached("DELETE FROM spent WHERE session = ?1 AND agent_id = ?2")?
-        .execute(params![session.0, HIDDEN_AGENT])?;
-    let mut spending = Spending::default();
-    add(conn, prices, session, &mut spending)?;
-    spending.write(conn)
+pub(super) fn refresh(
+    conn: &Connection,
+    prices: &PriceTable,
+    session: SessionRow,
+    spending: &mut Spending,
+) -> rusqlite::Result<()> {
+    spending.remove_hidden(conn, session)?;
+    add(conn, prices, session, spending)
 }
 
 /// Adds the hidden calls of all sessions.
@@ -134,21 +135,26 @@ fn parts(conn: &Connection, prices: &PriceTable, session: SessionRow) -> rusqlit
         None => None,
     };
     // The total without a time stands for all there is. A subagent can answer after the last dated line before the
-    // total, but not after the session has gone on. Without its parent's total a fork's own covers the copies too.
+    // total, but not after the session has gone on. Without its parent's total a fork's own covers those copies that
+    // are younger than the client's start.
     let until = if at == 0 { i64::MAX } else { at };
     let mut lines: Vec<(String, Usage)> = conn
         .prepare_cached(
             "SELECT coalesce(model, ''), sum(input_tokens), sum(output_tokens), sum(cache_read_tokens),
                sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(web_searches)
-             FROM responses WHERE session = ?1 AND (?3 OR NOT copied)
-               AND coalesce(at, 0) <= CASE WHEN agent_id IS NULL THEN ?2 ELSE coalesce(
-                 (SELECT min(at) FROM responses WHERE session = ?1 AND at > ?2 AND agent_id IS NULL), 9e18) END
+             FROM responses WHERE session = ?1 AND (NOT copied OR ?3 AND coalesce(at >= ?4, 1))
+               AND coalesce(at, 0) <= CASE WHEN agent_id IS NULL THEN ?2 ELSE min(
+                 coalesce((SELECT min(at) FROM responses WHERE session = ?1 AND at > ?2 AND agent_id IS NULL), 9e18),
+                 coalesce((SELECT min(at) FROM prompts WHERE session = ?1 AND at > ?2 AND uuid IS NOT NULL), 9e18))
+               END
              GROUP BY model",
         )?
-        .query_map(params![session.0, until, inherited.is_none()], |row| Ok((row.get(0)?, usage(row, 1)?)))?
+        .query_map(params![session.0, until, inherited.is_none(), started_at], |row| {
+            Ok((row.get(0)?, usage(row, 1)?))
+        })?
         .collect::<rusqlite::Result<_>>()?;
     if inherited.is_none() {
-        lines.extend(lines_before_fork(conn, session)?);
+        lines.extend(lines_before_fork(conn, session, started_at)?);
     }
     let inherited = inherited.unwrap_or_default();
     let time = (at != 0).then(|| Timestamp::from_millis(at));
@@ -185,7 +191,7 @@ fn states(
     Ok((states, started_at))
 }
 
-/// The total that a fork began with: its parent's last one before the fork, of the same start.
+/// The total that a fork began with: its parent's last one before the fork, of the same start as far as that is known.
 fn parent_state(
     conn: &Connection,
     session: SessionRow,
@@ -193,22 +199,26 @@ fn parent_state(
 ) -> rusqlite::Result<Option<(SessionRow, i64)>> {
     conn.prepare_cached(
         "SELECT p.session, p.at FROM sessions s JOIN cost_states p ON p.session = s.parent
-         WHERE s.id = ?1 AND p.started_at IS ?2 AND p.at <= s.log_first_at ORDER BY p.at DESC LIMIT 1",
+         WHERE s.id = ?1 AND coalesce(p.started_at = ?2, 1) AND p.at <= s.log_first_at ORDER BY p.at DESC LIMIT 1",
     )?
     .query_row(params![session.0, started_at], |row| Ok((SessionRow(row.get(0)?), row.get(1)?)))
     .optional()
 }
 
 /// What the lines of a fork's parent show up to the fork: without a total of the parent's from then, the fork's own covers
-/// them.
-fn lines_before_fork(conn: &Connection, session: SessionRow) -> rusqlite::Result<Vec<(String, Usage)>> {
+/// those that are younger than the client's start, which is the fork's own if nothing was there to go on from.
+fn lines_before_fork(
+    conn: &Connection,
+    session: SessionRow,
+    started_at: Option<i64>,
+) -> rusqlite::Result<Vec<(String, Usage)>> {
     conn.prepare_cached(
         "SELECT coalesce(r.model, ''), sum(input_tokens), sum(output_tokens), sum(cache_read_tokens),
            sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(web_searches)
          FROM sessions s JOIN responses r ON r.session = s.parent
-         WHERE s.id = ?1 AND NOT r.copied AND r.at <= s.log_first_at GROUP BY r.model",
+         WHERE s.id = ?1 AND NOT r.copied AND r.at <= s.log_first_at AND coalesce(r.at >= ?2, 1) GROUP BY r.model",
     )?
-    .query_map([session.0], |row| Ok((row.get(0)?, usage(row, 1)?)))?
+    .query_map(params![session.0, started_at], |row| Ok((row.get(0)?, usage(row, 1)?)))?
     .collect()
 }
 

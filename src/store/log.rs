@@ -171,13 +171,14 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be written.
     pub fn remove_session(&mut self, session: &SessionId) -> Result<bool, StoreError> {
-        const ROWS: [&str; 12] = [
+        const ROWS: [&str; 13] = [
             "DELETE FROM context_parts WHERE path IN (SELECT path FROM transcripts WHERE session = ?1)",
             "DELETE FROM shares WHERE session = ?1",
             "DELETE FROM task_changes WHERE session = ?1",
             "DELETE FROM steps WHERE session = ?1",
             "DELETE FROM cost_states WHERE session = ?1",
             "DELETE FROM spent WHERE session = ?1",
+            "DELETE FROM spent_sums WHERE session = ?1",
             "DELETE FROM tool_calls WHERE session = ?1",
             "DELETE FROM responses WHERE session = ?1",
             "DELETE FROM prompts WHERE session = ?1",
@@ -370,11 +371,11 @@ impl<'c> LogWriter<'c> {
             return Ok(());
         }
         let Some((known, known_row)) = known_message(self.conn, &message.id)? else { return Ok(()) };
-        let other = (message.session != known.session).then_some(row);
+        // A sidechain can replay messages too, and of a fork's copies; that it is one says its main conversation.
+        let are_main = [&message, &known].iter().all(|record| record.source == MessageSource::Main);
+        let other = (are_main && message.session != known.session).then_some(row);
         let merged = reconcile::merge(known.clone(), message);
         let owner = self.row(&merged.session)?;
-        // A sidechain can replay messages too; whose they are says a line of a main conversation.
-        let other = other.filter(|_| merged.source == MessageSource::Main);
         if let Some(other) = other {
             let copy = if other == owner { known_row } else { other };
             let linked = self
@@ -403,7 +404,6 @@ impl<'c> LogWriter<'c> {
 
     /// Writes what was added up, and the hidden calls that have changed with it.
     fn finish(mut self) -> rusqlite::Result<u64> {
-        std::mem::take(&mut self.spending).write(self.conn)?;
         let changed = std::mem::take(&mut self.changed);
         for (session, first) in &changed {
             let last = hidden::last_state(self.conn, SessionRow(*session))?;
@@ -419,12 +419,13 @@ impl<'c> LogWriter<'c> {
             all.extend(children);
         }
         for session in &all {
-            hidden::refresh(self.conn, self.prices, SessionRow(*session))?;
+            hidden::refresh(self.conn, self.prices, SessionRow(*session), &mut self.spending)?;
         }
         all.extend(changed.into_keys());
         for session in all {
             shares::touch(self.conn, SessionRow(session))?;
         }
+        self.spending.write(self.conn)?;
         Ok(self.new)
     }
 }

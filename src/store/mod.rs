@@ -30,6 +30,7 @@ mod log;
 mod migrations;
 mod open;
 mod queries;
+mod rollup;
 mod shares;
 mod spending;
 mod spent;
@@ -45,10 +46,10 @@ pub use hidden::Disagreement;
 pub use log::{LogBatch, TranscriptState};
 pub use open::{Ledger, SCHEMA_VERSION, StoreError};
 pub use queries::*;
+pub use rollup::{Block, Grain};
 pub use shares::{Phase, ShareRow, StaleSession};
 pub use spent::{
     HIDDEN_AGENT, Quarter, RunType, SessionPlace, SessionSpent, Shortfall, SpentFilter, SpentRow,
-    WithoutNames,
 };
 pub use spool::{Spool, SpoolState};
 pub use writer::SessionRow;

@@ -1,10 +1,11 @@
-//! Keeps `spent` in step with the responses: what a transaction changes in them is added up here and written at its
-//! end, so that a thousand responses of one quarter of an hour are one row written once.
+//! Keeps `spent` and what it comes to by hour and day in step with the responses: what a transaction changes in them is
+//! added up here and written at its end, so that a thousand responses of one quarter of an hour are one row written once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, ToSql, params, params_from_iter};
 
+use super::rollup::Grain;
 use super::spent::{HIDDEN_AGENT, Quarter};
 use super::writer::{SessionRow, signed};
 use super::{Ledger, StoreError};
@@ -81,6 +82,33 @@ impl Spending {
         self.change(key, amounts(0, usage, rates, [0; 3]), 1);
     }
 
+    /// Takes away what a session is known to have used beside its lines.
+    pub(super) fn remove_hidden(&mut self, conn: &Connection, session: SessionRow) -> rusqlite::Result<()> {
+        let mut query = conn.prepare_cached(
+            "SELECT quarter, model, branch, priced, responses, input_tokens, output_tokens, cache_read_tokens,
+               cache_write_5m_tokens, cache_write_1h_tokens, web_searches, input_pico, output_pico, cache_read_pico,
+               cache_write_pico, web_search_pico, savings_pico, shortfall_responses, shortfall_tokens, shortfall_pico
+             FROM spent WHERE session = ?1 AND agent_id = ?2",
+        )?;
+        let mut rows = query.query(params![session.0, HIDDEN_AGENT])?;
+        while let Some(row) = rows.next()? {
+            let key = Key {
+                quarter: row.get(0)?,
+                session: session.0,
+                agent: HIDDEN_AGENT.to_owned(),
+                model: row.get(1)?,
+                branch: row.get(2)?,
+                priced: row.get(3)?,
+            };
+            let mut amounts = Amounts::default();
+            for (column, amount) in (4..).zip(&mut amounts) {
+                *amount = row.get(column)?;
+            }
+            self.change(key, amounts, -1);
+        }
+        Ok(())
+    }
+
     fn change(&mut self, key: Key, amounts: Amounts, sign: i64) {
         let sums = self.changes.entry(key).or_default();
         for (sum, amount) in sums.iter_mut().zip(amounts) {
@@ -89,69 +117,85 @@ impl Spending {
     }
 
     /// Writes the changes.
-    pub(super) fn write(self, conn: &Connection) -> rusqlite::Result<()> {
-        let mut changes: Vec<(Key, Amounts)> = self.changes.into_iter().collect();
-        // In the order of the table's key, so that its pages are touched one after the other.
-        changes.sort_unstable();
-        let mut upsert = conn.prepare_cached(
-            "INSERT INTO spent VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-               ?19, ?20, ?21, ?22)
-             ON CONFLICT DO UPDATE SET
-               responses = responses + ?7, input_tokens = input_tokens + ?8, output_tokens = output_tokens + ?9,
-               cache_read_tokens = cache_read_tokens + ?10, cache_write_5m_tokens = cache_write_5m_tokens + ?11,
-               cache_write_1h_tokens = cache_write_1h_tokens + ?12, web_searches = web_searches + ?13,
-               input_pico = input_pico + ?14, output_pico = output_pico + ?15,
-               cache_read_pico = cache_read_pico + ?16, cache_write_pico = cache_write_pico + ?17,
-               web_search_pico = web_search_pico + ?18, savings_pico = savings_pico + ?19,
-               shortfall_responses = shortfall_responses + ?20, shortfall_tokens = shortfall_tokens + ?21,
-               shortfall_pico = shortfall_pico + ?22",
-        )?;
-        for (key, amounts) in &changes {
-            if amounts.iter().all(|amount| *amount == 0) {
-                continue;
-            }
-            let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = amounts;
-            upsert.execute(params![
-                key.quarter,
-                key.session,
-                key.agent,
-                key.model,
-                key.branch,
-                key.priced,
-                a,
-                b,
-                c,
-                d,
-                e,
-                f,
-                g,
-                h,
-                i,
-                j,
-                k,
-                l,
-                m,
-                n,
-                o,
-                p
-            ])?;
-            if amounts[0] < 0 {
-                conn.prepare_cached(
-                    "DELETE FROM spent WHERE quarter = ?1 AND session = ?2 AND agent_id = ?3 AND model = ?4
-                       AND branch = ?5 AND priced = ?6 AND responses = 0 AND agent_id != '(hidden)'",
-                )?
-                .execute(params![
-                    key.quarter,
-                    key.session,
-                    key.agent,
-                    key.model,
-                    key.branch,
-                    key.priced
-                ])?;
-            }
+    pub(super) fn write(mut self, conn: &Connection) -> rusqlite::Result<()> {
+        self.changes.retain(|_, amounts| *amounts != Amounts::default());
+        for grain in Grain::ALL {
+            write_changes(conn, grain, &self.added_up(grain))?;
         }
         Ok(())
     }
+
+    /// The changes of a table, in the order of its key, so that its pages are touched one after the other.
+    fn added_up(&self, grain: Grain) -> BTreeMap<Key, Amounts> {
+        let mut changes: BTreeMap<Key, Amounts> = BTreeMap::new();
+        for (key, amounts) in &self.changes {
+            let Some(quarter) = grain.first_of(key.quarter) else { continue };
+            let key = Key { quarter, agent: grain.run(&key.agent).to_owned(), ..key.clone() };
+            let sums = changes.entry(key).or_default();
+            for (sum, amount) in sums.iter_mut().zip(amounts) {
+                *sum = sum.saturating_add(*amount);
+            }
+        }
+        changes
+    }
+}
+
+/// The columns of `spent` that are sums, in the order of [`Amounts`].
+const SUMS: [&str; 16] = [
+    "responses",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "web_searches",
+    "input_pico",
+    "output_pico",
+    "cache_read_pico",
+    "cache_write_pico",
+    "web_search_pico",
+    "savings_pico",
+    "shortfall_responses",
+    "shortfall_tokens",
+    "shortfall_pico",
+];
+
+/// The first sums, which the tables by hour and day have too.
+const ROLLED_UP: usize = 12;
+
+fn write_changes(conn: &Connection, grain: Grain, changes: &BTreeMap<Key, Amounts>) -> rusqlite::Result<()> {
+    const KEYS: usize = 6;
+    let sums = if grain == Grain::Quarter { &SUMS[..] } else { &SUMS[..ROLLED_UP] };
+    let values: Vec<String> = (1..=KEYS + sums.len()).map(|number| format!("?{number}")).collect();
+    let updates: Vec<String> =
+        sums.iter().zip(KEYS + 1..).map(|(sum, number)| format!("{sum} = {sum} + ?{number}")).collect();
+    let upsert = format!(
+        "INSERT {} {}) ON CONFLICT DO UPDATE SET {}",
+        grain.new_row(),
+        values.join(", "),
+        updates.join(", ")
+    );
+    let delete = format!(
+        "DELETE {} quarter = ?1 AND session = ?2 AND agent_id = ?3 AND model = ?4 AND branch = ?5
+           AND priced = ?6 AND responses = 0 AND input_tokens = 0 AND output_tokens = 0 AND cache_read_tokens = 0
+           AND cache_write_5m_tokens = 0 AND cache_write_1h_tokens = 0 AND web_searches = 0",
+        grain.rows()
+    );
+    for (key, amounts) in changes {
+        let amounts = &amounts[..sums.len()];
+        if amounts.iter().all(|amount| *amount == 0) {
+            continue;
+        }
+        let names: [&dyn ToSql; KEYS] =
+            [&key.quarter, &key.session, &key.agent, &key.model, &key.branch, &key.priced];
+        let amounts_to_write = amounts.iter().map(|amount| amount as &dyn ToSql);
+        conn.prepare_cached(&upsert)?.execute(params_from_iter(names.into_iter().chain(amounts_to_write)))?;
+        // What is left of a row that nothing is in any more.
+        if amounts.iter().any(|amount| *amount < 0) {
+            conn.prepare_cached(&delete)?.execute(names)?;
+        }
+    }
+    Ok(())
 }
 
 fn quarter(at: Option<Timestamp>) -> i64 {
@@ -211,6 +255,7 @@ impl Ledger {
         let prices = self.prices.clone();
         self.write("price the responses", |tx| {
             tx.execute("DELETE FROM spent", [])?;
+            tx.execute("DELETE FROM spent_sums", [])?;
             let mut spending = Spending::default();
             super::log::for_each_response(tx, |message, session| {
                 spending.add(&message, session, &prices, 1);

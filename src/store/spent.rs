@@ -1,28 +1,21 @@
-//! What was spent: the table `spent`, row by row in the order of its key.
+//! What was spent: the tables of `store::rollup`, row by row in the order of time.
 //!
 //! Rows are handed on as they are and added up by who asks: a day depends on a time zone, which SQL does not know, and
-//! the sum of a column can go beyond the integers of SQLite, which would be an error there. Nor would SQLite be faster:
-//! twelve sums for each quarter cost it as much as handing on the rows (`scripts/bench-reports.sh`).
-
-use std::time::Duration;
+//! the sum of a column can go beyond the integers of SQLite, which would be an error there.
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, Row, params};
+use rusqlite::{Connection, Row, params};
 
+use super::rollup::{Block, Grain};
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{CostParts, PicoUsd, Timestamp, Usage};
-
-/// From four weeks on the rows are read in two halves at once. Less is read before a thread has begun.
-const WORTH_HALVING: i64 = 28 * 96;
-/// For a second reader, which with WAL waits for nobody.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The run that stands for what no line of a transcript shows.
 pub const HIDDEN_AGENT: &str = "(hidden)";
 
 /// A quarter of an hour, the finest time that is kept of what was spent. All time zones begin their days at one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Quarter(i64);
+pub struct Quarter(pub(super) i64);
 
 impl Quarter {
     /// Its length.
@@ -73,19 +66,6 @@ pub struct SpentFilter {
     pub sessions: Option<Vec<SessionRow>>,
     /// Only models whose id contains this, in whatever case.
     pub model: Option<String>,
-    /// Which names are left out of the rows.
-    pub without: WithoutNames,
-}
-
-/// Names that nobody asks for: a fifth of what a row costs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct WithoutNames {
-    /// Runs are empty where a quarter is known.
-    pub runs: bool,
-    /// Models are empty where they have a price.
-    pub models: bool,
-    /// Branches are empty.
-    pub branches: bool,
 }
 
 impl SpentFilter {
@@ -111,14 +91,15 @@ impl SpentFilter {
     }
 }
 
-/// Responses of one quarter, session, agent run, model and branch.
+/// Responses of one quarter, hour or day, session, agent run, model and branch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SpentRow<'r> {
-    /// The quarter; `None` if no time is known.
+    /// The first quarter; `None` if no time is known.
     pub quarter: Option<Quarter>,
     /// The session.
     pub session: SessionRow,
-    /// The run: empty for the main conversation, [`HIDDEN_AGENT`] for what no line shows.
+    /// The run: empty for the main conversation (with [`Grain::Hour`] for subagents, too), [`HIDDEN_AGENT`] for what no
+    /// line shows.
     pub agent_id: &'r str,
     /// The model; empty if unknown.
     pub model: &'r str,
@@ -195,72 +176,24 @@ pub struct RunType {
 }
 
 impl Ledger {
-    /// Hands every row of what was spent to `each`, in the order of time and, within a quarter, of session, run, model
-    /// and branch.
+    /// Hands what was spent to `each` in rows of a grain. Rows of which `is_split` says that their quarters must be told
+    /// apart come in quarters, after the others, and with them what has no time.
     ///
     /// # Errors
     /// If the ledger cannot be read.
     pub fn for_each_spent(
         &self,
         filter: &SpentFilter,
+        grain: Grain,
+        is_split: impl FnMut(Block) -> bool,
         each: impl FnMut(&SpentRow<'_>),
     ) -> Result<(), StoreError> {
-        let (from, until) = filter.bounds();
-        read_rows(&self.conn, filter, from, until, each).map_err(StoreError::query("read what was spent"))
-    }
-
-    /// Folds the rows: one fold for each of the two halves of the time, which are read at once, or one for all.
-    ///
-    /// The later half is read over a connection of its own. What is written in the meantime can be in it alone.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn fold_spent<T: Send>(
-        &self,
-        filter: &SpentFilter,
-        start: impl Fn() -> T + Sync,
-        each: impl Fn(&mut T, &SpentRow<'_>) + Sync,
-    ) -> Result<Vec<T>, StoreError> {
-        let fold = |conn: &Connection, from, until| {
-            let mut folded = start();
-            read_rows(conn, filter, from, until, |row| each(&mut folded, row)).map(|()| folded)
+        let read = || {
+            // All of it as it is at one moment, whatever is written meanwhile.
+            let snapshot = self.conn.unchecked_transaction()?;
+            read_spent(&snapshot, filter, grain, is_split, each)
         };
-        let failed = StoreError::query("read what was spent");
-        let (from, until) = filter.bounds();
-        let second = self.spent_middle(from, until).and_then(|middle| Some((middle, self.second_reader()?)));
-        let Some((middle, conn)) = second else {
-            return Ok(vec![fold(&self.conn, from, until).map_err(failed)?]);
-        };
-        let (earlier, later) = std::thread::scope(|scope| {
-            let later = scope.spawn(|| {
-                // The thread owns it: a connection is of one thread at a time.
-                let conn = conn;
-                fold(&conn, middle, until)
-            });
-            (fold(&self.conn, from, middle), later.join())
-        });
-        let Ok(later) = later else { return Ok(vec![fold(&self.conn, from, until).map_err(failed)?]) };
-        Ok(vec![earlier.map_err(failed)?, later.map_err(StoreError::query("read what was spent"))?])
-    }
-
-    /// The middle of the time in which something was spent; `None` if that is too short to be read in halves.
-    fn spent_middle(&self, from: i64, until: i64) -> Option<i64> {
-        const SQL: &str = "SELECT (SELECT min(quarter) FROM spent WHERE quarter >= ?1),
-            (SELECT max(quarter) FROM spent WHERE quarter < ?2)";
-        let bounds = (from.max(0), until);
-        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-        let (first, last): (Option<i64>, Option<i64>) = self.conn.query_row(SQL, bounds, read).ok()?;
-        let (first, last) = (first?, last?);
-        (last.checked_sub(first)? >= WORTH_HALVING).then(|| first + (last - first) / 2)
-    }
-
-    /// Another connection to the same file; `None` if it cannot be had, or the ledger is in memory.
-    fn second_reader(&self) -> Option<Connection> {
-        let path = self.conn.path().filter(|path| !path.is_empty())?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let conn = Connection::open_with_flags(path, flags).ok()?;
-        conn.busy_timeout(BUSY_TIMEOUT).ok()?;
-        Some(conn)
+        read().map_err(StoreError::query("read what was spent"))
     }
 
     /// What a session spent.
@@ -325,29 +258,69 @@ impl Ledger {
     }
 }
 
-/// Hands the rows from one quarter on and before another to `each`, in the order of the key.
+fn read_spent(
+    conn: &Connection,
+    filter: &SpentFilter,
+    grain: Grain,
+    mut is_split: impl FnMut(Block) -> bool,
+    mut each: impl FnMut(&SpentRow<'_>),
+) -> rusqlite::Result<()> {
+    let (from, until) = filter.bounds();
+    if grain == Grain::Quarter {
+        return read_rows(conn, filter, grain, from, until, each);
+    }
+    let mut split = Vec::new();
+    // The last block, and whether it is split.
+    let mut known = None;
+    let start = from.max(0);
+    read_rows(conn, filter, grain, start - start % grain.quarters(), until, |row| {
+        let Some(Quarter(first)) = row.quarter else { return };
+        let is_known_split = match known {
+            Some((known, is_split)) if known == first => is_split,
+            _ => {
+                let last = first + grain.quarters() - 1;
+                let is_cut = first < from || last >= until || is_split((Quarter(first), Quarter(last)));
+                if is_cut {
+                    split.push(first);
+                }
+                known = Some((first, is_cut));
+                is_cut
+            }
+        };
+        if !is_known_split {
+            each(row);
+        }
+    })?;
+    for first in split {
+        let until = until.min(first + grain.quarters());
+        read_rows(conn, filter, Grain::Quarter, from.max(first), until, &mut each)?;
+    }
+    read_rows(conn, filter, Grain::Quarter, from, until.min(0), each)
+}
+
+/// Hands the rows of a table from one quarter on and before another to `each`, in the order of the key.
 fn read_rows(
     conn: &Connection,
     filter: &SpentFilter,
+    grain: Grain,
     from: i64,
     until: i64,
     mut each: impl FnMut(&SpentRow<'_>),
 ) -> rusqlite::Result<()> {
-    const SQL: &str =
-        "SELECT quarter, session, iif(?5 AND quarter >= 0, NULL, agent_id), iif(?6 AND priced, NULL, model),
-        iif(?7, NULL, branch), priced, responses, input_tokens, output_tokens, cache_read_tokens,
-        cache_write_5m_tokens, cache_write_1h_tokens, web_searches, input_pico, output_pico, cache_read_pico,
-        cache_write_pico, web_search_pico
-      FROM spent
-      WHERE quarter >= ?1 AND quarter < ?2
-        AND (?3 IS NULL OR session IN (SELECT value FROM json_each(?3)))
-        AND (?4 IS NULL OR instr(iif(model = '', '(none)', lower(model)), ?4) > 0)
-      ORDER BY quarter, session, agent_id, model, branch, priced";
+    let sql = format!(
+        "SELECT quarter, session, agent_id, model, branch, priced, responses, input_tokens, output_tokens,
+           cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, input_pico, output_pico,
+           cache_read_pico, cache_write_pico, web_search_pico
+         {} quarter >= ?1 AND quarter < ?2
+           AND (?3 IS NULL OR session IN (SELECT value FROM json_each(?3)))
+           AND (?4 IS NULL OR instr(iif(model = '', '(none)', lower(model)), ?4) > 0)
+         ORDER BY quarter, session, agent_id, model, branch, priced",
+        grain.rows()
+    );
     let sessions = filter.session_list();
     let model = filter.model.as_ref().map(|model| model.to_ascii_lowercase());
-    let mut statement = conn.prepare(SQL)?;
-    let WithoutNames { runs, models, branches } = filter.without;
-    let mut rows = statement.query(params![from, until, sessions, model, runs, models, branches])?;
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![from, until, sessions, model])?;
     while let Some(row) = rows.next()? {
         each(&spent_row(row)?);
     }

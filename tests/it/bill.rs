@@ -249,6 +249,6 @@ pub(crate) fn cost_state(session: &str, models: &[(&str, Usage)]) -> Value {
         .collect();
     json!({
         "type": "cost-state", "sessionId": session, "totalAPIDuration": 820, "totalLinesAdded": 0,
-        "startTime": 4_098_074_400_000_i64, "modelUsage": models, "hasUnknownModelCost": false,
+        "startTime": 4_099_024_799_900_i64, "modelUsage": models, "hasUnknownModelCost": false,
     })
 }

@@ -664,6 +664,18 @@ fn hidden_calls_stay_known_when_a_resumed_session_ends_without_a_total() {
 }
 
 #[test]
+fn a_side_question_after_a_resume_is_not_taken_off_the_older_total() {
+    let (ledger, s) = session();
+    let total = cost_state("session", &[(OPUS, answers(1, 10) + output(500))]);
+    // Resumed, asked aside, and killed.
+    s.transcript().write(&[s.says(1), s.answer("msg_1", 2, 10), total, s.says(61)]);
+    s.subagent("subagents", "aside").write(&[s.answer_of("aside", "msg_2", 62, 7_000)]);
+    ledger.import();
+    let mistakes = [("the younger answer taken off the older total", 7_010)];
+    assert_usage(&ledger.total(), 2, answers(2, 7_010) + output(500), &mistakes);
+}
+
+#[test]
 fn an_answer_of_a_background_agent_after_the_last_dated_line_is_not_hidden() {
     let (ledger, s) = session();
     // The agent runs on after the main conversation's last line; then the client ends and writes its total.
@@ -733,29 +745,45 @@ fn a_fork_of_a_fork_begins_with_its_own_parents_total() {
 }
 
 #[test]
-fn a_side_question_in_a_fork_does_not_hide_whose_copies_it_repeats() {
+fn a_side_question_does_not_hide_whose_copies_a_fork_has() {
+    for (name, asks) in [("a-fork", "fork"), ("z-fork", "fork"), ("a-fork", "parent"), ("z-fork", "parent")] {
+        let ledger = Ledger::new();
+        let (parent, fork) = (Session::new(&ledger, "parent"), Session::new(&ledger, name));
+        let common = [parent.says(1), parent.answer("msg_1", 2, 10)];
+        parent
+            .transcript()
+            .write(&common)
+            .append(&[cost_state("parent", &[(OPUS, answers(1, 10) + output(500))])])
+            .append(&[parent.says(90), parent.answer("msg_2", 91, 3_000)]);
+        let note = json!({ "type": "queue-operation", "timestamp": at(60), "sessionId": name });
+        let copies = common.map(|line| line.with("sessionId", name));
+        let own = if asks == "fork" { answers(1, 40_000) } else { Usage::default() };
+        let total = cost_state(name, &[(OPUS, answers(1, 10) + output(500) + own)]);
+        fork.transcript().write(&[note]).append(&copies).append(&[fork.says(62), total]);
+        // Its sidechain repeats the answer that the fork has copied.
+        let (session, second) = if asks == "fork" { (&fork, 61) } else { (&parent, 95) };
+        let replay = session.answer_of("aside", "msg_1", 2, 10).with("requestId", "another");
+        session
+            .subagent("subagents", "aside")
+            .write(&[replay, session.answer_of("aside", "msg_3", second, 40_000)]);
+        ledger.import();
+        let mistakes = [("the parent's total not taken off the fork's", 43_010 + 500 + 510)];
+        assert_usage(&ledger.total(), 3, answers(3, 43_010) + output(500), &mistakes);
+        assert_eq!(ledger.actual("parent").responses, if asks == "fork" { 2 } else { 3 }, "{name}, {asks}");
+        assert_eq!(ledger.cost_by("agent").row("main").usage, answers(2, 3_010), "{name}, {asks}");
+    }
+}
+
+#[test]
+fn a_fork_of_a_session_without_a_total_begins_with_nothing() {
+    // The parent was killed, so nothing was written that a fork could go on from: it has another start.
     let ledger = Ledger::new();
-    let (parent, fork) = (Session::new(&ledger, "parent"), Session::new(&ledger, "fork"));
-    let common = [parent.says(1), parent.answer("msg_1", 2, 10)];
-    parent
-        .transcript()
-        .write(&common)
-        .append(&[cost_state("parent", &[(OPUS, answers(1, 10) + output(500))])])
-        .append(&[parent.says(90), parent.answer("msg_2", 91, 3_000)]);
-    let note = json!({ "type": "queue-operation", "timestamp": at(60), "sessionId": "fork" });
-    let copies = common.map(|line| line.with("sessionId", "fork"));
-    // The fork does nothing but answer aside.
-    let replay = fork.answer_of("aside", "msg_1", 2, 10).with("requestId", "another");
-    fork.subagent("subagents", "aside").write(&[replay, fork.answer_of("aside", "msg_3", 61, 40_000)]);
-    let all = answers(2, 40_010) + output(500);
-    fork.transcript()
-        .write(&[note])
-        .append(&copies)
-        .append(&[fork.says(62), cost_state("fork", &[(OPUS, all)])]);
+    let [_, fork] = parent_and_fork(&ledger);
+    let total = cost_state("fork", &[(OPUS, answers(1, 40_000) + output(500))]);
+    fork.transcript().append(&[total.with("startTime", 4_099_024_859_900_i64)]);
     ledger.import();
-    let mistakes = [("the parent's total not taken off the fork's", 43_010 + 500 + 510)];
-    assert_usage(&ledger.total(), 3, answers(3, 43_010) + output(500), &mistakes);
-    assert_eq!(ledger.actual("fork").usage, answers(1, 40_000));
+    let mistakes = [("copies that are not in the total taken off it", 43_210 + 290)];
+    assert_usage(&ledger.total(), 4, answers(4, 43_210) + output(500), &mistakes);
 }
 
 /// A `cost-state` whose writes are not split, as older clients write it, with what the client took it to cost.

@@ -14,6 +14,7 @@ mod doctor;
 mod estimates;
 mod hook;
 mod prices;
+mod rollups;
 mod setup;
 mod store;
 mod support;

@@ -357,8 +357,8 @@ fn add_system(line: &Object<'_>, context: &Context, reading: &mut Reading) {
 fn add_cost_state(line: &Object<'_>, context: &Context, reading: &mut Reading) {
     let Some(models) = line.object("modelUsage") else { return };
     let at = reading.progress.last_at;
-    let started_at =
-        line.count("startTime").and_then(|at| i64::try_from(at).ok()).map(Timestamp::from_millis);
+    // A time is above all counts.
+    let started_at = line.raw("startTime").and_then(|raw| raw.get().parse().ok()).map(Timestamp::from_millis);
     for (name, raw) in models.members() {
         let (Some(model), Some(used)) = (ModelId::new(name), Object::from_raw(raw)) else { continue };
         let count = |name: &str| used.count(name).unwrap_or(0);

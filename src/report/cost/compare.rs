@@ -7,7 +7,7 @@ use super::groups::{self, By, Group, Groups, Places, Shift, Span, Sum};
 use super::{Change, Changes, CostReport, CostSum, CostTotal, Period, Previous, Query, row, total, total_of};
 use crate::domain::PicoUsd;
 use crate::report::calendar::Day;
-use crate::store::{Ledger, SessionRow, SpentFilter, StoreError};
+use crate::store::{Grain, Ledger, SessionRow, SpentFilter, StoreError};
 
 /// Two periods of equal length, and how the earlier one is laid on the later.
 struct Periods {
@@ -57,8 +57,8 @@ pub(super) fn report(
     let before = periods
         .as_ref()
         .map(|both| (Span::of_days(Some(both.before.0), Some(both.before.1), &query.zone), both.shift));
-    let kinds = [query.by, By::Model, By::Agent];
-    let [groups, models, agents] = groups::read(ledger, filter, span, before, kinds, (places, &query.zone))?;
+    let whose = (places, &query.zone);
+    let [groups] = groups::read(ledger, filter, span, before, [query.by], whose)?;
     let groups = groups.into_sorted();
     let now = total(groups.iter().map(|group| &group.now));
     let earlier = total(groups.iter().map(|group| &group.before));
@@ -82,6 +82,8 @@ pub(super) fn report(
         report.rows = groups.iter().map(|group| row(query, places, group, change(group))).collect();
     }
     if periods.is_some() {
+        // In one reading, for runs and models are both told apart by day.
+        let [models, agents] = groups::read(ledger, filter, span, before, [By::Model, By::Agent], whose)?;
         let (by_model, by_agent) = (changes(query, places, models), changes(query, places, agents));
         report.changes = Some(Changes { key: None, previous_key: None, by_model, by_agent });
     }
@@ -97,15 +99,23 @@ fn add_sessions(
     filter: &SpentFilter,
     groups: &[Group],
 ) -> Result<(), StoreError> {
-    let [all] = groups::read(ledger, filter, Span::default(), None, [By::Session], (places, &query.zone))?;
-    let all = all.into_sorted();
+    let is_all = (query.since, query.until) == (None, None);
+    let read;
+    let all = if is_all {
+        groups
+    } else {
+        let whose = (places, &query.zone);
+        let [all] = groups::read(ledger, filter, Span::default(), None, [By::Session], whose)?;
+        read = all.into_sorted();
+        &read
+    };
     let project = |group: &Group| {
         let place = group.session.and_then(|session| places.sessions.get(&session));
         place.and_then(|place| place.project.as_deref())
     };
     let mut last_of: HashMap<Option<&str>, &Group> = HashMap::new();
     let mut before: HashMap<&str, &Group> = HashMap::new();
-    for group in &all {
+    for group in all {
         if let Some(last) = last_of.insert(project(group), group) {
             before.insert(&group.key, last);
         }
@@ -147,15 +157,20 @@ fn changes_between(
     let filter = SpentFilter { sessions: Some(now.into_iter().chain(before).collect()), ..filter.clone() };
     let mut models = Groups::new(By::Model, places, &query.zone);
     let mut agents = Groups::new(By::Agent, places, &query.zone);
-    ledger.for_each_spent(&filter, |row| {
-        for groups in [&mut models, &mut agents] {
-            if Some(row.session) != now {
-                groups.add_before(row, Shift::None);
-            } else if span.holds(row.quarter) {
-                groups.add(row);
+    ledger.for_each_spent(
+        &filter,
+        Grain::Day,
+        |block| span.cuts(block),
+        |row| {
+            for groups in [&mut models, &mut agents] {
+                if Some(row.session) != now {
+                    groups.add_before(row, Shift::None);
+                } else if span.holds(row.quarter) {
+                    groups.add(row);
+                }
             }
-        }
-    })?;
+        },
+    )?;
     Ok(Changes {
         key: None,
         previous_key: None,

@@ -3,13 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
-use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, Usage};
+use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, Timestamp, Usage};
 use crate::report::calendar::{Day, Days, Zone};
 use crate::report::origins::{NO_KEY, Origin};
 use crate::report::usage::UNTYPED_AGENT;
 use crate::store::{
-    HIDDEN_AGENT, Ledger, Phase, Quarter, SessionPlace, SessionRow, ShareRow, SpentFilter, SpentRow,
-    StoreError, WithoutNames,
+    Block, Grain, HIDDEN_AGENT, Ledger, Phase, Quarter, SessionPlace, SessionRow, ShareRow, SpentFilter, SpentRow,
+    StoreError,
 };
 
 /// What a cost report is by.
@@ -97,7 +97,7 @@ pub(super) struct Sum {
     pub(super) unpriced: BTreeSet<String>,
     /// Sessions, some of them more than once.
     sessions: Vec<SessionRow>,
-    /// The first quarter with a time.
+    /// The first hour or day with a time.
     pub(super) first: Option<Quarter>,
     /// Of the cost what was paid when it came in, and when it was read again; only shares tell.
     pub(super) phases: (PicoUsd, PicoUsd),
@@ -123,9 +123,8 @@ impl Sum {
         if self.sessions.last() != Some(&row.session) {
             self.sessions.push(row.session);
         }
-        if self.first.is_none() {
-            self.first = row.quarter;
-        }
+        // Rows do not all come in the order of time.
+        self.first = self.first.min(row.quarter).or(self.first).or(row.quarter);
     }
 
     /// Adds what another one has.
@@ -186,6 +185,12 @@ impl Places {
         Ok(Self { sessions, agents })
     }
 
+    /// When a group's session began, as far as is known.
+    pub(super) fn started_at(&self, group: &Group) -> Option<Timestamp> {
+        let place = group.session.and_then(|session| self.sessions.get(&session));
+        place.and_then(|place| place.started_at).or(group.now.first.map(Quarter::start))
+    }
+
     fn agent(&self, row: &SpentRow<'_>) -> &str {
         match row.agent_id {
             "" => MAIN_AGENT,
@@ -209,7 +214,7 @@ pub(super) struct Groups<'a> {
     index: HashMap<String, usize>,
     /// Groups of sessions, for the keys that a session has one of.
     of_sessions: HashMap<SessionRow, usize>,
-    /// The last time and its group: rows come in the order of time.
+    /// The last time and its group: most rows come in the order of time.
     of_time: Option<(Option<Quarter>, bool, usize)>,
 }
 
@@ -268,17 +273,6 @@ impl<'a> Groups<'a> {
         }
     }
 
-    /// Adds what another one has.
-    fn merge(&mut self, other: Self) {
-        for group in other.groups {
-            let at = self.named(&group.key);
-            let own = &mut self.groups[at];
-            own.session = own.session.or(group.session);
-            own.now.merge(&group.now);
-            own.before.merge(&group.before);
-        }
-    }
-
     /// The groups in the order of the report: by time, or the most expensive first.
     pub(super) fn into_sorted(self) -> Vec<Group> {
         let mut groups = self.groups;
@@ -287,9 +281,9 @@ impl<'a> Groups<'a> {
             by if by.is_time() => groups.sort_by(|one, other| {
                 (one.key.starts_with('('), &one.key).cmp(&(other.key.starts_with('('), &other.key))
             }),
-            By::Session => groups.sort_by(|one, other| {
-                let time = |group: &Group| (group.now.first.is_none(), group.now.first);
-                (time(one), &one.key).cmp(&(time(other), &other.key))
+            By::Session => groups.sort_by_cached_key(|group| {
+                let started_at = self.places.started_at(group);
+                (started_at.is_none(), started_at, group.key.clone())
             }),
             _ => groups.sort_by_cached_key(|group| {
                 let cost = group.now.cost.map_or(PicoUsd::ZERO, |cost| cost.total());
@@ -380,6 +374,11 @@ impl Span {
         Self { from: since.map(start), until: until.map(|day| start(day.plus_days(1))) }
     }
 
+    /// Whether it begins or ends within a block.
+    pub(super) fn cuts(self, (first, last): Block) -> bool {
+        self.from.into_iter().chain(self.until).any(|edge| first < edge && edge <= last)
+    }
+
     pub(super) fn holds(self, quarter: Option<Quarter>) -> bool {
         match quarter {
             Some(quarter) => {
@@ -415,34 +414,27 @@ pub(super) fn read<'a, const N: usize>(
         })?;
         return Ok(all);
     }
-    let is_asked = |by: By| kinds.contains(&by);
-    let without = WithoutNames {
-        // Branches that are not known are told apart by their runs.
-        runs: !is_asked(By::Agent) && !is_asked(By::Branch),
-        models: !is_asked(By::Model),
-        branches: !is_asked(By::Branch),
+    let filter = SpentFilter { from, until: now.until, ..filter.clone() };
+    let grain = if kinds.contains(&By::Agent) { Grain::Day } else { Grain::Hour };
+    let mut days = kinds.iter().any(|by| by.is_time()).then(|| Days::new(zone));
+    let is_split = |block: Block| {
+        now.cuts(block)
+            || before.is_some_and(|(span, _)| span.cuts(block))
+            || days.as_mut().is_some_and(|days| days.of(block.0.start()) != days.of(block.1.start()))
     };
-    let filter = SpentFilter { from, until: now.until, without, ..filter.clone() };
-    let new = || kinds.map(|by| Groups::new(by, places, zone));
-    let halves = ledger.fold_spent(&filter, new, |all, row| {
+    let mut all = kinds.map(|by| Groups::new(by, places, zone));
+    ledger.for_each_spent(&filter, grain, is_split, |row| {
         if now.holds(row.quarter) {
-            for groups in all {
+            for groups in &mut all {
                 groups.add(row);
             }
         } else if let Some((span, shift)) = before
             && span.holds(row.quarter)
         {
-            for groups in all {
+            for groups in &mut all {
                 groups.add_before(row, shift);
             }
         }
     })?;
-    let mut halves = halves.into_iter();
-    let mut all = halves.next().unwrap_or_else(new);
-    for half in halves {
-        for (groups, others) in all.iter_mut().zip(half) {
-            groups.merge(others);
-        }
-    }
     Ok(all)
 }

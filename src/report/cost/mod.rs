@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::calendar::{Day, Zone};
 use crate::domain::{CostParts, PicoUsd, Usage};
-use crate::store::{Ledger, Quarter, SessionRow, SpentFilter, StoreError};
+use crate::store::{Ledger, SessionRow, SpentFilter, StoreError};
 pub use groups::By;
 use groups::{Group, Places, Span, Sum};
 
@@ -266,8 +266,8 @@ fn total<'s>(sums: impl Iterator<Item = &'s Sum>) -> Sum {
 fn row(query: &Query, places: &Places, group: &Group, change: Option<Change>) -> CostRow {
     let mut label = Label::default();
     if let Some(place) = group.session.and_then(|session| places.sessions.get(&session)) {
-        let started = place.started_at.or(group.now.first.map(Quarter::start));
-        label.started = started.and_then(|at| query.zone.day_of(at)).map(|day| day.to_string());
+        label.started =
+            places.started_at(group).and_then(|at| query.zone.day_of(at)).map(|day| day.to_string());
         let folder = place.project.as_deref().and_then(|project| Path::new(project).file_name());
         label.topic = place.topic.clone().or(folder.map(|name| name.to_string_lossy().into_owned()));
     }
