@@ -263,6 +263,10 @@ struct LogWriter<'c> {
     changed: BTreeMap<i64, i64>,
     /// Sessions with new totals, or a parent that is newly known.
     totals: BTreeSet<i64>,
+    /// Responses that are not stored yet, in the order in which they were read.
+    messages: Vec<(Message, SessionRow)>,
+    /// Sessions that have a copy of another's response, and that one, with the place in `messages`.
+    copies: Vec<(usize, SessionRow, SessionRow)>,
     /// Responses that were not known.
     new: u64,
 }
@@ -278,6 +282,8 @@ impl<'c> LogWriter<'c> {
             spending: Spending::default(),
             changed: BTreeMap::new(),
             totals: BTreeSet::new(),
+            messages: Vec::new(),
+            copies: Vec::new(),
             new: 0,
         })
     }
@@ -309,7 +315,8 @@ impl<'c> LogWriter<'c> {
             .execute(params![row.0, agent.as_str(), agent_type])?;
         }
         for message in reconcile::merge_all(reading.messages) {
-            self.add_message(message)?;
+            let owner = self.row(&message.session)?;
+            self.messages.push((message, owner));
         }
         for prompt in &reading.prompts {
             let owner = self.row(&prompt.session)?;
@@ -352,30 +359,46 @@ impl<'c> LogWriter<'c> {
         Ok(())
     }
 
+    /// Stores the responses in the order of the table's key, so that each of its pages is touched once.
+    fn store_messages(&mut self) -> rusqlite::Result<()> {
+        let messages = std::mem::take(&mut self.messages);
+        let mut order: Vec<usize> = (0..messages.len()).collect();
+        // Records of one response stay in the order in which they were read.
+        order.sort_by(|a, b| messages[*a].0.id.cmp(&messages[*b].0.id));
+        for place in order {
+            let (message, row) = &messages[place];
+            self.store_message(place, message, *row)?;
+        }
+        // A fork's last copy tells whose it is: its parent's own responses stand behind those that both have copied.
+        let mut copies = std::mem::take(&mut self.copies);
+        copies.sort_unstable_by_key(|(place, ..)| *place);
+        let mut link =
+            self.conn.prepare_cached("UPDATE sessions SET parent = ?2 WHERE id = ?1 AND parent IS NOT ?2")?;
+        for (_, copy, owner) in copies {
+            if link.execute(params![copy.0, owner.0])? > 0 {
+                self.totals.insert(copy.0);
+            }
+        }
+        Ok(())
+    }
+
     /// Joins a response with what is known of it and stores it.
-    fn add_message(&mut self, message: Message) -> rusqlite::Result<()> {
-        let row = self.row(&message.session)?;
-        if insert_message(self.conn, "INSERT OR IGNORE", &message, row)? > 0 {
+    fn store_message(&mut self, place: usize, message: &Message, row: SessionRow) -> rusqlite::Result<()> {
+        if insert_message(self.conn, INSERT, message, row)? > 0 {
             self.new += 1;
-            self.note_change(&message, row);
-            self.spending.add(&message, row, self.prices, 1);
+            self.note_change(message, row);
+            self.spending.add(message, row, self.prices, 1);
             return Ok(());
         }
         let Some((known, known_row)) = known_message(self.conn, &message.id)? else { return Ok(()) };
         let other = (message.session != known.session).then_some(row);
-        let merged = reconcile::merge(known.clone(), message);
+        let merged = reconcile::merge(known.clone(), message.clone());
         let owner = self.row(&merged.session)?;
         // A sidechain can replay messages too; whose they are says a line of a main conversation.
         let other = other.filter(|_| merged.source == MessageSource::Main);
         if let Some(other) = other {
             let copy = if other == owner { known_row } else { other };
-            let linked = self
-                .conn
-                .prepare_cached("UPDATE sessions SET parent = ?2 WHERE id = ?1 AND parent IS NOT ?2")?
-                .execute(params![copy.0, owner.0])?;
-            if linked > 0 {
-                self.totals.insert(copy.0);
-            }
+            self.copies.push((place, copy, owner));
         }
         if known == merged {
             return Ok(());
@@ -384,7 +407,7 @@ impl<'c> LogWriter<'c> {
         self.note_change(&merged, owner);
         self.spending.add(&known, known_row, self.prices, -1);
         self.spending.add(&merged, owner, self.prices, 1);
-        insert_message(self.conn, "INSERT OR REPLACE", &merged, owner)?;
+        insert_message(self.conn, REPLACE, &merged, owner)?;
         Ok(())
     }
 
@@ -395,6 +418,7 @@ impl<'c> LogWriter<'c> {
 
     /// Writes what was added up, and the hidden calls that have changed with it.
     fn finish(mut self) -> rusqlite::Result<u64> {
+        self.store_messages()?;
         std::mem::take(&mut self.spending).write(self.conn)?;
         for (session, first) in std::mem::take(&mut self.changed) {
             let last = hidden::last_state(self.conn, SessionRow(session))?;
@@ -454,23 +478,36 @@ fn record_facts(conn: &Connection, session: SessionRow, facts: &Facts, path: &st
 }
 
 /// The columns of a response, in the order of [`insert_message`]'s values and of [`read_message`].
-const RESPONSE: &str = "message_id, session, agent_id, copied, source, file_start, at, model, input_tokens,
-    output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, complete, skill,
-    branch, mode, content_tokens";
+macro_rules! response {
+    () => {
+        "message_id, session, agent_id, copied, source, file_start, at, model, input_tokens, output_tokens,
+         cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, complete, skill, branch, mode,
+         content_tokens"
+    };
+}
+/// Their values.
+macro_rules! values {
+    () => {
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"
+    };
+}
+/// Stores a response that is not known.
+const INSERT: &str = concat!("INSERT OR IGNORE INTO responses (", response!(), ") ", values!());
+/// Stores what is known of a response anew.
+const REPLACE: &str = concat!("INSERT OR REPLACE INTO responses (", response!(), ") ", values!());
+/// The query of [`read_message`]'s rows.
+const RESPONSES: &str =
+    concat!("SELECT ", response!(), ", (SELECT session_id FROM sessions WHERE id = session) FROM responses");
 
-/// Stores a response; `verb` says what is to be done where it is known. Returns the number of rows.
+/// Stores a response by [`INSERT`] or [`REPLACE`]. Returns the number of rows.
 fn insert_message(
     conn: &Connection,
-    verb: &str,
+    sql: &str,
     message: &Message,
     session: SessionRow,
 ) -> rusqlite::Result<usize> {
     let usage = message.usage;
-    conn.prepare_cached(&format!(
-        "{verb} INTO responses ({RESPONSE})
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"
-    ))?
-    .execute(params![
+    conn.prepare_cached(sql)?.execute(params![
         message.id.as_str(),
         session.0,
         message.agent.as_ref().map(AgentId::as_str),
@@ -493,13 +530,8 @@ fn insert_message(
     ])
 }
 
-/// The query of [`read_message`]'s rows.
-fn responses() -> String {
-    format!("SELECT {RESPONSE}, (SELECT session_id FROM sessions WHERE id = session) FROM responses")
-}
-
 fn known_message(conn: &Connection, id: &MessageId) -> rusqlite::Result<Option<(Message, SessionRow)>> {
-    let sql = format!("{} WHERE message_id = ?1", responses());
+    let sql = format!("{RESPONSES} WHERE message_id = ?1");
     let found = conn.prepare_cached(&sql)?.query_row([id.as_str()], read_message).optional()?;
     Ok(found.flatten())
 }
@@ -509,7 +541,7 @@ pub(super) fn for_each_response(
     conn: &Connection,
     mut each: impl FnMut(Message, SessionRow),
 ) -> rusqlite::Result<()> {
-    let mut query = conn.prepare(&responses())?;
+    let mut query = conn.prepare(RESPONSES)?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         if let Some((message, session)) = read_message(row)? {

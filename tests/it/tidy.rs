@@ -26,7 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "finalize",
         &["domain", "env", "estimate", "config", "agents", "pricing", "reconcile", "store", "error"],
     ),
-    ("import", &["domain", "env", "estimate", "config", "agents", "store", "finalize"]),
+    ("import", &["domain", "env", "estimate", "config", "agents", "reconcile", "store", "finalize"]),
     // The hot path: nothing that shows anything.
     (
         "hook",
