@@ -40,15 +40,15 @@ impl Fingerprint {
     fn of(file: &mut File, offset: u64) -> io::Result<Option<Self>> {
         let mut hasher = SipHasher13::new();
         let tail = offset.saturating_sub(TAIL_BYTES);
-        let mut buffer = Vec::new();
+        let mut buffer = [0; HEAD_BYTES as usize];
         for (start, length) in [(0, offset.min(HEAD_BYTES)), (tail, offset - tail)] {
             file.seek(SeekFrom::Start(start))?;
-            buffer.clear();
-            file.by_ref().take(length).read_to_end(&mut buffer)?;
-            if (buffer.len() as u64) < length {
-                return Ok(None);
+            let part = &mut buffer[..usize::try_from(length).unwrap_or(0)];
+            match file.read_exact(part) {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+                read => read?,
             }
-            hasher.write(&buffer);
+            hasher.write(part);
         }
         Ok(Some(Self(hasher.finish())))
     }

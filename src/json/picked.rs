@@ -30,29 +30,32 @@ impl<'a, const N: usize> Picked<'a, N> {
         picked
     }
 
-    /// Picks from the object that starts at `at` in `bytes`, and tells where it ends. `inside` is told of each member that
-    /// has a place and may read what it holds, returning its end.
+    /// Picks from the object that starts at `at` in `bytes` what was empty so far, and tells where it ends. `inside` is
+    /// told of each member that has a place and may read what it holds, returning its end.
     ///
     /// `None` if the bytes have to be read by [`Object`], which is exact on everything: they are no object, malformed, or
     /// have a name with escapes. What is picked here [`Object`] would have given too.
     pub fn read(
+        &mut self,
         bytes: &'a [u8],
         at: usize,
         place: impl Fn(&[u8]) -> Option<usize>,
         mut inside: impl FnMut(usize, usize) -> Inside,
-    ) -> Option<(Self, usize)> {
-        let mut picked = Self::default();
-        let end = walk(bytes, at, |name, start| {
+    ) -> Option<usize> {
+        walk(bytes, at, |name, start| {
             let place = place(name);
+            // Names that are asked for have none.
+            if place.is_none() && name.contains(&b'\\') {
+                return None;
+            }
             let end = match place.map_or(Inside::Unread, |place| inside(place, start)) {
                 Inside::Unread => value_end(bytes, start).ok()?,
                 Inside::EndsAt(end) => end,
                 Inside::Unknown => return None,
             };
-            picked.set(place, &bytes[start..end]);
+            self.set(place, &bytes[start..end]);
             Some(end)
-        })?;
-        Some((picked, end))
+        })
     }
 
     fn set(&mut self, place: Option<usize>, value: &'a [u8]) {

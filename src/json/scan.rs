@@ -91,8 +91,8 @@ pub(super) fn members_of<'a>(
 }
 
 /// Calls `value` with the name of each member of the object that starts at `at` and the place of its value, of which it
-/// returns the end, and returns where the object ends. `None` for what is no object, is malformed, or has a name that is
-/// written with escapes.
+/// returns the end, and returns where the object ends. `None` for what is no object or is malformed. Names are taken to
+/// have no escapes: who is called has to give up on one.
 pub(super) fn walk<'a>(
     bytes: &'a [u8],
     at: usize,
@@ -111,9 +111,6 @@ pub(super) fn walk<'a>(
         }
         let name_end = next_quote(bytes, at + 1)?;
         let name = &bytes[at + 1..name_end];
-        if name.contains(&b'\\') {
-            return None;
-        }
         let colon = skip_space(bytes, name_end + 1);
         if bytes.get(colon) != Some(&b':') {
             return None;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
 use super::event::record_run;
 use super::hidden;
@@ -362,34 +362,40 @@ impl<'c> LogWriter<'c> {
     /// Stores the responses in the order of the table's key, so that each of its pages is touched once.
     fn store_messages(&mut self) -> rusqlite::Result<()> {
         let messages = std::mem::take(&mut self.messages);
+        if messages.is_empty() {
+            return Ok(());
+        }
         let mut order: Vec<usize> = (0..messages.len()).collect();
         // Records of one response stay in the order in which they were read.
         order.sort_by(|a, b| messages[*a].0.id.cmp(&messages[*b].0.id));
+        let mut insert = self.conn.prepare_cached(INSERT)?;
         for place in order {
             let (message, row) = &messages[place];
-            self.store_message(place, message, *row)?;
+            if execute(&mut insert, message, *row)? > 0 {
+                self.new += 1;
+                self.note_change(message, *row);
+                self.spending.add(message, *row, self.prices, 1);
+            } else {
+                self.join_message(place, message, *row)?;
+            }
         }
         // A fork's last copy tells whose it is: its parent's own responses stand behind those that both have copied.
         let mut copies = std::mem::take(&mut self.copies);
         copies.sort_unstable_by_key(|(place, ..)| *place);
-        let mut link =
-            self.conn.prepare_cached("UPDATE sessions SET parent = ?2 WHERE id = ?1 AND parent IS NOT ?2")?;
         for (_, copy, owner) in copies {
-            if link.execute(params![copy.0, owner.0])? > 0 {
+            let linked = self
+                .conn
+                .prepare_cached("UPDATE sessions SET parent = ?2 WHERE id = ?1 AND parent IS NOT ?2")?
+                .execute(params![copy.0, owner.0])?;
+            if linked > 0 {
                 self.totals.insert(copy.0);
             }
         }
         Ok(())
     }
 
-    /// Joins a response with what is known of it and stores it.
-    fn store_message(&mut self, place: usize, message: &Message, row: SessionRow) -> rusqlite::Result<()> {
-        if insert_message(self.conn, INSERT, message, row)? > 0 {
-            self.new += 1;
-            self.note_change(message, row);
-            self.spending.add(message, row, self.prices, 1);
-            return Ok(());
-        }
+    /// Joins a response with what is known of it.
+    fn join_message(&mut self, place: usize, message: &Message, row: SessionRow) -> rusqlite::Result<()> {
         let Some((known, known_row)) = known_message(self.conn, &message.id)? else { return Ok(()) };
         let other = (message.session != known.session).then_some(row);
         let merged = reconcile::merge(known.clone(), message.clone());
@@ -407,7 +413,7 @@ impl<'c> LogWriter<'c> {
         self.note_change(&merged, owner);
         self.spending.add(&known, known_row, self.prices, -1);
         self.spending.add(&merged, owner, self.prices, 1);
-        insert_message(self.conn, REPLACE, &merged, owner)?;
+        execute(&mut *self.conn.prepare_cached(REPLACE)?, &merged, owner)?;
         Ok(())
     }
 
@@ -477,7 +483,7 @@ fn record_facts(conn: &Connection, session: SessionRow, facts: &Facts, path: &st
     Ok(())
 }
 
-/// The columns of a response, in the order of [`insert_message`]'s values and of [`read_message`].
+/// The columns of a response, in the order of [`execute`]'s values and of [`read_message`].
 macro_rules! response {
     () => {
         "message_id, session, agent_id, copied, source, file_start, at, model, input_tokens, output_tokens,
@@ -500,14 +506,9 @@ const RESPONSES: &str =
     concat!("SELECT ", response!(), ", (SELECT session_id FROM sessions WHERE id = session) FROM responses");
 
 /// Stores a response by [`INSERT`] or [`REPLACE`]. Returns the number of rows.
-fn insert_message(
-    conn: &Connection,
-    sql: &str,
-    message: &Message,
-    session: SessionRow,
-) -> rusqlite::Result<usize> {
+fn execute(statement: &mut Statement<'_>, message: &Message, session: SessionRow) -> rusqlite::Result<usize> {
     let usage = message.usage;
-    conn.prepare_cached(sql)?.execute(params![
+    statement.execute(params![
         message.id.as_str(),
         session.0,
         message.agent.as_ref().map(AgentId::as_str),

@@ -99,7 +99,7 @@ members! {
 }
 
 /// A line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Line<'a> {
     members: Picked<'a, { Member::COUNT }>,
     /// Its message, if that is an object.
@@ -107,7 +107,7 @@ pub(super) struct Line<'a> {
 }
 
 /// A line's message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct MessagePart<'a> {
     members: Picked<'a, { InMessage::COUNT }>,
     /// Its usage, if that is an object.
@@ -115,7 +115,7 @@ pub(super) struct MessagePart<'a> {
 }
 
 /// A message's usage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct UsagePart<'a> {
     members: Picked<'a, { InUsage::COUNT }>,
     creation: Option<Picked<'a, { InPart::COUNT }>>,
@@ -125,15 +125,16 @@ pub(super) struct UsagePart<'a> {
 impl<'a> Line<'a> {
     /// Reads a line in one pass; `None` if it is one for [`Object`].
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
-        let mut message = None;
-        let (members, end) = Picked::read(bytes, first_byte(bytes), Member::place, |place, start| {
+        let mut line = Self::default();
+        let Self { members, message } = &mut line;
+        let end = members.read(bytes, first_byte(bytes), Member::place, |place, start| {
             if place == Member::Message as usize {
-                inside(&mut message, MessagePart::read, bytes, start)
+                inside(message, MessagePart::read, bytes, start)
             } else {
                 Inside::Unread
             }
         })?;
-        is_end(bytes, end).then_some(Self { members, message })
+        is_end(bytes, end).then_some(line)
     }
 
     /// A line that was read already.
@@ -172,16 +173,15 @@ impl<'a> Line<'a> {
 }
 
 impl<'a> MessagePart<'a> {
-    fn read(bytes: &'a [u8], start: usize) -> Option<(Self, usize)> {
-        let mut usage = None;
-        let (members, end) = Picked::read(bytes, start, InMessage::place, |place, start| {
+    fn read(&mut self, bytes: &'a [u8], start: usize) -> Option<usize> {
+        let Self { members, usage } = self;
+        members.read(bytes, start, InMessage::place, |place, start| {
             if place == InMessage::Usage as usize {
-                inside(&mut usage, UsagePart::read, bytes, start)
+                inside(usage, UsagePart::read, bytes, start)
             } else {
                 Inside::Unread
             }
-        })?;
-        Some((Self { members, usage }, end))
+        })
     }
 
     fn of(message: &Object<'a>) -> Self {
@@ -204,19 +204,17 @@ impl<'a> MessagePart<'a> {
 }
 
 impl<'a> UsagePart<'a> {
-    fn read(bytes: &'a [u8], start: usize) -> Option<(Self, usize)> {
-        let (mut creation, mut tools) = (None, None);
-        let part = |bytes, start| Picked::read(bytes, start, InPart::place, |_, _| Inside::Unread);
-        let (members, end) = Picked::read(bytes, start, InUsage::place, |place, start| {
+    fn read(&mut self, bytes: &'a [u8], start: usize) -> Option<usize> {
+        let Self { members, creation, tools } = self;
+        members.read(bytes, start, InUsage::place, |place, start| {
             if place == InUsage::CacheCreation as usize {
-                inside(&mut creation, part, bytes, start)
+                inside(creation, read_part, bytes, start)
             } else if place == InUsage::ServerToolUse as usize {
-                inside(&mut tools, part, bytes, start)
+                inside(tools, read_part, bytes, start)
             } else {
                 Inside::Unread
             }
-        })?;
-        Some((Self { members, creation, tools }, end))
+        })
     }
 
     /// A usage, or one of its iterations, that was read already.
@@ -256,10 +254,14 @@ impl<'a> UsagePart<'a> {
     }
 }
 
+fn read_part<'a>(part: &mut Picked<'a, { InPart::COUNT }>, bytes: &'a [u8], start: usize) -> Option<usize> {
+    part.read(bytes, start, InPart::place, |_, _| Inside::Unread)
+}
+
 /// Reads the object that is a member's value; other values are none. Of members with one name the last counts.
-fn inside<'a, T>(
+fn inside<'a, T: Default>(
     object: &mut Option<T>,
-    read: impl FnOnce(&'a [u8], usize) -> Option<(T, usize)>,
+    read: impl FnOnce(&mut T, &'a [u8], usize) -> Option<usize>,
     bytes: &'a [u8],
     start: usize,
 ) -> Inside {
@@ -267,9 +269,7 @@ fn inside<'a, T>(
     if bytes.get(start) != Some(&b'{') {
         return Inside::Unread;
     }
-    let Some((found, end)) = read(bytes, start) else { return Inside::Unknown };
-    *object = Some(found);
-    Inside::EndsAt(end)
+    read(object.insert(T::default()), bytes, start).map_or(Inside::Unknown, Inside::EndsAt)
 }
 
 #[cfg(test)]
