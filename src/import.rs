@@ -1,7 +1,7 @@
 //! Back-fills the ledger from logs: what hooks did not see, and the history that the client deletes.
 //!
-//! Files are read by several threads and stored by one, a few thousand responses to a transaction, so that an import
-//! that is stopped loses nothing and hooks need not wait for it. It reads what each file has new since the last time,
+//! Files are read by several threads and stored by one, some ten thousand responses to a transaction (a few tenths of a
+//! second, for which hooks can wait), so that an import that is stopped loses nothing. It reads what each file has new since the last time,
 //! by the same reader and into the same tables as the hook: importing before, after or beside it, twice and in any
 //! order comes to the same.
 
@@ -12,19 +12,20 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 
 use serde::Serialize;
 
-use crate::agents::ReadError;
 use crate::agents::claude_code::{self, FoundFile, ReadFrom};
+use crate::agents::{Buffer, ReadError};
 use crate::config::Config;
 use crate::domain::{Agent, SessionId, Timestamp};
 use crate::env::Env;
 use crate::estimate;
 use crate::finalize::{self, ABANDONED};
+use crate::reconcile;
 use crate::store::{Ledger, LogBatch, StoreError, TranscriptState};
 
 /// How many responses are stored at once; hooks wait meanwhile.
-const RESPONSES_AT_ONCE: usize = 2_000;
+const RESPONSES_AT_ONCE: usize = 20_000;
 /// And how many files at most.
-const FILES_AT_ONCE: usize = 200;
+const FILES_AT_ONCE: usize = 1_000;
 /// More threads do not make one writer faster.
 const MAX_THREADS: usize = 4;
 
@@ -114,8 +115,9 @@ pub fn run(
             let sender = sender.clone();
             let (tasks, next) = (&tasks, &next);
             scope.spawn(move || {
+                let mut buffer = Buffer::default();
                 while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if task.read(env, config, &sender).is_err() {
+                    if task.read(env, config, &mut buffer, &sender).is_err() {
                         // The writer has given up.
                         return;
                     }
@@ -228,7 +230,13 @@ impl Task {
     }
 
     /// Reads the file to its end, piece by piece. An error says that nobody listens any more.
-    fn read(&self, env: &Env, config: &Config, sender: &SyncSender<Piece>) -> Result<(), ()> {
+    fn read(
+        &self,
+        env: &Env,
+        config: &Config,
+        buffer: &mut Buffer,
+        sender: &SyncSender<Piece>,
+    ) -> Result<(), ()> {
         let agent = self.file.as_agent();
         let mut from = ReadFrom {
             session: self.file.session.clone(),
@@ -239,10 +247,12 @@ impl Task {
             content: None,
         };
         loop {
-            let mut reading = match claude_code::read(&self.file.path, &from) {
+            let mut reading = match claude_code::read_with(buffer, &self.file.path, &from) {
                 Ok(reading) => reading,
                 Err(fault) => return sender.send(Piece { result: Err(fault) }).map_err(|_| ()),
             };
+            // By the readers, for the writer is alone, and what waits for it is a third.
+            reading.messages = reconcile::merge_all(reading.messages);
             finalize::adjust_facts(&mut reading, env, config, false);
             let has_more = reading.has_more;
             from.progress = Some(reading.progress);

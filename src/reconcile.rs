@@ -65,17 +65,29 @@ fn owner_rank(message: &Message) -> OwnerRank<'_> {
 #[must_use]
 pub fn merge_all(records: Vec<Message>) -> Vec<Message> {
     let mut position: HashMap<MessageId, usize> = HashMap::with_capacity(records.len());
-    let mut merged: Vec<Message> = Vec::with_capacity(records.len());
+    // Each place is empty only while its records are joined.
+    let mut merged: Vec<Option<Message>> = Vec::with_capacity(records.len());
     for record in records {
-        match position.get(&record.id) {
-            Some(&at) => merged[at] = merge(merged[at].clone(), record),
+        // Most records of a response follow each other.
+        let last = merged.last().and_then(Option::as_ref);
+        let at = match last.is_some_and(|last| last.id == record.id) {
+            true => Some(merged.len() - 1),
+            false => position.get(&record.id).copied(),
+        };
+        match at {
+            Some(at) => {
+                merged[at] = match merged[at].take() {
+                    Some(known) => Some(merge(known, record)),
+                    None => Some(record),
+                }
+            }
             None => {
                 position.insert(record.id.clone(), merged.len());
-                merged.push(record);
+                merged.push(Some(record));
             }
         }
     }
-    merged
+    merged.into_iter().flatten().collect()
 }
 
 /// A client's own total of a session and model.

@@ -40,26 +40,45 @@ impl Fingerprint {
     fn of(file: &mut File, offset: u64) -> io::Result<Option<Self>> {
         let mut hasher = SipHasher13::new();
         let tail = offset.saturating_sub(TAIL_BYTES);
-        let mut buffer = Vec::new();
+        let mut buffer = [0; HEAD_BYTES as usize];
         for (start, length) in [(0, offset.min(HEAD_BYTES)), (tail, offset - tail)] {
             file.seek(SeekFrom::Start(start))?;
-            buffer.clear();
-            file.by_ref().take(length).read_to_end(&mut buffer)?;
-            if (buffer.len() as u64) < length {
-                return Ok(None);
+            let part = &mut buffer[..usize::try_from(length).unwrap_or(0)];
+            match file.read_exact(part) {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+                read => read?,
             }
-            hasher.write(&buffer);
+            hasher.write(part);
         }
         Ok(Some(Self(hasher.finish())))
     }
 }
 
+/// The memory that a file is read into. Who reads many files has one for all.
+#[derive(Debug, Default)]
+pub struct Buffer(Vec<u8>);
+
+impl Buffer {
+    /// Room for a first read of `bytes`, and no more left of an earlier file than a block.
+    fn prepare(&mut self, bytes: usize) -> &mut Vec<u8> {
+        if self.0.len() > BLOCK_BYTES {
+            self.0.truncate(BLOCK_BYTES);
+            self.0.shrink_to_fit();
+        }
+        let wanted = bytes.clamp(4 << 10, BLOCK_BYTES);
+        if self.0.len() < wanted {
+            self.0.resize(wanted, 0);
+        }
+        &mut self.0
+    }
+}
+
 /// The lines of a file from an offset on. Read in blocks and handed out in place, so that a line costs no copy.
 #[derive(Debug)]
-pub struct Lines {
+pub struct Lines<'b> {
     file: File,
     /// The blocks; of `start..end` no line was handed out yet, and up to `searched` there is no newline in it.
-    buffer: Vec<u8>,
+    buffer: &'b mut Vec<u8>,
     begin: usize,
     end: usize,
     searched: usize,
@@ -70,12 +89,16 @@ pub struct Lines {
     path: PathBuf,
 }
 
-impl Lines {
+impl<'b> Lines<'b> {
     /// Opens `path` where it was read up to, or at its start if it is not the file that was read.
     ///
     /// # Errors
     /// If it cannot be read, or is no regular file (a payload may name anything).
-    pub fn open(path: &Path, known: Option<(u64, Fingerprint)>) -> Result<Self, ReadError> {
+    pub fn open(
+        buffer: &'b mut Buffer,
+        path: &Path,
+        known: Option<(u64, Fingerprint)>,
+    ) -> Result<Self, ReadError> {
         let error = |source| ReadError { path: path.to_path_buf(), source };
         let metadata = std::fs::metadata(path).map_err(error)?;
         if !metadata.is_file() {
@@ -94,7 +117,7 @@ impl Lines {
         Ok(Self {
             file,
             // One byte more than there is, so that the end is seen by the first read.
-            buffer: vec![0; left.saturating_add(1).clamp(4 << 10, BLOCK_BYTES)],
+            buffer: buffer.prepare(left.saturating_add(1)),
             begin: 0,
             end: 0,
             searched: 0,
@@ -188,7 +211,8 @@ mod tests {
     use super::*;
 
     fn read_all(path: &Path, known: Option<(u64, Fingerprint)>) -> (Vec<String>, (u64, Fingerprint)) {
-        let mut lines = Lines::open(path, known).unwrap();
+        let mut buffer = Buffer::default();
+        let mut lines = Lines::open(&mut buffer, path, known).unwrap();
         let mut all = Vec::new();
         while let Some(line) = lines.next_line().unwrap() {
             all.push(String::from_utf8_lossy(line).into_owned());
@@ -238,6 +262,6 @@ mod tests {
     #[test]
     fn what_is_no_file_is_not_read() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(Lines::open(dir.path(), None).is_err());
+        assert!(Lines::open(&mut Buffer::default(), dir.path(), None).is_err());
     }
 }

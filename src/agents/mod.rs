@@ -6,7 +6,7 @@ mod jsonl;
 
 use std::path::PathBuf;
 
-pub use jsonl::{Fingerprint, Lines};
+pub use jsonl::{Buffer, Fingerprint, Lines};
 
 /// A log that could not be opened or read. Lines that cannot be understood are no error: they are skipped.
 #[derive(Debug, thiserror::Error)]

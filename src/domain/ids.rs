@@ -1,9 +1,11 @@
 //! Identifiers as checked newtypes.
 //!
 //! All of them come from payloads and logs, so they are hostile: a constructor refuses what cannot be an id
-//! (empty, longer than [`MAX_ID_CHARS`], control characters). They are never used to build a path.
+//! (empty, longer than [`MAX_ID_CHARS`], control characters). They are never used to build a path. A thousand records
+//! name the same session, so copies share their text.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Longest id that is taken, in characters; real ones have 20 to 60.
 const MAX_ID_CHARS: usize = 200;
@@ -15,7 +17,7 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Takes `text` if it can be an id: 1 to [`MAX_ID_CHARS`] characters, none of them a control character.
@@ -23,9 +25,15 @@ macro_rules! id {
             pub fn new(text: &str) -> Option<Self> {
                 let ok = !text.is_empty()
                     && text.len() <= MAX_ID_CHARS * 4
-                    && text.chars().count() <= MAX_ID_CHARS
-                    && !text.chars().any(is_unsafe);
-                ok.then(|| Self(text.to_owned()))
+                    && (text.len() <= MAX_ID_CHARS || text.chars().count() <= MAX_ID_CHARS)
+                    && is_safe(text);
+                ok.then(|| Self(text.into()))
+            }
+
+            /// As [`new`](Self::new); if `text` is `known`'s, that is shared.
+            #[must_use]
+            pub fn new_or_known(text: &str, known: Option<&Self>) -> Option<Self> {
+                known.filter(|known| known.as_str() == text).cloned().or_else(|| Self::new(text))
             }
 
             /// The id's text.
@@ -76,6 +84,14 @@ id!(
     /// A model's id as the log gives it; never normalised when stored.
     ModelId
 );
+
+fn is_safe(text: &str) -> bool {
+    if text.is_ascii() {
+        !text.bytes().any(|byte| byte.is_ascii_control())
+    } else {
+        !text.chars().any(is_unsafe)
+    }
+}
 
 /// Characters that could break out of a table cell, a terminal line or a reading direction.
 fn is_unsafe(c: char) -> bool {

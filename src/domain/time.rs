@@ -31,7 +31,43 @@ impl Timestamp {
     /// Reads RFC 3339, as transcripts write it (`2026-11-22T11:26:43.052Z`); `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Some(Self(DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis()))
+        Self::parse_usual(text.as_bytes())
+            .or_else(|| Some(Self(DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis())))
+    }
+
+    /// Reads the one form that transcripts have on every line; `None` for any other, and for leap seconds.
+    fn parse_usual(text: &[u8]) -> Option<Self> {
+        const FORM: &[u8; 24] = b"0000-00-00T00:00:00.000Z";
+        let text: &[u8; 24] = text.try_into().ok()?;
+        let is_so =
+            |(byte, form): (&u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form };
+        if !text.iter().zip(FORM).all(is_so) {
+            return None;
+        }
+        let number = |from: usize, until: usize| {
+            text[from..until].iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0'))
+        };
+        let (year, month, day) = (number(0, 4), number(5, 7), number(8, 10));
+        let (hour, minute, second) = (number(11, 13), number(14, 16), number(17, 19));
+        let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let days_of_month = match month {
+            2 => 28 + i64::from(is_leap),
+            4 | 6 | 9 | 11 => 30,
+            1..=12 => 31,
+            _ => return None,
+        };
+        if !(1..=days_of_month).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        // Years begin in March, so that the leap day comes last; 719,468 days lie before 1970.
+        let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+        let days = year * 365 + year.div_euclid(4) - year.div_euclid(100)
+            + year.div_euclid(400)
+            + (month * 153 + 2) / 5
+            + day
+            - 1
+            - 719_468;
+        Some(Self((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + number(20, 23)))
     }
 
     /// Reads a date (`2026-11-22`): its first moment in UTC; `None` for anything else.
@@ -83,7 +119,22 @@ impl<'de> serde::Deserialize<'de> for Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn the_usual_form_is_read_as_any_other(
+            (year, month, day) in (0..10_000, 0..14, 0..33),
+            (hour, minute, second, millis) in (0..26, 0..62, 0..62, 0..1000),
+        ) {
+            let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z");
+            let slowly = DateTime::parse_from_rfc3339(&text).ok();
+            prop_assert_eq!(Timestamp::parse(&text), slowly.map(|time| Timestamp(time.timestamp_millis())));
+            prop_assert_eq!(Timestamp::parse_usual(text.as_bytes()).is_some(), slowly.is_some() && second < 60);
+        }
+    }
 
     #[test]
     fn transcript_times_survive_the_round_trip() {

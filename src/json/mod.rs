@@ -4,6 +4,7 @@
 //! one odd field cannot lose its neighbours: a lone surrogate, a count of `-1` or `1e3`, a string where an object
 //! was expected all read as "absent" or as the nearest harmless value.
 
+mod picked;
 mod scan;
 
 use std::borrow::Cow;
@@ -12,6 +13,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Visitor};
 
 use crate::domain::MAX_COUNT;
+pub use picked::{Inside, Picked, first_byte, is_end, lossy};
 pub use scan::{Malformed, open_string};
 use scan::{members_of, skip_space, string_end, value_end};
 

@@ -90,6 +90,40 @@ pub(super) fn members_of<'a>(
     }
 }
 
+/// Calls `value` with the name of each member of the object that starts at `at` and the place of its value, of which it
+/// returns the end, and returns where the object ends. `None` for what is no object or is malformed. Names are taken to
+/// have no escapes: who is called has to give up on one.
+pub(super) fn walk<'a>(
+    bytes: &'a [u8],
+    at: usize,
+    mut value: impl FnMut(&'a [u8], usize) -> Option<usize>,
+) -> Option<usize> {
+    if bytes.get(at) != Some(&b'{') {
+        return None;
+    }
+    let mut at = skip_space(bytes, at + 1);
+    if bytes.get(at) == Some(&b'}') {
+        return Some(at + 1);
+    }
+    loop {
+        if bytes.get(at) != Some(&b'"') {
+            return None;
+        }
+        let name_end = next_quote(bytes, at + 1)?;
+        let name = &bytes[at + 1..name_end];
+        let colon = skip_space(bytes, name_end + 1);
+        if bytes.get(colon) != Some(&b':') {
+            return None;
+        }
+        at = skip_space(bytes, value(name, skip_space(bytes, colon + 1))?);
+        match bytes.get(at) {
+            Some(b',') => at = skip_space(bytes, at + 1),
+            Some(b'}') => return Some(at + 1),
+            _ => return None,
+        }
+    }
+}
+
 /// If the beginning of an object ends within a string that is the value at `path`: where the string's contents start,
 /// and the text of the member `beside` of the outer object, which must come before.
 #[must_use]
@@ -175,8 +209,7 @@ pub(super) fn string_end(bytes: &[u8], start: usize) -> Result<usize, Fault> {
     let mut from = start + 1;
     // Escaped line ends are far more frequent than escaped quotes, so only quotes are searched for; one that an odd
     // number of backslashes stands before is escaped.
-    while let Some(found) = bytes.get(from..).and_then(|rest| memchr(b'"', rest)) {
-        let quote = from + found;
+    while let Some(quote) = next_quote(bytes, from) {
         let backslashes = bytes[from..quote].iter().rev().take_while(|byte| **byte == b'\\').count();
         if backslashes.is_multiple_of(2) {
             return Ok(quote + 1);
@@ -184,6 +217,28 @@ pub(super) fn string_end(bytes: &[u8], start: usize) -> Result<usize, Fault> {
         from = quote + 1;
     }
     Err(Fault { reason: TOO_EARLY, at: bytes.len() })
+}
+
+/// The next quote from `from` on. Most are near: names, ids, quoted words within a text. Eight bytes at a time find
+/// those sooner than a search that is made for long texts and is begun anew for each.
+fn next_quote(bytes: &[u8], from: usize) -> Option<usize> {
+    const NEAR_WORDS: usize = 5;
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const QUOTES: u64 = u64::from_le_bytes([b'"'; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    let rest = bytes.get(from..)?;
+    let (words, _) = rest.as_chunks::<8>();
+    let mut searched = 0;
+    for word in words.iter().take(NEAR_WORDS) {
+        // Zero where a quote stands; the lowest byte that borrows is the first zero.
+        let different = u64::from_le_bytes(*word) ^ QUOTES;
+        let quotes = different.wrapping_sub(ONES) & !different & HIGH;
+        if quotes != 0 {
+            return Some(from + searched + quotes.trailing_zeros() as usize / 8);
+        }
+        searched += 8;
+    }
+    memchr(b'"', &rest[searched..]).map(|found| from + searched + found)
 }
 
 /// The index after the bracket that closes the one at `start`.

@@ -101,26 +101,31 @@ impl AgentsReport {
             sums.entry(name.clone()).or_default().runs.insert((run.session, run.agent_id.clone()));
             types.insert((run.session, run.agent_id), name);
         }
-        ledger.for_each_spent(&SpentFilter::default(), Grain::Day, |_| false, |row| {
-            let run = (row.session, row.agent_id.to_owned());
-            let name = match row.agent_id {
-                "" => MAIN_AGENT,
-                HIDDEN_AGENT => HIDDEN_AGENT,
-                _ => types.get(&run).map_or(UNTYPED_AGENT, String::as_str),
-            };
-            if !sums.contains_key(name) {
-                sums.insert(name.to_owned(), Sum::default());
-            }
-            let Some(sum) = sums.get_mut(name) else { return };
-            if name != HIDDEN_AGENT {
-                sum.runs.insert(run);
-            }
-            sum.usage += row.usage;
-            match row.cost {
-                Some(cost) => *sum.cost.get_or_insert_default() += cost.total(),
-                None => sum.is_partly_priced = true,
-            }
-        })?;
+        ledger.for_each_spent(
+            &SpentFilter::default(),
+            Grain::Day,
+            |_| false,
+            |row| {
+                let run = (row.session, row.agent_id.to_owned());
+                let name = match row.agent_id {
+                    "" => MAIN_AGENT,
+                    HIDDEN_AGENT => HIDDEN_AGENT,
+                    _ => types.get(&run).map_or(UNTYPED_AGENT, String::as_str),
+                };
+                if !sums.contains_key(name) {
+                    sums.insert(name.to_owned(), Sum::default());
+                }
+                let Some(sum) = sums.get_mut(name) else { return };
+                if name != HIDDEN_AGENT {
+                    sum.runs.insert(run);
+                }
+                sum.usage += row.usage;
+                match row.cost {
+                    Some(cost) => *sum.cost.get_or_insert_default() += cost.total(),
+                    None => sum.is_partly_priced = true,
+                }
+            },
+        )?;
         let learned = learned(&ledger.observed_runs()?);
         let total = AgentTotal {
             runs: sums.values().map(|sum| sum.runs.len() as u64).sum(),

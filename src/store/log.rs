@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
 use super::event::record_run;
 use super::hidden;
@@ -269,6 +269,10 @@ struct LogWriter<'c> {
     changed: BTreeMap<i64, i64>,
     /// Sessions with new totals, or a parent that is newly known.
     totals: BTreeSet<i64>,
+    /// Responses that are not stored yet, in the order in which they were read.
+    messages: Vec<(Message, SessionRow)>,
+    /// Sessions that have a copy of another's response, and that one, with the place in `messages`.
+    copies: Vec<(usize, SessionRow, SessionRow)>,
     /// Responses that were not known.
     new: u64,
 }
@@ -284,6 +288,8 @@ impl<'c> LogWriter<'c> {
             spending: Spending::default(),
             changed: BTreeMap::new(),
             totals: BTreeSet::new(),
+            messages: Vec::new(),
+            copies: Vec::new(),
             new: 0,
         })
     }
@@ -318,7 +324,8 @@ impl<'c> LogWriter<'c> {
             contexts::record(conn, row, &batch.path, &reading)?;
         }
         for message in reconcile::merge_all(reading.messages) {
-            self.add_message(message)?;
+            let owner = self.row(&message.session)?;
+            self.messages.push((message, owner));
         }
         for prompt in &reading.prompts {
             let owner = self.row(&prompt.session)?;
@@ -361,23 +368,30 @@ impl<'c> LogWriter<'c> {
         Ok(())
     }
 
-    /// Joins a response with what is known of it and stores it.
-    fn add_message(&mut self, message: Message) -> rusqlite::Result<()> {
-        let row = self.row(&message.session)?;
-        if insert_message(self.conn, "INSERT OR IGNORE", &message, row)? > 0 {
-            self.new += 1;
-            self.note_change(&message, row);
-            self.spending.add(&message, row, self.prices, 1);
+    /// Stores the responses in the order of the table's key, so that each of its pages is touched once.
+    fn store_messages(&mut self) -> rusqlite::Result<()> {
+        let messages = std::mem::take(&mut self.messages);
+        if messages.is_empty() {
             return Ok(());
         }
-        let Some((known, known_row)) = known_message(self.conn, &message.id)? else { return Ok(()) };
-        // A sidechain can replay messages too, and of a fork's copies; that it is one says its main conversation.
-        let are_main = [&message, &known].iter().all(|record| record.source == MessageSource::Main);
-        let other = (are_main && message.session != known.session).then_some(row);
-        let merged = reconcile::merge(known.clone(), message);
-        let owner = self.row(&merged.session)?;
-        if let Some(other) = other {
-            let copy = if other == owner { known_row } else { other };
+        let mut order: Vec<usize> = (0..messages.len()).collect();
+        // Records of one response stay in the order in which they were read.
+        order.sort_by(|a, b| messages[*a].0.id.cmp(&messages[*b].0.id));
+        let mut insert = self.conn.prepare_cached(INSERT)?;
+        for place in order {
+            let (message, row) = &messages[place];
+            if execute(&mut insert, message, *row)? > 0 {
+                self.new += 1;
+                self.note_change(message, *row);
+                self.spending.add(message, *row, self.prices, 1);
+            } else {
+                self.join_message(place, message, *row)?;
+            }
+        }
+        // A fork's last copy tells whose it is: its parent's own responses stand behind those that both have copied.
+        let mut copies = std::mem::take(&mut self.copies);
+        copies.sort_unstable_by_key(|(place, ..)| *place);
+        for (_, copy, owner) in copies {
             let linked = self
                 .conn
                 .prepare_cached("UPDATE sessions SET parent = ?2 WHERE id = ?1 AND parent IS NOT ?2")?
@@ -386,6 +400,21 @@ impl<'c> LogWriter<'c> {
                 self.totals.insert(copy.0);
             }
         }
+        Ok(())
+    }
+
+    /// Joins a response with what is known of it.
+    fn join_message(&mut self, place: usize, message: &Message, row: SessionRow) -> rusqlite::Result<()> {
+        let Some((known, known_row)) = known_message(self.conn, &message.id)? else { return Ok(()) };
+        // A sidechain can replay messages too, and of a fork's copies; that it is one says its main conversation.
+        let are_main = [message, &known].iter().all(|record| record.source == MessageSource::Main);
+        let other = (are_main && message.session != known.session).then_some(row);
+        let merged = reconcile::merge(known.clone(), message.clone());
+        let owner = self.row(&merged.session)?;
+        if let Some(other) = other {
+            let copy = if other == owner { known_row } else { other };
+            self.copies.push((place, copy, owner));
+        }
         if known == merged {
             return Ok(());
         }
@@ -393,7 +422,7 @@ impl<'c> LogWriter<'c> {
         self.note_change(&merged, owner);
         self.spending.add(&known, known_row, self.prices, -1);
         self.spending.add(&merged, owner, self.prices, 1);
-        insert_message(self.conn, "INSERT OR REPLACE", &merged, owner)?;
+        execute(&mut *self.conn.prepare_cached(REPLACE)?, &merged, owner)?;
         Ok(())
     }
 
@@ -404,6 +433,7 @@ impl<'c> LogWriter<'c> {
 
     /// Writes what was added up, and the hidden calls that have changed with it.
     fn finish(mut self) -> rusqlite::Result<u64> {
+        self.store_messages()?;
         let changed = std::mem::take(&mut self.changed);
         for (session, first) in &changed {
             let last = hidden::last_state(self.conn, SessionRow(*session))?;
@@ -467,24 +497,32 @@ fn record_facts(conn: &Connection, session: SessionRow, facts: &Facts, path: &st
     Ok(())
 }
 
-/// The columns of a response, in the order of [`insert_message`]'s values and of [`read_message`].
-const RESPONSE: &str = "message_id, session, agent_id, copied, source, file_start, at, model, input_tokens,
-    output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, complete, skill,
-    branch, mode, content_tokens";
+/// The columns of a response, in the order of [`execute`]'s values and of [`read_message`].
+macro_rules! response {
+    () => {
+        "message_id, session, agent_id, copied, source, file_start, at, model, input_tokens, output_tokens,
+         cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, complete, skill, branch, mode,
+         content_tokens"
+    };
+}
+/// Their values.
+macro_rules! values {
+    () => {
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"
+    };
+}
+/// Stores a response that is not known.
+const INSERT: &str = concat!("INSERT OR IGNORE INTO responses (", response!(), ") ", values!());
+/// Stores what is known of a response anew.
+const REPLACE: &str = concat!("INSERT OR REPLACE INTO responses (", response!(), ") ", values!());
+/// The query of [`read_message`]'s rows.
+const RESPONSES: &str =
+    concat!("SELECT ", response!(), ", (SELECT session_id FROM sessions WHERE id = session) FROM responses");
 
-/// Stores a response; `verb` says what is to be done where it is known. Returns the number of rows.
-fn insert_message(
-    conn: &Connection,
-    verb: &str,
-    message: &Message,
-    session: SessionRow,
-) -> rusqlite::Result<usize> {
+/// Stores a response by [`INSERT`] or [`REPLACE`]. Returns the number of rows.
+fn execute(statement: &mut Statement<'_>, message: &Message, session: SessionRow) -> rusqlite::Result<usize> {
     let usage = message.usage;
-    conn.prepare_cached(&format!(
-        "{verb} INTO responses ({RESPONSE})
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"
-    ))?
-    .execute(params![
+    statement.execute(params![
         message.id.as_str(),
         session.0,
         message.agent.as_ref().map(AgentId::as_str),
@@ -507,16 +545,11 @@ fn insert_message(
     ])
 }
 
-/// The query of [`read_message`]'s rows.
-fn responses() -> String {
-    format!("SELECT {RESPONSE}, (SELECT session_id FROM sessions WHERE id = session) FROM responses")
-}
-
 pub(super) fn known_message(
     conn: &Connection,
     id: &MessageId,
 ) -> rusqlite::Result<Option<(Message, SessionRow)>> {
-    let sql = format!("{} WHERE message_id = ?1", responses());
+    let sql = format!("{RESPONSES} WHERE message_id = ?1");
     let found = conn.prepare_cached(&sql)?.query_row([id.as_str()], read_message).optional()?;
     Ok(found.flatten())
 }
@@ -524,7 +557,7 @@ pub(super) fn known_message(
 /// A session's responses.
 pub(super) fn responses_of(conn: &Connection, session: SessionRow) -> rusqlite::Result<Vec<Message>> {
     let mut query =
-        conn.prepare_cached(&format!("{} WHERE session = ?1 ORDER BY at, message_id", responses()))?;
+        conn.prepare_cached(&format!("{RESPONSES} WHERE session = ?1 ORDER BY at, message_id"))?;
     let mut rows = query.query([session.0])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
@@ -538,7 +571,7 @@ pub(super) fn for_each_response(
     conn: &Connection,
     mut each: impl FnMut(Message, SessionRow),
 ) -> rusqlite::Result<()> {
-    let mut query = conn.prepare(&responses())?;
+    let mut query = conn.prepare(RESPONSES)?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         if let Some((message, session)) = read_message(row)? {

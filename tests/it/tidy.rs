@@ -29,7 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["domain", "env", "estimate", "config", "agents", "pricing", "reconcile", "store", "error"],
     ),
     ("origins", &["domain", "estimate", "agents", "attribution", "pricing", "store", "finalize"]),
-    ("import", &["domain", "env", "estimate", "config", "agents", "store", "finalize"]),
+    ("import", &["domain", "env", "estimate", "config", "agents", "reconcile", "store", "finalize"]),
     // The hot path: nothing that shows anything.
     (
         "hook",

@@ -3,19 +3,21 @@
 //! `README.md` beside this file has the rules, each with its reason.
 
 mod content;
+mod line;
 mod paths;
 mod tasks;
 mod wire;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::path::Path;
 
-use crate::agents::{Fingerprint, Lines, ReadError};
+use crate::agents::{Buffer, Fingerprint, Lines, ReadError};
 use crate::domain::{
     AgentId, CompactionTrigger, ContextEntry, Message, MessageId, MessageSource, ModelId, PicoUsd, SessionId,
     SessionKind, TaskChange, Timestamp, ToolUseId, Usage,
 };
-use crate::json::Raw;
+use crate::json;
 
 pub use content::ContentReader;
 pub use paths::{
@@ -118,24 +120,36 @@ pub struct CostState {
 ///
 /// Most are complete a few lines on, so their texts are kept until then and counted only if they must be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Unfinished(HashMap<MessageId, Vec<String>>);
+struct Unfinished {
+    /// Where the texts of each stand.
+    responses: HashMap<MessageId, Vec<Range<usize>>>,
+    texts: Vec<u8>,
+}
 
 impl Unfinished {
-    fn note(&mut self, id: &MessageId, complete: bool, content: Option<Raw<'_>>) {
+    fn note(&mut self, id: &MessageId, complete: bool, content: Option<&[u8]>) {
         if complete {
-            self.0.remove(id);
+            if !self.responses.is_empty() && self.responses.remove(id).is_some() && self.responses.is_empty()
+            {
+                self.texts.clear();
+            }
         } else if let Some(content) = content {
-            let texts = self.0.entry(id.clone()).or_default();
-            if texts.iter().all(|text| text != content.get()) {
-                texts.push(content.get().to_owned());
+            let texts = self.responses.entry(id.clone()).or_default();
+            if texts.iter().all(|text| self.texts[text.clone()] != *content) {
+                texts.push(self.texts.len()..self.texts.len() + content.len());
+                self.texts.extend_from_slice(content);
             }
         }
     }
 
     /// Gives each record of an incomplete response the tokens of what all of them wrote.
     fn count(self, messages: &mut [Message], count: fn(&str) -> u64) {
-        let counts: HashMap<MessageId, u64> =
-            self.0.into_iter().map(|(id, texts)| (id, texts.iter().map(|text| count(text)).sum())).collect();
+        if self.responses.is_empty() {
+            return;
+        }
+        let count = |text: Range<usize>| count(&json::lossy(&self.texts[text]));
+        let counts = self.responses.into_iter().map(|(id, texts)| (id, texts.into_iter().map(count).sum()));
+        let counts: HashMap<MessageId, u64> = counts.collect();
         for message in messages.iter_mut().filter(|message| !message.complete) {
             message.content_tokens = counts.get(&message.id).copied().unwrap_or_default();
         }
@@ -272,8 +286,17 @@ impl Reading {
 /// # Errors
 /// If the file cannot be opened or read; lines that cannot be understood are counted and skipped.
 pub fn read(path: &Path, from: &ReadFrom) -> Result<Reading, ReadError> {
+    read_with(&mut Buffer::default(), path, from)
+}
+
+/// As [`read`], with memory that was used before.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with(buffer: &mut Buffer, path: &Path, from: &ReadFrom) -> Result<Reading, ReadError> {
     let before = from.progress;
-    let mut lines = Lines::open(path, before.map(|progress| (progress.offset, progress.fingerprint)))?;
+    let mut lines =
+        Lines::open(buffer, path, before.map(|progress| (progress.offset, progress.fingerprint)))?;
     // A file written anew is read from its start, and what was known of it is void.
     let resumed = before.filter(|progress| progress.offset == lines.start());
     let mut reading = Reading::new(Progress {

@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::agents::Lines;
+use crate::agents::{Buffer, Lines};
 use crate::domain::{AgentId, MAX_NAME_CHARS, SessionId, clean_name};
 use crate::json::Object;
 
@@ -160,7 +160,8 @@ fn agent_of_name(stem: &str) -> Option<AgentId> {
 
 /// The session that the first line names.
 fn first_session(path: &Path) -> Option<SessionId> {
-    let mut lines = Lines::open(path, None).ok()?;
+    let mut buffer = Buffer::default();
+    let mut lines = Lines::open(&mut buffer, path, None).ok()?;
     let line = lines.next_line().ok()??;
     SessionId::new(&Object::parse(str::from_utf8(line).ok()?).ok()?.text("sessionId")?)
 }

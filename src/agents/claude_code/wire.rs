@@ -1,10 +1,13 @@
 //! One line of a transcript, as Claude Code writes it, into a [`Reading`].
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
-use memchr::memmem;
+use memchr::memchr;
+use memchr::memmem::Finder;
 
 use super::content;
+use super::line::{InMessage, InUsage, Line, Member, MessagePart, UsagePart};
 use super::{Compaction, CostState, Prompt, ReadFrom, Reading, UNNAMED_SIDECHAIN};
 use crate::domain::{
     AgentId, CompactionTrigger, MAX_NAME_CHARS, Message, MessageId, MessageSource, ModelId, Modifiers,
@@ -16,8 +19,17 @@ use crate::json::{self, Object, Raw};
 const MAX_RECORDS_WITHIN: usize = 64;
 /// Longest name of a branch that is kept, in characters.
 const MAX_BRANCH_CHARS: usize = 200;
+/// What the client calls an iteration of the model that was asked for advice.
+const ADVISOR: &str = "advisor_message";
 /// The client's own words in place of an answer.
 const SYNTHETIC_MODEL: &str = "<synthetic>";
+
+/// What tells that content has a block of a type. Within a text it would stand between escaped quotes, so there is no
+/// need to take the blocks apart.
+static TOOL_USE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"tool_use\""));
+static TOOL_RESULT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"tool_result\""));
+static TEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"text\""));
+static ADVICE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(ADVISOR));
 
 /// Starts of user lines that no turn follows: records of local commands, of `!` commands, of interruptions.
 const NO_PROMPT: [&str; 7] = [
@@ -32,19 +44,35 @@ const NO_PROMPT: [&str; 7] = [
 
 /// Adds what one line tells.
 pub(super) fn add_line(bytes: &[u8], from: &ReadFrom, reading: &mut Reading) {
-    let text = str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
+    if from.content.is_none()
+        && let Some(line) = Line::read(bytes)
+    {
+        add_record(&line, from, reading);
+        return;
+    }
+    let text = json::lossy(bytes);
     let text = text.trim_matches(|c: char| c == '\u{feff}' || c == '\0' || c.is_ascii_whitespace());
     match Object::parse(text) {
-        Ok(line) => add_record(&line, from, reading),
+        Ok(line) => add_object(&line, from, reading),
         Err(fault) => {
             reading.skipped_lines += u64::from(!text.is_empty());
             if fault.is_other_value() {
                 return;
             }
             for line in records_within(text) {
-                add_record(&line, from, reading);
+                add_object(&line, from, reading);
             }
         }
+    }
+}
+
+/// Adds a record, and what it puts into a context if that is asked for.
+fn add_object(object: &Object<'_>, from: &ReadFrom, reading: &mut Reading) {
+    let line = Line::of(object);
+    add_record(&line, from, reading);
+    if let (Some(content), Some(kind)) = (&from.content, object.text("type")) {
+        let context = Context::of(&line, from, reading);
+        content::add(&kind, object, &context, content, reading);
     }
 }
 
@@ -67,20 +95,17 @@ fn records_within(text: &str) -> Vec<Object<'_>> {
     records
 }
 
-fn add_record(line: &Object<'_>, from: &ReadFrom, reading: &mut Reading) {
-    let context = Context::of(line, from);
-    let kind = line.text("type");
-    if reading.session.is_none() {
+fn add_record(line: &Line<'_>, from: &ReadFrom, reading: &mut Reading) {
+    let context = Context::of(line, from, reading);
+    let kind = line.text(Member::Type);
+    if reading.session.is_none() && line.text(Member::SessionId).is_some() {
         // Notes of the client's can stand before the first line that names it.
-        reading.session = line.text("sessionId").and_then(|id| SessionId::new(&id));
+        reading.session = Some(context.session.clone());
     }
     reading.progress.last_at = context.at.max(reading.progress.last_at);
     if let (Some(at), None) = (context.at, reading.progress.file_start) {
         reading.progress.file_start = Some(at);
         reading.progress.starts_with_note = kind.as_deref() == Some("queue-operation");
-    }
-    if let (Some(content), Some(kind)) = (&from.content, kind.as_deref()) {
-        content::add(kind, line, &context, content, reading);
     }
     match kind.as_deref() {
         Some("assistant") => add_assistant(line, &context, reading),
@@ -90,8 +115,8 @@ fn add_record(line: &Object<'_>, from: &ReadFrom, reading: &mut Reading) {
             return;
         }
         Some("system") => add_system(line, &context, reading),
-        Some("ai-title") => add_topic(2, line, "aiTitle", reading),
-        Some("custom-title") => add_topic(3, line, "customTitle", reading),
+        Some("ai-title") => add_topic(2, line, Member::AiTitle, reading),
+        Some("custom-title") => add_topic(3, line, Member::CustomTitle, reading),
         Some("cost-state") => {
             add_cost_state(line, &context, reading);
             return;
@@ -112,16 +137,18 @@ pub(super) struct Context {
 }
 
 impl Context {
-    fn of(line: &Object<'_>, from: &ReadFrom) -> Self {
-        let session =
-            line.text("sessionId").and_then(|id| SessionId::new(&id)).unwrap_or_else(|| from.session.clone());
-        let named = line.text("agentId").and_then(|id| AgentId::new(&id));
-        let sidechain = from.agent.is_some() || named.is_some() || line.is_true("isSidechain");
+    fn of(line: &Line<'_>, from: &ReadFrom, before: &Reading) -> Self {
+        let session = line
+            .text(Member::SessionId)
+            .and_then(|id| SessionId::new_or_known(&id, before.session.as_ref()))
+            .unwrap_or_else(|| from.session.clone());
+        let named = line.text(Member::AgentId).and_then(|id| AgentId::new_or_known(&id, from.agent.as_ref()));
+        let sidechain = from.agent.is_some() || named.is_some() || line.is_true(Member::IsSidechain);
         let agent = named
             .or_else(|| from.agent.clone())
             .or_else(|| if sidechain { AgentId::new(UNNAMED_SIDECHAIN) } else { None });
         let source = if sidechain { MessageSource::Sidechain } else { MessageSource::Main };
-        let at = line.text("timestamp").and_then(|at| Timestamp::parse(&at));
+        let at = line.text(Member::Timestamp).and_then(|at| Timestamp::parse(&at));
         let is_of_file = agent == from.agent;
         Self { session, agent, source, at, is_of_file }
     }
@@ -146,95 +173,115 @@ impl Context {
     }
 }
 
-fn add_assistant(line: &Object<'_>, context: &Context, reading: &mut Reading) {
-    let Some(message) = line.object("message") else { return };
-    let model = message.text("model");
+fn add_assistant(line: &Line<'_>, context: &Context, reading: &mut Reading) {
+    let Some(message) = line.message else { return };
+    let model = message.text(InMessage::Model);
     if model.as_deref() == Some(SYNTHETIC_MODEL) {
         // An error or an interruption: the turn is over, and no late answer is to be waited for.
         reading.progress.answered = true;
         return;
     }
     reading.progress.answered = is_answer(&message);
-    let model = model.and_then(|model| ModelId::new(&model));
+    let last = reading.messages.last().and_then(|last| last.model.as_ref());
+    let model = model.and_then(|model| ModelId::new_or_known(&model, last));
     if context.is_main() && model.is_some() {
         reading.facts.model.clone_from(&model);
     }
-    if let (Some(agent), Some(name)) = (&context.agent, line.text("attributionAgent"))
+    if let (Some(agent), Some(name)) = (&context.agent, line.text(Member::AttributionAgent))
         && let Some(name) = clean_name(&name, MAX_NAME_CHARS)
     {
         reading.agent_types.insert(agent.clone(), name);
     }
-    let skill = line.text("attributionSkill").and_then(|skill| clean_name(&skill, MAX_NAME_CHARS));
+    let skill = line.text(Member::AttributionSkill).and_then(|skill| clean_name(&skill, MAX_NAME_CHARS));
     add_message(line, &message, model, skill.as_deref(), context, reading);
 }
 
 /// Whether a record ends the model's turn as far as it can tell: text, and no tool call to follow.
-fn is_answer(message: &Object<'_>) -> bool {
-    if message.text("stop_reason").as_deref() == Some("tool_use") {
+fn is_answer(message: &MessagePart<'_>) -> bool {
+    if message.text(InMessage::StopReason).as_deref() == Some("tool_use") {
         return false;
     }
-    let Some(content) = message.raw("content") else { return false };
-    content.get().starts_with('"') || (!has_block(content, "tool_use") && has_block(content, "text"))
-}
-
-/// Whether content has a block of that type. Within a text its name would stand between escaped quotes, so there is no
-/// need to take the blocks apart.
-fn has_block(content: Raw<'_>, kind: &str) -> bool {
-    memmem::find_iter(content.get().as_bytes(), kind).any(|at| {
-        let around = content.get().as_bytes();
-        at > 0 && around[at - 1] == b'"' && around.get(at + kind.len()) == Some(&b'"')
-    })
+    let Some(content) = message.content() else { return false };
+    let has = |kind: &LazyLock<Finder<'_>>| kind.find(content).is_some();
+    content.starts_with(b"\"") || (!has(&TOOL_USE) && has(&TEXT))
 }
 
 /// Adds a response's record, and one for each advisor that was asked within it.
 fn add_message(
-    line: &Object<'_>,
-    message: &Object<'_>,
+    line: &Line<'_>,
+    message: &MessagePart<'_>,
     model: Option<ModelId>,
     skill: Option<&str>,
     context: &Context,
     reading: &mut Reading,
 ) {
-    let Some(usage) = message.object("usage") else { return };
-    let Some(key) = message_key(line, message) else { return };
+    let Some(usage) = message.usage else { return };
+    let candidates = [message.text(InMessage::Id), line.text(Member::RequestId), line.text(Member::Uuid)];
+    let last = reading.messages.last();
+    let last_id = last.map(|last| &last.id);
+    let key = candidates.into_iter().flatten().find_map(|key| MessageId::new_or_known(&key, last_id));
+    let Some(key) = key else { return };
     let modifiers = Modifiers::from_log(
-        usage.text("speed").as_deref(),
-        usage.text("inference_geo").as_deref(),
+        usage.text(InUsage::Speed).as_deref(),
+        usage.text(InUsage::InferenceGeo).as_deref(),
         // Anthropic's priority tier is a contract of its own; its requests are priced like the others.
-        usage.text("service_tier").as_deref().filter(|tier| *tier == "batch"),
+        usage.text(InUsage::ServiceTier).as_deref().filter(|tier| *tier == "batch"),
     );
-    let complete = message.text("stop_reason").is_some();
-    let branch = line.text("gitBranch").and_then(|branch| clean_name(&branch, MAX_BRANCH_CHARS));
-    let record = |id: MessageId, model: Option<ModelId>, usage: Usage| {
-        Message {
-            id,
-            session: context.session.clone(),
-            // `read` sets these two when it knows where the file starts.
-            file_start: None,
-            copied: false,
-            source: context.source,
-            agent: context.agent.clone(),
-            model,
-            at: context.at,
-            usage,
-            complete,
-            skill: skill.map(str::to_owned),
-            branch: branch.clone(),
-            modifiers,
-            content_tokens: 0,
-        }
+    let complete = message.text(InMessage::StopReason).is_some();
+    let last_branch = last.and_then(|last| last.branch.as_deref());
+    let branch = line.text(Member::GitBranch).and_then(|branch| match last_branch {
+        // It is clean already.
+        Some(last) if last == branch => Some(last.to_owned()),
+        _ => clean_name(&branch, MAX_BRANCH_CHARS),
+    });
+    let record = |id: MessageId, model: Option<ModelId>, usage: Usage| Message {
+        id,
+        session: context.session.clone(),
+        // `read` sets these two when it knows where the file starts.
+        file_start: None,
+        copied: false,
+        source: context.source,
+        agent: context.agent.clone(),
+        model,
+        at: context.at,
+        usage,
+        complete,
+        skill: skill.map(str::to_owned),
+        branch: branch.clone(),
+        modifiers,
+        content_tokens: 0,
     };
-    let iterations: Vec<Object<'_>> =
-        usage.array("iterations").into_iter().filter_map(Object::from_raw).collect();
-    reading.unfinished.note(&key, complete, message.raw("content"));
+    let iterations = usage.iterations().filter(|bytes| matters(bytes, &usage)).map(json::lossy);
+    let iterations: Vec<Object<'_>> = iterations.as_deref().map(objects).unwrap_or_default();
+    let iterations: Vec<UsagePart<'_>> = iterations.iter().map(UsagePart::of).collect();
+    reading.unfinished.note(&key, complete, message.content());
     reading.messages.push(record(key.clone(), model, read_usage(&usage, &iterations)));
-    let advisors = iterations.iter().filter(|part| part.text("type").as_deref() == Some("advisor_message"));
+    let advisors = iterations.iter().filter(|part| part.text(InUsage::Type).as_deref() == Some(ADVISOR));
     for (number, advisor) in advisors.enumerate() {
-        let model = advisor.text("model").and_then(|model| ModelId::new(&model));
-        if let Some(id) = MessageId::new(&format!("{key}/advisor/{number}")) {
-            reading.messages.push(record(id, model, read_usage(advisor, &[])));
-        }
+        let model = advisor.text(InUsage::Model).and_then(|model| ModelId::new(&model));
+        let id = MessageId::new(&format!("{key}/advisor/{number}"));
+        reading.messages.extend(id.map(|id| record(id, model, read_usage(advisor, &[]))));
     }
+}
+
+/// Whether a usage's iterations tell anything: of an advisor, or how cache writes are split that it does not split itself.
+fn matters(iterations: &[u8], usage: &UsagePart<'_>) -> bool {
+    let (short, long) = usage.split();
+    usage.count(InUsage::CacheWrite).is_some_and(|total| short + long < total)
+        || ADVICE.find(iterations).is_some()
+        // An escape could stand for anything.
+        || memchr(b'\\', iterations).is_some()
+}
+
+/// The object that `json` is.
+fn object(json: &str) -> Option<Object<'_>> {
+    Raw::parse(json).ok().and_then(Object::from_raw)
+}
+
+/// The objects among the elements of an array.
+fn objects(json: &str) -> Vec<Object<'_>> {
+    let elements = Raw::parse(json).map(json::array).unwrap_or_default();
+    elements.into_iter().filter_map(Object::from_raw).collect()
 }
 
 /// The key of a response: its id, else its request's, else its record's.
@@ -243,30 +290,26 @@ pub(super) fn message_key(line: &Object<'_>, message: &Object<'_>) -> Option<Mes
     candidates.into_iter().flatten().find_map(|key| MessageId::new(&key))
 }
 
-fn read_usage(usage: &Object<'_>, iterations: &[Object<'_>]) -> Usage {
-    let count = |name: &str| usage.count(name).unwrap_or(0);
-    let (cache_write_5m, cache_write_1h) =
-        cache_writes(usage.count("cache_creation_input_tokens"), usage, iterations);
+fn read_usage(usage: &UsagePart<'_>, iterations: &[UsagePart<'_>]) -> Usage {
+    let count = |member| usage.count(member).unwrap_or(0);
+    let (cache_write_5m, cache_write_1h) = cache_writes(usage, iterations);
     Usage {
-        input: count("input_tokens"),
-        output: count("output_tokens"),
-        cache_read: count("cache_read_input_tokens"),
+        input: count(InUsage::Input),
+        output: count(InUsage::Output),
+        cache_read: count(InUsage::CacheRead),
         cache_write_5m,
         cache_write_1h,
-        web_searches: usage
-            .object("server_tool_use")
-            .and_then(|tools| tools.count("web_search_requests"))
-            .unwrap_or(0),
+        web_searches: usage.web_searches(),
     }
 }
 
 /// The cache writes for 5 minutes and for 1 hour; see `README.md` beside this file.
-fn cache_writes(total: Option<u64>, usage: &Object<'_>, iterations: &[Object<'_>]) -> (u64, u64) {
-    let (short, long) = split(usage);
-    let Some(total) = total else { return (short, long) };
+fn cache_writes(usage: &UsagePart<'_>, iterations: &[UsagePart<'_>]) -> (u64, u64) {
+    let (short, long) = usage.split();
+    let Some(total) = usage.count(InUsage::CacheWrite) else { return (short, long) };
     if short + long < total {
-        let parts = iterations.iter().filter(|part| part.text("type").as_deref() == Some("message"));
-        let sums = parts.map(split).fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
+        let parts = iterations.iter().filter(|part| part.text(InUsage::Type).as_deref() == Some("message"));
+        let sums = parts.map(UsagePart::split).fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
         if sums.0 + sums.1 == total {
             return sums;
         }
@@ -275,26 +318,20 @@ fn cache_writes(total: Option<u64>, usage: &Object<'_>, iterations: &[Object<'_>
     (total - long, long)
 }
 
-fn split(usage: &Object<'_>) -> (u64, u64) {
-    let split = usage.object("cache_creation").unwrap_or_default();
-    let count = |name: &str| split.count(name).unwrap_or(0);
-    (count("ephemeral_5m_input_tokens"), count("ephemeral_1h_input_tokens"))
-}
-
-fn add_user(line: &Object<'_>, context: &Context, reading: &mut Reading) {
-    let Some(message) = line.raw("message") else { return };
-    if line.is_true("isMeta") {
+fn add_user(line: &Line<'_>, context: &Context, reading: &mut Reading) {
+    let Some(message) = line.bytes(Member::Message) else { return };
+    if line.is_true(Member::IsMeta) {
         return;
     }
-    if has_block(message, "tool_result") {
+    if TOOL_RESULT.find(message).is_some() {
         reading.progress.answered = false;
         return;
     }
-    let Some(message) = Object::from_raw(message) else { return };
-    let is_summary = line.is_true("isCompactSummary");
-    let content = message.raw("content");
-    let blocks: Vec<Object<'_>> =
-        content.map(json::array).unwrap_or_default().into_iter().filter_map(Object::from_raw).collect();
+    let Some(message) = line.message else { return };
+    let is_summary = line.is_true(Member::IsCompactSummary);
+    let content = message.content().map(json::lossy);
+    let blocks = content.as_deref().map(objects).unwrap_or_default();
+    let content = content.as_deref().and_then(|content| Raw::parse(content).ok());
     let text = content.and_then(json::text).or_else(|| blocks.iter().find_map(|block| block.text("text")));
     let is_note = text.is_some_and(|text| NO_PROMPT.iter().any(|start| text.starts_with(start)));
     if is_note || is_summary {
@@ -304,22 +341,24 @@ fn add_user(line: &Object<'_>, context: &Context, reading: &mut Reading) {
     if !context.is_main() {
         return;
     }
-    let id = |name: &str| line.text(name).and_then(|id| clean_name(&id, 100));
-    if let Some(uuid) = id("uuid") {
+    let id = |member| line.text(member).and_then(|id| clean_name(&id, 100));
+    if let Some(uuid) = id(Member::Uuid) {
         let (session, at) = (context.session.clone(), context.at);
-        reading.prompts.push(Prompt { uuid, session, prompt_id: id("promptId"), at });
+        reading.prompts.push(Prompt { uuid, session, prompt_id: id(Member::PromptId), at });
     }
 }
 
 /// An echo of a subagent's message (clients 2.1.0 to 2.1.99): the weakest source.
-fn add_progress(line: &Object<'_>, context: &Context, reading: &mut Reading) {
-    let Some(data) = line.object("data") else { return };
+fn add_progress(line: &Line<'_>, context: &Context, reading: &mut Reading) {
+    let Some(data) = line.json(Member::Data) else { return };
+    let Some(data) = object(&data) else { return };
     let Some(echo) = data.object("message") else { return };
     if echo.text("type").as_deref() != Some("assistant") {
         return;
     }
-    let Some(message) = echo.object("message") else { return };
-    let model = message.text("model");
+    let echo = Line::of(&echo);
+    let Some(message) = echo.message else { return };
+    let model = message.text(InMessage::Model);
     if model.as_deref() == Some(SYNTHETIC_MODEL) {
         return;
     }
@@ -331,18 +370,19 @@ fn add_progress(line: &Object<'_>, context: &Context, reading: &mut Reading) {
             .and_then(|id| AgentId::new(&id))
             .or_else(|| AgentId::new(UNNAMED_SIDECHAIN)),
         source: MessageSource::Progress,
-        at: echo.text("timestamp").and_then(|at| Timestamp::parse(&at)).or(context.at),
+        at: echo.text(Member::Timestamp).and_then(|at| Timestamp::parse(&at)).or(context.at),
         is_of_file: false,
     };
     add_message(&echo, &message, model, None, &context, reading);
 }
 
-fn add_system(line: &Object<'_>, context: &Context, reading: &mut Reading) {
-    if line.text("subtype").as_deref() != Some("compact_boundary") {
+fn add_system(line: &Line<'_>, context: &Context, reading: &mut Reading) {
+    if line.text(Member::Subtype).as_deref() != Some("compact_boundary") {
         return;
     }
-    let Some(uuid) = line.text("uuid").and_then(|uuid| clean_name(&uuid, 100)) else { return };
-    let metadata = line.object("compactMetadata").unwrap_or_default();
+    let Some(uuid) = line.text(Member::Uuid).and_then(|uuid| clean_name(&uuid, 100)) else { return };
+    let metadata = line.json(Member::CompactMetadata);
+    let metadata = metadata.as_deref().and_then(object).unwrap_or_default();
     reading.compactions.push(Compaction {
         uuid,
         session: context.session.clone(),
@@ -354,11 +394,13 @@ fn add_system(line: &Object<'_>, context: &Context, reading: &mut Reading) {
 }
 
 /// The client's own totals; see `README.md` beside this file. They have no time of their own.
-fn add_cost_state(line: &Object<'_>, context: &Context, reading: &mut Reading) {
-    let Some(models) = line.object("modelUsage") else { return };
+fn add_cost_state(line: &Line<'_>, context: &Context, reading: &mut Reading) {
+    let Some(models) = line.json(Member::ModelUsage) else { return };
+    let Some(models) = object(&models) else { return };
     let at = reading.progress.last_at;
     // A time is above all counts.
-    let started_at = line.raw("startTime").and_then(|raw| raw.get().parse().ok()).map(Timestamp::from_millis);
+    let started_at =
+        line.json(Member::StartTime).and_then(|json| json.trim().parse().ok()).map(Timestamp::from_millis);
     for (name, raw) in models.members() {
         let (Some(model), Some(used)) = (ModelId::new(name), Object::from_raw(raw)) else { continue };
         let count = |name: &str| used.count(name).unwrap_or(0);
@@ -385,7 +427,7 @@ fn add_cost_state(line: &Object<'_>, context: &Context, reading: &mut Reading) {
     }
 }
 
-fn add_topic(rank: u8, line: &Object<'_>, member: &str, reading: &mut Reading) {
+fn add_topic(rank: u8, line: &Line<'_>, member: Member, reading: &mut Reading) {
     if let Some(topic) = line.text(member).and_then(|topic| clean_name(&topic, MAX_NAME_CHARS)) {
         better_topic(rank, topic, reading);
     }
@@ -397,8 +439,14 @@ fn better_topic(rank: u8, topic: String, reading: &mut Reading) {
     }
 }
 
-fn add_facts(line: &Object<'_>, context: &Context, reading: &mut Reading) {
-    if let Some(slug) = line.text("slug").and_then(|slug| clean_name(&slug, MAX_NAME_CHARS)) {
+fn add_facts(line: &Line<'_>, context: &Context, reading: &mut Reading) {
+    // Every line repeats it.
+    let is_news = |slug: &Cow<'_, str>| {
+        reading.facts.topic.as_ref().is_none_or(|(rank, topic)| *rank <= 1 && topic != slug)
+    };
+    if let Some(slug) = line.text(Member::Slug).filter(is_news)
+        && let Some(slug) = clean_name(&slug, MAX_NAME_CHARS)
+    {
         better_topic(1, slug, reading);
     }
     let facts = &mut reading.facts;
@@ -408,12 +456,13 @@ fn add_facts(line: &Object<'_>, context: &Context, reading: &mut Reading) {
         facts.last_at = Some(facts.last_at.map_or(at, |last| last.max(at)));
     }
     if facts.project.is_none() {
-        facts.project = line.text("cwd").and_then(|text| clean_name(&text, 4_096));
+        facts.project = line.text(Member::Cwd).and_then(|text| clean_name(&text, 4_096));
     }
-    keep_last(&mut facts.client_version, line.text("version"), 40);
-    keep_last(&mut facts.git_branch, line.text("gitBranch"), MAX_BRANCH_CHARS);
-    facts.kind =
-        facts.kind.or_else(|| line.text("entrypoint").and_then(|name| SessionKind::from_entrypoint(&name)));
+    keep_last(&mut facts.client_version, line.text(Member::Version), 40);
+    keep_last(&mut facts.git_branch, line.text(Member::GitBranch), MAX_BRANCH_CHARS);
+    facts.kind = facts
+        .kind
+        .or_else(|| line.text(Member::Entrypoint).and_then(|name| SessionKind::from_entrypoint(&name)));
 }
 
 /// Every line repeats these names; only another one is taken.

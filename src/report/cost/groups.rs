@@ -8,8 +8,8 @@ use crate::report::calendar::{Day, Days, Zone};
 use crate::report::origins::{NO_KEY, Origin};
 use crate::report::usage::UNTYPED_AGENT;
 use crate::store::{
-    Block, Grain, HIDDEN_AGENT, Ledger, Phase, Quarter, SessionPlace, SessionRow, ShareRow, SpentFilter, SpentRow,
-    StoreError,
+    Block, Grain, HIDDEN_AGENT, Ledger, Phase, Quarter, SessionPlace, SessionRow, ShareRow, SpentFilter,
+    SpentRow, StoreError,
 };
 
 /// What a cost report is by.

@@ -1,0 +1,420 @@
+//! The members of a transcript's line that mean something.
+//!
+//! Nearly all lines are read in one pass that keeps only these. What is not written plainly goes through [`Object`], which
+//! comes to the same (a property test holds it) and knows what to do with broken lines.
+
+use std::borrow::Cow;
+
+use crate::json::{Inside, Object, Picked, first_byte, is_end, lossy};
+
+/// Makes a list of members: a place for each name.
+macro_rules! members {
+    ($(#[$doc:meta])* $list:ident { $($member:ident = $name:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum $list {
+            $($member,)*
+        }
+
+        impl $list {
+            const COUNT: usize = [$(Self::$member),*].len();
+
+            fn place(name: &[u8]) -> Option<usize> {
+                match name {
+                    $($name => Some(Self::$member as usize),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+members! {
+    /// Of a line.
+    Member {
+        Type = b"type",
+        SessionId = b"sessionId",
+        AgentId = b"agentId",
+        IsSidechain = b"isSidechain",
+        Timestamp = b"timestamp",
+        Message = b"message",
+        Uuid = b"uuid",
+        RequestId = b"requestId",
+        PromptId = b"promptId",
+        GitBranch = b"gitBranch",
+        Cwd = b"cwd",
+        Version = b"version",
+        Slug = b"slug",
+        Entrypoint = b"entrypoint",
+        IsMeta = b"isMeta",
+        IsCompactSummary = b"isCompactSummary",
+        AttributionAgent = b"attributionAgent",
+        AttributionSkill = b"attributionSkill",
+        Data = b"data",
+        Subtype = b"subtype",
+        CompactMetadata = b"compactMetadata",
+        ModelUsage = b"modelUsage",
+        StartTime = b"startTime",
+        AiTitle = b"aiTitle",
+        CustomTitle = b"customTitle",
+    }
+}
+
+members! {
+    /// Of a line's `message`.
+    InMessage {
+        Id = b"id",
+        Model = b"model",
+        Content = b"content",
+        StopReason = b"stop_reason",
+        Usage = b"usage",
+    }
+}
+
+members! {
+    /// Of a message's `usage`, and of each of its `iterations`.
+    InUsage {
+        Input = b"input_tokens",
+        Output = b"output_tokens",
+        CacheRead = b"cache_read_input_tokens",
+        CacheWrite = b"cache_creation_input_tokens",
+        CacheCreation = b"cache_creation",
+        ServerToolUse = b"server_tool_use",
+        Iterations = b"iterations",
+        Speed = b"speed",
+        InferenceGeo = b"inference_geo",
+        ServiceTier = b"service_tier",
+        Type = b"type",
+        Model = b"model",
+    }
+}
+
+members! {
+    /// Of the objects in `usage`.
+    InPart {
+        Short = b"ephemeral_5m_input_tokens",
+        Long = b"ephemeral_1h_input_tokens",
+        WebSearches = b"web_search_requests",
+    }
+}
+
+/// A line.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Line<'a> {
+    members: Picked<'a, { Member::COUNT }>,
+    /// Its message, if that is an object.
+    pub(super) message: Option<MessagePart<'a>>,
+}
+
+/// A line's message.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MessagePart<'a> {
+    members: Picked<'a, { InMessage::COUNT }>,
+    /// Its usage, if that is an object.
+    pub(super) usage: Option<UsagePart<'a>>,
+}
+
+/// A message's usage.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct UsagePart<'a> {
+    members: Picked<'a, { InUsage::COUNT }>,
+    creation: Option<Picked<'a, { InPart::COUNT }>>,
+    tools: Option<Picked<'a, { InPart::COUNT }>>,
+}
+
+impl<'a> Line<'a> {
+    /// Reads a line in one pass; `None` if it is one for [`Object`].
+    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let mut line = Self::default();
+        let Self { members, message } = &mut line;
+        let end = members.read(bytes, first_byte(bytes), Member::place, |place, start| {
+            if place == Member::Message as usize {
+                inside(message, MessagePart::read, bytes, start)
+            } else {
+                Inside::Unread
+            }
+        })?;
+        is_end(bytes, end).then_some(line)
+    }
+
+    /// A line that was read already.
+    pub(super) fn of(line: &Object<'a>) -> Self {
+        let message = line.object("message");
+        Self {
+            members: Picked::of(line, Member::place),
+            message: message.map(|message| MessagePart::of(&message)),
+        }
+    }
+
+    /// The member's text, if it is a string.
+    pub(super) fn text(&self, member: Member) -> Option<Cow<'a, str>> {
+        self.members.text(member as usize)
+    }
+
+    /// Whether the member is `true`.
+    pub(super) fn is_true(&self, member: Member) -> bool {
+        self.members.is_true(member as usize)
+    }
+
+    /// The member's unparsed value; `null` counts as absent.
+    pub(super) fn bytes(&self, member: Member) -> Option<&'a [u8]> {
+        self.members.bytes(member as usize)
+    }
+
+    /// The member's unparsed value as text.
+    pub(super) fn json(&self, member: Member) -> Option<Cow<'a, str>> {
+        self.bytes(member).map(lossy)
+    }
+}
+
+impl<'a> MessagePart<'a> {
+    fn read(&mut self, bytes: &'a [u8], start: usize) -> Option<usize> {
+        let Self { members, usage } = self;
+        members.read(bytes, start, InMessage::place, |place, start| {
+            if place == InMessage::Usage as usize {
+                inside(usage, UsagePart::read, bytes, start)
+            } else {
+                Inside::Unread
+            }
+        })
+    }
+
+    fn of(message: &Object<'a>) -> Self {
+        let usage = message.object("usage");
+        Self {
+            members: Picked::of(message, InMessage::place),
+            usage: usage.map(|usage| UsagePart::of(&usage)),
+        }
+    }
+
+    /// The member's text, if it is a string.
+    pub(super) fn text(&self, member: InMessage) -> Option<Cow<'a, str>> {
+        self.members.text(member as usize)
+    }
+
+    /// The unparsed content.
+    pub(super) fn content(&self) -> Option<&'a [u8]> {
+        self.members.bytes(InMessage::Content as usize)
+    }
+}
+
+impl<'a> UsagePart<'a> {
+    fn read(&mut self, bytes: &'a [u8], start: usize) -> Option<usize> {
+        let Self { members, creation, tools } = self;
+        members.read(bytes, start, InUsage::place, |place, start| {
+            if place == InUsage::CacheCreation as usize {
+                inside(creation, read_part, bytes, start)
+            } else if place == InUsage::ServerToolUse as usize {
+                inside(tools, read_part, bytes, start)
+            } else {
+                Inside::Unread
+            }
+        })
+    }
+
+    /// A usage, or one of its iterations, that was read already.
+    pub(super) fn of(usage: &Object<'a>) -> Self {
+        let part = |name| usage.object(name).map(|part| Picked::of(&part, InPart::place));
+        Self {
+            members: Picked::of(usage, InUsage::place),
+            creation: part("cache_creation"),
+            tools: part("server_tool_use"),
+        }
+    }
+
+    /// The member's text, if it is a string.
+    pub(super) fn text(&self, member: InUsage) -> Option<Cow<'a, str>> {
+        self.members.text(member as usize)
+    }
+
+    /// The member's count, if it can be read as one.
+    pub(super) fn count(&self, member: InUsage) -> Option<u64> {
+        self.members.count(member as usize)
+    }
+
+    /// The unparsed iterations.
+    pub(super) fn iterations(&self) -> Option<&'a [u8]> {
+        self.members.bytes(InUsage::Iterations as usize)
+    }
+
+    /// The cache writes for 5 minutes and for 1 hour, as far as they are split.
+    pub(super) fn split(&self) -> (u64, u64) {
+        let count = |member| self.creation.and_then(|part| part.count(member as usize)).unwrap_or(0);
+        (count(InPart::Short), count(InPart::Long))
+    }
+
+    /// Searches of the web.
+    pub(super) fn web_searches(&self) -> u64 {
+        self.tools.and_then(|part| part.count(InPart::WebSearches as usize)).unwrap_or(0)
+    }
+}
+
+fn read_part<'a>(part: &mut Picked<'a, { InPart::COUNT }>, bytes: &'a [u8], start: usize) -> Option<usize> {
+    part.read(bytes, start, InPart::place, |_, _| Inside::Unread)
+}
+
+/// Reads the object that is a member's value; other values are none. Of members with one name the last counts.
+fn inside<'a, T: Default>(
+    object: &mut Option<T>,
+    read: impl FnOnce(&mut T, &'a [u8], usize) -> Option<usize>,
+    bytes: &'a [u8],
+    start: usize,
+) -> Inside {
+    *object = None;
+    if bytes.get(start) != Some(&b'{') {
+        return Inside::Unread;
+    }
+    read(object.insert(T::default()), bytes, start).map_or(Inside::Unknown, Inside::EndsAt)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What [`Object`] makes of a line, in the words of the fast reader; `None` if it is no object.
+    fn slowly(text: &str) -> Option<Line<'_>> {
+        Object::parse(text).ok().map(|line| Line::of(&line))
+    }
+
+    /// The fast reader either gives what the other one gives, or leaves the line to it.
+    fn check(bytes: &[u8]) -> Result<bool, TestCaseError> {
+        let text = String::from_utf8_lossy(bytes);
+        let Some(fast) = Line::read(bytes) else { return Ok(false) };
+        let slow = slowly(&text);
+        prop_assert!(slow.is_some(), "only the fast reader understands {}", text);
+        let slow = slow.unwrap();
+        if matches!(text, Cow::Borrowed(_)) {
+            prop_assert_eq!(fast, slow);
+        }
+        // Bytes that are no UTF-8 are replaced sooner or later: what is read is the same.
+        for place in 0..Member::COUNT {
+            prop_assert_eq!(fast.members.text(place), slow.members.text(place));
+            prop_assert_eq!(fast.members.count(place), slow.members.count(place));
+        }
+        prop_assert_eq!(
+            fast.message.map(|message| message.text(InMessage::Id)),
+            slow.message.map(|message| message.text(InMessage::Id))
+        );
+        Ok(true)
+    }
+
+    fn any_name() -> impl Strategy<Value = String> {
+        let known: Vec<&str> = vec![
+            "type",
+            "message",
+            "usage",
+            "id",
+            "model",
+            "content",
+            "stop_reason",
+            "input_tokens",
+            "output_tokens",
+            "cache_creation",
+            "server_tool_use",
+            "iterations",
+            "sessionId",
+            "timestamp",
+            "uuid",
+            "toolUseResult",
+            "ephemeral_5m_input_tokens",
+            "",
+            "a\"b",
+            "t\\u0079pe",
+            "é",
+        ];
+        prop::sample::select(known).prop_map(str::to_owned)
+    }
+
+    /// JSON as text, so that names repeat, stand in any order and are escaped.
+    fn any_json() -> impl Strategy<Value = String> {
+        let scalar = prop_oneof![
+            Just("null".to_owned()),
+            Just("true".to_owned()),
+            any::<i32>().prop_map(|number| number.to_string()),
+            Just("1e3".to_owned()),
+            "[ -~\\n\"\\\\é😀{}\\[\\]:,]{0,24}".prop_map(|text| serde_json::to_string(&text).unwrap()),
+            Just("\"\\u0074\\ud800\"".to_owned()),
+        ];
+        scalar.prop_recursive(5, 80, 6, |inner| {
+            let space = || prop::sample::select(vec!["", "", " ", "\t\r\n"]);
+            prop_oneof![
+                (prop::collection::vec(inner.clone(), 0..5), space())
+                    .prop_map(|(values, space)| format!("[{}]", values.join(&format!("{space},{space}")))),
+                (prop::collection::vec((any_name(), inner), 0..8), space()).prop_map(|(members, space)| {
+                    let members: Vec<String> = members
+                        .into_iter()
+                        .map(|(name, value)| {
+                            // One of the names holds an escape already.
+                            let name = if name.contains("u0079") {
+                                format!("\"{name}\"")
+                            } else {
+                                serde_json::to_string(&name).unwrap()
+                            };
+                            format!("{space}{name}{space}:{space}{value}{space}")
+                        })
+                        .collect();
+                    format!("{{{}}}", members.join(","))
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_fast_reader_reads_what_the_other_reads(line in any_json()) {
+            let is_fast = check(line.as_bytes())?;
+            if !line.contains("\\") {
+                prop_assert_eq!(is_fast, line.starts_with('{'));
+            }
+        }
+
+        #[test]
+        fn nor_is_there_a_difference_in_broken_lines(
+            line in any_json(), next in any_json(), cut in any::<prop::sample::Index>(),
+            at in any::<prop::sample::Index>(), byte in any::<u8>()
+        ) {
+            let mut bytes = line.into_bytes();
+            bytes.truncate(cut.index(bytes.len() + 1));
+            bytes.extend(next.into_bytes());
+            check(&bytes)?;
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            check(&bytes)?;
+        }
+    }
+
+    #[test]
+    fn real_lines_are_read_alike_and_fast() {
+        let mut lines = 0;
+        let mut fast = 0;
+        for folder in ["corpus", "claude-code"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(folder);
+            for path in files_below(&folder) {
+                let bytes = std::fs::read(path).unwrap();
+                for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                    lines += 1;
+                    fast += usize::from(check(line).unwrap());
+                }
+            }
+        }
+        // Where the folders are, they hold a handful of lines that are broken.
+        assert!(fast * 100 >= lines * 99, "only {fast} of {lines} lines are read fast");
+    }
+
+    fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                found.extend(files_below(&path));
+            } else if path.extension().is_some_and(|extension| extension == "jsonl") {
+                found.push(path);
+            }
+        }
+        found
+    }
+}

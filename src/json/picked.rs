@@ -1,0 +1,133 @@
+//! Reads of an object only the members that are asked for, in one pass over bytes that need not be UTF-8.
+//!
+//! A line of a log has some twenty members and several KB, of which a few short strings and counts matter. Nothing is
+//! allocated for it, and only what is asked for is decoded.
+
+use std::borrow::Cow;
+
+use super::scan::{skip_space, value_end, walk};
+use super::{Object, Raw, count, decode};
+
+/// The values of an object's members, by the place that a name has in a list of `N`. As in [`Object`], of members with the
+/// same name the last one counts and `null` is absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Picked<'a, const N: usize>([&'a [u8]; N]);
+
+impl<const N: usize> Default for Picked<'_, N> {
+    fn default() -> Self {
+        Self([&[]; N])
+    }
+}
+
+impl<'a, const N: usize> Picked<'a, N> {
+    /// Picks from an object that was read already. `place` says where a name stands.
+    #[must_use]
+    pub fn of(object: &Object<'a>, place: impl Fn(&[u8]) -> Option<usize>) -> Self {
+        let mut picked = Self::default();
+        for (name, value) in object.members.iter() {
+            picked.set(place(name.as_bytes()), value.get().as_bytes());
+        }
+        picked
+    }
+
+    /// Picks from the object that starts at `at` in `bytes` what was empty so far, and tells where it ends. `inside` is
+    /// told of each member that has a place and may read what it holds, returning its end.
+    ///
+    /// `None` if the bytes have to be read by [`Object`], which is exact on everything: they are no object, malformed, or
+    /// have a name with escapes. What is picked here [`Object`] would have given too.
+    pub fn read(
+        &mut self,
+        bytes: &'a [u8],
+        at: usize,
+        place: impl Fn(&[u8]) -> Option<usize>,
+        mut inside: impl FnMut(usize, usize) -> Inside,
+    ) -> Option<usize> {
+        walk(bytes, at, |name, start| {
+            let place = place(name);
+            // Names that are asked for have none.
+            if place.is_none() && name.contains(&b'\\') {
+                return None;
+            }
+            let end = match place.map_or(Inside::Unread, |place| inside(place, start)) {
+                Inside::Unread => value_end(bytes, start).ok()?,
+                Inside::EndsAt(end) => end,
+                Inside::Unknown => return None,
+            };
+            self.set(place, &bytes[start..end]);
+            Some(end)
+        })
+    }
+
+    fn set(&mut self, place: Option<usize>, value: &'a [u8]) {
+        if let Some(slot) = place.and_then(|place| self.0.get_mut(place)) {
+            *slot = value;
+        }
+    }
+
+    /// The member's unparsed value.
+    #[must_use]
+    pub fn bytes(&self, place: usize) -> Option<&'a [u8]> {
+        self.0.get(place).copied().filter(|value| !value.is_empty() && *value != b"null")
+    }
+
+    /// The member's text, if it is a string.
+    #[must_use]
+    pub fn text(&self, place: usize) -> Option<Cow<'a, str>> {
+        match lossy(self.bytes(place)?) {
+            Cow::Borrowed(literal) => decode(literal),
+            Cow::Owned(literal) => decode(&literal).map(|text| Cow::Owned(text.into_owned())),
+        }
+    }
+
+    /// The member's count, if it can be read as one (see [`count`]).
+    #[must_use]
+    pub fn count(&self, place: usize) -> Option<u64> {
+        let value = self.bytes(place)?;
+        digits(value).or_else(|| count(Raw(&lossy(value))))
+    }
+
+    /// Whether the member is `true`.
+    #[must_use]
+    pub fn is_true(&self, place: usize) -> bool {
+        self.bytes(place) == Some(b"true")
+    }
+}
+
+/// `bytes` as text, with what is no UTF-8 replaced.
+#[must_use]
+pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    // Checking all of it at once is faster than looking for the first fault.
+    str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
+/// A count that is written as most are.
+fn digits(value: &[u8]) -> Option<u64> {
+    // Fifteen digits are below any bound.
+    if value.len() > 15 || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some(value.iter().fold(0, |count, digit| count * 10 + u64::from(digit - b'0')))
+}
+
+/// What was found inside of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inside {
+    /// It was not looked into.
+    Unread,
+    /// It was read to here.
+    EndsAt(usize),
+    /// It could not be read.
+    Unknown,
+}
+
+/// Where the text in `bytes` starts that is not white space.
+#[must_use]
+pub fn first_byte(bytes: &[u8]) -> usize {
+    skip_space(bytes, 0)
+}
+
+/// Whether nothing but white space follows.
+#[must_use]
+pub fn is_end(bytes: &[u8], end: usize) -> bool {
+    skip_space(bytes, end) == bytes.len()
+}
