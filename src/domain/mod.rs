@@ -1,6 +1,7 @@
 //! Values and their arithmetic. No I/O, no SQL, no clap.
 
 mod agent;
+mod captured;
 mod estimate;
 mod ids;
 mod message;
@@ -12,8 +13,9 @@ mod tool_call;
 mod usage;
 
 pub use agent::{Agent, MAIN_AGENT};
+pub use captured::{CapturedCost, CapturedLimit, CapturedModel, Shown, ShownCost, ShownUsage, UnreadLine};
 pub use estimate::{Estimate, Method};
-pub use ids::{AgentId, MAX_NAME_CHARS, MessageId, ModelId, SessionId, ToolUseId, clean_name};
+pub use ids::{AgentId, MAX_NAME_CHARS, MessageId, ModelId, SessionId, ToolUseId, clean_name, is_unsafe};
 pub use message::{Message, MessageSource};
 pub use modifiers::Modifiers;
 pub use money::{Cost, CostParts, PicoUsd};

@@ -2,6 +2,7 @@
 //!
 //! `README.md` beside this file has the rules, each with its reason.
 
+pub mod cost_screen;
 mod paths;
 mod wire;
 
