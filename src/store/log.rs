@@ -519,6 +519,23 @@ pub(super) fn for_each_response(
     Ok(())
 }
 
+/// The same by session and time, until `each` has had enough.
+pub(super) fn for_each_response_in_order(
+    conn: &Connection,
+    mut each: impl FnMut(Message, SessionRow) -> bool,
+) -> rusqlite::Result<()> {
+    let mut query = conn.prepare(&format!("{} ORDER BY session, at, message_id", responses()))?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some((message, session)) = read_message(row)?
+            && !each(message, session)
+        {
+            break;
+        }
+    }
+    Ok(())
+}
+
 fn read_message(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<(Message, SessionRow)>> {
     let time = |column: usize| -> rusqlite::Result<Option<Timestamp>> {
         Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))

@@ -8,6 +8,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_hook_duration.sql"),
     include_str!("migrations/0003_hot_path.sql"),
     include_str!("migrations/0004_money.sql"),
+    include_str!("migrations/0008_captured.sql"),
 ];
 
 /// Brings the schema up to date. Safe for any number of processes that start on one fresh ledger at once: the

@@ -21,8 +21,10 @@
 //! A hook's process lives for a millisecond, so it asks SQLite as little as it can: one look at the file's header in
 //! place of three statements, one read, one transaction of three pages, and a checkpoint only now and then (`wal`).
 
+mod captured;
 mod event;
 mod hidden;
+mod listing;
 mod log;
 mod migrations;
 mod open;
@@ -30,11 +32,14 @@ mod queries;
 mod spending;
 mod spent;
 mod spool;
+mod status;
 mod wal;
 mod writer;
 
+pub use captured::WitnessedCost;
 pub use event::{AgentSighting, Change, Event, SessionKnowledge, SessionSighting};
 pub use hidden::Disagreement;
+pub use listing::{SessionCompaction, SessionCounts};
 pub use log::{LogBatch, TranscriptState};
 pub use open::{Ledger, SCHEMA_VERSION, StoreError};
 pub use queries::*;
@@ -43,4 +48,5 @@ pub use spent::{
     WithoutNames,
 };
 pub use spool::{Spool, SpoolState};
+pub use status::{StatusFigures, StatusSum};
 pub use writer::SessionRow;

@@ -37,6 +37,11 @@ impl Quarter {
         Self(millis.div_euclid(Self::MILLIS) + (millis.rem_euclid(Self::MILLIS) > 0) as i64)
     }
 
+    /// Its number since 1970.
+    pub(super) const fn number(self) -> i64 {
+        self.0
+    }
+
     /// When it begins.
     #[must_use]
     pub const fn start(self) -> Timestamp {
