@@ -2,10 +2,15 @@
 
 pub mod calendar;
 pub mod calls;
+pub mod capture;
 pub mod cost;
 pub mod count;
+pub mod dashboard;
+pub mod export;
+pub mod history;
 pub mod prices;
 mod table;
+pub mod trends;
 pub mod usage;
 
 pub use table::{Align, Cell, Column, Table};
