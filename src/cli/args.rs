@@ -94,8 +94,52 @@ pub enum Command {
                             tallyhook cost --by agent --since 30d --json"
     )]
     Cost(CostArgs),
+    /// Read a pasted /cost or /usage, keep it, and compare it with the ledger
+    ///
+    /// Takes what any version of Claude Code has shown, from a file or stdin, for this project's newest session. Its numbers
+    /// are rounded; two figures agree if they would be shown alike. Lines that cannot be read are named.
+    #[command(
+        after_help = "Examples:\n  tallyhook capture-cost paste.txt\n  pbpaste | tallyhook capture-cost\n  \
+                            tallyhook capture-cost --session 8efa9846 --json < paste.txt"
+    )]
+    CaptureCost(CaptureCostArgs),
+    /// List sessions with what they used, the latest first
+    ///
+    /// The last row of a long list is all earlier sessions together, so that the rows make the total.
+    #[command(
+        alias = "sessions",
+        after_help = "Examples:\n  tallyhook history\n  tallyhook history --project . --all\n  \
+                      tallyhook history --format csv > sessions.csv"
+    )]
+    History(HistoryArgs),
+    /// Show what the last days cost, what changed, and what the month will probably cost
+    ///
+    /// The forecast adds the mean of the last four weeks' days for each day that is left; its range holds four times out
+    /// of five, if days stay as different from each other as they were.
+    #[command(
+        after_help = "Examples:\n  tallyhook trends\n  tallyhook trends --days 30\n  tallyhook trends --json"
+    )]
+    Trends(TrendsArgs),
+    /// Write weekly and monthly totals, top agents, models and projects, and spikes into a Markdown file
+    ///
+    /// The tables stand between two comments that do not show; run it again and they are refreshed in their place. The rest
+    /// of the file stays to the letter.
+    #[command(after_help = "Examples:\n  tallyhook dashboard --markdown ~/vault/Costs.md\n  \
+                            tallyhook dashboard --markdown COSTS.md --tz UTC")]
+    Dashboard(DashboardArgs),
+    /// Print one line for Claude Code's status line
+    ///
+    /// Reads the client's JSON on stdin. `tallyhook init` offers to register it. A template names its fields in braces; a part
+    /// in brackets is left out where a field in it is empty.
+    #[command(after_help = STATUSLINE_HELP)]
+    Statusline(StatuslineArgs),
     /// Write out what the ledger holds
-    #[command(after_help = "Examples:\n  tallyhook export --what calls --format jsonl > calls.jsonl")]
+    ///
+    /// Every record has all its members; what is not known is null (empty in CSV). examples/export.schema.json describes
+    /// them. In CSV, a text that a spreadsheet would run as a formula begins with an apostrophe.
+    #[command(after_help = "Examples:\n  tallyhook export --what calls --format jsonl > calls.jsonl\n  \
+                            tallyhook export --what sessions --format csv > sessions.csv\n  \
+                            tallyhook export --what days --tz UTC")]
     Export(ExportArgs),
     /// Fill the ledger from the transcripts that are there
     ///
@@ -133,6 +177,23 @@ pub enum Command {
     Man,
 }
 
+/// The fields of the status line's template; a test compares it with the list of them.
+const STATUSLINE_HELP: &str = "Fields: model, cost, client_cost, costs, today, budget, context, window, context_percent, \
+                               cache, limits, lines_added, lines_removed, duration, api_duration, project, version, \
+                               session\n\nExamples:\n  tallyhook statusline --template '{model}[ · {costs}][ · ctx {context_percent}]'\n  \
+                               tallyhook statusline --wrap ~/.claude/my-statusline.sh";
+
+/// Options of `statusline`.
+#[derive(Debug, Clone, Args)]
+pub struct StatuslineArgs {
+    /// What the line shows
+    #[arg(long, value_name = "TEMPLATE")]
+    pub template: Option<String>,
+    /// Run this status line with the same input, and print its line first
+    #[arg(long, value_name = "COMMAND")]
+    pub wrap: Option<String>,
+}
+
 /// Options of `init`.
 #[derive(Debug, Clone, Args)]
 pub struct InitArgs {
@@ -151,6 +212,12 @@ pub struct InitArgs {
     /// Do not import them, and do not ask
     #[arg(long)]
     pub no_import: bool,
+    /// Show the cost in the status line without asking; one that is there is wrapped and stays above it
+    #[arg(long, conflicts_with = "no_statusline")]
+    pub statusline: bool,
+    /// Leave the status line alone, and do not ask
+    #[arg(long)]
+    pub no_statusline: bool,
 }
 
 /// Where to register the hook.
@@ -406,9 +473,84 @@ pub struct CostArgs {
     /// Split the cost by input, output, cache reads, cache writes and web searches
     #[arg(long)]
     pub detail: bool,
+    /// How to print it.
+    #[command(flatten)]
+    pub face: FaceArgs,
+}
+
+/// How a report is printed.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FaceArgs {
     /// Print JSON
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     pub json: bool,
+    /// How to print it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Face,
+}
+
+impl FaceArgs {
+    /// The format that is asked for.
+    #[must_use]
+    pub const fn face(&self) -> Face {
+        if self.json { Face::Json } else { self.format }
+    }
+}
+
+/// How a report can be printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Face {
+    /// Tables for the terminal
+    #[default]
+    Text,
+    /// JSON, the same as --json
+    Json,
+    /// The first table as CSV
+    Csv,
+    /// Markdown tables
+    Markdown,
+}
+
+/// Options of `dashboard`.
+#[derive(Debug, Clone, Args)]
+pub struct DashboardArgs {
+    /// The file; it is made if it is not there
+    #[arg(long, value_name = "FILE")]
+    pub markdown: PathBuf,
+    /// Count days in this time zone, such as Europe/Berlin
+    #[arg(long, value_name = "ZONE", value_parser = super::cost::zone)]
+    pub tz: Option<Zone>,
+}
+
+/// Options of `history`.
+#[derive(Debug, Clone, Args)]
+pub struct HistoryArgs {
+    /// Only the sessions of this folder, or below it
+    #[arg(long, value_name = "PATH")]
+    pub project: Option<PathBuf>,
+    /// How many sessions have a row
+    #[arg(long, value_name = "N", default_value = "20")]
+    pub limit: u32,
+    /// Give every session a row
+    #[arg(long, conflicts_with = "limit")]
+    pub all: bool,
+    /// How to print it.
+    #[command(flatten)]
+    pub face: FaceArgs,
+}
+
+/// Options of `trends`.
+#[derive(Debug, Clone, Args)]
+pub struct TrendsArgs {
+    /// How many days, of which today is the last
+    #[arg(long, value_name = "N", default_value = "7", value_parser = clap::value_parser!(u16).range(1..=3660))]
+    pub days: u16,
+    /// Count days in this time zone, such as Europe/Berlin
+    #[arg(long, value_name = "ZONE", value_parser = super::cost::zone)]
+    pub tz: Option<Zone>,
+    /// How to print it.
+    #[command(flatten)]
+    pub face: FaceArgs,
 }
 
 /// What the rows of `cost` are.
@@ -450,6 +592,20 @@ impl From<CostBy> for By {
     }
 }
 
+/// Options of `capture-cost`.
+#[derive(Debug, Clone, Args)]
+pub struct CaptureCostArgs {
+    /// The paste; - or none for stdin
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// The session that it is of, by its id or enough of its start
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Options of `export`.
 #[derive(Debug, Clone, Args)]
 pub struct ExportArgs {
@@ -459,13 +615,44 @@ pub struct ExportArgs {
     /// How to write it
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     pub format: ExportFormat,
+    /// Days are those of this time zone, such as Europe/Berlin
+    #[arg(long, value_name = "ZONE", value_parser = super::cost::zone)]
+    pub tz: Option<Zone>,
 }
 
 /// What can be exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ExportWhat {
+    /// Sessions, each with its usage, cost, agents and rates
+    Sessions,
     /// Tool calls
     Calls,
+    /// API responses
+    Responses,
+    /// Days
+    Days,
+    /// Steps
+    Steps,
+    /// Compactions
+    Compactions,
+    /// Reports by agents without hooks
+    Reports,
+}
+
+impl ExportWhat {
+    /// The name of the list in the JSON document.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sessions => "sessions",
+            Self::Calls => "calls",
+            Self::Responses => "responses",
+            Self::Days => "days",
+            Self::Steps => "steps",
+            Self::Compactions => "compactions",
+            Self::Reports => "reports",
+        }
+    }
 }
 
 /// How it can be written.
@@ -475,4 +662,6 @@ pub enum ExportFormat {
     Json,
     /// One JSON object a line
     Jsonl,
+    /// CSV, with a line of headings
+    Csv,
 }

@@ -1,9 +1,8 @@
 //! `tallyhook show-usage`: finds the session, completes it from its transcript, shows it.
 
-use std::path::{Path, PathBuf};
-
 use super::Context;
 use super::args::ShowUsageArgs;
+use super::session::{find, not_found};
 use crate::config::Config;
 use crate::error::Error;
 use crate::finalize;
@@ -26,16 +25,8 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
             format!("there is no ledger at {} yet; the first hook makes it", path.display()),
         );
     };
-    let Some(record) = find(context, &ledger, args)? else {
-        let what = match &args.session {
-            Some(id) => {
-                format!("no session, or more than one, starts with {id:?}; --history lists the recent ones")
-            }
-            None => format!(
-                "no session of {} is recorded; name one with --session ID",
-                context.env.cwd().display()
-            ),
-        };
+    let Some(record) = find(context, &ledger, args.session.as_deref())? else {
+        let what = not_found(context, args.session.as_deref());
         return nothing(context, args, what);
     };
     let config = context.config(record.project.as_deref())?;
@@ -65,7 +56,7 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
 pub(super) fn show_newest(context: &Context) -> Result<bool, Error> {
     let args = ShowUsageArgs::default();
     let Some(ledger) = context.ledger()? else { return Ok(false) };
-    if find(context, &ledger, &args)?.is_none() {
+    if find(context, &ledger, None)?.is_none() {
         return Ok(false);
     }
     drop(ledger);
@@ -126,40 +117,4 @@ fn refreshed(
         context.say(&format!("tallyhook: {fault}"));
     }
     Ok(ledger.find_session(&record.id)?.unwrap_or(record))
-}
-
-/// The session asked for; else the one whose tool calls this process is part of; else the newest of the project
-/// that the working directory is in, the nearest project first.
-fn find(context: &Context, ledger: &Ledger, args: &ShowUsageArgs) -> Result<Option<SessionRecord>, Error> {
-    if let Some(id) = &args.session {
-        return Ok(ledger.find_session(id)?);
-    }
-    if let Some(id) = context.env.var("CLAUDE_CODE_SESSION_ID")
-        && let Some(record) = ledger.find_session(&id)?
-    {
-        return Ok(Some(record));
-    }
-    let mut projects: Vec<(usize, String)> = Vec::new();
-    let here: Vec<PathBuf> = std::iter::once(context.env.cwd().to_path_buf())
-        .chain(context.env.cwd().canonicalize().ok())
-        .chain(
-            context
-                .env
-                .path_var("PWD")
-                .filter(|pwd| pwd.canonicalize().ok() == context.env.cwd().canonicalize().ok()),
-        )
-        .collect();
-    for project in ledger.projects()? {
-        let path = Path::new(&project);
-        let known_as = [Some(path.to_path_buf()), path.canonicalize().ok()];
-        let inside = known_as.iter().flatten().any(|path| here.iter().any(|here| here.starts_with(path)));
-        if inside {
-            projects.push((path.components().count(), project));
-        }
-    }
-    projects.sort();
-    match projects.pop() {
-        Some((_, project)) => Ok(ledger.newest_session_of(&project)?),
-        None => Ok(None),
-    }
 }

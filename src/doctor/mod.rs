@@ -4,6 +4,7 @@
 //! nothing. What `--fix` may do is a [`Fix`], carried out afterwards.
 
 mod client;
+mod client_costs;
 mod command;
 mod events;
 mod faults;
@@ -117,6 +118,7 @@ const CHECKS: &[fn(&Subject<'_>) -> Vec<Check>] = &[
     spool::check,
     prices::check,
     totals::check,
+    client_costs::check,
     permissions::check,
     place::check,
     faults::check,

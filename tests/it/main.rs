@@ -6,14 +6,17 @@
 #![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
 mod bill;
+mod capture;
 mod cli;
 mod corpus;
 mod cost;
 mod counting;
 mod doctor;
+mod faces;
 mod hook;
 mod prices;
 mod setup;
+mod statusline;
 mod store;
 mod support;
 mod tidy;
