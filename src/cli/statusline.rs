@@ -45,10 +45,8 @@ fn print(args: &[String], env: &Env) {
     out.push('\n');
     // If the client has closed it, there is nobody to tell.
     let _written = std::io::stdout().lock().write_all(out.as_bytes()).is_ok();
-    if let Some(ledger) = ledger.filter(|ledger| !ledger.must_be_closed()) {
-        // The process ends here; what SQLite would put in order goes with it.
-        std::mem::forget(ledger);
-    }
+    // The process ends here; what SQLite would put in order goes with it.
+    std::mem::forget(ledger);
 }
 
 /// Somebody else's status line, at work.

@@ -143,8 +143,10 @@ impl Ledger {
             return Ok(None);
         }
         let mut ledger = Self::open(path, STATUS, true)?;
-        ledger.must_be_closed =
+        // Checkpoints are left to the hooks, of which one comes soon.
+        let _due =
             wal::checkpoint_seldom(&ledger.conn, path).map_err(StoreError::query("set up the ledger"))?;
+        ledger.must_be_closed = false;
         Ok(Some(ledger))
     }
 

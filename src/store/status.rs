@@ -7,6 +7,19 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use super::{Ledger, Quarter, SessionRow, StoreError};
 use crate::domain::{PicoUsd, SessionId, Timestamp};
 
+/// A session's sums by the index of sessions, a day's by the table's own key, and no row besides.
+const STATUS: &str = "WITH s (id) AS MATERIALIZED (SELECT id FROM sessions WHERE session_id = ?1),
+  own AS (SELECT sum(iif(priced, input_pico + output_pico + cache_read_pico + cache_write_pico
+        + web_search_pico, NULL)) AS pico, min(priced) AS priced, sum(cache_read_tokens) AS read,
+      sum(input_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens) AS prompt
+    FROM spent WHERE session = (SELECT id FROM s)),
+  day AS (SELECT sum(iif(priced, input_pico + output_pico + cache_read_pico + cache_write_pico
+        + web_search_pico, NULL)) AS pico, min(priced) AS priced
+    FROM spent WHERE quarter >= ?2)
+  SELECT (SELECT id FROM s), own.pico, own.priced, own.read, own.prompt, day.pico, day.priced,
+    (SELECT cost_pico FROM client_costs WHERE session = (SELECT id FROM s))
+  FROM own, day";
+
 /// What some time or a session cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StatusSum {
@@ -50,17 +63,6 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn status(&self, session: &SessionId, since: Quarter) -> Result<StatusFigures, StoreError> {
-        const SQL: &str = "WITH s (id) AS MATERIALIZED (SELECT id FROM sessions WHERE session_id = ?1),
-          own AS (SELECT sum(iif(priced, input_pico + output_pico + cache_read_pico + cache_write_pico
-                + web_search_pico, NULL)) AS pico, min(priced) AS priced, sum(cache_read_tokens) AS read,
-              sum(input_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens) AS prompt
-            FROM spent WHERE session = (SELECT id FROM s)),
-          day AS (SELECT sum(iif(priced, input_pico + output_pico + cache_read_pico + cache_write_pico
-                + web_search_pico, NULL)) AS pico, min(priced) AS priced
-            FROM spent WHERE quarter >= ?2)
-          SELECT (SELECT id FROM s), own.pico, own.priced, own.read, own.prompt, day.pico, day.priced,
-            (SELECT cost_pico FROM client_costs WHERE session = (SELECT id FROM s))
-          FROM own, day";
         let pico = |row: &Row<'_>, column| -> rusqlite::Result<Option<PicoUsd>> {
             Ok(row.get::<_, Option<i64>>(column)?.map(|pico| PicoUsd::from_pico(pico.into())))
         };
@@ -70,7 +72,7 @@ impl Ledger {
         let is_partly = |row: &Row<'_>, column| -> rusqlite::Result<bool> {
             Ok(row.get::<_, Option<bool>>(column)? == Some(false))
         };
-        let found = self.conn.query_row(SQL, params![session.as_str(), since.number()], |row| {
+        let found = self.conn.query_row(STATUS, params![session.as_str(), since.number()], |row| {
             Ok(StatusFigures {
                 session: row.get::<_, Option<i64>>(0)?.map(SessionRow),
                 of_session: StatusSum {
@@ -108,5 +110,22 @@ impl Ledger {
             )
             .map(|_| ())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_line_reads_by_keys_alone() {
+        let ledger = Ledger::in_memory().unwrap();
+        let mut statement = ledger.conn.prepare(&format!("EXPLAIN QUERY PLAN {STATUS}")).unwrap();
+        let steps: Vec<String> =
+            statement.query_map(params!["s", 0], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+        let plan = steps.join("\n");
+        assert!(plan.contains("SEARCH spent USING INDEX spent_by_session (session=?)"), "{plan}");
+        assert!(plan.contains("SEARCH spent USING PRIMARY KEY (quarter>?)"), "{plan}");
+        assert!(!plan.contains("SCAN spent") && !plan.contains("SCAN sessions"), "{plan}");
     }
 }
