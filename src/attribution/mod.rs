@@ -118,7 +118,7 @@ pub fn attribute(
             }
             ContextEntry::Result { call, tokens, .. } => context.add_result(call, *tokens, &mut book),
             ContextEntry::CallText { call, tokens } => {
-                context.add_call_text(call.as_ref(), *tokens, &mut book)
+                context.add_call_text(call.as_ref(), *tokens, &mut book);
             }
             ContextEntry::Prompt { tokens } => context.add_prompt(*tokens, &mut book),
             ContextEntry::Note { tokens } => context.add(Source::System, *tokens, &mut book),

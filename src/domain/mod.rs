@@ -1,6 +1,7 @@
 //! Values and their arithmetic. No I/O, no SQL, no clap.
 
 mod agent;
+mod captured;
 mod context;
 mod estimate;
 mod ids;
@@ -14,9 +15,10 @@ mod tool_call;
 mod usage;
 
 pub use agent::{Agent, MAIN_AGENT};
+pub use captured::{CapturedCost, CapturedLimit, CapturedModel, Shown, ShownCost, ShownUsage, UnreadLine};
 pub use context::{ContextCall, ContextEntry, TaskChange, TaskChangeKind, file_type};
 pub use estimate::{Estimate, Method};
-pub use ids::{AgentId, MAX_NAME_CHARS, MessageId, ModelId, SessionId, ToolUseId, clean_name};
+pub use ids::{AgentId, MAX_NAME_CHARS, MessageId, ModelId, SessionId, ToolUseId, clean_name, is_unsafe};
 pub use message::{Message, MessageSource};
 pub use modifiers::Modifiers;
 pub use money::{Cost, CostParts, PicoUsd};

@@ -192,7 +192,9 @@ fn a_response_of_any_shape_is_measured() {
     let returned: Vec<_> = ledger
         .calls()
         .iter()
-        .map(|call| (call["raw_returned_tokens"].as_u64().unwrap(), call["method"].as_str().unwrap().to_owned()))
+        .map(|call| {
+            (call["raw_returned_tokens"].as_u64().unwrap(), call["method"].as_str().unwrap().to_owned())
+        })
         .collect();
     let text = (6, "payload_text".to_owned());
     let none = (50, "fallback_call".to_owned());

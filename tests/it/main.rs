@@ -6,16 +6,19 @@
 #![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
 mod bill;
+mod capture;
 mod cli;
 mod corpus;
 mod cost;
 mod counting;
 mod doctor;
 mod estimates;
+mod faces;
 mod hook;
 mod prices;
 mod rollups;
 mod setup;
+mod statusline;
 mod store;
 mod support;
 mod tidy;
