@@ -79,7 +79,8 @@ def entries(path):
             if message.get("model") == "<synthetic>":
                 continue
             parts = []
-            for block in [blocks] if isinstance(blocks, str) else blocks:
+            blocks = [blocks] if isinstance(blocks, str) else blocks
+            for block in blocks:
                 name = block.get("type") if isinstance(block, dict) else "text"
                 who = {"thinking": "thinking", "redacted_thinking": "thinking"}.get(name, "text")
                 parts.append((block["id"], block["name"]) if name == "tool_use" else who)
@@ -155,7 +156,7 @@ def share(amount, sizes):
 
 def attribute(path, tallyhook):
     lines = list(entries(path))
-    texts = [text for line in lines for part in line[1:] for text in flatten(part)]
+    texts = [text for line in lines for text in texts_of(line)]
     tokens = count(tallyhook, texts)
     size = lambda texts: sum(tokens[text] for text in texts)
     final, order = {}, []
@@ -265,10 +266,11 @@ def attribute(path, tallyhook):
     return paid
 
 
-def flatten(part):
-    if isinstance(part, list):
-        for element in part:
-            yield from ([element] if isinstance(element, str) else flatten(list(element)[1:]))
+def texts_of(line):
+    """The texts in an entry."""
+    if line[0] == "response":
+        return [text for _, texts in line[3] for text in texts]
+    return line[-1] if isinstance(line[-1], list) else []
 
 
 def main():
@@ -282,7 +284,7 @@ def main():
             subprocess.run([tallyhook, "import", "--path", path], check=True, env=env, stdout=subprocess.DEVNULL)
             rows = json.loads(subprocess.run([tallyhook, "tools", "--json"], check=True, env=env,
                                              capture_output=True).stdout)["rows"]
-        theirs = {row["tool"]: (row["entry_tokens"], row["carry_tokens"]) for row in rows if row["tool"] != "(hidden)"}
+        theirs = {row["tool"]: (row["entry_tokens"], row["carry_tokens"]) for row in rows if row["tool"] not in ("(hidden)", "(none)")}
         mine = {who: (sum(part["entry"]), sum(part["carry"])) for who, part in ours.items()}
         mine = {who: both for who, both in mine.items() if any(both)}
         different = {who: (mine.get(who), theirs.get(who)) for who in mine.keys() | theirs.keys()

@@ -45,12 +45,13 @@ pub enum Progress {
     Sharing(usize, usize),
 }
 
-/// Shares out what was spent in all sessions that have changed, or in one.
+/// Shares out what was spent in all sessions that have changed, or in one. `keeps_names` says whether tasks may be named.
 ///
 /// # Errors
 /// If the ledger cannot be read or written. A transcript that cannot be read is passed over: its part stays unplaced.
 pub fn refresh(
     ledger: &mut Ledger,
+    keeps_names: bool,
     only: Option<SessionRow>,
     mut tell: impl FnMut(Progress),
 ) -> Result<(), StoreError> {
@@ -66,7 +67,7 @@ pub fn refresh(
     }
     let unread: Vec<SessionTranscript> =
         transcripts.values().flatten().filter(|file| file.content_offset < file.offset).cloned().collect();
-    read_contents(ledger, &unread, &mut tell)?;
+    read_contents(ledger, keeps_names, &unread, &mut tell)?;
     let stale = ledger.stale_sessions(only)?;
     let mut done = 0;
     for part in stale.chunks(SESSIONS_AT_ONCE) {
@@ -149,6 +150,7 @@ pub fn estimate_error(ledger: &Ledger, session: SessionRow) -> Result<Option<f64
 /// Reads transcripts from their starts, several at once.
 fn read_contents(
     ledger: &mut Ledger,
+    keeps_names: bool,
     files: &[SessionTranscript],
     tell: &mut impl FnMut(Progress),
 ) -> Result<(), StoreError> {
@@ -179,7 +181,9 @@ fn read_contents(
             });
         }
         drop(sender);
-        for (done, (at, readings)) in receiver.into_iter().enumerate() {
+        for (done, (at, mut readings)) in receiver.into_iter().enumerate() {
+            let changes = readings.iter_mut().flat_map(|reading| &mut reading.task_changes);
+            changes.filter(|_| !keeps_names).for_each(|change| change.kind.take_names());
             ledger.replace_content(&files[at], &readings)?;
             tell(Progress::Reading(done + 1, files.len()));
         }

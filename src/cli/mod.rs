@@ -153,7 +153,8 @@ impl Context {
         let is_watched = std::io::stderr().is_terminal();
         let start = std::time::Instant::now();
         let (mut shown_at, mut is_shown) = (start, false);
-        let refreshed = origins::refresh(ledger, session, |progress| {
+        let keeps_names = self.config(None)?.store_names;
+        let refreshed = origins::refresh(ledger, keeps_names, session, |progress| {
             if is_watched && shown_at.elapsed() >= PROGRESS_PAUSE {
                 shown_at = std::time::Instant::now();
                 is_shown = true;

@@ -83,7 +83,7 @@ fn list(context: &Context, mut ledger: Ledger, record: &SessionRecord, json: boo
     let timeline = origins::timeline(&ledger, record.row)?;
     let prices = context.prices()?;
     let report = UsageReport::of_session(&ledger, &record, &Filter::default(), &timeline, &prices)?;
-    let current = timeline.at(context.env.now());
+    let current = timeline.spans().last().map(|span| span.name.as_str());
     let tasks = crate::domain::task_list(&ledger.task_changes(record.row)?);
     if json {
         let list = List {

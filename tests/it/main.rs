@@ -15,6 +15,7 @@ mod doctor;
 mod estimates;
 mod faces;
 mod hook;
+mod origins;
 mod prices;
 mod rollups;
 mod setup;

@@ -7,7 +7,7 @@ use crate::json::{self, Object, Raw, Scalar};
 /// Strings above this that hold nothing but base64 are taken for an attached file, not for text.
 const BASE64_MIN_CHARS: usize = 4_096;
 
-/// Reads a string or content blocks; of anything else all scalars.
+/// Reads a string, content blocks or one of them; of anything else all scalars.
 pub(in super::super) fn content(raw: Raw<'_>) -> Reading<'_> {
     if let Some(text) = json::text(raw) {
         return Reading::text(text);
@@ -15,7 +15,12 @@ pub(in super::super) fn content(raw: Raw<'_>) -> Reading<'_> {
     let mut reading = Reading::tokens(0, Method::PayloadText);
     let blocks = json::array(raw);
     if blocks.is_empty() {
-        scalars(raw, &mut reading);
+        let is_block =
+            |block: &Object<'_>| matches!(block.text("type").as_deref(), Some("text" | "image" | "document"));
+        match Object::from_raw(raw).filter(is_block) {
+            Some(block) => add_block(raw, &block, &mut reading),
+            None => scalars(raw, &mut reading),
+        }
     }
     for raw in blocks {
         match Object::from_raw(raw) {

@@ -1,0 +1,278 @@
+//! Where costs came from: the parts are the whole on real transcripts, whatever order they are read in, and steps, tools
+//! and agents show them.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::support::{Example, Ledger, Session, With, copy_folder, repository};
+
+/// Everything that attribution tells apart.
+const ORIGINS: [&str; 6] = ["tool", "skill", "mcp", "step", "action", "file-type"];
+
+/// Real transcripts: the recorded example, and the shared ones where they are there.
+fn transcripts() -> Vec<PathBuf> {
+    let shared = repository().join("../shared");
+    let mut folders = vec![repository().join("examples")];
+    if shared.is_dir() {
+        folders.push(shared.join("claude-code/2.1.330/transcripts"));
+        folders.push(shared.join("corpus/claude"));
+    } else {
+        println!("without ../shared only the example is read");
+    }
+    folders
+}
+
+fn imported(folder: &Path) -> Ledger {
+    let ledger = Ledger::new();
+    ledger.import_from(folder);
+    ledger
+}
+
+#[test]
+fn parts_are_the_whole_by_every_origin() {
+    for folder in transcripts() {
+        let ledger = imported(&folder);
+        let total = ledger.total();
+        for by in ORIGINS {
+            // `cost_by` fails unless the rows add up to the total.
+            let bill = ledger.cost_by(by);
+            assert_eq!((bill.total.usage, bill.total.pico), (total.usage, total.pico), "{by}");
+            assert_eq!(bill.total.responses, total.responses, "{by}");
+        }
+    }
+}
+
+#[test]
+fn the_order_of_files_and_pieces_does_not_matter() {
+    let folder = repository().join("examples/session/projects");
+    let whole = imported(&folder);
+    for seed in 0..4 {
+        let ledger = Ledger::new();
+        for percent in [40, 70, 100] {
+            ledger.import_in_pieces(&folder, seed, percent);
+            // A view in between reads what there is.
+            ledger.cost_by("tool");
+        }
+        for by in ORIGINS {
+            assert_eq!(ledger.cost_by(by).by_key(), whole.cost_by(by).by_key(), "seed {seed}, by {by}");
+        }
+        ledger.import();
+        assert_eq!(ledger.cost_by("tool").by_key(), whole.cost_by("tool").by_key(), "imported twice");
+    }
+}
+
+#[test]
+fn hooks_and_imports_find_the_same() {
+    let example = Example::replayed();
+    let imported = Ledger::new();
+    copy_folder(&repository().join("examples"), &imported.projects());
+    imported.import();
+    for by in ["tool", "skill", "mcp", "step", "file-type"] {
+        assert_eq!(example.ledger.cost_by(by).by_key(), imported.cost_by(by).by_key(), "{by}");
+    }
+}
+
+/// A session of three responses with the numbers of `src/attribution/README.md`.
+fn worked() -> (Ledger, Session) {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "session");
+    let answer = |id: &str, second: u32, write: u64, read: u64, output: u64, content: Value, stop: &str| {
+        session
+            .answer(id, second, output)
+            .with("message.content", content)
+            .with("message.stop_reason", stop)
+            .with(
+                "message.usage",
+                json!({ "input_tokens": 0, "output_tokens": output, "cache_creation_input_tokens": write,
+                    "cache_read_input_tokens": read }),
+            )
+    };
+    let call = |id: &str, tool: &str| json!({ "type": "tool_use", "id": id, "name": tool, "input": {} });
+    let result = |second: u32, id: &str, text: &str| {
+        session
+            .result(second)
+            .with("message.content", json!([{ "type": "tool_result", "tool_use_id": id, "content": text }]))
+    };
+    session.transcript().write(&[
+        session.says(1),
+        answer("msg_1", 2, 10_000, 0, 20, json!([call("toolu_1", "Read")]), "tool_use"),
+        result(3, "toolu_1", &"word ".repeat(1_100)),
+        answer("msg_2", 4, 2_020, 10_000, 100, json!([call("toolu_2", "mcp__tracker__get")]), "tool_use"),
+        result(5, "toolu_2", "done"),
+        answer("msg_3", 6, 400, 12_020, 80, json!([{ "type": "text", "text": "Finished." }]), "end_turn"),
+    ]);
+    (ledger, session)
+}
+
+#[test]
+fn a_result_is_paid_for_again_by_every_response_that_reads_it() {
+    let (ledger, _) = worked();
+    ledger.import();
+    let tools = ledger.run(&["tools", "--json"]).json();
+    let row = |name: &str| -> Value {
+        tools["rows"].as_array().unwrap().iter().find(|row| row["tool"] == name).unwrap().clone()
+    };
+    let read = row("Read");
+    assert_eq!(
+        (&read["calls"], &read["entry_tokens"], &read["carry_tokens"]),
+        (&json!(1), &json!(2_040), &json!(2_020))
+    );
+    // 2,020 written to the cache at $5, 20 of output at $20, 2,020 read again at $0.20 a million.
+    assert_eq!(read["entry_cost_usd"].to_string(), "0.0105");
+    assert_eq!(read["carry_cost_usd"].to_string(), "0.000404");
+    let server = ledger.cost_by("mcp");
+    assert_eq!(server.row("tracker").usage.output, 100);
+    let carried: u64 =
+        tools["rows"].as_array().unwrap().iter().map(|row| row["carry_tokens"].as_u64().unwrap()).sum();
+    assert_eq!(carried, 10_000 + 12_020);
+}
+
+#[test]
+fn a_named_step_has_what_was_spent_in_it() {
+    let (ledger, session) = worked();
+    ledger.hook(session.start());
+    assert_eq!(
+        ledger.run(&["step", "start", "  write\u{1b}the parser "]).text(),
+        "started write the parser\n"
+    );
+    assert_eq!(ledger.run(&["step", "end", "another"]).code, Some(4));
+    assert_eq!(ledger.run(&["step", "end"]).text(), "ended write the parser\n");
+    let again = ledger.run(&["step", "end"]);
+    assert_eq!((again.code, again.stderr.contains("no step is open")), (Some(4), true), "{again:?}");
+    // All of the transcript lies in 2099, after the step.
+    ledger.hook(session.stop());
+    let list = ledger.run(&["step", "list", "--json"]).json();
+    let names: Vec<&str> =
+        list["steps"].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect();
+    assert_eq!(names, ["turn 1"]);
+    assert_eq!(list["steps"][0]["total_tokens"], 10_020 + 12_120 + 12_500);
+}
+
+#[test]
+fn the_task_in_progress_is_the_step_live_and_from_the_log() {
+    let update = |session: &Session, id: &str, status: &str| {
+        session
+            .tool("TaskUpdate", &format!("toolu_{id}{status}"))
+            .with("tool_input", json!({ "taskId": id, "status": status }))
+            .with("tool_response", json!({ "success": true, "taskId": id }))
+    };
+    let (ledger, session) = worked();
+    let create = session
+        .tool("TaskCreate", "toolu_c")
+        .with("tool_input", json!({ "subject": "Find the bug", "description": "x" }))
+        .with("tool_response", json!({ "task": { "id": "1", "subject": "Find the bug" } }));
+    ledger.hook(session.prompt("p")).hook(create).hook(update(&session, "1", "in_progress"));
+    let list = ledger.run(&["step", "list", "--json"]).json();
+    assert_eq!(
+        (&list["current"], &list["tasks"]),
+        (&json!("Find the bug"), &json!({ "done": 0, "total": 1 }))
+    );
+    ledger.hook(update(&session, "1", "completed"));
+    assert_eq!(ledger.run(&["step", "list", "--json"]).json()["tasks"]["done"], 1);
+    // The same events again change nothing.
+    ledger.hook(update(&session, "1", "in_progress"));
+    assert_eq!(ledger.run(&["step", "list", "--json"]).json()["tasks"]["done"], 1);
+
+    let (ledger, session) = worked();
+    let todos = json!({ "todos": [{ "content": "Look around", "status": "in_progress" }] });
+    let call = json!([{ "type": "tool_use", "id": "toolu_9", "name": "TodoWrite", "input": todos }]);
+    let line =
+        session.answer("msg_4", 7, 5).with("message.content", call).with("message.stop_reason", "tool_use");
+    session.transcript().append(&[line, session.answer("msg_5", 9, 7)]);
+    ledger.import();
+    assert_eq!(ledger.cost_by("step").row("Look around").responses, 2);
+    let one = ledger.run(&["show-usage", "--session", "session", "--step", "Look around", "--json"]).json();
+    assert_eq!(one["by_step"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        ledger.run(&["show-usage", "--session", "session", "--step", "2", "--json"]).json()["by_step"],
+        one["by_step"]
+    );
+    let wrong = ledger.run(&["show-usage", "--session", "session", "--step", "nothing"]);
+    assert_eq!((wrong.code, wrong.stderr.contains("Look around")), (Some(4), true), "{wrong:?}");
+}
+
+#[test]
+fn names_of_steps_are_numbers_for_those_who_want_none_kept() {
+    let (ledger, session) = worked();
+    let config = ledger.dir().join("config.toml");
+    std::fs::write(&config, "store_names = false\n").unwrap();
+    let todos = json!({ "todos": [{ "content": "a secret plan", "status": "in_progress" }] });
+    let call = json!([{ "type": "tool_use", "id": "toolu_9", "name": "TodoWrite", "input": todos }]);
+    session.transcript().append(&[session.answer("msg_4", 7, 5).with("message.content", call)]);
+    let payload = session.tool("TodoWrite", "toolu_8").with("tool_input", todos.clone());
+    let config = config.to_str().unwrap();
+    let projects = ledger.projects();
+    ledger.run(&["--config", config, "import", "--path", projects.to_str().unwrap()]).text();
+    let hook = ledger.command(&["--config", config, "hook"]);
+    crate::support::Ran::with_stdin(&mut { hook }, payload.to_string().as_bytes()).assert_silent("hook");
+    let started =
+        ledger.run(&["--config", config, "step", "--session", "session", "start", "another secret"]);
+    assert_eq!(started.text(), "started step 1\n");
+    ledger.run(&["--config", config, "cost", "--by", "step"]).text();
+    let bytes = ledger.bytes();
+    assert!(!String::from_utf8_lossy(&bytes).contains("secret"));
+}
+
+#[test]
+fn runs_of_a_type_teach_what_the_next_one_will_use() {
+    let ledger = Ledger::new();
+    for number in 0..6 {
+        let session = Session::new(&ledger, &format!("session-{number}"));
+        session.transcript().write(&[session.says(1), session.answer(&format!("msg_{number}"), 2, 10)]);
+        session
+            .subagent("subagents", &format!("a{number}"))
+            .write(&[session.answer_of(&format!("a{number}"), &format!("sub_{number}"), 3, 1_000 + number)])
+            .meta("Surveyor");
+    }
+    ledger.import();
+    let agents = ledger.run(&["agents", "--json"]).json();
+    let row = agents["rows"].as_array().unwrap().iter().find(|row| row["agent"] == "Surveyor").unwrap();
+    assert_eq!(
+        (&row["runs"], &row["learned"]["n"], &row["in_force"]),
+        (&json!(6), &json!(6), &json!("learned"))
+    );
+    assert_eq!(row["default"]["n"], 0);
+    let learned = row["learned"]["billed_tokens"].clone();
+    // A new run is taken to use as much until its own transcript tells.
+    let session = Session::new(&ledger, "new");
+    let start = session.event("SubagentStart").with("agent_id", "fresh").with("agent_type", "Surveyor");
+    ledger.hook(session.prompt("p")).hook(start);
+    let pending = ledger.report("new")["estimate"]["pending"]["subagent_tokens"].clone();
+    assert_eq!(pending, learned);
+    let all: u64 =
+        agents["rows"].as_array().unwrap().iter().map(|row| row["total_tokens"].as_u64().unwrap()).sum();
+    assert_eq!(agents["total"]["total_tokens"], all);
+}
+
+#[test]
+fn turns_teach_how_a_model_counts() {
+    let (ledger, session) = worked();
+    let call = session.tool("Read", "toolu_1").with(
+        "tool_response",
+        json!({ "type": "text", "file": {
+        "content": "word ".repeat(1_100), "numLines": 1, "startLine": 1, "totalLines": 1 } }),
+    );
+    ledger.hook(session.prompt("p")).hook(&call).hook(session.stop());
+    let checks = ledger.run(&["doctor", "--json"]).json();
+    let check =
+        checks["checks"].as_array().unwrap().iter().find(|check| check["check"] == "estimates").unwrap();
+    assert!(check["found"].as_str().unwrap().contains("n = 2"), "{check}");
+    let report = ledger.run(&["show-usage", "--session", "session", "--json"]).json();
+    assert!(report["estimate"]["error_percent"].as_f64().unwrap() < 100.0, "{report}");
+    let (raw, estimated) =
+        (report["estimate"]["raw_tokens"].as_u64(), report["estimate"]["total_tokens"].as_u64());
+    assert!(estimated > raw, "{report}");
+    // The same transcript read again teaches nothing new.
+    let learned = |ledger: &Ledger| -> String {
+        ledger
+            .sqlite()
+            .query_row("SELECT value FROM meta WHERE name LIKE 'calibration:%'", [], |row| row.get(0))
+            .unwrap()
+    };
+    let before = learned(&ledger);
+    ledger.hook(session.stop());
+    ledger.import();
+    ledger.run(&["tools"]).text();
+    assert_eq!(learned(&ledger), before);
+}
