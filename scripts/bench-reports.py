@@ -92,6 +92,7 @@ reports += [["cost", "--since", "7d"], ["cost", "--since", "30d", "--compare"], 
             ["cost", "--project", work + "/project-7"], ["cost", "--model", "haiku"],
             ["cost", "--compare"], ["cost", "--detail"], ["cost", "--tz", "Asia/Kolkata"], ["cost", "--by", "agent", "--model", "opus"],
             ["cost", "--by", "month", "--since", "300d", "--compare"], ["cost", "--by", "session", "--compare"],
+            ["tools"], ["agents"], ["cost", "--by", "tool"], ["cost", "--by", "step", "--json"],
             ["history"], ["history", "--all", "--json"], ["trends"], ["trends", "--days", "30", "--json"],
             ["dashboard", "--markdown", work + "/dashboard.md"],
             ["show-usage", "--session", newest], ["show-usage", "--session", newest, "--history", "--json"]]

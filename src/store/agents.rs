@@ -6,7 +6,7 @@ use super::writer::unsigned;
 use super::{Ledger, StoreError};
 
 /// Runs that are looked at: a habit is told by the latest ones, and a ledger can hold many.
-const LATEST_RUNS: u32 = 400;
+const LATEST_RUNS: u32 = 150;
 
 /// A subagent run of which something is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
