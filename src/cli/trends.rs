@@ -11,7 +11,10 @@ use crate::report::trends::Trends;
 pub(super) fn run(context: &Context, args: &TrendsArgs) -> Result<(), Error> {
     let zone = args.tz.clone().unwrap_or_else(Zone::of_system);
     let today = today(context, &zone)?;
-    let ledger = context.ledger()?;
+    let mut ledger = context.ledger()?;
+    if let Some(ledger) = &mut ledger {
+        context.refresh_origins(ledger, None)?;
+    }
     let trends = Trends::of(ledger.as_ref(), &zone, context.env.now(), today, args.days)?;
     let has_data = !trends.is_empty();
     let note = (!trends.unpriced_models.is_empty())

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::calendar::{Day, Days, Zone};
 use super::{Cell, Table};
 use crate::domain::{PicoUsd, Timestamp};
-use crate::store::{Block, Grain, Ledger, Quarter, SpentFilter, StoreError};
+use crate::store::{Block, Grain, Ledger, Quarter, SessionRow, SpentFilter, StoreError};
 
 /// Days that the forecast looks back.
 const SAMPLE_DAYS: i32 = 28;
@@ -39,6 +39,10 @@ pub struct Trends {
     pub change_percent: Option<f64>,
     /// The day that cost most.
     pub most_expensive_day: Option<String>,
+    /// The step of a session that cost most in these days.
+    pub most_expensive_step: Option<TrendStep>,
+    /// And the one that cost least.
+    pub least_expensive_step: Option<TrendStep>,
     /// What this month will probably cost; null if nothing is known of any day.
     pub forecast_month_usd: Option<Forecast>,
     /// Models without a price, whose cost is in none of these.
@@ -55,6 +59,15 @@ pub struct TrendDay {
     pub total_tokens: u64,
     #[serde(skip)]
     is_partly_priced: bool,
+}
+
+/// A step of a session.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct TrendStep {
+    pub cost_usd: PicoUsd,
+    pub step: String,
+    pub session_id: String,
 }
 
 /// A range that a sum will probably be in.
@@ -119,6 +132,10 @@ impl Trends {
             sums.range(from..until).for_each(|(_, day)| sum.merge(day));
             sum
         };
+        let steps = match ledger {
+            Some(ledger) => steps(ledger, zone, first)?,
+            None => Vec::new(),
+        };
         let total = of(first, today.plus_days(1));
         let previous = of(before, first);
         let rows: Vec<TrendDay> = (0..count)
@@ -152,6 +169,8 @@ impl Trends {
             previous_usd: previous.cost(),
             change_percent: change.map(|(now, before)| (now - before).to_f64() * 100.0 / before.to_f64()),
             most_expensive_day: most,
+            most_expensive_step: steps.iter().max().cloned(),
+            least_expensive_step: steps.into_iter().min(),
             forecast_month_usd: forecast(&sums, zone, now, today),
             unpriced_models,
             days: rows,
@@ -210,6 +229,16 @@ impl Trends {
             }),
         ));
         lines.extend(self.most_expensive_day.clone().map(|day| ("most", Cell::Text(day))));
+        let step = |step: &TrendStep| {
+            let session: String = step.session_id.chars().take(8).collect();
+            format!("{} of {session}, {}", step.step, step.cost_usd)
+        };
+        if let (Some(most), Some(least)) = (&self.most_expensive_step, &self.least_expensive_step) {
+            lines.push(("step", Cell::Text(format!("most: {}", step(most)))));
+            if least != most {
+                lines.push(("", Cell::Text(format!("least: {}", step(least)))));
+            }
+        }
         lines.extend(self.forecast_month_usd.map(|forecast| {
             let Forecast { low, mid, high } = forecast;
             ("month", Cell::Text(format!("~{mid} by its end, probably between {low} and {high}")))
@@ -248,6 +277,28 @@ fn sums(ledger: &Ledger, zone: &Zone, first: Day) -> Result<BTreeMap<Day, Sum>, 
         }
     })?;
     Ok(sums)
+}
+
+/// What sessions' steps cost from a day on; those without a cost are left out.
+fn steps(ledger: &Ledger, zone: &Zone, first: Day) -> Result<Vec<TrendStep>, StoreError> {
+    let filter =
+        SpentFilter { from: Some(Quarter::from_time(zone.start_of(first))), ..SpentFilter::default() };
+    let mut sums: BTreeMap<(SessionRow, String), PicoUsd> = BTreeMap::new();
+    ledger.for_each_share(&filter, |session, share| {
+        if !share.step.is_empty() {
+            *sums.entry((session, share.step.clone())).or_default() += share.cost.unwrap_or_default().total();
+        }
+    })?;
+    if sums.is_empty() {
+        return Ok(Vec::new());
+    }
+    let places = ledger.session_places()?.into_iter().map(|place| (place.row, place.id));
+    let ids: BTreeMap<SessionRow, String> = places.collect();
+    let step = |((session, step), cost_usd): ((SessionRow, String), PicoUsd)| {
+        let session_id = ids.get(&session)?.clone();
+        (cost_usd > PicoUsd::ZERO).then_some(TrendStep { cost_usd, step, session_id })
+    };
+    Ok(sums.into_iter().filter_map(step).collect())
 }
 
 /// What the month will probably cost.

@@ -376,7 +376,7 @@ impl UsageReport {
         let names = AgentNames::of(&runs);
         let calls = ledger.call_groups(record.row)?;
         let compactions = ledger.compactions(record.row)?;
-        let session = session_info(ledger, record, &calls, compactions.len() as u64)?;
+        let mut session = session_info(ledger, record, &calls, compactions.len() as u64)?;
         let wanted = |agent: &str| filter.agent.as_deref().is_none_or(|name| name == agent);
 
         let mut usage = ledger.usage_groups(record.row)?;
@@ -394,6 +394,10 @@ impl UsageReport {
                 shares.push(share.clone());
             }
         })?;
+        if session.tool_calls == 0 {
+            // No hook has told of any: the session was imported.
+            session.tool_calls = shares.iter().map(|share| share.calls).sum();
+        }
         let by_skill = origins::by_skill(&shares, &calls);
         let by_step = origins::by_step(&shares, timeline, record.last_activity_at, &names);
         calls.retain(|call| filter.tool.as_deref().is_none_or(|tool| tool == call.tool));
