@@ -200,7 +200,7 @@ fn names_of_steps_are_numbers_for_those_who_want_none_kept() {
     let todos = json!({ "todos": [{ "content": "a secret plan", "status": "in_progress" }] });
     let call = json!([{ "type": "tool_use", "id": "toolu_9", "name": "TodoWrite", "input": todos }]);
     session.transcript().append(&[session.answer("msg_4", 7, 5).with("message.content", call)]);
-    let payload = session.tool("TodoWrite", "toolu_8").with("tool_input", todos.clone());
+    let payload = session.tool("TodoWrite", "toolu_8").with("tool_input", todos);
     let config = config.to_str().unwrap();
     let projects = ledger.projects();
     ledger.run(&["--config", config, "import", "--path", projects.to_str().unwrap()]).text();
