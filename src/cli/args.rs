@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::budget_args::BudgetArgs;
 use crate::domain::{ModelId, Timestamp};
 use crate::estimate::counter::Encoding;
 use crate::report::calendar::{AskedDay, Zone};
@@ -112,6 +113,17 @@ pub enum Command {
                       tallyhook step list\n  tallyhook show-usage --step \"write the parser\""
     )]
     Step(StepArgs),
+    /// Set limits for what is spent, that warn or really stop
+    ///
+    /// What counts is what the provider has billed, subagents and hidden calls included, and with ~ what the last results
+    /// are estimated to add. With --stop a session ends before the next request that would be paid.
+    #[command(
+        after_help = "Examples:\n  tallyhook budget set 5                       # USD, each session, warn at 80 %\n  \
+                            tallyhook budget set 20 --per day --stop     # and stop there\n  \
+                            tallyhook budget set 2000000 --tokens --agent Explore\n  tallyhook budget status\n  \
+                            tallyhook budget add 5\n  tallyhook budget override --for 1h"
+    )]
+    Budget(BudgetArgs),
     /// Write out what the ledger holds
     #[command(after_help = "Examples:\n  tallyhook export --what calls --format jsonl > calls.jsonl")]
     Export(ExportArgs),

@@ -2,6 +2,8 @@
 
 mod agents;
 pub mod args;
+mod budget;
+mod budget_args;
 mod cost;
 mod count;
 mod diff;
@@ -78,6 +80,7 @@ impl Context {
             Command::Tools(args) => tools::run(self, &args),
             Command::Agents(args) => agents::run(self, &args),
             Command::Step(args) => step::run(self, &args),
+            Command::Budget(args) => budget::run(self, &args),
             Command::Export(args) => export::run(self, &args),
             Command::Import(args) => import::run(self, &args),
             Command::Count(args) => count::run(self, &args),

@@ -1,6 +1,7 @@
 //! Values and their arithmetic. No I/O, no SQL, no clap.
 
 mod agent;
+mod budget;
 mod context;
 mod estimate;
 mod ids;
@@ -14,6 +15,7 @@ mod tool_call;
 mod usage;
 
 pub use agent::{Agent, MAIN_AGENT};
+pub use budget::{Budget, Limit, Mode, Per, Scope, Span as BudgetSpan, Standing, State, Used};
 pub use context::{ContextCall, ContextEntry, TaskChange, TaskChangeKind, file_type};
 pub use estimate::{Estimate, Method};
 pub use ids::{AgentId, MAX_NAME_CHARS, MessageId, ModelId, SessionId, ToolUseId, clean_name};

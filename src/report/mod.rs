@@ -2,7 +2,7 @@
 
 pub mod advice;
 pub mod agents;
-pub mod calendar;
+pub mod budgets;
 pub mod calls;
 pub mod cost;
 pub mod count;
@@ -12,4 +12,5 @@ mod table;
 pub mod tools;
 pub mod usage;
 
+pub use crate::calendar;
 pub use table::{Align, Cell, Column, Table};

@@ -10,7 +10,7 @@ use super::hidden;
 use super::spending::{self, Spending};
 use super::writer::{SessionRow, session_row, signed, unsigned};
 use super::{AgentSighting, Ledger, StoreError};
-use super::{contexts, shares};
+use super::{contexts, kept, shares};
 use crate::agents::Fingerprint;
 use crate::agents::claude_code::{Compaction, Facts, Progress, Prompt, Reading};
 use crate::domain::{
@@ -171,7 +171,8 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be written.
     pub fn remove_session(&mut self, session: &SessionId) -> Result<bool, StoreError> {
-        const ROWS: [&str; 13] = [
+        const ROWS: [&str; 14] = [
+            "DELETE FROM pending WHERE session = ?1",
             "DELETE FROM context_parts WHERE path IN (SELECT path FROM transcripts WHERE session = ?1)",
             "DELETE FROM shares WHERE session = ?1",
             "DELETE FROM task_changes WHERE session = ?1",
@@ -197,6 +198,7 @@ impl Ledger {
                 tx.execute(sql, [row])?;
             }
             tx.execute("DELETE FROM sessions WHERE id = ?1", [row])?;
+            kept::void(tx)?;
             Ok(true)
         })
     }

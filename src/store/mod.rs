@@ -22,10 +22,12 @@
 //! place of three statements, one read, one transaction of three pages, and a checkpoint only now and then (`wal`).
 
 mod agents;
+mod budgets;
 mod calibrations;
 mod contexts;
 mod event;
 mod hidden;
+mod kept;
 mod log;
 mod migrations;
 mod open;
@@ -40,9 +42,11 @@ mod wal;
 mod writer;
 
 pub use agents::ObservedRun;
+pub use budgets::Asked;
 pub use contexts::SessionTranscript;
 pub use event::{AgentSighting, Change, Event, SessionKnowledge, SessionSighting};
 pub use hidden::Disagreement;
+pub use kept::{Kept, Pending};
 pub use log::{LogBatch, TranscriptState};
 pub use open::{Ledger, SCHEMA_VERSION, StoreError};
 pub use queries::*;
