@@ -92,9 +92,25 @@ reports += [["cost", "--since", "7d"], ["cost", "--since", "30d", "--compare"], 
             ["cost", "--project", work + "/project-7"], ["cost", "--model", "haiku"],
             ["cost", "--compare"], ["cost", "--detail"], ["cost", "--tz", "Asia/Kolkata"], ["cost", "--by", "agent", "--model", "opus"],
             ["cost", "--by", "month", "--since", "300d", "--compare"], ["cost", "--by", "session", "--compare"],
+            ["history"], ["history", "--all", "--json"], ["trends"], ["trends", "--days", "30", "--json"],
+            ["dashboard", "--markdown", work + "/dashboard.md"],
             ["show-usage", "--session", newest], ["show-usage", "--session", newest, "--history", "--json"]]
 for binary in binaries:
     print(f"{binary}\n  {'/bin/true':40} {median(['/bin/true']):7.1f} ms")
     for report in reports:
         shown = " ".join(word.replace(work, "…") for word in report).replace(newest, "ID")
         print(f"  {shown:40} {median([binary, *report]):7.1f} ms")
+
+# The status line: whole processes, /bin/true started in turn, on this history.
+status = json.dumps({"session_id": newest, "model": {"display_name": "Opus 5.5"}, "cost": {"total_cost_usd": 1.25},
+                     "context_window": {"context_window_size": 200000, "current_usage": {"input_tokens": 5}}}).encode()
+for binary in binaries:
+    times = {binary: [], "/bin/true": []}
+    for _ in range(max(runs * 10, 100)):
+        for command in ([binary, "statusline"], ["/bin/true"]):
+            start = time.perf_counter()
+            subprocess.run(command, env=env, cwd=work, input=status, capture_output=True)
+            times[command[0]].append((time.perf_counter() - start) * 1000)
+    over = sorted(own - floor for own, floor in zip(times[binary], times["/bin/true"]))
+    print(f"{binary} statusline: {statistics.median(times[binary]):.2f} ms, over /bin/true p50 {statistics.median(over):+.2f} ms"
+          f" p95 {over[len(over) * 95 // 100]:+.2f} ms")

@@ -4,7 +4,7 @@
 #   scripts/bench-reports.sh [-n RUNS] [-c CALLS] [-r RESPONSES] [-s SESSIONS] [TALLYHOOK ...]
 #
 # Makes a ledger of 2,000 sessions in 300 days with 1,000,000 tool calls and 500,000 responses, and prints the median of
-# each report beside that of /bin/true. Needs python3.
+# each report beside that of /bin/true, and what the status line takes over /bin/true started in turn. Needs python3.
 set -euo pipefail
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 runs=21 calls=1000000 responses=500000 sessions=2000

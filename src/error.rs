@@ -50,6 +50,15 @@ pub enum Error {
         /// How many.
         budgets: usize,
     },
+    /// A file that the user has named could not be read.
+    #[error("cannot read {path}: {source}")]
+    Input {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// There is nothing to show.
     #[error("{what}")]
     NoData {

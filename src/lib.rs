@@ -30,4 +30,5 @@ pub mod reconcile;
 pub mod render;
 pub mod report;
 pub mod setup;
+pub mod statusline;
 pub mod store;

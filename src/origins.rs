@@ -1,5 +1,5 @@
 //! Brings up to date where costs came from: reads the content of transcripts that were only imported, shares out what
-//! sessions have spent since ([`attribution`](crate::attribution)) and keeps it in the ledger.
+//! sessions have spent since ([`attribution`]) and keeps it in the ledger.
 //!
 //! Hooks keep what is needed of the content when a turn ends. Everything else is done here, when a view first asks.
 

@@ -65,6 +65,15 @@ pub fn stdin() -> io::Result<File> {
     }
 }
 
+/// A command line for the system's shell.
+#[must_use]
+pub fn shell(command: &str) -> std::process::Command {
+    let (program, option) = if cfg!(windows) { ("cmd", "/C") } else { ("/bin/sh", "-c") };
+    let mut shell = std::process::Command::new(program);
+    shell.args([option, command]);
+    shell
+}
+
 /// Whether nobody but the user can read the file; `None` where files have no such permissions.
 #[must_use]
 pub fn is_private(path: &Path) -> Option<bool> {

@@ -12,7 +12,8 @@
 //! - *Output* is shared by size among what was written: text with thinking, and each tool call.
 //!
 //! What an entry pays when it is written and when it comes in is its *entry*, all else its *carry*. The parts of a class
-//! add up to the class, to the token: a share ends where the next one begins.
+//! add up to the class, to the token: a share ends where the next one begins. `README.md` beside this file has an example
+//! that can be checked by hand, and the rules in full.
 
 mod context;
 mod share;
@@ -117,7 +118,7 @@ pub fn attribute(
             }
             ContextEntry::Result { call, tokens, .. } => context.add_result(call, *tokens, &mut book),
             ContextEntry::CallText { call, tokens } => {
-                context.add_call_text(call.as_ref(), *tokens, &mut book)
+                context.add_call_text(call.as_ref(), *tokens, &mut book);
             }
             ContextEntry::Prompt { tokens } => context.add_prompt(*tokens, &mut book),
             ContextEntry::Note { tokens } => context.add(Source::System, *tokens, &mut book),

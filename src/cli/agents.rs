@@ -3,7 +3,6 @@
 use super::Context;
 use super::args::AgentsArgs;
 use crate::error::Error;
-use crate::render;
 use crate::report::agents::AgentsReport;
 
 pub(super) fn run(context: &Context, args: &AgentsArgs) -> Result<(), Error> {
@@ -13,13 +12,7 @@ pub(super) fn run(context: &Context, args: &AgentsArgs) -> Result<(), Error> {
         Some(ledger) => AgentsReport::of(&ledger, &config.subagents)?,
         None => return Err(context.no_ledger()?),
     };
-    if args.json {
-        context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
-    } else {
-        let style = context.style();
-        let tables: Vec<String> = report.tables().iter().map(|table| render::table(table, style)).collect();
-        context.print(&tables.join("\n"))?;
-    }
+    context.show(&args.face, &report, !report.is_empty(), || report.tables(), |_| None)?;
     if report.is_empty() {
         return Err(Error::NoData { what: "the ledger holds no responses yet".to_owned() });
     }

@@ -1,15 +1,17 @@
 //! The command line's definition, and no behaviour.
 
+mod budget;
+mod reports;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::budget_args::BudgetArgs;
 use crate::domain::{ModelId, Timestamp};
 use crate::estimate::counter::Encoding;
-use crate::report::calendar::{AskedDay, Zone};
-use crate::report::cost::By;
-use crate::report::origins::Origin;
+
+pub use budget::*;
+pub use reports::*;
 
 /// Token and cost ledger for coding agents.
 ///
@@ -124,8 +126,52 @@ pub enum Command {
                             tallyhook budget add 5\n  tallyhook budget override --for 1h"
     )]
     Budget(BudgetArgs),
+    /// Read a pasted /cost or /usage, keep it, and compare it with the ledger
+    ///
+    /// Takes what any version of Claude Code has shown, from a file or stdin, for this project's newest session. Its numbers
+    /// are rounded; two figures agree if they would be shown alike. Lines that cannot be read are named.
+    #[command(
+        after_help = "Examples:\n  tallyhook capture-cost paste.txt\n  pbpaste | tallyhook capture-cost\n  \
+                            tallyhook capture-cost --session 8efa9846 --json < paste.txt"
+    )]
+    CaptureCost(CaptureCostArgs),
+    /// List sessions with what they used, the latest first
+    ///
+    /// The last row of a long list is all earlier sessions together, so that the rows make the total.
+    #[command(
+        alias = "sessions",
+        after_help = "Examples:\n  tallyhook history\n  tallyhook history --project . --all\n  \
+                      tallyhook history --format csv > sessions.csv"
+    )]
+    History(HistoryArgs),
+    /// Show what the last days cost, what changed, and what the month will probably cost
+    ///
+    /// The forecast adds the mean of the last four weeks' days for each day that is left; its range holds four times out
+    /// of five, if days stay as different from each other as they were.
+    #[command(
+        after_help = "Examples:\n  tallyhook trends\n  tallyhook trends --days 30\n  tallyhook trends --json"
+    )]
+    Trends(TrendsArgs),
+    /// Write weekly and monthly totals, top agents, models and projects, and spikes into a Markdown file
+    ///
+    /// The tables stand between two comments that do not show; run it again and they are refreshed in their place. The rest
+    /// of the file stays to the letter.
+    #[command(after_help = "Examples:\n  tallyhook dashboard --markdown ~/vault/Costs.md\n  \
+                            tallyhook dashboard --markdown COSTS.md --tz UTC")]
+    Dashboard(DashboardArgs),
+    /// Print one line for Claude Code's status line
+    ///
+    /// Reads the client's JSON on stdin. `tallyhook init` offers to register it. A template names its fields in braces; a part
+    /// in brackets is left out where a field in it is empty.
+    #[command(after_help = STATUSLINE_HELP)]
+    Statusline(StatuslineArgs),
     /// Write out what the ledger holds
-    #[command(after_help = "Examples:\n  tallyhook export --what calls --format jsonl > calls.jsonl")]
+    ///
+    /// Every record has all its members; what is not known is null (empty in CSV). examples/export.schema.json describes
+    /// them. In CSV, a text that a spreadsheet would run as a formula begins with an apostrophe.
+    #[command(after_help = "Examples:\n  tallyhook export --what calls --format jsonl > calls.jsonl\n  \
+                            tallyhook export --what sessions --format csv > sessions.csv\n  \
+                            tallyhook export --what days --tz UTC")]
     Export(ExportArgs),
     /// Fill the ledger from the transcripts that are there
     ///
@@ -163,6 +209,23 @@ pub enum Command {
     Man,
 }
 
+/// The fields of the status line's template; a test compares it with the list of them.
+const STATUSLINE_HELP: &str = "Fields: model, cost, client_cost, costs, today, budget, context, window, context_percent, \
+                               cache, limits, lines_added, lines_removed, duration, api_duration, project, version, \
+                               session\n\nExamples:\n  tallyhook statusline --template '{model}[ · {costs}][ · ctx {context_percent}]'\n  \
+                               tallyhook statusline --wrap ~/.claude/my-statusline.sh";
+
+/// Options of `statusline`.
+#[derive(Debug, Clone, Args)]
+pub struct StatuslineArgs {
+    /// What the line shows
+    #[arg(long, value_name = "TEMPLATE")]
+    pub template: Option<String>,
+    /// Run this status line with the same input, and print its line first
+    #[arg(long, value_name = "COMMAND")]
+    pub wrap: Option<String>,
+}
+
 /// Options of `init`.
 #[derive(Debug, Clone, Args)]
 pub struct InitArgs {
@@ -181,6 +244,12 @@ pub struct InitArgs {
     /// Do not import them, and do not ask
     #[arg(long)]
     pub no_import: bool,
+    /// Show the cost in the status line without asking; one that is there is wrapped and stays above it
+    #[arg(long, conflicts_with = "no_statusline")]
+    pub statusline: bool,
+    /// Leave the status line alone, and do not ask
+    #[arg(long)]
+    pub no_statusline: bool,
 }
 
 /// Where to register the hook.
@@ -382,211 +451,4 @@ pub struct HookArgs {
     /// The agent that calls
     #[arg(long, value_name = "NAME", default_value = "claude-code")]
     pub client: String,
-}
-
-/// Options of `show-usage`.
-#[derive(Debug, Clone, Default, Args)]
-pub struct ShowUsageArgs {
-    /// A session by its id, or by enough of its start
-    #[arg(long, value_name = "ID")]
-    pub session: Option<String>,
-    /// Add tables by model, skill and MCP server
-    #[arg(long)]
-    pub detailed: bool,
-    /// Add the project's recent sessions
-    #[arg(long)]
-    pub history: bool,
-    /// Only one agent: main, or a subagent's type
-    #[arg(long, value_name = "NAME")]
-    pub agent: Option<String>,
-    /// Only one tool
-    #[arg(long, value_name = "NAME")]
-    pub tool: Option<String>,
-    /// Only one step: its name, or its number in the order of time
-    #[arg(long, value_name = "NAME|N")]
-    pub step: Option<String>,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Options of `tools`.
-#[derive(Debug, Clone, Args)]
-pub struct ToolsArgs {
-    /// From this day on: a date, today, yesterday, or 7d for the last seven days
-    #[arg(long, value_name = "DATE", value_parser = super::cost::day)]
-    pub since: Option<AskedDay>,
-    /// Up to this day, with it
-    #[arg(long, value_name = "DATE", value_parser = super::cost::day)]
-    pub until: Option<AskedDay>,
-    /// Only the sessions of this folder, or below it
-    #[arg(long, value_name = "PATH")]
-    pub project: Option<PathBuf>,
-    /// Only models with this in their name
-    #[arg(long, value_name = "NAME")]
-    pub model: Option<String>,
-    /// Count days in this time zone, such as Europe/Berlin
-    #[arg(long, value_name = "ZONE", value_parser = super::cost::zone)]
-    pub tz: Option<Zone>,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Options of `agents`.
-#[derive(Debug, Clone, Args)]
-pub struct AgentsArgs {
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Options of `step`.
-#[derive(Debug, Clone, Args)]
-pub struct StepArgs {
-    /// A session by its id, or by enough of its start; else the one that this runs in, or this project's newest
-    #[arg(long, value_name = "ID", global = true)]
-    pub session: Option<String>,
-    /// What to do
-    #[command(subcommand)]
-    pub action: StepAction,
-}
-
-/// What `step` does.
-#[derive(Debug, Clone, Subcommand)]
-pub enum StepAction {
-    /// Start a step; of steps that are open at once the one that was started last counts
-    Start {
-        /// Its name
-        name: String,
-    },
-    /// End the step that was started last, or one by its name
-    End {
-        /// Its name
-        name: Option<String>,
-    },
-    /// List the session's steps with what they cost
-    List {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-/// Options of `cost`.
-#[derive(Debug, Clone, Args)]
-pub struct CostArgs {
-    /// What the rows are
-    #[arg(long, value_name = "KEY", default_value = "day")]
-    pub by: CostBy,
-    /// From this day on: a date, today, yesterday, or 7d for the last seven days
-    #[arg(long, value_name = "DATE", value_parser = super::cost::day)]
-    pub since: Option<AskedDay>,
-    /// Up to this day, with it
-    #[arg(long, value_name = "DATE", value_parser = super::cost::day)]
-    pub until: Option<AskedDay>,
-    /// Only the sessions of this folder, or below it
-    #[arg(long, value_name = "PATH")]
-    pub project: Option<PathBuf>,
-    /// Only models with this in their name
-    #[arg(long, value_name = "NAME")]
-    pub model: Option<String>,
-    /// Count days in this time zone, such as Europe/Berlin
-    #[arg(long, value_name = "ZONE", value_parser = super::cost::zone)]
-    pub tz: Option<Zone>,
-    /// Compare with the period of equal length before, or each session with the one before
-    ///
-    /// Without --since the period is the last seven days, with --by week this week, with --by month this month.
-    #[arg(long)]
-    pub compare: bool,
-    /// Split the cost by input, output, cache reads, cache writes and web searches
-    #[arg(long)]
-    pub detail: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// What the rows of `cost` are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum CostBy {
-    /// Days
-    Day,
-    /// Weeks, from Monday on
-    Week,
-    /// Months
-    Month,
-    /// Sessions
-    Session,
-    /// The folders that the sessions ran in
-    Project,
-    /// Branches
-    Branch,
-    /// Models
-    Model,
-    /// Programs that ran the sessions
-    Client,
-    /// The main conversations, and subagents by their type
-    Agent,
-    /// What set it off: subagents, skills, the scheduler, the user
-    Action,
-    /// Tools: what their calls and results cost, when they came in and each time they were read again
-    Tool,
-    /// Skills
-    Skill,
-    /// MCP servers
-    Mcp,
-    /// Steps: named ones, else the task in progress, else the turn
-    Step,
-    /// The kinds of files that were read or changed
-    FileType,
-}
-
-impl From<CostBy> for By {
-    fn from(by: CostBy) -> Self {
-        match by {
-            CostBy::Day => Self::Day,
-            CostBy::Week => Self::Week,
-            CostBy::Month => Self::Month,
-            CostBy::Session => Self::Session,
-            CostBy::Project => Self::Project,
-            CostBy::Branch => Self::Branch,
-            CostBy::Model => Self::Model,
-            CostBy::Client => Self::Client,
-            CostBy::Agent => Self::Agent,
-            CostBy::Action => Self::Origin(Origin::Action),
-            CostBy::Tool => Self::Origin(Origin::Tool),
-            CostBy::Skill => Self::Origin(Origin::Skill),
-            CostBy::Mcp => Self::Origin(Origin::Mcp),
-            CostBy::Step => Self::Origin(Origin::Step),
-            CostBy::FileType => Self::Origin(Origin::FileType),
-        }
-    }
-}
-
-/// Options of `export`.
-#[derive(Debug, Clone, Args)]
-pub struct ExportArgs {
-    /// What to write out
-    #[arg(long, value_name = "WHAT", default_value = "calls")]
-    pub what: ExportWhat,
-    /// How to write it
-    #[arg(long, value_name = "FORMAT", default_value = "json")]
-    pub format: ExportFormat,
-}
-
-/// What can be exported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ExportWhat {
-    /// Tool calls
-    Calls,
-}
-
-/// How it can be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ExportFormat {
-    /// One JSON document
-    Json,
-    /// One JSON object a line
-    Jsonl,
 }

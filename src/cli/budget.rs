@@ -1,7 +1,7 @@
 //! `tallyhook budget`: sets limits and shows how they stand.
 
-use super::budget_args::{BudgetAction, BudgetArgs, BudgetSetArgs, Which};
-use super::{Context, show_usage, uninstall};
+use super::args::{BudgetAction, BudgetArgs, BudgetSetArgs, Which};
+use super::{Context, session, show_usage, uninstall};
 use crate::budget::{self, Held};
 use crate::calendar::Zone;
 use crate::config::Lowered;
@@ -79,7 +79,7 @@ fn change_all(context: &Context, which: &Which, to: impl Fn(Budget) -> Budget) -
     show(context, &mut ledger)
 }
 
-fn status(context: &Context, session: Option<&str>, check: bool, json: bool) -> Result<(), Error> {
+fn status(context: &Context, id: Option<&str>, check: bool, json: bool) -> Result<(), Error> {
     let mut ledger = match open(context) {
         Err(error) if json => {
             let none = BudgetsReport { schema_version: 1, budgets: Vec::new() };
@@ -88,7 +88,7 @@ fn status(context: &Context, session: Option<&str>, check: bool, json: bool) -> 
         }
         ledger => ledger?,
     };
-    let record = match show_usage::find(context, &ledger, session)? {
+    let record = match session::find(context, &ledger, id)? {
         Some(record) => Some(show_usage::refreshed(context, &mut ledger, record)?),
         None => None,
     };
@@ -111,7 +111,7 @@ fn status(context: &Context, session: Option<&str>, check: bool, json: bool) -> 
 
 /// Shows all budgets after a change.
 fn show(context: &Context, ledger: &mut Ledger) -> Result<(), Error> {
-    let record = show_usage::find(context, ledger, None)?;
+    let record = session::find(context, ledger, None)?;
     let report = report(context, ledger, record.as_ref())?;
     context.print(&render::table(&report.table(), context.style()))
 }

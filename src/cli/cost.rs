@@ -3,10 +3,9 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::Context;
-use super::args::{CostArgs, CostBy};
+use super::args::{CostArgs, CostBy, Face, FaceArgs};
 use crate::error::Error;
-use crate::render;
-use crate::report::calendar::{AskedDay, Zone};
+use crate::report::calendar::{AskedDay, Day, Zone};
 use crate::report::cost::{By, CostReport, Query};
 use crate::store::{Ledger, SpentFilter};
 
@@ -21,11 +20,8 @@ pub(super) fn run(context: &Context, args: &CostArgs) -> Result<(), Error> {
         }
         None => CostReport::none(query.by),
     };
-    if args.json {
-        context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
-    } else if !report.is_empty() {
-        context.print(&text(context, args, &report))?;
-    }
+    let tables = || report.tables(args.detail);
+    context.show(&args.face, &report, !report.is_empty(), tables, |_| report.note())?;
     if report.is_empty() { Err(Error::NoData { what: nothing(context, args)? }) } else { Ok(()) }
 }
 
@@ -40,11 +36,15 @@ pub(super) fn zone(name: &str) -> Result<Zone, String> {
     Zone::named(name).ok_or_else(|| "expected the name of a time zone, like Europe/Berlin or UTC".to_owned())
 }
 
+/// Today, where the user is.
+pub(super) fn today(context: &Context, zone: &Zone) -> Result<Day, Error> {
+    zone.day_of(context.env.now())
+        .ok_or_else(|| Error::Usage { what: "the system's clock shows no date".to_owned() })
+}
+
 fn query(context: &Context, args: &CostArgs) -> Result<Query, Error> {
     let zone = args.tz.clone().unwrap_or_else(Zone::of_system);
-    let Some(today) = zone.day_of(context.env.now()) else {
-        return Err(Error::Usage { what: "the system's clock shows no date".to_owned() });
-    };
+    let today = today(context, &zone)?;
     let (since, until) = (args.since.map(|day| day.on(today)), args.until.map(|day| day.on(today)));
     if let (Some(since), Some(until)) = (since, until)
         && since > until
@@ -84,13 +84,13 @@ pub(super) fn filter(context: &Context, ledger: &Ledger, place: &Place<'_>) -> R
         tz: place.tz.cloned(),
         compare: false,
         detail: false,
-        json: false,
+        face: FaceArgs { json: false, format: Face::Text },
     };
     Ok(CostReport::filter(ledger, &query(context, &args)?)?)
 }
 
 /// The names under which the ledger may know a folder: as it was given, and without links.
-fn folders(cwd: &Path, given: &Path) -> Vec<PathBuf> {
+pub(super) fn folders(cwd: &Path, given: &Path) -> Vec<PathBuf> {
     let mut plain = PathBuf::new();
     for part in cwd.join(given).components() {
         match part {
@@ -103,18 +103,6 @@ fn folders(cwd: &Path, given: &Path) -> Vec<PathBuf> {
     }
     let real = plain.canonicalize().ok().filter(|real| *real != plain);
     std::iter::once(plain).chain(real).collect()
-}
-
-fn text(context: &Context, args: &CostArgs, report: &CostReport) -> String {
-    let style = context.style();
-    let tables: Vec<String> =
-        report.tables(args.detail).iter().map(|table| render::table(table, style)).collect();
-    let mut text = tables.join("\n");
-    if let Some(note) = report.note() {
-        text.push('\n');
-        text.push_str(&render::note(&note, style));
-    }
-    text
 }
 
 /// Why there is nothing to show.

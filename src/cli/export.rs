@@ -1,43 +1,176 @@
 //! `tallyhook export`.
 
-use std::io::{BufWriter, Write as _};
+use std::collections::HashMap;
+use std::io::{BufWriter, StdoutLock, Write as _};
+
+use serde::Serialize;
 
 use super::Context;
 use super::args::{ExportArgs, ExportFormat, ExportWhat};
+use super::cost::today;
+use crate::domain::{Timeline, Timestamp};
 use crate::error::Error;
+use crate::origins;
 use crate::render;
+use crate::report::calendar::Zone;
 use crate::report::calls::ExportedCall;
+use crate::report::cost::{By, CostReport, Query};
+use crate::report::export::{
+    ExportedCompaction, ExportedResponse, ExportedSession, ExportedStep, RunTypes, days,
+};
+use crate::store::{Ledger, SessionRow};
 
 /// Streams the records: a ledger may hold more than fits in memory.
 pub(super) fn run(context: &Context, args: &ExportArgs) -> Result<(), Error> {
-    let ExportWhat::Calls = args.what;
-    let ledger = context.ledger()?;
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let output = |source| Error::Output { source };
-    let as_document = args.format == ExportFormat::Json;
-    if as_document {
-        out.write_all(b"{\n  \"schema_version\": 1,\n  \"calls\": [").map_err(output)?;
+    let mut ledger = context.ledger()?;
+    if let (Some(ledger), ExportWhat::Sessions | ExportWhat::Steps) = (&mut ledger, args.what) {
+        context.refresh_origins(ledger, None)?;
     }
-    let mut count: u64 = 0;
-    if let Some(ledger) = &ledger {
-        ledger.for_each_call(|call| {
-            let line = render::json_line(&ExportedCall::from(call)).map_err(output)?;
-            let before = match (as_document, count) {
-                (false, _) => "",
-                (true, 0) => "\n    ",
-                (true, _) => ",\n    ",
-            };
-            count += 1;
-            write!(out, "{before}{line}").map_err(output)?;
-            if as_document { Ok(()) } else { writeln!(out).map_err(output) }
-        })?;
+    let mut out = Records::begin(args.format, args.what.name())?;
+    if let Some(ledger) = ledger {
+        write(context, args, &ledger, &mut out)?;
     }
-    if as_document {
-        out.write_all(if count == 0 { b"]\n}\n" } else { b"\n  ]\n}\n" }).map_err(output)?;
-    }
-    out.flush().map_err(output)?;
-    if count == 0 {
-        return Err(Error::NoData { what: "the ledger holds no tool calls yet".to_owned() });
+    if out.finish()? == 0 {
+        let what = format!("the ledger holds no {} yet", name(args.what));
+        return Err(Error::NoData { what });
     }
     Ok(())
+}
+
+fn name(what: ExportWhat) -> &'static str {
+    if what == ExportWhat::Calls { "tool calls" } else { what.name() }
+}
+
+fn write(context: &Context, args: &ExportArgs, ledger: &Ledger, out: &mut Records) -> Result<(), Error> {
+    match args.what {
+        ExportWhat::Calls => {
+            let mut steps = Steps::of(ledger)?;
+            ledger.for_each_call(|call| {
+                let step = steps.at(ledger, &call.session_id, call.at)?;
+                out.push(&ExportedCall { step, ..ExportedCall::from(call) })
+            })
+        }
+        ExportWhat::Sessions => {
+            let prices = context.prices()?;
+            let mut records = ledger.recent_sessions(None, u32::MAX)?;
+            records.sort_by_key(|record| record.row);
+            for record in &records {
+                if let Some(session) = ExportedSession::of(ledger, record, &prices)? {
+                    out.push(&session)?;
+                }
+            }
+            Ok(())
+        }
+        ExportWhat::Responses => {
+            let (prices, types) = (context.prices()?, RunTypes::read(ledger)?);
+            ledger.for_each_response(|message, session| {
+                out.push(&ExportedResponse::of(&message, session, &types, &prices))
+            })
+        }
+        ExportWhat::Days => {
+            let zone = args.tz.clone().unwrap_or_else(Zone::of_system);
+            let today = today(context, &zone)?;
+            let query = Query {
+                by: By::Day,
+                since: None,
+                until: None,
+                projects: None,
+                model: None,
+                compare: false,
+                today,
+                zone,
+            };
+            days(CostReport::of(ledger, &query)?).try_for_each(|day| out.push(&day))
+        }
+        ExportWhat::Compactions => {
+            let all = ledger.all_compactions()?.into_iter();
+            all.map(ExportedCompaction::from).try_for_each(|compaction| out.push(&compaction))
+        }
+        ExportWhat::Steps => {
+            let prices = context.prices()?;
+            let mut records = ledger.recent_sessions(None, u32::MAX)?;
+            records.sort_by_key(|record| record.row);
+            for record in &records {
+                let session = ExportedSession::of(ledger, record, &prices)?;
+                for step in session.iter().flat_map(|session| &session.by_step) {
+                    out.push(&ExportedStep { session_id: &record.id, step })?;
+                }
+            }
+            Ok(())
+        }
+        // No table of this release holds any.
+        ExportWhat::Reports => Ok(()),
+    }
+}
+
+/// The steps of sessions, each session's read once.
+struct Steps {
+    sessions: HashMap<String, SessionRow>,
+    timelines: HashMap<String, Timeline>,
+}
+
+impl Steps {
+    fn of(ledger: &Ledger) -> Result<Self, Error> {
+        let places = ledger.session_places()?;
+        let sessions = places.into_iter().map(|place| (place.id, place.row)).collect();
+        Ok(Self { sessions, timelines: HashMap::new() })
+    }
+
+    fn at(&mut self, ledger: &Ledger, session: &str, at: Timestamp) -> Result<Option<String>, Error> {
+        if !self.timelines.contains_key(session) {
+            let Some(row) = self.sessions.get(session) else { return Ok(None) };
+            self.timelines.insert(session.to_owned(), origins::timeline(ledger, *row)?);
+        }
+        Ok(self.timelines.get(session).and_then(|timeline| timeline.at(at)).map(str::to_owned))
+    }
+}
+
+/// Records on their way out.
+struct Records {
+    out: BufWriter<StdoutLock<'static>>,
+    format: ExportFormat,
+    count: u64,
+}
+
+impl Records {
+    fn begin(format: ExportFormat, list: &str) -> Result<Self, Error> {
+        let mut records = Self { out: BufWriter::new(std::io::stdout().lock()), format, count: 0 };
+        if format == ExportFormat::Json {
+            records.write(&format!("{{\n  \"schema_version\": 1,\n  \"{list}\": ["))?;
+        }
+        Ok(records)
+    }
+
+    fn push(&mut self, record: &impl Serialize) -> Result<(), Error> {
+        let line = render::json_line(record).map_err(|source| Error::Output { source })?;
+        self.count += 1;
+        match self.format {
+            ExportFormat::Json => {
+                let before = if self.count == 1 { "\n    " } else { ",\n    " };
+                self.write(before)?;
+                self.write(&line)
+            }
+            ExportFormat::Jsonl => self.write(&(line + "\n")),
+            ExportFormat::Csv => {
+                let Some((names, values)) = render::csv_record(&line) else { return Ok(()) };
+                if self.count == 1 {
+                    self.write(&names)?;
+                }
+                self.write(&values)
+            }
+        }
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), Error> {
+        self.out.write_all(text.as_bytes()).map_err(|source| Error::Output { source })
+    }
+
+    /// Returns how many there were.
+    fn finish(mut self) -> Result<u64, Error> {
+        if self.format == ExportFormat::Json {
+            self.write(if self.count == 0 { "]\n}\n" } else { "\n  ]\n}\n" })?;
+        }
+        self.out.flush().map_err(|source| Error::Output { source })?;
+        Ok(self.count)
+    }
 }

@@ -9,14 +9,29 @@ use crate::platform;
 
 /// Whether the arguments ask for the hook (and not for its help). Options may stand before the word.
 pub(super) fn is_hook(args: &[String]) -> bool {
+    is_command(args, "hook")
+}
+
+/// Whether the arguments ask for a command that is not left to clap.
+pub(super) fn is_command(args: &[String], name: &str) -> bool {
     let mut takes_value = false;
     let command = args.iter().find(|arg| {
-        let is_value =
-            std::mem::replace(&mut takes_value, matches!(arg.as_str(), "--db" | "--config" | "--color"));
+        let is_value = std::mem::replace(
+            &mut takes_value,
+            matches!(arg.as_str(), "--db" | "--config" | "--color" | "--template" | "--wrap"),
+        );
         !is_value && !arg.starts_with('-')
     });
-    command.is_some_and(|command| command == "hook")
+    command.is_some_and(|command| command == name)
         && !args.iter().any(|arg| matches!(arg.as_str(), "--help" | "-h"))
+}
+
+/// The value of an option, as `--name VALUE` or `--name=VALUE`.
+pub(super) fn value<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
+    args.iter().enumerate().find_map(|(at, arg)| match arg.strip_prefix(name)? {
+        "" => args.get(at + 1).map(String::as_str),
+        rest => rest.strip_prefix('='),
+    })
 }
 
 /// Handles one payload. The exit code is always 0: 2 would be shown to the model, anything else to the user.

@@ -15,7 +15,7 @@ use crate::setup::command::{self, registered};
 use crate::setup::plan::{self, Backups, Change};
 use crate::setup::scope::{Scope, ScopeKind};
 use crate::setup::settings::{self, Registration};
-use crate::setup::{files, self_test};
+use crate::setup::{files, self_test, statusline};
 use crate::store::Ledger;
 
 pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
@@ -62,6 +62,7 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
         let note = "TALLYHOOK_DB is set here; the hook uses that ledger where the client has it set too (or give --db)";
         context.print(&line("note", note))?;
     }
+    offer_status_line(context, args, &scope, &plan, &backups)?;
     offer_import(context, args, &ledger)?;
     context.print("\n")?;
     if !show_newest(context)? {
@@ -71,6 +72,57 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
         )?;
     }
     Ok(())
+}
+
+/// Registers the status line if the user agrees. One that is there, in whatever settings of this project or user, is left
+/// alone unless he asks for both.
+fn offer_status_line(
+    context: &Context,
+    args: &InitArgs,
+    scope: &Scope,
+    plan: &Plan,
+    backups: &Backups,
+) -> Result<(), Error> {
+    let Some(binary) = context.env.binary().filter(|_| !args.no_statusline) else { return Ok(()) };
+    let scopes =
+        [ScopeKind::Project, ScopeKind::User].into_iter().filter_map(|kind| Scope::of(kind, &context.env));
+    let files = scopes.flat_map(|scope| [scope.local_settings(), scope.settings()]);
+    let found = files.filter_map(|path| {
+        let text = files::read(&path).ok()??;
+        Some((statusline::registered(&text).ok()??, path))
+    });
+    let mut found: Vec<_> = found.collect();
+    // The one in the file that would be written goes first.
+    found.sort_by_key(|(_, path)| *path != scope.settings());
+    let wrapped = match found.into_iter().next() {
+        Some((line, path)) if line.ours.is_some() && path != scope.settings() => return Ok(()),
+        Some((line, _)) if line.ours.is_some() => line.ours.and_then(|ours| ours.wrapped),
+        Some((_, path)) if !args.statusline => {
+            let note = format!(
+                "the one in {} stays; `tallyhook init --statusline` puts ours below it",
+                path.display()
+            );
+            return context.print(&line("status", &note));
+        }
+        Some((line, _)) => Some(line.command).filter(|command| !command.is_empty()),
+        None if args.statusline || context.confirms("Show the cost in Claude Code's status line? [y/N] ") => {
+            None
+        }
+        None => {
+            return context
+                .print(&line("status", "`tallyhook init --statusline` shows the cost in the status line"));
+        }
+    };
+    let command = command::status_line(&binary, plan.ledger.as_deref(), wrapped.as_deref());
+    let change = plan::status_line(scope.settings(), &command)?;
+    let is_new = !change.is_empty();
+    plan::apply(&change, backups)?;
+    let what = match (is_new, wrapped) {
+        (false, _) => "already registered".to_owned(),
+        (true, None) => format!("registered in {}", change.path.display()),
+        (true, Some(_)) => format!("registered in {}, below the one that was there", change.path.display()),
+    };
+    context.print(&line("status", &what))
 }
 
 /// Fills the ledger from the transcripts that the client has not deleted yet, if the user agrees.

@@ -3,19 +3,24 @@
 mod agents;
 pub mod args;
 mod budget;
-mod budget_args;
+mod capture_cost;
 mod cost;
 mod count;
+mod dashboard;
 mod diff;
 mod doctor;
 mod export;
+mod history;
 mod hook;
 mod import;
 mod init;
 mod prices;
+mod session;
 mod show_usage;
+mod statusline;
 mod step;
 mod tools;
+mod trends;
 mod uninstall;
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
@@ -23,17 +28,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
+use serde::Serialize;
 
 use crate::config::Config;
 use crate::env::Env;
 use crate::error::Error;
 use crate::origins;
 use crate::pricing::{PriceTable, UserPrices};
-use crate::render::Style;
+use crate::render::{self, Style};
+use crate::report::Table;
 use crate::setup::SetupError;
 use crate::setup::plan::Backups;
 use crate::store::{Ledger, SessionRow, StoreError};
-use args::{Cli, ColorChoice, Command};
+use args::{Cli, ColorChoice, Command, Face, FaceArgs};
 
 /// Width of tables where there is no terminal to ask.
 const DEFAULT_WIDTH: u16 = 80;
@@ -49,6 +56,10 @@ pub fn main() -> ExitCode {
     // The hook must not fail over an argument, so it is not left to clap.
     if hook::is_hook(&args) {
         return hook::run(&args, &env);
+    }
+    // Nor must the status line, which is as hot.
+    if statusline::is_statusline(&args) {
+        return statusline::run(&args, &env);
     }
     let cli = Cli::parse();
     let context = Context { env, options: cli.global };
@@ -71,7 +82,7 @@ struct Context {
 impl Context {
     fn run(&self, command: Command) -> Result<(), Error> {
         match command {
-            Command::Hook(_) => Ok(()),
+            Command::Hook(_) | Command::Statusline(_) => Ok(()),
             Command::Init(args) => init::run(self, &args),
             Command::Uninstall(args) => uninstall::run(self, &args),
             Command::Doctor(args) => doctor::run(self, &args),
@@ -81,6 +92,10 @@ impl Context {
             Command::Agents(args) => agents::run(self, &args),
             Command::Step(args) => step::run(self, &args),
             Command::Budget(args) => budget::run(self, &args),
+            Command::CaptureCost(args) => capture_cost::run(self, &args),
+            Command::History(args) => history::run(self, &args),
+            Command::Trends(args) => trends::run(self, &args),
+            Command::Dashboard(args) => dashboard::run(self, &args),
             Command::Export(args) => export::run(self, &args),
             Command::Import(args) => import::run(self, &args),
             Command::Count(args) => count::run(self, &args),
@@ -198,6 +213,31 @@ impl Context {
         })
     }
 
+    /// Prints a report in the format that is asked for. Without data only JSON is printed; `note` stands below the tables.
+    fn show(
+        &self,
+        face: &FaceArgs,
+        report: &impl Serialize,
+        has_data: bool,
+        tables: impl FnOnce() -> Vec<Table>,
+        note: impl FnOnce(Style) -> Option<String>,
+    ) -> Result<(), Error> {
+        let style = self.style();
+        let text = match face.face() {
+            Face::Json => render::json(report).map_err(|source| Error::Output { source })?,
+            _ if !has_data => return Ok(()),
+            Face::Csv => tables().first().map(render::csv).unwrap_or_default(),
+            Face::Markdown => tables().iter().map(render::markdown).collect::<Vec<_>>().join("\n"),
+            Face::Text => {
+                let mut parts: Vec<String> =
+                    tables().iter().map(|table| render::table(table, style)).collect();
+                parts.extend(note(style).map(|note| render::note(&note, style)));
+                parts.join("\n")
+            }
+        };
+        self.print(&text)
+    }
+
     fn style(&self) -> Style {
         let width = terminal_size::terminal_size().map_or(DEFAULT_WIDTH, |(width, _)| width.0);
         let choice = match self.options.color {
@@ -219,6 +259,8 @@ impl Context {
 
     /// Tells the user something that is not the result. If stderr is gone there is nobody to tell.
     fn say(&self, text: &str) {
+        // A path or a name in it may come from outside.
+        let text: String = text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
         let _told = writeln!(std::io::stderr().lock(), "{text}").is_ok();
     }
 }

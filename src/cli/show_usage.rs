@@ -1,8 +1,7 @@
 //! `tallyhook show-usage`: finds the session, completes it from its transcript, shows it.
 
-use std::path::{Path, PathBuf};
-
 use super::args::ShowUsageArgs;
+use super::session::{find, not_found};
 use super::{Context, budget};
 use crate::domain::Timeline;
 use crate::error::Error;
@@ -28,15 +27,7 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
         );
     };
     let Some(record) = find(context, &ledger, args.session.as_deref())? else {
-        let what = match &args.session {
-            Some(id) => {
-                format!("no session, or more than one, starts with {id:?}; --history lists the recent ones")
-            }
-            None => format!(
-                "no session of {} is recorded; name one with --session ID",
-                context.env.cwd().display()
-            ),
-        };
+        let what = not_found(context, args.session.as_deref());
         return nothing(context, args, what);
     };
     let record = refreshed(context, &mut ledger, record)?;
@@ -163,44 +154,4 @@ pub(super) fn refreshed(
         context.say(&format!("tallyhook: {fault}"));
     }
     Ok(ledger.find_session(&record.id)?.unwrap_or(record))
-}
-
-/// The session asked for; else the one whose tool calls this process is part of; else the newest of the project
-/// that the working directory is in, the nearest project first.
-pub(super) fn find(
-    context: &Context,
-    ledger: &Ledger,
-    session: Option<&str>,
-) -> Result<Option<SessionRecord>, Error> {
-    if let Some(id) = session {
-        return Ok(ledger.find_session(id)?);
-    }
-    if let Some(id) = context.env.var("CLAUDE_CODE_SESSION_ID")
-        && let Some(record) = ledger.find_session(&id)?
-    {
-        return Ok(Some(record));
-    }
-    let mut projects: Vec<(usize, String)> = Vec::new();
-    let here: Vec<PathBuf> = std::iter::once(context.env.cwd().to_path_buf())
-        .chain(context.env.cwd().canonicalize().ok())
-        .chain(
-            context
-                .env
-                .path_var("PWD")
-                .filter(|pwd| pwd.canonicalize().ok() == context.env.cwd().canonicalize().ok()),
-        )
-        .collect();
-    for project in ledger.projects()? {
-        let path = Path::new(&project);
-        let known_as = [Some(path.to_path_buf()), path.canonicalize().ok()];
-        let inside = known_as.iter().flatten().any(|path| here.iter().any(|here| here.starts_with(path)));
-        if inside {
-            projects.push((path.components().count(), project));
-        }
-    }
-    projects.sort();
-    match projects.pop() {
-        Some((_, project)) => Ok(ledger.newest_session_of(&project)?),
-        None => Ok(None),
-    }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::args::{StepAction, StepArgs};
+use super::session::{find, not_found};
 use super::{Context, show_usage};
 use crate::domain::{MAX_NAME_CHARS, NamedStep, PicoUsd, Timestamp, clean_name};
 use crate::error::Error;
@@ -32,9 +33,8 @@ struct Tasks {
 
 pub(super) fn run(context: &Context, args: &StepArgs) -> Result<(), Error> {
     let Some(mut ledger) = context.ledger()? else { return Err(context.no_ledger()?) };
-    let Some(record) = show_usage::find(context, &ledger, args.session.as_deref())? else {
-        let what =
-            format!("no session of {} is recorded; name one with --session ID", context.env.cwd().display());
+    let Some(record) = find(context, &ledger, args.session.as_deref())? else {
+        let what = not_found(context, args.session.as_deref());
         return Err(Error::NoData { what });
     };
     let now = context.env.now();
@@ -117,7 +117,7 @@ fn table(steps: &[StepUsage]) -> Table {
         table.rows.push(vec![
             Cell::Text(step.step.clone()),
             if step.iterations == 0 { Cell::Text(String::new()) } else { Cell::Count(step.iterations) },
-            step.duration_seconds.map_or(Cell::Unknown, Cell::Seconds),
+            step.duration_seconds.map_or(Cell::Unknown, Cell::Span),
             Cell::Count(step.total_tokens),
             part(step.entry_cost_usd),
             part(step.carry_cost_usd),

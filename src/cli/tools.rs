@@ -4,7 +4,6 @@ use super::Context;
 use super::args::ToolsArgs;
 use super::cost::{Place, filter};
 use crate::error::Error;
-use crate::render;
 use crate::report::tools::ToolsReport;
 
 pub(super) fn run(context: &Context, args: &ToolsArgs) -> Result<(), Error> {
@@ -18,11 +17,7 @@ pub(super) fn run(context: &Context, args: &ToolsArgs) -> Result<(), Error> {
         tz: args.tz.as_ref(),
     };
     let report = ToolsReport::of(&ledger, &filter(context, &ledger, &place)?)?;
-    if args.json {
-        context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
-    } else if !report.is_empty() {
-        context.print(&render::table(&report.table(), context.style()))?;
-    }
+    context.show(&args.face, &report, !report.is_empty(), || vec![report.table()], |_| None)?;
     if report.is_empty() {
         let what = "nothing was spent there; ask for a longer time, or leave out --project or --model";
         return Err(Error::NoData { what: what.to_owned() });

@@ -4,6 +4,7 @@
 //! nothing. What `--fix` may do is a [`Fix`], carried out afterwards.
 
 mod client;
+mod client_costs;
 mod command;
 mod estimates;
 mod events;
@@ -126,6 +127,7 @@ const CHECKS: &[fn(&Subject<'_>) -> Vec<Check>] = &[
     prices::check,
     totals::check,
     estimates::check,
+    client_costs::check,
     permissions::check,
     place::check,
     faults::check,

@@ -94,7 +94,8 @@ fn is_safe(text: &str) -> bool {
 }
 
 /// Characters that could break out of a table cell, a terminal line or a reading direction.
-fn is_unsafe(c: char) -> bool {
+#[must_use]
+pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -2,6 +2,7 @@
 
 mod agent;
 mod budget;
+mod captured;
 mod context;
 mod estimate;
 mod ids;
@@ -16,9 +17,10 @@ mod usage;
 
 pub use agent::{Agent, MAIN_AGENT};
 pub use budget::{Budget, Limit, Mode, Per, Scope, Span as BudgetSpan, Standing, State, Used};
+pub use captured::{CapturedCost, CapturedLimit, CapturedModel, Shown, ShownCost, ShownUsage, UnreadLine};
 pub use context::{ContextCall, ContextEntry, TaskChange, TaskChangeKind, file_type};
 pub use estimate::{Estimate, Method};
-pub use ids::{AgentId, MAX_NAME_CHARS, MessageId, ModelId, SessionId, ToolUseId, clean_name};
+pub use ids::{AgentId, MAX_NAME_CHARS, MessageId, ModelId, SessionId, ToolUseId, clean_name, is_unsafe};
 pub use message::{Message, MessageSource};
 pub use modifiers::Modifiers;
 pub use money::{Cost, CostParts, PicoUsd};

@@ -108,7 +108,7 @@ pub fn median(mut figures: Vec<u64>) -> Option<u64> {
     figures.sort_unstable();
     let middle = figures.len() / 2;
     let upper = figures.get(middle)?;
-    Some(if figures.len() % 2 == 0 { figures[middle - 1].midpoint(*upper) } else { *upper })
+    Some(if figures.len().is_multiple_of(2) { figures[middle - 1].midpoint(*upper) } else { *upper })
 }
 
 /// Figures that people give by the rule of thumb, per run: near the text that is returned, far below what is billed

@@ -8,8 +8,8 @@ use super::Hook;
 use super::event::ToolPayload;
 use crate::agents::claude_code;
 use crate::domain::{
-    ActionType, AgentId, Estimate, LineDelta, MAX_NAME_CHARS, Method, ModelId, RawCounts, TaskChangeKind,
-    ToolCall, ToolName, ToolOutcome, clean_name,
+    ActionType, Agent, AgentId, Estimate, LineDelta, MAX_NAME_CHARS, Method, ModelId, RawCounts,
+    TaskChangeKind, ToolCall, ToolName, ToolOutcome, clean_name,
 };
 use crate::error::Error;
 use crate::estimate;
@@ -93,9 +93,17 @@ impl Known {
     }
 
     /// The encoding's counts as the session's model reads them. What is no count of text, or comes from somewhere that
-    /// knows better, stays as it is; as long as the model is unknown everything does.
-    fn calibrated(&self, tool: &ToolName, generated: Estimate, returned: Estimate) -> (Estimate, Estimate) {
-        let Some(model) = &self.session.model else { return (generated, returned) };
+    /// knows better, stays as it is. A model that nobody knows counts like the newest.
+    fn calibrated(
+        &self,
+        client: Agent,
+        tool: &ToolName,
+        (generated, returned): (Estimate, Estimate),
+    ) -> (Estimate, Estimate) {
+        let newest = ModelId::new("claude");
+        let is_claude = client == Agent::ClaudeCode || self.session.model.is_some();
+        let model = self.session.likely_model.as_ref().or(newest.as_ref());
+        let Some(model) = model.filter(|_| is_claude) else { return (generated, returned) };
         let calibration = calibration(model, self.session.calibration.as_deref());
         let is_text = |estimate: &Estimate| {
             !matches!(
@@ -123,7 +131,7 @@ impl Known {
     ) -> ToolCall {
         let (action, action_name) = action(hook, tool);
         let raw = RawCounts { generated: generated.tokens, returned: returned.tokens };
-        let (generated, returned) = self.calibrated(&tool.tool, generated, returned);
+        let (generated, returned) = self.calibrated(hook.options.client, &tool.tool, (generated, returned));
         let bytes = |raw: Option<Raw<'_>>| raw.map_or(0, |raw| raw.get().len() as u64);
         ToolCall {
             id: tool.id.clone(),

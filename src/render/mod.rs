@@ -1,9 +1,17 @@
-//! Answers as bytes: JSON for programs, text for people. Local time exists only here.
+//! Answers as bytes: JSON and CSV for programs, text and Markdown for people. Local time exists only here.
 
+mod block;
+mod capture;
+mod csv;
 mod json;
+mod markdown;
 mod number;
 mod text;
 
+pub use block::{BLOCK_END, BLOCK_START, with_block};
+pub use capture::capture_header;
+pub use csv::{csv, csv_record};
 pub use json::{json, json_line};
+pub use markdown::{escaped, markdown};
 pub use number::grouped;
 pub use text::{Style, checks, note, pairs, table, usage_header};

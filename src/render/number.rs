@@ -61,6 +61,16 @@ pub(super) fn signed(change: PicoUsd, decimals: usize) -> String {
     format!("{sign}{}", change.to_dollars(decimals))
 }
 
+/// `+1,234`, `-12`, `0`.
+pub(super) fn difference(more: i64, show: fn(u64) -> String) -> String {
+    let sign = match more {
+        0 => "",
+        1.. => "+",
+        _ => "-",
+    };
+    format!("{sign}{}", show(more.unsigned_abs()))
+}
+
 /// `4 min 10 s`, `3 h 05 min`, `2 d 4 h`.
 pub(super) fn span(seconds: u64) -> String {
     match seconds {
@@ -99,6 +109,7 @@ mod tests {
         assert_eq!((cost(None, true, 2), cost(None, false, 2)), ("?".to_owned(), "-".to_owned()));
         assert_eq!(signed(usd("1.5").unwrap(), 2), "+$1.50");
         assert_eq!(signed(usd("-0.25").unwrap(), 4), "-$0.2500");
+        assert_eq!((difference(-1_234, grouped), difference(5, grouped)), ("-1,234".into(), "+5".into()));
         assert_eq!(span(250), "4 min 10 s");
         assert_eq!(span(11_100), "3 h 05 min");
     }

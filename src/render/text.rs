@@ -4,9 +4,9 @@ use chrono::Local;
 use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement, LineStyle, TableStyle};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::number::{cost, grouped, per_million, rough, scaled, signed, span};
+use super::number::{cost, difference, grouped, per_million, rough, scaled, signed, span};
 use crate::doctor::{Check, Status};
-use crate::domain::{PicoUsd, Timestamp};
+use crate::domain::{PicoUsd, Timestamp, clean_name};
 use crate::report::usage::UsageReport;
 use crate::report::{Align, Cell, Table};
 
@@ -20,13 +20,19 @@ pub struct Style {
 }
 
 impl Style {
-    fn paint(self, text: &str, code: &str) -> String {
+    pub(super) fn paint(self, text: &str, code: &str) -> String {
         if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 }
 
 /// Fewest characters to which a name is cut so that its table fits.
 const MIN_NAME_WIDTH: usize = 10;
+/// Before names are cut below this, sums lose their cents.
+const TELLING_NAME_WIDTH: usize = 16;
+/// A bar is no wider, however wide the terminal is.
+const MAX_BAR_WIDTH: usize = 60;
+/// Longest text of a cell, in characters.
+const MAX_CELL_CHARS: usize = 4_096;
 /// Between two columns.
 const GAP: usize = 2;
 /// Of the labels before lines.
@@ -49,11 +55,12 @@ pub fn table(table: &Table, style: Style) -> String {
     if natural_width(table, &cells) > width {
         cells = rows().map(|row| row.iter().map(|cell| short(cell, decimals)).collect()).collect();
     }
-    if natural_width(table, &cells) > width && decimals == CENTS {
+    if least_width(table, &cells) > width && decimals == CENTS {
         // Whole dollars.
         cells = rows().map(|row| row.iter().map(|cell| short(cell, 0)).collect()).collect();
     }
     fit_names(table, &mut cells, width);
+    draw_bars(table, &mut cells, width);
 
     let mut text = comfy_table::Table::new();
     text.load_style(RULED).set_content_arrangement(ContentArrangement::Disabled);
@@ -93,6 +100,16 @@ fn natural_width(table: &Table, cells: &[Vec<String>]) -> usize {
     columns.sum::<usize>() + GAP * table.columns.len().saturating_sub(1)
 }
 
+/// The width with names cut as far as they can be and still say what they name.
+fn least_width(table: &Table, cells: &[Vec<String>]) -> usize {
+    let columns = table.columns.iter().enumerate().map(|(at, column)| {
+        let widest = cells.iter().map(|row| row[at].width()).max().unwrap_or(0);
+        let least = if column.align == Align::Left { widest.min(TELLING_NAME_WIDTH) } else { widest };
+        least.max(column.name.width())
+    });
+    columns.sum::<usize>() + GAP * table.columns.len().saturating_sub(1)
+}
+
 /// Cuts names, the widest column of them first, until the table fits or none can be cut any more.
 fn fit_names(table: &Table, cells: &mut [Vec<String>], width: usize) {
     loop {
@@ -108,6 +125,34 @@ fn fit_names(table: &Table, cells: &mut [Vec<String>], width: usize) {
             shown[at] = if is_path { cut_start(&shown[at], limit) } else { cut(&shown[at], limit) };
         }
     }
+}
+
+/// Draws the bars in the room that the other columns leave.
+fn draw_bars(table: &Table, cells: &mut [Vec<String>], width: usize) {
+    let room = width.saturating_sub(natural_width(table, cells)).min(MAX_BAR_WIDTH);
+    for (row, shown) in table.rows.iter().chain(&table.total).zip(cells) {
+        for (cell, shown) in row.iter().zip(shown) {
+            if let Cell::Bar(share) = cell {
+                *shown = bar(*share, room);
+            }
+        }
+    }
+}
+
+/// A bar for a share of `width` columns; what is not nothing is seen.
+pub(super) fn bar(share: f64, width: usize) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    if share <= 0.0 || width == 0 {
+        return String::new();
+    }
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "columns of a terminal"
+    )]
+    let eighths = ((share.min(1.0) * width as f64 * 8.0).round() as usize).max(1);
+    format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
 }
 
 /// The first characters of `text` that fit in `limit` columns, with an ellipsis if that is not all.
@@ -166,13 +211,15 @@ fn plain(cell: &Cell, decimals: usize) -> String {
         Cell::Usd { amount, at_least } => cost(*amount, *at_least, decimals),
         Cell::Change(change) => signed(*change, decimals),
         Cell::ChangePercent(share) => format!("{share:+.1}"),
-        Cell::Text(text) | Cell::Path(text) => text.clone(),
+        Cell::Difference(more) => difference(*more, grouped),
+        Cell::Text(text) | Cell::Path(text) => harmless(text),
+        Cell::Span(seconds) => span(*seconds),
+        Cell::Bar(_) => String::new(),
         Cell::Count(value) => grouped(*value),
         Cell::Estimate(value) => rough(*value),
         Cell::Price(price) => per_million(*price),
         Cell::Percent(share) => format!("{share:.1} %"),
         Cell::Time(at) => local(*at),
-        Cell::Seconds(seconds) => span(*seconds),
         Cell::Unknown => "-".to_owned(),
     }
 }
@@ -181,8 +228,25 @@ fn plain(cell: &Cell, decimals: usize) -> String {
 fn short(cell: &Cell, decimals: usize) -> String {
     match cell {
         Cell::Count(value) => scaled(*value),
+        Cell::Difference(more) => difference(*more, scaled),
         cell => plain(cell, decimals),
     }
+}
+
+/// A cell outside of a text table.
+pub(super) fn plain_cell(cell: &Cell, decimals: usize) -> String {
+    plain(cell, decimals)
+}
+
+/// Digits behind the point of a table's sums.
+pub(super) fn decimals_of(table: &Table) -> usize {
+    decimals(table.rows.iter().chain(&table.total).flatten())
+}
+
+/// A text that moves no cursor and turns no line around: names are made so when they are read, but a ledger can be older
+/// than that, or written by somebody else.
+pub(super) fn harmless(text: &str) -> String {
+    clean_name(text, MAX_CELL_CHARS).unwrap_or_default()
 }
 
 fn local(at: Timestamp) -> String {
@@ -196,14 +260,18 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
     if let Some(session) = &report.session {
         let rest = session.id.width() + session.state.len() + 2 * GAP;
         let limit = usize::from(style.width).saturating_sub(rest).max(MIN_NAME_WIDTH);
-        let name = &cut(session.topic.as_deref().unwrap_or("session"), limit);
+        let name = &cut(&harmless(session.topic.as_deref().unwrap_or("session")), limit);
         let state =
             if session.state == "live" { style.paint("live", "32") } else { session.state.to_owned() };
         lines.push(format!("{}  {}  {state}", style.paint(name, "1"), session.id));
         let mut facts = Vec::new();
-        facts.extend(session.project.clone());
-        facts.extend(session.git_branch.as_ref().map(|branch| format!("on {branch}")));
-        facts.extend(session.model.clone());
+        // Each may be as long as it is, but no longer than the line.
+        let width = usize::from(style.width);
+        facts.extend(session.project.as_deref().map(|project| cut_start(&harmless(project), width)));
+        facts.extend(
+            session.git_branch.as_ref().map(|branch| format!("on {}", cut(&harmless(branch), width / 2))),
+        );
+        facts.extend(session.model.as_deref().map(|model| cut(&harmless(model), width / 2)));
         lines.push(facts.join(" · "));
         let mut counts = Vec::new();
         counts.extend(session.started_at.map(|at| format!("since {}", local(at))));
@@ -241,7 +309,7 @@ fn actual_line(report: &UsageReport, style: Style) -> String {
 }
 
 /// Parts of a line with dots between them, below each other where they are too wide.
-fn joined(label: &str, parts: &[String], style: Style) -> String {
+pub(super) fn joined(label: &str, parts: &[String], style: Style) -> String {
     let mut text = label.to_owned();
     let mut used = LABEL_WIDTH;
     for (at, part) in parts.iter().enumerate() {
@@ -304,7 +372,7 @@ fn cost_lines(report: &UsageReport, style: Style) -> Vec<String> {
         format!("{:<10}and probably {tokens} of output{cost}: {responses} logged in part", "")
     }));
     if is_partial {
-        let models = actual.unpriced_models.join(", ");
+        let models = harmless(&actual.unpriced_models.join(", "));
         let room = usize::from(style.width).saturating_sub(30).max(MIN_NAME_WIDTH);
         lines.push(format!("{:<10}no price: {}; see `prices set`", "", cut(&models, room)));
     }
@@ -371,11 +439,11 @@ fn work_line(report: &UsageReport, style: Style) -> Option<String> {
     (!parts.is_empty()).then(|| joined(&" ".repeat(LABEL_WIDTH), &parts, style))
 }
 
-fn label(name: &str, style: Style) -> String {
+pub(super) fn label(name: &str, style: Style) -> String {
     style.paint(&format!("{name:<LABEL_WIDTH$}"), "2")
 }
 
-fn plural(count: u64, noun: &str) -> String {
+pub(super) fn plural(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 

@@ -4,12 +4,17 @@ pub mod advice;
 pub mod agents;
 pub mod budgets;
 pub mod calls;
+pub mod capture;
 pub mod cost;
 pub mod count;
+pub mod dashboard;
+pub mod export;
+pub mod history;
 pub mod origins;
 pub mod prices;
 mod table;
 pub mod tools;
+pub mod trends;
 pub mod usage;
 
 pub use crate::calendar;

@@ -24,10 +24,14 @@ pub enum Cell {
     Change(crate::domain::PicoUsd),
     /// The same as a share of what it was.
     ChangePercent(f64),
+    /// How much more or less there is of something.
+    Difference(i64),
     /// A share, 0 to 100.
     Percent(f64),
-    /// A length of time, in seconds.
-    Seconds(u64),
+    /// A number of seconds.
+    Span(u64),
+    /// A share of the largest, 0 to 1, as a picture that fills the room there is.
+    Bar(f64),
     /// A point in time.
     Time(crate::domain::Timestamp),
     /// Not known, which is not zero.

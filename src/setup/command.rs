@@ -22,12 +22,32 @@ pub struct HookLine {
     pub is_guarded: bool,
 }
 
+/// A status line of ours, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusLine {
+    /// The binary that it runs.
+    pub binary: String,
+    /// The command whose line it prints before its own.
+    pub wrapped: Option<String>,
+}
+
 /// The line that runs `binary` as a hook, with the ledger named if it is not the usual one.
 #[must_use]
 pub fn registered(binary: &Path, ledger: Option<&Path>) -> String {
+    guarded(binary, "hook", ledger)
+}
+
+/// The line that runs `binary` as the status line, below that of another command if there is one.
+#[must_use]
+pub fn status_line(binary: &Path, ledger: Option<&Path>, wrapped: Option<&str>) -> String {
+    let wrapped = wrapped.map(|command| format!(" --wrap {}", quoted(command))).unwrap_or_default();
+    guarded(binary, "statusline", ledger) + &wrapped
+}
+
+fn guarded(binary: &Path, word: &str, ledger: Option<&Path>) -> String {
     let binary = quoted(&binary.to_string_lossy());
     let ledger = ledger.map(|path| format!(" --db {}", quoted(&path.to_string_lossy()))).unwrap_or_default();
-    format!("{GUARD_START}{binary}{GUARD_END}{binary} hook{ledger}")
+    format!("{GUARD_START}{binary}{GUARD_END}{binary} {word}{ledger}")
 }
 
 /// Quotes `text` for a POSIX shell: in double quotes where nothing in it means anything to the shell.
@@ -46,6 +66,26 @@ fn quoted(text: &str) -> String {
 /// whoever wrote it.
 #[must_use]
 pub fn parse(line: &str) -> Option<HookLine> {
+    let (binary, arguments, is_guarded) = call(line, "hook")?;
+    let ledger = value(&arguments, "--db");
+    Some(HookLine { binary, ledger, is_guarded })
+}
+
+/// Takes a status line of ours apart; `None` if it is not ours, or is more than ours.
+#[must_use]
+pub fn parse_status_line(line: &str) -> Option<StatusLine> {
+    let (binary, arguments, _) = call(line, "statusline")?;
+    let wrapped = value(&arguments, "--wrap");
+    Some(StatusLine { binary, wrapped })
+}
+
+fn value(arguments: &[String], name: &str) -> Option<String> {
+    let at = arguments.iter().position(|argument| argument == name)?;
+    arguments.get(at + 1).cloned()
+}
+
+/// The binary, the arguments, and whether a guard stands before it, of a line that is exactly a call of ours.
+fn call(line: &str, command: &str) -> Option<(String, Vec<String>, bool)> {
     let line = line.trim();
     let (words, guard) = match line.strip_prefix(GUARD_START) {
         Some(rest) => {
@@ -62,12 +102,10 @@ pub fn parse(line: &str) -> Option<HookLine> {
             .and_then(|name| name.to_str())
             .is_some_and(|name| PROGRAMS.contains(&name)),
     };
-    if !is_ours || arguments.first()? != "hook" {
+    if !is_ours || arguments.first()? != command {
         return None;
     }
-    let ledger =
-        arguments.iter().position(|argument| argument == "--db").and_then(|at| arguments.get(at + 1));
-    Some(HookLine { binary: binary.clone(), ledger: ledger.cloned(), is_guarded: guard.is_some() })
+    Some((binary.clone(), arguments.to_vec(), guard.is_some()))
 }
 
 /// The words of a simple command; `None` if the shell would do more than run it.

@@ -11,6 +11,7 @@ pub mod plan;
 pub mod scope;
 pub mod self_test;
 pub mod settings;
+pub mod statusline;
 
 use std::path::PathBuf;
 

@@ -7,7 +7,7 @@ use siphasher::sip::SipHasher13;
 
 use super::scope::Scope;
 use super::settings::{self, Fault, Registration};
-use super::{SetupError, files};
+use super::{SetupError, files, statusline};
 use crate::hook::manifest::{self, Subscription};
 
 /// One file's change.
@@ -68,6 +68,21 @@ pub fn gating(path: PathBuf, is_gated: bool) -> Result<Option<Change>, SetupErro
     Ok(Some(registering(path, &registration)?))
 }
 
+/// The change that makes `command` the status line of one file.
+///
+/// # Errors
+/// If the file cannot be read, written, or added to without harm. Nothing is written.
+pub fn status_line(path: PathBuf, command: &str) -> Result<Change, SetupError> {
+    let before = files::read(&path)?;
+    let text = before.as_deref().filter(|text| !text.trim().is_empty()).unwrap_or(EMPTY);
+    let after = statusline::register(text, command).map_err(|fault| located(&path, fault))?;
+    let change = Change { path, before, after: Some(after) };
+    if !change.is_empty() {
+        files::check_writable(&change.path)?;
+    }
+    Ok(change)
+}
+
 /// The files of a scope that can hold a hook of ours.
 #[must_use]
 pub fn files_of(scope: &Scope) -> [PathBuf; 3] {
@@ -82,11 +97,14 @@ pub fn files_of(scope: &Scope) -> [PathBuf; 3] {
 pub fn unregistering(path: PathBuf, backups: &Backups) -> Result<Option<Change>, SetupError> {
     let Some(before) = files::read(&path)? else { return Ok(None) };
     let found = settings::registered(&before).map_err(|fault| located(&path, fault))?;
-    if found.is_empty() {
+    let line = statusline::registered(&before).map_err(|fault| located(&path, fault))?;
+    if found.is_empty() && line.is_none_or(|line| line.ours.is_none()) {
         return Ok(None);
     }
     let original = backups.read(&path)?;
-    let after = settings::unregister(&before, original.as_deref()).map_err(|fault| located(&path, fault))?;
+    let after = statusline::unregister(&before, original.as_deref())
+        .and_then(|text| settings::unregister(&text, original.as_deref()))
+        .map_err(|fault| located(&path, fault))?;
     let is_ours_alone = backups.made_by_us(&path)
         && after.trim() == EMPTY.trim()
         && std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());

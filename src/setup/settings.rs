@@ -158,17 +158,17 @@ pub fn registered(text: &str) -> Result<Vec<Found>, Fault> {
 }
 
 /// What stands around the JSON value and is kept aside while it is edited.
-struct Rest<'a> {
+pub(super) struct Rest<'a> {
     bom: &'a str,
 }
 
 impl Rest<'_> {
-    fn with(&self, root: &CstRootNode) -> String {
+    pub(super) fn with(&self, root: &CstRootNode) -> String {
         format!("{}{root}", self.bom)
     }
 }
 
-fn parse(text: &str) -> Result<(CstRootNode, Rest<'_>), Fault> {
+pub(super) fn parse(text: &str) -> Result<(CstRootNode, Rest<'_>), Fault> {
     let (bom, body) = match text.strip_prefix('\u{feff}') {
         Some(body) => ("\u{feff}", body),
         None => ("", text),
@@ -222,7 +222,7 @@ fn check_shape(text: &str, settings: &CstObject) -> Result<(), Fault> {
 }
 
 /// Refuses an object in which a name stands twice: the client takes the last one, and we might edit the other.
-fn refuse_twins(text: &str, object: &CstObject) -> Result<(), Fault> {
+pub(super) fn refuse_twins(text: &str, object: &CstObject) -> Result<(), Fault> {
     let mut names: Vec<String> = object.properties().iter().filter_map(CstObjectProp::decoded_name).collect();
     names.sort();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -283,7 +283,7 @@ fn update(hook: &CstObject, registration: &Registration<'_>) {
     }
 }
 
-fn set(object: &CstObject, name: &str, value: CstInputValue) {
+pub(super) fn set(object: &CstObject, name: &str, value: CstInputValue) {
     match object.get(name) {
         Some(property) => property.set_value(value),
         None => {
@@ -322,7 +322,7 @@ fn group_of(hooks: &CstArray) -> Option<CstObject> {
     }
 }
 
-fn string(object: &CstObject, name: &str) -> Option<String> {
+pub(super) fn string(object: &CstObject, name: &str) -> Option<String> {
     object.get(name)?.value()?.as_string_lit()?.decoded_value().ok()
 }
 

@@ -43,7 +43,7 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn budgets_of(&self, session: &str) -> Result<Option<Asked>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS}, k.start, k.until, k.pico, k.tokens, k.said, k.stopped_at, s.id, s.project, s.model
+            "SELECT {COLUMNS}, k.start, k.until, k.pico, k.tokens, k.est_pico, k.est_tokens, k.said, k.stopped_at, s.id, s.project, s.model
              FROM budgets b CROSS JOIN sessions s ON s.session_id = ?1
              LEFT JOIN kept k ON k.budget = b.id AND k.session = iif(b.per = 'session', s.id, 0) ORDER BY b.id"
         );
@@ -55,9 +55,9 @@ impl Ledger {
                 let asked = match &mut asked {
                     Some(asked) => asked,
                     None => asked.insert(Asked {
-                        session: SessionRow(row.get(16)?),
-                        project: row.get(17)?,
-                        model: row.get(18)?,
+                        session: SessionRow(row.get(18)?),
+                        project: row.get(19)?,
+                        model: row.get(20)?,
                         budgets: Vec::new(),
                     }),
                 };

@@ -114,8 +114,10 @@ pub enum Change {
 /// What the ledger knows of a session before a call of it is recorded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SessionKnowledge {
-    /// The model of the main conversation.
+    /// The model of the main conversation; a session's first turn is over before its transcript tells.
     pub model: Option<ModelId>,
+    /// That model, or while it is not known the newest session's that is.
+    pub likely_model: Option<ModelId>,
     /// The client's version.
     pub client_version: Option<String>,
     /// The key that makes input hashes this ledger's own; `None` while the ledger cannot be read.
@@ -130,16 +132,19 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn session_knowledge(&self, session: &SessionId) -> Result<SessionKnowledge, StoreError> {
-        const SQL: &str = "SELECT m.value, s.model, s.client_version, \
-            (SELECT value FROM meta WHERE name = 'calibration:' || s.model) FROM meta m \
-            LEFT JOIN sessions s ON s.session_id = ?1 WHERE m.name = 'hash_key'";
+        const SQL: &str = "SELECT key, model, client_version, likely, \
+            (SELECT value FROM meta WHERE name = 'calibration:' || likely) \
+          FROM (SELECT m.value AS key, s.model, s.client_version, coalesce(s.model, (SELECT model FROM sessions \
+              WHERE model IS NOT NULL ORDER BY id DESC LIMIT 1)) AS likely \
+            FROM meta m LEFT JOIN sessions s ON s.session_id = ?1 WHERE m.name = 'hash_key')";
         self.conn
             .query_row(SQL, [session.as_str()], |row| {
                 Ok(SessionKnowledge {
                     hash_key: row.get(0)?,
                     model: row.get::<_, Option<String>>(1)?.and_then(|model| ModelId::new(&model)),
                     client_version: row.get(2)?,
-                    calibration: row.get(3)?,
+                    likely_model: row.get::<_, Option<String>>(3)?.and_then(|model| ModelId::new(&model)),
+                    calibration: row.get(4)?,
                 })
             })
             .map_err(StoreError::query("look up the session"))
@@ -337,7 +342,7 @@ fn join_call(
            lines_added = iif(ok IS NULL, ?5, lines_added),
            lines_removed = iif(ok IS NULL, ?6, lines_removed),
            response_bytes = iif(ok IS NULL, ?7, response_bytes),
-           returned_tokens = iif(?10 >= refined, ?8, returned_tokens),
+           returned_tokens = iif(?10 > refined OR (?10 AND raw_returned_tokens IS NOT ?12), ?8, returned_tokens),
            returned_method = iif(?10 >= refined, ?9, returned_method),
            raw_returned_tokens = iif(?10 >= refined, ?12, raw_returned_tokens),
            refined = max(refined, ?10),

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::budgets::{self, Asked};
+use super::reports::{self, Report};
 use super::spent::{HIDDEN_AGENT, Quarter};
 use super::writer::{signed, unsigned};
 use super::{Ledger, SessionRow, StoreError};
@@ -68,16 +69,18 @@ impl Ledger {
     ) -> Result<Kept, StoreError> {
         self.write("add up what was used of the budget", |tx| {
             let session = if budget.per == Per::Session { session.0 } else { 0 };
-            let (tokens, pico) = add_up(tx, budget, session, span)?;
+            let sum = add_up(tx, budget, session, span)?;
             let (start, until) = bounds(span);
             tx.execute(
-                "INSERT INTO kept VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, NULL) ON CONFLICT DO UPDATE SET
+                "INSERT INTO kept VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, NULL) ON CONFLICT DO UPDATE SET
                    said = iif(start = ?3, said, 0), stopped_at = iif(start = ?3, stopped_at, NULL),
-                   start = ?3, until = ?4, pico = ?5, tokens = ?6",
-                params![budget.id, session, start, until, pico, tokens],
+                   start = ?3, until = ?4, pico = ?5, tokens = ?6, est_pico = ?7, est_tokens = ?8",
+                params![
+                    budget.id, session, start, until, sum.pico, sum.tokens, sum.est_pico, sum.est_tokens
+                ],
             )?;
             tx.query_row(
-                "SELECT start, until, pico, tokens, said, stopped_at FROM kept WHERE budget = ?1 AND session = ?2",
+                "SELECT start, until, pico, tokens, est_pico, est_tokens, said, stopped_at FROM kept WHERE budget = ?1 AND session = ?2",
                 [budget.id, session],
                 |row| kept(row, 0),
             )
@@ -282,19 +285,67 @@ pub(super) fn void(conn: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Tokens and cost of what a budget counts, from the roll-ups and the reports.
-fn add_up(
-    conn: &Connection,
-    budget: &Budget,
-    session: i64,
-    span: BudgetSpan,
-) -> rusqlite::Result<(i64, i64)> {
+/// What a budget counts.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sum {
+    pico: i64,
+    tokens: i64,
+    est_pico: i64,
+    est_tokens: i64,
+}
+
+impl Sum {
+    fn of(report: &Report) -> Self {
+        let (pico, tokens) = (report.cost.map_or(0, PicoUsd::to_i64), signed(report.tokens));
+        if report.is_estimate {
+            Self { est_pico: pico, est_tokens: tokens, ..Self::default() }
+        } else {
+            Self { pico, tokens, ..Self::default() }
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.pico = self.pico.saturating_add(other.pico);
+        self.tokens = self.tokens.saturating_add(other.tokens);
+        self.est_pico = self.est_pico.saturating_add(other.est_pico);
+        self.est_tokens = self.est_tokens.saturating_add(other.est_tokens);
+    }
+}
+
+/// Whether a budget counts a report.
+fn has_report(budget: &Budget, report: &Report) -> bool {
+    let scope = &budget.scope;
+    scope.has_project(report.project.as_deref())
+        && scope.has_agent(&[report.agent.as_deref()])
+        && scope.has_model(report.model.as_deref())
+}
+
+/// Adds a report to what is kept.
+pub(super) fn add_report(conn: &Connection, report: &Report) -> rusqlite::Result<()> {
+    const SQL: &str = "UPDATE kept SET pico = pico + ?3, tokens = tokens + ?4, est_pico = est_pico + ?6,
+          est_tokens = est_tokens + ?7
+        WHERE budget = ?1 AND session = ?2 AND start <= ?5 AND ?5 < until";
+    let sum = Sum::of(report);
+    let quarter = report.at.map_or(-1, |at| Quarter::containing(at).0);
+    for budget in budgets::all(conn)?.iter().filter(|budget| has_report(budget, report)) {
+        let session =
+            if budget.per == Per::Session { report.session.map_or(-1, |session| session.0) } else { 0 };
+        conn.execute(
+            SQL,
+            params![budget.id, session, sum.pico, sum.tokens, quarter, sum.est_pico, sum.est_tokens],
+        )?;
+    }
+    Ok(())
+}
+
+/// What a budget counts, from the roll-ups and the reports.
+fn add_up(conn: &Connection, budget: &Budget, session: i64, span: BudgetSpan) -> rusqlite::Result<Sum> {
     let (start, until) = bounds(span);
-    let mut total = (0_i64, 0_i64);
+    let mut total = Sum::default();
     let mut names = Names::new(conn);
     let mut add = |amount: Amount<'_>| -> rusqlite::Result<()> {
         if names.has(&budget.scope, amount.session, amount.agent, amount.model)? {
-            total = (total.0.saturating_add(amount.tokens), total.1.saturating_add(amount.pico));
+            total.add(Sum { pico: amount.pico, tokens: amount.tokens, ..Sum::default() });
         }
         Ok(())
     };
@@ -307,6 +358,13 @@ fn add_up(
     read(conn, from, (session, start, until), &mut add)?;
     if budget.per == Per::Total {
         read(conn, "spent WHERE quarter < 0 AND ?1 = 0 AND ?2 < ?3", (session, start, until), &mut add)?;
+    }
+    let is_own =
+        |report: &Report| budget.per != Per::Session || report.session.is_some_and(|own| own.0 == session);
+    for report in reports::read(conn, Some((start, until)))? {
+        if is_own(&report) && has_report(budget, &report) {
+            total.add(Sum::of(&report));
+        }
     }
     Ok(total)
 }
@@ -396,7 +454,7 @@ fn bounds(span: BudgetSpan) -> (i64, i64) {
     (span.from.map_or(i64::MIN, quarter), span.until.map_or(i64::MAX, quarter))
 }
 
-/// What is kept, from six columns; `None` if it is void or not there.
+/// What is kept, from eight columns; `None` if it is void or not there.
 pub(super) fn kept(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Kept>> {
     let (start, until): (Option<i64>, Option<i64>) = (row.get(first)?, row.get(first + 1)?);
     let (Some(start), Some(until)) = (start, until) else { return Ok(None) };
@@ -404,12 +462,13 @@ pub(super) fn kept(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Kept>
     let used = Used {
         cost: PicoUsd::from_pico(row.get::<_, i64>(first + 2)?.into()),
         tokens: unsigned(row.get(first + 3)?),
-        ..Used::default()
+        pending_cost: PicoUsd::from_pico(row.get::<_, i64>(first + 4)?.into()),
+        pending_tokens: unsigned(row.get(first + 5)?),
     };
     Ok(Some(Kept {
         span: BudgetSpan { from: time(start), until: time(until) },
         used,
-        said: row.get(first + 4)?,
-        stopped_at: row.get::<_, Option<i64>>(first + 5)?.map(Timestamp::from_millis),
+        said: row.get(first + 6)?,
+        stopped_at: row.get::<_, Option<i64>>(first + 7)?.map(Timestamp::from_millis),
     }))
 }

@@ -10,7 +10,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_money.sql"),
     include_str!("migrations/0005_spent_sums.sql"),
     include_str!("migrations/0006_origins.sql"),
-    include_str!("migrations/0007_budgets.sql"),
+    include_str!("migrations/0007_captured.sql"),
+    include_str!("migrations/0008_budgets.sql"),
 ];
 
 /// Brings the schema up to date. Safe for any number of processes that start on one fresh ledger at once: the

@@ -24,36 +24,45 @@
 mod agents;
 mod budgets;
 mod calibrations;
+mod captured;
 mod contexts;
 mod event;
 mod hidden;
 mod kept;
+mod listing;
 mod log;
 mod migrations;
 mod open;
 mod queries;
+mod reports;
+mod responses;
 mod rollup;
 mod shares;
 mod spending;
 mod spent;
 mod spool;
+mod status;
 mod steps;
 mod wal;
 mod writer;
 
 pub use agents::ObservedRun;
 pub use budgets::Asked;
+pub use captured::WitnessedCost;
 pub use contexts::SessionTranscript;
 pub use event::{AgentSighting, Change, Event, SessionKnowledge, SessionSighting};
 pub use hidden::Disagreement;
 pub use kept::{Kept, Pending};
+pub use listing::{SessionCompaction, SessionCounts};
 pub use log::{LogBatch, TranscriptState};
 pub use open::{Ledger, SCHEMA_VERSION, StoreError};
 pub use queries::*;
+pub use reports::Report;
 pub use rollup::{Block, Grain};
 pub use shares::{Phase, ShareRow, StaleSession};
 pub use spent::{
     HIDDEN_AGENT, Quarter, RunType, SessionPlace, SessionSpent, Shortfall, SpentFilter, SpentRow,
 };
 pub use spool::{Spool, SpoolState};
+pub use status::{StatusFigures, StatusSum};
 pub use writer::SessionRow;

@@ -26,6 +26,9 @@ struct Patience {
 
 /// The client waits for the hook and gives up after 5 s. What the ledger has no time for goes to the spool.
 const HOOK: Patience = Patience { waiting: Duration::from_secs(1), working: Duration::from_millis(3_500) };
+/// The status line shows less rather than later.
+const STATUS: Patience =
+    Patience { waiting: Duration::from_millis(100), working: Duration::from_millis(100) };
 const COMMAND: Patience = Patience { waiting: Duration::from_secs(60), working: Duration::from_secs(60) };
 /// However long the waits before were, the next one is at least this long.
 const LEAST_WAIT: Duration = Duration::from_millis(200);
@@ -132,6 +135,19 @@ impl Ledger {
                 wal::checkpoint_seldom(&ledger.conn, path).map_err(StoreError::query("set up the ledger"))?;
         }
         Ok(ledger)
+    }
+
+    /// Opens the ledger as a hook does, if it is one of this release; `None` if there is none.
+    pub(super) fn open_current(path: &Path) -> Result<Option<Self>, StoreError> {
+        if !has_current_header(path) {
+            return Ok(None);
+        }
+        let mut ledger = Self::open(path, STATUS, true)?;
+        // Checkpoints are left to the hooks, of which one comes soon.
+        let _due =
+            wal::checkpoint_seldom(&ledger.conn, path).map_err(StoreError::query("set up the ledger"))?;
+        ledger.must_be_closed = false;
+        Ok(Some(ledger))
     }
 
     /// Opens the ledger for a command that reads it (and completes it from transcripts).

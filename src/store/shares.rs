@@ -184,7 +184,7 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn session_responses(&self, session: SessionRow) -> Result<Vec<Message>, StoreError> {
-        super::log::responses_of(&self.conn, session)
+        super::responses::responses_of(&self.conn, session)
             .map_err(StoreError::query("read the session's responses"))
     }
 
@@ -193,7 +193,7 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn response(&self, id: &MessageId) -> Result<Option<Message>, StoreError> {
-        super::log::known_message(&self.conn, id)
+        super::responses::known_message(&self.conn, id)
             .map(|found| found.map(|(message, _)| message))
             .map_err(StoreError::query("look up the response"))
     }

@@ -272,7 +272,7 @@ impl Ledger {
             tx.execute("DELETE FROM spent", [])?;
             tx.execute("DELETE FROM spent_sums", [])?;
             let mut spending = Spending::default();
-            super::log::for_each_response(tx, |message, session| {
+            super::responses::for_each_response(tx, |message, session| {
                 spending.add(&message, session, &prices, 1);
             })?;
             super::hidden::add_all(tx, &prices, &mut spending)?;

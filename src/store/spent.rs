@@ -48,6 +48,11 @@ impl Quarter {
         Self(at.as_millis().div_euclid(Self::MILLIS))
     }
 
+    /// Its number since 1970.
+    pub(super) const fn number(self) -> i64 {
+        self.0
+    }
+
     /// When it begins.
     #[must_use]
     pub const fn start(self) -> Timestamp {

@@ -524,7 +524,10 @@ fn both_formats_of_an_export_have_every_call_with_every_member() {
             lines.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(document["schema_version"], 1);
         assert_eq!(document["calls"], Value::from(lines.clone()));
-        assert_eq!(lines, ledger.calls());
+        // The library's own list knows no steps.
+        let without_step = |call: &Value| call.clone().without("step");
+        let plain: Vec<Value> = lines.iter().map(without_step).collect();
+        assert_eq!(plain, ledger.calls().iter().map(without_step).collect::<Vec<_>>());
         assert_has(
             &document,
             &CALL_MEMBERS.split_whitespace().map(|name| format!("calls[].{name} ")).collect::<String>(),

@@ -77,8 +77,9 @@ fn figures(example: &Example) -> Value {
                 call["tool"],
                 call["agent"],
                 call["ok"],
-                call["generated_tokens"],
-                call["returned_tokens"],
+                // What was estimated depends on what had been learned by then; what was counted does not.
+                call["raw_generated_tokens"],
+                call["raw_returned_tokens"],
                 call["method"],
                 call["duration_ms"],
                 call["action_type"],
@@ -91,9 +92,12 @@ fn figures(example: &Example) -> Value {
     let agents = report["by_agent"].as_array().unwrap().iter();
     let agents: Vec<Value> =
         agents.map(|agent| json!([agent["agent"], agent["invocations"], agent["usage"]])).collect();
+    let servers = report["by_mcp_server"].as_array().unwrap().iter();
+    let servers: Vec<Value> =
+        servers.map(|server| json!([server["mcp_server"], server["calls"], server["cost_usd"]])).collect();
     json!({
         "actual": report["actual"], "by_model": report["by_model"], "by_agent": agents,
-        "by_skill": report["by_skill"], "by_mcp_server": report["by_mcp_server"],
+        "by_skill": report["by_skill"], "by_mcp_server": servers,
         "turns": report["session"]["turns"], "tool_calls": report["session"]["tool_calls"],
         "context": report["context"], "calls": calls,
     })
@@ -188,7 +192,9 @@ fn a_response_of_any_shape_is_measured() {
     let returned: Vec<_> = ledger
         .calls()
         .iter()
-        .map(|call| (call["returned_tokens"].as_u64().unwrap(), call["method"].as_str().unwrap().to_owned()))
+        .map(|call| {
+            (call["raw_returned_tokens"].as_u64().unwrap(), call["method"].as_str().unwrap().to_owned())
+        })
         .collect();
     let text = (6, "payload_text".to_owned());
     let none = (50, "fallback_call".to_owned());
@@ -286,7 +292,7 @@ fn a_batch_refines_its_calls_whether_it_comes_before_or_after() {
             ledger.hook(&call).hook(&batch)
         };
         let call = ledger.call();
-        assert_eq!((&call["returned_tokens"], &call["method"]), (&json!(6), &json!("exact_text")));
+        assert_eq!((&call["raw_returned_tokens"], &call["method"]), (&json!(6), &json!("exact_text")));
         assert_eq!((&call["duration_ms"], &call["ok"]), (&json!(12), &json!(true)));
         call.without("at").without("input_hash")
     };
@@ -332,7 +338,7 @@ fn a_failed_call_is_a_call() {
         .with("error", SIX_TOKENS);
     ledger.hook(failure);
     let call = ledger.call();
-    assert_eq!((&call["ok"], &call["returned_tokens"]), (&json!(false), &json!(6)));
+    assert_eq!((&call["ok"], &call["raw_returned_tokens"]), (&json!(false), &json!(6)));
     assert_eq!(ledger.report("s")["by_tool"][0]["failures"], 1);
 }
 

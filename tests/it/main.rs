@@ -7,16 +7,19 @@
 
 mod bill;
 mod budgets;
+mod capture;
 mod cli;
 mod corpus;
 mod cost;
 mod counting;
 mod doctor;
 mod estimates;
+mod faces;
 mod hook;
 mod prices;
 mod rollups;
 mod setup;
+mod statusline;
 mod store;
 mod support;
 mod tidy;

@@ -108,7 +108,8 @@ fn they_are_filled_in_a_ledger_of_an_older_release() {
     let ledger = busy_session();
     let before = ledger.total();
     let db = ledger.sqlite();
-    db.execute_batch("DROP TABLE spent_sums; PRAGMA user_version = 4").unwrap();
+    db.execute_batch("DROP TABLE spent_sums").unwrap();
+    db.execute_batch(include_str!("../../src/store/migrations/0005_spent_sums.sql")).unwrap();
     db.pragma_update(None, "wal_checkpoint", "TRUNCATE").unwrap();
     drop(db);
     assert_eq!(ledger.total(), before);

@@ -3,6 +3,7 @@
 //! `README.md` beside this file has the rules, each with its reason.
 
 mod content;
+pub mod cost_screen;
 mod line;
 mod paths;
 mod tasks;

@@ -240,7 +240,6 @@ impl CostReport {
             until: span.until,
             sessions: query.projects.as_ref().map(|folders| sessions_in(&places, folders)),
             model: query.model.clone(),
-            ..SpentFilter::default()
         })
     }
 

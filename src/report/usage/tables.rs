@@ -183,7 +183,7 @@ impl UsageReport {
             table.rows.push(vec![
                 Cell::Text(step.step.clone()),
                 if step.iterations == 0 { Cell::Text(String::new()) } else { Cell::Count(step.iterations) },
-                step.duration_seconds.map_or(Cell::Unknown, Cell::Seconds),
+                step.duration_seconds.map_or(Cell::Unknown, Cell::Span),
                 Cell::Text(step.agents.join(", ")),
                 Cell::Count(step.total_tokens),
                 Cell::Usd { amount: step.cost_usd, at_least: step.is_partly_priced },

@@ -1,0 +1,88 @@
+//! `tallyhook capture-cost`.
+
+use std::io::{IsTerminal as _, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::Context;
+use super::args::CaptureCostArgs;
+use super::session::{find, not_found};
+use crate::agents::claude_code::cost_screen;
+use crate::domain::CapturedCost;
+use crate::error::Error;
+use crate::finalize;
+use crate::render;
+use crate::report::capture::CaptureReport;
+
+/// More than any screen has, in bytes. The rest is not read.
+const MAX_BYTES: u64 = 1 << 20;
+
+pub(super) fn run(context: &Context, args: &CaptureCostArgs) -> Result<(), Error> {
+    let cost = cost_screen::parse(&read(context, args.file.as_deref())?);
+    let mut report = CaptureReport::without_session(&cost);
+    let mut missing = None;
+    if cost.is_empty() {
+        missing = Some("nothing in it looks like the output of /cost or /usage".to_owned());
+    } else if let Some(found) = compared(context, args, &cost)? {
+        report = found;
+    } else {
+        let what = not_found(context, args.session.as_deref());
+        missing = Some(format!("it was read and not kept: {what}"));
+    }
+    if args.json {
+        context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
+    } else {
+        context.print(&text(context, &report))?;
+    }
+    missing.map_or(Ok(()), |what| Err(Error::NoData { what }))
+}
+
+/// Keeps the reading and compares it; `None` if there is no such session.
+fn compared(
+    context: &Context,
+    args: &CaptureCostArgs,
+    cost: &CapturedCost,
+) -> Result<Option<CaptureReport>, Error> {
+    let Some(mut ledger) = context.ledger()? else { return Ok(None) };
+    let Some(record) = find(context, &ledger, args.session.as_deref())? else { return Ok(None) };
+    let config = context.config(record.project.as_deref())?;
+    for fault in finalize::catch_up(&mut ledger, &context.env, &config, &record)? {
+        // What is in the ledger is still right, only not the newest.
+        context.say(&format!("tallyhook: {fault}"));
+    }
+    let kept = ledger.keep_captured(record.row, cost, context.env.now())?;
+    Ok(Some(CaptureReport { kept, ..CaptureReport::of(&ledger, &record, cost)? }))
+}
+
+fn read(context: &Context, file: Option<&Path>) -> Result<String, Error> {
+    let mut bytes = Vec::new();
+    let done = match file.filter(|file| *file != Path::new("-")) {
+        Some(file) => {
+            let path = context.env.cwd().join(file);
+            std::fs::File::open(&path)
+                .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
+                .map_err(|source| (path, source))
+        }
+        None => {
+            let stdin = std::io::stdin();
+            if stdin.is_terminal() {
+                context.say("Paste what /cost has shown, then press Ctrl-D.");
+            }
+            stdin
+                .lock()
+                .take(MAX_BYTES)
+                .read_to_end(&mut bytes)
+                .map_err(|source| (PathBuf::from("stdin"), source))
+        }
+    };
+    done.map_err(|(path, source)| Error::Input { path, source })?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn text(context: &Context, report: &CaptureReport) -> String {
+    let style = context.style();
+    let mut parts = vec![render::capture_header(report, style)];
+    parts.extend(report.tables().iter().map(|table| render::table(table, style)));
+    parts.extend(report.notes().iter().map(|note| render::note(note, style)));
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n")
+}

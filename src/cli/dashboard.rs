@@ -1,0 +1,45 @@
+//! `tallyhook dashboard`.
+
+use super::Context;
+use super::args::DashboardArgs;
+use super::cost::today;
+use crate::error::Error;
+use crate::render;
+use crate::report::calendar::Zone;
+use crate::report::dashboard::Dashboard;
+use crate::setup::files;
+
+pub(super) fn run(context: &Context, args: &DashboardArgs) -> Result<(), Error> {
+    let zone = args.tz.clone().unwrap_or_else(Zone::of_system);
+    let today = today(context, &zone)?;
+    let dashboard = match context.ledger()? {
+        Some(ledger) => Dashboard::of(&ledger, &zone, today)?,
+        None => None,
+    };
+    let Some(dashboard) = dashboard else {
+        return Err(Error::NoData {
+            what: "the ledger holds nothing of the last twelve months yet".to_owned(),
+        });
+    };
+    let path = context.env.cwd().join(&args.markdown);
+    let before = files::read(&path)?;
+    let text = before.as_deref().unwrap_or_default();
+    let after = render::with_block(text, &body(&dashboard))
+        .map_err(|reason| Error::Usage { what: format!("{} was left alone: {reason}", path.display()) })?;
+    if before.as_deref() == Some(&*after) {
+        return context.print(&format!("{} is up to date\n", path.display()));
+    }
+    files::replace(&path, &after)?;
+    context.print(&format!("wrote {}\n", path.display()))
+}
+
+fn body(dashboard: &Dashboard) -> String {
+    let mut parts = vec![format!("## What coding agents cost, up to {}\n", dashboard.today)];
+    parts.extend(dashboard.tables.iter().map(render::markdown));
+    if !dashboard.unpriced_models.is_empty() {
+        let models: Vec<String> =
+            dashboard.unpriced_models.iter().map(|model| render::escaped(model)).collect();
+        parts.push(format!("Without a price, and in no sum: {}\n", models.join(", ")));
+    }
+    parts.join("\n")
+}

@@ -1,0 +1,29 @@
+//! `tallyhook history`.
+
+use super::Context;
+use super::args::HistoryArgs;
+use super::cost::folders;
+use crate::error::Error;
+use crate::report::history::History;
+
+pub(super) fn run(context: &Context, args: &HistoryArgs) -> Result<(), Error> {
+    let folders = args.project.as_ref().map(|project| folders(context.env.cwd(), project));
+    let limit = if args.all { usize::MAX } else { args.limit as usize };
+    let history = match context.ledger()? {
+        Some(ledger) => History::of(&ledger, folders.as_deref(), limit)?,
+        None => History::none(),
+    };
+    let has_data = history.totals.sum.sessions > 0;
+    context.show(&args.face, &history, has_data, || vec![history.table()], |_| history.note())?;
+    if has_data {
+        return Ok(());
+    }
+    let what = match &args.project {
+        Some(project) => format!("no session of {} is recorded", project.display()),
+        None => {
+            "the ledger holds no sessions yet; the first hook brings one, `tallyhook import` those of before"
+                .to_owned()
+        }
+    };
+    Err(Error::NoData { what })
+}

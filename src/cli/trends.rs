@@ -1,0 +1,28 @@
+//! `tallyhook trends`.
+
+use super::Context;
+use super::args::{Face, TrendsArgs};
+use super::cost::today;
+use crate::error::Error;
+use crate::render;
+use crate::report::calendar::Zone;
+use crate::report::trends::Trends;
+
+pub(super) fn run(context: &Context, args: &TrendsArgs) -> Result<(), Error> {
+    let zone = args.tz.clone().unwrap_or_else(Zone::of_system);
+    let today = today(context, &zone)?;
+    let ledger = context.ledger()?;
+    let trends = Trends::of(ledger.as_ref(), &zone, context.env.now(), today, args.days)?;
+    let has_data = !trends.is_empty();
+    let note = (!trends.unpriced_models.is_empty())
+        .then(|| format!("without a price, and in no sum: {}", trends.unpriced_models.join(", ")));
+    context.show(&args.face, &trends, has_data, || vec![trends.table()], |_| note)?;
+    if has_data && args.face.face() == Face::Text {
+        context.print(&format!("\n{}", render::pairs(&trends.lines(), context.style())))?;
+    }
+    if has_data {
+        return Ok(());
+    }
+    let what = format!("nothing was spent in the last {} days; ask for more with --days", args.days);
+    Err(Error::NoData { what })
+}

@@ -1,0 +1,26 @@
+//! Does the client itself, in its status line or on a pasted cost screen, tell the same costs?
+
+use super::{Check, Subject};
+
+const NAME: &str = "client costs";
+
+pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
+    let Some(ledger) = subject.open_ledger() else { return Vec::new() };
+    vec![match ledger.witnessed_otherwise() {
+        Ok(found) if found.is_empty() => Check::ok(NAME, "the client's own costs are those of the ledger"),
+        Ok(found) => {
+            let first = &found[0];
+            let found = format!(
+                "of {} sessions the client tells another cost; most of {}: {} where the ledger has {}",
+                found.len(),
+                first.session_id,
+                first.client,
+                first.ledger
+            );
+            let cure = "compare with `tallyhook show-usage --session ID --detailed`; a figure that was taken in mid-session is \
+                        smaller, and the client's own prices can be older";
+            Check::warning(NAME, found, cure)
+        }
+        Err(error) => Check::failed(NAME, error.to_string(), "run `tallyhook doctor` again"),
+    }]
+}

@@ -1,0 +1,122 @@
+//! CSV by RFC 4180, safe for spreadsheets: a text that one would run as a formula gets an apostrophe.
+
+use super::text::harmless;
+use crate::domain::{PicoUsd, clean_name};
+use crate::json::{Object, Raw, text};
+use crate::report::{Cell, Table};
+
+/// The rows of a table under its headings, its total last. Pictures are left out.
+#[must_use]
+pub fn csv(table: &Table) -> String {
+    let is_picture = |at: usize| table.rows.iter().any(|row| matches!(row[at], Cell::Bar(_)));
+    let kept: Vec<usize> = (0..table.columns.len()).filter(|at| !is_picture(*at)).collect();
+    let mut out = line(kept.iter().map(|at| quoted(table.columns[*at].name)));
+    for row in table.rows.iter().chain(&table.total) {
+        out.push_str(&line(kept.iter().map(|at| cell(&row[*at]))));
+    }
+    out
+}
+
+/// The names and the values of a record that was written as a JSON object: members of inner objects are columns of their
+/// own (`usage_input_tokens`), lists stay JSON.
+#[must_use]
+pub fn csv_record(record: &str) -> Option<(String, String)> {
+    let (mut names, mut values) = (Vec::new(), Vec::new());
+    flatten("", &Object::parse(record).ok()?, &mut names, &mut values);
+    Some((line(names.into_iter()), line(values.into_iter())))
+}
+
+fn flatten(prefix: &str, object: &Object<'_>, names: &mut Vec<String>, values: &mut Vec<String>) {
+    for (name, value) in object.members() {
+        let name = format!("{prefix}{name}");
+        if let Some(inner) = Object::from_raw(value) {
+            flatten(&format!("{name}_"), &inner, names, values);
+        } else {
+            names.push(quoted(&name));
+            values.push(raw(value));
+        }
+    }
+}
+
+fn raw(value: Raw<'_>) -> String {
+    match (text(value), value.get()) {
+        (Some(text), _) => quoted(&guarded(&harmless(&text))),
+        (None, "null") => String::new(),
+        // A list, whose names are no longer than they are. Within JSON a space stands for what is harmful.
+        (None, other) => quoted(&clean_name(other, other.len()).unwrap_or_default()),
+    }
+}
+
+fn cell(cell: &Cell) -> String {
+    let sum = |amount: PicoUsd| amount.to_decimal();
+    match cell {
+        Cell::Text(text) | Cell::Path(text) => quoted(&guarded(&harmless(text))),
+        Cell::Count(value) | Cell::Estimate(value) | Cell::Span(value) => value.to_string(),
+        Cell::Price(amount) | Cell::Change(amount) | Cell::Usd { amount: Some(amount), .. } => sum(*amount),
+        Cell::Usd { amount: None, .. } | Cell::Unknown | Cell::Bar(_) => String::new(),
+        Cell::Difference(more) => more.to_string(),
+        Cell::ChangePercent(share) | Cell::Percent(share) => share.to_string(),
+        Cell::Time(at) => at.to_rfc3339(),
+    }
+}
+
+/// A text that no spreadsheet takes for a formula. A number stays one.
+fn guarded(text: &str) -> String {
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let is_number = text.parse::<f64>().is_ok_and(f64::is_finite);
+    if is_formula && !is_number { format!("'{text}") } else { text.to_owned() }
+}
+
+fn quoted(text: &str) -> String {
+    if text.contains(['"', ',', '\n', '\r']) || text.starts_with(' ') || text.ends_with(' ') {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+fn line(cells: impl Iterator<Item = String>) -> String {
+    cells.collect::<Vec<_>>().join(",") + "\r\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formulas_are_texts_and_numbers_stay_numbers() {
+        for (text, shown) in [
+            ("=cmd()", "'=cmd()"),
+            ("+1+1", "'+1+1"),
+            ("-5", "-5"),
+            ("-5.5e3", "-5.5e3"),
+            ("-", "'-"),
+            ("-inf", "'-inf"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\tx", "'\tx"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(guarded(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_record_is_a_line_with_its_members_in_order() {
+        let record = r#"{"id":"a,\"b\"","cost":1.50,"none":null,"usage":{"in":3,"deep":{"x":true}},"list":[1,"=x"],"f":"=1"}"#;
+        let (names, values) = csv_record(record).unwrap();
+        assert_eq!(names, "id,cost,none,usage_in,usage_deep_x,list,f\r\n");
+        assert_eq!(values, "\"a,\"\"b\"\"\",1.50,,3,true,\"[1,\"\"=x\"\"]\",'=1\r\n");
+    }
+
+    #[test]
+    fn a_table_is_its_rows_without_pictures() {
+        let mut table = Table::new("t", &["name", "bar", "cost", "n"]);
+        table.rows.push(vec![
+            Cell::Text("-x\u{1b}[31m\ny".to_owned()),
+            Cell::Bar(0.5),
+            Cell::Usd { amount: PicoUsd::parse("0.123456789"), at_least: true },
+            Cell::Difference(-3),
+        ]);
+        assert_eq!(csv(&table), "name,cost,n\r\n'-x [31m y,0.123456789,-3\r\n");
+    }
+}

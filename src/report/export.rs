@@ -1,0 +1,276 @@
+//! `export`: one record for each session, response, day and compaction. What is not known is null; nothing is left out.
+//!
+//! `examples/export.schema.json` describes every member. Those of a session are the same that `show-usage` and `cost` show.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::cost::{CostReport, CostRow};
+use super::usage::{
+    Actual, AgentUsage, Efficiency, EstimateInfo, Filter, Hidden, ModelUsage, OutputShortfall, SessionInfo,
+    StepUsage, UNTYPED_AGENT, UsageReport,
+};
+use crate::domain::{MAIN_AGENT, Message, PicoUsd, Timestamp, Usage};
+use crate::origins;
+use crate::pricing::PriceTable;
+use crate::store::{Ledger, SessionCompaction, SessionRecord, SessionRow, StoreError};
+
+/// The complete record of a session.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExportedSession {
+    /// Whose, where and when.
+    #[serde(flatten)]
+    pub session: SessionInfo,
+    /// Tokens by class, subagents and hidden calls included.
+    pub usage: Usage,
+    /// All classes of tokens.
+    pub total_tokens: u64,
+    /// API responses.
+    pub responses: u64,
+    /// Cache reads as a share of the input side.
+    pub cache_hit_rate: Option<f64>,
+    /// Cost by class, of the models that have a price.
+    pub cost: ExportedCost,
+    /// The same in all; null if nothing has a price.
+    pub cost_usd: Option<PicoUsd>,
+    /// What the cache has saved.
+    pub cache_savings_usd: Option<PicoUsd>,
+    /// Models without a price.
+    pub unpriced_models: Vec<String>,
+    /// The part that no line of the transcript shows.
+    pub hidden: Hidden,
+    /// What incomplete logs probably leave out: an estimate, in no total.
+    pub output_shortfall: OutputShortfall,
+    /// Estimates of the tool calls.
+    pub estimate: EstimateInfo,
+    /// Rates.
+    pub efficiency: Efficiency,
+    /// Usage by agent.
+    pub by_agent: Vec<AgentUsage>,
+    /// Usage by model.
+    pub by_model: Vec<ModelUsage>,
+    /// Usage by step.
+    pub by_step: Vec<StepUsage>,
+}
+
+/// Cost by class; null where nothing has a price.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct ExportedCost {
+    pub input_usd: Option<PicoUsd>,
+    pub output_usd: Option<PicoUsd>,
+    pub cache_read_usd: Option<PicoUsd>,
+    pub cache_write_usd: Option<PicoUsd>,
+    pub web_search_usd: Option<PicoUsd>,
+}
+
+impl ExportedSession {
+    /// Reads a session's record.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn of(
+        ledger: &Ledger,
+        record: &SessionRecord,
+        prices: &PriceTable,
+    ) -> Result<Option<Self>, StoreError> {
+        let timeline = origins::timeline(ledger, record.row)?;
+        let report = UsageReport::of_session(ledger, record, &Filter::default(), &timeline, prices)?;
+        let Some(session) = report.session else { return Ok(None) };
+        let actual = report.actual.unwrap_or(Actual {
+            cost: None,
+            usage: Usage::default(),
+            total_tokens: 0,
+            cost_usd: None,
+            responses: 0,
+            cache_hit_rate: None,
+            cache_savings_usd: None,
+            unpriced_models: Vec::new(),
+            hidden: None,
+            output_shortfall: None,
+        });
+        let parts = actual.cost;
+        Ok(Some(Self {
+            session,
+            usage: actual.usage,
+            total_tokens: actual.total_tokens,
+            responses: actual.responses,
+            cache_hit_rate: actual.cache_hit_rate,
+            cost: ExportedCost {
+                input_usd: parts.map(|parts| parts.input),
+                output_usd: parts.map(|parts| parts.output),
+                cache_read_usd: parts.map(|parts| parts.cache_read),
+                cache_write_usd: parts.map(|parts| parts.cache_write),
+                web_search_usd: parts.map(|parts| parts.web_search),
+            },
+            cost_usd: actual.cost_usd,
+            cache_savings_usd: actual.cache_savings_usd,
+            unpriced_models: actual.unpriced_models,
+            hidden: actual.hidden.unwrap_or_default(),
+            output_shortfall: actual.output_shortfall.unwrap_or_default(),
+            estimate: report.estimate,
+            efficiency: report.efficiency,
+            by_agent: report.by_agent,
+            by_model: report.by_model,
+            by_step: report.by_step,
+        }))
+    }
+}
+
+/// A step of a session.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExportedStep<'a> {
+    /// The session.
+    pub session_id: &'a str,
+    /// What it used.
+    #[serde(flatten)]
+    pub step: &'a StepUsage,
+}
+
+/// An API response.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExportedResponse {
+    /// The provider's id, or what stands in for it.
+    pub message_id: String,
+    /// The session; null for a fork's copy whose original is not known.
+    pub session_id: Option<String>,
+    /// `main`, or the subagent's type.
+    pub agent: String,
+    /// The subagent run's id.
+    pub agent_id: Option<String>,
+    /// When the log says it was made.
+    pub at: Option<Timestamp>,
+    /// The model.
+    pub model: Option<String>,
+    /// The branch that was checked out.
+    pub git_branch: Option<String>,
+    /// The skill that the client says it was for.
+    pub skill: Option<String>,
+    /// Tokens by class.
+    #[serde(flatten)]
+    pub usage: Usage,
+    /// All classes of tokens.
+    pub total_tokens: u64,
+    /// What it cost at the price of its time; null without one.
+    pub cost_usd: Option<PicoUsd>,
+    /// Whether its log has the final usage.
+    pub complete: bool,
+    /// Fast mode.
+    pub fast: bool,
+    /// Inference in the United States.
+    pub us_inference: bool,
+    /// Batch processing.
+    pub batch: bool,
+}
+
+/// The types of subagent runs.
+#[derive(Debug, Default)]
+pub struct RunTypes(HashMap<(SessionRow, String), String>);
+
+impl RunTypes {
+    /// Reads all of them.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn read(ledger: &Ledger) -> Result<Self, StoreError> {
+        let runs = ledger.run_types()?.into_iter();
+        Ok(Self(runs.filter_map(|run| Some(((run.session, run.agent_id), run.agent_type?))).collect()))
+    }
+}
+
+impl ExportedResponse {
+    /// A response as it is exported.
+    #[must_use]
+    pub fn of(message: &Message, session: SessionRow, types: &RunTypes, prices: &PriceTable) -> Self {
+        let agent_id = message.agent.as_ref().map(|agent| agent.as_str().to_owned());
+        let agent = match &agent_id {
+            None => MAIN_AGENT.to_owned(),
+            Some(id) => types.0.get(&(session, id.clone())).map_or(UNTYPED_AGENT, |name| name).to_owned(),
+        };
+        let model = message.model.as_ref().map(|model| model.as_str().to_owned());
+        let cost =
+            prices.cost(model.as_deref().unwrap_or_default(), message.at, &message.usage, message.modifiers);
+        Self {
+            message_id: message.id.as_str().to_owned(),
+            session_id: (!message.copied).then(|| message.session.as_str().to_owned()),
+            agent,
+            agent_id,
+            at: message.at,
+            cost_usd: cost.parts().map(|parts| parts.total()),
+            model,
+            git_branch: message.branch.clone(),
+            skill: message.skill.clone(),
+            usage: message.usage,
+            total_tokens: message.usage.total(),
+            complete: message.complete,
+            fast: message.modifiers.fast,
+            us_inference: message.modifiers.us,
+            batch: message.modifiers.batch,
+        }
+    }
+}
+
+/// A day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExportedDay {
+    /// The date in the zone that was asked for; `(hidden)` and `(none)` for what has no time.
+    pub date: String,
+    /// Tokens by class.
+    #[serde(flatten)]
+    pub usage: Usage,
+    /// All classes of tokens.
+    pub total_tokens: u64,
+    /// Cost of the models that have a price.
+    pub cost_usd: Option<PicoUsd>,
+    /// Models without a price.
+    pub unpriced_models: Vec<String>,
+    /// Sessions.
+    pub sessions: u64,
+    /// API responses.
+    pub responses: u64,
+}
+
+impl From<CostRow> for ExportedDay {
+    fn from(row: CostRow) -> Self {
+        let sum = row.sum;
+        Self {
+            date: row.key,
+            usage: sum.usage,
+            total_tokens: sum.total_tokens,
+            cost_usd: sum.cost_usd,
+            unpriced_models: sum.unpriced_models,
+            sessions: sum.sessions,
+            responses: sum.responses,
+        }
+    }
+}
+
+/// The days of a cost report.
+pub fn days(report: CostReport) -> impl Iterator<Item = ExportedDay> {
+    report.rows.into_iter().map(ExportedDay::from)
+}
+
+/// A compaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct ExportedCompaction {
+    pub session_id: String,
+    pub at: Option<Timestamp>,
+    pub trigger: String,
+    pub tokens_before: Option<u64>,
+    pub tokens_after: Option<u64>,
+}
+
+impl From<SessionCompaction> for ExportedCompaction {
+    fn from(compaction: SessionCompaction) -> Self {
+        let event = compaction.compaction;
+        Self {
+            session_id: compaction.session_id,
+            at: event.at,
+            trigger: event.trigger,
+            tokens_before: event.tokens_before,
+            tokens_after: event.tokens_after,
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! `history`: sessions with what they used, the latest first, and what all of them come to.
+//!
+//! Only the rows that are shown are looked at closely; the others are one sum, so that rows and that sum make the totals.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::usage::SessionInfo;
+use super::{Cell, Table};
+use crate::domain::{PicoUsd, SessionState, Usage};
+use crate::store::{Grain, Ledger, SessionCounts, SessionRecord, SessionRow, SpentFilter, StoreError};
+
+/// Characters of a session's id that tell it from others.
+const SHORT_ID: usize = 8;
+
+/// `history --json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct History {
+    /// Version of this structure.
+    pub schema_version: u32,
+    /// Sessions, the latest first.
+    pub rows: Vec<HistoryRow>,
+    /// The sessions that are not shown; null if all are.
+    pub earlier: Option<Sum>,
+    /// All sessions, shown or not.
+    pub totals: Totals,
+}
+
+/// A session and what it used.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HistoryRow {
+    /// The session.
+    #[serde(flatten)]
+    pub session: SessionInfo,
+    /// What it used, subagents and hidden calls included.
+    pub usage: Usage,
+    /// All classes of tokens.
+    pub total_tokens: u64,
+    /// Cost of the models that have a price; null if none has.
+    pub cost_usd: Option<PicoUsd>,
+    /// Whether part of it has no price.
+    #[serde(skip)]
+    is_partly_priced: bool,
+}
+
+/// Sessions together.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Sum {
+    pub sessions: u64,
+    pub total_tokens: u64,
+    pub cost_usd: Option<PicoUsd>,
+    #[serde(skip)]
+    is_partly_priced: bool,
+}
+
+/// All sessions together, and the mean of those that have a cost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Totals {
+    #[serde(flatten)]
+    pub sum: Sum,
+    pub average_cost_usd: Option<PicoUsd>,
+}
+
+/// What a session used.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spent {
+    usage: Usage,
+    cost: Option<PicoUsd>,
+    is_partly_priced: bool,
+}
+
+impl Spent {
+    fn add(&mut self, other: Self) {
+        self.usage += other.usage;
+        if let Some(cost) = other.cost {
+            *self.cost.get_or_insert_default() += cost;
+        }
+        self.is_partly_priced |= other.is_partly_priced;
+    }
+
+    /// The cost of nothing at all is known.
+    fn known_cost(&self) -> Option<PicoUsd> {
+        self.cost.or((!self.is_partly_priced).then_some(PicoUsd::ZERO))
+    }
+}
+
+impl Sum {
+    fn add(&mut self, spent: &Spent) {
+        self.sessions += 1;
+        self.total_tokens = self.total_tokens.saturating_add(spent.usage.total());
+        if let Some(cost) = spent.known_cost() {
+            *self.cost_usd.get_or_insert_default() += cost;
+        }
+        self.is_partly_priced |= spent.is_partly_priced;
+    }
+
+    fn cells(&self, name: String) -> Vec<Cell> {
+        let blank = || Cell::Text(String::new());
+        let cost = Cell::Usd { amount: self.cost_usd, at_least: self.is_partly_priced };
+        vec![Cell::Text(name), blank(), blank(), blank(), blank(), Cell::Count(self.total_tokens), cost]
+    }
+}
+
+impl History {
+    /// The answer where there is no ledger.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { schema_version: 1, rows: Vec::new(), earlier: None, totals: Totals::default() }
+    }
+
+    /// Reads the sessions, of all projects or of some folders and what is below them; at most `limit` are rows.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn of(ledger: &Ledger, folders: Option<&[PathBuf]>, limit: usize) -> Result<Self, StoreError> {
+        let mut records = ledger.recent_sessions(None, u32::MAX)?;
+        if let Some(folders) = folders {
+            records.retain(|record| {
+                let project = record.project.as_deref().map(Path::new);
+                project.is_some_and(|project| folders.iter().any(|folder| project.starts_with(folder)))
+            });
+        }
+        let spent = spent(ledger)?;
+        let of = |record: &SessionRecord| spent.get(&record.row).copied().unwrap_or_default();
+        let mut history = Self::none();
+        let mut totals = Sum::default();
+        for record in &records {
+            totals.add(&of(record));
+        }
+        history.totals.average_cost_usd = totals.cost_usd.and_then(|cost| mean(cost, totals.sessions));
+        history.totals.sum = totals;
+        let (shown, hidden) = records.split_at(limit.min(records.len()));
+        if !hidden.is_empty() {
+            let mut earlier = Sum::default();
+            hidden.iter().for_each(|record| earlier.add(&of(record)));
+            history.earlier = Some(earlier);
+        }
+        let rows: Vec<SessionRow> = shown.iter().map(|record| record.row).collect();
+        let counts = ledger.session_counts(&rows)?;
+        history.rows = shown
+            .iter()
+            .map(|record| {
+                let spent = of(record);
+                HistoryRow {
+                    session: info(record, counts.get(&record.row).copied().unwrap_or_default()),
+                    usage: spent.usage,
+                    total_tokens: spent.usage.total(),
+                    cost_usd: spent.known_cost(),
+                    is_partly_priced: spent.is_partly_priced,
+                }
+            })
+            .collect();
+        Ok(history)
+    }
+
+    /// The table for people.
+    #[must_use]
+    pub fn table(&self) -> Table {
+        let columns = ["session", "last activity<", "about<", "model<", "calls", "tokens", "cost"];
+        let mut table = Table::new("Sessions, the latest first", &columns);
+        let text = |text: Option<&str>| text.map_or(Cell::Unknown, |text| Cell::Text(text.to_owned()));
+        table.rows.extend(self.rows.iter().map(|row| {
+            let session = &row.session;
+            let folder = session.project.as_deref().and_then(|project| Path::new(project).file_name());
+            let about = session.topic.as_deref().or(folder.and_then(|folder| folder.to_str()));
+            vec![
+                Cell::Text(session.id.chars().take(SHORT_ID).collect()),
+                session.last_activity_at.map_or(Cell::Unknown, Cell::Time),
+                text(about),
+                text(session.model.as_deref().map(short_model)),
+                Cell::Count(session.tool_calls),
+                Cell::Count(row.total_tokens),
+                Cell::Usd { amount: row.cost_usd, at_least: row.is_partly_priced },
+            ]
+        }));
+        if let Some(earlier) = &self.earlier {
+            table.rows.push(earlier.cells(format!("+{}", earlier.sessions)));
+        }
+        if table.rows.len() > 1 {
+            let mut total = self.totals.sum.cells("total".to_owned());
+            total[2] = Cell::Text(format!("{} sessions", self.totals.sum.sessions));
+            table.total = Some(total);
+        }
+        table
+    }
+
+    /// What is to be said below the table.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        let average = self.totals.average_cost_usd.filter(|_| self.totals.sum.sessions > 1)?;
+        let earlier = match &self.earlier {
+            Some(earlier) => {
+                format!("; {} earlier sessions are one row (--all shows them)", earlier.sessions)
+            }
+            None => String::new(),
+        };
+        Some(format!("a session cost {average} on average{earlier}"))
+    }
+}
+
+/// A model's name without what all have: its maker's name before and its date behind.
+fn short_model(model: &str) -> &str {
+    let name = model.strip_prefix("claude-").unwrap_or(model);
+    match name.rsplit_once('-') {
+        Some((name, date)) if date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => name,
+    }
+}
+
+fn mean(sum: PicoUsd, count: u64) -> Option<PicoUsd> {
+    let count = i128::from(count);
+    (count > 0).then(|| PicoUsd::from_pico((sum.as_pico() + count / 2).div_euclid(count)))
+}
+
+fn spent(ledger: &Ledger) -> Result<HashMap<SessionRow, Spent>, StoreError> {
+    let mut sums: HashMap<SessionRow, Spent> = HashMap::new();
+    ledger.for_each_spent(
+        &SpentFilter::default(),
+        Grain::Hour,
+        |_| false,
+        |row| {
+            let is_priced = row.cost.is_some() || row.usage == Usage::default();
+            sums.entry(row.session).or_default().add(Spent {
+                usage: row.usage,
+                cost: row.cost.map(|cost| cost.total()),
+                is_partly_priced: !is_priced,
+            });
+        },
+    )?;
+    Ok(sums)
+}
+
+fn info(record: &SessionRecord, counts: SessionCounts) -> SessionInfo {
+    let state = if record.finalized_at.is_some() { SessionState::Finalized } else { SessionState::Live };
+    let duration = match (record.started_at, record.last_activity_at) {
+        (Some(start), Some(end)) => end.since(start).as_secs(),
+        _ => 0,
+    };
+    SessionInfo {
+        id: record.id.clone(),
+        client: record.client.clone(),
+        client_version: record.client_version.clone(),
+        kind: record.kind.clone(),
+        project: record.project.clone(),
+        git_branch: record.git_branch.clone(),
+        topic: record.topic.clone(),
+        model: record.model.clone(),
+        state: state.name(),
+        started_at: record.started_at,
+        last_activity_at: record.last_activity_at,
+        ended_at: record.ended_at,
+        duration_seconds: duration,
+        turns: counts.turns,
+        tool_calls: counts.tool_calls,
+        compactions: counts.compactions,
+    }
+}

@@ -1,0 +1,190 @@
+//! The status line: the client's payload and one question to the ledger, in one line.
+//!
+//! As hot as the hook: it runs after every message. It reads no transcript and no price table, waits for nobody, and on
+//! any fault shows less. What the client itself says that the session has cost is kept as a witness for `doctor`.
+
+mod payload;
+mod template;
+
+use std::path::Path;
+
+use crate::domain::PicoUsd;
+use crate::env::Env;
+use crate::report::calendar::Zone;
+use crate::store::{Ledger, Quarter, StatusFigures, StatusSum};
+pub use payload::{Limit, Payload};
+
+/// What is shown unless the user has a template of his own.
+pub const DEFAULT_TEMPLATE: &str = "{model}[ · {costs}][ · today {today}][ · budget {budget}][ · ctx {context}[ of \
+                                    {window}][ ({context_percent})]][ · cache {cache}][ · {limits}]";
+/// The fields of a template, and what they are.
+pub const FIELDS: &[(&str, &str)] = &[
+    ("model", "the model's name"),
+    ("cost", "the session's cost by the ledger, else by the client"),
+    ("client_cost", "the same by the client"),
+    ("costs", "the first, and the second where it is another"),
+    ("today", "what all sessions cost today"),
+    ("budget", "how much of the budget is used"),
+    ("context", "tokens in the context"),
+    ("window", "how many it can hold"),
+    ("context_percent", "the share of it"),
+    ("cache", "the share of the session's input that came from the cache"),
+    ("limits", "the subscription's limits"),
+    ("lines_added", "lines of code added"),
+    ("lines_removed", "and removed"),
+    ("duration", "how long the session has lasted"),
+    ("api_duration", "how long of it was spent in waiting for the provider"),
+    ("project", "the project's folder"),
+    ("version", "the client's version"),
+    ("session", "the session's id, its first eight characters"),
+];
+
+/// A sum that the client tells otherwise by less than this is the same: it rounds, and prices by itself.
+const SAME_PERCENT: u128 = 1;
+
+/// The line, and the ledger if it was opened: a process that ends need not close it.
+#[must_use]
+pub fn line(
+    text: &str,
+    env: &Env,
+    ledger: Option<&Path>,
+    template: Option<&str>,
+) -> (String, Option<Ledger>) {
+    let payload = Payload::read(text);
+    let mut ledger = ledger.and_then(|path| Ledger::open_for_status(path).ok().flatten());
+    let figures = ledger.as_mut().map(|ledger| ask(ledger, &payload, env)).unwrap_or_default();
+    let line = template::fill(template.unwrap_or(DEFAULT_TEMPLATE), |name| field(name, &payload, &figures));
+    (line, ledger)
+}
+
+/// What the ledger knows. The client's own cost is kept where it is news; if that fails, nothing is lost that matters.
+fn ask(ledger: &mut Ledger, payload: &Payload, env: &Env) -> StatusFigures {
+    let zone = Zone::of_system();
+    let (Some(session), Some(today)) = (&payload.session, zone.day_of(env.now())) else {
+        return StatusFigures::default();
+    };
+    let figures = ledger.status(session, Quarter::from_time(zone.start_of(today))).unwrap_or_default();
+    if let (Some(row), Some(cost)) = (figures.session, payload.cost)
+        && figures.client_cost != Some(cost)
+    {
+        let _kept = ledger.keep_client_cost(row, cost, env.now()).is_ok();
+    }
+    figures
+}
+
+/// A field's text, empty if there is nothing to show; `None` if there is no such field.
+fn field(name: &str, payload: &Payload, figures: &StatusFigures) -> Option<String> {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let count = |count: Option<u64>| count.map(scaled).unwrap_or_default();
+    let own = sum(&figures.of_session);
+    let client = payload.cost.map(|cost| cost.to_string()).unwrap_or_default();
+    Some(match name {
+        "model" => text(&payload.model),
+        "cost" if own.is_empty() => client,
+        "cost" => own,
+        "client_cost" => client,
+        "costs" => match (figures.of_session.cost, payload.cost) {
+            (Some(ours), Some(theirs)) if !is_same(ours, theirs) => format!("{own} (client {client})"),
+            (None, Some(_)) => client,
+            _ => own,
+        },
+        "today" => sum(&figures.since),
+        // Budgets are not of this release.
+        "budget" => String::new(),
+        "context" => count(payload.context),
+        "window" => count(payload.window),
+        "context_percent" => payload.context_percent.map(percent).unwrap_or_default(),
+        "cache" => cache_hit_rate(payload, figures).map(|rate| percent(rate * 100.0)).unwrap_or_default(),
+        "limits" => {
+            let limits =
+                payload.limits.iter().map(|limit| format!("{} {}", limit.name, percent(limit.used_percent)));
+            limits.collect::<Vec<_>>().join(" ")
+        }
+        "lines_added" => count(payload.lines_added),
+        "lines_removed" => count(payload.lines_removed),
+        "duration" => payload.duration_ms.map(span).unwrap_or_default(),
+        "api_duration" => payload.api_duration_ms.map(span).unwrap_or_default(),
+        "project" => {
+            let folder = payload.project.as_deref().and_then(|project| Path::new(project).file_name());
+            folder.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        }
+        "version" => text(&payload.version),
+        "session" => {
+            let id = payload.session.as_ref().map(|id| id.as_str().chars().take(8).collect());
+            id.unwrap_or_default()
+        }
+        _ => return None,
+    })
+}
+
+fn sum(sum: &StatusSum) -> String {
+    match sum.cost {
+        Some(cost) if sum.is_partly_priced => format!("≥ {cost}"),
+        Some(cost) => cost.to_string(),
+        None if sum.is_partly_priced => "unpriced".to_owned(),
+        None => String::new(),
+    }
+}
+
+fn is_same(ours: PicoUsd, theirs: PicoUsd) -> bool {
+    let difference = (ours - theirs).as_pico().unsigned_abs();
+    difference.saturating_mul(100) <= theirs.as_pico().unsigned_abs().saturating_mul(SAME_PERCENT)
+}
+
+/// Of the whole session where the ledger knows it, else of the last request.
+#[expect(clippy::cast_precision_loss, reason = "a share for people")]
+fn cache_hit_rate(payload: &Payload, figures: &StatusFigures) -> Option<f64> {
+    let sum = &figures.of_session;
+    let known = (sum.prompt > 0).then(|| sum.cache_read as f64 / sum.prompt as f64);
+    known.or(payload.cache_hit_rate)
+}
+
+fn percent(share: f64) -> String {
+    format!("{share:.0} %")
+}
+
+/// `18k`, `1M`: there is little room.
+#[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+fn scaled(value: u64) -> String {
+    match value {
+        0..1_000 => value.to_string(),
+        1_000..999_500 => format!("{:.0}k", value as f64 / 1e3),
+        _ => format!("{:.1}M", value as f64 / 1e6).replace(".0M", "M"),
+    }
+}
+
+/// `1h05`, `12m`, `40s`.
+fn span(millis: u64) -> String {
+    match millis / 1_000 {
+        seconds @ 0..60 => format!("{seconds}s"),
+        seconds @ 60..3_600 => format!("{}m", seconds / 60),
+        seconds => format!("{}h{:02}", seconds / 3_600, seconds % 3_600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_that_is_told_of_exists() {
+        for (name, _) in FIELDS {
+            assert!(field(name, &Payload::default(), &StatusFigures::default()).is_some(), "{name}");
+        }
+        assert_eq!(field("nonsense", &Payload::default(), &StatusFigures::default()), None);
+    }
+
+    #[test]
+    fn the_clients_cost_is_shown_where_it_is_another() {
+        let usd = |text: &str| PicoUsd::parse(text);
+        let of = |ours: Option<PicoUsd>, theirs: Option<PicoUsd>| {
+            let payload = Payload { cost: theirs, ..Payload::default() };
+            let of_session = StatusSum { cost: ours, ..StatusSum::default() };
+            field("costs", &payload, &StatusFigures { of_session, ..StatusFigures::default() }).unwrap()
+        };
+        assert_eq!(of(usd("1.00"), usd("1.005")), "$1.00");
+        assert_eq!(of(usd("1.00"), usd("1.50")), "$1.00 (client $1.50)");
+        assert_eq!(of(None, usd("1.50")), "$1.50");
+        assert_eq!(of(usd("1.00"), None), "$1.00");
+    }
+}

@@ -1,0 +1,147 @@
+//! Rows of `responses`, written and read.
+
+use rusqlite::{Connection, OptionalExtension as _, Statement, params};
+
+use super::writer::{SessionRow, signed, unsigned};
+use crate::domain::{
+    AgentId, Message, MessageId, MessageSource, ModelId, Modifiers, SessionId, Timestamp, Usage,
+};
+
+/// The columns of a response, in the order of [`execute`]'s values and of [`read_message`].
+macro_rules! response {
+    () => {
+        "message_id, session, agent_id, copied, source, file_start, at, model, input_tokens, output_tokens,
+         cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, complete, skill, branch, mode,
+         content_tokens"
+    };
+}
+/// Their values.
+macro_rules! values {
+    () => {
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"
+    };
+}
+/// Stores a response that is not known.
+pub(super) const INSERT: &str = concat!("INSERT OR IGNORE INTO responses (", response!(), ") ", values!());
+/// Stores what is known of a response anew.
+pub(super) const REPLACE: &str = concat!("INSERT OR REPLACE INTO responses (", response!(), ") ", values!());
+/// The query of [`read_message`]'s rows.
+const RESPONSES: &str =
+    concat!("SELECT ", response!(), ", (SELECT session_id FROM sessions WHERE id = session) FROM responses");
+
+/// Stores a response by [`INSERT`] or [`REPLACE`]. Returns the number of rows.
+pub(super) fn execute(
+    statement: &mut Statement<'_>,
+    message: &Message,
+    session: SessionRow,
+) -> rusqlite::Result<usize> {
+    let usage = message.usage;
+    statement.execute(params![
+        message.id.as_str(),
+        session.0,
+        message.agent.as_ref().map(AgentId::as_str),
+        message.copied,
+        message.source as i64,
+        message.file_start.map(Timestamp::as_millis),
+        message.at.map(Timestamp::as_millis),
+        message.model.as_ref().map(ModelId::as_str),
+        signed(usage.input),
+        signed(usage.output),
+        signed(usage.cache_read),
+        signed(usage.cache_write_5m),
+        signed(usage.cache_write_1h),
+        signed(usage.web_searches),
+        message.complete,
+        message.skill,
+        message.branch,
+        message.modifiers.to_bits(),
+        signed(message.content_tokens),
+    ])
+}
+
+pub(super) fn known_message(
+    conn: &Connection,
+    id: &MessageId,
+) -> rusqlite::Result<Option<(Message, SessionRow)>> {
+    let sql = format!("{RESPONSES} WHERE message_id = ?1");
+    let found = conn.prepare_cached(&sql)?.query_row([id.as_str()], read_message).optional()?;
+    Ok(found.flatten())
+}
+
+/// A session's responses.
+pub(super) fn responses_of(conn: &Connection, session: SessionRow) -> rusqlite::Result<Vec<Message>> {
+    let mut query =
+        conn.prepare_cached(&format!("{RESPONSES} WHERE session = ?1 ORDER BY at, message_id"))?;
+    let mut rows = query.query([session.0])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.extend(read_message(row)?.map(|(message, _)| message));
+    }
+    Ok(found)
+}
+
+/// Calls `each` with every response and its session.
+pub(super) fn for_each_response(
+    conn: &Connection,
+    mut each: impl FnMut(Message, SessionRow),
+) -> rusqlite::Result<()> {
+    let mut query = conn.prepare(RESPONSES)?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some((message, session)) = read_message(row)? {
+            each(message, session);
+        }
+    }
+    Ok(())
+}
+
+/// The same by session and time, until `each` has had enough.
+pub(super) fn for_each_response_in_order(
+    conn: &Connection,
+    mut each: impl FnMut(Message, SessionRow) -> bool,
+) -> rusqlite::Result<()> {
+    let mut query = conn.prepare(&format!("{RESPONSES} ORDER BY session, at, message_id"))?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some((message, session)) = read_message(row)?
+            && !each(message, session)
+        {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn read_message(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<(Message, SessionRow)>> {
+    let time = |column: usize| -> rusqlite::Result<Option<Timestamp>> {
+        Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
+    };
+    let id = |column: usize| row.get::<_, String>(column);
+    let (Some(message_id), Some(session)) = (MessageId::new(&id(0)?), SessionId::new(&id(19)?)) else {
+        return Ok(None);
+    };
+    let message = Message {
+        id: message_id,
+        session,
+        agent: row.get::<_, Option<String>>(2)?.and_then(|agent| AgentId::new(&agent)),
+        copied: row.get(3)?,
+        source: MessageSource::from_rank(row.get(4)?),
+        file_start: time(5)?,
+        at: time(6)?,
+        model: row.get::<_, Option<String>>(7)?.and_then(|model| ModelId::new(&model)),
+        usage: Usage {
+            input: unsigned(row.get(8)?),
+            output: unsigned(row.get(9)?),
+            cache_read: unsigned(row.get(10)?),
+            cache_write_5m: unsigned(row.get(11)?),
+            cache_write_1h: unsigned(row.get(12)?),
+            web_searches: unsigned(row.get(13)?),
+        },
+        complete: row.get(14)?,
+        skill: row.get(15)?,
+        branch: row.get(16)?,
+        modifiers: Modifiers::from_bits(row.get(17)?),
+        content_tokens: unsigned(row.get(18)?),
+    };
+    Ok(Some((message, SessionRow(row.get(1)?))))
+}
