@@ -28,6 +28,7 @@ for name, scenario in scenarios.S.items():
     warned = streams.count("used this session")
     good = len(rows) <= scenario["most"] and not os.path.exists(faults)
     good &= stopped == (scenario["expect"] == "stopped")
+    good &= warned <= 1 and (warned == 1 or scenario["expect"] != "warned")
     if scenario["expect"] != "lifted":
         good &= after == 0 or not scenario["stop"]
     wrong += not good
@@ -35,6 +36,9 @@ for name, scenario in scenarios.S.items():
     print(f"{name:18} {'ok   ' if good else 'WRONG'} {len(rows)} requests, {used} of {limit} tokens, ledger "
           f"{[budget['used_tokens'] for budget in status]}, {warned} times warned, ends "
           f"{[result.get('terminal_reason') or result.get('subtype') for result in results]}  {past}")
+    made = sorted(os.path.basename(path) for path in glob.glob(f"{work}/w/{name}/proj/*.made"))
+    if name == "set-while-running":
+        print(f"{'':18} the client {'keeps the settings it began with' if 'second.made' in made else 'takes changed settings'}: {made}")
     if os.path.exists(faults):
         print(open(faults).read())
 sys.exit(wrong > 0)
