@@ -1,15 +1,15 @@
 //! The settings file, and the project's own: `config.toml` below the user's folder, `.claude/tallyhook.toml` in a
 //! project.
 //!
-//! A project's file comes with a checkout and so from somebody else: it may name defaults for subagents, nothing
-//! more. A file that is not there is the normal case and costs one failed `open`.
+//! A project's file comes with a checkout and so from somebody else: it may name defaults for subagents and lower the
+//! limits of budgets that the user has set, nothing more. A file that is not there is the normal case and costs one failed `open`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::domain::clean_name;
+use crate::domain::{Limit, Per, PicoUsd, clean_name};
 use crate::estimate::subagents::{Defaults, Overrides, rule_of_thumb};
 
 /// Largest settings file that is read.
@@ -55,11 +55,25 @@ pub struct Config {
     pub store_names: bool,
     /// Rows that replace those of the per-subagent defaults table.
     pub subagents: Overrides,
+    /// What the project lowers the limits of budgets to.
+    pub lowered: Lowered,
+}
+
+/// What a project lowers the limits of budgets to, by the time that they last. It can raise none, and makes none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lowered(Vec<(Per, Limit)>);
+
+impl Lowered {
+    /// The limit that holds in the project.
+    #[must_use]
+    pub fn limit(&self, per: Per, limit: Limit) -> Limit {
+        self.0.iter().filter(|(own, _)| *own == per).fold(limit, |limit, (_, own)| limit.min(*own))
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { store_names: true, subagents: Overrides::new() }
+        Self { store_names: true, subagents: Overrides::new(), lowered: Lowered::default() }
     }
 }
 
@@ -87,6 +101,46 @@ struct UserFile {
 struct ProjectFile {
     #[serde(default)]
     subagents: BTreeMap<String, SubagentRow>,
+    #[serde(default)]
+    budgets: BTreeMap<Period, LowerLimit>,
+}
+
+/// A key of `[budgets]`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Period {
+    Session,
+    Day,
+    Week,
+    Month,
+    Total,
+}
+
+impl From<Period> for Per {
+    fn from(period: Period) -> Self {
+        match period {
+            Period::Session => Self::Session,
+            Period::Day => Self::Day,
+            Period::Week => Self::Week,
+            Period::Month => Self::Month,
+            Period::Total => Self::Total,
+        }
+    }
+}
+
+/// `session = { usd = "2.50", tokens = 1000000 }`; the sum is a text, for no float holds one.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LowerLimit {
+    #[serde(default, deserialize_with = "sum")]
+    usd: Option<PicoUsd>,
+    tokens: Option<u64>,
+}
+
+fn sum<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<PicoUsd>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let sum = PicoUsd::parse(&text).filter(|sum| *sum >= PicoUsd::ZERO);
+    sum.map(Some).ok_or_else(|| serde::de::Error::custom("this is no sum in USD"))
 }
 
 #[derive(Deserialize)]
@@ -138,8 +192,13 @@ impl Config {
     /// If the file is there but cannot be read or used. Then nothing of it is taken.
     pub fn add_project(&mut self, project: &Path) -> Result<(), ConfigError> {
         let file: Option<ProjectFile> = read(&project.join(".claude").join("tallyhook.toml"))?;
-        for (name, row) in file.into_iter().flat_map(|file| rows(file.subagents)) {
+        let Some(file) = file else { return Ok(()) };
+        for (name, row) in rows(file.subagents) {
             self.subagents.entry(name).or_insert(row);
+        }
+        for (period, lower) in file.budgets {
+            let limits = [lower.usd.map(Limit::Usd), lower.tokens.map(Limit::Tokens)];
+            self.lowered.0.extend(limits.into_iter().flatten().map(|limit| (period.into(), limit)));
         }
         Ok(())
     }
@@ -204,6 +263,24 @@ mod tests {
             "{error}"
         );
         assert!(config.store_names);
+    }
+
+    #[test]
+    fn a_project_lowers_limits_and_raises_none() {
+        let (dir, file) =
+            project("[budgets]\nsession = { usd = \"2.50\", tokens = 1000 }\nday = { usd = \"9\" }\n");
+        let mut config = Config::default();
+        config.add_project(dir.path()).unwrap();
+        let usd = |text: &str| Limit::Usd(PicoUsd::parse(text).unwrap());
+        assert_eq!(config.lowered.limit(Per::Session, usd("5")), usd("2.5"));
+        assert_eq!(config.lowered.limit(Per::Session, usd("1")), usd("1"));
+        assert_eq!(config.lowered.limit(Per::Session, Limit::Tokens(5_000)), Limit::Tokens(1_000));
+        assert_eq!(config.lowered.limit(Per::Day, Limit::Tokens(5_000)), Limit::Tokens(5_000));
+        assert_eq!(config.lowered.limit(Per::Week, usd("50")), usd("50"));
+        for text in ["[budgets]\nsession = { stop = false }\n", "[budgets]\nyear = { usd = \"1\" }\n"] {
+            std::fs::write(&file, text).unwrap();
+            assert!(Config::default().add_project(dir.path()).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -44,6 +44,12 @@ pub enum Error {
         /// How many.
         models: usize,
     },
+    /// A budget is used up. The table says which.
+    #[error("{budgets} of the budgets are used up")]
+    OverBudget {
+        /// How many.
+        budgets: usize,
+    },
     /// A file that the user has named could not be read.
     #[error("cannot read {path}: {source}")]
     Input {
@@ -81,11 +87,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// 1 for a failure, 2 for wrong usage (mostly clap's), 4 where there was no data.
+    /// 1 for a failure, 2 for wrong usage (mostly clap's), 3 over a budget that was to be checked, 4 where there was no data.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage { .. } => ExitCode::from(2),
+            Self::OverBudget { .. } => ExitCode::from(3),
             Self::NoData { .. } => ExitCode::from(4),
             _ => ExitCode::FAILURE,
         }

@@ -104,6 +104,33 @@ pub fn complete(
     Ok(faults)
 }
 
+/// Reads what one conversation of a session has new while its turn goes on: the main one, or a subagent's. The answer whose
+/// tools have just run is there by then.
+///
+/// # Errors
+/// As [`complete`].
+pub fn read_on(
+    ledger: &mut Ledger,
+    env: &Env,
+    config: &Config,
+    task: &Task<'_>,
+    agent: Option<&AgentId>,
+) -> Result<Vec<ReadError>, StoreError> {
+    let mut faults = Vec::new();
+    if !claude_code::is_transcript(task.transcript) {
+        return Ok(faults);
+    }
+    let files = agent.map(|_| claude_code::agent_files(task.transcript, task.session, false));
+    let file = files.iter().flatten().find(|file| Some(&file.agent) == agent);
+    let source = match (agent, file) {
+        (None, _) => Source { path: task.transcript, agent: None, waits: false },
+        (Some(_), Some(file)) => Source { path: &file.path, agent: Some(file), waits: false },
+        (Some(_), None) => return Ok(faults),
+    };
+    read_source(ledger, env, config, task, &source, &mut faults)?;
+    Ok(faults)
+}
+
 /// Completes a session that the ledger knows, as a view or another session's start asks for it. If nobody has heard
 /// of it for long, its last turn is taken to have ended.
 ///

@@ -10,6 +10,8 @@
 
 pub mod agents;
 pub mod attribution;
+pub mod budget;
+pub mod calendar;
 pub mod cli;
 pub mod config;
 pub mod doctor;

@@ -1,9 +1,10 @@
-//! `tallyhook hook`: reads stdin, hands it on, is silent.
+//! `tallyhook hook`: reads stdin, hands it on, is silent unless a budget speaks.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use crate::env::Env;
-use crate::hook::{self, Options};
+use crate::hook::{self, Handled, Options};
 use crate::platform;
 
 /// Whether the arguments ask for the hook (and not for its help). Options may stand before the word.
@@ -36,12 +37,18 @@ pub(super) fn value<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
 /// Handles one payload. The exit code is always 0: 2 would be shown to the model, anything else to the user.
 pub(super) fn run(args: &[String], env: &Env) -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
-    if let Ok(stdin) = platform::stdin()
-        && let Some(ledger) = hook::handle(stdin, env, &Options::from_args(args))
-        && !ledger.must_be_closed()
-    {
-        // The process ends here; what SQLite would put in order goes with it.
-        std::mem::forget(ledger);
+    if let Ok(stdin) = platform::stdin() {
+        let Handled { ledger, answer } = hook::handle(stdin, env, &Options::from_args(args));
+        if let Some(answer) = answer {
+            // If nobody reads it, nobody is stopped.
+            let _told = std::io::stdout().lock().write_all(answer.as_bytes()).is_ok();
+        }
+        if let Some(ledger) = ledger
+            && !ledger.must_be_closed()
+        {
+            // The process ends here; what SQLite would put in order goes with it.
+            std::mem::forget(ledger);
+        }
     }
     ExitCode::SUCCESS
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::args::{InitArgs, ScopeArg};
 use super::show_usage::show_newest;
-use super::{Context, diff, import};
-use crate::domain::Agent;
+use super::{Context, diff, import, report_usage};
+use crate::domain::{Agent, Mode};
 use crate::error::Error;
 use crate::hook::manifest::{self, Subscription};
 use crate::import::{count_files, usual_folders};
@@ -16,8 +16,12 @@ use crate::setup::plan::{self, Backups, Change};
 use crate::setup::scope::{Scope, ScopeKind};
 use crate::setup::settings::{self, Registration};
 use crate::setup::{files, self_test, statusline};
+use crate::store::Ledger;
 
 pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
+    if args.client == "generic" {
+        return context.print(report_usage::INSTRUCTION);
+    }
     if Agent::from_name(&args.client) != Some(Agent::ClaudeCode) {
         return Err(SetupError::UnknownClient { client: args.client.clone() }.into());
     }
@@ -158,7 +162,7 @@ impl Plan {
         let given = context.options.db.as_ref().map(|path| context.env.cwd().join(path));
         let ledger = given.or_else(|| registered_ledger(scope));
         let command = registered(&binary, ledger.as_deref());
-        let events = manifest::events_of(client.map(Client::number));
+        let events = manifest::events_of(client.map(Client::number), is_gated(context, ledger.as_deref()));
         let registration =
             Registration { command: &command, events: &events, timeout_seconds: manifest::TIMEOUT_SECONDS };
         let mut changes = vec![plan::registering(scope.settings(), &registration)?];
@@ -181,6 +185,13 @@ impl Plan {
     fn settings(&self) -> Option<&Path> {
         self.changes.first().map(|change| change.path.as_path())
     }
+}
+
+/// Whether there is a budget that stops. A ledger that cannot be read has none.
+fn is_gated(context: &Context, ledger: Option<&Path>) -> bool {
+    let path = ledger.map(Path::to_path_buf).or_else(|| context.ledger_path().ok());
+    path.and_then(|path| Ledger::open_for_reports(&path).ok()?.budgets().ok())
+        .is_some_and(|budgets| budgets.iter().any(|budget| budget.mode == Mode::Stop))
 }
 
 /// The ledger that the scope's registration names.

@@ -2,6 +2,7 @@
 
 mod agents;
 pub mod args;
+mod budget;
 mod capture_cost;
 mod cost;
 mod count;
@@ -14,6 +15,7 @@ mod hook;
 mod import;
 mod init;
 mod prices;
+mod report_usage;
 mod session;
 mod show_usage;
 mod statusline;
@@ -90,6 +92,8 @@ impl Context {
             Command::Tools(args) => tools::run(self, &args),
             Command::Agents(args) => agents::run(self, &args),
             Command::Step(args) => step::run(self, &args),
+            Command::Budget(args) => budget::run(self, &args),
+            Command::ReportUsage(args) => report_usage::run(self, &args),
             Command::CaptureCost(args) => capture_cost::run(self, &args),
             Command::History(args) => history::run(self, &args),
             Command::Trends(args) => trends::run(self, &args),

@@ -1,8 +1,8 @@
 //! `tallyhook show-usage`: finds the session, completes it from its transcript, shows it.
 
-use super::Context;
 use super::args::ShowUsageArgs;
 use super::session::{find, not_found};
+use super::{Context, budget};
 use crate::domain::Timeline;
 use crate::error::Error;
 use crate::finalize;
@@ -41,6 +41,7 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
     let mut report = UsageReport::of_session(&ledger, &record, &filter, &timeline, &prices)?;
     let cost = report.actual.as_ref().and_then(|actual| actual.cost_usd).unwrap_or_default();
     report.estimate.error_percent = origins::estimate_error(&ledger, record.row)?;
+    report.budgets = budget::of_session(context, &mut ledger, &record)?;
     report.advice = advice::advice(&origins::calls(&ledger, record.row)?, cost);
     if args.history {
         let mut records = Vec::new();

@@ -55,7 +55,7 @@ fn remove_from(context: &Context, path: PathBuf, backups: &Backups, dry_run: boo
 
 /// Every scope that a hook of ours may be registered in: the user's, this project's, and those of all projects that
 /// the ledger knows.
-fn scopes(context: &Context) -> Vec<Scope> {
+pub(super) fn scopes(context: &Context) -> Vec<Scope> {
     let mut scopes: Vec<Scope> = [ScopeKind::User, ScopeKind::Project]
         .into_iter()
         .filter_map(|kind| Scope::of(kind, &context.env))

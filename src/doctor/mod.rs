@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::domain::Mode;
 use crate::env::Env;
 use crate::pricing::PriceTable;
 use crate::setup::client::Client;
@@ -105,6 +106,12 @@ pub struct Subject<'a> {
 impl Subject<'_> {
     fn open_ledger(&self) -> Option<&Ledger> {
         self.ledger.as_ref().ok().and_then(Option::as_ref)
+    }
+
+    /// Whether there is a budget that stops, for which the client asks before each call of a tool.
+    fn is_gated(&self) -> bool {
+        let budgets = self.open_ledger().and_then(|ledger| ledger.budgets().ok()).unwrap_or_default();
+        budgets.iter().any(|budget| budget.mode == Mode::Stop)
     }
 }
 

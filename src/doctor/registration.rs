@@ -15,7 +15,7 @@ const MEND: &str = "mend the file; the client does not load it either";
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let version = subject.client.as_ref().map(Client::number);
-    let events = manifest::events_of(version);
+    let events = manifest::events_of(version, subject.is_gated());
     let mut checks: Vec<Check> =
         subject.scopes.iter().filter_map(|scope| of_scope(scope, &events, version)).collect();
     checks.extend(subject.scopes.iter().filter_map(of_local_settings));

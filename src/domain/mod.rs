@@ -1,6 +1,7 @@
 //! Values and their arithmetic. No I/O, no SQL, no clap.
 
 mod agent;
+mod budget;
 mod captured;
 mod context;
 mod estimate;
@@ -15,6 +16,7 @@ mod tool_call;
 mod usage;
 
 pub use agent::{Agent, MAIN_AGENT};
+pub use budget::{Budget, Limit, Mode, Per, Scope, Span as BudgetSpan, Standing, State, Used};
 pub use captured::{CapturedCost, CapturedLimit, CapturedModel, Shown, ShownCost, ShownUsage, UnreadLine};
 pub use context::{ContextCall, ContextEntry, TaskChange, TaskChangeKind, file_type};
 pub use estimate::{Estimate, Method};

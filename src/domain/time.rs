@@ -97,6 +97,12 @@ impl Timestamp {
         DateTime::from_timestamp_millis(self.0)
     }
 
+    /// So much later.
+    #[must_use]
+    pub fn plus(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)))
+    }
+
     /// The time from `earlier` to `self`; zero if it is not earlier.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

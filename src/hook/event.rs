@@ -3,6 +3,7 @@
 //! Nothing here is an error: an unknown event is `None`, an odd field is absent. Payloads of all eras work
 //! (FACTS section 2): 2025 has no `tool_use_id` and says `Task`, 2026 adds ids one by one.
 
+use super::on_budget::is_budget_command;
 use crate::agents::claude_code::session_of_path;
 use crate::domain::{
     Agent, AgentId, CompactionTrigger, MAX_NAME_CHARS, ModelId, SessionId, SessionKind, ToolName, ToolUseId,
@@ -36,14 +37,26 @@ pub(super) struct Payload<'a> {
 #[derive(Debug)]
 pub(super) enum HookEvent<'a> {
     SessionStart,
-    UserPromptSubmit,
+    /// `is_budget`: the prompt is a call of `tallyhook budget`, or asks for one by its words.
+    UserPromptSubmit {
+        is_budget: bool,
+    },
+    /// A tool is about to run.
+    ToolAsked(ToolPayload<'a>),
     ToolFinished(ToolPayload<'a>),
     ToolBatch(Vec<ToolPayload<'a>>),
     SubagentStart,
     SubagentStop,
-    Compaction { trigger: CompactionTrigger, begins: bool },
-    TurnEnd { has_crons: bool },
-    SessionEnd { reason: Option<String> },
+    Compaction {
+        trigger: CompactionTrigger,
+        begins: bool,
+    },
+    TurnEnd {
+        has_crons: bool,
+    },
+    SessionEnd {
+        reason: Option<String>,
+    },
 }
 
 /// A tool call in a payload.
@@ -68,7 +81,10 @@ impl<'a> Payload<'a> {
         let name = |name: &str| object.text(name).and_then(|name| clean_name(&name, MAX_NAME_CHARS));
         let event = match object.text("hook_event_name")?.as_ref() {
             "SessionStart" => HookEvent::SessionStart,
-            "UserPromptSubmit" => HookEvent::UserPromptSubmit,
+            "UserPromptSubmit" => HookEvent::UserPromptSubmit {
+                is_budget: object.text("prompt").is_some_and(|prompt| is_budget_command(&prompt)),
+            },
+            "PreToolUse" => HookEvent::ToolAsked(ToolPayload::read(object, false, 0)),
             "PostToolUse" => HookEvent::ToolFinished(ToolPayload::read(object, false, left_out)),
             "PostToolUseFailure" => HookEvent::ToolFinished(ToolPayload::read(object, true, left_out)),
             "PostToolBatch" => HookEvent::ToolBatch(
@@ -89,7 +105,6 @@ impl<'a> Payload<'a> {
                 HookEvent::TurnEnd { has_crons: !object.array("session_crons").is_empty() }
             }
             "SessionEnd" => HookEvent::SessionEnd { reason: name("reason") },
-            // PreToolUse has nothing to record: what comes of the call is told after it.
             _ => return None,
         };
         let transcript = path("transcript_path");

@@ -19,7 +19,7 @@ pub struct Subscription {
 /// The first version that knows all of the events that were there from the beginning.
 const FIRST_HOOKS: Version = (1, 0, 85);
 
-/// All events of `tallyhook hook`. `PreToolUse` is not among them: only a hard budget needs it.
+/// All events of `tallyhook hook`. `PreToolUse` is not among them: only a hard budget needs it ([`GATE`]).
 pub const EVENTS: [Subscription; 12] = [
     Subscription { event: "SessionStart", by_tool: false, since: FIRST_HOOKS },
     Subscription { event: "UserPromptSubmit", by_tool: false, since: FIRST_HOOKS },
@@ -35,11 +35,16 @@ pub const EVENTS: [Subscription; 12] = [
     Subscription { event: "SessionEnd", by_tool: false, since: FIRST_HOOKS },
 ];
 
+/// What is asked for beside [`EVENTS`] while a budget stops: a process more for each call of a tool.
+pub const GATE: Subscription = Subscription { event: "PreToolUse", by_tool: true, since: FIRST_HOOKS };
+
 /// The events that a client of that version knows; all of them if the version is not known.
+/// With a budget that stops also [`GATE`].
 #[must_use]
-pub fn events_of(version: Option<Version>) -> Vec<Subscription> {
+pub fn events_of(version: Option<Version>, is_gated: bool) -> Vec<Subscription> {
     EVENTS
         .into_iter()
+        .chain(is_gated.then_some(GATE))
         .filter(|subscription| version.is_none_or(|version| subscription.since <= version))
         .collect()
 }
@@ -89,10 +94,10 @@ mod tests {
 
     #[test]
     fn a_client_is_asked_only_for_events_that_it_knows() {
-        let count = |version| events_of(Some(version)).len();
+        let count = |version| events_of(Some(version), false).len();
         assert_eq!(count((1, 0, 128)), 7);
         assert_eq!(count((2, 1, 110)), 11);
         assert_eq!(count((2, 1, 330)), EVENTS.len());
-        assert_eq!(events_of(None).len(), EVENTS.len());
+        assert_eq!(events_of(None, true).len(), EVENTS.len() + 1);
     }
 }

@@ -1,5 +1,7 @@
 //! The hook: one payload on stdin, one row in the ledger, nothing on stdout or stderr, exit code 0.
 //!
+//! Only where the user has set a budget does it speak, by the answer that [`handle`] returns.
+//!
 //! It fails open. Whatever goes wrong, the client goes on; the fault goes to a small log beside the ledger, with
 //! nothing of the payload but paths. A ledger of a newer release is left alone without a word.
 
@@ -7,6 +9,7 @@ mod event;
 mod fault_log;
 mod intake;
 pub mod manifest;
+mod on_budget;
 mod on_end;
 mod on_tool;
 
@@ -55,20 +58,27 @@ impl Options {
     }
 }
 
+/// What comes of a payload.
+#[derive(Debug, Default)]
+pub struct Handled {
+    /// The ledger, open, if it was opened: a process that ends need not close it (see [`Ledger::must_be_closed`]).
+    pub ledger: Option<Ledger>,
+    /// What the client is to be told: JSON, if a budget speaks.
+    pub answer: Option<String>,
+}
+
 /// Handles one payload. Never fails and never panics: see the module's description.
-///
-/// The ledger is returned open, if it was opened: a process that ends need not close it (see
-/// [`Ledger::must_be_closed`]).
-pub fn handle(stdin: impl Read, env: &Env, options: &Options) -> Option<Ledger> {
-    let path = options.ledger.clone().map(|path| env.cwd().join(path)).or_else(|| env.ledger_path())?;
-    let mut ledger = None;
-    let work = std::panic::AssertUnwindSafe(|| run(stdin, env, options, &path, &mut ledger));
+pub fn handle(stdin: impl Read, env: &Env, options: &Options) -> Handled {
+    let mut handled = Handled::default();
+    let path = options.ledger.clone().map(|path| env.cwd().join(path)).or_else(|| env.ledger_path());
+    let Some(path) = path else { return handled };
+    let work = std::panic::AssertUnwindSafe(|| run(stdin, env, options, &path, &mut handled));
     match std::panic::catch_unwind(work) {
         Ok(Ok(()) | Err(Error::Store(StoreError::Newer { .. }))) => {}
         Ok(Err(error)) => fault_log::append(&path, env.now(), &with_sources(&error)),
         Err(_) => fault_log::append(&path, env.now(), "a fault in tallyhook itself (panic)"),
     }
-    ledger
+    handled
 }
 
 fn run(
@@ -76,7 +86,7 @@ fn run(
     env: &Env,
     options: &Options,
     path: &Path,
-    ledger: &mut Option<Ledger>,
+    handled: &mut Handled,
 ) -> Result<(), Error> {
     let Intake { text: stdin, left_out } = Intake::read(stdin);
     // Payloads of several megabytes occur; the check alone is faster than the lossy reading.
@@ -94,30 +104,44 @@ fn run(
         }
     };
     let Some(payload) = Payload::read(&object, env, left_out) else { return Ok(()) };
-    *ledger = match Ledger::open_for_hook(path) {
+    handled.ledger = match Ledger::open_for_hook(path) {
         Ok(ledger) => Some(ledger),
         // The event goes to the spool.
         Err(error) if error.is_busy() => None,
         Err(error) => return Err(error.into()),
     };
-    let ledger = ledger.as_mut();
+    let mut ledger = handled.ledger.as_mut();
     let sighting = payload.sighting(env, options.client);
     let hook = Hook { env, options, payload: &payload, sighting, ledger_path: path };
-    match &payload.event {
-        HookEvent::SessionStart => on_end::session_start(&hook, ledger),
-        HookEvent::UserPromptSubmit => {
-            hook.record(ledger, Change::Prompt { prompt_id: payload.prompt_id.clone() })
-        }
-        HookEvent::ToolFinished(tool) => on_tool::finished(&hook, ledger, tool),
-        HookEvent::ToolBatch(calls) => on_tool::batch(&hook, ledger, calls),
-        HookEvent::SubagentStart => on_end::subagent_start(&hook, ledger),
-        HookEvent::SubagentStop => on_end::subagent_stop(&hook, ledger),
+    let recorded = record(&hook, ledger.as_deref_mut());
+    // Whatever went wrong with the event, what is known decides; and what is not known stops nobody.
+    if let Some(ledger) = ledger {
+        handled.answer = on_budget::answer(&hook, ledger).unwrap_or_else(|error| {
+            hook.note(&error);
+            None
+        });
+    }
+    recorded
+}
+
+/// Stores what has happened.
+fn record(hook: &Hook<'_>, ledger: Option<&mut Ledger>) -> Result<(), Error> {
+    let prompt_id = || hook.payload.prompt_id.clone();
+    match &hook.payload.event {
+        HookEvent::SessionStart => on_end::session_start(hook, ledger),
+        HookEvent::UserPromptSubmit { .. } => hook.record(ledger, Change::Prompt { prompt_id: prompt_id() }),
+        // What comes of the call is told after it.
+        HookEvent::ToolAsked(_) => Ok(()),
+        HookEvent::ToolFinished(tool) => on_tool::finished(hook, ledger, tool),
+        HookEvent::ToolBatch(calls) => on_tool::batch(hook, ledger, calls),
+        HookEvent::SubagentStart => on_end::subagent_start(hook, ledger),
+        HookEvent::SubagentStop => on_end::subagent_stop(hook, ledger),
         HookEvent::Compaction { trigger, begins } => {
-            let prompt_id = payload.prompt_id.clone();
-            hook.record(ledger, Change::Compaction { prompt_id, trigger: *trigger, begins: *begins })
+            let change = Change::Compaction { prompt_id: prompt_id(), trigger: *trigger, begins: *begins };
+            hook.record(ledger, change)
         }
-        HookEvent::TurnEnd { has_crons } => on_end::turn_end(&hook, ledger, *has_crons),
-        HookEvent::SessionEnd { reason } => on_end::session_end(&hook, ledger, reason.clone()),
+        HookEvent::TurnEnd { has_crons } => on_end::turn_end(hook, ledger, *has_crons),
+        HookEvent::SessionEnd { reason } => on_end::session_end(hook, ledger, reason.clone()),
     }
 }
 

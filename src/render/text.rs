@@ -285,6 +285,10 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
         lines.push(String::new());
     }
     lines.push(actual_line(report, style));
+    lines.extend(report.budgets.iter().map(|budget| {
+        let code = if budget.is_exceeded() { "31" } else { "0" };
+        format!("{}{}", label("budget", style), style.paint(&budget.line(), code))
+    }));
     lines.extend(cost_lines(report, style));
     lines.push(estimate_line(report, style));
     lines.extend(work_line(report, style));

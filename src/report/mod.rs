@@ -2,7 +2,7 @@
 
 pub mod advice;
 pub mod agents;
-pub mod calendar;
+pub mod budgets;
 pub mod calls;
 pub mod capture;
 pub mod cost;
@@ -17,4 +17,5 @@ pub mod tools;
 pub mod trends;
 pub mod usage;
 
+pub use crate::calendar;
 pub use table::{Align, Cell, Column, Table};

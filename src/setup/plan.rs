@@ -8,6 +8,7 @@ use siphasher::sip::SipHasher13;
 use super::scope::Scope;
 use super::settings::{self, Fault, Registration};
 use super::{SetupError, files, statusline};
+use crate::hook::manifest::{self, Subscription};
 
 /// One file's change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +45,27 @@ pub fn registering(path: PathBuf, registration: &Registration<'_>) -> Result<Cha
         files::check_writable(&change.path)?;
     }
     Ok(change)
+}
+
+/// The change that asks the client to ask us before each call of a tool, as long as a budget stops, or no longer; `None` if
+/// no hook of ours is registered in the file. What is registered otherwise stays.
+///
+/// # Errors
+/// As [`registering`].
+pub fn gating(path: PathBuf, is_gated: bool) -> Result<Option<Change>, SetupError> {
+    let Some(text) = files::read(&path)? else { return Ok(None) };
+    let found = settings::registered(&text).map_err(|fault| located(&path, fault))?;
+    let Some(first) = found.first() else { return Ok(None) };
+    let events: Vec<Subscription> = manifest::events_of(None, is_gated)
+        .into_iter()
+        .filter(|known| {
+            let is_there = found.iter().any(|hook| hook.event == known.event);
+            if *known == manifest::GATE { is_gated } else { is_there }
+        })
+        .collect();
+    let registration =
+        Registration { command: &first.command, events: &events, timeout_seconds: manifest::TIMEOUT_SECONDS };
+    Ok(Some(registering(path, &registration)?))
 }
 
 /// The change that makes `command` the status line of one file.

@@ -11,7 +11,7 @@ use super::responses::{INSERT, REPLACE, execute, known_message};
 use super::spending::{self, Spending};
 use super::writer::{SessionRow, session_row, signed, unsigned};
 use super::{AgentSighting, Ledger, StoreError};
-use super::{contexts, shares};
+use super::{contexts, kept, shares};
 use crate::agents::Fingerprint;
 use crate::agents::claude_code::{Compaction, Facts, Progress, Prompt, Reading};
 use crate::domain::{Agent, Message, MessageSource, ModelId, SessionId, SessionKind, Timestamp};
@@ -169,7 +169,8 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be written.
     pub fn remove_session(&mut self, session: &SessionId) -> Result<bool, StoreError> {
-        const ROWS: [&str; 13] = [
+        const ROWS: [&str; 14] = [
+            "DELETE FROM pending WHERE session = ?1",
             "DELETE FROM context_parts WHERE path IN (SELECT path FROM transcripts WHERE session = ?1)",
             "DELETE FROM shares WHERE session = ?1",
             "DELETE FROM task_changes WHERE session = ?1",
@@ -195,6 +196,7 @@ impl Ledger {
                 tx.execute(sql, [row])?;
             }
             tx.execute("DELETE FROM sessions WHERE id = ?1", [row])?;
+            kept::void(tx)?;
             Ok(true)
         })
     }

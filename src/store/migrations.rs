@@ -11,6 +11,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_spent_sums.sql"),
     include_str!("migrations/0006_origins.sql"),
     include_str!("migrations/0007_captured.sql"),
+    include_str!("migrations/0008_budgets.sql"),
 ];
 
 /// Brings the schema up to date. Safe for any number of processes that start on one fresh ledger at once: the

@@ -22,16 +22,19 @@
 //! place of three statements, one read, one transaction of three pages, and a checkpoint only now and then (`wal`).
 
 mod agents;
+mod budgets;
 mod calibrations;
 mod captured;
 mod contexts;
 mod event;
 mod hidden;
+mod kept;
 mod listing;
 mod log;
 mod migrations;
 mod open;
 mod queries;
+mod reports;
 mod responses;
 mod rollup;
 mod shares;
@@ -44,14 +47,17 @@ mod wal;
 mod writer;
 
 pub use agents::ObservedRun;
+pub use budgets::Asked;
 pub use captured::WitnessedCost;
 pub use contexts::SessionTranscript;
 pub use event::{AgentSighting, Change, Event, SessionKnowledge, SessionSighting};
 pub use hidden::Disagreement;
+pub use kept::{Kept, Pending};
 pub use listing::{SessionCompaction, SessionCounts};
 pub use log::{LogBatch, TranscriptState};
 pub use open::{Ledger, SCHEMA_VERSION, StoreError};
 pub use queries::*;
+pub use reports::Report;
 pub use rollup::{Block, Grain};
 pub use shares::{Phase, ShareRow, StaleSession};
 pub use spent::{

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension as _, ToSql, params, params_from_iter};
 
+use super::kept::{self, Amount};
 use super::rollup::Grain;
 use super::spent::{HIDDEN_AGENT, Quarter};
 use super::writer::{SessionRow, signed};
@@ -119,6 +120,16 @@ impl Spending {
     /// Writes the changes.
     pub(super) fn write(mut self, conn: &Connection) -> rusqlite::Result<()> {
         self.changes.retain(|_, amounts| *amounts != Amounts::default());
+        let sum = |amounts: &[i64]| amounts.iter().fold(0_i64, |sum, amount| sum.saturating_add(*amount));
+        let changes = self.changes.iter().map(|(key, amounts)| Amount {
+            quarter: key.quarter,
+            session: key.session,
+            agent: &key.agent,
+            model: &key.model,
+            tokens: sum(&amounts[TOKENS]),
+            pico: sum(&amounts[COST]),
+        });
+        kept::add(conn, changes)?;
         for grain in Grain::ALL {
             write_changes(conn, grain, &self.added_up(grain))?;
         }
@@ -159,6 +170,10 @@ const SUMS: [&str; 16] = [
     "shortfall_tokens",
     "shortfall_pico",
 ];
+
+/// Where among them the classes of tokens are, and the parts of the cost.
+const TOKENS: std::ops::Range<usize> = 1..6;
+const COST: std::ops::Range<usize> = 7..12;
 
 /// The first sums, which the tables by hour and day have too.
 const ROLLED_UP: usize = 12;
@@ -262,6 +277,7 @@ impl Ledger {
             })?;
             super::hidden::add_all(tx, &prices, &mut spending)?;
             spending.write(tx)?;
+            kept::void(tx)?;
             set_version(tx, stamp(&prices))
         })
     }

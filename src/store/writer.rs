@@ -9,6 +9,11 @@ use crate::domain::{Agent, SessionId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionRow(pub(super) i64);
 
+impl SessionRow {
+    /// No session's row.
+    pub const NONE: Self = Self(0);
+}
+
 impl Ledger {
     /// Runs `body` in a transaction of its own, which holds the write lock from its start.
     pub(super) fn write<T>(

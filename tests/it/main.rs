@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
 mod bill;
+mod budgets;
 mod capture;
 mod cli;
 mod corpus;

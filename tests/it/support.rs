@@ -49,6 +49,12 @@ impl Ledger {
         self
     }
 
+    /// Sets the clock.
+    pub(crate) fn it_is(&self, time: &str) -> &Self {
+        self.clock.set(Timestamp::parse(time).unwrap().as_millis());
+        self
+    }
+
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
@@ -73,13 +79,19 @@ impl Ledger {
 
     /// Hands a payload to the hook, in this process.
     pub(crate) fn hook(&self, payload: impl Payload) -> &Self {
+        self.hook_answer(payload);
+        self
+    }
+
+    /// The same, and what the hook answers; null if it is silent.
+    pub(crate) fn hook_answer(&self, payload: impl Payload) -> Value {
         let vars = self.all_vars();
         let vars: Vec<(&str, &str)> = vars.iter().map(|(name, value)| (&**name, &**value)).collect();
         let now = self.clock.get();
         self.clock.set(now + 1_000);
         let env = Env::fixed(self.dir(), Timestamp::from_millis(now), &vars);
-        hook::handle(payload.bytes().as_slice(), &env, &Options::default());
-        self
+        let handled = hook::handle(payload.bytes().as_slice(), &env, &Options::default());
+        handled.answer.map_or(Value::Null, |answer| serde_json::from_str(&answer).unwrap())
     }
 
     /// Hands a number of payloads to the hook, one after the other.

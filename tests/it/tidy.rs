@@ -15,6 +15,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("json", &["domain"]),
     ("pricing", &["domain"]),
     ("env", &["domain"]),
+    // Days, weeks and months as the user counts them.
+    ("calendar", &["domain", "env"]),
     ("estimate", &["domain", "json"]),
     ("config", &["domain", "estimate"]),
     ("agents", &["domain", "json"]),
@@ -23,6 +25,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("attribution", &["domain"]),
     // It stores what readers read and estimators estimate, and knows nothing of who asks.
     ("store", &["domain", "platform", "pricing", "estimate", "agents", "reconcile"]),
+    // How far what was used has come; asked by the hook, the reports and the commands.
+    ("budget", &["domain", "env", "calendar", "config", "store"]),
     ("error", &["config", "agents", "pricing", "store", "setup"]),
     (
         "finalize",
@@ -33,11 +37,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The hot path: nothing that shows anything.
     (
         "hook",
-        &["domain", "json", "env", "estimate", "config", "agents", "pricing", "store", "error", "finalize"],
+        &[
+            "domain", "json", "env", "estimate", "config", "agents", "pricing", "store", "error", "finalize",
+            "budget", "calendar",
+        ],
     ),
     ("setup", &["domain", "json", "env", "error", "hook", "store"]),
     ("doctor", &["domain", "env", "estimate", "hook", "platform", "pricing", "setup", "store"]),
-    ("report", &["domain", "estimate", "pricing", "store", "origins"]),
+    ("report", &["domain", "calendar", "estimate", "pricing", "store", "origins", "budget"]),
     // As hot as the hook; of the reports it knows only the user's days.
     ("statusline", &["domain", "json", "env", "store", "report"]),
     ("render", &["domain", "json", "doctor", "report"]),
@@ -62,6 +69,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "render",
             "agents",
             "statusline",
+            "budget",
+            "calendar",
         ],
     ),
 ];
@@ -69,7 +78,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// Crates that belong to some modules. Others may be used anywhere but in `domain`.
 const CRATES: &[(&str, &[&str])] = &[
     ("chrono", &["domain", "render"]),
-    ("jiff", &["report"]),
+    ("jiff", &["calendar"]),
     ("rusqlite", &["store"]),
     ("toml", &["config", "pricing"]),
     ("clap", &["cli"]),

@@ -13,15 +13,13 @@ use serde::Serialize;
 
 use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, SessionState, Timeline, Timestamp, Usage};
 use crate::pricing::PriceTable;
+use crate::report::budgets::BudgetInfo;
 use crate::store::{CallGroup, HIDDEN_AGENT, Ledger, SessionRecord, ShareRow, SpentFilter, StoreError};
 use money::Spending;
 use rollup::AgentNames;
 
 /// What a subagent is called whose type nobody told.
 pub const UNTYPED_AGENT: &str = "subagent";
-
-/// Null in JSON: the value has no source in this release. Unknown is not zero.
-pub type Null = ();
 
 /// Which part of a session is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,8 +61,8 @@ pub struct UsageReport {
     pub compaction_events: Vec<CompactionEvent>,
     /// Rates.
     pub efficiency: Efficiency,
-    /// Budgets.
-    pub budgets: Vec<Null>,
+    /// The budgets that hold for the session.
+    pub budgets: Vec<BudgetInfo>,
     /// Whether one step was asked for.
     #[serde(skip)]
     pub is_of_step: bool,

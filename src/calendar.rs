@@ -1,6 +1,6 @@
 //! Days, weeks and months as the user counts them: which one a moment belongs to depends on the time zone.
 //!
-//! Everything below the reports is UTC. Here a [`Zone`] is asked, the system's or a named one; the rules of the named
+//! Everything in the ledger is UTC. Here a [`Zone`] is asked, the system's or a named one; the rules of the named
 //! ones are compiled in, for a container or Windows has none.
 
 use std::fmt;
@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, ToSpan as _};
 
 use crate::domain::Timestamp;
+use crate::env::Env;
 
 /// Longest number of days that can be asked for, some 27 years.
 const MAX_DAYS_BACK: u32 = 9_999;
@@ -24,6 +25,12 @@ impl Zone {
     #[must_use]
     pub fn of_system() -> Self {
         Self(TimeZone::try_system().unwrap_or(TimeZone::UTC))
+    }
+
+    /// The user's: the `TZ` of the process's surroundings, else the system's.
+    #[must_use]
+    pub fn of_user(env: &Env) -> Self {
+        env.var("TZ").and_then(|name| Self::named(&name)).unwrap_or_else(Self::of_system)
     }
 
     /// The zone of an IANA name (`Europe/Berlin`, `UTC`); `None` if there is none.

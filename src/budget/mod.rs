@@ -1,0 +1,173 @@
+//! How far what was used has come on the user's budgets: which time each counts, what a project's settings lower, and
+//! what the user is told.
+//!
+//! The hook asks it at the events where a session can be stopped; the commands ask the same. What was used is kept in the
+//! ledger (`store::kept`): here nothing is added up but when a budget's time is over and it begins anew.
+
+mod words;
+
+use std::time::Duration;
+
+use crate::calendar::Zone;
+use crate::config::Lowered;
+use crate::domain::{Budget, BudgetSpan, Per, Standing, State, Timestamp};
+use crate::store::{Asked, Kept, Ledger, SessionRow, StoreError};
+
+pub use words::{amount, forecast, standing_line, stop_reason, used_line, warning};
+
+/// The shortest time that a rate is told from.
+const SHORTEST: Duration = Duration::from_secs(60);
+
+/// A budget and how it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    /// The budget.
+    pub budget: Budget,
+    /// What is kept of it.
+    pub kept: Kept,
+    /// What was used of its limit, which a project may have lowered.
+    pub standing: Standing,
+}
+
+impl Held {
+    /// Whether it stops whom it holds for, now.
+    #[must_use]
+    pub fn stops(&self, now: Timestamp) -> bool {
+        self.standing.state() == State::Exceeded && self.budget.stops(now)
+    }
+}
+
+/// The time of a period that `now` is in.
+#[must_use]
+pub fn span(per: Per, now: Timestamp, zone: &Zone) -> BudgetSpan {
+    let Some(today) = zone.day_of(now) else { return BudgetSpan::ALWAYS };
+    let (first, next) = match per {
+        Per::Session | Per::Total => return BudgetSpan::ALWAYS,
+        Per::Day => (today, today.plus_days(1)),
+        Per::Week => (today.monday(), today.monday().plus_days(7)),
+        Per::Month => (today.first_of_month(), today.first_of_month().plus_months(1)),
+    };
+    BudgetSpan { from: Some(zone.start_of(first)), until: Some(zone.start_of(next)) }
+}
+
+/// How the budgets stand, seen from a session. What is void or over is made anew; the zone is asked for only then. A
+/// project lowers only what holds for it.
+///
+/// # Errors
+/// If the ledger cannot be read or written.
+pub fn standings(
+    ledger: &mut Ledger,
+    asked: Asked,
+    now: Timestamp,
+    zone: impl Fn() -> Zone,
+    lowered: &Lowered,
+) -> Result<Vec<Held>, StoreError> {
+    let mut asked = asked;
+    for (budget, kept) in &mut asked.budgets {
+        if kept.is_none_or(|kept| !kept.span.has(now)) {
+            let span = match budget.per {
+                Per::Session | Per::Total => BudgetSpan::ALWAYS,
+                per => span(per, now, &zone()),
+            };
+            *kept = Some(ledger.keep_anew(budget, asked.session, span)?);
+        }
+    }
+    ledger.add_pending(&mut asked, now)?;
+    let project = asked.project.as_deref();
+    Ok(asked
+        .budgets
+        .into_iter()
+        .filter_map(|(budget, kept)| {
+            let kept = kept?;
+            let is_own = budget.scope.has_project(project);
+            let limit = if is_own { lowered.limit(budget.per, budget.limit) } else { budget.limit };
+            let standing = Standing { limit, used: kept.used, warn_percent: budget.warn_percent };
+            Some(Held { budget, kept, standing })
+        })
+        .collect())
+}
+
+/// The same for commands, with all totals made anew: what they show is right whatever became of what was kept.
+///
+/// # Errors
+/// As [`standings`].
+pub fn standings_anew(
+    ledger: &mut Ledger,
+    mut asked: Asked,
+    now: Timestamp,
+    zone: &Zone,
+    lowered: &Lowered,
+) -> Result<Vec<Held>, StoreError> {
+    for (_, kept) in &mut asked.budgets {
+        *kept = None;
+    }
+    standings(ledger, asked, now, || zone.clone(), lowered)
+}
+
+/// For how long a budget has been used: since its session, or what was spent first in its time, began.
+///
+/// # Errors
+/// If the ledger cannot be read.
+pub fn used_for(
+    ledger: &Ledger,
+    held: &Held,
+    session_start: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Duration, StoreError> {
+    let first = match held.budget.per {
+        Per::Session => session_start,
+        _ => ledger.first_spent(held.kept.span.from)?.max(held.kept.span.from),
+    };
+    Ok(first.map_or(SHORTEST, |first| now.since(first)).max(SHORTEST))
+}
+
+/// The budgets as they are seen from no session: those of sessions are not used at all.
+#[must_use]
+pub fn of_no_session(budgets: Vec<Budget>) -> Asked {
+    Asked {
+        session: SessionRow::NONE,
+        project: None,
+        model: None,
+        budgets: budgets.into_iter().map(|budget| (budget, None)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spans(zone: &str, now: &str) -> Vec<String> {
+        let (zone, now) = (Zone::named(zone).unwrap(), Timestamp::parse(now).unwrap());
+        [Per::Day, Per::Week, Per::Month]
+            .into_iter()
+            .map(|per| {
+                let span = span(per, now, &zone);
+                assert!(span.has(now));
+                format!("{} {}", span.from.unwrap().to_rfc3339(), span.until.unwrap().to_rfc3339())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn periods_are_those_of_the_users_calendar() {
+        assert_eq!(
+            spans("Europe/Berlin", "2026-11-22T23:30:00Z"),
+            [
+                "2026-11-22T23:00:00.000Z 2026-11-23T23:00:00.000Z",
+                "2026-11-22T23:00:00.000Z 2026-11-29T23:00:00.000Z",
+                "2026-10-31T23:00:00.000Z 2026-11-30T23:00:00.000Z",
+            ]
+        );
+        assert_eq!(
+            spans("UTC", "2026-11-22T23:30:00Z")[0],
+            "2026-11-22T00:00:00.000Z 2026-11-23T00:00:00.000Z"
+        );
+    }
+
+    #[test]
+    fn days_with_a_change_of_the_clocks_are_whole() {
+        let berlin = |now| spans("Europe/Berlin", now).swap_remove(0);
+        assert_eq!(berlin("2026-10-25T12:00:00Z"), "2026-10-24T22:00:00.000Z 2026-10-25T23:00:00.000Z");
+        assert_eq!(berlin("2026-03-29T12:00:00Z"), "2026-03-28T23:00:00.000Z 2026-03-29T22:00:00.000Z");
+    }
+}

@@ -1,0 +1,202 @@
+//! What the user is told of a budget. Pure.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::Held;
+use crate::domain::{Limit, PicoUsd, State, Used};
+
+/// Digits behind the point of a sum of money; small sums have more.
+const CENTS: usize = 2;
+const FINE: usize = 4;
+
+/// `$4.12`, or `12,345 tokens`.
+#[must_use]
+pub fn amount(limit: Limit) -> String {
+    match limit {
+        Limit::Usd(sum) => dollars(sum),
+        Limit::Tokens(tokens) => format!("{} tokens", grouped(tokens)),
+    }
+}
+
+/// `$4.12 / $5.00 (82 %)`, with `~` while part of it is an estimate.
+#[must_use]
+pub fn used_line(held: &Held) -> String {
+    let standing = held.standing;
+    format!(
+        "{} / {} ({:.0} %)",
+        used(standing.limit, standing.used),
+        amount(standing.limit),
+        standing.percent().floor()
+    )
+}
+
+/// `$0.88 left`, or `over by $0.12`.
+#[must_use]
+pub fn standing_line(held: &Held) -> String {
+    let (limit, used) = (held.standing.limit, held.standing.used);
+    let (left, over) = match limit {
+        Limit::Usd(limit) => {
+            let spent = used.cost + used.pending_cost;
+            (Limit::Usd(limit - spent), Limit::Usd(spent - limit))
+        }
+        Limit::Tokens(limit) => {
+            let spent = used.tokens.saturating_add(used.pending_tokens);
+            (Limit::Tokens(limit.saturating_sub(spent)), Limit::Tokens(spent.saturating_sub(limit)))
+        }
+    };
+    match held.standing.state() {
+        State::Exceeded => format!("over by {}", amount(over)),
+        State::Ok | State::Warning => format!("{} left", amount(left)),
+    }
+}
+
+/// `$2.10 an hour; at this rate it lasts for about 25 min`, from what was used in `since`.
+#[must_use]
+pub fn forecast(held: &Held, since: Duration) -> String {
+    const HOUR: u128 = 3_600_000;
+    let millis = since.as_millis().max(1);
+    let used = held.standing.used;
+    let rate = match held.standing.limit {
+        Limit::Usd(_) => {
+            let spent = (used.cost + used.pending_cost).as_pico().max(0).unsigned_abs();
+            let pico = i128::try_from(spent.saturating_mul(HOUR) / millis).unwrap_or(i128::MAX);
+            Limit::Usd(PicoUsd::from_pico(pico))
+        }
+        Limit::Tokens(_) => {
+            let spent = u128::from(used.tokens.saturating_add(used.pending_tokens));
+            Limit::Tokens(u64::try_from(spent.saturating_mul(HOUR) / millis).unwrap_or(u64::MAX))
+        }
+    };
+    let lasts = held
+        .standing
+        .lasts(since)
+        .map(|lasts| format!("; at this rate it lasts for about {}", duration(lasts)))
+        .unwrap_or_default();
+    format!("{} an hour{lasts}", amount(rate))
+}
+
+/// The warning: what was used of what, and below it the rate.
+#[must_use]
+pub fn warning(held: &Held, since: Duration) -> String {
+    format!(
+        "tallyhook: {} used {}, {}\n{}",
+        used_line(held),
+        of(held).trim_start_matches("for "),
+        standing_line(held),
+        forecast(held, since)
+    )
+}
+
+/// Why a session is stopped, and how to go on.
+#[must_use]
+pub fn stop_reason(held: &Held, session: &str) -> String {
+    let which = which(held);
+    format!(
+        "tallyhook: stopped, the budget {} is used up: {}, {}.\nTo go on: `tallyhook budget add AMOUNT{which}`, \
+         `tallyhook budget override --for 1h`, or `tallyhook budget clear`; then write on, or `claude --resume {session}`.",
+        of(held),
+        used_line(held),
+        standing_line(held),
+    )
+}
+
+/// The options that tell this budget from others.
+fn which(held: &Held) -> String {
+    let scope = &held.budget.scope;
+    let mut options = format!(" --per {}", held.budget.per.name());
+    for (name, value) in [("project", &scope.project), ("agent", &scope.agent), ("model", &scope.model)] {
+        if let Some(value) = value {
+            let quote = if value.contains(' ') { "'" } else { "" };
+            let _written = write!(options, " --{name} {quote}{value}{quote}").is_ok();
+        }
+    }
+    if matches!(held.standing.limit, Limit::Tokens(_)) {
+        options.push_str(" --tokens");
+    }
+    options
+}
+
+/// `for this session`, `for today (project x)`.
+fn of(held: &Held) -> String {
+    let scope = &held.budget.scope;
+    let scope = if *scope == Default::default() { String::new() } else { format!(" ({})", scope.name()) };
+    format!("for {}{scope}", held.budget.per.now())
+}
+
+fn used(limit: Limit, used: Used) -> String {
+    let (text, is_rough) = match limit {
+        Limit::Usd(_) => (dollars(used.cost + used.pending_cost), used.pending_cost != PicoUsd::ZERO),
+        Limit::Tokens(_) => {
+            (grouped(used.tokens.saturating_add(used.pending_tokens)), used.pending_tokens > 0)
+        }
+    };
+    if is_rough { format!("~{text}") } else { text }
+}
+
+fn dollars(sum: PicoUsd) -> String {
+    let is_small = sum.as_pico().unsigned_abs() < PicoUsd::DOLLAR.as_pico().unsigned_abs() / 10;
+    sum.to_dollars(if is_small && sum != PicoUsd::ZERO { FINE } else { CENTS })
+}
+
+fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn duration(time: Duration) -> String {
+    let minutes = time.as_secs().div_ceil(60);
+    match minutes {
+        0..=90 => format!("{minutes} min"),
+        91..=2_880 => format!("{} h", minutes / 60),
+        _ => format!("{} days", minutes / 1_440),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Budget, BudgetSpan, Mode, Per, Scope, Standing};
+    use crate::store::Kept;
+
+    fn held(limit: Limit, used: Used) -> Held {
+        let mut budget = Budget::new(limit, Per::Session, Scope::default());
+        budget.mode = Mode::Stop;
+        let kept = Kept { span: BudgetSpan::ALWAYS, used, said: 0, stopped_at: None };
+        Held { budget, kept, standing: Standing { limit, used, warn_percent: 80 } }
+    }
+
+    fn usd(text: &str) -> PicoUsd {
+        PicoUsd::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_budget_is_told_in_a_line() {
+        let used = Used { cost: usd("4.12"), ..Used::default() };
+        let held = held(Limit::Usd(usd("5")), used);
+        assert_eq!(used_line(&held), "$4.12 / $5.00 (82 %)");
+        assert_eq!(standing_line(&held), "$0.88 left");
+        let hour = Duration::from_secs(3_600);
+        assert_eq!(forecast(&held, 2 * hour), "$2.06 an hour; at this rate it lasts for about 26 min");
+    }
+
+    #[test]
+    fn what_is_over_is_said_and_how_to_go_on() {
+        let used = Used { tokens: 12_000, pending_tokens: 345, ..Used::default() };
+        let held = held(Limit::Tokens(10_000), used);
+        assert_eq!(used_line(&held), "~12,345 / 10,000 tokens (123 %)");
+        assert_eq!(standing_line(&held), "over by 2,345 tokens");
+        let reason = stop_reason(&held, "s1");
+        assert!(
+            reason.contains("budget add AMOUNT --per session --tokens") && reason.contains("--resume s1"),
+            "{reason}"
+        );
+    }
+}

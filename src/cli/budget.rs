@@ -1,0 +1,249 @@
+//! `tallyhook budget`: sets limits and shows how they stand.
+
+use super::args::{BudgetAction, BudgetArgs, BudgetSetArgs, Which};
+use super::{Context, session, show_usage, uninstall};
+use crate::budget::{self, Held};
+use crate::calendar::Zone;
+use crate::config::Lowered;
+use crate::domain::{Budget, Limit, MAX_NAME_CHARS, Mode, PicoUsd, Scope, clean_name};
+use crate::error::Error;
+use crate::render;
+use crate::report::budgets::{BudgetInfo, BudgetsReport};
+use crate::setup::plan;
+use crate::store::{Asked, Ledger, SessionRecord};
+
+pub(super) fn run(context: &Context, args: &BudgetArgs) -> Result<(), Error> {
+    let now = context.env.now();
+    match &args.action {
+        BudgetAction::Set(args) => set(context, args),
+        BudgetAction::Add { amount, which } => {
+            let more = limit(amount, which.tokens)?;
+            change(context, which, |budget| budget.limit.plus(more).map(|limit| Budget { limit, ..budget }))
+        }
+        BudgetAction::Warn { percent, which } => {
+            change_all(context, which, |budget| Budget { warn_percent: *percent, ..budget })
+        }
+        BudgetAction::Override { time, which } => {
+            change_all(context, which, |budget| Budget { free_until: Some(now.plus(*time)), ..budget })
+        }
+        BudgetAction::Clear { which } => {
+            let mut ledger = open(context)?;
+            let found = matching(context, &ledger, which)?;
+            ledger.clear_budgets(&found)?;
+            register_gate(context, &ledger)?;
+            context.print(&format!("{} removed\n", counted(found.len())))
+        }
+        BudgetAction::Status { check, session, json } => status(context, session.as_deref(), *check, *json),
+    }
+}
+
+fn set(context: &Context, args: &BudgetSetArgs) -> Result<(), Error> {
+    let scope = scope(context, &args.which);
+    let per = args.which.per.map(Into::into).unwrap_or_default();
+    let budget = Budget {
+        warn_percent: args.warn,
+        mode: if args.stop { Mode::Stop } else { Mode::Warn },
+        ..Budget::new(limit(&args.amount, args.which.tokens)?, per, scope)
+    };
+    let mut ledger = Ledger::open_or_create(&context.ledger_path()?)?;
+    ledger.set_budget(&budget)?;
+    register_gate(context, &ledger)?;
+    show(context, &mut ledger)
+}
+
+/// Changes the one budget that is meant.
+fn change(context: &Context, which: &Which, to: impl Fn(Budget) -> Option<Budget>) -> Result<(), Error> {
+    let mut ledger = open(context)?;
+    let mut found = matching(context, &ledger, which)?;
+    found.retain(|budget| matches!(budget.limit, Limit::Tokens(_)) == which.tokens);
+    let (Some(budget), true) = (found.pop(), found.is_empty()) else {
+        let names: Vec<String> = ledger.budgets()?.iter().map(name).collect();
+        let what = format!(
+            "say which budget with --per, --project, --agent, --model or --tokens; there are: {}",
+            names.join("; ")
+        );
+        return Err(Error::Usage { what });
+    };
+    let changed =
+        to(budget).ok_or_else(|| Error::Usage { what: "the limit would be too large".to_owned() })?;
+    ledger.change_budget(&changed)?;
+    show(context, &mut ledger)
+}
+
+/// Changes all budgets that are meant.
+fn change_all(context: &Context, which: &Which, to: impl Fn(Budget) -> Budget) -> Result<(), Error> {
+    let mut ledger = open(context)?;
+    for budget in matching(context, &ledger, which)? {
+        ledger.change_budget(&to(budget))?;
+    }
+    show(context, &mut ledger)
+}
+
+fn status(context: &Context, id: Option<&str>, check: bool, json: bool) -> Result<(), Error> {
+    let mut ledger = match open(context) {
+        Err(error) if json => {
+            let none = BudgetsReport { schema_version: 1, budgets: Vec::new() };
+            context.print(&render::json(&none).map_err(|source| Error::Output { source })?)?;
+            return Err(error);
+        }
+        ledger => ledger?,
+    };
+    let record = match session::find(context, &ledger, id)? {
+        Some(record) => Some(show_usage::refreshed(context, &mut ledger, record)?),
+        None => None,
+    };
+    let report = report(context, &mut ledger, record.as_ref())?;
+    let exceeded = report.exceeded();
+    if json {
+        context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
+    } else if report.budgets.is_empty() {
+        context.print("no budget is set; `tallyhook budget set 5` limits each session to $5.00\n")?;
+    } else {
+        let style = context.style();
+        let mut text = render::table(&report.table(), style);
+        for note in report.notes() {
+            text.push_str(&render::note(&note, style));
+        }
+        context.print(&text)?;
+    }
+    if check && exceeded > 0 { Err(Error::OverBudget { budgets: exceeded }) } else { Ok(()) }
+}
+
+/// Shows all budgets after a change.
+fn show(context: &Context, ledger: &mut Ledger) -> Result<(), Error> {
+    let record = session::find(context, ledger, None)?;
+    let report = report(context, ledger, record.as_ref())?;
+    context.print(&render::table(&report.table(), context.style()))
+}
+
+/// How all budgets stand, those of sessions for this one.
+fn report(
+    context: &Context,
+    ledger: &mut Ledger,
+    record: Option<&SessionRecord>,
+) -> Result<BudgetsReport, Error> {
+    let asked = match record {
+        Some(record) => ledger.budgets_of(&record.id)?,
+        None => None,
+    };
+    let asked = match asked {
+        Some(asked) => asked,
+        None => budget::of_no_session(ledger.budgets()?),
+    };
+    let budgets = infos(context, ledger, asked, record, |_| true)?;
+    Ok(BudgetsReport { schema_version: 1, budgets })
+}
+
+/// The budgets that hold for a session, as `show-usage` shows them.
+pub(super) fn of_session(
+    context: &Context,
+    ledger: &mut Ledger,
+    record: &SessionRecord,
+) -> Result<Vec<BudgetInfo>, Error> {
+    let Some(asked) = ledger.budgets_of(&record.id)? else { return Ok(Vec::new()) };
+    let project = record.project.as_deref();
+    infos(context, ledger, asked, Some(record), |held| held.budget.scope.has_project(project))
+}
+
+fn infos(
+    context: &Context,
+    ledger: &mut Ledger,
+    asked: Asked,
+    record: Option<&SessionRecord>,
+    is_wanted: impl Fn(&Held) -> bool,
+) -> Result<Vec<BudgetInfo>, Error> {
+    let now = context.env.now();
+    let lowered = match record {
+        Some(record) => context.config(record.project.as_deref())?.lowered,
+        None => Lowered::default(),
+    };
+    let row = asked.session;
+    let zone = Zone::of_user(&context.env);
+    let mut infos = Vec::new();
+    for held in
+        budget::standings_anew(ledger, asked, now, &zone, &lowered)?.iter().filter(|held| is_wanted(held))
+    {
+        let since = budget::used_for(ledger, held, record.and_then(|record| record.started_at), now)?;
+        let unpriced = ledger.unpriced_of(&held.budget, row, held.kept.span)?;
+        infos.push(BudgetInfo::of(held, since, unpriced.into_iter().collect(), now));
+    }
+    Ok(infos)
+}
+
+/// Asks the clients to ask us before each call of a tool while a budget stops, and no longer. Where that cannot be
+/// changed the session stops a little later: after the tools at hand.
+fn register_gate(context: &Context, ledger: &Ledger) -> Result<(), Error> {
+    let is_gated = ledger.budgets()?.iter().any(|budget| budget.mode == Mode::Stop);
+    let backups = context.backups()?;
+    let mut files: Vec<_> = uninstall::scopes(context).iter().flat_map(plan::files_of).collect();
+    files.sort();
+    files.dedup();
+    for path in files {
+        let changed = plan::gating(path, is_gated)
+            .and_then(|change| change.map_or(Ok(()), |change| plan::apply(&change, &backups)));
+        if let Err(error) = changed {
+            context.say(&format!("tallyhook: {error}"));
+        }
+    }
+    Ok(())
+}
+
+fn open(context: &Context) -> Result<Ledger, Error> {
+    match context.ledger()? {
+        Some(ledger) => Ok(ledger),
+        None => Err(context.no_ledger()?),
+    }
+}
+
+/// The budgets that the options name; all of them if they name none.
+fn matching(context: &Context, ledger: &Ledger, which: &Which) -> Result<Vec<Budget>, Error> {
+    let wanted = scope(context, which);
+    let per = which.per.map(Into::into);
+    let budgets = ledger.budgets()?;
+    if budgets.is_empty() {
+        return Err(Error::NoData {
+            what: "no budget is set; set one with `tallyhook budget set 5`".to_owned(),
+        });
+    }
+    let is_meant = |budget: &Budget| {
+        per.is_none_or(|per| budget.per == per)
+            && (wanted.project.is_none() || budget.scope.project == wanted.project)
+            && (wanted.agent.is_none() || budget.scope.agent == wanted.agent)
+            && (wanted.model.is_none() || budget.scope.model == wanted.model)
+            && (!which.tokens || matches!(budget.limit, Limit::Tokens(_)))
+    };
+    let names: Vec<String> = budgets.iter().map(name).collect();
+    let found: Vec<Budget> = budgets.into_iter().filter(is_meant).collect();
+    if found.is_empty() {
+        return Err(Error::NoData { what: format!("no budget is so; there are: {}", names.join("; ")) });
+    }
+    Ok(found)
+}
+
+fn scope(context: &Context, which: &Which) -> Scope {
+    let project = which.project.as_ref().map(|path| context.env.cwd().join(path));
+    // As the client names it: without links and dots, where it is there.
+    let project = project.map(|path| path.canonicalize().unwrap_or(path).to_string_lossy().into_owned());
+    let name = |name: &Option<String>| name.as_ref().and_then(|name| clean_name(name, MAX_NAME_CHARS));
+    Scope { project, agent: name(&which.agent), model: name(&which.model) }
+}
+
+fn limit(text: &str, is_tokens: bool) -> Result<Limit, Error> {
+    let wrong = |what: &str| Error::Usage { what: format!("{text:?} is no {what}") };
+    if is_tokens {
+        let digits: String = text.chars().filter(|c| !matches!(c, ',' | '_')).collect();
+        return digits.parse().map(Limit::Tokens).map_err(|_| wrong("number of tokens, such as 500000"));
+    }
+    PicoUsd::parse(text)
+        .filter(|sum| *sum >= PicoUsd::ZERO)
+        .map(Limit::Usd)
+        .ok_or_else(|| wrong("sum in USD, such as 5 or 2.50"))
+}
+
+fn name(budget: &Budget) -> String {
+    format!("{} per {} for {}", budget::amount(budget.limit), budget.per.name(), budget.scope.name())
+}
+
+fn counted(budgets: usize) -> String {
+    if budgets == 1 { "1 budget".to_owned() } else { format!("{budgets} budgets") }
+}

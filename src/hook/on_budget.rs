@@ -1,0 +1,202 @@
+//! What budgets have to say: warnings, once for each threshold, and the hard stop.
+//!
+//! A session is stopped where the client lets it be stopped before the next paid request (FACTS section 5): a prompt is
+//! blocked, the turn ends after a batch of tools, and what would still start within a batch is refused. A call of
+//! `tallyhook budget` always passes, for it is what lifts the stop. A fault of ours stops nobody.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::Hook;
+use super::event::{HookEvent, ToolPayload};
+use crate::budget::{self, Held};
+use crate::calendar::Zone;
+use crate::domain::{MAIN_AGENT, PicoUsd, State};
+use crate::error::Error;
+use crate::finalize::{self, Task, Wait};
+use crate::json::Object;
+use crate::store::{Asked, Ledger, Pending};
+
+/// What stands in the ledger once the user was warned, and once he was told that a budget is used up.
+const WARNED: u8 = 1;
+const USED_UP: u8 = 2;
+
+/// What the client is to be told at this event; `None` mostly.
+pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Option<String>, Error> {
+    let event = &hook.payload.event;
+    let speaks = matches!(
+        event,
+        HookEvent::UserPromptSubmit { .. }
+            | HookEvent::ToolAsked(_)
+            | HookEvent::ToolBatch(_)
+            | HookEvent::SubagentStop
+            | HookEvent::TurnEnd { .. }
+    );
+    if !speaks {
+        return Ok(None);
+    }
+    let session = hook.payload.session.as_str();
+    let Some(asked) = ledger.budgets_of(session)? else { return Ok(None) };
+    let asked = match event {
+        HookEvent::UserPromptSubmit { .. } | HookEvent::ToolBatch(_) => {
+            read_on(hook, ledger, &asked)?;
+            ledger.budgets_of(session)?.unwrap_or(asked)
+        }
+        _ => asked,
+    };
+    let (now, row) = (hook.sighting.at, asked.session);
+    let (project, model) = (asked.project.clone(), asked.model.clone());
+    let zone = || Zone::of_user(hook.env);
+    let mut held = budget::standings(ledger, asked, now, zone, &hook.config().lowered)?;
+    held.retain(|held| {
+        held.budget.scope.has_project(project.as_deref()) && holds(hook, held, model.as_deref())
+    });
+    let stop = held.iter().find(|held| held.stops(now));
+    if let Some(stop) = stop
+        && !is_lifting(event)
+    {
+        let reason = budget::stop_reason(stop, session);
+        let answer = match event {
+            HookEvent::UserPromptSubmit { .. } => Some(json!({ "decision": "block", "reason": reason })),
+            HookEvent::ToolAsked(_) => Some(json!({ "hookSpecificOutput": {
+                "hookEventName": "PreToolUse", "permissionDecision": "deny", "permissionDecisionReason": reason } })),
+            HookEvent::ToolBatch(_) => Some(json!({ "continue": false, "stopReason": reason })),
+            // The turn has ended anyway; to answer here would make the model go on.
+            _ => None,
+        };
+        if let Some(answer) = answer {
+            // Where this cannot be written no `budget add` can either, and then nobody is stopped.
+            ledger.note_stop(&stop.budget, row, now)?;
+            return Ok(Some(answer.to_string()));
+        }
+    }
+    if matches!(event, HookEvent::ToolAsked(_)) {
+        return Ok(None);
+    }
+    let mut lines = Vec::new();
+    for held in &held {
+        let said = match held.standing.state() {
+            State::Ok => continue,
+            State::Warning => WARNED,
+            State::Exceeded => USED_UP,
+        };
+        if held.kept.said < said && ledger.note_said(&held.budget, row, said)? {
+            let start = ledger.find_session(session)?.and_then(|record| record.started_at);
+            let since = budget::used_for(ledger, held, start, now)?;
+            lines.push(budget::warning(held, since));
+        }
+    }
+    Ok((!lines.is_empty()).then(|| json!({ "systemMessage": lines.join("\n") }).to_string()))
+}
+
+/// Reads what the provider has billed so far in this conversation, and notes what the results at hand will add.
+fn read_on(hook: &Hook<'_>, ledger: &mut Ledger, asked: &Asked) -> Result<(), Error> {
+    let payload = hook.payload;
+    ledger.set_prices(hook.prices());
+    let task = Task {
+        session: &payload.session,
+        client: hook.options.client,
+        transcript: Path::new(payload.transcript.as_deref().unwrap_or_default()),
+        wait: Wait::No,
+        turn_ended: false,
+        has_crons: false,
+    };
+    for fault in finalize::read_on(ledger, hook.env, &hook.config(), &task, payload.agent.as_ref())? {
+        hook.note(&fault);
+    }
+    if let HookEvent::ToolBatch(calls) = &payload.event {
+        let ids = calls.iter().filter_map(|call| call.id.as_ref());
+        let tokens = ledger.returned_tokens(asked.session, ids)?;
+        let rates = asked
+            .model
+            .as_deref()
+            .and_then(|model| ledger.prices().price(model, hook.sighting.at, 0, Default::default()));
+        // What is new in a context is written to the cache.
+        let cost = rates.map_or(PicoUsd::ZERO, |rates| PicoUsd::times(tokens, rates.cache_write_5m));
+        let pending = Pending { at: hook.sighting.at, tokens, cost };
+        ledger.note_pending(asked.session, payload.agent.as_ref(), asked.model.as_deref(), pending)?;
+    }
+    Ok(())
+}
+
+/// Whether a budget holds for who is at work: the agent that sends the event, and the session's model.
+fn holds(hook: &Hook<'_>, held: &Held, model: Option<&str>) -> bool {
+    let payload = hook.payload;
+    let agent = match &payload.agent {
+        Some(id) => [payload.agent_type.as_deref(), Some(id.as_str())],
+        None => [Some(MAIN_AGENT), None],
+    };
+    let scope = &held.budget.scope;
+    // A subagent may have a model of its own, which its events do not tell.
+    scope.has_agent(&agent) && (payload.agent.is_some() || scope.has_model(model))
+}
+
+/// Whether the event is a call of `tallyhook budget`.
+fn is_lifting(event: &HookEvent<'_>) -> bool {
+    match event {
+        HookEvent::UserPromptSubmit { is_budget } => *is_budget,
+        HookEvent::ToolAsked(tool) => is_budget_call(tool),
+        _ => false,
+    }
+}
+
+fn is_budget_call(tool: &ToolPayload<'_>) -> bool {
+    let input = tool.input.and_then(Object::from_raw).unwrap_or_default();
+    tool.tool.as_str() == "Bash" && input.text("command").is_some_and(|command| is_budget_command(&command))
+}
+
+/// Whether a command line runs `tallyhook budget`, and nothing beside it that the shell could be made to run.
+pub(super) fn is_budget_command(line: &str) -> bool {
+    const VALUED: [&str; 3] = ["--db", "--config", "--color"];
+    let is_plain = |c: char| c.is_alphanumeric() || " -_./:=,@%+~\"'\\".contains(c);
+    if !line.trim().chars().all(is_plain) {
+        return false;
+    }
+    let mut words = line.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
+    let program = words.next().unwrap_or_default();
+    if !matches!(program.rsplit(['/', '\\']).next(), Some("tallyhook" | "tallyhook.exe")) {
+        return false;
+    }
+    while let Some(word) = words.next() {
+        if VALUED.contains(&word) {
+            words.next();
+        } else if !word.starts_with("--") {
+            return word == "budget";
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_lifts_a_stop_is_told_from_others() {
+        for line in [
+            "tallyhook budget add 5",
+            "  /usr/local/bin/tallyhook budget override --for 1h ",
+            "tallyhook --db /x/l.db budget status --json",
+            "tallyhook --db=/x/l.db budget clear",
+            "\"/opt/bin/tallyhook\" budget set 2.50 --per day",
+        ] {
+            assert!(is_budget_command(line), "{line}");
+        }
+        for line in [
+            "tallyhook show-usage",
+            "tallyhook budget add 5; rm -rf /",
+            "tallyhook budget add 5 && make",
+            "tallyhook budget add $(make)",
+            "tallyhook budget status | sh",
+            "tallyhook budget status\nmake",
+            "make; tallyhook budget add 5",
+            "my-tallyhook budget add 5",
+            "tallyhook --db budget hook",
+            "please run tallyhook budget add 5",
+            "",
+        ] {
+            assert!(!is_budget_command(line), "{line}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The budgets that the user has set, and what a session's events must know to be held against them.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::kept::{self, Kept};
+use super::writer::signed;
+use super::{Ledger, SessionRow, StoreError};
+use crate::domain::{Budget, Limit, Mode, Per, PicoUsd, Scope, Timestamp};
+
+/// `unit` of money and of tokens.
+const USD: i64 = 0;
+const TOKENS: i64 = 1;
+/// The columns of [`budget`].
+const COLUMNS: &str =
+    "b.id, b.unit, b.amount, b.per, b.project, b.agent, b.model, b.warn, b.stop, b.free_until";
+
+/// All budgets, and what is kept of each for one session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// The session.
+    pub session: SessionRow,
+    /// Its project.
+    pub project: Option<String>,
+    /// The model of its main conversation.
+    pub model: Option<String>,
+    /// The budgets in the order in which they were set. What is void is `None`.
+    pub budgets: Vec<(Budget, Option<Kept>)>,
+}
+
+impl Ledger {
+    /// All budgets, in the order in which they were set.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn budgets(&self) -> Result<Vec<Budget>, StoreError> {
+        all(&self.conn).map_err(StoreError::query("list the budgets"))
+    }
+
+    /// The budgets as a session's event finds them; `None` if there is no budget, or the session is not known. One
+    /// statement, which is all that a hook without budgets pays.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn budgets_of(&self, session: &str) -> Result<Option<Asked>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS}, k.start, k.until, k.pico, k.tokens, k.est_pico, k.est_tokens, k.said, k.stopped_at, s.id, s.project, s.model
+             FROM budgets b CROSS JOIN sessions s ON s.session_id = ?1
+             LEFT JOIN kept k ON k.budget = b.id AND k.session = iif(b.per = 'session', s.id, 0) ORDER BY b.id"
+        );
+        let read = || -> rusqlite::Result<Option<Asked>> {
+            let mut query = self.conn.prepare_cached(&sql)?;
+            let mut rows = query.query([session])?;
+            let mut asked: Option<Asked> = None;
+            while let Some(row) = rows.next()? {
+                let asked = match &mut asked {
+                    Some(asked) => asked,
+                    None => asked.insert(Asked {
+                        session: SessionRow(row.get(18)?),
+                        project: row.get(19)?,
+                        model: row.get(20)?,
+                        budgets: Vec::new(),
+                    }),
+                };
+                if let Some(budget) = budget(row)? {
+                    asked.budgets.push((budget, kept::kept(row, 10)?));
+                }
+            }
+            Ok(asked)
+        };
+        read().map_err(StoreError::query("look up the budgets"))
+    }
+
+    /// Sets a budget. One of the same kind, time and scope is replaced.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn set_budget(&mut self, budget: &Budget) -> Result<(), StoreError> {
+        self.write("set the budget", |tx| {
+            let same = all(tx)?.into_iter().find(|known| {
+                known.per == budget.per
+                    && known.scope == budget.scope
+                    && std::mem::discriminant(&known.limit) == std::mem::discriminant(&budget.limit)
+            });
+            change(tx, &Budget { id: same.map_or(0, |same| same.id), ..budget.clone() })
+        })
+    }
+
+    /// Changes a budget that is there.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn change_budget(&mut self, budget: &Budget) -> Result<(), StoreError> {
+        self.write("change the budget", |tx| change(tx, budget))
+    }
+
+    /// Removes budgets.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn clear_budgets(&mut self, budgets: &[Budget]) -> Result<(), StoreError> {
+        self.write("clear the budgets", |tx| {
+            for budget in budgets {
+                tx.execute("DELETE FROM kept WHERE budget = ?1", [budget.id])?;
+                tx.execute("DELETE FROM budgets WHERE id = ?1", [budget.id])?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Writes a budget. What was said of it is forgotten, for it was said of another limit.
+fn change(conn: &Connection, budget: &Budget) -> rusqlite::Result<()> {
+    let (unit, amount) = match budget.limit {
+        Limit::Usd(limit) => (USD, limit.to_i64()),
+        Limit::Tokens(limit) => (TOKENS, signed(limit)),
+    };
+    let id = (budget.id != 0).then_some(budget.id);
+    let scope = &budget.scope;
+    conn.execute(
+        "INSERT OR REPLACE INTO budgets VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        params![
+            id,
+            unit,
+            amount,
+            budget.per.name(),
+            scope.project,
+            scope.agent,
+            scope.model,
+            budget.warn_percent,
+            budget.mode == Mode::Stop,
+            budget.free_until.map(Timestamp::as_millis),
+        ],
+    )?;
+    conn.execute("UPDATE kept SET said = 0, stopped_at = NULL WHERE budget = ?1", [id])?;
+    Ok(())
+}
+
+/// All budgets; those that a newer release may have written in another way are left out.
+pub(super) fn all(conn: &Connection) -> rusqlite::Result<Vec<Budget>> {
+    let mut query = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM budgets b ORDER BY b.id"))?;
+    let mut rows = query.query([])?;
+    let mut budgets = Vec::new();
+    while let Some(row) = rows.next()? {
+        budgets.extend(budget(row)?);
+    }
+    Ok(budgets)
+}
+
+/// Whether there is any; costs a look at one page.
+pub(super) fn exist(conn: &Connection) -> rusqlite::Result<bool> {
+    let found = conn.prepare_cached("SELECT 1 FROM budgets LIMIT 1")?.query_row([], |_| Ok(())).optional()?;
+    Ok(found.is_some())
+}
+
+fn budget(row: &Row<'_>) -> rusqlite::Result<Option<Budget>> {
+    let amount: i64 = row.get(2)?;
+    let limit = match row.get(1)? {
+        USD => Limit::Usd(PicoUsd::from_pico(amount.into())),
+        TOKENS => Limit::Tokens(u64::try_from(amount).unwrap_or(0)),
+        _ => return Ok(None),
+    };
+    let Some(per) = Per::from_name(&row.get::<_, String>(3)?) else { return Ok(None) };
+    Ok(Some(Budget {
+        id: row.get(0)?,
+        limit,
+        per,
+        scope: Scope { project: row.get(4)?, agent: row.get(5)?, model: row.get(6)? },
+        warn_percent: row.get(7)?,
+        mode: if row.get(8)? { Mode::Stop } else { Mode::Warn },
+        free_until: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_millis),
+    }))
+}

@@ -1,0 +1,474 @@
+//! What was used of each budget: totals that every transaction adds to what it has changed, so that the hook adds up no
+//! history. One that is void, or whose time is over, is made anew from the roll-ups.
+
+use std::collections::{BTreeSet, HashMap};
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::budgets::{self, Asked};
+use super::reports::{self, Report};
+use super::spent::{HIDDEN_AGENT, Quarter};
+use super::writer::{signed, unsigned};
+use super::{Ledger, SessionRow, StoreError};
+use crate::domain::{
+    AgentId, Budget, BudgetSpan, MAIN_AGENT, Per, PicoUsd, Scope, Timestamp, ToolUseId, Used,
+};
+
+/// Estimates of contexts that nobody has heard of for so long are taken to have come to nothing.
+const PENDING_MILLIS: i64 = 86_400_000;
+/// All classes of tokens, and all of a cost.
+const SUMS: &str =
+    "input_tokens, output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
+    input_pico, output_pico, cache_read_pico, cache_write_pico, web_search_pico";
+
+/// What is kept of a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// The time that it counts.
+    pub span: BudgetSpan,
+    /// What was billed in it, with what was reported.
+    pub used: Used,
+    /// What the user was told: 0 nothing, 1 that it comes to its end, 2 that it is used up.
+    pub said: u8,
+    /// When a session was stopped last.
+    pub stopped_at: Option<Timestamp>,
+}
+
+/// What a context's last results are estimated to add to its next request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pending {
+    /// When they came.
+    pub at: Timestamp,
+    /// Their tokens.
+    pub tokens: u64,
+    /// What these cost; nothing without a price.
+    pub cost: PicoUsd,
+}
+
+/// A change of `spent`, or a row of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Amount<'a> {
+    pub(super) quarter: i64,
+    pub(super) session: i64,
+    pub(super) agent: &'a str,
+    pub(super) model: &'a str,
+    pub(super) tokens: i64,
+    pub(super) pico: i64,
+}
+
+impl Ledger {
+    /// Makes what is kept of a budget anew, for a session or for all, and for a time. What was said within it is kept.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn keep_anew(
+        &mut self,
+        budget: &Budget,
+        session: SessionRow,
+        span: BudgetSpan,
+    ) -> Result<Kept, StoreError> {
+        self.write("add up what was used of the budget", |tx| {
+            let session = if budget.per == Per::Session { session.0 } else { 0 };
+            let sum = add_up(tx, budget, session, span)?;
+            let (start, until) = bounds(span);
+            tx.execute(
+                "INSERT INTO kept VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, NULL) ON CONFLICT DO UPDATE SET
+                   said = iif(start = ?3, said, 0), stopped_at = iif(start = ?3, stopped_at, NULL),
+                   start = ?3, until = ?4, pico = ?5, tokens = ?6, est_pico = ?7, est_tokens = ?8",
+                params![
+                    budget.id, session, start, until, sum.pico, sum.tokens, sum.est_pico, sum.est_tokens
+                ],
+            )?;
+            tx.query_row(
+                "SELECT start, until, pico, tokens, est_pico, est_tokens, said, stopped_at FROM kept WHERE budget = ?1 AND session = ?2",
+                [budget.id, session],
+                |row| kept(row, 0),
+            )
+        })?
+        .ok_or(StoreError::Query {
+            what: "add up what was used of the budget",
+            source: rusqlite::Error::QueryReturnedNoRows,
+        })
+    }
+
+    /// Notes that the user is told how a budget stands: 1 that it comes to its end, 2 that it is used up. `false` if he
+    /// was told so before; of processes that ask at once one is the first.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn note_said(&mut self, budget: &Budget, session: SessionRow, said: u8) -> Result<bool, StoreError> {
+        self.write("note the warning", |tx| {
+            let session = if budget.per == Per::Session { session.0 } else { 0 };
+            let sql = "UPDATE kept SET said = ?3 WHERE budget = ?1 AND session = ?2 AND said < ?3";
+            Ok(tx.execute(sql, params![budget.id, session, said])? > 0)
+        })
+    }
+
+    /// Notes that a session was stopped.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn note_stop(
+        &mut self,
+        budget: &Budget,
+        session: SessionRow,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write("note the stop", |tx| {
+            let session = if budget.per == Per::Session { session.0 } else { 0 };
+            let sql = "UPDATE kept SET stopped_at = ?3, said = 2 WHERE budget = ?1 AND session = ?2";
+            tx.execute(sql, params![budget.id, session, at.as_millis()])?;
+            Ok(())
+        })
+    }
+
+    /// Notes what the last results of a context will add; in place of what was noted before.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn note_pending(
+        &mut self,
+        session: SessionRow,
+        agent: Option<&AgentId>,
+        model: Option<&str>,
+        pending: Pending,
+    ) -> Result<(), StoreError> {
+        let agent = agent.map_or("", AgentId::as_str);
+        self.write("note what is pending", |tx| {
+            tx.execute("DELETE FROM pending WHERE at < ?1", [pending.at.as_millis() - PENDING_MILLIS])?;
+            tx.execute(
+                "INSERT OR REPLACE INTO pending VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![
+                    session.0,
+                    agent,
+                    pending.at.as_millis(),
+                    model,
+                    signed(pending.tokens),
+                    pending.cost.to_i64(),
+                ],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// What results of calls are estimated to have, in tokens.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn returned_tokens<'a>(
+        &self,
+        session: SessionRow,
+        calls: impl Iterator<Item = &'a ToolUseId>,
+    ) -> Result<u64, StoreError> {
+        const SQL: &str = "SELECT returned_tokens FROM tool_calls WHERE session = ?1 AND tool_use_id = ?2";
+        let read = || -> rusqlite::Result<u64> {
+            let mut query = self.conn.prepare_cached(SQL)?;
+            let mut sum = 0_u64;
+            for call in calls {
+                let found: Option<i64> =
+                    query.query_row(params![session.0, call.as_str()], |row| row.get(0)).optional()?;
+                sum = sum.saturating_add(found.map_or(0, unsigned));
+            }
+            Ok(sum)
+        };
+        read().map_err(StoreError::query("add up the results"))
+    }
+
+    /// Adds to what is kept of budgets what the contexts at work are estimated to add: the results that no known response
+    /// has read. There is a row for each context that was at work lately, whatever the history.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn add_pending(&self, asked: &mut Asked, now: Timestamp) -> Result<(), StoreError> {
+        const SQL: &str = "SELECT p.session, p.agent, p.at, p.model, p.tokens, p.pico FROM pending p
+            WHERE p.at > ?1 AND NOT EXISTS (SELECT 1 FROM responses r WHERE r.session = p.session AND r.at > p.at
+              AND r.agent_id IS nullif(p.agent, ''))";
+        let mut run = || -> rusqlite::Result<()> {
+            let mut names = Names::new(&self.conn);
+            let mut query = self.conn.prepare_cached(SQL)?;
+            let mut rows = query.query([now.as_millis() - PENDING_MILLIS])?;
+            while let Some(row) = rows.next()? {
+                let (session, agent, model): (i64, String, Option<String>) =
+                    (row.get(0)?, row.get(1)?, row.get(3)?);
+                let at = Timestamp::from_millis(row.get(2)?);
+                for (budget, kept) in &mut asked.budgets {
+                    let Some(kept) = kept.as_mut().filter(|kept| kept.span.has(at)) else { continue };
+                    let is_own = budget.per != Per::Session || session == asked.session.0;
+                    if is_own
+                        && names.has(&budget.scope, session, &agent, model.as_deref().unwrap_or_default())?
+                    {
+                        kept.used.pending_tokens += unsigned(row.get(4)?);
+                        kept.used.pending_cost += PicoUsd::from_pico(row.get::<_, i64>(5)?.into());
+                    }
+                }
+            }
+            Ok(())
+        };
+        run().map_err(StoreError::query("read what is pending"))
+    }
+
+    /// The models without a price among what a budget counts.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn unpriced_of(
+        &self,
+        budget: &Budget,
+        session: SessionRow,
+        span: BudgetSpan,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        const SQL: &str = "SELECT DISTINCT session, agent_id, model FROM spent
+            WHERE NOT priced AND quarter >= ?1 AND quarter < ?2 AND (?3 = 0 OR session = ?3)";
+        let run = || -> rusqlite::Result<BTreeSet<String>> {
+            let session = if budget.per == Per::Session { session.0 } else { 0 };
+            let (start, until) = bounds(span);
+            let mut names = Names::new(&self.conn);
+            let mut found = BTreeSet::new();
+            let mut query = self.conn.prepare(SQL)?;
+            let mut rows = query.query([start, until, session])?;
+            while let Some(row) = rows.next()? {
+                let (session, agent, model): (i64, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                if names.has(&budget.scope, session, &agent, &model)? {
+                    found.insert(if model.is_empty() { "(none)".to_owned() } else { model });
+                }
+            }
+            Ok(found)
+        };
+        run().map_err(StoreError::query("look for models without a price"))
+    }
+
+    /// When the first of what is spent since `from` was.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn first_spent(&self, from: Option<Timestamp>) -> Result<Option<Timestamp>, StoreError> {
+        let from = from.map_or(0, |from| Quarter::containing(from).0);
+        self.conn
+            .query_row("SELECT min(quarter) FROM spent WHERE quarter >= ?1", [from], |row| {
+                Ok(row.get::<_, Option<i64>>(0)?.map(|quarter| Quarter(quarter).start()))
+            })
+            .map_err(StoreError::query("look up the first spending"))
+    }
+}
+
+/// Adds changes of `spent` to what is kept. A budget of which nothing is kept, or of another time, is passed over: it is
+/// made anew when it is asked for.
+pub(super) fn add<'a>(conn: &Connection, changes: impl Iterator<Item = Amount<'a>>) -> rusqlite::Result<()> {
+    const SQL: &str = "UPDATE kept SET pico = pico + ?3, tokens = tokens + ?4
+        WHERE budget = ?1 AND session = ?2 AND start <= ?5 AND ?5 < until";
+    if !budgets::exist(conn)? {
+        return Ok(());
+    }
+    let budgets = budgets::all(conn)?;
+    let mut names = Names::new(conn);
+    // By budget and session, for many changes are of few of them; quarters stay apart for the sake of the bounds.
+    let mut sums: HashMap<(i64, i64, i64), (i64, i64)> = HashMap::new();
+    for change in changes {
+        for budget in &budgets {
+            if names.has(&budget.scope, change.session, change.agent, change.model)? {
+                let session = if budget.per == Per::Session { change.session } else { 0 };
+                let sum = sums.entry((budget.id, session, change.quarter)).or_default();
+                *sum = (sum.0.saturating_add(change.pico), sum.1.saturating_add(change.tokens));
+            }
+        }
+    }
+    let mut update = conn.prepare_cached(SQL)?;
+    for ((budget, session, quarter), (pico, tokens)) in sums {
+        update.execute(params![budget, session, pico, tokens, quarter])?;
+    }
+    Ok(())
+}
+
+/// Voids all that is kept, for what it was added up from has changed as a whole.
+pub(super) fn void(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute("UPDATE kept SET until = NULL", [])?;
+    Ok(())
+}
+
+/// What a budget counts.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sum {
+    pico: i64,
+    tokens: i64,
+    est_pico: i64,
+    est_tokens: i64,
+}
+
+impl Sum {
+    fn of(report: &Report) -> Self {
+        let (pico, tokens) = (report.cost.map_or(0, PicoUsd::to_i64), signed(report.tokens));
+        if report.is_estimate {
+            Self { est_pico: pico, est_tokens: tokens, ..Self::default() }
+        } else {
+            Self { pico, tokens, ..Self::default() }
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.pico = self.pico.saturating_add(other.pico);
+        self.tokens = self.tokens.saturating_add(other.tokens);
+        self.est_pico = self.est_pico.saturating_add(other.est_pico);
+        self.est_tokens = self.est_tokens.saturating_add(other.est_tokens);
+    }
+}
+
+/// Whether a budget counts a report.
+fn has_report(budget: &Budget, report: &Report) -> bool {
+    let scope = &budget.scope;
+    scope.has_project(report.project.as_deref())
+        && scope.has_agent(&[report.agent.as_deref()])
+        && scope.has_model(report.model.as_deref())
+}
+
+/// Adds a report to what is kept.
+pub(super) fn add_report(conn: &Connection, report: &Report) -> rusqlite::Result<()> {
+    const SQL: &str = "UPDATE kept SET pico = pico + ?3, tokens = tokens + ?4, est_pico = est_pico + ?6,
+          est_tokens = est_tokens + ?7
+        WHERE budget = ?1 AND session = ?2 AND start <= ?5 AND ?5 < until";
+    let sum = Sum::of(report);
+    let quarter = report.at.map_or(-1, |at| Quarter::containing(at).0);
+    for budget in budgets::all(conn)?.iter().filter(|budget| has_report(budget, report)) {
+        let session =
+            if budget.per == Per::Session { report.session.map_or(-1, |session| session.0) } else { 0 };
+        conn.execute(
+            SQL,
+            params![budget.id, session, sum.pico, sum.tokens, quarter, sum.est_pico, sum.est_tokens],
+        )?;
+    }
+    Ok(())
+}
+
+/// What a budget counts, from the roll-ups and the reports.
+fn add_up(conn: &Connection, budget: &Budget, session: i64, span: BudgetSpan) -> rusqlite::Result<Sum> {
+    let (start, until) = bounds(span);
+    let mut total = Sum::default();
+    let mut names = Names::new(conn);
+    let mut add = |amount: Amount<'_>| -> rusqlite::Result<()> {
+        if names.has(&budget.scope, amount.session, amount.agent, amount.model)? {
+            total.add(Sum { pico: amount.pico, tokens: amount.tokens, ..Sum::default() });
+        }
+        Ok(())
+    };
+    let from = match budget.per {
+        Per::Session => "spent WHERE session = ?1 AND ?2 <= ?3",
+        Per::Day | Per::Week | Per::Month => "spent WHERE quarter >= ?2 AND quarter < ?3 AND ?1 = 0",
+        // All there is: the days, and what has no time.
+        Per::Total => "spent_sums WHERE grain = 96 AND ?1 = 0 AND ?2 < ?3",
+    };
+    read(conn, from, (session, start, until), &mut add)?;
+    if budget.per == Per::Total {
+        read(conn, "spent WHERE quarter < 0 AND ?1 = 0 AND ?2 < ?3", (session, start, until), &mut add)?;
+    }
+    let is_own =
+        |report: &Report| budget.per != Per::Session || report.session.is_some_and(|own| own.0 == session);
+    for report in reports::read(conn, Some((start, until)))? {
+        if is_own(&report) && has_report(budget, &report) {
+            total.add(Sum::of(&report));
+        }
+    }
+    Ok(total)
+}
+
+fn read(
+    conn: &Connection,
+    from: &str,
+    params: (i64, i64, i64),
+    each: &mut impl FnMut(Amount<'_>) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let mut query = conn.prepare(&format!("SELECT quarter, session, agent_id, model, {SUMS} FROM {from}"))?;
+    let mut rows = query.query(params)?;
+    while let Some(row) = rows.next()? {
+        let sum = |columns: std::ops::Range<usize>| -> rusqlite::Result<i64> {
+            let mut sum = 0_i64;
+            for column in columns {
+                sum = sum.saturating_add(row.get(column)?);
+            }
+            Ok(sum)
+        };
+        let (agent, model): (String, String) = (row.get(2)?, row.get(3)?);
+        each(Amount {
+            quarter: row.get(0)?,
+            session: row.get(1)?,
+            agent: &agent,
+            model: &model,
+            tokens: sum(4..9)?,
+            pico: sum(9..14)?,
+        })?;
+    }
+    Ok(())
+}
+
+/// Whose sessions and runs are whose, looked up once each and only where a budget asks.
+struct Names<'c> {
+    conn: &'c Connection,
+    projects: HashMap<i64, Option<String>>,
+    types: HashMap<(i64, String), Option<String>>,
+}
+
+impl<'c> Names<'c> {
+    fn new(conn: &'c Connection) -> Self {
+        Self { conn, projects: HashMap::new(), types: HashMap::new() }
+    }
+
+    /// Whether a scope has what an agent of a session spent on a model.
+    fn has(&mut self, scope: &Scope, session: i64, agent: &str, model: &str) -> rusqlite::Result<bool> {
+        if !scope.has_model(Some(model)) {
+            return Ok(false);
+        }
+        if scope.agent.is_some() {
+            let own = match agent {
+                "" => Some(MAIN_AGENT),
+                HIDDEN_AGENT => None,
+                run => self.agent_type(session, run)?,
+            };
+            if !scope.has_agent(&[own, Some(agent)]) {
+                return Ok(false);
+            }
+        }
+        Ok(scope.project.is_none() || scope.has_project(self.project(session)?))
+    }
+
+    fn project(&mut self, session: i64) -> rusqlite::Result<Option<&str>> {
+        if !self.projects.contains_key(&session) {
+            let sql = "SELECT project FROM sessions WHERE id = ?1";
+            let found = self.conn.prepare_cached(sql)?.query_row([session], |row| row.get(0)).optional()?;
+            self.projects.insert(session, found.flatten());
+        }
+        Ok(self.projects.get(&session).and_then(Option::as_deref))
+    }
+
+    fn agent_type(&mut self, session: i64, agent: &str) -> rusqlite::Result<Option<&str>> {
+        let key = (session, agent.to_owned());
+        if !self.types.contains_key(&key) {
+            let sql = "SELECT agent_type FROM agent_runs WHERE session = ?1 AND agent_id = ?2";
+            let found = self.conn.prepare_cached(sql)?.query_row(params![session, agent], |row| row.get(0));
+            self.types.insert(key.clone(), found.optional()?.flatten());
+        }
+        Ok(self.types.get(&key).and_then(Option::as_deref))
+    }
+}
+
+/// A time in quarters of an hour. What has no time is in all time alone.
+fn bounds(span: BudgetSpan) -> (i64, i64) {
+    let quarter = |at: Timestamp| Quarter::containing(at).0;
+    (span.from.map_or(i64::MIN, quarter), span.until.map_or(i64::MAX, quarter))
+}
+
+/// What is kept, from eight columns; `None` if it is void or not there.
+pub(super) fn kept(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Kept>> {
+    let (start, until): (Option<i64>, Option<i64>) = (row.get(first)?, row.get(first + 1)?);
+    let (Some(start), Some(until)) = (start, until) else { return Ok(None) };
+    let time = |quarter: i64| (quarter != i64::MIN && quarter != i64::MAX).then(|| Quarter(quarter).start());
+    let used = Used {
+        cost: PicoUsd::from_pico(row.get::<_, i64>(first + 2)?.into()),
+        tokens: unsigned(row.get(first + 3)?),
+        pending_cost: PicoUsd::from_pico(row.get::<_, i64>(first + 4)?.into()),
+        pending_tokens: unsigned(row.get(first + 5)?),
+    };
+    Ok(Some(Kept {
+        span: BudgetSpan { from: time(start), until: time(until) },
+        used,
+        said: row.get(first + 6)?,
+        stopped_at: row.get::<_, Option<i64>>(first + 7)?.map(Timestamp::from_millis),
+    }))
+}

@@ -1,0 +1,125 @@
+//! What agents without hooks have reported of themselves. It stands beside what is known from logs and is never added to it;
+//! budgets count both.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::kept;
+use super::spent::Quarter;
+use super::writer::{signed, unsigned};
+use super::{Ledger, SessionRow, StoreError};
+use crate::domain::{PicoUsd, Timestamp};
+
+/// A report.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What makes a repeat of it known.
+    pub event_id: Option<String>,
+    /// When it came.
+    pub at: Option<Timestamp>,
+    /// The session that it was made in.
+    pub session: Option<SessionRow>,
+    /// The folder that it was made in.
+    pub project: Option<String>,
+    /// Who reports.
+    pub agent: Option<String>,
+    /// What for, in the reporter's words.
+    pub task: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+    /// Tokens of input.
+    pub input: Option<u64>,
+    /// Tokens of output.
+    pub output: Option<u64>,
+    /// Tokens of all classes.
+    pub tokens: u64,
+    /// What it cost, as reported or by the price table; unknown without a price.
+    pub cost: Option<PicoUsd>,
+    /// Whether it is an estimate of one operation and no count.
+    pub is_estimate: bool,
+}
+
+impl Ledger {
+    /// Stores a report; `false` if one of its id is there.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn add_report(&mut self, report: &Report) -> Result<bool, StoreError> {
+        const SQL: &str =
+            "INSERT OR IGNORE INTO reports (event_id, at, session, project, agent, task, model, input,
+            output, tokens, pico, estimate) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        self.write("store the report", |tx| {
+            let is_new = tx.execute(
+                SQL,
+                params![
+                    report.event_id,
+                    report.at.map(Timestamp::as_millis),
+                    report.session.map(|session| session.0),
+                    report.project,
+                    report.agent,
+                    report.task,
+                    report.model,
+                    report.input.map(signed),
+                    report.output.map(signed),
+                    signed(report.tokens),
+                    report.cost.map(PicoUsd::to_i64),
+                    report.is_estimate,
+                ],
+            )? > 0;
+            if is_new {
+                kept::add_report(tx, report)?;
+            }
+            Ok(is_new)
+        })
+    }
+
+    /// Hands all reports to `each`, in the order in which they came, with the id of the session they were made in.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read, or `each` fails.
+    pub fn for_each_report<E: From<StoreError>>(
+        &self,
+        mut each: impl FnMut(&Report, Option<&str>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for report in read(&self.conn, None).map_err(StoreError::query("read the reports"))? {
+            let id = match report.session {
+                Some(session) => self
+                    .conn
+                    .query_row("SELECT session_id FROM sessions WHERE id = ?1", [session.0], |row| {
+                        row.get::<_, String>(0)
+                    })
+                    .optional()
+                    .map_err(StoreError::query("look up the report's session"))?,
+                None => None,
+            };
+            each(&report, id.as_deref())?;
+        }
+        Ok(())
+    }
+}
+
+/// The reports of a time, given in quarters of an hour; or all of them.
+pub(super) fn read(conn: &Connection, quarters: Option<(i64, i64)>) -> rusqlite::Result<Vec<Report>> {
+    let (start, until) = quarters.unwrap_or((i64::MIN, i64::MAX));
+    let millis = |quarter: i64| quarter.saturating_mul(Quarter::MILLIS);
+    let mut query = conn.prepare_cached(
+        "SELECT event_id, at, session, project, agent, task, model, input, output, tokens, pico, estimate
+         FROM reports WHERE at >= ?1 AND at < ?2 ORDER BY id",
+    )?;
+    let rows = query.query_map([millis(start), millis(until)], |row| {
+        Ok(Report {
+            event_id: row.get(0)?,
+            at: row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis),
+            session: row.get::<_, Option<i64>>(2)?.map(SessionRow),
+            project: row.get(3)?,
+            agent: row.get(4)?,
+            task: row.get(5)?,
+            model: row.get(6)?,
+            input: row.get::<_, Option<i64>>(7)?.map(unsigned),
+            output: row.get::<_, Option<i64>>(8)?.map(unsigned),
+            tokens: unsigned(row.get(9)?),
+            cost: row.get::<_, Option<i64>>(10)?.map(|pico| PicoUsd::from_pico(pico.into())),
+            is_estimate: row.get(11)?,
+        })
+    })?;
+    rows.collect()
+}

@@ -1,0 +1,442 @@
+//! Budgets: what counts, when the user is told, and that a session really stops and nobody is trapped.
+
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::support::{Ledger, Ran, Session, With};
+
+/// Tokens of an answer beside its output, see [`Session::answer`].
+const INPUT: u64 = 113;
+
+fn set(ledger: &Ledger, args: &[&str]) {
+    ledger.run(&[&["budget", "set"], args].concat()).text();
+}
+
+/// A batch without calls: the model has answered, and its tools have run.
+fn batch(s: &Session) -> Value {
+    s.batch(&[])
+}
+
+fn asks(s: &Session, command: &str) -> Value {
+    s.event("PreToolUse")
+        .with("tool_name", "Bash")
+        .with("tool_use_id", "toolu_next")
+        .with("tool_input", json!({ "command": command }))
+}
+
+fn is_warning(answer: &Value) -> bool {
+    assert!(answer.get("continue").is_none() && answer.get("decision").is_none(), "{answer}");
+    answer["systemMessage"]
+        .as_str()
+        .is_some_and(|text| text.starts_with("tallyhook: ") && text.lines().count() == 2)
+}
+
+fn is_stop(answer: &Value) -> bool {
+    answer["continue"] == false && answer["stopReason"].as_str().is_some_and(|why| why.contains("budget add"))
+}
+
+/// What is kept of the only budget.
+fn kept_tokens(ledger: &Ledger) -> Vec<i64> {
+    let db = ledger.sqlite();
+    let mut query =
+        db.prepare("SELECT tokens FROM kept WHERE until IS NOT NULL ORDER BY budget, session").unwrap();
+    let rows = query.query_map([], |row| row.get(0)).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+#[test]
+fn without_a_budget_nothing_is_said() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 1_000_000)]);
+    for event in [s.start(), s.prompt("p"), asks(&s, "make"), batch(&s), s.stop(), s.end()] {
+        assert_eq!(ledger.hook_answer(event), Value::Null);
+    }
+}
+
+#[test]
+fn a_session_is_warned_once_at_the_threshold_and_once_at_the_limit() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    ledger.hook(s.start());
+    set(&ledger, &["1000", "--tokens"]);
+    let mut answers = Vec::new();
+    let mut lines = vec![s.says(1)];
+    for (at, output) in [(2, 87), (3, 487), (4, 10), (5, 400), (6, 10)] {
+        lines.push(s.call(&format!("msg_{at}"), at, output));
+        s.transcript().write(&lines);
+        answers.push(ledger.hook_answer(batch(&s)));
+    }
+    let said: Vec<bool> = answers.iter().map(is_warning).collect();
+    // 200, 800, 923, 1436, 1559
+    assert_eq!(said, [false, true, false, true, false], "{answers:#?}");
+    let text = answers[1]["systemMessage"].as_str().unwrap();
+    assert!(text.contains("800 / 1,000 tokens (80 %) used this session, 200 tokens left"), "{text}");
+    assert!(text.lines().nth(1).unwrap().contains("an hour"), "{text}");
+    assert_eq!(ledger.faults(), "");
+}
+
+#[test]
+fn a_hard_budget_stops_before_the_next_request_and_add_lifts_it() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    ledger.hook(s.start());
+    set(&ledger, &["500", "--tokens", "--stop"]);
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 100)]);
+    assert_eq!(ledger.hook_answer(s.prompt("p1")), Value::Null);
+    assert_eq!(ledger.hook_answer(asks(&s, "make")), Value::Null);
+    assert_eq!(ledger.hook_answer(batch(&s)), Value::Null);
+    s.transcript().append(&[s.call("msg_2", 3, 300)]);
+    assert!(is_stop(&ledger.hook_answer(batch(&s))));
+
+    let denied = ledger.hook_answer(asks(&s, "make"));
+    assert_eq!(denied["hookSpecificOutput"]["permissionDecision"], "deny", "{denied}");
+    let blocked = ledger.hook_answer(s.prompt("p2"));
+    assert_eq!(blocked["decision"], "block", "{blocked}");
+    for lifting in ["tallyhook budget add 500 --tokens", "tallyhook budget status"] {
+        assert_eq!(ledger.hook_answer(asks(&s, lifting)), Value::Null, "{lifting}");
+        assert_eq!(ledger.hook_answer(s.prompt("p3").with("prompt", lifting)), Value::Null, "{lifting}");
+    }
+    let status = ledger.run(&["budget", "status", "--json", "--session", "s", "--check"]);
+    assert_eq!(status.code, Some(3));
+    let status = &status.json()["budgets"][0];
+    assert_eq!((&status["state"], &status["used_tokens"]), (&json!("exceeded"), &json!(400 + 2 * INPUT)));
+    assert!(status["stopped_at"].is_string(), "{status}");
+
+    ledger.run(&["budget", "add", "500", "--tokens"]).text();
+    assert_eq!(ledger.hook_answer(asks(&s, "make")), Value::Null);
+    assert_eq!(ledger.hook_answer(s.prompt("p4")), Value::Null);
+    assert_eq!(ledger.run(&["budget", "status", "--session", "s", "--check"]).code, Some(0));
+    assert_eq!(ledger.faults(), "");
+}
+
+#[test]
+fn an_override_lets_a_session_go_on_for_a_while() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    ledger.hook(s.start());
+    set(&ledger, &["1", "--tokens", "--stop"]);
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 100)]);
+    assert!(is_stop(&ledger.hook_answer(batch(&s))));
+    // The program's clock is the real one; the events' are far in the future.
+    ledger.sqlite().execute("UPDATE budgets SET free_until = 4102444800000", []).unwrap();
+    assert!(!is_stop(&ledger.hook_answer(batch(&s))));
+    ledger.it_is("2100-01-01T00:00:01Z");
+    assert!(is_stop(&ledger.hook_answer(batch(&s))));
+}
+
+#[test]
+fn what_subagents_spend_counts_and_they_are_stopped_too() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    ledger.hook(s.start());
+    set(&ledger, &["500", "--tokens", "--stop"]);
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 10)]);
+    s.subagent("subagents", "a1").write(&[s.answer_of("a1", "msg_2", 3, 400)]);
+    let inside = |event: Value| event.with("agent_id", "a1").with("agent_type", "Explore");
+    assert_eq!(ledger.hook_answer(inside(s.event("SubagentStart"))), Value::Null);
+    assert!(is_stop(&ledger.hook_answer(inside(batch(&s)))));
+    assert_eq!(
+        ledger.hook_answer(inside(asks(&s, "ls")))["hookSpecificOutput"]["permissionDecision"],
+        "deny"
+    );
+    assert!(is_stop(&ledger.hook_answer(batch(&s))));
+}
+
+#[test]
+fn a_budget_of_an_agent_holds_for_it_alone() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    ledger.hook(s.start());
+    set(&ledger, &["500", "--tokens", "--stop", "--agent", "explore"]);
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 9_000)]);
+    s.subagent("subagents", "a1").write(&[s.answer_of("a1", "msg_2", 3, 100)]);
+    let inside = |event: Value| event.with("agent_id", "a1").with("agent_type", "Explore");
+    ledger.hook(inside(s.event("SubagentStart")));
+    assert_eq!(ledger.hook_answer(inside(batch(&s))), Value::Null);
+    s.subagent("subagents", "a1").append(&[s.answer_of("a1", "msg_3", 4, 300)]);
+    assert!(is_stop(&ledger.hook_answer(inside(batch(&s)))));
+    assert_eq!(ledger.hook_answer(batch(&s)), Value::Null);
+}
+
+#[test]
+fn a_budget_of_a_project_does_not_hold_elsewhere() {
+    let ledger = Ledger::new();
+    let other = ledger.dir().join("other");
+    std::fs::create_dir(&other).unwrap();
+    let (here, there) = (Session::new(&ledger, "here"), Session::new(&ledger, "there").in_folder(&other));
+    let project = ledger.project();
+    ledger.hook(here.start()).hook(there.start());
+    set(&ledger, &["300", "--tokens", "--stop", "--per", "total", "--project", project.to_str().unwrap()]);
+    for s in [&here, &there] {
+        s.transcript().write(&[s.says(1), s.call(&format!("{:?}", s.transcript()), 2, 500)]);
+    }
+    assert_eq!(ledger.hook_answer(batch(&there)), Value::Null);
+    assert!(is_stop(&ledger.hook_answer(batch(&here))));
+    assert_eq!(ledger.hook_answer(batch(&there)), Value::Null);
+    assert_eq!(kept_tokens(&ledger), [613]);
+}
+
+#[test]
+fn a_budget_of_everything_sees_all_projects() {
+    let ledger = Ledger::new();
+    let (one, two) = (Session::new(&ledger, "one"), Session::new(&ledger, "two").in_folder(ledger.dir()));
+    ledger.hook(one.start()).hook(two.start());
+    set(&ledger, &["1000", "--tokens", "--stop", "--per", "total"]);
+    one.transcript().write(&[one.says(1), one.call("msg_1", 2, 500)]);
+    two.transcript().write(&[two.says(1), two.call("msg_2", 2, 500)]);
+    assert_eq!(ledger.hook_answer(batch(&one)), Value::Null);
+    assert!(is_stop(&ledger.hook_answer(batch(&two))));
+    assert!(is_stop(&ledger.hook_answer(batch(&one))));
+}
+
+#[test]
+fn a_project_lowers_a_limit_and_cannot_raise_it() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    ledger.hook(s.start());
+    set(&ledger, &["1000", "--tokens", "--stop"]);
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 500)]);
+    assert_eq!(ledger.hook_answer(batch(&s)), Value::Null);
+    let file = ledger.project().join(".claude").join("tallyhook.toml");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, "[budgets]\nsession = { tokens = 600 }\n").unwrap();
+    assert!(is_stop(&ledger.hook_answer(batch(&s))));
+    s.transcript().append(&[s.call("msg_2", 3, 500)]);
+    std::fs::write(&file, "[budgets]\nsession = { tokens = 600000 }\n").unwrap();
+    assert!(is_stop(&ledger.hook_answer(batch(&s))));
+}
+
+#[test]
+fn a_changed_budget_warns_anew() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    ledger.hook(s.start());
+    set(&ledger, &["600", "--tokens"]);
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 400)]);
+    assert!(is_warning(&ledger.hook_answer(batch(&s))));
+    ledger.run(&["budget", "add", "100", "--tokens"]).text();
+    assert_eq!(ledger.hook_answer(batch(&s)), Value::Null);
+    ledger.run(&["budget", "warn", "70"]).text();
+    assert!(is_warning(&ledger.hook_answer(batch(&s))));
+    assert_eq!(ledger.hook_answer(batch(&s)), Value::Null);
+}
+
+#[test]
+fn results_that_nobody_has_read_count_as_estimates() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    ledger.hook(s.start());
+    set(&ledger, &["5000", "--tokens"]);
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 100)]);
+    let text = "word ".repeat(6_000);
+    ledger.hook(s.tool("Bash", "toolu_1"));
+    let answer = ledger.hook_answer(s.batch(&[("Bash", "toolu_1", json!(text))]));
+    assert!(is_warning(&answer), "{answer}");
+    let status = ledger.run(&["budget", "status", "--session", "s"]).stdout;
+    assert!(status.contains('~'), "{status}");
+    // The next response has read it.
+    s.transcript().append(&[s.call("msg_2", 30_000, 100)]);
+    ledger.it_is("2099-11-22T20:00:00Z").hook(batch(&s));
+    let used = &ledger.run(&["budget", "status", "--session", "s", "--json"]).json()["budgets"][0];
+    assert_eq!(used["used_tokens"], json!(200 + 2 * INPUT), "{used}");
+}
+
+/// A session that answers once at each of these times, and whether the day's budget is warned of at each.
+fn days(zone: &str, times: &[&str]) -> Vec<bool> {
+    let ledger = Ledger::new().with_var("TZ", zone);
+    let s = Session::new(&ledger, "s");
+    ledger.hook(s.start());
+    set(&ledger, &["1000", "--tokens", "--per", "day", "--warn", "90"]);
+    let mut lines = vec![s.says(1)];
+    let mut said = Vec::new();
+    for (number, time) in times.iter().enumerate() {
+        lines.push(s.call(&format!("msg_{number}"), 2, 487).with("timestamp", *time));
+        s.transcript().write(&lines);
+        said.push(is_warning(&ledger.it_is(time).hook_answer(batch(&s))));
+    }
+    assert_eq!(ledger.faults(), "");
+    said
+}
+
+#[test]
+fn days_begin_at_the_users_midnight() {
+    let times = ["2099-11-22T21:00:00Z", "2099-11-22T23:30:00Z", "2099-11-22T23:45:00Z"];
+    assert_eq!(days("UTC", &times), [false, true, false]);
+    assert_eq!(days("Europe/Berlin", &times), [false, false, true]);
+    assert_eq!(days("Asia/Kolkata", &["2099-11-22T18:29:00Z", "2099-11-22T18:30:00Z"]), [false, false]);
+}
+
+#[test]
+fn a_day_with_a_change_of_the_clocks_is_whole() {
+    // 2026-10-25 has 25 hours in Berlin: from 22:00Z to 23:00Z.
+    let times = ["2026-10-24T22:00:00Z", "2026-10-25T22:59:00Z", "2026-10-25T23:00:00Z"];
+    assert_eq!(days("Europe/Berlin", &times), [false, true, false]);
+}
+
+#[test]
+fn a_clock_that_is_set_back_counts_the_day_that_it_shows() {
+    let times =
+        ["2099-11-22T10:00:00Z", "2099-11-21T10:00:00Z", "2099-11-21T11:00:00Z", "2099-11-22T11:00:00Z"];
+    assert_eq!(days("UTC", &times), [false, false, true, true]);
+}
+
+#[test]
+fn what_is_kept_is_what_the_ledger_comes_to() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    ledger.hook(s.start());
+    for per in ["session", "total"] {
+        set(&ledger, &["1000", "--per", per]);
+    }
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 100)]);
+    ledger.hook(batch(&s));
+    // A later line corrects the response; another session comes by import, and one goes.
+    s.transcript().append(&[s.call("msg_1", 2, 900), s.call("msg_2", 3, 50)]);
+    ledger.hook(batch(&s));
+    let other = Session::new(&ledger, "other");
+    other.transcript().write(&[other.says(1), other.call("msg_3", 2, 10_000)]);
+    ledger.run(&["import", "--path", other.transcript().path().to_str().unwrap()]).text();
+    let before = kept_tokens(&ledger);
+    ledger.sqlite().execute("UPDATE kept SET until = NULL", []).unwrap();
+    ledger.hook(batch(&s));
+    assert_eq!(kept_tokens(&ledger)[0], before[0]);
+    let own = (950 + 2 * INPUT) as i64;
+    assert!(before.contains(&own) && before.contains(&(own + 10_000 + INPUT as i64)), "{before:?}");
+    assert_eq!(kept_tokens(&ledger), before);
+}
+
+#[test]
+fn of_sixteen_hooks_at_once_one_warns_and_none_is_lost() {
+    let ledger = Ledger::new();
+    let main = Session::new(&ledger, "s");
+    ledger.hook(main.start());
+    set(&ledger, &["4000", "--tokens", "--per", "total", "--warn", "50"]);
+    let sessions: Vec<Session> = (0..16).map(|n| Session::new(&ledger, &format!("s{n}"))).collect();
+    let mut running = Vec::new();
+    for (number, s) in sessions.iter().enumerate() {
+        ledger.hook(s.start());
+        s.transcript().write(&[s.says(1), s.call(&format!("msg_{number}"), 2, 87)]);
+    }
+    for s in &sessions {
+        let mut command = ledger.command(&["hook"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), batch(s).to_string().as_bytes()).unwrap();
+        running.push(child);
+    }
+    let said: Vec<String> = running
+        .into_iter()
+        .map(|child| String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap())
+        .filter(|said| !said.is_empty())
+        .collect();
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert_eq!(kept_tokens(&ledger), [16 * 200]);
+    assert_eq!(ledger.faults(), "");
+}
+
+#[test]
+fn a_ledger_that_is_gone_locked_or_no_ledger_stops_nobody() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    ledger.hook(s.start());
+    set(&ledger, &["1", "--tokens", "--stop"]);
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 100)]);
+    assert!(is_stop(&ledger.hook_answer(batch(&s))));
+    let silent = |ran: &Ran| ran.assert_silent("a ledger that cannot be used");
+
+    let lock = ledger.sqlite();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    silent(&ledger.run_hook(s.prompt("p1")));
+    lock.execute_batch("ROLLBACK").unwrap();
+    drop(lock);
+
+    let folder = ledger.path().parent().unwrap().to_path_buf();
+    std::fs::remove_dir_all(&folder).unwrap();
+    silent(&ledger.run_hook(s.prompt("p2")));
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(ledger.path(), "this is no ledger").unwrap();
+    silent(&ledger.run_hook(s.prompt("p3")));
+}
+
+#[test]
+fn the_client_is_asked_for_each_call_only_while_a_budget_stops() {
+    let ledger = Ledger::new();
+    ledger.run(&["init", "--no-import"]).text();
+    let settings = ledger.project().join(".claude").join("settings.json");
+    let read = || std::fs::read_to_string(&settings).unwrap();
+    let before = read();
+    assert!(!before.contains("PreToolUse"));
+    set(&ledger, &["5"]);
+    assert_eq!(read(), before);
+    set(&ledger, &["5", "--stop"]);
+    assert_eq!(read().matches("PreToolUse").count(), 1);
+    ledger.run(&["init", "--no-import"]).text();
+    assert_eq!(read().matches("PreToolUse").count(), 1);
+    ledger.run(&["budget", "clear"]).text();
+    assert!(!read().contains("PreToolUse"));
+}
+
+#[test]
+fn show_usage_shows_the_budgets_that_hold() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 387)]);
+    ledger.hooks([s.start(), s.stop()]);
+    set(&ledger, &["1000", "--tokens"]);
+    set(&ledger, &["5", "--project", "/somewhere/else"]);
+    let report = ledger.run(&["show-usage", "--session", "s", "--json"]).json();
+    assert_eq!(report["budgets"].as_array().unwrap().len(), 1, "{}", report["budgets"]);
+    assert_eq!(report["budgets"][0]["used_tokens"], 500);
+    let text = ledger.run(&["show-usage", "--session", "s"]).stdout;
+    assert!(text.contains("500 / 1,000 tokens (50 %), 500 tokens left"), "{text}");
+}
+
+#[test]
+fn a_model_without_a_price_is_named_and_held_against_tokens_alone() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    ledger.hook(s.start());
+    set(&ledger, &["0.01", "--stop"]);
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 90_000).with("message.model", "house-model")]);
+    assert_eq!(ledger.hook_answer(batch(&s)), Value::Null);
+    let status = ledger.run(&["budget", "status", "--session", "s", "--json"]).json();
+    assert_eq!(status["budgets"][0]["unpriced_models"], json!(["house-model"]));
+    set(&ledger, &["1000", "--tokens", "--stop"]);
+    assert!(is_stop(&ledger.hook_answer(batch(&s))));
+}
+
+#[test]
+fn what_agents_report_counts_at_once_and_once() {
+    let ledger = Ledger::new();
+    set(&ledger, &["1000", "--tokens", "--per", "total", "--agent", "nightly"]);
+    let report = |args: &[&str]| ledger.run(&[&["report-usage"], args].concat());
+    let used = || ledger.run(&["budget", "status", "--json"]).json()["budgets"][0].clone();
+    let twice = ["--agent-id", "nightly", "--input", "500", "--output", "100", "--event-id", "run-1"];
+    assert!(report(&twice).text().contains("600"));
+    assert!(report(&twice).text().contains("known"));
+    report(&["--agent-id", "other", "--tokens", "5000"]).text();
+    assert_eq!(used()["used_tokens"], 600);
+    report(&["--agent-id", "nightly", "--operation", "read", "--chars", "1200"]).text();
+    assert_eq!((&used()["used_tokens"], &used()["state"]), (&json!(900), &json!("warning")));
+    // What is kept is what comes out when it is added up anew.
+    assert_eq!(kept_tokens(&ledger), [600]);
+    assert_eq!(report(&["--agent-id", "nightly"]).code, Some(2));
+    assert_eq!(report(&["--tokens", "5"]).code, Some(2));
+}
+
+#[test]
+fn a_report_is_priced_by_its_model() {
+    let ledger = Ledger::new().with_var("ALT_AGENT_ID", "script");
+    set(&ledger, &["5", "--per", "total"]);
+    ledger.run(&["report-usage", "--model", "claude-opus-5-5", "--input", "1000000"]).text();
+    let used = ledger.run(&["budget", "status", "--json"]).json()["budgets"][0]["used_usd"].clone();
+    assert!(used.as_f64() > Some(0.5), "{used}");
+    ledger.run(&["report-usage", "--cost", "0.25"]).text();
+    let more = ledger.run(&["budget", "status", "--json"]).json()["budgets"][0]["used_usd"].clone();
+    assert!((more.as_f64().unwrap() - used.as_f64().unwrap() - 0.25).abs() < 1e-9, "{more}");
+    assert!(
+        ledger.run(&["init", "--client", "generic"]).text().contains("tallyhook report-usage --agent-id")
+    );
+}
