@@ -90,7 +90,9 @@ pub struct CallCost {
     pub id: ToolUseId,
     /// The tool.
     pub tool: ToolName,
-    /// The keyed hash of the file that it has read or changed.
+    /// The run that made it; `None` for the main conversation.
+    pub agent: Option<AgentId>,
+    /// The keyed hash of the file that it has read or changed, if all of it.
     pub file: Option<u64>,
     /// When it was written and came in.
     pub entry: Usage,
@@ -284,7 +286,7 @@ fn share_out(
                 }
             }
         });
-        add_file(&shared, &buckets, &mut rows, &mut calls);
+        add_file(&shared, file.agent.as_ref(), &buckets, &mut rows, &mut calls);
     }
     if let Some(fault) = fault {
         return Err(fault);
@@ -342,6 +344,7 @@ impl Buckets<'_> {
 /// Adds what the responses of one file come to.
 fn add_file(
     shared: &attribution::Attribution,
+    agent: Option<&AgentId>,
     buckets: &Buckets<'_>,
     rows: &mut Rows,
     calls: &mut Vec<CallCost>,
@@ -363,6 +366,7 @@ fn add_file(
             let call = by_call.entry(share.item).or_insert_with(|| CallCost {
                 id: id.clone(),
                 tool: tool.clone(),
+                agent: agent.cloned(),
                 file: item.file,
                 entry: Usage::default(),
                 carry: Usage::default(),

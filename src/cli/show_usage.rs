@@ -39,10 +39,13 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
         step: args.step.as_deref().map(|step| step_named(&timeline, step)),
     };
     let mut report = UsageReport::of_session(&ledger, &record, &filter, &timeline, &prices)?;
-    let cost = report.actual.as_ref().and_then(|actual| actual.cost_usd).unwrap_or_default();
     report.estimate.error_percent = origins::estimate_error(&ledger, record.row)?;
     report.budgets = budget::of_session(context, &mut ledger, &record)?;
-    report.advice = advice::advice(&origins::calls(&ledger, record.row)?, cost);
+    if filter == Filter::default() {
+        let cost = report.actual.as_ref().and_then(|actual| actual.cost_usd).unwrap_or_default();
+        let was_compacted = !report.compaction_events.is_empty();
+        report.advice = advice::advice(&origins::calls(&ledger, record.row)?, cost, was_compacted);
+    }
     if args.history {
         let mut records = Vec::new();
         let project = record.project.as_deref().unwrap_or_default();

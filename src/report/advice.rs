@@ -1,8 +1,8 @@
 //! One line of advice, where the figures leave no doubt. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::PicoUsd;
+use crate::domain::{AgentId, PicoUsd};
 use crate::origins::CallCost;
 
 /// Less is not worth a word: 5 cents.
@@ -19,10 +19,12 @@ struct Waste {
 }
 
 /// The most expensive thing that could have been cheaper: a file that was read again while it stood in the context, or
-/// a large result that was carried through the session. `total` is what the session has cost.
+/// a large result that was carried through the session. `total` is what the session has cost; after a compaction a file
+/// is read again for a reason.
 #[must_use]
-pub fn advice(calls: &[CallCost], total: PicoUsd) -> Option<String> {
-    let found = read_again(calls).into_iter().chain(large(calls));
+pub fn advice(calls: &[CallCost], total: PicoUsd, was_compacted: bool) -> Option<String> {
+    let again = if was_compacted { Vec::new() } else { read_again(calls) };
+    let found = again.into_iter().chain(large(calls));
     let worst = found.max_by_key(|waste| waste.cost)?;
     let is_worth = worst.cost >= LEAST && worst.cost.as_pico() * 100 >= total.as_pico() * LEAST_PERCENT;
     is_worth.then_some(worst.text)
@@ -30,10 +32,13 @@ pub fn advice(calls: &[CallCost], total: PicoUsd) -> Option<String> {
 
 /// `3 reads of the same 18k file cost $0.84: 61 % of it carry`.
 fn read_again(calls: &[CallCost]) -> Vec<Waste> {
-    let mut files: BTreeMap<u64, Vec<&CallCost>> = BTreeMap::new();
+    // What was changed in between had to be read again.
+    let changed: BTreeSet<u64> =
+        calls.iter().filter(|call| call.tool.as_str() != "Read").filter_map(|call| call.file).collect();
+    let mut files: BTreeMap<(Option<&AgentId>, u64), Vec<&CallCost>> = BTreeMap::new();
     for call in calls.iter().filter(|call| call.tool.as_str() == "Read") {
-        if let Some(file) = call.file {
-            files.entry(file).or_default().push(call);
+        if let Some(file) = call.file.filter(|file| !changed.contains(file)) {
+            files.entry((call.agent.as_ref(), file)).or_default().push(call);
         }
     }
     files
@@ -94,6 +99,7 @@ mod tests {
         CallCost {
             id: ToolUseId::new("toolu_1").unwrap(),
             tool: ToolName::new(tool),
+            agent: None,
             file,
             entry: Usage { cache_write_5m: tokens, ..Usage::default() },
             carry: Usage::default(),
@@ -110,17 +116,22 @@ mod tests {
             call("Read", Some(1), 18_000, 11, 6),
             call("Read", Some(2), 500, 1, 1),
         ];
-        let said = advice(&reads, PicoUsd::DOLLAR).unwrap();
+        let said = advice(&reads, PicoUsd::DOLLAR, false).unwrap();
         assert_eq!(said, "3 reads of the same 18k file cost $0.84: 60 % of it carry");
+        // After a compaction, or a change, it had to be read again; that it is large remains.
+        assert!(advice(&reads, PicoUsd::DOLLAR, true).unwrap().starts_with("one Read result"));
+        let edit = call("Edit", Some(1), 50, 1, 1);
+        let said = advice(&[&reads[..], &[edit]].concat(), PicoUsd::DOLLAR, false).unwrap();
+        assert!(said.starts_with("one Read result"), "{said}");
         // Of a bill of a hundred dollars it is not worth a word.
-        assert_eq!(advice(&reads, PicoUsd::from_pico(100 * PicoUsd::DOLLAR.as_pico())), None);
+        assert_eq!(advice(&reads, PicoUsd::from_pico(100 * PicoUsd::DOLLAR.as_pico()), false), None);
     }
 
     #[test]
     fn a_large_result_is_named_only_if_its_carry_is_what_costs() {
-        let said = advice(&[call("Bash", None, 25_000, 10, 110)], PicoUsd::DOLLAR).unwrap();
+        let said = advice(&[call("Bash", None, 25_000, 10, 110)], PicoUsd::DOLLAR, true).unwrap();
         assert!(said.starts_with("one Bash result of 25k tokens cost $1.20: 91 % of it carry"), "{said}");
-        assert_eq!(advice(&[call("Bash", None, 25_000, 110, 10)], PicoUsd::DOLLAR), None);
-        assert_eq!(advice(&[], PicoUsd::ZERO), None);
+        assert_eq!(advice(&[call("Bash", None, 25_000, 110, 10)], PicoUsd::DOLLAR, true), None);
+        assert_eq!(advice(&[], PicoUsd::ZERO, false), None);
     }
 }

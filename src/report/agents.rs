@@ -50,7 +50,7 @@ pub struct AgentRow {
     pub default: Option<Figures>,
     /// The medians of the user's own runs, with their number; null if there are none.
     pub learned: Option<Figures>,
-    /// Which of both counts: `default` or `learned`.
+    /// Which of both tells what a run is billed until its transcript does: `default` or `learned`.
     pub in_force: Option<&'static str>,
     #[serde(skip)]
     is_partly_priced: bool,
@@ -203,7 +203,7 @@ impl AgentsReport {
         }
         let columns = ["agent", "from<", "returned", "context", "billed", "n"];
         let mut figures =
-            Table::new("What a run is taken to use until its transcript tells (* counts)", &columns);
+            Table::new("What a run is taken to use until its transcript tells (* is billed)", &columns);
         for row in &self.rows {
             for (name, of) in [("default", row.default), ("learned", row.learned)] {
                 let Some(of) = of else { continue };
@@ -226,7 +226,11 @@ impl AgentsReport {
 fn learned(runs: &[ObservedRun]) -> BTreeMap<String, Figures> {
     let mut types: BTreeMap<&str, Vec<&ObservedRun>> = BTreeMap::new();
     for run in runs {
-        types.entry(&run.agent_type).or_default().push(run);
+        let known = types.entry(&run.agent_type).or_default();
+        // As many as the hook looks at.
+        if known.len() < 20 {
+            known.push(run);
+        }
     }
     types
         .into_iter()

@@ -7,6 +7,8 @@ use super::{Ledger, StoreError};
 
 /// Runs that are looked at: a habit is told by the latest ones, and a ledger can hold many.
 const LATEST_RUNS: u32 = 150;
+/// And of one type: a subagent's start waits for it.
+const RUNS_OF_A_TYPE: u32 = 20;
 
 /// A subagent run of which something is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,20 +24,23 @@ pub struct ObservedRun {
 }
 
 impl Ledger {
-    /// The latest runs that have answered, of sessions by their age.
+    /// Those of the latest runs that have a type and have answered, the newest session's first.
     ///
     /// # Errors
     /// If the ledger cannot be read.
     pub fn observed_runs(&self) -> Result<Vec<ObservedRun>, StoreError> {
-        const SQL: &str = "SELECT r.agent_type,
+        const SQL: &str = "WITH
+          latest AS MATERIALIZED (SELECT * FROM agent_runs ORDER BY session DESC, agent_id LIMIT ?1),
+          runs AS MATERIALIZED (SELECT *,
             (SELECT sum(input_tokens + output_tokens + cache_read_tokens + cache_write_5m_tokens
-               + cache_write_1h_tokens) FROM spent WHERE session = r.session AND agent_id = r.agent_id) AS billed,
+               + cache_write_1h_tokens) FROM spent WHERE session = r.session AND agent_id = r.agent_id) AS billed
+            FROM latest r WHERE agent_type IS NOT NULL)
+          SELECT r.agent_type, billed,
             (SELECT input_tokens + output_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens
                FROM responses WHERE session = r.session AND agent_id = r.agent_id ORDER BY at DESC LIMIT 1),
             (SELECT returned_tokens FROM tool_calls WHERE session = r.session AND tool_use_id = r.tool_use_id
                AND ok AND returned_method IN ('exact_text', 'payload_text', 'subagent_report'))
-          FROM (SELECT * FROM agent_runs WHERE agent_type IS NOT NULL ORDER BY session DESC, agent_id LIMIT ?1) r
-          WHERE billed > 0";
+          FROM runs r WHERE billed > 0";
         self.all("read the subagents' runs", SQL, [LATEST_RUNS], |row| {
             Ok(ObservedRun {
                 agent_type: row.get(0)?,
@@ -51,12 +56,14 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn billed_runs(&self, agent_type: &str) -> Result<Vec<u64>, StoreError> {
-        const SQL: &str = "SELECT (SELECT sum(input_tokens + output_tokens + cache_read_tokens
+        const SQL: &str = "WITH
+          latest AS MATERIALIZED (SELECT * FROM agent_runs ORDER BY session DESC, agent_id LIMIT ?2),
+          runs AS MATERIALIZED (SELECT (SELECT sum(input_tokens + output_tokens + cache_read_tokens
                + cache_write_5m_tokens + cache_write_1h_tokens) FROM spent
                WHERE session = r.session AND agent_id = r.agent_id) AS billed
-          FROM (SELECT * FROM agent_runs ORDER BY session DESC, agent_id LIMIT ?2) r
-          WHERE r.agent_type = ?1 AND billed > 0 LIMIT 50";
-        self.all("read the subagents' runs", SQL, params![agent_type, LATEST_RUNS], |row| {
+            FROM (SELECT * FROM latest WHERE agent_type = ?1 LIMIT ?3) r)
+          SELECT billed FROM runs WHERE billed > 0";
+        self.all("read the subagents' runs", SQL, params![agent_type, LATEST_RUNS, RUNS_OF_A_TYPE], |row| {
             Ok(unsigned(row.get(0)?))
         })
     }

@@ -19,8 +19,9 @@ pub(super) fn learn(
     messages: &[Message],
     is_start: bool,
 ) -> rusqlite::Result<()> {
-    let known: HashMap<&MessageId, &Message> =
-        messages.iter().map(|message| (&message.id, message)).collect();
+    // What a fork has copied its parent's file teaches.
+    let own = messages.iter().filter(|message| !message.copied);
+    let known: HashMap<&MessageId, &Message> = own.map(|message| (&message.id, message)).collect();
     let mut changed: BTreeMap<ModelId, Calibration> = BTreeMap::new();
     for lesson in lessons(entries, &known) {
         let model = match &lesson {

@@ -23,30 +23,40 @@ pub struct SessionTranscript {
     pub content_offset: u64,
 }
 
+/// Where a reading comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) session: SessionRow,
+    pub(super) path: &'a str,
+    /// Whether it is a main transcript: a session begins with it.
+    pub(super) is_main: bool,
+    /// Whether it was read before, so that it has taught already.
+    pub(super) was_known: bool,
+}
+
+/// Whether anything of a transcript's content is kept.
+pub(super) fn is_known(conn: &Connection, path: &str) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT 1 FROM context_parts WHERE path = ?1")?.exists([path])
+}
+
 /// Adds what a reading tells. A reading that does not go on where the last one ended is dropped: a view reads the file
 /// anew.
-pub(super) fn record(
-    conn: &Connection,
-    session: SessionRow,
-    path: &str,
-    reading: &Reading,
-) -> rusqlite::Result<()> {
+pub(super) fn record(conn: &Connection, source: Source<'_>, reading: &Reading) -> rusqlite::Result<()> {
+    let Source { session, path, is_main, was_known } = source;
     for change in &reading.task_changes {
         record_task_change(conn, session, change)?;
     }
-    let mut is_new = true;
     let goes_on = if reading.start == 0 {
-        // What is read again has taught already.
-        is_new = conn.prepare_cached("DELETE FROM context_parts WHERE path = ?1")?.execute([path])? == 0;
+        conn.prepare_cached("DELETE FROM context_parts WHERE path = ?1")?.execute([path])?;
         true
     } else {
         conn.prepare_cached("SELECT 1 FROM context_parts WHERE path = ?1 AND until = ?2")?
             .exists(params![path, signed(reading.start)])?
     };
     if goes_on && reading.progress.offset > reading.start {
-        if is_new {
+        if !was_known {
             let messages = reconcile::merge_all(reading.messages.clone());
-            calibrations::learn(conn, &reading.entries, &messages, reading.start == 0)?;
+            calibrations::learn(conn, &reading.entries, &messages, is_main && reading.start == 0)?;
         }
         let entries = serde_json::to_string(&reading.entries)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
@@ -133,8 +143,11 @@ impl Ledger {
         readings: &[Reading],
     ) -> Result<(), StoreError> {
         self.write("record the contexts", |tx| {
+            let was_known = is_known(tx, &of.path)?;
+            let source =
+                Source { session: of.session, path: &of.path, is_main: of.agent.is_none(), was_known };
             for reading in readings {
-                record(tx, of.session, &of.path, reading)?;
+                record(tx, source, reading)?;
             }
             // Of a file that is gone nothing more will be known.
             tx.execute(

@@ -148,10 +148,14 @@ impl Ledger {
                 .optional()?;
             let Some(row) = row else { return Ok(()) };
             if complete {
-                tx.execute(
+                let gone = tx.execute(
                     "DELETE FROM prompts WHERE session = ?1 AND uuid IS NULL AND prompt_id IS NULL",
                     [row],
                 )?;
+                if gone > 0 {
+                    // Turns have other numbers.
+                    shares::touch(tx, SessionRow(row))?;
+                }
                 tx.execute("DELETE FROM compactions WHERE session = ?1 AND uuid IS NULL", [row])?;
             }
             tx.execute(
@@ -321,7 +325,16 @@ impl<'c> LogWriter<'c> {
             .execute(params![row.0, agent.as_str(), agent_type])?;
         }
         if reading.has_content {
-            contexts::record(conn, row, &batch.path, &reading)?;
+            let source = contexts::Source {
+                session: row,
+                path: &batch.path,
+                is_main: batch.run.is_none(),
+                was_known: reading.start == 0 && contexts::is_known(conn, &batch.path)?,
+            };
+            contexts::record(conn, source, &reading)?;
+            if !reading.entries.is_empty() {
+                shares::touch(conn, row)?;
+            }
         }
         for message in reconcile::merge_all(reading.messages) {
             let owner = self.row(&message.session)?;

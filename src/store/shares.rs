@@ -99,12 +99,17 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn stale_sessions(&self, only: Option<SessionRow>) -> Result<Vec<StaleSession>, StoreError> {
-        const SQL: &str = "SELECT s.id, s.stamp FROM sessions s LEFT JOIN shares h ON h.session = s.id
-          WHERE (?1 IS NULL OR s.id = ?1) AND (h.stamp IS NULL OR h.stamp != s.stamp OR h.prices != ?2)
-            AND EXISTS (SELECT 1 FROM spent WHERE session = s.id)
-          ORDER BY s.id";
+        // A session that has lost all of its responses to another one has shares to lose.
+        const STALE: &str = "(h.stamp IS NULL OR h.stamp != s.stamp OR h.prices != ?1)
+            AND (h.session IS NOT NULL OR EXISTS (SELECT 1 FROM spent WHERE session = s.id))";
+        const FROM: &str =
+            "SELECT s.id, s.stamp FROM sessions s LEFT JOIN shares h ON h.session = s.id WHERE";
+        let sql = match only {
+            Some(_) => format!("{FROM} s.id = ?2 AND {STALE}"),
+            None => format!("{FROM} (?2 IS NULL) AND {STALE} ORDER BY s.id"),
+        };
         let prices = self.prices.version().cast_signed();
-        self.all("look for sessions to share out", SQL, params![only.map(|row| row.0), prices], |row| {
+        self.all("look for sessions to share out", &sql, params![prices, only.map(|row| row.0)], |row| {
             Ok(StaleSession { row: SessionRow(row.get(0)?), stamp: row.get(1)? })
         })
     }
@@ -134,8 +139,11 @@ impl Ledger {
         filter: &SpentFilter,
         mut each: impl FnMut(SessionRow, &ShareRow),
     ) -> Result<(), StoreError> {
-        const SQL: &str = "SELECT session, body FROM shares
-          WHERE ?1 IS NULL OR session IN (SELECT value FROM json_each(?1)) ORDER BY session";
+        let sql = if filter.sessions.is_some() {
+            "SELECT session, body FROM shares WHERE session IN (SELECT value FROM json_each(?1)) ORDER BY session"
+        } else {
+            "SELECT session, body FROM shares WHERE ?1 IS NULL ORDER BY session"
+        };
         let model = filter.model.as_ref().map(|model| model.to_ascii_lowercase());
         let is_asked = |row: &ShareRow| {
             let name = if row.model.is_empty() { "(none)" } else { &row.model };
@@ -143,7 +151,7 @@ impl Ledger {
                 && model.as_ref().is_none_or(|model| name.to_ascii_lowercase().contains(model))
         };
         let mut read = || -> rusqlite::Result<()> {
-            let mut query = self.conn.prepare(SQL)?;
+            let mut query = self.conn.prepare(sql)?;
             let mut rows = query.query([filter.session_list()])?;
             while let Some(row) = rows.next()? {
                 let session = SessionRow(row.get(0)?);

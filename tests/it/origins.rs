@@ -73,6 +73,29 @@ fn hooks_and_imports_find_the_same() {
     }
 }
 
+#[test]
+fn copies_whose_original_comes_later_are_in_no_two_sums() {
+    let ledger = Ledger::new();
+    let (first, second) = (Session::new(&ledger, "first"), Session::new(&ledger, "second"));
+    let common = [first.says(1), first.answer("msg_1", 2, 10)];
+    second
+        .transcript()
+        .write(&common.clone().map(|line| line.with("sessionId", "second")))
+        .append(&[second.says(61), second.answer("msg_2", 62, 20)]);
+    ledger.import();
+    // A view in between: the copies count for the session that has them.
+    ledger.cost_by("tool");
+    first.transcript().write(&[first.says(0)]).append(&common);
+    ledger.import();
+    for by in ORIGINS {
+        assert_eq!(ledger.cost_by(by).total.usage, ledger.total().usage, "{by}");
+    }
+    assert_eq!(
+        ledger.run(&["tools", "--json"]).json()["total"]["total_tokens"],
+        ledger.total().usage.total()
+    );
+}
+
 /// A session of three responses with the numbers of `src/attribution/README.md`.
 fn worked() -> (Ledger, Session) {
     let ledger = Ledger::new();

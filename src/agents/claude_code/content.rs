@@ -78,6 +78,9 @@ fn add_assistant(line: &Object<'_>, context: &Context, content: &ContentReader, 
                 Some("thinking" | "redacted_thinking") => thinking += tokens.max(1),
                 Some("tool_use") => match read_call(&block, tokens, content) {
                     Some(call) => {
+                        if call.tool.as_str() == "TaskCreate" {
+                            reading.task_creates.insert(call.id.clone());
+                        }
                         note_task(&block, &call, context, reading);
                         calls.push(call);
                     }
@@ -105,6 +108,7 @@ fn read_call(block: &Object<'_>, tokens: u64, content: &ContentReader) -> Option
         _ if tool.is_subagent() => input.text("subagent_type").map(String::from),
         _ => None,
     };
+    let is_part = input.raw("offset").is_some() || input.raw("limit").is_some();
     let path = input.text("file_path").or_else(|| input.text("notebook_path"));
     let hash = |path: &str| {
         let mut hasher = SipHasher13::new_with_key(&content.hash_key?);
@@ -117,7 +121,8 @@ fn read_call(block: &Object<'_>, tokens: u64, content: &ContentReader) -> Option
         tokens,
         starts: starts.and_then(|name| clean_name(&name, MAX_NAME_CHARS)),
         file_type: path.as_deref().and_then(file_type),
-        file: path.as_deref().and_then(hash),
+        // A part of a file is another text than the next part.
+        file: path.as_deref().filter(|_| !is_part).and_then(hash),
     })
 }
 
@@ -152,7 +157,7 @@ fn add_user(line: &Object<'_>, context: &Context, content: &ContentReader, readi
         if let Some(kind) = line
             .object("toolUseResult")
             .and_then(|result| task_change(&ToolName::new("TaskCreate"), None, Some(&result)))
-            .filter(|_| context.is_main())
+            .filter(|_| context.is_main() && reading.task_creates.remove(&call))
         {
             reading.task_changes.push(TaskChange { call: call.clone(), at: context.at(), kind });
         }

@@ -9,7 +9,7 @@ mod paths;
 mod tasks;
 mod wire;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 
@@ -215,6 +215,8 @@ pub struct Reading {
     unfinished: Unfinished,
     /// Whose the last entry is, if not the file's own.
     entries_of: Option<AgentId>,
+    /// Calls that make an item of the list of tasks, and have no result yet.
+    task_creates: HashSet<ToolUseId>,
     /// The skill that the last response has started.
     last_skill_call: Option<ToolUseId>,
 }
@@ -241,6 +243,7 @@ impl Reading {
             entries: Vec::new(),
             task_changes: Vec::new(),
             entries_of: None,
+            task_creates: HashSet::new(),
             last_skill_call: None,
         }
     }

@@ -396,7 +396,9 @@ impl UsageReport {
             // No hook has told of any: the session was imported.
             session.tool_calls = shares.iter().map(|share| share.calls).sum();
         }
-        let by_skill = origins::by_skill(&shares, &calls);
+        // No hook knows which step a call was made in.
+        let of_step: &[CallGroup] = &[];
+        let by_skill = origins::by_skill(&shares, if filter.step.is_some() { of_step } else { &calls });
         let by_step = origins::by_step(&shares, timeline, record.last_activity_at, &names);
         calls.retain(|call| filter.tool.as_deref().is_none_or(|tool| tool == call.tool));
         shares.retain(|share| filter.tool.as_deref().is_none_or(|tool| tool == share.tool));
@@ -419,8 +421,11 @@ impl UsageReport {
             by_model: rollup::by_model(&usage, &spending),
             by_skill,
             by_agent,
-            by_tool: origins::by_tool(&shares, &calls),
-            by_mcp_server: origins::by_mcp_server(&shares, &calls),
+            by_tool: origins::by_tool(&shares, if filter.step.is_some() { of_step } else { &calls }),
+            by_mcp_server: origins::by_mcp_server(
+                &shares,
+                if filter.step.is_some() { of_step } else { &calls },
+            ),
             by_step,
             context,
             compaction_events: compactions
