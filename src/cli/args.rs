@@ -1,6 +1,7 @@
 //! The command line's definition, and no behaviour.
 
 mod budget;
+mod report_usage;
 mod reports;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use crate::domain::{ModelId, Timestamp};
 use crate::estimate::counter::Encoding;
 
 pub use budget::*;
+pub use report_usage::*;
 pub use reports::*;
 
 /// Token and cost ledger for coding agents.
@@ -126,6 +128,16 @@ pub enum Command {
                             tallyhook budget add 5\n  tallyhook budget override --for 1h"
     )]
     Budget(BudgetArgs),
+    /// Report what an agent without hooks has used
+    ///
+    /// Reports are kept apart from what logs tell, and counted by budgets at once. `tallyhook init --client generic` prints
+    /// what to add to the agent's instructions.
+    #[command(
+        after_help = "Examples:\n  tallyhook report-usage --agent-id nightly --model gpt-5.4 --input 12000 --output 800\n  \
+                            tallyhook report-usage --agent-id nightly --cost 0.25 --event-id run-17\n  \
+                            tallyhook report-usage --agent-id nightly --operation read --chars 40000"
+    )]
+    ReportUsage(ReportUsageArgs),
     /// Read a pasted /cost or /usage, keep it, and compare it with the ledger
     ///
     /// Takes what any version of Claude Code has shown, from a file or stdin, for this project's newest session. Its numbers

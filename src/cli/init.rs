@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::{InitArgs, ScopeArg};
 use super::show_usage::show_newest;
-use super::{Context, diff, import};
+use super::{Context, diff, import, report_usage};
 use crate::domain::{Agent, Mode};
 use crate::error::Error;
 use crate::hook::manifest::{self, Subscription};
@@ -19,6 +19,9 @@ use crate::setup::{files, self_test, statusline};
 use crate::store::Ledger;
 
 pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
+    if args.client == "generic" {
+        return context.print(report_usage::INSTRUCTION);
+    }
     if Agent::from_name(&args.client) != Some(Agent::ClaudeCode) {
         return Err(SetupError::UnknownClient { client: args.client.clone() }.into());
     }

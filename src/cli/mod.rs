@@ -15,6 +15,7 @@ mod hook;
 mod import;
 mod init;
 mod prices;
+mod report_usage;
 mod session;
 mod show_usage;
 mod statusline;
@@ -92,6 +93,7 @@ impl Context {
             Command::Agents(args) => agents::run(self, &args),
             Command::Step(args) => step::run(self, &args),
             Command::Budget(args) => budget::run(self, &args),
+            Command::ReportUsage(args) => report_usage::run(self, &args),
             Command::CaptureCost(args) => capture_cost::run(self, &args),
             Command::History(args) => history::run(self, &args),
             Command::Trends(args) => trends::run(self, &args),

@@ -406,3 +406,37 @@ fn a_model_without_a_price_is_named_and_held_against_tokens_alone() {
     set(&ledger, &["1000", "--tokens", "--stop"]);
     assert!(is_stop(&ledger.hook_answer(batch(&s))));
 }
+
+#[test]
+fn what_agents_report_counts_at_once_and_once() {
+    let ledger = Ledger::new();
+    set(&ledger, &["1000", "--tokens", "--per", "total", "--agent", "nightly"]);
+    let report = |args: &[&str]| ledger.run(&[&["report-usage"], args].concat());
+    let used = || ledger.run(&["budget", "status", "--json"]).json()["budgets"][0].clone();
+    let twice = ["--agent-id", "nightly", "--input", "500", "--output", "100", "--event-id", "run-1"];
+    assert!(report(&twice).text().contains("600"));
+    assert!(report(&twice).text().contains("known"));
+    report(&["--agent-id", "other", "--tokens", "5000"]).text();
+    assert_eq!(used()["used_tokens"], 600);
+    report(&["--agent-id", "nightly", "--operation", "read", "--chars", "1200"]).text();
+    assert_eq!((&used()["used_tokens"], &used()["state"]), (&json!(900), &json!("warning")));
+    // What is kept is what comes out when it is added up anew.
+    assert_eq!(kept_tokens(&ledger), [600]);
+    assert_eq!(report(&["--agent-id", "nightly"]).code, Some(2));
+    assert_eq!(report(&["--tokens", "5"]).code, Some(2));
+}
+
+#[test]
+fn a_report_is_priced_by_its_model() {
+    let ledger = Ledger::new().with_var("ALT_AGENT_ID", "script");
+    set(&ledger, &["5", "--per", "total"]);
+    ledger.run(&["report-usage", "--model", "claude-opus-5-5", "--input", "1000000"]).text();
+    let used = ledger.run(&["budget", "status", "--json"]).json()["budgets"][0]["used_usd"].clone();
+    assert!(used.as_f64() > Some(0.5), "{used}");
+    ledger.run(&["report-usage", "--cost", "0.25"]).text();
+    let more = ledger.run(&["budget", "status", "--json"]).json()["budgets"][0]["used_usd"].clone();
+    assert!((more.as_f64().unwrap() - used.as_f64().unwrap() - 0.25).abs() < 1e-9, "{more}");
+    assert!(
+        ledger.run(&["init", "--client", "generic"]).text().contains("tallyhook report-usage --agent-id")
+    );
+}

@@ -1,0 +1,56 @@
+//! Options of `report-usage`.
+
+use clap::{Args, ValueEnum};
+
+/// Options of `report-usage`.
+#[derive(Debug, Clone, Args)]
+pub struct ReportUsageArgs {
+    /// Who reports; else $TALLYHOOK_AGENT_ID, then $ALT_AGENT_ID
+    #[arg(long, value_name = "ID")]
+    pub agent_id: Option<String>,
+    /// Tokens in all; else input and output together
+    #[arg(long, value_name = "N")]
+    pub tokens: Option<u64>,
+    /// Tokens of input
+    #[arg(long, value_name = "N")]
+    pub input: Option<u64>,
+    /// Tokens of output
+    #[arg(long, value_name = "N")]
+    pub output: Option<u64>,
+    /// What it cost, in USD; else it is worked out from the tokens and the model
+    #[arg(long, value_name = "USD")]
+    pub cost: Option<String>,
+    /// What it was for
+    #[arg(long, value_name = "ID")]
+    pub task_id: Option<String>,
+    /// The model
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// What makes a repeat known: a report of the same id counts once
+    #[arg(long, value_name = "ID")]
+    pub event_id: Option<String>,
+    /// Record an estimate of one operation in place of a count
+    #[arg(long, value_name = "WHAT", conflicts_with_all = ["tokens", "input", "output", "cost"])]
+    pub operation: Option<Operation>,
+    /// The tool, or with --operation subagent the agent's type
+    #[arg(long, value_name = "NAME", requires = "operation")]
+    pub tool: Option<String>,
+    /// How many characters were read or written
+    #[arg(long, value_name = "N", requires = "operation")]
+    pub chars: Option<u64>,
+}
+
+/// An operation that can be estimated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Operation {
+    /// Text was read
+    Read,
+    /// Text was written
+    Write,
+    /// A file was changed
+    Edit,
+    /// A tool was called
+    Tool,
+    /// A subagent ran
+    Subagent,
+}
