@@ -16,7 +16,7 @@ use crate::report::calendar::Zone;
 use crate::report::calls::ExportedCall;
 use crate::report::cost::{By, CostReport, Query};
 use crate::report::export::{
-    ExportedCompaction, ExportedResponse, ExportedSession, ExportedStep, RunTypes, days,
+    ExportedCompaction, ExportedReport, ExportedResponse, ExportedSession, ExportedStep, RunTypes, days,
 };
 use crate::store::{Ledger, SessionRow};
 
@@ -98,8 +98,9 @@ fn write(context: &Context, args: &ExportArgs, ledger: &Ledger, out: &mut Record
             }
             Ok(())
         }
-        // No table of this release holds any.
-        ExportWhat::Reports => Ok(()),
+        ExportWhat::Reports => {
+            ledger.for_each_report(|report, session| out.push(&ExportedReport::of(report, session)))
+        }
     }
 }
 

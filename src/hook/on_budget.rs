@@ -12,6 +12,7 @@ use super::Hook;
 use super::event::{HookEvent, ToolPayload};
 use crate::budget::{self, Held};
 use crate::calendar::Zone;
+use crate::config::Config;
 use crate::domain::{MAIN_AGENT, PicoUsd, State};
 use crate::error::Error;
 use crate::finalize::{self, Task, Wait};
@@ -38,9 +39,10 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Option<Stri
     }
     let session = hook.payload.session.as_str();
     let Some(asked) = ledger.budgets_of(session)? else { return Ok(None) };
+    let config = hook.config();
     let asked = match event {
         HookEvent::UserPromptSubmit { .. } | HookEvent::ToolBatch(_) => {
-            read_on(hook, ledger, &asked)?;
+            read_on(hook, ledger, &config, &asked)?;
             ledger.budgets_of(session)?.unwrap_or(asked)
         }
         _ => asked,
@@ -48,7 +50,7 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Option<Stri
     let (now, row) = (hook.sighting.at, asked.session);
     let (project, model) = (asked.project.clone(), asked.model.clone());
     let zone = || Zone::of_user(hook.env);
-    let mut held = budget::standings(ledger, asked, now, zone, &hook.config().lowered)?;
+    let mut held = budget::standings(ledger, asked, now, zone, &config.lowered)?;
     held.retain(|held| {
         held.budget.scope.has_project(project.as_deref()) && holds(hook, held, model.as_deref())
     });
@@ -91,7 +93,7 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Option<Stri
 }
 
 /// Reads what the provider has billed so far in this conversation, and notes what the results at hand will add.
-fn read_on(hook: &Hook<'_>, ledger: &mut Ledger, asked: &Asked) -> Result<(), Error> {
+fn read_on(hook: &Hook<'_>, ledger: &mut Ledger, config: &Config, asked: &Asked) -> Result<(), Error> {
     let payload = hook.payload;
     ledger.set_prices(hook.prices());
     let task = Task {
@@ -102,7 +104,7 @@ fn read_on(hook: &Hook<'_>, ledger: &mut Ledger, asked: &Asked) -> Result<(), Er
         turn_ended: false,
         has_crons: false,
     };
-    for fault in finalize::read_on(ledger, hook.env, &hook.config(), &task, payload.agent.as_ref())? {
+    for fault in finalize::read_on(ledger, hook.env, config, &task, payload.agent.as_ref())? {
         hook.note(&fault);
     }
     if let HookEvent::ToolBatch(calls) = &payload.event {

@@ -14,7 +14,7 @@ use super::usage::{
 use crate::domain::{MAIN_AGENT, Message, PicoUsd, Timestamp, Usage};
 use crate::origins;
 use crate::pricing::PriceTable;
-use crate::store::{Ledger, SessionCompaction, SessionRecord, SessionRow, StoreError};
+use crate::store::{Ledger, Report, SessionCompaction, SessionRecord, SessionRow, StoreError};
 
 /// The complete record of a session.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -249,6 +249,46 @@ impl From<CostRow> for ExportedDay {
 /// The days of a cost report.
 pub fn days(report: CostReport) -> impl Iterator<Item = ExportedDay> {
     report.rows.into_iter().map(ExportedDay::from)
+}
+
+/// A report of an agent without hooks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct ExportedReport {
+    pub event_id: Option<String>,
+    pub at: Option<Timestamp>,
+    pub session_id: Option<String>,
+    pub project: Option<String>,
+    pub agent: Option<String>,
+    pub task: Option<String>,
+    pub model: Option<String>,
+    pub input_tokens: Option<u64>,
+    pub output_tokens: Option<u64>,
+    pub total_tokens: u64,
+    pub cost_usd: Option<PicoUsd>,
+    /// Whether it is an estimate of one operation and no count.
+    pub is_estimate: bool,
+}
+
+impl ExportedReport {
+    /// A report that was made in a session of that id.
+    #[must_use]
+    pub fn of(report: &Report, session_id: Option<&str>) -> Self {
+        Self {
+            event_id: report.event_id.clone(),
+            at: report.at,
+            session_id: session_id.map(str::to_owned),
+            project: report.project.clone(),
+            agent: report.agent.clone(),
+            task: report.task.clone(),
+            model: report.model.clone(),
+            input_tokens: report.input,
+            output_tokens: report.output,
+            total_tokens: report.tokens,
+            cost_usd: report.cost,
+            is_estimate: report.is_estimate,
+        }
+    }
 }
 
 /// A compaction.

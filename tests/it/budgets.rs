@@ -422,6 +422,10 @@ fn what_agents_report_counts_at_once_and_once() {
     assert_eq!((&used()["used_tokens"], &used()["state"]), (&json!(900), &json!("warning")));
     // What is kept is what comes out when it is added up anew.
     assert_eq!(kept_tokens(&ledger), [600]);
+    let exported = ledger.run(&["export", "--what", "reports"]).json()["reports"].clone();
+    let brief: Vec<Value> =
+        exported.as_array().unwrap().iter().map(|one| json!([one["agent"], one["is_estimate"]])).collect();
+    assert_eq!(brief, [json!(["nightly", false]), json!(["other", false]), json!(["nightly", true])]);
     assert_eq!(report(&["--agent-id", "nightly"]).code, Some(2));
     assert_eq!(report(&["--tokens", "5"]).code, Some(2));
 }
