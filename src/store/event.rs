@@ -116,7 +116,7 @@ pub enum Change {
 pub struct SessionKnowledge {
     /// The model of the main conversation; a session's first turn is over before its transcript tells.
     pub model: Option<ModelId>,
-    /// That model, or while it is not known the newest session's that is.
+    /// That model, or while it is not known that of one of the newest sessions.
     pub likely_model: Option<ModelId>,
     /// The client's version.
     pub client_version: Option<String>,
@@ -134,8 +134,8 @@ impl Ledger {
     pub fn session_knowledge(&self, session: &SessionId) -> Result<SessionKnowledge, StoreError> {
         const SQL: &str = "SELECT key, model, client_version, likely, \
             (SELECT value FROM meta WHERE name = 'calibration:' || likely) \
-          FROM (SELECT m.value AS key, s.model, s.client_version, coalesce(s.model, (SELECT model FROM sessions \
-              WHERE model IS NOT NULL ORDER BY id DESC LIMIT 1)) AS likely \
+          FROM (SELECT m.value AS key, s.model, s.client_version, coalesce(s.model, (SELECT model FROM \
+              (SELECT model FROM sessions ORDER BY id DESC LIMIT 8) WHERE model IS NOT NULL LIMIT 1)) AS likely \
             FROM meta m LEFT JOIN sessions s ON s.session_id = ?1 WHERE m.name = 'hash_key')";
         self.conn
             .query_row(SQL, [session.as_str()], |row| {
