@@ -67,6 +67,12 @@ impl PicoUsd {
         self.0 as f64 / Self::DOLLAR.0 as f64
     }
 
+    /// The sum as a part of `whole`, 0 to 100; `None` of nothing.
+    #[must_use]
+    pub fn percent_of(self, whole: Self) -> Option<f64> {
+        (whole > Self::ZERO).then(|| self.to_f64() * 100.0 / whole.to_f64())
+    }
+
     /// Reads dollars in decimal: `12`, `0.0123`, `$1,234.5`, `3e-05`. What is finer than a pico-dollar is rounded, for
     /// the client writes the noise of its floats (`0.031924600000000004`). `None` if it is no such number.
     #[must_use]

@@ -8,7 +8,9 @@ use super::usage::UNTYPED_AGENT;
 use super::{Cell, Table};
 use crate::domain::{MAIN_AGENT, PicoUsd, Usage};
 use crate::estimate::subagents::{Defaults, LEARNED_FROM, Overrides, defaults_for, median};
-use crate::store::{Grain, HIDDEN_AGENT, Ledger, ObservedRun, SessionRow, SpentFilter, StoreError};
+use crate::store::{
+    Grain, HIDDEN_AGENT, Ledger, ObservedRun, RUNS_OF_A_TYPE, SessionRow, SpentFilter, StoreError,
+};
 
 /// `agents --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -145,10 +147,7 @@ impl AgentsReport {
                     usage: sum.usage,
                     total_tokens: sum.usage.total(),
                     cost_usd: sum.cost,
-                    percent: sum
-                        .cost
-                        .filter(|_| whole > PicoUsd::ZERO)
-                        .map(|cost| cost.to_f64() * 100.0 / whole.to_f64()),
+                    percent: sum.cost.and_then(|cost| cost.percent_of(whole)),
                     default: is_type.then(|| defaults_for(Some(&agent), overrides).into()),
                     learned: learned.filter(|_| is_type),
                     in_force: is_type.then_some(if is_learned { "learned" } else { "default" }),
@@ -227,8 +226,8 @@ fn learned(runs: &[ObservedRun]) -> BTreeMap<String, Figures> {
     let mut types: BTreeMap<&str, Vec<&ObservedRun>> = BTreeMap::new();
     for run in runs {
         let known = types.entry(&run.agent_type).or_default();
-        // As many as the hook looks at.
-        if known.len() < 20 {
+        // As many as a subagent's start looks at.
+        if known.len() < RUNS_OF_A_TYPE as usize {
             known.push(run);
         }
     }

@@ -89,9 +89,9 @@ fn latest_first(title: &str, by: &'static str, report: &CostReport, count: i32) 
 fn top(by: By, report: &CostReport) -> Table {
     let title = format!("Top {}s of the last {RECENT_DAYS} days", by.name());
     let mut table = Table::new(title, &[by.name(), "sessions", "tokens", "cost", "share"]);
-    let total = report.total.sum.cost_usd.filter(|total| *total > PicoUsd::ZERO);
+    let total = report.total.sum.cost_usd.unwrap_or_default();
     let with_share = |mut cells: Vec<Cell>, cost: Option<PicoUsd>| {
-        let share = cost.zip(total).map(|(cost, total)| cost.to_f64() * 100.0 / total.to_f64());
+        let share = cost.and_then(|cost| cost.percent_of(total));
         cells.push(Cell::percent(share));
         cells
     };

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::usage::SessionInfo;
 use super::{Cell, Table};
-use crate::domain::{PicoUsd, SessionState, Usage};
-use crate::store::{Grain, Ledger, SessionCounts, SessionRecord, SessionRow, SpentFilter, StoreError};
+use crate::domain::{PicoUsd, Usage};
+use crate::store::{Grain, Ledger, SessionRecord, SessionRow, SpentFilter, StoreError};
 
 /// Characters of a session's id that tell it from others.
 const SHORT_ID: usize = 8;
@@ -146,7 +146,7 @@ impl History {
             .map(|record| {
                 let spent = of(record);
                 HistoryRow {
-                    session: info(record, counts.get(&record.row).copied().unwrap_or_default()),
+                    session: SessionInfo::of(record, counts.get(&record.row).copied().unwrap_or_default()),
                     usage: spent.usage,
                     total_tokens: spent.usage.total(),
                     cost_usd: spent.known_cost(),
@@ -232,30 +232,4 @@ fn spent(ledger: &Ledger) -> Result<HashMap<SessionRow, Spent>, StoreError> {
         },
     )?;
     Ok(sums)
-}
-
-fn info(record: &SessionRecord, counts: SessionCounts) -> SessionInfo {
-    let state = if record.finalized_at.is_some() { SessionState::Finalized } else { SessionState::Live };
-    let duration = match (record.started_at, record.last_activity_at) {
-        (Some(start), Some(end)) => end.since(start).as_secs(),
-        _ => 0,
-    };
-    SessionInfo {
-        id: record.id.clone(),
-        client: record.client.clone(),
-        client_version: record.client_version.clone(),
-        kind: record.kind.clone(),
-        project: record.project.clone(),
-        git_branch: record.git_branch.clone(),
-        topic: record.topic.clone(),
-        model: record.model.clone(),
-        state: state.name(),
-        started_at: record.started_at,
-        last_activity_at: record.last_activity_at,
-        ended_at: record.ended_at,
-        duration_seconds: duration,
-        turns: counts.turns,
-        tool_calls: counts.tool_calls,
-        compactions: counts.compactions,
-    }
 }

@@ -80,10 +80,7 @@ impl ToolsReport {
             .into_iter()
             .map(|(tool, sum)| ToolRow {
                 tool,
-                percent: sum
-                    .cost_usd()
-                    .filter(|_| whole > PicoUsd::ZERO)
-                    .map(|cost| cost.to_f64() * 100.0 / whole.to_f64()),
+                percent: sum.cost_usd().and_then(|cost| cost.percent_of(whole)),
                 sum: (&sum).into(),
             })
             .collect();

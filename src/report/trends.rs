@@ -167,7 +167,7 @@ impl Trends {
                 PicoUsd::from_pico((cost.as_pico() + count / 2).div_euclid(count))
             }),
             previous_usd: previous.cost(),
-            change_percent: change.map(|(now, before)| (now - before).to_f64() * 100.0 / before.to_f64()),
+            change_percent: change.and_then(|(now, before)| (now - before).percent_of(before)),
             most_expensive_day: most,
             most_expensive_step: steps.iter().max().cloned(),
             least_expensive_step: steps.into_iter().min(),

@@ -8,7 +8,7 @@ use super::{Ledger, StoreError};
 /// Runs that are looked at: a habit is told by the latest ones, and a ledger can hold many.
 const LATEST_RUNS: u32 = 150;
 /// And of one type: a subagent's start waits for it.
-const RUNS_OF_A_TYPE: u32 = 20;
+pub const RUNS_OF_A_TYPE: u32 = 20;
 
 /// A subagent run of which something is known.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -46,7 +46,7 @@ mod steps;
 mod wal;
 mod writer;
 
-pub use agents::ObservedRun;
+pub use agents::{ObservedRun, RUNS_OF_A_TYPE};
 pub use budgets::Asked;
 pub use captured::WitnessedCost;
 pub use contexts::SessionTranscript;

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 
 use super::groups::{self, By, Group, Groups, Places, Shift, Span, Sum};
 use super::{Change, Changes, CostReport, CostSum, CostTotal, Period, Previous, Query, row, total, total_of};
-use crate::domain::PicoUsd;
 use crate::report::calendar::Day;
 use crate::store::{Grain, Ledger, SessionRow, SpentFilter, StoreError};
 
@@ -200,9 +199,7 @@ impl Change {
         let previous = before.map(|before| Previous { key: key.map(str::to_owned), sum: before.into() });
         let was = previous.as_ref().and_then(|previous| previous.sum.cost_usd);
         let change_usd = CostSum::from(now).cost_usd.zip(was).map(|(now, was)| now - was);
-        let change_percent = change_usd
-            .zip(was.filter(|was| *was > PicoUsd::ZERO))
-            .map(|(change, was)| change.to_f64() * 100.0 / was.to_f64());
+        let change_percent = change_usd.zip(was).and_then(|(change, was)| change.percent_of(was));
         Self { previous, change_usd, change_percent }
     }
 }

@@ -68,7 +68,7 @@ impl CostReport {
         let is_long = !detail && !is_compared && !is_session && !has_phases;
         let whole = self.total.sum.cost_usd.unwrap_or_default();
         let share =
-            |sum: &CostSum| sum.cost_usd.map_or(Cell::Unknown, |cost| Cell::percent(share(cost, whole)));
+            |sum: &CostSum| sum.cost_usd.map_or(Cell::Unknown, |cost| Cell::percent(cost.percent_of(whole)));
         table.rows = self
             .rows
             .iter()
@@ -234,11 +234,6 @@ fn change_table(by: &str, of: &str, rows: &[CostRow]) -> Table {
 
 fn short(id: &str) -> String {
     name(&id.chars().take(SHORT_ID).collect::<String>())
-}
-
-/// A part of a whole, 0 to 100; `None` of nothing.
-fn share(part: PicoUsd, whole: PicoUsd) -> Option<f64> {
-    (whole > PicoUsd::ZERO).then(|| part.to_f64() * 100.0 / whole.to_f64())
 }
 
 /// A name from the ledger, which may be older than the care that is taken of names.

@@ -14,7 +14,9 @@ use serde::Serialize;
 use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, SessionState, Timeline, Timestamp, Usage};
 use crate::pricing::PriceTable;
 use crate::report::budgets::BudgetInfo;
-use crate::store::{CallGroup, HIDDEN_AGENT, Ledger, SessionRecord, ShareRow, SpentFilter, StoreError};
+use crate::store::{
+    CallGroup, HIDDEN_AGENT, Ledger, SessionCounts, SessionRecord, ShareRow, SpentFilter, StoreError,
+};
 use money::Spending;
 use rollup::AgentNames;
 
@@ -30,6 +32,13 @@ pub struct Filter {
     pub tool: Option<String>,
     /// Only this step: its name, or its number in the order of time.
     pub step: Option<String>,
+}
+
+impl Filter {
+    /// Of `calls` what hooks tell of the part that is asked for: nothing of a step, for no hook knows which one it is in.
+    fn told<'c>(&self, calls: &'c [CallGroup]) -> &'c [CallGroup] {
+        if self.step.is_some() { &[] } else { calls }
+    }
 }
 
 /// The answer of `show-usage`.
@@ -396,9 +405,7 @@ impl UsageReport {
             // No hook has told of any: the session was imported.
             session.tool_calls = shares.iter().map(|share| share.calls).sum();
         }
-        // No hook knows which step a call was made in.
-        let of_step: &[CallGroup] = &[];
-        let by_skill = origins::by_skill(&shares, if filter.step.is_some() { of_step } else { &calls });
+        let by_skill = origins::by_skill(&shares, filter.told(&calls));
         let by_step = origins::by_step(&shares, timeline, record.last_activity_at, &names);
         calls.retain(|call| filter.tool.as_deref().is_none_or(|tool| tool == call.tool));
         shares.retain(|share| filter.tool.as_deref().is_none_or(|tool| tool == share.tool));
@@ -421,11 +428,8 @@ impl UsageReport {
             by_model: rollup::by_model(&usage, &spending),
             by_skill,
             by_agent,
-            by_tool: origins::by_tool(&shares, if filter.step.is_some() { of_step } else { &calls }),
-            by_mcp_server: origins::by_mcp_server(
-                &shares,
-                if filter.step.is_some() { of_step } else { &calls },
-            ),
+            by_tool: origins::by_tool(&shares, filter.told(&calls)),
+            by_mcp_server: origins::by_mcp_server(&shares, filter.told(&calls)),
             by_step,
             context,
             compaction_events: compactions
@@ -513,27 +517,35 @@ fn session_info(
     calls: &[CallGroup],
     compactions: u64,
 ) -> Result<SessionInfo, StoreError> {
-    let state = if record.finalized_at.is_some() { SessionState::Finalized } else { SessionState::Live };
-    let duration = match (record.started_at, record.last_activity_at) {
-        (Some(start), Some(end)) => end.since(start).as_secs(),
-        _ => 0,
-    };
-    Ok(SessionInfo {
-        id: record.id.clone(),
-        client: record.client.clone(),
-        client_version: record.client_version.clone(),
-        kind: record.kind.clone(),
-        project: record.project.clone(),
-        git_branch: record.git_branch.clone(),
-        topic: record.topic.clone(),
-        model: record.model.clone(),
-        state: state.name(),
-        started_at: record.started_at,
-        last_activity_at: record.last_activity_at,
-        ended_at: record.ended_at,
-        duration_seconds: duration,
-        turns: ledger.turns(record.row)?,
-        tool_calls: calls.iter().map(|call| call.calls).sum(),
-        compactions,
-    })
+    let tool_calls = calls.iter().map(|call| call.calls).sum();
+    Ok(SessionInfo::of(record, SessionCounts { turns: ledger.turns(record.row)?, tool_calls, compactions }))
+}
+
+impl SessionInfo {
+    /// A session, with what was counted of it.
+    pub(super) fn of(record: &SessionRecord, counts: SessionCounts) -> Self {
+        let state = if record.finalized_at.is_some() { SessionState::Finalized } else { SessionState::Live };
+        let duration = match (record.started_at, record.last_activity_at) {
+            (Some(start), Some(end)) => end.since(start).as_secs(),
+            _ => 0,
+        };
+        Self {
+            id: record.id.clone(),
+            client: record.client.clone(),
+            client_version: record.client_version.clone(),
+            kind: record.kind.clone(),
+            project: record.project.clone(),
+            git_branch: record.git_branch.clone(),
+            topic: record.topic.clone(),
+            model: record.model.clone(),
+            state: state.name(),
+            started_at: record.started_at,
+            last_activity_at: record.last_activity_at,
+            ended_at: record.ended_at,
+            duration_seconds: duration,
+            turns: counts.turns,
+            tool_calls: counts.tool_calls,
+            compactions: counts.compactions,
+        }
+    }
 }
