@@ -236,25 +236,30 @@ pub(super) fn apply(conn: &Connection, event: &Event) -> rusqlite::Result<()> {
 /// Work sets a session that was final under way again. After the session's end it can only be a late event, but for
 /// a prompt.
 fn touch(conn: &Connection, sighting: &SessionSighting, change: &Change) -> rusqlite::Result<SessionRow> {
-    const SQL: &str = "UPDATE sessions SET
+    // A statement that names an indexed column writes the index again, whether its value changes or not: the project
+    // is named only where it is another one.
+    const SEEN: &str = "UPDATE sessions SET
            hook_first_at = coalesce(hook_first_at, ?2),
            hook_last_at = max(coalesce(hook_last_at, ?2), ?2),
            last_seen_at = max(last_seen_at, ?2),
-           project = CASE WHEN ?4 THEN ?3 ELSE coalesce(project, ?3) END,
-           project_named = max(project_named, ?4),
            transcript_path = coalesce(?5, transcript_path),
            kind = CASE WHEN kind = 'scheduled' THEN kind ELSE coalesce(?6, kind) END,
            model = coalesce(?7, model),
            finalized_at = iif(?8 AND ended_at IS NULL, NULL, finalized_at)
-         WHERE session_id = ?1 RETURNING id";
+         WHERE session_id = ?1 AND iif(?4, project IS ?3 AND project_named, project IS NOT NULL OR ?3 IS NULL)
+         RETURNING id";
+    const PLACED: &str = "UPDATE sessions SET
+           project = CASE WHEN ?3 THEN ?2 ELSE coalesce(project, ?2) END,
+           project_named = max(project_named, ?3)
+         WHERE session_id = ?1";
     let (project, named) = match &sighting.project {
         Some((project, named)) => (Some(project.as_str()), *named),
         None => (None, false),
     };
     let reopens =
         matches!(change, Change::ToolCall { .. } | Change::ToolBatch { .. } | Change::AgentRun { .. });
-    let mut update = conn.prepare_cached(SQL)?;
-    let mut run = || {
+    let mut update = conn.prepare_cached(SEEN)?;
+    let mut seen = || {
         update
             .query_row(
                 params![
@@ -267,15 +272,16 @@ fn touch(conn: &Connection, sighting: &SessionSighting, change: &Change) -> rusq
                     sighting.model.as_ref().map(ModelId::as_str),
                     reopens,
                 ],
-                |row| row.get(0),
+                |row| row.get(0).map(SessionRow),
             )
             .optional()
     };
-    if let Some(row) = run()? {
-        return Ok(SessionRow(row));
+    if let Some(row) = seen()? {
+        return Ok(row);
     }
     let row = session_row(conn, &sighting.id, sighting.client)?;
-    run()?;
+    conn.execute(PLACED, params![sighting.id.as_str(), project, named])?;
+    seen()?;
     Ok(row)
 }
 
