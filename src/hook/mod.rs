@@ -28,6 +28,9 @@ use event::{HookEvent, Payload};
 pub use fault_log::path_of as fault_log_path;
 use intake::Intake;
 
+/// Up to this size a payload is counted in well under a millisecond.
+const BRIEF_BYTES: usize = 64 << 10;
+
 /// What the command line says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
@@ -104,7 +107,8 @@ fn run(
         }
     };
     let Some(payload) = Payload::read(&object, env, left_out) else { return Ok(()) };
-    handled.ledger = match Ledger::open_for_hook(path) {
+    handled.ledger = match Ledger::open_for_hook(path, text.len() <= BRIEF_BYTES && payload.event.is_brief())
+    {
         Ok(ledger) => Some(ledger),
         // The event goes to the spool.
         Err(error) if error.is_busy() => None,

@@ -19,7 +19,8 @@
 //!
 //! # Performance
 //! A hook's process lives for a millisecond, so it asks SQLite as little as it can: one look at the file's header in
-//! place of three statements, one read, one transaction of three pages, and a checkpoint only now and then (`wal`).
+//! place of three statements, one read, one transaction of three pages in a ledger that it has alone, and a checkpoint only
+//! now and then (`wal`).
 
 mod agents;
 mod budgets;
