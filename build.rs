@@ -23,7 +23,7 @@ mod hash;
 #[allow(dead_code, unreachable_pub, reason = "the program uses of these files what is not used here")]
 mod prices;
 
-/// Marks an entry or a pair that is no token. No vocabulary is as large.
+/// Marks an entry that is no token. No vocabulary is as large.
 const NO_RANK: u32 = 0xff_ffff;
 
 /// Characters in a block of the class table.
@@ -71,11 +71,13 @@ struct Shelf {
 
 fn write_vocabulary(out: &Path, name: &str, tokens: &[Vec<u8>], code: &mut String) {
     let mut by_length: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
-    let mut pairs = vec![NO_RANK; 1 << 16];
+    let mut pairs = BTreeMap::new();
     for (rank, token) in (0..).zip(tokens) {
         match token[..] {
             [_] => {}
-            [first, second] => pairs[usize::from(u16::from_be_bytes([first, second]))] = rank,
+            [first, second] => {
+                pairs.insert(usize::from(u16::from_be_bytes([first, second])), rank);
+            }
             _ => by_length.entry(token.len()).or_default().push(rank),
         }
     }
@@ -108,9 +110,21 @@ fn write_vocabulary(out: &Path, name: &str, tokens: &[Vec<u8>], code: &mut Strin
         }
     }
 
+    let (mut present, mut before) = (vec![0; (1 << 16) / 8], Vec::new());
+    for word in 0..(1 << 16) / 64 {
+        let count =
+            u16::try_from(pairs.range(..word * 64).count()).expect("fewer pairs than 65,536 are tokens");
+        before.extend(count.to_le_bytes());
+    }
+    for pair in pairs.keys() {
+        present[pair / 8] |= 1 << (pair % 8);
+    }
+    let ranks: Vec<u32> = pairs.into_values().collect();
     for (kind, bytes) in [
         ("singles", three_bytes_each(&singles)),
-        ("pairs", three_bytes_each(&pairs)),
+        ("pairs.present", present),
+        ("pairs.before", before),
+        ("pairs.ranks", three_bytes_each(&ranks)),
         ("pilots", pilots),
         ("entries", entries),
     ] {
@@ -121,7 +135,11 @@ fn write_vocabulary(out: &Path, name: &str, tokens: &[Vec<u8>], code: &mut Strin
         code,
         "pub(super) static {constant}: Table = Table {{
     singles: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.singles\")),
-    pairs: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.pairs\")),
+    pairs: Pairs {{
+        present: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.pairs.present\")),
+        before: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.pairs.before\")),
+        ranks: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.pairs.ranks\")),
+    }},
     pilots: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.pilots\")),
     entries: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.entries\")),
     shelves: &{constant}_SHELVES,
