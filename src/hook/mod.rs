@@ -70,18 +70,32 @@ pub struct Handled {
     pub answer: Option<String>,
 }
 
-/// Handles one payload. Never fails and never panics: see the module's description.
+/// Handles one payload. Never fails: see the module's description.
 pub fn handle(stdin: impl Read, env: &Env, options: &Options) -> Handled {
     let mut handled = Handled::default();
-    let path = options.ledger.clone().map(|path| env.cwd().join(path)).or_else(|| env.ledger_path());
-    let Some(path) = path else { return handled };
-    let work = std::panic::AssertUnwindSafe(|| run(stdin, env, options, &path, &mut handled));
-    match std::panic::catch_unwind(work) {
-        Ok(Ok(()) | Err(Error::Store(StoreError::Newer { .. }))) => {}
-        Ok(Err(error)) => fault_log::append(&path, env.now(), &with_sources(&error)),
-        Err(_) => fault_log::append(&path, env.now(), "a fault in tallyhook itself (panic)"),
+    let Some(path) = ledger_path(env, options) else { return handled };
+    match run(stdin, env, options, &path, &mut handled) {
+        Ok(()) | Err(Error::Store(StoreError::Newer { .. })) => {}
+        Err(error) => fault_log::append(&path, env.now(), &with_sources(&error)),
     }
     handled
+}
+
+/// Makes the process end without a word and with exit code 0 should there be a fault in the program itself (a panic).
+/// What was not committed then is as if it had never come.
+pub fn end_quietly_on_panic(env: &Env, options: &Options) {
+    let (path, now) = (ledger_path(env, options), env.now());
+    std::panic::set_hook(Box::new(move |fault| {
+        if let Some(path) = &path {
+            let place = fault.location().map(ToString::to_string).unwrap_or_default();
+            fault_log::append(path, now, &format!("a fault in tallyhook itself (panic at {place})"));
+        }
+        std::process::exit(0);
+    }));
+}
+
+fn ledger_path(env: &Env, options: &Options) -> Option<PathBuf> {
+    options.ledger.clone().map(|path| env.cwd().join(path)).or_else(|| env.ledger_path())
 }
 
 fn run(
