@@ -18,15 +18,17 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::domain::Agent;
+use crate::domain::{Agent, ToolUseId};
 use crate::env::Env;
 use crate::error::Error;
+use crate::finalize::{self, Task, Wait};
 use crate::json::Object;
 use crate::pricing::{PriceTable, UserPrices};
-use crate::store::{Change, Event, Ledger, SessionSighting, Spool, StoreError};
+use crate::store::{Change, Event, Ledger, LogBatch, SessionSighting, Spool, StoreError};
 use event::{HookEvent, Payload};
 pub use fault_log::path_of as fault_log_path;
 use intake::Intake;
+use on_budget::Answer;
 
 /// What the command line says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -113,14 +115,26 @@ fn run(
     let mut ledger = handled.ledger.as_mut();
     let sighting = payload.sighting(env, options.client);
     let hook = Hook { env, options, payload: &payload, sighting, ledger_path: path };
-    let recorded = record(&hook, ledger.as_deref_mut());
-    // Whatever went wrong with the event, what is known decides; and what is not known stops nobody.
-    if let Some(ledger) = ledger {
-        handled.answer = on_budget::answer(&hook, ledger).unwrap_or_else(|error| {
+    // What is not known stops nobody.
+    let answer = |ledger: &mut Ledger| {
+        on_budget::answer(&hook, ledger).unwrap_or_else(|error| {
             hook.note(&error);
-            None
-        });
+            Answer::Nothing
+        })
+    };
+    if let HookEvent::UserPromptSubmit { .. } = payload.event {
+        // A prompt that is blocked is no turn, so this comes first.
+        let said = ledger.as_deref_mut().map_or(Answer::Nothing, answer);
+        let recorded = match said {
+            Answer::Stop(_) => hook.record(ledger, Change::Seen),
+            Answer::Nothing | Answer::Warning(_) => record(&hook, ledger),
+        };
+        handled.answer = said.json();
+        return recorded;
     }
+    let recorded = record(&hook, ledger.as_deref_mut());
+    // Whatever went wrong with the event, what is known decides.
+    handled.answer = ledger.and_then(|ledger| answer(ledger).json());
     recorded
 }
 
@@ -155,13 +169,47 @@ struct Hook<'a> {
 }
 
 impl Hook<'_> {
+    fn event(&self, change: Change) -> Event {
+        Event { sighting: self.sighting.clone(), change }
+    }
+
     /// Records what has happened. What the ledger has no time for goes to the spool.
     fn record(&self, ledger: Option<&mut Ledger>, change: Change) -> Result<(), Error> {
-        let event = Event { sighting: self.sighting.clone(), change };
+        let event = self.event(change);
         match ledger.map(|ledger| ledger.record(&event)) {
             Some(Err(error)) if !error.is_busy() => Err(error.into()),
             Some(Ok(())) => Ok(()),
-            Some(Err(_)) | None => Spool::of(self.ledger_path).put(&event).map_err(Error::Spool),
+            Some(Err(_)) | None => self.spool(&event),
+        }
+    }
+
+    /// Puts an event where the next writer finds it.
+    fn spool(&self, event: &Event) -> Result<(), Error> {
+        Spool::of(self.ledger_path).put(event).map_err(Error::Spool)
+    }
+
+    /// What the provider has billed since in the conversation that sends the event, to be stored with it. The answer that
+    /// makes `calls` is waited for a little. A ledger that is busy is not waited for: the next event reads on.
+    fn read_on(&self, ledger: &mut Ledger, calls: &[ToolUseId]) -> Result<Option<LogBatch>, Error> {
+        let payload = self.payload;
+        let task = Task {
+            session: &payload.session,
+            client: self.options.client,
+            transcript: Path::new(payload.transcript.as_deref().unwrap_or_default()),
+            wait: Wait::No,
+            turn_ended: false,
+            has_crons: false,
+        };
+        ledger.set_prices(self.prices());
+        let agent = payload.agent.as_ref();
+        match finalize::read_on(ledger, self.env, || self.config(), &task, agent, calls) {
+            Ok(Ok(batch)) => Ok(batch),
+            Ok(Err(fault)) => {
+                self.note(&fault);
+                Ok(None)
+            }
+            Err(error) if error.is_busy() => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -1,4 +1,5 @@
-//! `PostToolUse`, `PostToolUseFailure`, `PostToolBatch`: estimate the calls, record them.
+//! `PostToolUse`, `PostToolUseFailure`, `PostToolBatch`: estimate the calls, record them; and at the end of a batch what the
+//! provider has billed for the answer that made it.
 
 use std::hash::Hasher as _;
 
@@ -9,7 +10,7 @@ use super::event::ToolPayload;
 use crate::agents::claude_code;
 use crate::domain::{
     ActionType, Agent, AgentId, Estimate, LineDelta, MAX_NAME_CHARS, Method, ModelId, RawCounts,
-    TaskChangeKind, ToolCall, ToolName, ToolOutcome, clean_name,
+    TaskChangeKind, ToolCall, ToolName, ToolOutcome, ToolUseId, clean_name,
 };
 use crate::error::Error;
 use crate::estimate;
@@ -17,7 +18,7 @@ use crate::estimate::calibrate::{Calibration, Kind};
 use crate::estimate::counter::Encoding;
 use crate::estimate::subagents::defaults_for;
 use crate::json::{Object, Raw};
-use crate::store::{AgentSighting, Change, Ledger, SessionKnowledge};
+use crate::store::{AgentSighting, Change, Ledger, Pending, SessionKnowledge};
 
 /// A tool has run, or has failed.
 pub(super) fn finished(
@@ -67,7 +68,26 @@ pub(super) fn batch(
         };
         calls.push(known.call(hook, tool, ToolOutcome::Unreported, (generated, returned), lines));
     }
-    hook.record(ledger, Change::ToolBatch { calls })
+    let change = Change::ToolBatch { calls };
+    let Some(ledger) = ledger else { return hook.record(None, change) };
+    let has_budgets = known.session.has_budgets;
+    let ids: Vec<ToolUseId> = tools.iter().filter_map(|tool| tool.id.clone()).collect();
+    let log = hook.read_on(ledger, if has_budgets { &ids } else { &[] })?;
+    let (at, agent, model) = (hook.sighting.at, hook.payload.agent.as_ref(), known.session.model.as_ref());
+    // What is new in a context is written to the cache.
+    let rates = model.and_then(|model| ledger.prices().price(model.as_str(), at, 0, Default::default()));
+    let rate = rates.map_or(0, |rates| rates.cache_write_5m);
+    let pending = has_budgets.then_some(Pending { at, agent, model, rate, calls: &ids });
+    let event = hook.event(change);
+    match ledger.record_batch(&event, log, pending.as_ref()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.is_busy() => hook.spool(&event),
+        // Whatever is wrong with the transcript, the event is kept.
+        Err(error) => {
+            hook.note(&error);
+            Ok(ledger.record(&event)?)
+        }
+    }
 }
 
 /// What was learned of a model, or what is known of its generation.

@@ -11,7 +11,7 @@ use super::spent::{HIDDEN_AGENT, Quarter};
 use super::writer::{signed, unsigned};
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{
-    AgentId, Budget, BudgetSpan, MAIN_AGENT, Per, PicoUsd, Scope, Timestamp, ToolUseId, Used,
+    AgentId, Budget, BudgetSpan, MAIN_AGENT, ModelId, Per, PicoUsd, Scope, Timestamp, ToolUseId, Used,
 };
 
 /// Estimates of contexts that nobody has heard of for so long are taken to have come to nothing.
@@ -35,14 +35,18 @@ pub struct Kept {
 }
 
 /// What a context's last results are estimated to add to its next request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pending {
+#[derive(Debug, Clone, Copy)]
+pub struct Pending<'a> {
     /// When they came.
     pub at: Timestamp,
-    /// Their tokens.
-    pub tokens: u64,
-    /// What these cost; nothing without a price.
-    pub cost: PicoUsd,
+    /// The subagent whose context it is; `None` for the main conversation.
+    pub agent: Option<&'a AgentId>,
+    /// The model that is taken to read them.
+    pub model: Option<&'a ModelId>,
+    /// What a token of them costs; nothing without a price.
+    pub rate: u64,
+    /// The calls that returned them.
+    pub calls: &'a [ToolUseId],
 }
 
 /// A change of `spent`, or a row of it.
@@ -120,58 +124,6 @@ impl Ledger {
             tx.execute(sql, params![budget.id, session, at.as_millis()])?;
             Ok(())
         })
-    }
-
-    /// Notes what the last results of a context will add; in place of what was noted before.
-    ///
-    /// # Errors
-    /// If the ledger cannot be written.
-    pub fn note_pending(
-        &mut self,
-        session: SessionRow,
-        agent: Option<&AgentId>,
-        model: Option<&str>,
-        pending: Pending,
-    ) -> Result<(), StoreError> {
-        let agent = agent.map_or("", AgentId::as_str);
-        self.write("note what is pending", |tx| {
-            tx.execute("DELETE FROM pending WHERE at < ?1", [pending.at.as_millis() - PENDING_MILLIS])?;
-            tx.execute(
-                "INSERT OR REPLACE INTO pending VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![
-                    session.0,
-                    agent,
-                    pending.at.as_millis(),
-                    model,
-                    signed(pending.tokens),
-                    pending.cost.to_i64(),
-                ],
-            )?;
-            Ok(())
-        })
-    }
-
-    /// What results of calls are estimated to have, in tokens.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn returned_tokens<'a>(
-        &self,
-        session: SessionRow,
-        calls: impl Iterator<Item = &'a ToolUseId>,
-    ) -> Result<u64, StoreError> {
-        const SQL: &str = "SELECT returned_tokens FROM tool_calls WHERE session = ?1 AND tool_use_id = ?2";
-        let read = || -> rusqlite::Result<u64> {
-            let mut query = self.conn.prepare_cached(SQL)?;
-            let mut sum = 0_u64;
-            for call in calls {
-                let found: Option<i64> =
-                    query.query_row(params![session.0, call.as_str()], |row| row.get(0)).optional()?;
-                sum = sum.saturating_add(found.map_or(0, unsigned));
-            }
-            Ok(sum)
-        };
-        read().map_err(StoreError::query("add up the results"))
     }
 
     /// Adds to what is kept of budgets what the contexts at work are estimated to add: the results that no known response
@@ -276,6 +228,36 @@ pub(super) fn add<'a>(conn: &Connection, changes: impl Iterator<Item = Amount<'a
     for ((budget, session, quarter), (pico, tokens)) in sums {
         update.execute(params![budget, session, pico, tokens, quarter])?;
     }
+    Ok(())
+}
+
+/// Notes what the last results of a context will add; in place of what was noted before.
+pub(super) fn note_pending(
+    conn: &Connection,
+    session: SessionRow,
+    pending: &Pending<'_>,
+) -> rusqlite::Result<()> {
+    const RETURNED: &str = "SELECT returned_tokens FROM tool_calls WHERE session = ?1 AND tool_use_id = ?2";
+    let mut query = conn.prepare_cached(RETURNED)?;
+    let mut tokens = 0_u64;
+    for call in pending.calls {
+        let found: Option<i64> =
+            query.query_row(params![session.0, call.as_str()], |row| row.get(0)).optional()?;
+        tokens = tokens.saturating_add(found.map_or(0, unsigned));
+    }
+    let at = pending.at.as_millis();
+    conn.execute("DELETE FROM pending WHERE at < ?1", [at - PENDING_MILLIS])?;
+    conn.execute(
+        "INSERT OR REPLACE INTO pending VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            session.0,
+            pending.agent.map_or("", AgentId::as_str),
+            at,
+            pending.model.map(ModelId::as_str),
+            signed(tokens),
+            PicoUsd::times(tokens, pending.rate).to_i64(),
+        ],
+    )?;
     Ok(())
 }
 
