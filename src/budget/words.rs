@@ -139,7 +139,9 @@ fn dollars(sum: PicoUsd) -> String {
     sum.to_dollars(if is_small && sum != PicoUsd::ZERO { FINE } else { CENTS })
 }
 
-fn grouped(value: u64) -> String {
+/// `12,345`.
+#[must_use]
+pub fn grouped(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

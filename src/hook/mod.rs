@@ -1,6 +1,6 @@
 //! The hook: one payload on stdin, one row in the ledger, nothing on stdout or stderr, exit code 0.
 //!
-//! Only where the user has set a budget does it speak, by the answer that [`handle`] returns.
+//! Only where the user has set a budget or switched an alert on does it speak, by the answer that [`handle`] returns.
 //!
 //! It fails open. Whatever goes wrong, the client goes on; the fault goes to a small log beside the ledger, with
 //! nothing of the payload but paths. A ledger of a newer release is left alone without a word.
@@ -9,16 +9,18 @@ mod event;
 mod fault_log;
 mod intake;
 pub mod manifest;
+mod on_alert;
 mod on_budget;
 mod on_end;
 mod on_tool;
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::domain::{Agent, ToolUseId};
+use crate::domain::{Agent, Alerts, ToolUseId};
 use crate::env::Env;
 use crate::error::Error;
 use crate::finalize::{self, Task, Wait};
@@ -65,7 +67,7 @@ impl Options {
 pub struct Handled {
     /// The ledger, open, if it was opened: a process that ends need not close it (see [`Ledger::must_be_closed`]).
     pub ledger: Option<Ledger>,
-    /// What the client is to be told: JSON, if a budget speaks.
+    /// What the client is to be told: JSON, if a budget or an alert speaks.
     pub answer: Option<String>,
 }
 
@@ -114,7 +116,15 @@ fn run(
     };
     let mut ledger = handled.ledger.as_mut();
     let sighting = payload.sighting(env, options.client);
-    let hook = Hook { env, options, payload: &payload, sighting, ledger_path: path };
+    let hook = Hook {
+        env,
+        options,
+        payload: &payload,
+        sighting,
+        ledger_path: path,
+        alerts: OnceCell::new(),
+        call: OnceCell::new(),
+    };
     // What is not known stops nobody.
     let answer = |ledger: &mut Ledger| {
         on_budget::answer(&hook, ledger).unwrap_or_else(|error| {
@@ -126,16 +136,29 @@ fn run(
         // A prompt that is blocked is no turn, so this comes first.
         let said = ledger.as_deref_mut().map_or(Answer::Nothing, answer);
         let recorded = match said {
-            Answer::Stop(_) => hook.record(ledger, Change::Seen),
-            Answer::Nothing | Answer::Warning(_) => record(&hook, ledger),
+            Answer::Stop(_) => hook.record(ledger.as_deref_mut(), Change::Seen),
+            Answer::Nothing | Answer::Warning(_) => record(&hook, ledger.as_deref_mut()),
         };
-        handled.answer = said.json();
+        handled.answer = with_alerts(&hook, ledger, said).json();
         return recorded;
     }
     let recorded = record(&hook, ledger.as_deref_mut());
     // Whatever went wrong with the event, what is known decides.
-    handled.answer = ledger.and_then(|ledger| answer(ledger).json());
+    let said = ledger.as_deref_mut().map_or(Answer::Nothing, answer);
+    handled.answer = with_alerts(&hook, ledger, said).json();
     recorded
+}
+
+/// Adds what alerts have to say, unless the session is stopped.
+fn with_alerts(hook: &Hook<'_>, ledger: Option<&mut Ledger>, said: Answer) -> Answer {
+    let Some(ledger) = ledger.filter(|_| !matches!(said, Answer::Stop(_))) else { return said };
+    match on_alert::lines(hook, ledger) {
+        Ok(lines) => said.with(&lines),
+        Err(error) => {
+            hook.note(&error);
+            said
+        }
+    }
 }
 
 /// Stores what has happened.
@@ -166,6 +189,10 @@ struct Hook<'a> {
     payload: &'a Payload<'a>,
     sighting: SessionSighting,
     ledger_path: &'a Path,
+    /// The alerts that are on, where somebody has looked.
+    alerts: OnceCell<Alerts>,
+    /// Hashes of the call that has finished: of its tool and input, and of its id.
+    call: OnceCell<(u64, Option<u64>)>,
 }
 
 impl Hook<'_> {

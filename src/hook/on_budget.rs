@@ -31,6 +31,16 @@ pub(super) enum Answer {
 }
 
 impl Answer {
+    /// The same with more lines for the user.
+    pub(super) fn with(self, lines: &[String]) -> Self {
+        match self {
+            _ if lines.is_empty() => self,
+            Self::Nothing => Self::Warning(lines.join("\n")),
+            Self::Warning(own) => Self::Warning(format!("{own}\n{}", lines.join("\n"))),
+            Self::Stop(_) => self,
+        }
+    }
+
     /// What goes to stdout.
     pub(super) fn json(self) -> Option<String> {
         match self {

@@ -9,7 +9,7 @@ use super::Hook;
 use super::event::ToolPayload;
 use crate::agents::claude_code;
 use crate::domain::{
-    ActionType, Agent, AgentId, Estimate, LineDelta, MAX_NAME_CHARS, Method, ModelId, RawCounts,
+    ActionType, Agent, AgentId, Alerts, Estimate, LineDelta, MAX_NAME_CHARS, Method, ModelId, RawCounts,
     TaskChangeKind, ToolCall, ToolName, ToolOutcome, ToolUseId, clean_name,
 };
 use crate::error::Error;
@@ -34,6 +34,10 @@ pub(super) fn finished(
     });
     let generated = estimate::generated(known.encoding, &view);
     let call = Box::new(known.call(hook, tool, outcome, (generated, returned), estimate::lines(&view)));
+    if let (Some(hash), Some(key)) = (call.input_hash, known.session.hash_key) {
+        let id = call.id.as_ref().map(|id| hash_of(&key, id.as_str(), ""));
+        let _first = hook.call.set((hash, id)).is_ok();
+    }
     hook.record(ledger, Change::ToolCall { call, started: started_run(hook, tool), task: task(hook, tool) })
 }
 
@@ -109,6 +113,8 @@ impl Known {
             Some(Ok(session)) => session,
             Some(Err(_)) | None => SessionKnowledge::default(),
         };
+        let alerts = Alerts::parse(session.alerts.as_deref().unwrap_or_default());
+        let _first = hook.alerts.set(alerts).is_ok();
         Ok(Self { encoding: Encoding::of(hook.options.client, session.model.as_ref()), session })
     }
 
@@ -170,7 +176,7 @@ impl Known {
                 .session
                 .hash_key
                 .zip(tool.input)
-                .map(|(key, input)| keyed_hash(&key, &tool.tool, input)),
+                .map(|(key, input)| hash_of(&key, tool.tool.as_str(), input.get())),
             action,
             action_name,
             // A subagent can have a model of its own; it is known from its transcript.
@@ -195,11 +201,11 @@ fn task(hook: &Hook<'_>, tool: &ToolPayload<'_>) -> Option<TaskChangeKind> {
     Some(change)
 }
 
-fn keyed_hash(key: &[u8; 16], tool: &ToolName, input: Raw<'_>) -> u64 {
+fn hash_of(key: &[u8; 16], name: &str, text: &str) -> u64 {
     let mut hasher = SipHasher13::new_with_key(key);
-    hasher.write(tool.as_str().as_bytes());
+    hasher.write(name.as_bytes());
     hasher.write_u8(0);
-    hasher.write(input.get().as_bytes());
+    hasher.write(text.as_bytes());
     hasher.finish()
 }
 

@@ -1,6 +1,6 @@
 //! The budgets that the user has set, and what a session's events must know to be held against them.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::kept::{self, Kept};
 use super::writer::signed;
@@ -144,12 +144,6 @@ pub(super) fn all(conn: &Connection) -> rusqlite::Result<Vec<Budget>> {
         budgets.extend(budget(row)?);
     }
     Ok(budgets)
-}
-
-/// Whether there is any; costs a look at one page.
-pub(super) fn exist(conn: &Connection) -> rusqlite::Result<bool> {
-    let found = conn.prepare_cached("SELECT 1 FROM budgets LIMIT 1")?.query_row([], |_| Ok(())).optional()?;
-    Ok(found.is_some())
 }
 
 fn budget(row: &Row<'_>) -> rusqlite::Result<Option<Budget>> {

@@ -5,13 +5,14 @@ use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::alerts;
 use super::budgets::{self, Asked};
 use super::reports::{self, Report};
 use super::spent::{HIDDEN_AGENT, Quarter};
 use super::writer::{signed, unsigned};
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{
-    AgentId, Budget, BudgetSpan, MAIN_AGENT, ModelId, Per, PicoUsd, Scope, Timestamp, ToolUseId, Used,
+    AgentId, Budget, BudgetSpan, Limit, MAIN_AGENT, ModelId, Per, PicoUsd, Scope, Timestamp, ToolUseId, Used,
 };
 
 /// Estimates of contexts that nobody has heard of for so long are taken to have come to nothing.
@@ -73,21 +74,7 @@ impl Ledger {
     ) -> Result<Kept, StoreError> {
         self.write("add up what was used of the budget", |tx| {
             let session = if budget.per == Per::Session { session.0 } else { 0 };
-            let sum = add_up(tx, budget, session, span)?;
-            let (start, until) = bounds(span);
-            tx.execute(
-                "INSERT INTO kept VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, NULL) ON CONFLICT DO UPDATE SET
-                   said = iif(start = ?3, said, 0), stopped_at = iif(start = ?3, stopped_at, NULL),
-                   start = ?3, until = ?4, pico = ?5, tokens = ?6, est_pico = ?7, est_tokens = ?8",
-                params![
-                    budget.id, session, start, until, sum.pico, sum.tokens, sum.est_pico, sum.est_tokens
-                ],
-            )?;
-            tx.query_row(
-                "SELECT start, until, pico, tokens, est_pico, est_tokens, said, stopped_at FROM kept WHERE budget = ?1 AND session = ?2",
-                [budget.id, session],
-                |row| kept(row, 0),
-            )
+            keep(tx, budget, session, span)
         })?
         .ok_or(StoreError::Query {
             what: "add up what was used of the budget",
@@ -203,15 +190,72 @@ impl Ledger {
     }
 }
 
+/// What is kept of a budget for a session, or for all (0).
+const KEPT: &str = "SELECT start, until, pico, tokens, est_pico, est_tokens, said, stopped_at FROM kept
+    WHERE budget = ?1 AND session = ?2";
+
+fn keep(
+    conn: &Connection,
+    budget: &Budget,
+    session: i64,
+    span: BudgetSpan,
+) -> rusqlite::Result<Option<Kept>> {
+    let sum = add_up(conn, budget, session, span)?;
+    let (start, until) = bounds(span);
+    conn.execute(
+        "INSERT INTO kept VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, NULL) ON CONFLICT DO UPDATE SET
+           said = iif(start = ?3, said, 0), stopped_at = iif(start = ?3, stopped_at, NULL),
+           start = ?3, until = ?4, pico = ?5, tokens = ?6, est_pico = ?7, est_tokens = ?8",
+        params![budget.id, session, start, until, sum.pico, sum.tokens, sum.est_pico, sum.est_tokens],
+    )?;
+    conn.prepare_cached(KEPT)?.query_row([budget.id, session], |row| kept(row, 0))
+}
+
+/// What a session uses, kept like that of a budget (with the number 0) that asks for nothing else. Alerts need it; it is
+/// there while they are on.
+fn session_total() -> Budget {
+    Budget::new(Limit::Tokens(u64::MAX), Per::Session, Scope::default())
+}
+
+/// What a session has used; made anew if it is not kept.
+pub(super) fn of_session(conn: &Connection, session: SessionRow) -> rusqlite::Result<Used> {
+    let known = conn
+        .prepare_cached(KEPT)?
+        .query_row([session_total().id, session.0], |row| kept(row, 0))
+        .optional()?
+        .flatten();
+    let kept = match known {
+        Some(kept) => Some(kept),
+        None => keep(conn, &session_total(), session.0, BudgetSpan::ALWAYS)?,
+    };
+    Ok(kept.map_or_else(Used::default, |kept| kept.used))
+}
+
+/// Forgets what sessions have used, for no alert asks for it any more.
+pub(super) fn forget_sessions(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute("DELETE FROM kept WHERE budget = ?1", [session_total().id])?;
+    Ok(())
+}
+
+/// All budgets of which something is kept.
+fn all(conn: &Connection) -> rusqlite::Result<Vec<Budget>> {
+    let mut budgets = budgets::all(conn)?;
+    let has_alerts = conn.prepare_cached("SELECT 1 FROM meta WHERE name = ?1")?.exists([alerts::SETTINGS])?;
+    if has_alerts {
+        budgets.push(session_total());
+    }
+    Ok(budgets)
+}
+
 /// Adds changes of `spent` to what is kept. A budget of which nothing is kept, or of another time, is passed over: it is
 /// made anew when it is asked for.
 pub(super) fn add<'a>(conn: &Connection, changes: impl Iterator<Item = Amount<'a>>) -> rusqlite::Result<()> {
     const SQL: &str = "UPDATE kept SET pico = pico + ?3, tokens = tokens + ?4
         WHERE budget = ?1 AND session = ?2 AND start <= ?5 AND ?5 < until";
-    if !budgets::exist(conn)? {
+    if !is_kept(conn)? {
         return Ok(());
     }
-    let budgets = budgets::all(conn)?;
+    let budgets = all(conn)?;
     let mut names = Names::new(conn);
     // By budget and session, for many changes are of few of them; quarters stay apart for the sake of the bounds.
     let mut sums: HashMap<(i64, i64, i64), (i64, i64)> = HashMap::new();
@@ -259,6 +303,12 @@ pub(super) fn note_pending(
         ],
     )?;
     Ok(())
+}
+
+/// Whether anything is; costs a look at two pages.
+fn is_kept(conn: &Connection) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT 1 FROM budgets UNION ALL SELECT 1 FROM meta WHERE name = ?1 LIMIT 1")?
+        .exists([alerts::SETTINGS])
 }
 
 /// Voids all that is kept, for what it was added up from has changed as a whole.
@@ -309,7 +359,7 @@ pub(super) fn add_report(conn: &Connection, report: &Report) -> rusqlite::Result
         WHERE budget = ?1 AND session = ?2 AND start <= ?5 AND ?5 < until";
     let sum = Sum::of(report);
     let quarter = report.at.map_or(-1, |at| Quarter::containing(at).0);
-    for budget in budgets::all(conn)?.iter().filter(|budget| has_report(budget, report)) {
+    for budget in all(conn)?.iter().filter(|budget| has_report(budget, report)) {
         let session =
             if budget.per == Per::Session { report.session.map_or(-1, |session| session.0) } else { 0 };
         conn.execute(

@@ -12,7 +12,7 @@ use super::responses::{INSERT, REPLACE, execute, known_message};
 use super::spending::{self, Spending};
 use super::writer::{SessionRow, session_row, signed, unsigned};
 use super::{AgentSighting, Ledger, StoreError};
-use super::{contexts, kept, shares};
+use super::{alerts, contexts, kept, shares};
 use crate::agents::Fingerprint;
 use crate::agents::claude_code::{Compaction, Facts, Progress, Prompt, Reading};
 use crate::domain::{Agent, Message, MessageSource, ModelId, SessionId, SessionKind, Timestamp};
@@ -226,6 +226,7 @@ impl Ledger {
                 tx.execute(sql, [row])?;
             }
             tx.execute("DELETE FROM sessions WHERE id = ?1", [row])?;
+            alerts::forget(tx, SessionRow(row))?;
             kept::void(tx)?;
             Ok(true)
         })

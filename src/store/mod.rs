@@ -22,6 +22,7 @@
 //! place of three statements, one read, one transaction of three pages, and a checkpoint only now and then (`wal`).
 
 mod agents;
+mod alerts;
 mod budgets;
 mod calibrations;
 mod captured;
@@ -47,6 +48,7 @@ mod wal;
 mod writer;
 
 pub use agents::{ObservedRun, RUNS_OF_A_TYPE};
+pub use alerts::Watched;
 pub use budgets::Asked;
 pub use captured::WitnessedCost;
 pub use contexts::SessionTranscript;

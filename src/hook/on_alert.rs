@@ -1,0 +1,147 @@
+//! What alerts have to say: a line for the user, once for each occurrence. Off by default; then no event of a tool call asks
+//! for them at all. They stop nothing, and a fault of theirs is silence.
+
+use super::Hook;
+use super::event::HookEvent;
+use crate::budget::{amount, grouped};
+use crate::domain::{AlertKind, Alerts, Limit, MAIN_AGENT, PicoUsd, Spike};
+use crate::error::Error;
+use crate::store::{Ledger, SessionRow};
+
+/// Tools that change something: after them the same call is no repetition.
+const CHANGES: [&str; 4] = ["Edit", "Write", "MultiEdit", "NotebookEdit"];
+/// Tools that look again and again by their nature.
+const LOOKS: [&str; 4] = ["BashOutput", "TaskOutput", "TaskList", "TaskGet"];
+
+/// The lines for this event.
+pub(super) fn lines(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>, Error> {
+    let event = &hook.payload.event;
+    let wanted: &[AlertKind] = match event {
+        HookEvent::ToolFinished(_) => &[AlertKind::Loop],
+        HookEvent::ToolBatch(_) | HookEvent::TurnEnd { .. } => &[AlertKind::Spike, AlertKind::Context],
+        HookEvent::UserPromptSubmit { .. } => &[AlertKind::Spike, AlertKind::Loop],
+        HookEvent::SubagentStop => &[AlertKind::Subagents],
+        _ => return Ok(Vec::new()),
+    };
+    let alerts = match hook.alerts.get() {
+        Some(alerts) => alerts.clone(),
+        None => ledger.alerts()?,
+    };
+    if !wanted.iter().any(|kind| alerts.has(*kind)) {
+        return Ok(Vec::new());
+    }
+    let session = &hook.payload.session;
+    match event {
+        HookEvent::ToolFinished(_) => repeated(hook, ledger, &alerts),
+        HookEvent::UserPromptSubmit { .. } => {
+            ledger.watch_costs(session, |watch, watched| {
+                watch.begin_turn(watched.cost.to_i64(), &mut watched.habit);
+            })?;
+            Ok(Vec::new())
+        }
+        HookEvent::SubagentStop => subagent(hook, ledger),
+        _ => at_work(hook, ledger, &alerts),
+    }
+}
+
+/// The same call again and again.
+fn repeated(hook: &Hook<'_>, ledger: &mut Ledger, alerts: &Alerts) -> Result<Vec<String>, Error> {
+    let HookEvent::ToolFinished(tool) = &hook.payload.event else { return Ok(Vec::new()) };
+    let name = tool.tool.as_str();
+    let agent = hook.payload.agent.as_ref().map_or("", |agent| agent.as_str());
+    let Some(&(call, id)) = hook.call.get().filter(|_| !LOOKS.contains(&name)) else { return Ok(Vec::new()) };
+    let is_change = CHANGES.contains(&name) && !tool.failed;
+    let told = ledger.watch_calls(&hook.payload.session, |watch| {
+        if is_change {
+            watch.forget_calls(agent);
+            return None;
+        }
+        watch.note_call(agent, call, id, alerts.repeats)
+    })?;
+    let who = hook.payload.agent_type.as_deref().unwrap_or(MAIN_AGENT);
+    let line = told.flatten().map(|times| {
+        format!(
+            "tallyhook: {who} has called {name} {times} times with the same input, and nothing was changed in between; \
+             it may go round in circles"
+        )
+    });
+    Ok(line.into_iter().collect())
+}
+
+/// A turn that costs more than usual, and a context that is nearly full.
+fn at_work(hook: &Hook<'_>, ledger: &mut Ledger, alerts: &Alerts) -> Result<Vec<String>, Error> {
+    let session = &hook.payload.session;
+    let mut lines = Vec::new();
+    if alerts.has(AlertKind::Spike) {
+        let spike = ledger
+            .watch_costs(session, |watch, watched| watch.spike(watched.cost.to_i64(), &watched.habit))?;
+        lines.extend(spike.flatten().map(spike_line));
+    }
+    if alerts.has(AlertKind::Context) && hook.payload.agent.is_none() {
+        lines.extend(context(hook, ledger)?);
+    }
+    Ok(lines)
+}
+
+fn spike_line(spike: Spike) -> String {
+    let usd = |pico: i64| amount(Limit::Usd(PicoUsd::from_pico(pico.into())));
+    let habits = [(spike.in_session, "in this session"), (spike.in_project, "in this project")];
+    let habits: Vec<String> =
+        habits.into_iter().filter_map(|(usual, place)| Some(format!("{} {place}", usd(usual?)))).collect();
+    format!(
+        "tallyhook: this turn has cost {} so far; a turn usually costs {}",
+        usd(spike.cost),
+        habits.join(", ")
+    )
+}
+
+/// What a context can hold is the model's window, or less where the client has compacted the session's before.
+fn context(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Option<String>, Error> {
+    let session = &hook.payload.session;
+    let Some(known) = ledger.find_session(session.as_str())? else { return Ok(None) };
+    let (Some(tokens), compacted) = ledger.context_of(known.row)? else { return Ok(None) };
+    // A context that is larger than the window that is known shows that it has another one.
+    let window = known.model.as_deref().and_then(|model| ledger.prices().context_window(model));
+    let window = window.filter(|window| *window >= tokens);
+    let Some(most) = window.into_iter().chain(compacted).min() else { return Ok(None) };
+    if ledger.watch_calls(session, |watch| watch.is_nearly_full(tokens, most))? != Some(true) {
+        return Ok(None);
+    }
+    let share = u128::from(tokens) * 100 / u128::from(most.max(1));
+    let of = if Some(most) == window {
+        format!("of {} ({share} %); a compaction comes soon", grouped(most))
+    } else {
+        format!("; at {} it was compacted before ({share} %)", grouped(most))
+    };
+    let space = if of.starts_with(';') { "" } else { " " };
+    Ok(Some(format!("tallyhook: the context holds {} tokens{space}{of}", grouped(tokens))))
+}
+
+/// What a subagent's run has used, and the session so far.
+fn subagent(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>, Error> {
+    let Some(agent) = &hook.payload.agent else { return Ok(Vec::new()) };
+    let session = &hook.payload.session;
+    let row: Option<SessionRow> = ledger.find_session(session.as_str())?.map(|record| record.row);
+    let Some(row) = row else { return Ok(Vec::new()) };
+    let (cost, tokens) = ledger.run_used(row, agent.as_str())?;
+    if tokens == 0 {
+        return Ok(Vec::new());
+    }
+    let total = ledger.watch_costs(session, |watch, watched| {
+        watch.is_new_run(agent.as_str(), tokens).then_some((watched.cost, watched.tokens))
+    })?;
+    let used = |cost: PicoUsd, tokens: u64| {
+        let money =
+            if cost > PicoUsd::ZERO { format!(", {}", amount(Limit::Usd(cost))) } else { String::new() };
+        format!("{} tokens{money}", grouped(tokens))
+    };
+    let name = hook.payload.agent_type.as_deref().unwrap_or("a subagent");
+    let line = total.flatten().map(|(total_cost, total_tokens)| {
+        format!(
+            "tallyhook: {name} has used {}; this session so far {}",
+            used(cost, tokens),
+            used(total_cost, total_tokens)
+        )
+    });
+    Ok(line.into_iter().collect())
+}
