@@ -4,7 +4,7 @@
 use super::Hook;
 use super::event::HookEvent;
 use crate::budget::{amount, grouped};
-use crate::domain::{AlertKind, Alerts, Limit, MAIN_AGENT, PicoUsd, Spike};
+use crate::domain::{AlertKind, Alerts, Limit, MAIN_AGENT, PicoUsd, Spike, Used};
 use crate::error::Error;
 use crate::store::{Ledger, SessionRow};
 
@@ -123,7 +123,7 @@ fn subagent(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>, Error> 
     let session = &hook.payload.session;
     let row: Option<SessionRow> = ledger.find_session(session.as_str())?.map(|record| record.row);
     let Some(row) = row else { return Ok(Vec::new()) };
-    let (cost, tokens) = ledger.run_used(row, agent.as_str())?;
+    let Used { cost, tokens, .. } = ledger.used_by(row, Some(agent))?;
     if tokens == 0 {
         return Ok(Vec::new());
     }

@@ -289,6 +289,12 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
         let code = if budget.is_exceeded() { "31" } else { "0" };
         format!("{}{}", label("budget", style), style.paint(&budget.line(), code))
     }));
+    let indent = " ".repeat(LABEL_WIDTH);
+    let advice = report.budgets.iter().flat_map(|budget| budget.advice());
+    lines.extend(advice.map(|line| format!("{indent}{line}")));
+    let course = report.work.as_ref().filter(|work| work.tasks_total > 0 || !report.budgets.is_empty());
+    lines
+        .extend(course.and_then(|work| Some(format!("{}{}", label("work", style), harmless(&work.line()?)))));
     lines.extend(cost_lines(report, style));
     lines.push(estimate_line(report, style));
     lines.extend(work_line(report, style));

@@ -1,7 +1,7 @@
 //! What alerts remember from event to event: values of `meta`, for only who has switched them on has any, and a table more
 //! would be read by every hook's process.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::kept;
@@ -117,25 +117,6 @@ impl Ledger {
         };
         let (last, compacted) = read().map_err(StoreError::query("look up the context"))?;
         Ok((last.map(unsigned), compacted.map(unsigned)))
-    }
-
-    /// What a subagent's run has used: its cost, of what has a price, and its tokens.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn run_used(&self, session: SessionRow, agent: &str) -> Result<(PicoUsd, u64), StoreError> {
-        const SQL: &str = "SELECT coalesce(sum(input_pico + output_pico + cache_read_pico + cache_write_pico
-              + web_search_pico), 0), coalesce(sum(input_tokens + output_tokens + cache_read_tokens
-              + cache_write_5m_tokens + cache_write_1h_tokens), 0)
-            FROM spent WHERE session = ?1 AND agent_id = ?2";
-        self.conn
-            .prepare_cached(SQL)
-            .and_then(|mut query| {
-                query.query_row(params![session.0, agent], |row| {
-                    Ok((PicoUsd::from_pico(row.get::<_, i64>(0)?.into()), unsigned(row.get(1)?)))
-                })
-            })
-            .map_err(StoreError::query("add up the run"))
     }
 }
 

@@ -22,6 +22,9 @@ const SUMS: &str =
     "input_tokens, output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
     input_pico, output_pico, cache_read_pico, cache_write_pico, web_search_pico";
 
+/// The rows of a session.
+const OF_SESSION: &str = "spent WHERE session = ?1 AND ?2 <= ?3";
+
 /// What is kept of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kept {
@@ -174,6 +177,24 @@ impl Ledger {
             Ok(found)
         };
         run().map_err(StoreError::query("look for models without a price"))
+    }
+
+    /// What a session has used, or one of its subagents' runs: the cost, of what has a price, and all tokens.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn used_by(&self, session: SessionRow, run: Option<&AgentId>) -> Result<Used, StoreError> {
+        let mut sum = Sum::default();
+        let mut add = |amount: Amount<'_>| {
+            if run.is_none_or(|run| run.as_str() == amount.agent) {
+                sum.add(Sum { pico: amount.pico, tokens: amount.tokens, ..Sum::default() });
+            }
+            Ok(())
+        };
+        read(&self.conn, OF_SESSION, (session.0, 0, 0), &mut add)
+            .map_err(StoreError::query("add up what the session has used"))?;
+        let cost = PicoUsd::from_pico(sum.pico.into());
+        Ok(Used { cost, tokens: unsigned(sum.tokens), ..Used::default() })
     }
 
     /// When the first of what is spent since `from` was.
@@ -382,7 +403,7 @@ fn add_up(conn: &Connection, budget: &Budget, session: i64, span: BudgetSpan) ->
         Ok(())
     };
     let from = match budget.per {
-        Per::Session => "spent WHERE session = ?1 AND ?2 <= ?3",
+        Per::Session => OF_SESSION,
         Per::Day | Per::Week | Per::Month => "spent WHERE quarter >= ?2 AND quarter < ?3 AND ?1 = 0",
         // All there is: the days, and what has no time.
         Per::Total => "spent_sums WHERE grain = 96 AND ?1 = 0 AND ?2 < ?3",

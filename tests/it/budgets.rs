@@ -444,3 +444,99 @@ fn a_report_is_priced_by_its_model() {
         ledger.run(&["init", "--client", "generic"]).text().contains("tallyhook report-usage --agent-id")
     );
 }
+
+/// The list of tasks as the agent writes it: so many of four done, one in progress.
+fn todos(s: &Session, id: &str, done: usize) -> Value {
+    let names = ["Read", "Write it", "Test", "Ship"];
+    let todos: Vec<Value> = names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| {
+            let status = match at.cmp(&done) {
+                std::cmp::Ordering::Less => "completed",
+                std::cmp::Ordering::Equal => "in_progress",
+                std::cmp::Ordering::Greater => "pending",
+            };
+            json!({ "content": name, "status": status, "activeForm": name })
+        })
+        .collect();
+    s.tool("TodoWrite", id).with("tool_input", json!({ "todos": todos })).with("tool_response", json!({}))
+}
+
+#[test]
+fn status_tells_what_is_left_what_it_will_take_and_what_can_be_done() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    ledger.hook(s.start());
+    set(&ledger, &["1000", "--tokens"]);
+    set(&ledger, &["5", "--per", "day", "--agent", "Explore"]);
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 187)]);
+    ledger.hooks([todos(&s, "toolu_a", 0), batch(&s)]);
+    let status = || ledger.run(&["budget", "status", "--session", "s", "--json"]).json();
+    let first = status();
+    assert_eq!(first["work"], json!({ "step": "Read", "tasks_done": 0, "tasks_total": 4 }));
+    assert_eq!(first["budgets"][0]["at_completion_tokens"], Value::Null, "nothing is done yet");
+    assert_eq!(first["budgets"][0]["left_tokens"], 700);
+
+    // One of four took 300 tokens.
+    ledger.hook(todos(&s, "toolu_b", 1));
+    let budget = &status()["budgets"][0];
+    assert_eq!(budget["at_completion_tokens"], 1_200);
+    assert_eq!((&budget["left_tokens"], &budget["over_tokens"]), (&json!(700), &json!(0)));
+    assert_eq!((&budget["left_usd"], &budget["over_usd"]), (&Value::Null, &Value::Null));
+    assert_eq!(status()["budgets"][1]["at_completion_usd"], Value::Null, "the list says nothing of an agent");
+    assert_eq!(
+        budget["options"],
+        json!({
+            "add": "tallyhook budget add AMOUNT --per session --tokens",
+            "override": "tallyhook budget override --for 1h --per session --tokens",
+            "pause": "claude --resume s",
+            "clear": "tallyhook budget clear --per session --tokens",
+        })
+    );
+    let text = ledger.run(&["budget", "status", "--session", "s"]).text().to_owned();
+    assert!(text.contains("now: Write it · 1 of 4 tasks done"), "{text}");
+    assert!(text.contains("~1,200 tokens when all tasks are done"), "{text}");
+    assert!(!text.contains("budget add"), "{text}");
+
+    s.transcript().append(&[s.call("msg_2", 3, 787)]);
+    ledger.hook(batch(&s));
+    assert_eq!(status()["budgets"][0]["over_tokens"], 200);
+    for command in [&["budget", "status", "--session", "s"][..], &["show-usage", "--session", "s"]] {
+        let text = ledger.run(command).text().to_owned();
+        for part in [
+            "1,200 / 1,000 tokens (120 %)",
+            "over by 200 tokens",
+            "~4,800 tokens when all tasks are done",
+            "now: Write it · 1 of 4 tasks done",
+            "budget add AMOUNT --per session --tokens",
+            "claude --resume s",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+    }
+}
+
+#[test]
+fn what_agents_without_hooks_report_is_shown_apart() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    let then = "2020-01-01T00:00:00Z";
+    s.transcript()
+        .write(&[s.says(1).with("timestamp", then), s.answer("msg_1", 2, 87).with("timestamp", then)]);
+    ledger.it_is(then).hooks([s.start(), s.stop()]);
+    let report =
+        |args: &[&str]| ledger.run(&[&["report-usage", "--agent-id"], args].concat()).text().to_owned();
+    report(&["nightly", "--tokens", "600", "--cost", "0.25"]);
+    report(&["nightly", "--tokens", "400", "--cost", "0.05"]);
+    report(&["nightly", "--operation", "read", "--chars", "400"]);
+    ledger.run_in(ledger.dir(), &["report-usage", "--agent-id", "elsewhere", "--tokens", "9"]).text();
+    let usage = ledger.run(&["show-usage", "--session", "s", "--json"]).json();
+    assert_eq!(
+        usage["reported"],
+        json!([{ "agent": "nightly", "reports": 3, "tokens": 1_000, "estimated_tokens": 100, "cost_usd": 0.3 }])
+    );
+    assert_eq!(usage["actual"]["total_tokens"], 200, "it is in no sum");
+    let text = ledger.run(&["show-usage", "--session", "s"]).text().to_owned();
+    assert!(text.contains("Reported by agents without hooks") && text.contains("nightly"), "{text}");
+}
