@@ -17,6 +17,8 @@ const RECENT: usize = 48;
 /// Turns after which a habit is one, and how many turns it looks back over.
 const FIRST_TURNS: u32 = 5;
 const MOST_TURNS: i64 = 20;
+/// Runs that have ended and that nobody was told of yet; of more the last ones are told.
+const ENDED: usize = 8;
 /// A turn is a spike from so many times the habit on, and from five cents on.
 const SPIKE: i64 = 3;
 const LEAST_SPIKE_PICO: i64 = 50_000_000_000;
@@ -153,9 +155,23 @@ pub struct Watch {
     spike_told: bool,
     /// Whether the full context was.
     context_told: bool,
-    /// Tokens of each subagent's run when it was told.
+    /// Tokens of each subagent's run when it ended.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     runs: BTreeMap<String, u64>,
+    /// Runs that have ended and are to be told of: type, cost in pico-dollars, tokens.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ended: Vec<EndedRun>,
+}
+
+/// A subagent's run that has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedRun {
+    /// Its type.
+    pub agent_type: Option<String>,
+    /// What it has cost, in pico-dollars.
+    pub cost: i64,
+    /// Its tokens.
+    pub tokens: u64,
 }
 
 /// A turn that costs more than usual, in pico-dollars.
@@ -229,16 +245,22 @@ impl Watch {
         is_full
     }
 
-    /// Whether it is to be told what a subagent's run has used, `tokens` by now.
-    pub fn is_new_run(&mut self, agent: &str, tokens: u64) -> bool {
-        if self.runs.get(agent) == Some(&tokens) {
-            return false;
+    /// A subagent's run has ended, or has gone on and ended again. An event that comes twice changes nothing.
+    pub fn end_run(&mut self, agent: &str, run: EndedRun) {
+        if self.runs.get(agent) == Some(&run.tokens) {
+            return;
         }
         if self.runs.len() >= AGENTS && !self.runs.contains_key(agent) {
             self.runs.pop_first();
         }
-        self.runs.insert(agent.to_owned(), tokens);
-        true
+        self.runs.insert(agent.to_owned(), run.tokens);
+        self.ended.push(run);
+        self.ended.drain(..self.ended.len().saturating_sub(ENDED));
+    }
+
+    /// The runs that are to be told of.
+    pub fn take_ended(&mut self) -> Vec<EndedRun> {
+        std::mem::take(&mut self.ended)
     }
 }
 
@@ -283,7 +305,8 @@ mod tests {
         for number in 0..5_000 {
             watch.note_call(&format!("agent {number}"), number, Some(number), 5);
             watch.note_call("", number, Some(number + 10_000), 5);
-            watch.is_new_run(&format!("agent {number}"), number);
+            let run = EndedRun { agent_type: Some("x".repeat(80)), cost: i64::MAX, tokens: number };
+            watch.end_run(&format!("agent {number}"), run);
         }
         let size = serde_json::to_string(&watch).unwrap().len();
         assert!(size < 6_000, "{size}");

@@ -4,9 +4,9 @@
 use super::Hook;
 use super::event::HookEvent;
 use crate::budget::{amount, grouped};
-use crate::domain::{AlertKind, Alerts, Limit, MAIN_AGENT, PicoUsd, Spike, Used};
+use crate::domain::{AlertKind, Alerts, EndedRun, Limit, MAIN_AGENT, PicoUsd, Spike, Used};
 use crate::error::Error;
-use crate::store::{Ledger, SessionRow};
+use crate::store::Ledger;
 
 /// Tools that change something: after them the same call is no repetition.
 const CHANGES: [&str; 4] = ["Edit", "Write", "MultiEdit", "NotebookEdit"];
@@ -18,7 +18,9 @@ pub(super) fn lines(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>,
     let event = &hook.payload.event;
     let wanted: &[AlertKind] = match event {
         HookEvent::ToolFinished(_) => &[AlertKind::Loop],
-        HookEvent::ToolBatch(_) | HookEvent::TurnEnd { .. } => &[AlertKind::Spike, AlertKind::Context],
+        HookEvent::ToolBatch(_) | HookEvent::TurnEnd { .. } => {
+            &[AlertKind::Spike, AlertKind::Context, AlertKind::Subagents]
+        }
         HookEvent::UserPromptSubmit { .. } => &[AlertKind::Spike, AlertKind::Loop],
         HookEvent::SubagentStop => &[AlertKind::Subagents],
         _ => return Ok(Vec::new()),
@@ -39,7 +41,7 @@ pub(super) fn lines(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>,
             })?;
             Ok(Vec::new())
         }
-        HookEvent::SubagentStop => subagent(hook, ledger),
+        HookEvent::SubagentStop => note_run(hook, ledger).map(|()| Vec::new()),
         _ => at_work(hook, ledger, &alerts),
     }
 }
@@ -68,7 +70,7 @@ fn repeated(hook: &Hook<'_>, ledger: &mut Ledger, alerts: &Alerts) -> Result<Vec
     Ok(line.into_iter().collect())
 }
 
-/// A turn that costs more than usual, and a context that is nearly full.
+/// A turn that costs more than usual, a context that is nearly full, and subagents that have ended.
 fn at_work(hook: &Hook<'_>, ledger: &mut Ledger, alerts: &Alerts) -> Result<Vec<String>, Error> {
     let session = &hook.payload.session;
     let mut lines = Vec::new();
@@ -77,8 +79,12 @@ fn at_work(hook: &Hook<'_>, ledger: &mut Ledger, alerts: &Alerts) -> Result<Vec<
             .watch_costs(session, |watch, watched| watch.spike(watched.cost.to_i64(), &watched.habit))?;
         lines.extend(spike.flatten().map(spike_line));
     }
-    if alerts.has(AlertKind::Context) && hook.payload.agent.is_none() {
+    let is_main = hook.payload.agent.is_none();
+    if alerts.has(AlertKind::Context) && is_main {
         lines.extend(context(hook, ledger)?);
+    }
+    if alerts.has(AlertKind::Subagents) && is_main {
+        lines.extend(runs(hook, ledger)?);
     }
     Ok(lines)
 }
@@ -117,31 +123,42 @@ fn context(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Option<String>, Error
     Ok(Some(format!("tallyhook: the context holds {} tokens{space}{of}", grouped(tokens))))
 }
 
-/// What a subagent's run has used, and the session so far.
-fn subagent(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>, Error> {
-    let Some(agent) = &hook.payload.agent else { return Ok(Vec::new()) };
+/// A subagent's run has ended. The client shows nobody what is said at this event, so it is said at the next one of the main
+/// conversation.
+fn note_run(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<(), Error> {
+    let Some(agent) = &hook.payload.agent else { return Ok(()) };
     let session = &hook.payload.session;
-    let row: Option<SessionRow> = ledger.find_session(session.as_str())?.map(|record| record.row);
-    let Some(row) = row else { return Ok(Vec::new()) };
+    let Some(row) = ledger.find_session(session.as_str())?.map(|record| record.row) else { return Ok(()) };
     let Used { cost, tokens, .. } = ledger.used_by(row, Some(agent))?;
-    if tokens == 0 {
-        return Ok(Vec::new());
+    if tokens > 0 {
+        let agent_type = hook.payload.agent_type.clone();
+        let run = EndedRun { agent_type, cost: cost.to_i64(), tokens };
+        ledger.watch_calls(session, |watch| watch.end_run(agent.as_str(), run))?;
     }
-    let total = ledger.watch_costs(session, |watch, watched| {
-        watch.is_new_run(agent.as_str(), tokens).then_some((watched.cost, watched.tokens))
+    Ok(())
+}
+
+/// What subagents' runs have used that have ended since, and the session so far.
+fn runs(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>, Error> {
+    let told = ledger.watch_costs(&hook.payload.session, |watch, watched| {
+        (watch.take_ended(), watched.cost, watched.tokens)
     })?;
+    let Some((ended, total_cost, total_tokens)) = told else { return Ok(Vec::new()) };
     let used = |cost: PicoUsd, tokens: u64| {
         let money =
             if cost > PicoUsd::ZERO { format!(", {}", amount(Limit::Usd(cost))) } else { String::new() };
         format!("{} tokens{money}", grouped(tokens))
     };
-    let name = hook.payload.agent_type.as_deref().unwrap_or("a subagent");
-    let line = total.flatten().map(|(total_cost, total_tokens)| {
-        format!(
-            "tallyhook: {name} has used {}; this session so far {}",
-            used(cost, tokens),
-            used(total_cost, total_tokens)
-        )
-    });
-    Ok(line.into_iter().collect())
+    let mut lines: Vec<String> = ended
+        .into_iter()
+        .map(|run| {
+            let name = run.agent_type.as_deref().unwrap_or("a subagent");
+            format!("tallyhook: {name} has used {}", used(PicoUsd::from_pico(run.cost.into()), run.tokens))
+        })
+        .collect();
+    if let Some(last) = lines.last_mut() {
+        last.push_str("; this session so far ");
+        last.push_str(&used(total_cost, total_tokens));
+    }
+    Ok(lines)
 }

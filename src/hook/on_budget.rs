@@ -59,9 +59,9 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
         HookEvent::UserPromptSubmit { .. }
             | HookEvent::ToolAsked(_)
             | HookEvent::ToolBatch(_)
-            | HookEvent::SubagentStop
             | HookEvent::TurnEnd { .. }
     );
+    // What is said when a subagent ends the client shows nobody (seen with 2.1.330); the next event says it.
     if !speaks {
         return Ok(Answer::Nothing);
     }

@@ -168,15 +168,19 @@ fn what_each_subagent_has_used_is_told_with_the_session_so_far() {
         .with("agent_id", "a1")
         .with("agent_type", "Explore")
         .with("agent_transcript_path", file.path().to_str().unwrap());
-    let line = told(&ledger.hook_answer(&stop));
+    // The client shows nobody what is said there.
+    assert_eq!((told(&ledger.hook_answer(&stop)), told(&ledger.hook_answer(&stop))), Default::default());
+    assert_eq!(told(&ledger.hook_answer(s.batch(&[]).with("agent_id", "a1"))), "");
+    let line = told(&ledger.hook_answer(s.batch(&[])));
     assert!(line.starts_with("tallyhook: Explore has used 300 tokens, $0.0"), "{line}");
     assert!(line.contains("this session so far 500 tokens, $0.0"), "{line}");
-    assert_eq!(told(&ledger.hook_answer(&stop)), "", "the same event again");
+    assert_eq!(told(&ledger.hook_answer(s.batch(&[]))), "", "once");
     // What others write meanwhile is in the total: it is kept up, not added up.
     s.transcript().append(&[s.call("msg_3", 4, 387)]);
     ledger.run(&["show-usage", "--session", "s"]).text();
     file.append(&[s.answer_of("a1", "msg_4", 5, 87)]);
-    let line = told(&ledger.hook_answer(&stop));
+    ledger.hook(&stop);
+    let line = told(&ledger.hook_answer(s.stop()));
     assert!(line.contains("Explore has used 500 tokens") && line.contains("so far 1,200 tokens"), "{line}");
     assert_eq!(ledger.faults(), "");
 }

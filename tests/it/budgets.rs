@@ -540,3 +540,74 @@ fn what_agents_without_hooks_report_is_shown_apart() {
     let text = ledger.run(&["show-usage", "--session", "s"]).text().to_owned();
     assert!(text.contains("Reported by agents without hooks") && text.contains("nightly"), "{text}");
 }
+
+/// Starts the hook as somebody whom permissions keep from writing: root is not kept.
+fn run_restricted(ledger: &Ledger, payload: &Value) -> Option<Ran> {
+    use std::os::unix::fs::MetadataExt as _;
+    use std::os::unix::process::CommandExt as _;
+
+    const NOBODY: u32 = 65_534;
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+    let mut command = ledger.command(&["hook"]);
+    if is_root {
+        command.uid(NOBODY);
+        if command.stdin(Stdio::null()).stdout(Stdio::null()).status().is_err() {
+            return None;
+        }
+    }
+    Some(Ran::with_stdin(&mut command, payload.to_string().as_bytes()))
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_ledger_that_is_read_only_stops_nobody() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    for is_whole_folder in [true, false] {
+        let ledger = Ledger::new();
+        let s = Session::new(&ledger, "s");
+        ledger.hook(s.start());
+        set(&ledger, &["1", "--tokens", "--stop"]);
+        s.transcript().write(&[s.says(1), s.call("msg_1", 2, 100)]);
+        assert!(is_stop(&ledger.hook_answer(batch(&s))));
+        let mode = |path: &std::path::Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let folder = ledger.path().parent().unwrap().to_path_buf();
+        mode(ledger.dir(), 0o755);
+        mode(&folder, if is_whole_folder { 0o555 } else { 0o777 });
+        for file in crate::support::files_below(&folder) {
+            mode(&file, 0o444);
+        }
+        s.transcript().append(&[s.call("msg_2", 3, 100)]);
+        for event in [s.prompt("p2"), asks(&s, "make"), s.tool("Bash", "toolu_1"), batch(&s), s.stop()] {
+            match run_restricted(&ledger, &event) {
+                Some(ran) => ran.assert_silent("a ledger that is read-only"),
+                None => println!("skipped: nobody may not start the program here"),
+            }
+        }
+        mode(&folder, 0o755);
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_stops_nobody() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    ledger.hook(s.start());
+    set(&ledger, &["1", "--tokens", "--stop"]);
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 100)]);
+    assert!(is_stop(&ledger.hook_answer(batch(&s))));
+    s.transcript().append(&[s.call("msg_2", 3, 100)]);
+    for event in [s.prompt("p2"), asks(&s, "make"), s.tool("Bash", "toolu_1"), batch(&s), s.stop()] {
+        // No file may grow: what a disk without room does to a program, and needs no disk.
+        let mut shell = std::process::Command::new("/bin/sh");
+        let hook = ledger.command(&["hook"]);
+        shell.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" hook"]).arg(hook.get_program()).env_clear();
+        shell.envs(hook.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Ran::with_stdin(&mut shell, event.to_string().as_bytes()).assert_silent("a full disk");
+    }
+    ledger.assert_sound();
+    assert!(is_stop(&ledger.hook_answer(batch(&s))));
+}
