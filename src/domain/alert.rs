@@ -317,9 +317,9 @@ mod tests {
     fn a_turn_is_a_spike_beside_the_habit_of_both() {
         let (mut watch, mut project) = (Watch::default(), Habit::default());
         let mut total = 0;
-        for _ in 0..6 {
+        for _ in 0..FIRST_TURNS {
             watch.begin_turn(total, &mut project);
-            assert_eq!(watch.spike(total + 40 * CENT, &Habit::default()), None);
+            assert_eq!(watch.spike(total + 40 * CENT, &project), None, "there is no habit yet");
             total += 4 * CENT;
         }
         watch.begin_turn(total, &mut project);

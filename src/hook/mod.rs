@@ -216,8 +216,8 @@ impl Hook<'_> {
     }
 
     /// What the provider has billed since in the conversation that sends the event, to be stored with it. The answer that
-    /// makes `calls` is waited for a little. A ledger that is busy is not waited for: the next event reads on.
-    fn read_on(&self, ledger: &mut Ledger, calls: &[ToolUseId]) -> Result<Option<LogBatch>, Error> {
+    /// makes `calls` is waited for a little. Whatever goes wrong with it, the event is kept and the next one reads on.
+    fn read_on(&self, ledger: &mut Ledger, calls: &[ToolUseId]) -> Option<LogBatch> {
         let payload = self.payload;
         let task = Task {
             session: &payload.session,
@@ -230,13 +230,17 @@ impl Hook<'_> {
         ledger.set_prices(self.prices());
         let agent = payload.agent.as_ref();
         match finalize::read_on(ledger, self.env, || self.config(), &task, agent, calls) {
-            Ok(Ok(batch)) => Ok(batch),
+            Ok(Ok(batch)) => batch,
             Ok(Err(fault)) => {
                 self.note(&fault);
-                Ok(None)
+                None
             }
-            Err(error) if error.is_busy() => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                if !error.is_busy() {
+                    self.note(&error);
+                }
+                None
+            }
         }
     }
 

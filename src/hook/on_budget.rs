@@ -69,7 +69,7 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
     let Some(mut asked) = ledger.budgets_of(session)? else { return Ok(Answer::Nothing) };
     if matches!(event, HookEvent::UserPromptSubmit { .. }) {
         // The turn before may have ended without a word (Esc). Mostly nothing is new, and costs a look at the file.
-        let log = hook.read_on(ledger, &[])?;
+        let log = hook.read_on(ledger, &[]);
         if log.is_some() || asked.session == SessionRow::NONE {
             ledger.record_batch(&hook.event(Change::Seen), log, None)?;
             asked = ledger.budgets_of(session)?.unwrap_or(asked);

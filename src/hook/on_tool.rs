@@ -76,7 +76,7 @@ pub(super) fn batch(
     let Some(ledger) = ledger else { return hook.record(None, change) };
     let has_budgets = known.session.has_budgets;
     let ids: Vec<ToolUseId> = tools.iter().filter_map(|tool| tool.id.clone()).collect();
-    let log = hook.read_on(ledger, if has_budgets { &ids } else { &[] })?;
+    let log = hook.read_on(ledger, if has_budgets { &ids } else { &[] });
     let (at, agent, model) = (hook.sighting.at, hook.payload.agent.as_ref(), known.session.model.as_ref());
     // What is new in a context is written to the cache.
     let rates = model.and_then(|model| ledger.prices().price(model.as_str(), at, 0, Default::default()));
