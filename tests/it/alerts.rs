@@ -1,7 +1,5 @@
 //! Alerts: off by default, said to the user once each time, and they stop nothing.
 
-use std::process::Stdio;
-
 use serde_json::{Value, json};
 
 use crate::support::{Ledger, Session, With};
@@ -78,19 +76,8 @@ fn of_sixteen_equal_calls_at_once_one_is_told() {
     let s = Session::new(&ledger, "s");
     ledger.hook(s.start());
     on(&ledger, &["loop", "--repeats", "10"]);
-    let mut running = Vec::new();
-    for number in 0..16 {
-        let mut child =
-            ledger.command(&["hook"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let payload = s.tool("Bash", &format!("toolu_{number}")).to_string();
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), payload.as_bytes()).unwrap();
-        running.push(child);
-    }
-    let said = running
-        .into_iter()
-        .map(|child| String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap())
-        .filter(|said| !said.is_empty());
-    assert_eq!(said.count(), 1);
+    let calls = (0..16).map(|number| s.tool("Bash", &format!("toolu_{number}")));
+    assert_eq!(ledger.run_hooks_at_once(calls).len(), 1);
     assert_eq!(ledger.calls().len(), 16);
     assert_eq!(ledger.faults(), "");
 }

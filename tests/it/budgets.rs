@@ -314,22 +314,11 @@ fn of_sixteen_hooks_at_once_one_warns_and_none_is_lost() {
     ledger.hook(main.start());
     set(&ledger, &["4000", "--tokens", "--per", "total", "--warn", "50"]);
     let sessions: Vec<Session> = (0..16).map(|n| Session::new(&ledger, &format!("s{n}"))).collect();
-    let mut running = Vec::new();
     for (number, s) in sessions.iter().enumerate() {
         ledger.hook(s.start());
         s.transcript().write(&[s.says(1), s.call(&format!("msg_{number}"), 2, 87)]);
     }
-    for s in &sessions {
-        let mut command = ledger.command(&["hook"]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), batch(s).to_string().as_bytes()).unwrap();
-        running.push(child);
-    }
-    let said: Vec<String> = running
-        .into_iter()
-        .map(|child| String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap())
-        .filter(|said| !said.is_empty())
-        .collect();
+    let said = ledger.run_hooks_at_once(sessions.iter().map(batch));
     assert_eq!(said.len(), 1, "{said:#?}");
     assert_eq!(kept_tokens(&ledger), [16 * 200]);
     assert_eq!(ledger.faults(), "");
@@ -542,6 +531,7 @@ fn what_agents_without_hooks_report_is_shown_apart() {
 }
 
 /// Starts the hook as somebody whom permissions keep from writing: root is not kept.
+#[cfg(target_os = "linux")]
 fn run_restricted(ledger: &Ledger, payload: &Value) -> Option<Ran> {
     use std::os::unix::fs::MetadataExt as _;
     use std::os::unix::process::CommandExt as _;
@@ -558,6 +548,24 @@ fn run_restricted(ledger: &Ledger, payload: &Value) -> Option<Ran> {
     Some(Ran::with_stdin(&mut command, payload.to_string().as_bytes()))
 }
 
+/// A session that is stopped, and has used more since.
+#[cfg(target_os = "linux")]
+fn stopped(ledger: &Ledger) -> Session {
+    let s = Session::new(ledger, "s");
+    ledger.hook(s.start());
+    set(ledger, &["1", "--tokens", "--stop"]);
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 100)]);
+    assert!(is_stop(&ledger.hook_answer(batch(&s))));
+    s.transcript().append(&[s.call("msg_2", 3, 100)]);
+    s
+}
+
+/// The events at which it would be stopped, and others.
+#[cfg(target_os = "linux")]
+fn events(s: &Session) -> [Value; 5] {
+    [s.prompt("p2"), asks(s, "make"), s.tool("Bash", "toolu_1"), batch(s), s.stop()]
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_ledger_that_is_read_only_stops_nobody() {
@@ -565,11 +573,7 @@ fn a_ledger_that_is_read_only_stops_nobody() {
 
     for is_whole_folder in [true, false] {
         let ledger = Ledger::new();
-        let s = Session::new(&ledger, "s");
-        ledger.hook(s.start());
-        set(&ledger, &["1", "--tokens", "--stop"]);
-        s.transcript().write(&[s.says(1), s.call("msg_1", 2, 100)]);
-        assert!(is_stop(&ledger.hook_answer(batch(&s))));
+        let s = stopped(&ledger);
         let mode = |path: &std::path::Path, mode| {
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
         };
@@ -579,8 +583,7 @@ fn a_ledger_that_is_read_only_stops_nobody() {
         for file in crate::support::files_below(&folder) {
             mode(&file, 0o444);
         }
-        s.transcript().append(&[s.call("msg_2", 3, 100)]);
-        for event in [s.prompt("p2"), asks(&s, "make"), s.tool("Bash", "toolu_1"), batch(&s), s.stop()] {
+        for event in events(&s) {
             match run_restricted(&ledger, &event) {
                 Some(ran) => ran.assert_silent("a ledger that is read-only"),
                 None => println!("skipped: nobody may not start the program here"),
@@ -594,19 +597,14 @@ fn a_ledger_that_is_read_only_stops_nobody() {
 #[cfg(target_os = "linux")]
 fn a_full_disk_stops_nobody() {
     let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    set(&ledger, &["1", "--tokens", "--stop"]);
-    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 100)]);
-    assert!(is_stop(&ledger.hook_answer(batch(&s))));
-    s.transcript().append(&[s.call("msg_2", 3, 100)]);
-    for event in [s.prompt("p2"), asks(&s, "make"), s.tool("Bash", "toolu_1"), batch(&s), s.stop()] {
+    let s = stopped(&ledger);
+    for event in events(&s) {
         // No file may grow: what a disk without room does to a program, and needs no disk.
         let mut shell = std::process::Command::new("/bin/sh");
         let hook = ledger.command(&["hook"]);
         shell.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" hook"]).arg(hook.get_program()).env_clear();
         shell.envs(hook.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        Ran::with_stdin(&mut shell, event.to_string().as_bytes()).assert_silent("a full disk");
+        Ran::with_stdin(&mut shell, &event.to_string().into_bytes()).assert_silent("a full disk");
     }
     ledger.assert_sound();
     assert!(is_stop(&ledger.hook_answer(batch(&s))));

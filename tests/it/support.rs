@@ -134,6 +134,19 @@ impl Ledger {
         Ran::with_stdin(&mut self.command(&["hook"]), &payload.bytes())
     }
 
+    /// Runs the real `tallyhook hook` with all payloads at once. Returns what was said, without those who said nothing.
+    pub(crate) fn run_hooks_at_once<P: Payload>(&self, payloads: impl IntoIterator<Item = P>) -> Vec<String> {
+        let start = |payload: P| {
+            let mut command = self.command(&["hook"]);
+            let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            child.stdin.take().unwrap().write_all(&payload.bytes()).unwrap();
+            child
+        };
+        let running: Vec<_> = payloads.into_iter().map(start).collect();
+        let said = running.into_iter().map(|child| child.wait_with_output().unwrap().stdout);
+        said.filter(|said| !said.is_empty()).map(|said| String::from_utf8(said).unwrap()).collect()
+    }
+
     fn open(&self) -> store::Ledger {
         store::Ledger::open_for_reports(&self.path()).unwrap()
     }
