@@ -54,7 +54,12 @@ pub(super) fn record(conn: &Connection, source: Source<'_>, reading: &Reading) -
             .exists(params![path, signed(reading.start)])?
     };
     if goes_on && reading.progress.offset > reading.start {
-        if !was_known {
+        // Of two processes that have read the same lines at once the first has learned from them.
+        let was_told = was_known
+            || conn
+                .prepare_cached("SELECT 1 FROM context_parts WHERE path = ?1 AND start = ?2")?
+                .exists(params![path, signed(reading.start)])?;
+        if !was_told {
             let before =
                 if reading.start == 0 { Vec::new() } else { last_response(conn, path, reading.start)? };
             let messages = reconcile::merge_all(reading.messages.clone());

@@ -56,36 +56,52 @@ fn a_subagents_batch_reads_the_subagents_transcript() {
     assert_eq!(ledger.faults(), "");
 }
 
-#[test]
-fn reading_by_batch_teaches_what_reading_at_once_teaches() {
-    let at_once = Ledger::new();
-    let by_batch = Ledger::new();
+/// What a session of twelve calls teaches that is read at once at its end, or after each batch by `read`.
+fn lessons(read: Option<fn(&Ledger, Value)>) -> Vec<f64> {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
     let text = "fn main() { println!(\"one line of code\"); }\n".repeat(40);
-    for ledger in [&at_once, &by_batch] {
-        let s = Session::new(ledger, "s");
-        let mut lines = vec![s.says(1)];
-        ledger.hook(s.start());
-        for turn in 1..=12_u32 {
-            let call = format!("toolu_{turn}");
-            let context = 20_000 + 900 * u64::from(turn);
-            lines.push(
-                s.call_of(&format!("msg_{turn}"), 2 * turn, &call)
-                    .with("message.usage.cache_read_input_tokens", context),
-            );
-            s.transcript().write(&lines);
-            if ledger.path() == by_batch.path() {
-                ledger.hook(batch(&s, &call));
-            }
-            lines.push(s.result_of(2 * turn + 1, &call, &text));
-            s.transcript().write(&lines);
+    let mut lines = vec![s.says(1)];
+    ledger.hook(s.start());
+    for turn in 1..=12_u32 {
+        let call = format!("toolu_{turn}");
+        let context = 20_000 + 900 * u64::from(turn);
+        lines.push(
+            s.call_of(&format!("msg_{turn}"), 2 * turn, &call)
+                .with("message.usage.cache_read_input_tokens", context),
+        );
+        s.transcript().write(&lines);
+        if let Some(read) = read {
+            read(&ledger, batch(&s, &call));
         }
-        ledger.hook(s.stop());
+        lines.push(s.result_of(2 * turn + 1, &call, &text));
+        s.transcript().write(&lines);
     }
-    let (learned, expected) = (learned(&by_batch), learned(&at_once));
+    ledger.hook(s.stop());
+    assert_eq!(ledger.faults(), "");
+    learned(&ledger)
+}
+
+fn assert_near(learned: &[f64], expected: &[f64]) {
     assert!(expected.len() > 20 && learned.len() == expected.len(), "{learned:?}");
-    for (one, other) in learned.iter().zip(&expected) {
+    for (one, other) in learned.iter().zip(expected) {
         assert!((one - other).abs() <= 1e-4 * other.abs(), "{one} is not {other}: {learned:?}");
     }
+}
+
+#[test]
+fn reading_by_batch_teaches_what_reading_at_once_teaches() {
+    let by_batch = |ledger: &Ledger, batch: Value| drop(ledger.hook_answer(batch));
+    assert_near(&lessons(Some(by_batch)), &lessons(None));
+}
+
+#[test]
+fn hooks_that_read_the_same_at_once_teach_once() {
+    // As a plugin and by the settings: the client starts both.
+    let twice = |ledger: &Ledger, batch: Value| {
+        assert_eq!(ledger.run_hooks_at_once([batch.clone(), batch.clone(), batch]), [] as [String; 0]);
+    };
+    assert_near(&lessons(Some(twice)), &lessons(None));
 }
 
 #[test]
