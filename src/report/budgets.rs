@@ -203,15 +203,20 @@ impl BudgetInfo {
         if self.state == State::Ok.name() {
             return Vec::new();
         }
-        let Options { add, override_for, pause, clear } = &self.options;
-        let mut lines = vec![
-            format!("to raise it:    {add}"),
-            format!("for an hour:    {override_for}"),
-            format!("to remove it:   {clear}"),
-        ];
-        lines.extend(pause.as_ref().map(|resume| format!("to pause, leave; later: {resume}")));
-        lines
+        let Options { add, override_for, clear, .. } = &self.options;
+        vec![
+            format!("to raise it:   {add}"),
+            format!("for an hour:   {override_for}"),
+            format!("to remove it:  {clear}"),
+        ]
     }
+}
+
+/// How to leave the session and go on with it later, if a budget is to be warned of.
+#[must_use]
+pub fn pause(budgets: &[BudgetInfo]) -> Option<String> {
+    let warned = budgets.iter().find(|budget| budget.state != State::Ok.name())?;
+    Some(format!("to pause, leave the session; to go on: {}", warned.options.pause.as_ref()?))
 }
 
 impl BudgetsReport {
@@ -257,7 +262,7 @@ impl BudgetsReport {
             let advice = budget.advice();
             if !advice.is_empty() {
                 notes.push(format!("{name}: what you can do"));
-                notes.extend(advice.into_iter().map(|line| format!("  {line}")));
+                notes.extend(advice);
             }
             if let Some(until) = budget.override_until {
                 notes.push(format!("{name}: nothing is stopped until {}", until.to_rfc3339()));
@@ -269,6 +274,7 @@ impl BudgetsReport {
                 ));
             }
         }
+        notes.extend(pause(&self.budgets));
         notes
     }
 }
