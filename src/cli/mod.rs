@@ -1,6 +1,7 @@
 //! The command line: what is asked, and who answers. Only here anything is printed.
 
 mod agents;
+mod alerts;
 pub mod args;
 mod budget;
 mod capture_cost;
@@ -102,6 +103,7 @@ impl Context {
             Command::Tools(args) => tools::run(self, &args),
             Command::Agents(args) => agents::run(self, &args),
             Command::Step(args) => step::run(self, &args),
+            Command::Alerts(args) => alerts::run(self, &args),
             Command::Budget(args) => budget::run(self, &args),
             Command::ReportUsage(args) => report_usage::run(self, &args),
             Command::CaptureCost(args) => capture_cost::run(self, &args),

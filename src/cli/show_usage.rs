@@ -9,8 +9,8 @@ use crate::finalize;
 use crate::origins;
 use crate::pricing::PriceTable;
 use crate::render;
-use crate::report::advice;
 use crate::report::usage::{Filter, UsageReport};
+use crate::report::{advice, reported};
 use crate::store::{Ledger, SessionRecord};
 
 /// Sessions that `--history` lists.
@@ -40,7 +40,9 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
     };
     let mut report = UsageReport::of_session(&ledger, &record, &filter, &timeline, &prices)?;
     report.estimate.error_percent = origins::estimate_error(&ledger, record.row)?;
-    report.budgets = budget::of_session(context, &mut ledger, &record)?;
+    let (budgets, work) = budget::of_session(context, &mut ledger, &record, &timeline)?;
+    (report.budgets, report.work) = (budgets, Some(work));
+    report.reported = reported::reported(&ledger, &record, context.env.now())?;
     if filter == Filter::default() {
         let cost = report.actual.as_ref().and_then(|actual| actual.cost_usd).unwrap_or_default();
         let was_compacted = !report.compaction_events.is_empty();
@@ -99,6 +101,10 @@ fn text(context: &Context, args: &ShowUsageArgs, report: &UsageReport) -> String
     for table in report.tables(args.detailed) {
         text.push('\n');
         text.push_str(&render::table(&table, style));
+    }
+    if !report.reported.is_empty() {
+        text.push('\n');
+        text.push_str(&render::table(&reported::table(&report.reported), style));
     }
     text
 }

@@ -7,6 +7,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::number::{cost, difference, grouped, per_million, rough, scaled, signed, span};
 use crate::doctor::{Check, Status};
 use crate::domain::{PicoUsd, Timestamp, clean_name};
+use crate::report::budgets::pause;
 use crate::report::usage::UsageReport;
 use crate::report::{Align, Cell, Table};
 
@@ -285,10 +286,16 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
         lines.push(String::new());
     }
     lines.push(actual_line(report, style));
-    lines.extend(report.budgets.iter().map(|budget| {
+    let indent = " ".repeat(LABEL_WIDTH);
+    for budget in &report.budgets {
         let code = if budget.is_exceeded() { "31" } else { "0" };
-        format!("{}{}", label("budget", style), style.paint(&budget.line(), code))
-    }));
+        lines.push(format!("{}{}", label("budget", style), style.paint(&budget.line(), code)));
+        lines.extend(budget.advice().into_iter().map(|line| format!("{indent}{line}")));
+    }
+    lines.extend(pause(&report.budgets).map(|line| format!("{indent}{line}")));
+    let course = report.work.as_ref().filter(|work| work.tasks_total > 0 || !report.budgets.is_empty());
+    lines
+        .extend(course.and_then(|work| Some(format!("{}{}", label("work", style), harmless(&work.line()?)))));
     lines.extend(cost_lines(report, style));
     lines.push(estimate_line(report, style));
     lines.extend(work_line(report, style));

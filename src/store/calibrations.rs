@@ -4,21 +4,36 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::responses::known_message;
 use super::writer::unsigned;
 use super::{Ledger, SessionRow, StoreError};
+use crate::agents::claude_code::Reading;
 use crate::domain::{ContextEntry, Message, MessageId, ModelId, ToolUseId};
 use crate::estimate::calibrate::{Calibration, Lesson, lessons};
 
 /// What the names in `meta` begin with.
 pub(super) const PREFIX: &str = "calibration:";
 
-/// Learns from what a transcript has new. `is_start` says that these are its first lines.
+/// Learns from what a transcript has new, after the last response `before` it. `is_start` says that these are its first
+/// lines.
 pub(super) fn learn(
     conn: &Connection,
-    entries: &[ContextEntry],
-    messages: &[Message],
+    before: Vec<ContextEntry>,
+    reading: &Reading,
+    messages: Vec<Message>,
     is_start: bool,
 ) -> rusqlite::Result<()> {
+    let mut messages = messages;
+    let mut joined = before;
+    if let Some(ContextEntry::Response { id, .. }) = joined.first() {
+        messages.extend(known_message(conn, id)?.map(|(message, _)| message));
+    }
+    let entries = if joined.is_empty() {
+        &reading.entries
+    } else {
+        joined.extend_from_slice(&reading.entries);
+        &joined
+    };
     // What a fork has copied its parent's file teaches.
     let own = messages.iter().filter(|message| !message.copied);
     let known: HashMap<&MessageId, &Message> = own.map(|message| (&message.id, message)).collect();

@@ -54,9 +54,16 @@ pub(super) fn record(conn: &Connection, source: Source<'_>, reading: &Reading) -
             .exists(params![path, signed(reading.start)])?
     };
     if goes_on && reading.progress.offset > reading.start {
-        if !was_known {
+        // Of two processes that have read the same lines at once the first has learned from them.
+        let was_told = was_known
+            || conn
+                .prepare_cached("SELECT 1 FROM context_parts WHERE path = ?1 AND start = ?2")?
+                .exists(params![path, signed(reading.start)])?;
+        if !was_told {
+            let before =
+                if reading.start == 0 { Vec::new() } else { last_response(conn, path, reading.start)? };
             let messages = reconcile::merge_all(reading.messages.clone());
-            calibrations::learn(conn, &reading.entries, &messages, is_main && reading.start == 0)?;
+            calibrations::learn(conn, before, reading, messages, is_main && reading.start == 0)?;
         }
         let entries = serde_json::to_string(&reading.entries)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
@@ -64,6 +71,43 @@ pub(super) fn record(conn: &Connection, source: Source<'_>, reading: &Reading) -
             .execute(params![path, signed(reading.start), signed(reading.progress.offset), entries])?;
     }
     Ok(())
+}
+
+/// The last response before an offset and what came after it: hooks read a transcript once for each response, and what two
+/// of them teach stands between two readings. Of the file's own conversation; a part that was read with much else is
+/// left alone, for the hook's time.
+fn last_response(conn: &Connection, path: &str, offset: u64) -> rusqlite::Result<Vec<ContextEntry>> {
+    const LONGEST: u64 = 32 << 10;
+    const MOST_PARTS: u64 = 4;
+    const SQL: &str =
+        "SELECT entries FROM context_parts WHERE path = ?1 AND until <= ?2 AND length(entries) <= ?3
+        ORDER BY start DESC LIMIT ?4";
+    let mut query = conn.prepare_cached(SQL)?;
+    let mut rows = query.query(params![path, signed(offset), signed(LONGEST), signed(MOST_PARTS)])?;
+    let mut found: Vec<ContextEntry> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let part: Vec<ContextEntry> = serde_json::from_str(&row.get::<_, String>(0)?).unwrap_or_default();
+        let mut is_own = true;
+        let mut own: Vec<ContextEntry> = Vec::with_capacity(part.len() + found.len());
+        for entry in part {
+            match entry {
+                ContextEntry::Of { agent } => is_own = agent.is_none(),
+                entry if is_own => own.push(entry),
+                _ => {}
+            }
+        }
+        own.append(&mut found);
+        let response = |entry: &ContextEntry| match entry {
+            ContextEntry::Response { id, .. } => Some(id.clone()),
+            _ => None,
+        };
+        if let Some(last) = own.iter().rev().find_map(response) {
+            let first = own.iter().position(|entry| response(entry).is_some_and(|id| id == last));
+            return Ok(own.split_off(first.unwrap_or_default()));
+        }
+        found = own;
+    }
+    Ok(Vec::new())
 }
 
 /// Stores a change of the list of tasks. Payload and transcript tell of the same one; the transcript knows its time.
@@ -178,6 +222,18 @@ impl Ledger {
             Ok(call.zip(kind).map(|(call, kind)| TaskChange { call, at, kind }))
         })?;
         Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Whether the last part of a transcript that was read makes these calls.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn has_read_calls(&self, path: &str, calls: &[ToolUseId]) -> Result<bool, StoreError> {
+        const SQL: &str = "SELECT entries FROM context_parts WHERE path = ?1 ORDER BY start DESC LIMIT 1";
+        let part = self.all("read the contexts", SQL, [path], |row| row.get::<_, String>(0))?.pop();
+        let entries: Vec<ContextEntry> =
+            part.and_then(|part| serde_json::from_str(&part).ok()).unwrap_or_default();
+        Ok(calls.iter().all(|call| entries.iter().any(|entry| entry.makes(call))))
     }
 
     /// The key that makes hashes this ledger's own.

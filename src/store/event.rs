@@ -124,6 +124,10 @@ pub struct SessionKnowledge {
     pub hash_key: Option<[u8; 16]>,
     /// What was learned of the model's tokens, as it is kept.
     pub calibration: Option<String>,
+    /// Whether there are budgets.
+    pub has_budgets: bool,
+    /// The alerts that are switched on, as they are kept.
+    pub alerts: Option<String>,
 }
 
 impl Ledger {
@@ -133,7 +137,8 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn session_knowledge(&self, session: &SessionId) -> Result<SessionKnowledge, StoreError> {
         const SQL: &str = "SELECT key, model, client_version, likely, \
-            (SELECT value FROM meta WHERE name = 'calibration:' || likely) \
+            (SELECT value FROM meta WHERE name = 'calibration:' || likely), \
+            EXISTS (SELECT 1 FROM budgets), (SELECT value FROM meta WHERE name = 'alerts') \
           FROM (SELECT m.value AS key, s.model, s.client_version, coalesce(s.model, (SELECT model FROM \
               (SELECT model FROM sessions ORDER BY id DESC LIMIT 8) WHERE model IS NOT NULL LIMIT 1)) AS likely \
             FROM meta m LEFT JOIN sessions s ON s.session_id = ?1 WHERE m.name = 'hash_key')";
@@ -145,6 +150,8 @@ impl Ledger {
                     client_version: row.get(2)?,
                     likely_model: row.get::<_, Option<String>>(3)?.and_then(|model| ModelId::new(&model)),
                     calibration: row.get(4)?,
+                    has_budgets: row.get(5)?,
+                    alerts: row.get(6)?,
                 })
             })
             .map_err(StoreError::query("look up the session"))
@@ -168,17 +175,24 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be written. If [`StoreError::is_busy`] it may go to the spool.
     pub fn record(&mut self, event: &Event) -> Result<(), StoreError> {
+        self.record_with(|tx| apply(tx, event).map(|_| ()))
+    }
+
+    /// Stores what waits in the spool, and after it what `body` writes, in one transaction.
+    pub(super) fn record_with<T>(
+        &mut self,
+        body: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
         let spool = self.waiting_spool();
-        let applied = self.write("record the event", |tx| {
+        let (applied, result) = self.write("record the event", |tx| {
             let applied =
                 spool.as_ref().map_or_else(|| Ok(Applied::default()), |spool| spool.apply_waiting(tx))?;
-            apply(tx, event)?;
-            Ok(applied)
+            Ok((applied, body(tx)?))
         })?;
         if let Some(spool) = spool {
             spool.remove(&applied);
         }
-        Ok(())
+        Ok(result)
     }
 
     /// Stores all events that wait in the spool.
@@ -201,10 +215,15 @@ impl Ledger {
     }
 }
 
-/// Writes an event's rows.
-pub(super) fn apply(conn: &Connection, event: &Event) -> rusqlite::Result<()> {
+/// Writes an event's rows; returns its session.
+pub(super) fn apply(conn: &Connection, event: &Event) -> rusqlite::Result<SessionRow> {
+    let session = touch(conn, &event.sighting, &event.change)?;
+    apply_change(conn, session, event)?;
+    Ok(session)
+}
+
+fn apply_change(conn: &Connection, session: SessionRow, event: &Event) -> rusqlite::Result<()> {
     let sighting = &event.sighting;
-    let session = touch(conn, sighting, &event.change)?;
     match &event.change {
         Change::Seen => Ok(()),
         Change::ToolCall { call, started, task } => {

@@ -23,6 +23,7 @@
 //! now and then (`wal`).
 
 mod agents;
+mod alerts;
 mod budgets;
 mod calibrations;
 mod captured;
@@ -48,6 +49,7 @@ mod wal;
 mod writer;
 
 pub use agents::{ObservedRun, RUNS_OF_A_TYPE};
+pub use alerts::Watched;
 pub use budgets::Asked;
 pub use captured::WitnessedCost;
 pub use contexts::SessionTranscript;

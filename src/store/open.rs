@@ -229,6 +229,11 @@ impl Ledger {
         let _limited = self.conn.busy_timeout(left_of(self.patience.waiting, self.waited)).is_ok();
     }
 
+    /// Notes time that was spent in waiting for something else, so that all waits together stay within bounds.
+    pub fn note_waiting(&mut self, time: Duration) {
+        self.waited += time;
+    }
+
     /// Whether there is time left for more than what must be done.
     #[must_use]
     pub fn has_time(&self) -> bool {

@@ -13,7 +13,8 @@ use serde::Serialize;
 
 use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, SessionState, Timeline, Timestamp, Usage};
 use crate::pricing::PriceTable;
-use crate::report::budgets::BudgetInfo;
+use crate::report::budgets::{BudgetInfo, Work};
+use crate::report::reported::ReportedAgent;
 use crate::store::{
     CallGroup, HIDDEN_AGENT, Ledger, SessionCounts, SessionRecord, ShareRow, SpentFilter, StoreError,
 };
@@ -72,6 +73,10 @@ pub struct UsageReport {
     pub efficiency: Efficiency,
     /// The budgets that hold for the session.
     pub budgets: Vec<BudgetInfo>,
+    /// What it works on.
+    pub work: Option<Work>,
+    /// What agents without hooks have reported meanwhile; in none of the sums above.
+    pub reported: Vec<ReportedAgent>,
     /// Whether one step was asked for.
     #[serde(skip)]
     pub is_of_step: bool,
@@ -362,6 +367,8 @@ impl UsageReport {
             compaction_events: Vec::new(),
             efficiency: Efficiency::default(),
             budgets: Vec::new(),
+            work: None,
+            reported: Vec::new(),
             is_of_step: false,
             advice: None,
             history: None,
