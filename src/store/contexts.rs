@@ -6,7 +6,6 @@ use super::writer::{SessionRow, signed, unsigned};
 use super::{Ledger, StoreError, calibrations};
 use crate::agents::claude_code::Reading;
 use crate::domain::{AgentId, ContextEntry, TaskChange, TaskChangeKind, Timestamp, ToolUseId};
-use crate::reconcile;
 
 /// A transcript of a session, and how much of its content is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +54,14 @@ pub(super) fn record(conn: &Connection, source: Source<'_>, reading: &Reading) -
     };
     if goes_on && reading.progress.offset > reading.start {
         if !was_known {
-            let messages = reconcile::merge_all(reading.messages.clone());
-            calibrations::learn(conn, &reading.entries, &messages, is_main && reading.start == 0)?;
+            let news = calibrations::News {
+                session,
+                entries: &reading.entries,
+                messages: &reading.messages,
+                is_start: is_main && reading.start == 0,
+            };
+            let before = if reading.start == 0 { Vec::new() } else { last_response(conn, path)? };
+            calibrations::learn(conn, news, &before)?;
         }
         let entries = serde_json::to_string(&reading.entries)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
@@ -64,6 +69,47 @@ pub(super) fn record(conn: &Connection, source: Source<'_>, reading: &Reading) -
             .execute(params![path, signed(reading.start), signed(reading.progress.offset), entries])?;
     }
     Ok(())
+}
+
+/// What a transcript's own conversation ends with, from the first entry of its last response on. It looks back over a
+/// few readings, so it costs no more when a session is long; a response in more pieces than that teaches nothing.
+fn last_response(conn: &Connection, path: &str) -> rusqlite::Result<Vec<ContextEntry>> {
+    const MOST_READINGS: usize = 8;
+    const SQL: &str = "SELECT entries FROM context_parts WHERE path = ?1 ORDER BY start DESC";
+    let mut query = conn.prepare_cached(SQL)?;
+    let mut rows = query.query([path])?;
+    let mut found: Vec<ContextEntry> = Vec::new();
+    let mut readings = 0;
+    while let Some(row) = rows.next()? {
+        let text = row.get_ref(0)?.as_str().unwrap_or_default();
+        let mut part = of_the_file(serde_json::from_str(text).unwrap_or_default());
+        part.append(&mut found);
+        found = part;
+        let mut responses = found.iter().filter_map(calibrations::response_of);
+        let last = responses.next_back();
+        let is_whole = responses.any(|id| Some(id) != last);
+        readings += 1;
+        if is_whole || readings == MOST_READINGS {
+            break;
+        }
+    }
+    let Some(last) = found.iter().rev().find_map(calibrations::response_of) else { return Ok(Vec::new()) };
+    let start = found.iter().position(|entry| calibrations::response_of(entry) == Some(last)).unwrap_or(0);
+    Ok(found.split_off(start))
+}
+
+/// Entries without those of other conversations in the same file.
+fn of_the_file(entries: Vec<ContextEntry>) -> Vec<ContextEntry> {
+    let mut is_own = true;
+    let mut own = Vec::with_capacity(entries.len());
+    for entry in entries {
+        if let ContextEntry::Of { agent } = &entry {
+            is_own = agent.is_none();
+        } else if is_own {
+            own.push(entry);
+        }
+    }
+    own
 }
 
 /// Stores a change of the list of tasks. Payload and transcript tell of the same one; the transcript knows its time.

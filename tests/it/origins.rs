@@ -100,6 +100,11 @@ fn copies_whose_original_comes_later_are_in_no_two_sums() {
 fn worked() -> (Ledger, Session) {
     let ledger = Ledger::new();
     let session = Session::new(&ledger, "session");
+    session.transcript().write(&worked_lines(&session));
+    (ledger, session)
+}
+
+fn worked_lines(session: &Session) -> [Value; 6] {
     let answer = |id: &str, second: u32, write: u64, read: u64, output: u64, content: Value, stop: &str| {
         session
             .answer(id, second, output)
@@ -117,15 +122,14 @@ fn worked() -> (Ledger, Session) {
             .result(second)
             .with("message.content", json!([{ "type": "tool_result", "tool_use_id": id, "content": text }]))
     };
-    session.transcript().write(&[
+    [
         session.says(1),
         answer("msg_1", 2, 10_000, 0, 20, json!([call("toolu_1", "Read")]), "tool_use"),
         result(3, "toolu_1", &"word ".repeat(1_100)),
         answer("msg_2", 4, 2_020, 10_000, 100, json!([call("toolu_2", "mcp__tracker__get")]), "tool_use"),
         result(5, "toolu_2", "done"),
         answer("msg_3", 6, 400, 12_020, 80, json!([{ "type": "text", "text": "Finished." }]), "end_turn"),
-    ]);
-    (ledger, session)
+    ]
 }
 
 #[test]
@@ -287,15 +291,52 @@ fn turns_teach_how_a_model_counts() {
         (report["estimate"]["raw_tokens"].as_u64(), report["estimate"]["total_tokens"].as_u64());
     assert!(estimated > raw, "{report}");
     // The same transcript read again teaches nothing new.
-    let learned = |ledger: &Ledger| -> String {
-        ledger
-            .sqlite()
-            .query_row("SELECT value FROM meta WHERE name LIKE 'calibration:%'", [], |row| row.get(0))
-            .unwrap()
-    };
     let before = learned(&ledger);
     ledger.hook(session.stop());
     ledger.import();
     ledger.run(&["tools"]).text();
     assert_eq!(learned(&ledger), before);
+}
+
+/// What the ledger has learned, as it is kept.
+fn learned(ledger: &Ledger) -> String {
+    ledger
+        .sqlite()
+        .query_row("SELECT value FROM meta WHERE name LIKE 'calibration:%'", [], |row| row.get(0))
+        .unwrap()
+}
+
+#[test]
+fn a_file_teaches_the_same_in_whatever_pieces_it_is_read() {
+    let (whole, session) = worked();
+    whole.hook(session.stop());
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "session");
+    let transcript = session.transcript();
+    for line in worked_lines(&session) {
+        transcript.append(&[line]);
+        ledger.hook(session.stop());
+    }
+    assert_eq!(numbers(&ledger), numbers(&whole));
+}
+
+/// The numbers that were learned, as far as they do not depend on how often they were rounded to be kept.
+fn numbers(ledger: &Ledger) -> Vec<String> {
+    let value: Value = serde_json::from_str(&learned(ledger)).unwrap();
+    let lists = ["sums", "returned", "written"].map(|name| value[name].as_array().unwrap().clone());
+    let numbers = lists.into_iter().flatten().map(|number| format!("{:.4e}", number.as_f64().unwrap()));
+    [value["gaps"].to_string(), value["responses"].to_string()].into_iter().chain(numbers).collect()
+}
+
+#[test]
+fn what_was_counted_for_the_estimate_is_what_is_learned_from() {
+    let (known, session) = worked();
+    let call = session.tool("Read", "toolu_1").with("tool_response", json!({ "text": "x ".repeat(3_000) }));
+    known.hook(&call).hook(session.stop());
+    let (unknown, session) = worked();
+    unknown.hook(session.stop());
+    let slope = |ledger: &Ledger| -> f64 {
+        serde_json::from_str::<Value>(&learned(ledger)).unwrap()["returned"][0].as_f64().unwrap()
+    };
+    assert!(slope(&known) < slope(&unknown), "more was counted than came in, so less comes in for each");
 }
