@@ -277,6 +277,11 @@ def attribute(path, tallyhook):
             settle()
             last, wrote, pending, compacted = None, [], [], True
     settle()
+    for message in final.values():
+        for part in message["usage"].get("iterations") or []:
+            if part.get("type") == "advisor_message":
+                for place, amount in enumerate(usage({"usage": part}) + [part.get("output_tokens") or 0]):
+                    paid["advisor"]["entry"][place] += amount
     return paid
 
 

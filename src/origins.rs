@@ -28,6 +28,9 @@ pub const PROMPTS: &str = "(prompts)";
 pub const OUTPUT: &str = "(output)";
 /// What compactions left.
 pub const SUMMARY: &str = "(summary)";
+/// The provider's advisor, as the client's own transcripts name it: another model that is asked within a response. It reads
+/// the context on its own account, and what it answers is part of that response. No call of the client, so it counts none.
+pub const ADVISOR: &str = "advisor";
 /// What cannot be placed.
 pub const NONE: &str = "(none)";
 
@@ -65,8 +68,13 @@ pub fn refresh(
             transcripts.entry(transcript.session).or_default().push(transcript);
         }
     }
-    let unread: Vec<SessionTranscript> =
-        transcripts.values().flatten().filter(|file| file.content_offset < file.offset).cloned().collect();
+    let unread: BTreeMap<&str, &SessionTranscript> = transcripts
+        .values()
+        .flatten()
+        .filter(|file| file.content_offset < file.offset)
+        .map(|file| (file.path.as_str(), file))
+        .collect();
+    let unread: Vec<SessionTranscript> = unread.into_values().cloned().collect();
     read_contents(ledger, keeps_names, &unread, &mut tell)?;
     let stale = ledger.stale_sessions(only)?;
     let mut done = 0;
@@ -311,7 +319,11 @@ fn share_out(
         let (bucket, rates) = &buckets.list[at];
         let cost = rates.map(|rates| rates.cost(&message.usage)).unwrap_or_default();
         let skill = message.skill.clone().unwrap_or_default();
-        let key = (bucket.clone(), NONE.to_owned(), skill, String::new(), Phase::Unplaced);
+        let (tool, phase) = match message.id.is_advisors() {
+            true => (ADVISOR, Phase::Entry),
+            false => (NONE, Phase::Unplaced),
+        };
+        let key = (bucket.clone(), tool.to_owned(), skill, String::new(), phase);
         rows.add(key, (1, 0), message.usage, cost);
     }
     let rows = complete(ledger, session, rows)?;

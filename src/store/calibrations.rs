@@ -30,8 +30,7 @@ pub(super) fn learn(conn: &Connection, news: News<'_>, before: &[ContextEntry]) 
     let mut records = Vec::with_capacity(news.messages.len() + 1);
     if let Some(last) = before.iter().find_map(response_of) {
         records.extend(super::responses::known_message(conn, last)?.map(|(message, _)| message));
-        let advisor = MessageId::new(&format!("{last}/advisor/0"));
-        if let Some(advisor) = advisor {
+        if let Some(advisor) = last.of_advisor(0) {
             records.extend(super::responses::known_message(conn, &advisor)?.map(|(message, _)| message));
         }
     }

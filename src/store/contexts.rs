@@ -33,6 +33,16 @@ pub(super) struct Source<'a> {
     pub(super) was_known: bool,
 }
 
+/// What names in `meta` begin with that say whose responses a file holds besides its own session's. Few files do.
+const LINES_OF: &str = "lines_of:";
+
+/// Notes that a file has responses of another session than the one that it is kept for.
+pub(super) fn note_lines_of(conn: &Connection, session: SessionRow, path: &str) -> rusqlite::Result<()> {
+    conn.prepare_cached("INSERT OR IGNORE INTO meta VALUES (?1, ?2)")?
+        .execute(params![format!("{LINES_OF}{}:{path}", session.0), session.0])?;
+    Ok(())
+}
+
 /// Whether anything of a transcript's content is kept.
 pub(super) fn is_known(conn: &Connection, path: &str) -> rusqlite::Result<bool> {
     conn.prepare_cached("SELECT 1 FROM context_parts WHERE path = ?1")?.exists([path])
@@ -142,7 +152,7 @@ pub(super) fn note_task_change(
 }
 
 impl Ledger {
-    /// The transcripts of sessions, of all or of one.
+    /// The transcripts of sessions, of all or of one: its own files, and others that hold responses of it.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -152,8 +162,14 @@ impl Ledger {
     ) -> Result<Vec<SessionTranscript>, StoreError> {
         const SQL: &str = "SELECT session, path, agent_id, offset,
             (SELECT max(until) FROM context_parts p WHERE p.path = t.path)
-          FROM transcripts t WHERE ?1 IS NULL OR session = ?1 ORDER BY session, path";
-        self.all("list the transcripts", SQL, [session.map(|session| session.0)], |row| {
+          FROM (SELECT session, path, agent_id, offset FROM transcripts WHERE ?1 IS NULL OR session = ?1
+            UNION ALL
+            SELECT m.value, f.path, f.agent_id, f.offset FROM meta m
+            JOIN transcripts f ON f.path = substr(m.name, length(?2 || m.value) + 2) AND f.session != m.value
+            WHERE m.name >= ?2 AND m.name < ?3 AND (?1 IS NULL OR m.value = ?1)) t
+          ORDER BY session, path";
+        let values = params![session.map(|session| session.0), LINES_OF, "lines_of;"];
+        self.all("list the transcripts", SQL, values, |row| {
             Ok(SessionTranscript {
                 session: SessionRow(row.get(0)?),
                 path: row.get(1)?,

@@ -259,7 +259,7 @@ fn add_message(
     let advisors = iterations.iter().filter(|part| part.text(InUsage::Type).as_deref() == Some(ADVISOR));
     for (number, advisor) in advisors.enumerate() {
         let model = advisor.text(InUsage::Model).and_then(|model| ModelId::new(&model));
-        let id = MessageId::new(&format!("{key}/advisor/{number}"));
+        let id = key.of_advisor(number);
         reading.messages.extend(id.map(|id| record(id, model, read_usage(advisor, &[]))));
     }
 }

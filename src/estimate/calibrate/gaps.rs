@@ -128,7 +128,7 @@ pub fn lessons(entries: &[ContextEntry], messages: &HashMap<&MessageId, &Message
 }
 
 fn has_advisor(message: &Message, messages: &HashMap<&MessageId, &Message>) -> bool {
-    MessageId::new(&format!("{}/advisor/0", message.id)).is_some_and(|id| messages.contains_key(&id))
+    message.id.of_advisor(0).is_some_and(|id| messages.contains_key(&id))
 }
 
 impl State<'_> {
