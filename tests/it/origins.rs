@@ -483,3 +483,34 @@ fn steps_that_overlap_or_never_end_share_a_resumed_session() {
     let whole = part("entry_cost_usd") + part("carry_cost_usd");
     assert!((whole - part("cost_usd")).abs() < 1e-12, "{row}");
 }
+
+#[test]
+fn the_clients_words_are_as_large_as_what_is_sent() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "session");
+    let attached = |attachment: Value| {
+        session.result(3).with("type", "attachment").without("message").with("attachment", attachment)
+    };
+    let tasks = json!([{ "subject": "Tag", "description": "at length" }, { "subject": "Push" }]);
+    let rendered = json!([{ "content": "one two three" }]);
+    session.transcript().write(&[
+        session.says(1),
+        session.answer("msg_1", 2, 10),
+        // A sentence of 70 and marks of 10, then 6 and the subject for each task.
+        attached(json!({ "type": "task_reminder", "content": [] })),
+        attached(json!({ "type": "task_reminder", "content": tasks })),
+        attached(json!({ "type": "hook_additional_context", "content": ["one two three"] })),
+        attached(json!({ "type": "nested_memory", "path": "/a/long/path", "content": { "path": "/a", "content": "one two three" } })),
+        attached(json!({ "type": "hook_additional_context", "content": ["x"] })).with("rendered", rendered),
+        attached(json!({ "type": "hook_success", "content": "never sent" })),
+        session.answer("msg_2", 4, 10),
+    ]);
+    ledger.import();
+    ledger.cost_by("tool");
+    let entries: String =
+        ledger.sqlite().query_row("SELECT entries FROM context_parts", [], |row| row.get(0)).unwrap();
+    let entries: Vec<Value> = serde_json::from_str(&entries).unwrap();
+    let notes: Vec<u64> =
+        entries.iter().filter(|entry| entry["k"] == "n").map(|entry| entry["t"].as_u64().unwrap()).collect();
+    assert_eq!(notes, [80, 80 + 2 * 7, 22 + 3, 10 + 3, 3]);
+}

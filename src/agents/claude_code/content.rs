@@ -40,8 +40,8 @@ const TEXTS: [&str; 8] =
 /// What the client writes around an attachment, in tokens of `cl100k_base`: `<system-reminder>`, two line breaks and the
 /// closing mark. Lines since 2.1.330 tell the whole text as it was sent (`rendered`); older ones only what is in it.
 const WRAPPER: u64 = 10;
-/// The client's sentence before it, by kind; what is not listed has none. Fitted on what contexts have grown by in
-/// transcripts of 2.1.227 to 2.1.237, where 49 task reminders, 46 hooks' contexts and 8 changed files stand alone.
+/// The client's sentence before it, by kind; what is not listed has none. Set by what contexts have grown by in transcripts
+/// of 2.1.227 to 2.1.237, where 63 reminders of tasks, 33 hooks' contexts and 5 changed files came alone.
 const SENTENCES: [(&str, u64); 3] =
     [("task_reminder", 70), ("edited_text_file", 60), ("hook_additional_context", 12)];
 

@@ -82,8 +82,9 @@ struct State<'a> {
     is_spoilt: bool,
 }
 
-/// Finds what `entries` teach. `messages` are their responses as far as they are known. Gaps are left out that hold a prompt, a summary or an image, whose predecessor is not
-/// complete, between two models, or beside an advisor's answer, which is billed with the response.
+/// Finds what `entries` teach. `messages` are their responses as far as they are known. Gaps are left out that hold a
+/// prompt, a summary or an image, whose predecessor is not complete, between two models, or beside an advisor's answer, which
+/// is billed with the response.
 #[must_use]
 pub fn lessons(entries: &[ContextEntry], messages: &HashMap<&MessageId, &Message>) -> Vec<Lesson> {
     let mut lessons = Vec::new();

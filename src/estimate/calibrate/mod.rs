@@ -7,9 +7,9 @@
 //! what a call takes besides its text. It begins with a [`prior`] for the model's [`Tokenizer`], doubts it soon and forgets
 //! slowly; gaps that do not fit pull less.
 //!
-//! What the client itself puts in (reminders, notes on changed files, hooks' contexts: 14 to 19 % of the growth in three long
-//! transcripts of August 2026) no payload tells, so it is in no call's estimate, but foreseen apart, by what came with the last calls:
-//! [`Calibration::surplus`].
+//! What the client itself puts in (reminders, notes on changed files, hooks' contexts: 14 to 19 % of the growth in three
+//! long transcripts of August 2026) no payload tells, so it is in no call's estimate, but foreseen apart, by what came with
+//! the last calls: [`Calibration::surplus`].
 //!
 //! Pure: no file, no clock, no ledger. Nothing that comes in can make an estimate absurd ([`filter`]).
 
@@ -85,18 +85,6 @@ impl Added {
     pub fn add_told(&mut self, for_calls: u64, words: u64) {
         self.told = self.told.saturating_add(for_calls).min(MAX_COUNT);
         self.words = self.words.saturating_add(words).min(MAX_COUNT);
-    }
-
-    /// Calls that were added.
-    #[must_use]
-    pub fn calls(&self) -> u64 {
-        self.calls
-    }
-
-    /// Whether words of the client's own came in.
-    #[must_use]
-    pub fn has_words(&self) -> bool {
-        self.words > 0
     }
 
     /// Whether all that can have come into a context.

@@ -10,7 +10,8 @@ use crate::json::Object;
 const TODOS_WRITTEN: &str = "Todos have been modified successfully. Ensure that you continue to use the todo list \
                              to track your progress. Please proceed with the current tasks if applicable";
 
-/// Clients before 2.0 repeat the list after it, as it was written: five calls of 1.0.17 made contexts grow by 200 to 300.
+/// Clients before 2.0 repeat the list after it, as it was written: calls of 1.0.17 made contexts grow by 200 to 300 tokens,
+/// the more the longer the list, those of 2.0.42 by 42.
 const LIST_REPEATED_UNTIL: Version = (2, 0, 0);
 const LIST_REPEATED: &str = "<system-reminder>\nYour todo list has changed. DO NOT mention this explicitly to the \
                              user. Here are the latest contents of your todo list:\n\n. Continue on with the tasks \
@@ -59,4 +60,33 @@ fn task_list(response: &Object<'_>) -> String {
         let _ignored = writeln!(text, "#{} [{}] {}", field("id"), field("status"), field("subject")).is_ok();
     }
     if text.is_empty() { "No tasks found".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Era;
+    use super::*;
+    use crate::domain::ToolName;
+    use crate::json::Raw;
+
+    #[test]
+    fn old_clients_repeat_the_list() {
+        let tool = ToolName::new("TodoWrite");
+        let input = r#"{"todos":[{"content":"Look","status":"pending"}]}"#;
+        let text = |version| {
+            let call = CallView {
+                tool: &tool,
+                input: Raw::parse(input).ok(),
+                response: None,
+                error: None,
+                cwd: None,
+                era: Era::Early,
+                version,
+            };
+            reading(&call, &Object::default()).unwrap().texts[0].clone().into_owned()
+        };
+        assert_eq!(text(Some((2, 0, 42))), TODOS_WRITTEN);
+        assert_eq!(text(None), TODOS_WRITTEN);
+        assert!(text(Some((1, 0, 17))).ends_with(r#"[{"content":"Look","status":"pending"}]"#));
+    }
 }
