@@ -292,7 +292,9 @@ fn share_out(
     let mut calls = Vec::new();
     let mut done: HashSet<MessageId> = HashSet::new();
     let mut fault = None;
-    for file in files {
+    // A subagent's own file knows more of it than the main one, which can echo its lines.
+    let (subagents, main): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.agent.is_some());
+    for file in subagents.into_iter().chain(main) {
         let entries = ledger.context_entries(&file.path)?;
         let shared = attribution::attribute(&entries, file.agent.as_ref(), |id, of| {
             if let Some(message) = own.get(id) {

@@ -514,3 +514,31 @@ fn the_clients_words_are_as_large_as_what_is_sent() {
         entries.iter().filter(|entry| entry["k"] == "n").map(|entry| entry["t"].as_u64().unwrap()).collect();
     assert_eq!(notes, [80, 80 + 2 * 7, 22 + 3, 10 + 3, 3]);
 }
+
+#[test]
+fn an_echoed_subagent_has_entry_and_carry_where_its_own_file_is_missing() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "session");
+    let made = json!([{ "type": "tool_use", "id": "toolu_9", "name": "Grep", "input": {} }]);
+    let result = json!([{ "type": "tool_result", "tool_use_id": "toolu_9", "content": "word ".repeat(40) }]);
+    let echoes = [
+        session.echo_of("a1", "sub_1", 3, 40).with("data.message.message.content", made),
+        session
+            .echo_of("a1", "sub_1", 4, 40)
+            .with("data.message.type", "user")
+            .with("data.message.message", json!({ "role": "user", "content": result })),
+        session.echo_of("a1", "sub_2", 5, 60),
+    ];
+    session.transcript().write(&[session.says(1), session.answer("msg_1", 2, 10)]).append(&echoes);
+    ledger.import();
+    let tools = ledger.cost_by("tool");
+    assert!(tools.row("Grep").usage.output > 0);
+    assert!(!tools.by_key().contains_key("(none)"));
+    assert_eq!(tools.total.usage, ledger.total().usage);
+    // Its own file says the same, once.
+    let own = [session.answer_of("a1", "sub_1", 3, 40), session.answer_of("a1", "sub_2", 5, 60)];
+    session.subagent("subagents", "a1").write(&own);
+    ledger.import();
+    assert_eq!(ledger.cost_by("tool").total.usage, ledger.total().usage);
+    assert!(!ledger.cost_by("tool").by_key().contains_key("(none)"));
+}
