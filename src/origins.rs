@@ -13,7 +13,7 @@ use crate::attribution::{self, Item, Paid, Source};
 use crate::domain::{
     AgentId, CostParts, Message, MessageId, ModelId, SessionId, Timeline, ToolName, ToolUseId, Usage,
 };
-use crate::estimate::calibrate::{Lesson, Tokenizer, lessons};
+use crate::estimate::calibrate::{Calibration, Lesson, Tokenizer, lessons};
 use crate::finalize;
 use crate::pricing::{PriceTable, Rates};
 use crate::store::{
@@ -28,6 +28,9 @@ pub const PROMPTS: &str = "(prompts)";
 pub const OUTPUT: &str = "(output)";
 /// What compactions left.
 pub const SUMMARY: &str = "(summary)";
+/// The provider's advisor, as the client's own transcripts name it: another model that is asked within a response. It reads
+/// the context on its own account, and what it answers is part of that response. No call of the client, so it counts none.
+pub const ADVISOR: &str = "advisor";
 /// What cannot be placed.
 pub const NONE: &str = "(none)";
 
@@ -65,8 +68,13 @@ pub fn refresh(
             transcripts.entry(transcript.session).or_default().push(transcript);
         }
     }
-    let unread: Vec<SessionTranscript> =
-        transcripts.values().flatten().filter(|file| file.content_offset < file.offset).cloned().collect();
+    let unread: BTreeMap<&str, &SessionTranscript> = transcripts
+        .values()
+        .flatten()
+        .filter(|file| file.content_offset < file.offset)
+        .map(|file| (file.path.as_str(), file))
+        .collect();
+    let unread: Vec<SessionTranscript> = unread.into_values().cloned().collect();
     read_contents(ledger, keeps_names, &unread, &mut tell)?;
     let stale = ledger.stale_sessions(only)?;
     let mut done = 0;
@@ -123,7 +131,7 @@ pub fn timeline(ledger: &Ledger, session: SessionRow) -> Result<Timeline, StoreE
 }
 
 /// By how much the calls' estimates of a session were off, in per cent of what its contexts have grown by; `None` if no
-/// such growth is known. Left out is what the client's own words came into.
+/// such growth is known. What the client put in of its own is taken as the transcript shows it, for no call has brought it.
 ///
 /// # Errors
 /// If the ledger cannot be read.
@@ -134,19 +142,32 @@ pub fn estimate_error(ledger: &Ledger, session: SessionRow) -> Result<Option<f64
     }
     let messages = ledger.session_responses(session)?;
     let known = messages.iter().map(|message| (&message.id, message)).collect();
-    let (mut estimated, mut grown) = (0_u64, 0_u64);
+    let mut calibrations: HashMap<ModelId, Calibration> = HashMap::new();
+    let (mut estimated, mut grown) = (0_i64, 0_i64);
     for file in ledger.session_transcripts(Some(session))? {
         for lesson in lessons(&ledger.context_entries(&file.path)?, &known) {
             let Lesson::Gap(gap) = lesson else { continue };
-            let sum: Option<u64> = gap.calls.iter().map(|call| estimates.get(call)).sum();
-            if let Some(sum) = sum.filter(|_| !gap.is_injected) {
-                estimated += sum;
-                grown += gap.growth;
+            let sum: Option<u64> = gap.answers.iter().map(|answer| estimates.get(&answer.call)).sum();
+            let Some(sum) = sum else { continue };
+            if !calibrations.contains_key(&gap.model) {
+                calibrations.insert(gap.model.clone(), ledger.calibration(&gap.model)?);
             }
+            let told = calibrations.get(&gap.model).map_or(0, |known| known.told(&gap.added(|_| None)));
+            estimated = estimated.saturating_add_unsigned(sum).saturating_add(told);
+            grown = grown.saturating_add_unsigned(gap.growth);
         }
     }
     #[expect(clippy::cast_precision_loss, reason = "a share for people")]
     Ok((grown > 0).then(|| estimated.abs_diff(grown) as f64 * 100.0 / grown as f64))
+}
+
+/// Tokens that the client is foreseen to add of its own beside the results of so many calls.
+///
+/// # Errors
+/// If the ledger cannot be read.
+pub fn foreseen(ledger: &Ledger, model: Option<&str>, calls: u64) -> Result<u64, StoreError> {
+    let Some(model) = model.and_then(ModelId::new).filter(|_| calls > 0) else { return Ok(0) };
+    Ok(ledger.calibration(&model)?.surplus().saturating_mul(calls))
 }
 
 /// Reads transcripts from their starts, several at once.
@@ -271,7 +292,9 @@ fn share_out(
     let mut calls = Vec::new();
     let mut done: HashSet<MessageId> = HashSet::new();
     let mut fault = None;
-    for file in files {
+    // A subagent's own file knows more of it than the main one, which can echo its lines.
+    let (subagents, main): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.agent.is_some());
+    for file in subagents.into_iter().chain(main) {
         let entries = ledger.context_entries(&file.path)?;
         let shared = attribution::attribute(&entries, file.agent.as_ref(), |id, of| {
             if let Some(message) = own.get(id) {
@@ -298,7 +321,11 @@ fn share_out(
         let (bucket, rates) = &buckets.list[at];
         let cost = rates.map(|rates| rates.cost(&message.usage)).unwrap_or_default();
         let skill = message.skill.clone().unwrap_or_default();
-        let key = (bucket.clone(), NONE.to_owned(), skill, String::new(), Phase::Unplaced);
+        let (tool, phase) = match message.id.is_advisors() {
+            true => (ADVISOR, Phase::Entry),
+            false => (NONE, Phase::Unplaced),
+        };
+        let key = (bucket.clone(), tool.to_owned(), skill, String::new(), phase);
         rows.add(key, (1, 0), message.usage, cost);
     }
     let rows = complete(ledger, session, rows)?;

@@ -403,6 +403,9 @@ fn estimate_line(report: &UsageReport, style: Style) -> String {
     if pending.calls > 0 {
         line.push_str(&format_pending(pending.calls, pending.total_tokens));
     }
+    if pending.client_tokens > 0 {
+        line.push_str(&format_foreseen(pending.client_tokens));
+    }
     if pending.subagent_tokens > 0 {
         line.push_str(&format_running(pending.subagent_tokens));
     }
@@ -415,6 +418,10 @@ fn format_error(percent: f64) -> String {
 
 fn format_pending(calls: u64, tokens: u64) -> String {
     format!("\n          of which {} not yet read by the model: {}", plural(calls, "call"), rough(tokens))
+}
+
+fn format_foreseen(tokens: u64) -> String {
+    format!("\n          with them the client adds about {}", rough(tokens))
 }
 
 fn format_running(tokens: u64) -> String {

@@ -199,7 +199,8 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be written.
     pub fn remove_session(&mut self, session: &SessionId) -> Result<bool, StoreError> {
-        const ROWS: [&str; 14] = [
+        const ROWS: [&str; 15] = [
+            "DELETE FROM meta WHERE name GLOB 'lines_of:' || ?1 || ':*'",
             "DELETE FROM pending WHERE session = ?1",
             "DELETE FROM context_parts WHERE path IN (SELECT path FROM transcripts WHERE session = ?1)",
             "DELETE FROM shares WHERE session = ?1",
@@ -365,6 +366,9 @@ impl<'c> LogWriter<'c> {
         }
         for message in reconcile::merge_all(reading.messages) {
             let owner = self.row(&message.session)?;
+            if owner.0 != row.0 {
+                contexts::note_lines_of(conn, owner, &batch.path)?;
+            }
             self.messages.push((message, owner));
         }
         for prompt in &reading.prompts {

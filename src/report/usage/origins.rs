@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::rollup::{AgentNames, percent};
 use super::{McpUsage, SkillUsage, StepUsage, ToolUsage, agent_of};
-use crate::domain::{PicoUsd, Timeline, Timestamp, ToolName};
+use crate::domain::{Timeline, Timestamp, ToolName};
 use crate::report::origins::{NO_KEY, Origin, OriginSum, sum};
 use crate::store::{CallGroup, HIDDEN_AGENT, ShareRow};
 
@@ -47,11 +47,6 @@ fn join(
     both.into_iter().map(|(key, (calls, sum))| (key, calls, sum)).collect()
 }
 
-/// The cost of a part, if anything is known of it.
-fn known(sum: &OriginSum, cost: PicoUsd) -> Option<PicoUsd> {
-    sum.cost.map(|_| cost)
-}
-
 fn whole(shares: &[ShareRow]) -> u64 {
     shares.iter().map(|share| share.usage.total()).sum()
 }
@@ -71,8 +66,8 @@ pub(super) fn by_tool(shares: &[ShareRow], calls: &[CallGroup]) -> Vec<ToolUsage
             failures: calls.failures,
             generated_tokens: calls.generated,
             returned_tokens: calls.returned,
-            entry_cost_usd: known(&sum, sum.entry_cost),
-            carry_cost_usd: known(&sum, sum.carry_cost),
+            entry_cost_usd: sum.known(sum.entry_cost),
+            carry_cost_usd: sum.known(sum.carry_cost),
             cost_usd: sum.cost_usd(),
             total_tokens: sum.usage.total(),
             is_partly_priced: sum.is_partly_priced,
@@ -102,8 +97,8 @@ pub(super) fn by_skill(shares: &[ShareRow], calls: &[CallGroup]) -> Vec<SkillUsa
             invocations: calls.calls,
             usage: sum.usage,
             total_tokens: sum.usage.total(),
-            entry_cost_usd: known(&sum, sum.entry_cost),
-            carry_cost_usd: known(&sum, sum.carry_cost),
+            entry_cost_usd: sum.known(sum.entry_cost),
+            carry_cost_usd: sum.known(sum.carry_cost),
             cost_usd: sum.cost_usd(),
             is_partly_priced: sum.is_partly_priced,
             percent: percent(sum.usage.total(), paid),
@@ -127,8 +122,8 @@ pub(super) fn by_mcp_server(shares: &[ShareRow], calls: &[CallGroup]) -> Vec<Mcp
             generated_tokens: calls.generated,
             returned_tokens: calls.returned,
             total_tokens: sum.usage.total(),
-            entry_cost_usd: known(&sum, sum.entry_cost),
-            carry_cost_usd: known(&sum, sum.carry_cost),
+            entry_cost_usd: sum.known(sum.entry_cost),
+            carry_cost_usd: sum.known(sum.carry_cost),
             cost_usd: sum.cost_usd(),
             is_partly_priced: sum.is_partly_priced,
             percent: if paid > 0 {
@@ -173,8 +168,8 @@ pub(super) fn by_step(
             let row = StepUsage {
                 usage: sum.usage,
                 total_tokens: sum.usage.total(),
-                entry_cost_usd: known(&sum, sum.entry_cost),
-                carry_cost_usd: known(&sum, sum.carry_cost),
+                entry_cost_usd: sum.known(sum.entry_cost),
+                carry_cost_usd: sum.known(sum.carry_cost),
                 cost_usd: sum.cost_usd(),
                 is_partly_priced: sum.is_partly_priced,
                 percent: percent(sum.usage.total(), paid),
