@@ -8,7 +8,6 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::responses::known_message;
 use super::writer::unsigned;
 use super::{Ledger, SessionRow, StoreError};
-use crate::agents::claude_code::Reading;
 use crate::domain::{ContextEntry, Message, MessageId, ModelId, ToolUseId};
 use crate::estimate::calibrate::{Calibration, Lesson, lessons};
 use crate::reconcile;
@@ -31,9 +30,9 @@ pub(super) struct News<'a> {
 pub(super) fn learn(conn: &Connection, news: News<'_>, before: &[ContextEntry]) -> rusqlite::Result<()> {
     let mut records = Vec::with_capacity(news.messages.len() + 1);
     if let Some(last) = before.iter().find_map(response_of) {
-        records.extend(super::responses::known_message(conn, last)?.map(|(message, _)| message));
+        records.extend(known_message(conn, last)?.map(|(message, _)| message));
         if let Some(advisor) = last.of_advisor(0) {
-            records.extend(super::responses::known_message(conn, &advisor)?.map(|(message, _)| message));
+            records.extend(known_message(conn, &advisor)?.map(|(message, _)| message));
         }
     }
     records.extend_from_slice(news.messages);
