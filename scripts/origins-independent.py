@@ -5,7 +5,7 @@
 
 It shares none of the program's code but the token counter (`tallyhook count`, which is tiktoken to the token). Each main
 TRANSCRIPT is read by it and, into a ledger of its own, by TALLYHOOK; then entry and carry tokens are compared tool by
-tool and class by class. Lines of subagents, forks and hand-edited logs are not what it is for.
+tool and class by class. Subagents' own files, forks and hand-edited logs are not what it is for.
 """
 import json, os, subprocess, sys, tempfile
 from collections import defaultdict
@@ -66,14 +66,27 @@ def read(content):
     return texts
 
 
-def entries(path):
-    """(kind, ...) with texts that are still to be counted."""
-    skill_call = None
+def conversations(path):
+    """The lines of each conversation: the main one, and subagents whose messages old clients echo in its file."""
+    found = {None: []}
     for line in open(path, encoding="utf-8"):
         try:
             line = json.loads(line)
         except ValueError:
             continue
+        if line.get("type") == "progress":
+            data = line.get("data") or {}
+            if isinstance(data.get("message"), dict):
+                found.setdefault(data.get("agentId"), []).append(data["message"])
+        else:
+            found[None].append(line)
+    return found.values()
+
+
+def entries(lines):
+    """(kind, ...) with texts that are still to be counted."""
+    skill_call = None
+    for line in lines:
         kind = line.get("type")
         if kind == "assistant":
             message = line["message"]
@@ -167,8 +180,8 @@ def share(amount, sizes):
     return parts
 
 
-def attribute(path, tallyhook):
-    lines = list(entries(path))
+def attribute(conversation, tallyhook, tools, paid):
+    lines = list(entries(conversation))
     texts = [text for line in lines for text in texts_of(line)]
     tokens = count(tallyhook, texts)
     size = lambda texts: sum(tokens[text] for text in texts)
@@ -181,8 +194,7 @@ def attribute(path, tallyhook):
                 order.append(line[1])
             if known is None or rank(line[2]) >= rank(known):
                 final[line[1]] = line[2]
-    paid = defaultdict(lambda: {"entry": [0] * 5, "carry": [0] * 5})
-    tools, live, pending, last, wrote = {}, [], [], None, []
+    live, pending, last, wrote = [], [], None, []
     seen, had_prompt, compacted, last_call = set(), False, False, None
 
     def settle():
@@ -282,7 +294,6 @@ def attribute(path, tallyhook):
             if part.get("type") == "advisor_message":
                 for place, amount in enumerate(usage({"usage": part}) + [part.get("output_tokens") or 0]):
                     paid["advisor"]["entry"][place] += amount
-    return paid
 
 
 def texts_of(line):
@@ -296,7 +307,9 @@ def main():
     tallyhook = os.path.abspath(sys.argv[1])
     failed = 0
     for path in sys.argv[2:]:
-        ours = attribute(path, tallyhook)
+        ours, tools = defaultdict(lambda: {"entry": [0] * 5, "carry": [0] * 5}), {}
+        for conversation in conversations(path):
+            attribute(conversation, tallyhook, tools, ours)
         with tempfile.TemporaryDirectory() as home:
             env = dict(os.environ, HOME=home, TALLYHOOK_DB=home + "/ledger.db", XDG_CONFIG_HOME=home)
             env.pop("CLAUDE_CONFIG_DIR", None)
