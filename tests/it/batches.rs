@@ -72,7 +72,7 @@ fn lessons(read: Option<fn(&Ledger, Value)>) -> Vec<f64> {
         );
         s.transcript().write(&lines);
         if let Some(read) = read {
-            read(&ledger, batch(&s, &call));
+            read(&ledger, s.batch(&[("Bash", &call, json!(text))]));
         }
         lines.push(s.result_of(2 * turn + 1, &call, &text));
         s.transcript().write(&lines);
