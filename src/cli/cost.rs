@@ -14,7 +14,7 @@ pub(super) fn run(context: &Context, args: &CostArgs) -> Result<(), Error> {
     let report = match context.priced_ledger(&context.prices()?)? {
         Some(mut ledger) => {
             if matches!(query.by, By::Origin(_)) {
-                context.refresh_origins(&mut ledger, None)?;
+                context.refresh_origins(&mut ledger)?;
             }
             CostReport::of(&ledger, &query)?
         }

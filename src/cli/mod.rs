@@ -34,7 +34,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::env::Env;
 use crate::error::Error;
-use crate::origins;
+use crate::origins::{self, Progress, SessionOrigins};
 use crate::pricing::{PriceTable, UserPrices};
 use crate::render::{self, Style};
 use crate::report::Table;
@@ -151,28 +151,16 @@ impl Context {
         Ok(ledger)
     }
 
-    /// Works out where costs came from, as far as that is not known yet: in all sessions, or in one. What takes long
-    /// shows its progress.
-    fn refresh_origins(&self, ledger: &mut Ledger, session: Option<SessionRow>) -> Result<(), Error> {
-        let is_watched = std::io::stderr().is_terminal();
-        let start = std::time::Instant::now();
-        let (mut shown_at, mut is_shown) = (start, false);
+    /// Works out where costs came from, as far as that is not known yet.
+    fn refresh_origins(&self, ledger: &mut Ledger) -> Result<(), Error> {
         let keeps_names = self.config(None)?.store_names;
-        let refreshed = origins::refresh(ledger, keeps_names, session, |progress| {
-            if is_watched && shown_at.elapsed() >= PROGRESS_PAUSE {
-                shown_at = std::time::Instant::now();
-                is_shown = true;
-                let (what, (done, all)) = match progress {
-                    origins::Progress::Reading(done, all) => ("reading transcripts", (done, all)),
-                    origins::Progress::Sharing(done, all) => ("sharing out sessions", (done, all)),
-                };
-                let _told = write!(std::io::stderr().lock(), "\r{what}: {done} of {all}\x1b[K").is_ok();
-            }
-        });
-        if is_shown {
-            let _told = write!(std::io::stderr().lock(), "\r\x1b[K").is_ok();
-        }
-        Ok(refreshed?)
+        with_progress(|tell| Ok(origins::refresh(ledger, keeps_names, tell)?))
+    }
+
+    /// The same of one session.
+    fn session_origins(&self, ledger: &mut Ledger, session: SessionRow) -> Result<SessionOrigins, Error> {
+        let keeps_names = self.config(None)?.store_names;
+        with_progress(|tell| Ok(origins::of_session(ledger, keeps_names, session, tell)?))
     }
 
     /// Asks in the terminal; without one the answer is no.
@@ -266,4 +254,25 @@ impl Context {
         let text: String = text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
         let _told = writeln!(std::io::stderr().lock(), "{text}").is_ok();
     }
+}
+
+/// Shows in the terminal how far something is that takes long.
+fn with_progress<T>(run: impl FnOnce(&mut dyn FnMut(Progress)) -> Result<T, Error>) -> Result<T, Error> {
+    let is_watched = std::io::stderr().is_terminal();
+    let (mut shown_at, mut is_shown) = (std::time::Instant::now(), false);
+    let done = run(&mut |progress| {
+        if is_watched && shown_at.elapsed() >= PROGRESS_PAUSE {
+            shown_at = std::time::Instant::now();
+            is_shown = true;
+            let (what, (done, all)) = match progress {
+                Progress::Reading(done, all) => ("reading transcripts", (done, all)),
+                Progress::Sharing(done, all) => ("sharing out sessions", (done, all)),
+            };
+            let _told = write!(std::io::stderr().lock(), "\r{what}: {done} of {all}\x1b[K").is_ok();
+        }
+    });
+    if is_shown {
+        let _told = write!(std::io::stderr().lock(), "\r\x1b[K").is_ok();
+    }
+    done
 }

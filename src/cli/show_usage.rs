@@ -7,10 +7,9 @@ use crate::domain::Timeline;
 use crate::error::Error;
 use crate::finalize;
 use crate::origins;
-use crate::pricing::PriceTable;
 use crate::render;
 use crate::report::advice;
-use crate::report::usage::{Filter, UsageReport};
+use crate::report::usage::{Basis, Filter, UsageReport};
 use crate::store::{Ledger, SessionRecord};
 
 /// Sessions that `--history` lists.
@@ -31,20 +30,21 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
         return nothing(context, args, what);
     };
     let record = refreshed(context, &mut ledger, record)?;
-    context.refresh_origins(&mut ledger, Some(record.row))?;
+    let origins = context.session_origins(&mut ledger, record.row)?;
     let timeline = origins::timeline(&ledger, record.row)?;
     let filter = Filter {
         agent: args.agent.clone(),
         tool: args.tool.clone(),
         step: args.step.as_deref().map(|step| step_named(&timeline, step)),
     };
-    let mut report = UsageReport::of_session(&ledger, &record, &filter, &timeline, &prices)?;
-    report.estimate.error_percent = origins::estimate_error(&ledger, record.row)?;
+    let basis = Basis { timeline: &timeline, shares: &origins.shares, prices: &prices };
+    let mut report = UsageReport::of_session(&ledger, &record, &filter, basis)?;
+    report.estimate.error_percent = origins.error_percent;
     report.budgets = budget::of_session(context, &mut ledger, &record)?;
     if filter == Filter::default() {
         let cost = report.actual.as_ref().and_then(|actual| actual.cost_usd).unwrap_or_default();
         let was_compacted = !report.compaction_events.is_empty();
-        report.advice = advice::advice(&origins::calls(&ledger, record.row)?, cost, was_compacted);
+        report.advice = advice::advice(&origins.calls, cost, was_compacted);
     }
     if args.history {
         let mut records = Vec::new();
@@ -54,7 +54,7 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
         }
         report = report.with_history(&ledger, &records)?;
     }
-    let missing = missing(&ledger, &record, &report, &filter, (&timeline, &prices))?;
+    let missing = missing(&ledger, &record, &report, &filter, basis)?;
     if args.json {
         context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
     } else if missing.is_none() {
@@ -117,9 +117,9 @@ fn missing(
     record: &SessionRecord,
     report: &UsageReport,
     filter: &Filter,
-    (timeline, prices): (&Timeline, &PriceTable),
+    basis: Basis<'_>,
 ) -> Result<Option<String>, Error> {
-    let all = || UsageReport::of_session(ledger, record, &Filter::default(), timeline, prices);
+    let all = || UsageReport::of_session(ledger, record, &Filter::default(), basis);
     if let Some(step) = filter.step.as_ref().filter(|_| report.by_step.is_empty()) {
         let known = all()?;
         let names: Vec<&str> = known.by_step.iter().map(|step| step.step.as_str()).collect();

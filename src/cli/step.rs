@@ -9,7 +9,7 @@ use crate::domain::{MAX_NAME_CHARS, NamedStep, PicoUsd, Timestamp, clean_name};
 use crate::error::Error;
 use crate::origins;
 use crate::render;
-use crate::report::usage::{Filter, StepUsage, UsageReport};
+use crate::report::usage::{Basis, Filter, StepUsage, UsageReport};
 use crate::report::{Cell, Table};
 use crate::store::{Ledger, SessionRecord};
 
@@ -79,10 +79,11 @@ fn open_steps(steps: &[NamedStep]) -> Vec<&str> {
 
 fn list(context: &Context, mut ledger: Ledger, record: &SessionRecord, json: bool) -> Result<(), Error> {
     let record = show_usage::refreshed(context, &mut ledger, record.clone())?;
-    context.refresh_origins(&mut ledger, Some(record.row))?;
+    let origins = context.session_origins(&mut ledger, record.row)?;
     let timeline = origins::timeline(&ledger, record.row)?;
     let prices = context.prices()?;
-    let report = UsageReport::of_session(&ledger, &record, &Filter::default(), &timeline, &prices)?;
+    let basis = Basis { timeline: &timeline, shares: &origins.shares, prices: &prices };
+    let report = UsageReport::of_session(&ledger, &record, &Filter::default(), basis)?;
     let current = timeline.spans().last().map(|span| span.name.as_str());
     let tasks = crate::domain::task_list(&ledger.task_changes(record.row)?);
     if json {

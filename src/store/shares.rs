@@ -174,6 +174,17 @@ impl Ledger {
         read().map_err(StoreError::query("read where costs came from"))
     }
 
+    /// The shares of one session.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn session_shares(&self, session: SessionRow) -> Result<Vec<ShareRow>, StoreError> {
+        let only = SpentFilter { sessions: Some(vec![session]), ..SpentFilter::default() };
+        let mut shares = Vec::new();
+        self.for_each_share(&only, |_, share| shares.push(share.clone()))?;
+        Ok(shares)
+    }
+
     /// What a session has spent, by quarter, run, model and branch.
     ///
     /// # Errors

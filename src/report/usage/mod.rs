@@ -14,9 +14,7 @@ use serde::Serialize;
 use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, SessionState, Timeline, Timestamp, Usage};
 use crate::pricing::PriceTable;
 use crate::report::budgets::BudgetInfo;
-use crate::store::{
-    CallGroup, HIDDEN_AGENT, Ledger, SessionCounts, SessionRecord, ShareRow, SpentFilter, StoreError,
-};
+use crate::store::{CallGroup, HIDDEN_AGENT, Ledger, SessionCounts, SessionRecord, ShareRow, StoreError};
 use money::Spending;
 use rollup::AgentNames;
 
@@ -32,6 +30,17 @@ pub struct Filter {
     pub tool: Option<String>,
     /// Only this step: its name, or its number in the order of time.
     pub step: Option<String>,
+}
+
+/// What a session's figures are worked out from beside the ledger.
+#[derive(Debug, Clone, Copy)]
+pub struct Basis<'a> {
+    /// Its steps.
+    pub timeline: &'a Timeline,
+    /// Where its costs came from.
+    pub shares: &'a [ShareRow],
+    /// The prices in force.
+    pub prices: &'a PriceTable,
 }
 
 impl Filter {
@@ -376,9 +385,9 @@ impl UsageReport {
         ledger: &Ledger,
         record: &SessionRecord,
         filter: &Filter,
-        timeline: &Timeline,
-        prices: &PriceTable,
+        basis: Basis<'_>,
     ) -> Result<Self, StoreError> {
+        let Basis { timeline, shares, prices } = basis;
         let runs = ledger.agent_runs(record.row)?;
         let names = AgentNames::of(&runs);
         let calls = ledger.call_groups(record.row)?;
@@ -393,14 +402,10 @@ impl UsageReport {
         let spending = Spending::of(ledger.session_spent(record.row)?, &names, &wanted);
         let shown: Usage = usage.iter().map(|group| group.usage).sum();
         let total = shown + spending.hidden_usage();
-        let mut shares: Vec<ShareRow> = Vec::new();
-        let only = SpentFilter { sessions: Some(vec![record.row]), ..SpentFilter::default() };
-        ledger.for_each_share(&only, |_, share| {
-            if wanted(agent_of(share, &names)) && filter.step.as_deref().is_none_or(|step| share.step == step)
-            {
-                shares.push(share.clone());
-            }
-        })?;
+        let mut shares: Vec<&ShareRow> = shares.iter().collect();
+        shares.retain(|share| {
+            wanted(agent_of(share, &names)) && filter.step.as_deref().is_none_or(|step| share.step == step)
+        });
         if session.tool_calls == 0 {
             // No hook has told of any: the session was imported.
             session.tool_calls = shares.iter().map(|share| share.calls).sum();

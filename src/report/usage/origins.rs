@@ -52,16 +52,16 @@ fn known(sum: &OriginSum, cost: PicoUsd) -> Option<PicoUsd> {
     sum.cost.map(|_| cost)
 }
 
-fn whole(shares: &[ShareRow]) -> u64 {
+fn whole(shares: &[&ShareRow]) -> u64 {
     shares.iter().map(|share| share.usage.total()).sum()
 }
 
 /// Tools by what they cost, then by estimate; what is none comes last. The share is that of the tokens paid for; where
 /// nothing is known of these, that of the estimates.
-pub(super) fn by_tool(shares: &[ShareRow], calls: &[CallGroup]) -> Vec<ToolUsage> {
+pub(super) fn by_tool(shares: &[&ShareRow], calls: &[CallGroup]) -> Vec<ToolUsage> {
     let paid = whole(shares);
     let estimated: u64 = calls.iter().map(|call| call.generated + call.returned).sum();
-    let sums = sum(shares, Origin::Tool, false);
+    let sums = sum(shares.iter().copied(), Origin::Tool, false);
     let mut rows: Vec<ToolUsage> = join(sum_calls(calls, |call| Some(call.tool.clone())), sums)
         .into_iter()
         .map(|(tool, calls, sum)| ToolUsage {
@@ -91,9 +91,9 @@ pub(super) fn by_tool(shares: &[ShareRow], calls: &[CallGroup]) -> Vec<ToolUsage
     rows
 }
 
-pub(super) fn by_skill(shares: &[ShareRow], calls: &[CallGroup]) -> Vec<SkillUsage> {
+pub(super) fn by_skill(shares: &[&ShareRow], calls: &[CallGroup]) -> Vec<SkillUsage> {
     let paid = whole(shares);
-    let sums = sum(shares, Origin::Skill, false);
+    let sums = sum(shares.iter().copied(), Origin::Skill, false);
     let mut rows: Vec<SkillUsage> = join(sum_calls(calls, |call| call.skill.clone()), sums)
         .into_iter()
         .filter(|(skill, ..)| !is_none(skill))
@@ -113,31 +113,32 @@ pub(super) fn by_skill(shares: &[ShareRow], calls: &[CallGroup]) -> Vec<SkillUsa
     rows
 }
 
-pub(super) fn by_mcp_server(shares: &[ShareRow], calls: &[CallGroup]) -> Vec<McpUsage> {
+pub(super) fn by_mcp_server(shares: &[&ShareRow], calls: &[CallGroup]) -> Vec<McpUsage> {
     let paid = whole(shares);
     let estimated: u64 = calls.iter().map(|call| call.generated + call.returned).sum();
     let server = |call: &CallGroup| ToolName::new(&call.tool).mcp_server().map(str::to_owned);
-    let mut rows: Vec<McpUsage> = join(sum_calls(calls, server), sum(shares, Origin::Mcp, false))
-        .into_iter()
-        .filter(|(server, ..)| !is_none(server))
-        .map(|(mcp_server, calls, sum)| McpUsage {
-            mcp_server,
-            calls: calls.calls.max(sum.calls),
-            failures: calls.failures,
-            generated_tokens: calls.generated,
-            returned_tokens: calls.returned,
-            total_tokens: sum.usage.total(),
-            entry_cost_usd: known(&sum, sum.entry_cost),
-            carry_cost_usd: known(&sum, sum.carry_cost),
-            cost_usd: sum.cost_usd(),
-            is_partly_priced: sum.is_partly_priced,
-            percent: if paid > 0 {
-                percent(sum.usage.total(), paid)
-            } else {
-                percent(calls.generated + calls.returned, estimated)
-            },
-        })
-        .collect();
+    let mut rows: Vec<McpUsage> =
+        join(sum_calls(calls, server), sum(shares.iter().copied(), Origin::Mcp, false))
+            .into_iter()
+            .filter(|(server, ..)| !is_none(server))
+            .map(|(mcp_server, calls, sum)| McpUsage {
+                mcp_server,
+                calls: calls.calls.max(sum.calls),
+                failures: calls.failures,
+                generated_tokens: calls.generated,
+                returned_tokens: calls.returned,
+                total_tokens: sum.usage.total(),
+                entry_cost_usd: known(&sum, sum.entry_cost),
+                carry_cost_usd: known(&sum, sum.carry_cost),
+                cost_usd: sum.cost_usd(),
+                is_partly_priced: sum.is_partly_priced,
+                percent: if paid > 0 {
+                    percent(sum.usage.total(), paid)
+                } else {
+                    percent(calls.generated + calls.returned, estimated)
+                },
+            })
+            .collect();
     rows.sort_by_key(|row| {
         Reverse((row.cost_usd, row.total_tokens, row.generated_tokens + row.returned_tokens))
     });
@@ -146,7 +147,7 @@ pub(super) fn by_mcp_server(shares: &[ShareRow], calls: &[CallGroup]) -> Vec<Mcp
 
 /// Steps in the order of time; what belongs to none comes last.
 pub(super) fn by_step(
-    shares: &[ShareRow],
+    shares: &[&ShareRow],
     timeline: &Timeline,
     last: Option<Timestamp>,
     names: &AgentNames<'_>,
@@ -166,7 +167,7 @@ pub(super) fn by_step(
         agents.entry(Origin::Step.key(share, false)).or_default().insert(agent_of(share, names));
     }
     let paid = whole(shares);
-    let mut rows: Vec<(usize, StepUsage)> = sum(shares, Origin::Step, false)
+    let mut rows: Vec<(usize, StepUsage)> = sum(shares.iter().copied(), Origin::Step, false)
         .into_iter()
         .map(|(step, sum)| {
             let course = courses.get(step.as_str());
