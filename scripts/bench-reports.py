@@ -61,11 +61,16 @@ def make():
         " sum(cache_write_5m_tokens * 6250000 * (model != 'house-model')), 0,"
         " sum(cache_read_tokens * 4500000 * (model != 'house-model')), 0, 0, 0"
         " FROM responses GROUP BY 1, 2, 3, 4, 5, 6", (QUARTER,))
-    # By hour and day, as the migration fills them.
+    # By hour and day, as the migration fills them, and by session.
     migration = pathlib.Path(__file__).parent.parent / "src/store/migrations/0005_spent_sums.sql"
     for statement in migration.read_text().split(";"):
         if "INSERT INTO" in statement:
             db.execute(statement)
+    db.execute(
+        "INSERT INTO spent_sums SELECT 0, 0, session, '', model, '', priced, sum(responses), sum(input_tokens),"
+        " sum(output_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens),"
+        " sum(web_searches), sum(input_pico), sum(output_pico), sum(cache_read_pico), sum(cache_write_pico),"
+        " sum(web_search_pico) FROM spent GROUP BY session, model, priced")
     db.commit()
     count = lambda table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
     print(", ".join(f"{count(table):,} {table}" for table in ["sessions", "tool_calls", "responses", "spent", "spent_sums"]))

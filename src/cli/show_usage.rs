@@ -8,8 +8,8 @@ use crate::error::Error;
 use crate::finalize;
 use crate::origins;
 use crate::render;
-use crate::report::advice;
 use crate::report::usage::{Basis, Filter, UsageReport};
+use crate::report::{advice, history};
 use crate::store::{Ledger, SessionRecord};
 
 /// Sessions that `--history` lists.
@@ -52,7 +52,7 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
         for record in ledger.recent_sessions(Some(project), HISTORY_ROWS)? {
             records.push(refreshed(context, &mut ledger, record)?);
         }
-        report = report.with_history(&ledger, &records)?;
+        report.history = Some(history::recent(&ledger, &records)?);
     }
     let missing = missing(&ledger, &record, &report, &filter, basis)?;
     if args.json {

@@ -119,11 +119,11 @@ fn table(steps: &[StepUsage]) -> Table {
             Cell::Text(step.step.clone()),
             if step.iterations == 0 { Cell::Text(String::new()) } else { Cell::Count(step.iterations) },
             step.duration_seconds.map_or(Cell::Unknown, Cell::Span),
-            Cell::Count(step.total_tokens),
-            part(step.entry_cost_usd),
-            part(step.carry_cost_usd),
-            Cell::Usd { amount: step.cost_usd, at_least: step.is_partly_priced },
-            Cell::percent(step.percent),
+            Cell::Count(step.paid.total_tokens),
+            part(step.paid.entry_cost_usd),
+            part(step.paid.carry_cost_usd),
+            Cell::Usd { amount: step.paid.cost_usd, at_least: step.paid.is_partly_priced },
+            Cell::percent(step.paid.percent),
         ]);
     }
     table

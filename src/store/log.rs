@@ -176,7 +176,7 @@ impl Ledger {
         const ROWS: [&str; 14] = [
             "DELETE FROM pending WHERE session = ?1",
             "DELETE FROM context_parts WHERE path IN (SELECT path FROM transcripts WHERE session = ?1)",
-            "DELETE FROM shares WHERE session = ?1",
+            "DELETE FROM shares WHERE session IN (?1, -?1)",
             "DELETE FROM task_changes WHERE session = ?1",
             "DELETE FROM steps WHERE session = ?1",
             "DELETE FROM cost_states WHERE session = ?1",

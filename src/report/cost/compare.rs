@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::groups::{self, By, Group, Groups, Places, Shift, Span, Sum};
 use super::{Change, Changes, CostReport, CostSum, CostTotal, Period, Previous, Query, row, total, total_of};
 use crate::report::calendar::Day;
-use crate::store::{Grain, Ledger, SessionRow, SpentFilter, StoreError};
+use crate::store::{Ledger, SessionRow, SpentFilter, StoreError};
 
 /// Two periods of equal length, and how the earlier one is laid on the later.
 struct Periods {
@@ -153,23 +153,20 @@ fn changes_between(
     (now, before): (Option<SessionRow>, Option<SessionRow>),
 ) -> Result<Changes, StoreError> {
     let span = Span::of_days(query.since, query.until, &query.zone);
-    let filter = SpentFilter { sessions: Some(now.into_iter().chain(before).collect()), ..filter.clone() };
     let mut models = Groups::new(By::Model, places, &query.zone);
     let mut agents = Groups::new(By::Agent, places, &query.zone);
-    ledger.for_each_spent(
-        &filter,
-        Grain::Day,
-        |block| span.cuts(block),
-        |row| {
+    for session in now.into_iter().chain(before) {
+        ledger.for_each_spent_of(session, |row| {
             for groups in [&mut models, &mut agents] {
-                if Some(row.session) != now {
+                if !filter.has_model(row.model) {
+                } else if Some(session) != now {
                     groups.add_before(row, Shift::None);
                 } else if span.holds(row.quarter) {
                     groups.add(row);
                 }
             }
-        },
-    )?;
+        })?;
+    }
     Ok(Changes {
         key: None,
         previous_key: None,

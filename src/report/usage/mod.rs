@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, SessionState, Timeline, Timestamp, Usage};
 use crate::pricing::PriceTable;
 use crate::report::budgets::BudgetInfo;
+use crate::report::history::HistoryRow;
 use crate::store::{CallGroup, HIDDEN_AGENT, Ledger, SessionCounts, SessionRecord, ShareRow, StoreError};
 use money::Spending;
 use rollup::AgentNames;
@@ -231,16 +232,8 @@ pub struct ToolUsage {
     pub failures: u64,
     pub generated_tokens: u64,
     pub returned_tokens: u64,
-    /// What its calls and results cost when they were written and came into the context.
-    pub entry_cost_usd: Option<PicoUsd>,
-    /// And each time they were read again.
-    pub carry_cost_usd: Option<PicoUsd>,
-    pub cost_usd: Option<PicoUsd>,
-    /// Tokens that were paid for, all classes.
-    pub total_tokens: u64,
-    #[serde(skip)]
-    pub is_partly_priced: bool,
-    pub percent: Option<f64>,
+    #[serde(flatten)]
+    pub paid: OriginUsage,
     pub duration_seconds: u64,
 }
 
@@ -250,13 +243,8 @@ pub struct ToolUsage {
 pub struct StepUsage {
     pub step: String,
     pub usage: Usage,
-    pub total_tokens: u64,
-    pub entry_cost_usd: Option<PicoUsd>,
-    pub carry_cost_usd: Option<PicoUsd>,
-    pub cost_usd: Option<PicoUsd>,
-    #[serde(skip)]
-    pub is_partly_priced: bool,
-    pub percent: Option<f64>,
+    #[serde(flatten)]
+    pub paid: OriginUsage,
     /// How long it was worked on, all times together.
     pub duration_seconds: Option<u64>,
     /// The agents that answered in it.
@@ -272,13 +260,8 @@ pub struct SkillUsage {
     pub skill: String,
     pub invocations: u64,
     pub usage: Usage,
-    pub total_tokens: u64,
-    pub entry_cost_usd: Option<PicoUsd>,
-    pub carry_cost_usd: Option<PicoUsd>,
-    pub cost_usd: Option<PicoUsd>,
-    #[serde(skip)]
-    pub is_partly_priced: bool,
-    pub percent: Option<f64>,
+    #[serde(flatten)]
+    pub paid: OriginUsage,
 }
 
 /// Estimates of an MCP server's tools.
@@ -290,12 +273,25 @@ pub struct McpUsage {
     pub failures: u64,
     pub generated_tokens: u64,
     pub returned_tokens: u64,
+    #[serde(flatten)]
+    pub paid: OriginUsage,
+}
+
+/// What was paid under one key that attribution has.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct OriginUsage {
+    /// Tokens that were paid for, all classes.
     pub total_tokens: u64,
+    /// What they cost when they were written and came into the context; null if nothing has a price.
     pub entry_cost_usd: Option<PicoUsd>,
+    /// And each time they were read again.
     pub carry_cost_usd: Option<PicoUsd>,
+    /// All of it.
     pub cost_usd: Option<PicoUsd>,
+    /// Whether part of it has no price.
     #[serde(skip)]
     pub is_partly_priced: bool,
+    /// Its share of the tokens that were paid for, 0 to 100; where nothing is known of these, of the estimates.
     pub percent: Option<f64>,
 }
 
@@ -333,23 +329,6 @@ pub struct Efficiency {
     pub lines_removed: u64,
     /// Cost for each line.
     pub cost_per_line_usd: Option<PicoUsd>,
-}
-
-/// A session in the list of recent ones.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct HistoryRow {
-    /// The session.
-    #[serde(flatten)]
-    pub session: SessionInfo,
-    /// What it used.
-    pub usage: Usage,
-    /// All classes of tokens.
-    pub total_tokens: u64,
-    /// Cost of the models that have a price.
-    pub cost_usd: Option<PicoUsd>,
-    /// Whether part of it has no price.
-    #[serde(skip)]
-    is_partly_priced: bool,
 }
 
 impl UsageReport {
@@ -465,30 +444,6 @@ impl UsageReport {
             is_of_step: filter.step.is_some(),
             ..Self::none()
         })
-    }
-
-    /// Adds the recent sessions of the same project.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn with_history(mut self, ledger: &Ledger, records: &[SessionRecord]) -> Result<Self, StoreError> {
-        let rows = records.iter().map(|record| {
-            let spending = Spending::of(ledger.session_spent(record.row)?, &AgentNames::of(&[]), &|_| true);
-            let shown: Usage = ledger.usage_groups(record.row)?.iter().map(|group| group.usage).sum();
-            let usage = shown + spending.hidden_usage();
-            let calls = ledger.call_groups(record.row)?;
-            let compactions = ledger.compactions(record.row)?.len() as u64;
-            let session = session_info(ledger, record, &calls, compactions)?;
-            Ok(HistoryRow {
-                session,
-                usage,
-                total_tokens: usage.total(),
-                cost_usd: spending.total.cost(usage),
-                is_partly_priced: spending.total.is_partly_priced(),
-            })
-        });
-        self.history = Some(rows.collect::<Result<_, StoreError>>()?);
-        Ok(self)
     }
 
     /// The names of the session's agents, for a message about one that is not there.

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::rollup::{AgentNames, percent};
-use super::{McpUsage, SkillUsage, StepUsage, ToolUsage, agent_of};
-use crate::domain::{PicoUsd, Timeline, Timestamp, ToolName};
+use super::{McpUsage, OriginUsage, SkillUsage, StepUsage, ToolUsage, agent_of};
+use crate::domain::{Timeline, Timestamp, ToolName};
 use crate::report::origins::{NO_KEY, Origin, OriginSum, sum};
 use crate::store::{CallGroup, HIDDEN_AGENT, ShareRow};
 
@@ -47,9 +47,28 @@ fn join(
     both.into_iter().map(|(key, (calls, sum))| (key, calls, sum)).collect()
 }
 
-/// The cost of a part, if anything is known of it.
-fn known(sum: &OriginSum, cost: PicoUsd) -> Option<PicoUsd> {
-    sum.cost.map(|_| cost)
+impl OriginUsage {
+    /// Of `whole` tokens that were paid for.
+    fn of(sum: &OriginSum, whole: u64) -> Self {
+        let known = |cost| sum.cost.map(|_| cost);
+        let total_tokens = sum.usage.total();
+        Self {
+            total_tokens,
+            entry_cost_usd: known(sum.entry_cost),
+            carry_cost_usd: known(sum.carry_cost),
+            cost_usd: sum.cost_usd(),
+            is_partly_priced: sum.is_partly_priced,
+            percent: percent(total_tokens, whole),
+        }
+    }
+
+    /// The same of calls; where nothing was paid that is known of, the share is that of `estimated` tokens.
+    fn of_calls(sum: &OriginSum, calls: &CallSum, (whole, estimated): (u64, u64)) -> Self {
+        let paid = Self::of(sum, whole);
+        let share =
+            if whole > 0 { paid.percent } else { percent(calls.generated + calls.returned, estimated) };
+        Self { percent: share, ..paid }
+    }
 }
 
 fn whole(shares: &[&ShareRow]) -> u64 {
@@ -71,22 +90,17 @@ pub(super) fn by_tool(shares: &[&ShareRow], calls: &[CallGroup]) -> Vec<ToolUsag
             failures: calls.failures,
             generated_tokens: calls.generated,
             returned_tokens: calls.returned,
-            entry_cost_usd: known(&sum, sum.entry_cost),
-            carry_cost_usd: known(&sum, sum.carry_cost),
-            cost_usd: sum.cost_usd(),
-            total_tokens: sum.usage.total(),
-            is_partly_priced: sum.is_partly_priced,
-            percent: if paid > 0 {
-                percent(sum.usage.total(), paid)
-            } else {
-                percent(calls.generated + calls.returned, estimated)
-            },
+            paid: OriginUsage::of_calls(&sum, &calls, (paid, estimated)),
             duration_seconds: calls.duration_ms / 1_000,
         })
         .collect();
     rows.sort_by_cached_key(|row| {
         let estimate = row.generated_tokens + row.returned_tokens;
-        (row.tool.starts_with('('), Reverse((row.cost_usd, row.total_tokens, estimate)), row.tool.clone())
+        (
+            row.tool.starts_with('('),
+            Reverse((row.paid.cost_usd, row.paid.total_tokens, estimate)),
+            row.tool.clone(),
+        )
     });
     rows
 }
@@ -101,15 +115,10 @@ pub(super) fn by_skill(shares: &[&ShareRow], calls: &[CallGroup]) -> Vec<SkillUs
             skill,
             invocations: calls.calls,
             usage: sum.usage,
-            total_tokens: sum.usage.total(),
-            entry_cost_usd: known(&sum, sum.entry_cost),
-            carry_cost_usd: known(&sum, sum.carry_cost),
-            cost_usd: sum.cost_usd(),
-            is_partly_priced: sum.is_partly_priced,
-            percent: percent(sum.usage.total(), paid),
+            paid: OriginUsage::of(&sum, paid),
         })
         .collect();
-    rows.sort_by_key(|row| Reverse((row.cost_usd, row.total_tokens)));
+    rows.sort_by_key(|row| Reverse((row.paid.cost_usd, row.paid.total_tokens)));
     rows
 }
 
@@ -127,20 +136,11 @@ pub(super) fn by_mcp_server(shares: &[&ShareRow], calls: &[CallGroup]) -> Vec<Mc
                 failures: calls.failures,
                 generated_tokens: calls.generated,
                 returned_tokens: calls.returned,
-                total_tokens: sum.usage.total(),
-                entry_cost_usd: known(&sum, sum.entry_cost),
-                carry_cost_usd: known(&sum, sum.carry_cost),
-                cost_usd: sum.cost_usd(),
-                is_partly_priced: sum.is_partly_priced,
-                percent: if paid > 0 {
-                    percent(sum.usage.total(), paid)
-                } else {
-                    percent(calls.generated + calls.returned, estimated)
-                },
+                paid: OriginUsage::of_calls(&sum, &calls, (paid, estimated)),
             })
             .collect();
     rows.sort_by_key(|row| {
-        Reverse((row.cost_usd, row.total_tokens, row.generated_tokens + row.returned_tokens))
+        Reverse((row.paid.cost_usd, row.paid.total_tokens, row.generated_tokens + row.returned_tokens))
     });
     rows
 }
@@ -164,7 +164,7 @@ pub(super) fn by_step(
     }
     let mut agents: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for share in shares {
-        agents.entry(Origin::Step.key(share, false)).or_default().insert(agent_of(share, names));
+        agents.entry(Origin::Step.key(share, false).into_owned()).or_default().insert(agent_of(share, names));
     }
     let paid = whole(shares);
     let mut rows: Vec<(usize, StepUsage)> = sum(shares.iter().copied(), Origin::Step, false)
@@ -173,12 +173,7 @@ pub(super) fn by_step(
             let course = courses.get(step.as_str());
             let row = StepUsage {
                 usage: sum.usage,
-                total_tokens: sum.usage.total(),
-                entry_cost_usd: known(&sum, sum.entry_cost),
-                carry_cost_usd: known(&sum, sum.carry_cost),
-                cost_usd: sum.cost_usd(),
-                is_partly_priced: sum.is_partly_priced,
-                percent: percent(sum.usage.total(), paid),
+                paid: OriginUsage::of(&sum, paid),
                 duration_seconds: course.map(|course| course.2),
                 agents: agents
                     .get(&step)
