@@ -20,6 +20,7 @@ mod session;
 mod show_usage;
 mod statusline;
 mod step;
+mod suggest;
 mod tools;
 mod trends;
 mod uninstall;
@@ -236,7 +237,11 @@ impl Context {
             ColorChoice::Never => anstream::ColorChoice::Never,
             ColorChoice::Auto => anstream::AutoStream::choice(&std::io::stdout()),
         };
-        Style { width: width.clamp(60, 200), color: choice != anstream::ColorChoice::Never }
+        Style {
+            width: width.clamp(60, 200),
+            color: choice != anstream::ColorChoice::Never,
+            ascii: !self.env.shows_unicode(),
+        }
     }
 
     /// Writes the result.

@@ -2,6 +2,7 @@
 
 use super::args::ShowUsageArgs;
 use super::session::{find, not_found};
+use super::suggest::did_you_mean;
 use super::{Context, budget};
 use crate::domain::Timeline;
 use crate::error::Error;
@@ -26,7 +27,7 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
         );
     };
     let Some(record) = find(context, &ledger, args.session.as_deref())? else {
-        let what = not_found(context, args.session.as_deref());
+        let what = not_found(context, Some(&ledger), args.session.as_deref())?;
         return nothing(context, args, what);
     };
     let record = refreshed(context, &mut ledger, record)?;
@@ -123,14 +124,13 @@ fn missing(
     if let Some(step) = filter.step.as_ref().filter(|_| report.by_step.is_empty()) {
         let known = all()?;
         let names: Vec<&str> = known.by_step.iter().map(|step| step.step.as_str()).collect();
-        return Ok(Some(format!("no step {step:?} in this session; it has: {}", names.join(", "))));
+        return Ok(Some(not_in_session("step", step, &names)));
     }
     if let Some(agent) =
         filter.agent.as_ref().filter(|_| report.by_agent.is_empty() && report.by_tool.is_empty())
     {
         let known = all()?;
-        let names = known.agent_names().join(", ");
-        return Ok(Some(format!("no agent {agent:?} in this session; it has: {names}")));
+        return Ok(Some(not_in_session("agent", agent, &known.agent_names())));
     }
     if let Some(tool) = filter.tool.as_ref().filter(|_| report.by_tool.is_empty()) {
         let known = all()?;
@@ -140,9 +140,14 @@ fn missing(
             .map(|tool| tool.tool.as_str())
             .filter(|tool| !tool.starts_with('('))
             .collect();
-        return Ok(Some(format!("no tool {tool:?} in this session; it has: {}", names.join(", "))));
+        return Ok(Some(not_in_session("tool", tool, &names)));
     }
     Ok(None)
+}
+
+fn not_in_session(kind: &str, asked: &str, names: &[&str]) -> String {
+    let meant = did_you_mean(asked, names.iter().copied());
+    format!("no {kind} {asked:?} in this session{meant}\nit has: {}", names.join(", "))
 }
 
 /// The session's record after its transcript's new lines were read.

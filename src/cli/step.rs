@@ -34,7 +34,7 @@ struct Tasks {
 pub(super) fn run(context: &Context, args: &StepArgs) -> Result<(), Error> {
     let Some(mut ledger) = context.ledger()? else { return Err(context.no_ledger()?) };
     let Some(record) = find(context, &ledger, args.session.as_deref())? else {
-        let what = not_found(context, args.session.as_deref());
+        let what = not_found(context, Some(&ledger), args.session.as_deref())?;
         return Err(Error::NoData { what });
     };
     let now = context.env.now();

@@ -2,7 +2,7 @@
 
 use chrono::Local;
 use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement, LineStyle, TableStyle};
-use unicode_width::UnicodeWidthStr as _;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::number::{cost, difference, grouped, per_million, rough, scaled, signed, span};
 use crate::doctor::{Check, Status};
@@ -17,9 +17,16 @@ pub struct Style {
     pub width: u16,
     /// Whether to colour.
     pub color: bool,
+    /// Whether the terminal shows ASCII alone.
+    pub ascii: bool,
 }
 
 impl Style {
+    /// The text as the terminal can show it.
+    pub(super) fn shown(self, text: String) -> String {
+        if self.ascii { to_ascii(&text) } else { text }
+    }
+
     pub(super) fn paint(self, text: &str, code: &str) -> String {
         if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
@@ -50,14 +57,16 @@ pub fn table(table: &Table, style: Style) -> String {
     let width = usize::from(style.width);
     let rows = || table.rows.iter().chain(&table.total);
     let decimals = decimals(rows().flatten());
-    let mut cells: Vec<Vec<String>> =
-        rows().map(|row| row.iter().map(|cell| plain(cell, decimals)).collect()).collect();
+    let all = |shown: fn(&Cell, usize) -> String, decimals: usize| -> Vec<Vec<String>> {
+        rows().map(|row| row.iter().map(|cell| style.shown(shown(cell, decimals))).collect()).collect()
+    };
+    let mut cells = all(plain, decimals);
     if natural_width(table, &cells) > width {
-        cells = rows().map(|row| row.iter().map(|cell| short(cell, decimals)).collect()).collect();
+        cells = all(short, decimals);
     }
     if least_width(table, &cells) > width && decimals == CENTS {
         // Whole dollars.
-        cells = rows().map(|row| row.iter().map(|cell| short(cell, 0)).collect()).collect();
+        cells = all(short, 0);
     }
     fit_names(table, &mut cells, width);
     draw_bars(table, &mut cells, width);
@@ -90,7 +99,27 @@ pub fn table(table: &Table, style: Style) -> String {
     }
     let mut lines = vec![style.paint(&table.title, "1")];
     lines.extend(text.lines().map(|line| line.trim_end().to_owned()));
-    lines.join("\n") + "\n"
+    style.shown(lines.join("\n") + "\n")
+}
+
+/// What a terminal without more than ASCII can show of a text, in as many columns where the text is ours and in a table.
+fn to_ascii(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            c if c.is_ascii() => shown.push(c),
+            '─' | '·' => shown.push('-'),
+            '█' | '▉' | '▊' | '▋' | '▌' => shown.push('#'),
+            '▍' | '▎' | '▏' => shown.push('|'),
+            // Something was cut here.
+            '…' => shown.push('>'),
+            '→' => shown.push_str("->"),
+            '≥' => shown.push_str(">="),
+            '×' => shown.push('x'),
+            c => shown.push_str(&"?".repeat(c.width().unwrap_or(0))),
+        }
+    }
+    shown
 }
 
 fn natural_width(table: &Table, cells: &[Vec<String>]) -> usize {
@@ -292,7 +321,7 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
     lines.extend(cost_lines(report, style));
     lines.push(estimate_line(report, style));
     lines.extend(work_line(report, style));
-    lines.join("\n") + "\n"
+    style.shown(lines.join("\n") + "\n")
 }
 
 fn actual_line(report: &UsageReport, style: Style) -> String {
@@ -466,7 +495,7 @@ pub fn note(text: &str, style: Style) -> String {
         }
         shown.push('\n');
     }
-    shown
+    style.shown(shown)
 }
 
 /// Names and values, one below the other; a long value goes on below itself.
@@ -492,7 +521,7 @@ pub fn pairs(pairs: &[(&str, Cell)], style: Style) -> String {
         }
         lines.push(line);
     }
-    lines.join("\n") + "\n"
+    style.shown(lines.join("\n") + "\n")
 }
 
 /// The checks of `doctor`, one below the other, each failure with its cure.
@@ -510,5 +539,29 @@ pub fn checks(checks: &[Check], style: Style) -> String {
         lines.push(format!("{word}  {:<name_width$}  {}", check.check, check.found));
         lines.extend(check.cure.as_ref().map(|cure| format!("      {:<name_width$}  → {cure}", "")));
     }
-    lines.join("\n") + "\n"
+    style.shown(lines.join("\n") + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_without_more_shows_ascii_in_the_same_columns() {
+        let mut table = Table::new("A · b", &["name", "cost", "share"]);
+        for (name, share) in
+            [("a very long name that is cut somewhere, as there is no room for it", 1.0), ("表x", 0.01)]
+        {
+            let cost = Cell::Usd { amount: Some(PicoUsd::DOLLAR), at_least: share < 1.0 };
+            table.rows.push(vec![Cell::Text(name.to_owned()), cost, Cell::Percent(share)]);
+        }
+        let style = Style { width: 60, color: false, ascii: true };
+        let text = super::table(&table, style);
+        assert!(text.is_ascii(), "{text}");
+        assert!(text.contains("------") && text.contains(">= $1.00") && text.contains("??x"), "{text}");
+        assert!(text.lines().all(|line| line.len() <= 60), "{text}");
+        let rich = super::table(&table, Style { ascii: false, ..style });
+        assert_eq!(to_ascii(&bar(0.51, 10)), "#####|");
+        assert!(rich.contains('─') && rich.contains("≥ $1.00") && rich.contains("表x"), "{rich}");
+    }
 }

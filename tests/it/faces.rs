@@ -81,7 +81,7 @@ fn export(ledger: &Ledger, what: &str, format: &str) -> String {
 }
 
 /// The cells of a CSV text.
-fn csv_rows(text: &str) -> Vec<Vec<String>> {
+pub(crate) fn csv_rows(text: &str) -> Vec<Vec<String>> {
     let mut rows = vec![vec![String::new()]];
     let mut chars = text.chars().peekable();
     let mut is_quoted = false;
@@ -262,7 +262,7 @@ fn recent() -> Ledger {
     ledger
 }
 
-fn chrono_now() -> i64 {
+pub(crate) fn chrono_now() -> i64 {
     #[expect(clippy::disallowed_methods, reason = "the program's own clock is asked")]
     let now = std::time::SystemTime::now();
     i64::try_from(now.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis()).unwrap()

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 #![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
+mod agree;
 mod bill;
 mod budgets;
 mod capture;

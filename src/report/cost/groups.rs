@@ -244,7 +244,7 @@ impl<'a> Groups<'a> {
     }
 
     /// Adds a share, under the key of the day that `shift` moves it to if it is of the period before.
-    fn add_share(&mut self, session: SessionRow, share: &ShareRow, before: Option<Shift>) {
+    pub(super) fn add_share(&mut self, session: SessionRow, share: &ShareRow, before: Option<Shift>) {
         let row = SpentRow {
             quarter: share.quarter,
             session,
