@@ -257,7 +257,9 @@ impl Context {
     fn say(&self, text: &str) {
         // A path or a name in it may come from outside.
         let text: String = text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
-        let _told = writeln!(std::io::stderr().lock(), "{text}").is_ok();
+        let stderr = std::io::stderr();
+        let text = if stderr.is_terminal() { render::note(&text, self.style()) } else { text + "\n" };
+        let _told = write!(stderr.lock(), "{text}").is_ok();
     }
 }
 

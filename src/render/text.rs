@@ -316,7 +316,11 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
     lines.push(actual_line(report, style));
     lines.extend(report.budgets.iter().map(|budget| {
         let code = if budget.is_exceeded() { "31" } else { "0" };
-        format!("{}{}", label("budget", style), style.paint(&budget.line(), code))
+        let room = usize::from(style.width).saturating_sub(LABEL_WIDTH).max(MIN_NAME_WIDTH);
+        // The names in its scope are no longer than a line.
+        let line: Vec<String> = harmless(&budget.line()).split(' ').map(|word| cut(word, room)).collect();
+        let line = indented(&line.join(" "), LABEL_WIDTH, style);
+        format!("{}{}", label("budget", style), style.paint(&line, code))
     }));
     lines.extend(cost_lines(report, style));
     lines.push(estimate_line(report, style));
@@ -410,6 +414,9 @@ fn cost_lines(report: &UsageReport, style: Style) -> Vec<String> {
 
 fn estimate_line(report: &UsageReport, style: Style) -> String {
     let estimate = &report.estimate;
+    if estimate.calls == 0 && report.session.as_ref().is_some_and(|session| session.tool_calls > 0) {
+        return format!("{}none: no hook has told of these calls", label("estimate", style));
+    }
     let mut line = format!(
         "{}{} in {}: {} written, {} returned",
         label("estimate", style),
@@ -481,7 +488,7 @@ pub(super) fn plural(count: u64, noun: &str) -> String {
 pub fn note(text: &str, style: Style) -> String {
     let width = usize::from(style.width);
     let mut shown = String::new();
-    for line in text.lines() {
+    for line in text.lines().map(harmless) {
         let mut used = 0;
         for word in line.split_whitespace() {
             let word = cut(word, width);
@@ -502,32 +509,18 @@ pub fn note(text: &str, style: Style) -> String {
 #[must_use]
 pub fn pairs(pairs: &[(&str, Cell)], style: Style) -> String {
     let indent = pairs.iter().map(|(name, _)| name.width()).max().unwrap_or(0) + GAP;
-    let room = usize::from(style.width).saturating_sub(indent).max(MIN_NAME_WIDTH);
-    let mut lines = Vec::new();
-    for (name, value) in pairs {
-        let mut line = style.paint(&format!("{name:<indent$}"), "2");
-        let mut width = 0;
-        for word in plain(value, CENTS).split(' ') {
-            if width > 0 && width + 1 + word.width() > room {
-                lines.push(line);
-                line = " ".repeat(indent);
-                width = 0;
-            } else if width > 0 {
-                line.push(' ');
-                width += 1;
-            }
-            line.push_str(word);
-            width += word.width();
-        }
-        lines.push(line);
-    }
-    style.shown(lines.join("\n") + "\n")
+    let lines = pairs.iter().map(|(name, value)| {
+        let name = style.paint(&format!("{name:<indent$}"), "2");
+        name + &indented(&plain(value, CENTS), indent, style)
+    });
+    style.shown(lines.collect::<Vec<_>>().join("\n") + "\n")
 }
 
-/// The checks of `doctor`, one below the other, each failure with its cure.
+/// The checks of `doctor`, one below the other, each failure with its cure; what is long goes on below itself.
 #[must_use]
 pub fn checks(checks: &[Check], style: Style) -> String {
     let name_width = checks.iter().map(|check| check.check.width()).max().unwrap_or(0);
+    let indent = name_width + 8;
     let mut lines = Vec::new();
     for check in checks {
         let (word, code) = match check.status {
@@ -536,10 +529,32 @@ pub fn checks(checks: &[Check], style: Style) -> String {
             Status::Failed => ("FAIL", "31"),
         };
         let word = style.paint(&format!("{word:<4}"), code);
-        lines.push(format!("{word}  {:<name_width$}  {}", check.check, check.found));
-        lines.extend(check.cure.as_ref().map(|cure| format!("      {:<name_width$}  → {cure}", "")));
+        let found = indented(&check.found, indent, style);
+        lines.push(format!("{word}  {:<name_width$}  {found}", check.check));
+        let cure = check.cure.as_ref().map(|cure| indented(&format!("→ {cure}"), indent, style));
+        lines.extend(cure.map(|cure| format!("{}{cure}", " ".repeat(indent))));
     }
     style.shown(lines.join("\n") + "\n")
+}
+
+/// A text whose lines after the first begin so many columns further right.
+fn indented(text: &str, indent: usize, style: Style) -> String {
+    let room = usize::from(style.width).saturating_sub(indent).max(MIN_NAME_WIDTH);
+    let mut shown = String::new();
+    let mut used = 0;
+    for word in text.split(' ') {
+        if used > 0 && used + 1 + word.width() > room {
+            shown.push('\n');
+            shown.push_str(&" ".repeat(indent));
+            used = 0;
+        } else if used > 0 {
+            shown.push(' ');
+            used += 1;
+        }
+        shown.push_str(word);
+        used += word.width();
+    }
+    shown
 }
 
 #[cfg(test)]

@@ -188,7 +188,14 @@ fn rows(
     spent: &HashMap<SessionRow, Spent>,
 ) -> Result<Vec<HistoryRow>, StoreError> {
     let sessions: Vec<SessionRow> = records.iter().map(|record| record.row).collect();
-    let counts = ledger.session_counts(&sessions)?;
+    let mut counts = ledger.session_counts(&sessions)?;
+    // Of sessions that were imported no hook has told; their shares know the calls.
+    let untold = sessions.iter().filter(|row| counts.get(row).is_none_or(|counts| counts.tool_calls == 0));
+    let untold: Vec<SessionRow> = untold.copied().collect();
+    ledger.for_each_share_in_all(
+        &SpentFilter { sessions: Some(untold), ..SpentFilter::default() },
+        |session, share| counts.entry(session).or_default().tool_calls += share.calls,
+    )?;
     let rows = records.iter().map(|record| {
         let spent = spent.get(&record.row).copied().unwrap_or_default();
         HistoryRow {
@@ -216,7 +223,11 @@ pub(super) fn sessions_table(title: &str, rows: &[HistoryRow]) -> Table {
             session.last_activity_at.map_or(Cell::Unknown, Cell::Time),
             text(about),
             text(session.model.as_deref().map(short_model)),
-            Cell::Count(session.tool_calls),
+            // An import alone knows no calls before a view has looked where costs came from.
+            match session.tool_calls {
+                0 if row.total_tokens > 0 => Cell::Unknown,
+                calls => Cell::Count(calls),
+            },
             Cell::Count(row.total_tokens),
             Cell::Usd { amount: row.cost_usd, at_least: row.is_partly_priced },
         ]

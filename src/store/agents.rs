@@ -30,6 +30,8 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn observed_runs(&self) -> Result<Vec<ObservedRun>, StoreError> {
+        // From the end of a run's transcript backwards its last response is the first one; from that of the session it
+        // is one of hundreds.
         const SQL: &str = "WITH
           latest AS MATERIALIZED (SELECT * FROM agent_runs ORDER BY session DESC, agent_id DESC LIMIT ?1),
           runs AS MATERIALIZED (SELECT *,
@@ -38,7 +40,8 @@ impl Ledger {
             FROM latest r WHERE agent_type IS NOT NULL)
           SELECT r.agent_type, billed,
             (SELECT input_tokens + output_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens
-               FROM responses WHERE session = r.session AND agent_id = r.agent_id ORDER BY at DESC LIMIT 1),
+               FROM responses WHERE session = r.session AND agent_id = r.agent_id
+                 AND at <= coalesce(r.log_last_at, 9223372036854775807) ORDER BY at DESC LIMIT 1),
             (SELECT returned_tokens FROM tool_calls WHERE session = r.session AND tool_use_id = r.tool_use_id
                AND ok AND returned_method IN ('exact_text', 'payload_text', 'subagent_report'))
           FROM runs r WHERE billed > 0";

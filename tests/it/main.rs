@@ -27,3 +27,4 @@ mod support;
 mod tidy;
 mod transcripts;
 mod trees;
+mod words;

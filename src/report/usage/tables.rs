@@ -147,7 +147,10 @@ impl UsageReport {
             if has_cost {
                 let paid = || self.by_tool.iter().map(|tool| &tool.paid);
                 let usd = |of: fn(&OriginUsage) -> Option<PicoUsd>| Some(paid().filter_map(of).sum());
-                total.push(Cell::Estimate(self.estimate.returned_tokens));
+                total.push(match self.estimate.calls {
+                    0 => Cell::Unknown,
+                    _ => Cell::Estimate(self.estimate.returned_tokens),
+                });
                 total.extend(cost_cells(&OriginUsage {
                     entry_cost_usd: usd(|paid| paid.entry_cost_usd),
                     carry_cost_usd: usd(|paid| paid.carry_cost_usd),
