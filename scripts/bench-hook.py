@@ -140,6 +140,42 @@ def stop(hook, ledger):
     pairs.show(f"Stop, {os.path.getsize(chunk) / 1e3:.0f} KB new of {megabytes:.0f} MB")
 
 
+def event(name, kind, **more):
+    return write(name, json.dumps({
+        "session_id": SESSION, "transcript_path": f"{work}/{SESSION}.jsonl", "cwd": work, "prompt_id": "p1",
+        "hook_event_name": kind, **more}))
+
+
+def batches(hook, number):
+    """The end of a batch with and without something new in the transcript, and all events with ten budgets beside none."""
+    ledgers = [f"{work}/none{number}.db", f"{work}/ten{number}.db"]
+    transcript, chunk = f"{work}/{SESSION}.jsonl", f"{work}/chunk.jsonl"
+    start = event("start.json", "SessionStart")
+    for ledger in ledgers:
+        for stdin in start, f"{work}/stop.json":
+            with open(stdin) as file:
+                subprocess.run(hook, stdin=file, env=dict(os.environ, TALLYHOOK_DB=ledger), check=True)
+    for per in "session", "day", "week", "month", "total":
+        for tokens in [], ["--tokens"]:
+            subprocess.run([hook[0], "--db", ledgers[1], "budget", "set", "1000000000000"[:9 if not tokens else None], "--per", per,
+                            "--stop", *tokens], cwd=work, check=True, stdout=subprocess.DEVNULL)
+    call = {"tool_name": "Bash", "tool_use_id": "toolu_{{N}}", "tool_input": {"command": "ls"}}
+    done = event("batch.json", "PostToolBatch", tool_calls=[dict(call, tool_response="x" * 2_000)])
+    Pairs(["/bin/true"], hook, done, ledgers[0]).show("PostToolBatch, nothing new")
+    Pairs(["/bin/true"], hook, done, ledgers[0], grow=(transcript, chunk)).show(
+        f"PostToolBatch, {os.path.getsize(chunk) / 1e3:.0f} KB new")
+    answered = event("batch-known.json", "PostToolBatch", tool_calls=[])
+    for name, stdin, grow in [
+            ("PreToolUse", event("ask.json", "PreToolUse", **call), None),
+            ("PostToolUse", event("done.json", "PostToolUse", **call, tool_response={"stdout": "x" * 2_000}), None),
+            ("UserPromptSubmit", event("prompt.json", "UserPromptSubmit", prompt="Do it", prompt_id="p{{N}}"), None),
+            ("PostToolBatch", answered, None), ("PostToolBatch, 30 KB new", answered, (transcript, chunk))]:
+        none, ten = (["/usr/bin/env", f"TALLYHOOK_DB={ledger}", *hook] for ledger in ledgers)
+        pairs = Pairs(none, ten, stdin, grow=grow)
+        print(f"  {name:28} with ten budgets {pairs.p50():+.2f} ms (p50), cpu {pairs.cpu_over:+.2f} ms"
+              + (f"   {pairs.failures} FAILED" if pairs.failures else ""))
+
+
 def at_once(hook, ledger, processes=16, rounds=10):
     before, walls, failures = count(ledger), [], 0
     for number in range(rounds):
@@ -174,4 +210,5 @@ for number, built in enumerate(binaries):
         return ["/bin/sh", "-c", f'[ -x "{program[0]}" ] || exit 0; exec "{program[0]}" {" ".join(program[1:])}']
     Pairs(guard(["/bin/true"]), guard(hook), ten, ledger).show("10 KB, registered line")
     stop(hook, f"{work}/stop{number}.db")
+    batches(hook, number)
     at_once(hook, ledger)

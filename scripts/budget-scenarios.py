@@ -1,7 +1,8 @@
 """Scenarios of check-budgets.sh, beside the harness's own (its scenarios.py says how a conversation is written).
 
-Each has `limit` (tokens), `stop`, `expect` ("warned", "stopped", "lifted") and `most`: the requests that may be answered.
-The budget is set by a SessionStart hook of the scenario, before our own, as a user would before he starts.
+Each has `limit` (tokens), `stop`, `expect` ("warned", "stopped", "lifted", or "untouched": it goes on to its end, for the ledger
+has a fault), `most` (the requests that may be answered), and optionally `said` (texts and how often the user reads each) and
+`turns`. The budget is set by a SessionStart hook of the scenario, before our own, as a user would before he starts.
 """
 from usual import ALL_EVENTS, P, QUIET, T, turn  # noqa: F401  (the driver reads the first three)
 
@@ -16,7 +17,8 @@ def many(n):
 def scenario(name, scripts, runs, limit, expect, most, stop=True, **more):
     set_it = f"tallyhook budget set {limit} --tokens{' --stop' if stop else ''} --per {more.pop('per', 'session')} >/dev/null"
     again = more.pop("again", "true")
-    once = f"if [ -e $TALLYHOOK_DB.set ]; then {again} >/dev/null; else touch $TALLYHOOK_DB.set; {set_it}; fi; exec tallyhook hook"
+    set_it = more.pop("first", "") + set_it
+    once = f"if [ -e $CLAUDE_CONFIG_DIR/set ]; then {again} >/dev/null; else touch $CLAUDE_CONFIG_DIR/set; {set_it}; fi; exec tallyhook hook"
     hooks = {event: [{"command": "tallyhook hook", "timeout": 10}] for event in QUIET if event != "PreToolUse" or more.get("gate", True)}
     hooks["SessionStart"] = [{"command": once, "timeout": 10}]
     more.pop("gate", None)
@@ -48,3 +50,38 @@ scenario("set-while-running", {"main": [turn(
     T("Bash", command="tallyhook budget set 0 --tokens --stop", description="Set"),
     T("Bash", command="sleep 2; touch first.made", description="First"), T("Bash", command="touch second.made", description="Second"))] + many(4)},
          [dict(prompt="Go [[s:main]]")], 900_000, "stopped", 1, gate=False)
+# In the terminal view: warned, stopped, a prompt is blocked, the user lifts the stop by a prompt of his own, and it goes on.
+scenario("terminal", {"one": [turn(f"Step {i}.", READ) for i in range(4)] + [
+    turn(T("Bash", command="tallyhook budget add 1000000 --tokens", description="Lift")), turn("Go on.", READ), turn("Done.")],
+    "two": many(2)},
+         [dict(keys=["Go [[s:one]]", "~7", "^C-l", "Blocked [[s:two]]", "~3", "^C-u", "tallyhook budget add 1000000 --tokens", "~7", "^C-l",
+                     "/exit", "~2"])], 70_000, "lifted", 7, turns=2,
+         said={"%) used this session": 1, "tallyhook: stopped, the budget": 2, "Done.": 1})
+# The terminal view goes on with a session that was stopped: its first prompt is blocked.
+scenario("terminal-resumed", {"one": many(8), "two": many(2)},
+         [dict(keys=["Go [[s:one]]", "~5", "^C-l", "/exit", "~2"]),
+          dict(keys=["Again [[s:two]]", "~3", "^C-l", "^C-u", "/exit", "~2"], args=["--continue"])], 37_000, "stopped", 2, turns=1,
+         said={"UserPromptSubmit operation blocked by hook": 1})
+# Faults of the ledger in mid-session: whatever was used, nobody is stopped and nothing is shown.
+DATA = "D=$(dirname $TALLYHOOK_DB); "
+LOCK = "python3 -c 'import sqlite3, sys, time; c = sqlite3.connect(sys.argv[1]); c.execute(\"BEGIN IMMEDIATE\"); time.sleep(25)' $TALLYHOOK_DB"
+FAULTS = {
+    "removed": "python3 -c 'import shutil, sys; shutil.rmtree(sys.argv[1])' $D; true",
+    # Root is not kept from writing by permissions.
+    "read-only-folder": "chmod -R a-w $D; chattr -R +i $D; true",
+    "read-only-file": "chmod a-w $TALLYHOOK_DB; chattr +i $TALLYHOOK_DB; true",
+    "locked": f"(setsid {LOCK} >/dev/null 2>&1 &); sleep 0.5",
+    "full": "dd if=/dev/zero of=$D/fill bs=4k; true",
+    "no-ledger-any-more": "for f in $D/*; do echo nonsense > $f; done",
+}
+for fault, command in FAULTS.items():
+    first = "mkdir -p $(dirname $TALLYHOOK_DB); mount -t tmpfs -o size=1500k none $(dirname $TALLYHOOK_DB); " if fault == "full" else ""
+    scenario(fault, {"main": [turn(READ), turn(T("Bash", command=DATA + command, description="Fault"))] + many(5)},
+             [dict(prompt="Go [[s:main]]")], 60_000, "untouched", 8, first=first)
+# Alerts, with a budget that is far away.
+scenario("alerts", {"main": [turn(T("Bash", command="echo again", description="Again")) for _ in range(5)] + [
+    turn(T("Agent", description="Look", prompt="Look [[s:sub]]", subagent_type="general-purpose")), turn("Done.")], "sub": many(1)},
+         [dict(prompt="Go [[s:main]]")], 9_000_000, "untouched", 10, first="tallyhook alerts on --repeats 3 >/dev/null; ",
+         said={"3 times with the same input": 1, "; this session so far": 1})
+scenario("alerts-terminal", S["alerts"]["scripts"], [dict(keys=["Go [[s:main]]", "~10", "^C-l", "/exit", "~2"])], 9_000_000, "untouched", 10,
+         first="tallyhook alerts on --repeats 3 >/dev/null; ", said={"3 times with the same input": 1, "; this session so far": 1})

@@ -15,6 +15,8 @@ OLD = ("claude-2", "claude-3", "claude-opus-4-0", "claude-opus-4-1", "claude-opu
 NOT_SENT = {"hook_success", "hook_system_message", "prompt_snapshot", "deferred_tools_record", "command_permissions"}
 OF_USER = {"file", "queued_command"}
 TEXTS = ["content", "text", "snippet", "prompt", "files", "addedLines", "addedBlocks", "skills"]
+WRAPPER = 10
+SENTENCES = {"task_reminder": 70, "edited_text_file": 60, "hook_additional_context": 12}
 CLASSES = ["input_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "cache_read_tokens"]
 
 
@@ -107,12 +109,23 @@ def entries(path):
             name = attachment.get("type")
             if name in NOT_SENT:
                 continue
+            extra = 0
             if line.get("rendered"):
+                extra = -WRAPPER
                 texts = [text for part in line["rendered"] for text in read(part.get("content", ""))]
             else:
-                found = [attachment[name] for name in TEXTS if attachment.get(name) is not None]
-                texts = read(found[0]) if found else []
-            yield "prompt" if name in OF_USER else "note", texts
+                found = next((attachment[text] for text in TEXTS if attachment.get(text) is not None), [])
+                extra = SENTENCES.get(name, 0)
+                if name == "task_reminder":
+                    subjects = [task["subject"] for task in found if task.get("subject") is not None]
+                    texts, extra = subjects, extra + 6 * len(subjects)
+                else:
+                    inner = found.get("content") if isinstance(found, dict) else None
+                    texts = read(found if inner is None else inner)
+            if name in OF_USER:
+                yield "prompt", texts
+            else:
+                yield "note", extra, texts
         elif kind == "system" and line.get("subtype") == "compact_boundary":
             yield ("compaction",)
 
@@ -255,14 +268,20 @@ def attribute(path, tallyhook):
             if size(line[1]):
                 pending.append(("(prompts)", size(line[1])))
         elif kind == "note":
-            if size(line[1]):
-                pending.append(("(system)", size(line[1])))
+            known = size(line[2]) + line[1]
+            if known > (-WRAPPER if line[1] < 0 else 0):
+                pending.append(("(system)", known + WRAPPER))
         elif kind == "summary":
             pending.append(("(summary)", size(line[1])))
         elif kind == "compaction":
             settle()
             last, wrote, pending, compacted = None, [], [], True
     settle()
+    for message in final.values():
+        for part in message["usage"].get("iterations") or []:
+            if part.get("type") == "advisor_message":
+                for place, amount in enumerate(usage({"usage": part}) + [part.get("output_tokens") or 0]):
+                    paid["advisor"]["entry"][place] += amount
     return paid
 
 

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::domain::Timestamp;
@@ -18,6 +19,8 @@ pub struct Env {
     vars: Option<HashMap<String, OsString>>,
     cwd: PathBuf,
     clock: Clock,
+    /// What happens in place of waiting, with a fixed clock.
+    meanwhile: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 #[derive(Clone, Copy)]
@@ -36,6 +39,7 @@ impl Env {
             #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
             cwd: std::env::current_dir().unwrap_or_default(),
             clock: Clock::System(Instant::now()),
+            meanwhile: None,
         }
     }
 
@@ -48,7 +52,15 @@ impl Env {
             ),
             cwd: cwd.to_path_buf(),
             clock: Clock::Fixed(now),
+            meanwhile: None,
         }
+    }
+
+    /// The same in which something happens whenever the program waits.
+    #[must_use]
+    pub fn with_meanwhile(mut self, happens: impl Fn() + Send + Sync + 'static) -> Self {
+        self.meanwhile = Some(Arc::new(happens));
+        self
     }
 
     /// The current time, in UTC milliseconds.
@@ -74,6 +86,8 @@ impl Env {
     pub fn sleep(&self, duration: Duration) {
         if matches!(self.clock, Clock::System(_)) {
             std::thread::sleep(duration);
+        } else if let Some(meanwhile) = &self.meanwhile {
+            meanwhile();
         }
     }
 

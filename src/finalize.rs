@@ -13,7 +13,7 @@ use crate::agents::claude_code::{
     self, AgentFile, AgentMeta, ContentReader, NUMBERED_TOPIC_RANK, ReadFrom, Reading,
 };
 use crate::config::Config;
-use crate::domain::{Agent, AgentId, SessionId, SessionKind, Timestamp, Version, client_version};
+use crate::domain::{Agent, AgentId, SessionId, SessionKind, Timestamp, ToolUseId, Version, client_version};
 use crate::env::Env;
 use crate::estimate;
 use crate::estimate::subagents::defaults_for;
@@ -21,6 +21,8 @@ use crate::store::{AgentSighting, Ledger, LogBatch, SessionRecord, StoreError};
 
 /// The last message reaches the file 2 to 102 ms after `Stop` has started (FACTS section 4).
 const LATE_LINE: Duration = Duration::from_millis(250);
+/// The answer whose tools have run can reach it as late, and each of them makes the next request wait.
+const LATE_CALL: Duration = Duration::from_millis(150);
 /// How often the file is looked at meanwhile.
 const POLL: Duration = Duration::from_millis(5);
 /// A session without a sign of life for this long is taken to be over, though nobody said so.
@@ -72,7 +74,7 @@ pub fn complete(
     let mut faults = Vec::new();
     let mut is_complete = claude_code::is_transcript(task.transcript);
     if is_complete {
-        let main = Source { path: task.transcript, agent: None, waits: task.wait == Wait::Main };
+        let main = Source { path: task.transcript, agent: None, awaits: answer_of(task.wait == Wait::Main) };
         is_complete = read_source(ledger, env, config, task, &main, &mut faults)?;
         // At the end of a turn the client waits, and a session can have hundreds of subagents; those that have ended and
         // whose answer is known are looked at again when the session ends and by the views.
@@ -92,7 +94,7 @@ pub fn complete(
             if !waits && settled.contains(file.path.to_string_lossy().as_ref()) {
                 continue;
             }
-            let source = Source { path: &file.path, agent: Some(&file), waits };
+            let source = Source { path: &file.path, agent: Some(&file), awaits: answer_of(waits) };
             is_complete &= read_source(ledger, env, config, task, &source, &mut faults)?;
         }
     }
@@ -104,31 +106,36 @@ pub fn complete(
     Ok(faults)
 }
 
-/// Reads what one conversation of a session has new while its turn goes on: the main one, or a subagent's. The answer whose
-/// tools have just run is there by then.
+/// What one conversation of a session has new while its turn goes on, to be stored with the event that asks: of the main
+/// one, or of a subagent's. `None` if nothing; of a great deal it is the first piece. The answer that makes `calls` is
+/// waited for a little, for it can come while the hook runs; without any nobody waits.
 ///
 /// # Errors
-/// As [`complete`].
+/// If the ledger cannot be read.
 pub fn read_on(
     ledger: &mut Ledger,
     env: &Env,
-    config: &Config,
+    config: impl FnOnce() -> Config,
     task: &Task<'_>,
     agent: Option<&AgentId>,
-) -> Result<Vec<ReadError>, StoreError> {
-    let mut faults = Vec::new();
-    if !claude_code::is_transcript(task.transcript) {
-        return Ok(faults);
-    }
-    let files = agent.map(|_| claude_code::agent_files(task.transcript, task.session, false));
-    let file = files.iter().flatten().find(|file| Some(&file.agent) == agent);
-    let source = match (agent, file) {
-        (None, _) => Source { path: task.transcript, agent: None, waits: false },
-        (Some(_), Some(file)) => Source { path: &file.path, agent: Some(file), waits: false },
-        (Some(_), None) => return Ok(faults),
+    calls: &[ToolUseId],
+) -> Result<Result<Option<LogBatch>, ReadError>, StoreError> {
+    let file = agent.and_then(|agent| claude_code::agent_file(task.transcript, agent));
+    let awaits = if calls.is_empty() { Awaited::Nothing } else { Awaited::Calls(calls) };
+    let source = match (agent, &file) {
+        (None, _) => Source { path: task.transcript, agent: None, awaits },
+        (Some(_), Some(file)) => Source { path: &file.path, agent: Some(file), awaits },
+        (Some(_), None) => return Ok(Ok(None)),
     };
-    read_source(ledger, env, config, task, &source, &mut faults)?;
-    Ok(faults)
+    if !claude_code::is_transcript(source.path) {
+        return Ok(Ok(None));
+    }
+    let new = match read_new(ledger, env, task, &source)? {
+        Ok(Some(new)) => new,
+        Ok(None) => return Ok(Ok(None)),
+        Err(fault) => return Ok(Err(fault)),
+    };
+    Ok(Ok(Some(new.into_batch(env, &config(), task, &source))))
 }
 
 /// Completes a session that the ledger knows, as a view or another session's start asks for it. If nobody has heard
@@ -170,7 +177,21 @@ pub fn catch_up(
 struct Source<'a> {
     path: &'a Path,
     agent: Option<&'a AgentFile>,
-    waits: bool,
+    awaits: Awaited<'a>,
+}
+
+/// What may come late, and is to be waited for.
+#[derive(Clone, Copy)]
+enum Awaited<'a> {
+    Nothing,
+    /// The answer that ends the turn.
+    Answer,
+    /// The answer that makes these calls.
+    Calls(&'a [ToolUseId]),
+}
+
+fn answer_of(waits: bool) -> Awaited<'static> {
+    if waits { Awaited::Answer } else { Awaited::Nothing }
 }
 
 /// Reads what a file has new and stores it, in pieces if it is much. `false` if it could not be read to its end.
@@ -183,7 +204,7 @@ fn read_source(
     faults: &mut Vec<ReadError>,
 ) -> Result<bool, StoreError> {
     loop {
-        let mut new = match read_new(ledger, env, task, source)? {
+        let new = match read_new(ledger, env, task, source)? {
             Ok(Some(new)) => new,
             Ok(None) => return Ok(true),
             Err(fault) => {
@@ -191,11 +212,8 @@ fn read_source(
                 return Ok(false);
             }
         };
-        adjust_facts(&mut new.reading, env, config, task.has_crons);
         let has_more = new.reading.has_more;
-        let NewLines { path, size, modified_at, reading } = new;
-        let run = source.agent.map(|file| run_of(file, &reading, config));
-        let batch = LogBatch { path, run, size, modified_at, reading };
+        let batch = new.into_batch(env, config, task, source);
         ledger.record_log(task.session, task.client, batch)?;
         if !has_more {
             return Ok(true);
@@ -214,54 +232,88 @@ struct NewLines {
     reading: Reading,
 }
 
-/// Reads what a file has new; `None` if nothing. If its last message may be late, it looks again until that is there.
+impl NewLines {
+    fn into_batch(self, env: &Env, config: &Config, task: &Task<'_>, source: &Source<'_>) -> LogBatch {
+        let Self { path, size, modified_at, mut reading } = self;
+        adjust_facts(&mut reading, env, config, task.has_crons);
+        let run = source.agent.map(|file| run_of(file, &reading, config));
+        LogBatch { path, run, size, modified_at, reading }
+    }
+}
+
+/// Reads what a file has new; `None` if nothing. If what is awaited may be late, it looks again until that is there.
 fn read_new(
-    ledger: &Ledger,
+    ledger: &mut Ledger,
     env: &Env,
     task: &Task<'_>,
     source: &Source<'_>,
 ) -> Result<Result<Option<NewLines>, ReadError>, StoreError> {
     let path = source.path.to_string_lossy().into_owned();
     let state = ledger.transcript_state(&path)?;
-    let content = content_reader(ledger)?;
-    let read = || -> Result<Option<NewLines>, ReadError> {
-        let (mut size, mut modified_at) = look_at(source.path);
-        let is_unchanged = state.as_ref().is_some_and(|state| {
-            state.size == size && state.modified_at == modified_at && state.progress.offset >= size
-        });
-        let mut from = ReadFrom {
-            session: task.session.clone(),
-            agent: source.agent.map(|file| file.agent.clone()),
-            progress: state.as_ref().map(|state| state.progress),
-            count: estimate::written,
-            content: Some(content),
-        };
-        let mut reading = if is_unchanged { None } else { Some(claude_code::read(source.path, &from)?) };
-        let mut answered = match (&reading, &state) {
-            (Some(reading), _) => reading.progress.answered || reading.has_more,
-            (None, Some(state)) => state.progress.answered,
-            (None, None) => false,
-        };
-        let mut looks = if source.waits { LATE_LINE.as_millis() / POLL.as_millis() } else { 0 };
-        while !answered && looks > 0 {
-            looks -= 1;
-            env.sleep(POLL);
-            let (now_size, now_modified) = look_at(source.path);
-            if now_size == size {
-                continue;
-            }
-            (size, modified_at) = (now_size, now_modified);
-            from.progress = reading.as_ref().map(|reading| reading.progress).or(from.progress);
-            let more = claude_code::read(source.path, &from)?;
-            answered = more.progress.answered || more.has_more;
-            reading = Some(match reading {
-                Some(earlier) => earlier.join(more),
-                None => more,
-            });
-        }
-        Ok(reading.map(|reading| NewLines { path, size, modified_at, reading }))
+    let (mut size, mut modified_at) = look_at(source.path);
+    let is_unchanged = state.as_ref().is_some_and(|state| {
+        state.size == size && state.modified_at == modified_at && state.progress.offset >= size
+    });
+    if is_unchanged && matches!(source.awaits, Awaited::Nothing) {
+        return Ok(Ok(None));
+    }
+    let mut from = ReadFrom {
+        session: task.session.clone(),
+        agent: source.agent.map(|file| file.agent.clone()),
+        progress: state.as_ref().map(|state| state.progress),
+        count: estimate::written,
+        content: Some(content_reader(ledger)?),
     };
-    Ok(read())
+    let mut reading = None;
+    if !is_unchanged {
+        match claude_code::read(source.path, &from) {
+            Ok(read) => reading = Some(read),
+            Err(fault) => return Ok(Err(fault)),
+        }
+    }
+    let was_answered = state.as_ref().is_some_and(|state| state.progress.answered);
+    let is_there = |reading: Option<&Reading>| match (source.awaits, reading) {
+        (Awaited::Nothing, _) => true,
+        (Awaited::Answer, Some(reading)) => reading.progress.answered || reading.has_more,
+        (Awaited::Answer, None) => was_answered,
+        (Awaited::Calls(calls), Some(reading)) => {
+            reading.has_more || calls.iter().all(|call| reading.entries.iter().any(|entry| entry.makes(call)))
+        }
+        (Awaited::Calls(_), None) => false,
+    };
+    let patience = match source.awaits {
+        _ if is_there(reading.as_ref()) => Duration::ZERO,
+        Awaited::Nothing => Duration::ZERO,
+        Awaited::Answer => LATE_LINE,
+        // Somebody else may have read it: a view, or an event at the same time.
+        Awaited::Calls(calls) if ledger.has_read_calls(&path, calls)? => Duration::ZERO,
+        Awaited::Calls(_) => LATE_CALL,
+    };
+    let mut looks = patience.as_millis() / POLL.as_millis();
+    while looks > 0 {
+        looks -= 1;
+        env.sleep(POLL);
+        ledger.note_waiting(POLL);
+        let (now_size, now_modified) = look_at(source.path);
+        if now_size == size {
+            continue;
+        }
+        (size, modified_at) = (now_size, now_modified);
+        from.progress = reading.as_ref().map(|reading| reading.progress).or(from.progress);
+        let more = match claude_code::read(source.path, &from) {
+            Ok(more) => more,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let joined = match reading {
+            Some(earlier) => earlier.join(more),
+            None => more,
+        };
+        if is_there(Some(&joined)) {
+            looks = 0;
+        }
+        reading = Some(joined);
+    }
+    Ok(Ok(reading.map(|reading| NewLines { path, size, modified_at, reading })))
 }
 
 pub(crate) fn look_at(path: &Path) -> (u64, Option<Timestamp>) {

@@ -13,7 +13,7 @@ use crate::attribution::{self, Item, Paid, Source};
 use crate::domain::{
     AgentId, CostParts, Message, MessageId, ModelId, SessionId, Timeline, ToolName, ToolUseId, Usage,
 };
-use crate::estimate::calibrate::{Lesson, Tokenizer, lessons};
+use crate::estimate::calibrate::{Calibration, Lesson, Tokenizer, lessons};
 use crate::finalize;
 use crate::pricing::{PriceTable, Rates};
 use crate::store::{
@@ -28,6 +28,9 @@ pub const PROMPTS: &str = "(prompts)";
 pub const OUTPUT: &str = "(output)";
 /// What compactions left.
 pub const SUMMARY: &str = "(summary)";
+/// The provider's advisor, as the client's own transcripts name it: another model that is asked within a response. It reads
+/// the context on its own account, and what it answers is part of that response. No call of the client, so it counts none.
+pub const ADVISOR: &str = "advisor";
 /// What cannot be placed.
 pub const NONE: &str = "(none)";
 
@@ -146,6 +149,15 @@ pub fn timeline(ledger: &Ledger, session: SessionRow) -> Result<Timeline, StoreE
     Ok(Timeline::new(&steps, &tasks, &ledger.prompt_times(session)?))
 }
 
+/// Tokens that the client is foreseen to add of its own beside the results of so many calls.
+///
+/// # Errors
+/// If the ledger cannot be read.
+pub fn foreseen(ledger: &Ledger, model: Option<&str>, calls: u64) -> Result<u64, StoreError> {
+    let Some(model) = model.and_then(ModelId::new).filter(|_| calls > 0) else { return Ok(0) };
+    Ok(ledger.calibration(&model)?.surplus().saturating_mul(calls))
+}
+
 /// Reads those of the transcripts whose content is not known to where they were read, from their starts and several at once.
 fn read_contents<'t>(
     ledger: &mut Ledger,
@@ -153,8 +165,10 @@ fn read_contents<'t>(
     files: impl IntoIterator<Item = &'t SessionTranscript>,
     tell: &mut impl FnMut(Progress),
 ) -> Result<(), StoreError> {
-    let files: Vec<&SessionTranscript> =
-        files.into_iter().filter(|file| file.content_offset < file.offset).collect();
+    let unread = files.into_iter().filter(|file| file.content_offset < file.offset);
+    // A file of several sessions is read once.
+    let unread: BTreeMap<&str, &SessionTranscript> = unread.map(|file| (file.path.as_str(), file)).collect();
+    let files: Vec<&SessionTranscript> = unread.into_values().collect();
     let content = finalize::content_reader(ledger)?;
     let Some(session) = SessionId::new("unknown") else { return Ok(()) };
     let next = AtomicUsize::new(0);
@@ -264,7 +278,9 @@ fn share_out(
     let mut done: HashSet<MessageId> = HashSet::new();
     let mut off = Off::default();
     let mut fault = None;
-    for file in files {
+    // A subagent's own file knows more of it than the main one, which can echo its lines.
+    let (subagents, main): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.agent.is_some());
+    for file in subagents.into_iter().chain(main) {
         let entries = ledger.context_entries(&file.path)?;
         let shared = attribution::attribute(&entries, file.agent.as_ref(), |id, of| {
             if let Some(message) = known.get(id).filter(|message| !message.copied) {
@@ -281,7 +297,7 @@ fn share_out(
         });
         add_file(&shared, file.agent.as_ref(), &buckets, &mut rows, &mut calls);
         if !estimates.is_empty() {
-            off.add(&lessons(&entries, &known), estimates);
+            off.add(ledger, &lessons(&entries, &known), estimates)?;
         }
     }
     if let Some(fault) = fault {
@@ -295,29 +311,43 @@ fn share_out(
         let (bucket, rates) = &buckets.list[at];
         let cost = rates.map(|rates| rates.cost(&message.usage)).unwrap_or_default();
         let skill = message.skill.clone().unwrap_or_default();
-        let key = (bucket.clone(), NONE.to_owned(), skill, String::new(), Phase::Unplaced);
+        let (tool, phase) = match message.id.is_advisors() {
+            true => (ADVISOR, Phase::Entry),
+            false => (NONE, Phase::Unplaced),
+        };
+        let key = (bucket.clone(), tool.to_owned(), skill, String::new(), phase);
         rows.add(key, (1, 0), message.usage, cost);
     }
     Ok(SessionOrigins { shares: complete(ledger, session, rows)?, calls, error_percent: off.percent() })
 }
 
 /// What results were estimated to be, and what the contexts have grown by.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Off {
-    estimated: u64,
-    grown: u64,
+    calibrations: HashMap<ModelId, Calibration>,
+    estimated: i64,
+    grown: i64,
 }
 
 impl Off {
-    fn add(&mut self, lessons: &[Lesson], estimates: &HashMap<ToolUseId, u64>) {
+    fn add(
+        &mut self,
+        ledger: &Ledger,
+        lessons: &[Lesson],
+        estimates: &HashMap<ToolUseId, u64>,
+    ) -> Result<(), StoreError> {
         for lesson in lessons {
             let Lesson::Gap(gap) = lesson else { continue };
-            let sum: Option<u64> = gap.calls.iter().map(|call| estimates.get(call)).sum();
-            if let Some(sum) = sum.filter(|_| !gap.is_injected) {
-                self.estimated += sum;
-                self.grown += gap.growth;
+            let sum: Option<u64> = gap.answers.iter().map(|answer| estimates.get(&answer.call)).sum();
+            let Some(sum) = sum else { continue };
+            if !self.calibrations.contains_key(&gap.model) {
+                self.calibrations.insert(gap.model.clone(), ledger.calibration(&gap.model)?);
             }
+            let told = self.calibrations.get(&gap.model).map_or(0, |known| known.told(&gap.added(|_| None)));
+            self.estimated = self.estimated.saturating_add_unsigned(sum).saturating_add(told);
+            self.grown = self.grown.saturating_add_unsigned(gap.growth);
         }
+        Ok(())
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a share for people")]

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 /// Gaps of one session that count in full; with more, each counts for less, or one long session would decide.
 const GAPS_OF_A_SESSION: f64 = 30.0;
-/// Standard deviations of surprise from which on a gap pulls no harder: few, for the client's own words only add.
+/// Standard deviations of surprise from which on a gap pulls no harder: few, for words of the client that a transcript does not show only add.
 const HUBER: f64 = 1.0;
 /// Noise of a gap, in tokens and as a share.
 const NOISE: (f64, f64) = (15.0, 0.07);
 /// Standard deviations of the figures to begin with.
-const DOUBT: (f64, f64) = (0.15, 25.0);
+const DOUBT: (f64, f64) = (0.15, 15.0);
 
 /// A gap.
 pub(crate) struct Point {

@@ -21,6 +21,9 @@ pub(crate) enum Learning {
     Never,
     /// When a turn has ended, which is when the hook reads the transcript.
     AtTurnEnds,
+    /// As the hook does it: when a response's calls have run, it reads the transcript, which ends with that response. So the
+    /// calls of one response are estimated with all but the gap that this response was the first to read.
+    AsTheHook,
     /// As soon as the response that reads a gap is there.
     AtOnce,
 }
@@ -34,19 +37,34 @@ pub(crate) struct Outcome {
     pub(crate) calls: u64,
     /// Sum of the calls' estimates.
     pub(crate) estimated: u64,
-    /// What comes with so many calls though they did not return it.
+    /// What was foreseen to come with so many calls though they did not return it.
     pub(crate) surplus: u64,
+    /// The same as the transcript shows it afterwards.
+    pub(crate) told: i64,
     pub(crate) growth: u64,
     /// tiktoken's count of the results.
     pub(crate) tiktoken: u64,
     /// Characters of the payload's response, divided by four.
     pub(crate) quarter: u64,
-    /// Whether the transcript shows that the client put in words of its own.
-    pub(crate) injected: bool,
+    /// Whether the transcript shows no words of the client's own.
+    pub(crate) alone: bool,
+}
+
+impl Outcome {
+    /// The estimate of all that comes in, made when nothing but the payloads is known.
+    pub(crate) fn foreseen(&self) -> u64 {
+        self.estimated + self.surplus
+    }
+
+    /// The calls' estimates, and beside them what the client is seen to have put in.
+    pub(crate) fn explained(&self) -> u64 {
+        self.estimated.saturating_add_signed(self.told)
+    }
 }
 
 /// A call as the estimator sees it, counted once and for all.
 struct Counted {
+    id: String,
     kind: Kind,
     raw: u64,
     chars: u64,
@@ -82,14 +100,16 @@ impl<'g> Replay<'g> {
     /// The figures that fit the repositories other than `left_out` best, by tokenizer.
     pub(crate) fn priors(&self, left_out: Option<&str>) -> BTreeMap<&'static str, Line> {
         let mut points: BTreeMap<&str, Vec<Point>> = BTreeMap::new();
-        for prepared in self.gaps.iter().filter(|prepared| prepared.gap.tells()) {
+        for prepared in self.gaps.iter().filter(|prepared| prepared.gap.excluded.is_none()) {
+            let Some(lesson) = &prepared.gap.lesson else { continue };
             if left_out != Some(prepared.file.repository.as_str()) {
-                let added = |sum: u64, call: &Counted| sum + call.raw;
-                points.entry(generation(&prepared.gap.model)).or_default().push(Point {
+                let name = generation(&prepared.gap.model);
+                let tokens = prepared.calls.iter().fold(lesson.for_calls, |sum, call| sum + call.raw);
+                points.entry(name).or_default().push(Point {
                     session: prepared.file.session.clone(),
-                    tokens: prepared.calls.iter().fold(0, added) as f64,
+                    tokens: tokens as f64,
                     calls: prepared.calls.len() as f64,
-                    growth: prepared.gap.growth as f64,
+                    growth: prepared.gap.growth as f64 - neutral(name).slope * lesson.words as f64,
                 });
             }
         }
@@ -110,9 +130,15 @@ impl<'g> Replay<'g> {
         let mut ledger: HashMap<&str, Calibration> = HashMap::new();
         let mut sessions: HashSet<(&str, &str)> = HashSet::new();
         let mut pending: HashMap<&str, Vec<&Prepared<'_>>> = HashMap::new();
+        let mut unread: Vec<&Prepared<'_>> = Vec::new();
         let mut outcomes = Vec::new();
         for prepared in self.gaps.iter().filter(|prepared| prepared.file.repository == repository) {
             let (gap, session) = (prepared.gap, prepared.file.session.as_str());
+            for read in unread.extract_if(.., |earlier| earlier.gap.reader != gap.maker) {
+                if let Some(calibration) = ledger.get_mut(read.gap.model.as_str()) {
+                    learn(calibration, read);
+                }
+            }
             let model = gap.model.as_str();
             let calibration = ledger.entry(model).or_insert_with(|| {
                 let name = generation(&gap.model);
@@ -127,6 +153,7 @@ impl<'g> Replay<'g> {
             }
             match learning {
                 Learning::Never => {}
+                Learning::AsTheHook => unread.push(prepared),
                 Learning::AtOnce => learn(calibration, prepared),
                 Learning::AtTurnEnds => {
                     let waiting = pending.entry(session).or_default();
@@ -157,7 +184,7 @@ fn generation(model: &ModelId) -> &'static str {
 /// Where a fit begins: the figures that were known before (FACTS section 6).
 fn neutral(generation: &str) -> Line {
     match generation {
-        "Claude 4" => Line { slope: 1.16, per_call: 70.0 },
+        "Claude 4" => Line { slope: 1.16, per_call: 20.0 },
         "Claude 5" => Line { slope: 1.7, per_call: 20.0 },
         _ => Line { slope: 1.0, per_call: 10.0 },
     }
@@ -169,13 +196,18 @@ fn count(call: &Call) -> Counted {
             defaults_for(name, &BTreeMap::default()).returned
         })
     });
-    Counted { kind: Kind::of(&call.tool), raw: returned.tokens, chars: call.response_chars() }
+    Counted {
+        id: call.id.clone(),
+        kind: Kind::of(&call.tool),
+        raw: returned.tokens,
+        chars: call.response_chars(),
+    }
 }
 
-fn added(prepared: &Prepared<'_>) -> Added {
-    let mut added = Added::default();
-    prepared.calls.iter().for_each(|call| added.add(call.kind, call.raw));
-    added
+/// What came in, as the program finds it in the transcript; the results as they were counted for the estimate.
+fn added(prepared: &Prepared<'_>) -> Option<Added> {
+    let counted = |id: &str| prepared.calls.iter().find(|call| call.id == id).map(|call| call.raw);
+    prepared.gap.lesson.as_ref().map(|lesson| lesson.added(|call| counted(call.as_str())))
 }
 
 fn learn(calibration: &mut Calibration, prepared: &Prepared<'_>) {
@@ -183,10 +215,8 @@ fn learn(calibration: &mut Calibration, prepared: &Prepared<'_>) {
     if let (Some(written), true) = (gap.written, gap.complete) {
         calibration.learn_written(written, gap.calls.len() as u64, gap.output);
     }
-    match (gap.excluded, gap.injected) {
-        (Some(_), _) => {}
-        (None, true) => calibration.learn_injected(&added(prepared), gap.growth.unsigned_abs()),
-        (None, false) => calibration.learn(&added(prepared), gap.growth.unsigned_abs()),
+    if let (None, Some(added)) = (gap.excluded, added(prepared)) {
+        calibration.learn(&added, gap.growth.unsigned_abs());
     }
 }
 
@@ -199,10 +229,11 @@ fn outcome(calibration: &Calibration, prepared: &Prepared<'_>) -> Outcome {
         calls,
         estimated: prepared.calls.iter().map(|call| calibration.estimate(call.kind, call.raw)).sum(),
         surplus: calibration.surplus() * calls,
+        told: added(prepared).map_or(0, |added| calibration.told(&added)),
         growth: prepared.gap.growth.unsigned_abs(),
         tiktoken: prepared.calls.iter().map(|call| call.raw).sum(),
         quarter: prepared.calls.iter().map(|call| call.chars / 4).sum(),
-        injected: prepared.gap.injected,
+        alone: prepared.gap.lesson.as_ref().is_some_and(|lesson| lesson.words + lesson.for_calls == 0),
     }
 }
 

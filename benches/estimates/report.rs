@@ -6,17 +6,19 @@ use super::replay::{Learning, Outcome, Replay, gap_errors, quantile, sessions};
 
 pub(crate) fn print(replay: &Replay<'_>) {
     let modes = [
+        ("learning as the hook does, after each batch of calls", Learning::AsTheHook),
         ("priors of other repositories only", Learning::Never),
         ("learning when a turn ends", Learning::AtTurnEnds),
-        ("learning from each gap", Learning::AtOnce),
+        ("learning from each gap at once", Learning::AtOnce),
     ];
     for (name, learning) in modes {
         let outcomes = replay.play(learning);
+        let alone: Vec<Outcome> = outcomes.iter().filter(|outcome| outcome.alone).cloned().collect();
         println!("\n{name}");
-        summary("  estimates", &outcomes, |outcome| outcome.estimated);
-        summary("  estimates and surplus", &outcomes, |outcome| outcome.estimated + outcome.surplus);
-        let clean: Vec<Outcome> = outcomes.iter().filter(|outcome| !outcome.injected).cloned().collect();
-        summary("  estimates, gaps without the client's own words", &clean, |outcome| outcome.estimated);
+        summary("  all that comes in, foreseen", &outcomes, Outcome::foreseen);
+        summary("  calls foreseen, client's words as seen", &outcomes, Outcome::explained);
+        summary("  calls alone, gaps without such words", &alone, |outcome| outcome.estimated);
+        summary("  calls alone, all gaps", &outcomes, |outcome| outcome.estimated);
         if learning == Learning::Never {
             summary("  plain tiktoken", &outcomes, |outcome| outcome.tiktoken);
             summary("  characters / 4", &outcomes, |outcome| outcome.quarter);
@@ -25,19 +27,21 @@ pub(crate) fn print(replay: &Replay<'_>) {
         for model in models {
             let own: Vec<Outcome> =
                 outcomes.iter().filter(|outcome| outcome.model == model).cloned().collect();
-            summary(&format!("  {model}"), &own, |outcome| outcome.estimated);
+            summary(&format!("  {model}, foreseen"), &own, Outcome::foreseen);
+            summary(&format!("  {model}, as seen"), &own, Outcome::explained);
         }
-        let with_surplus = sessions(&outcomes, |outcome| outcome.estimated + outcome.surplus);
-        let clean = sessions(&clean, |outcome| outcome.estimated);
-        for (session, model, calls, growth, error) in sessions(&outcomes, |outcome| outcome.estimated) {
+        let explained = sessions(&outcomes, Outcome::explained);
+        let alone = sessions(&alone, |outcome| outcome.estimated);
+        for (session, model, calls, growth, error) in sessions(&outcomes, Outcome::foreseen) {
             let of = |rows: &[(String, String, u64, u64, f64)]| {
-                rows.iter().find(|row| row.0 == session).map_or(f64::NAN, |row| 100.0 * row.4)
+                let row = rows.iter().find(|row| row.0 == session);
+                row.map_or_else(|| "-".to_owned(), |row| format!("{:+.1} %", 100.0 * row.4))
             };
             println!(
-                "    {session:.12} {model:26} {calls:4} calls {growth:8} tokens: {:+6.1} %, with surplus {:+6.1} %, clean {:+6.1} %",
+                "    {session:.12} {model:26} {calls:4} calls {growth:8} tokens: foreseen {:+6.1} %, as seen {}, gaps alone {}",
                 100.0 * error,
-                of(&with_surplus),
-                of(&clean),
+                of(&explained),
+                of(&alone),
             );
         }
     }

@@ -3,12 +3,16 @@
 //! A *gap* lies between two consecutive responses of one context: what the first one's calls returned, and how much
 //! the context had really grown when the second one read it.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tallyhook::domain::{ModelId, ToolName, Version, client_version};
+use tallyhook::agents::claude_code::{self, ContentReader, ReadFrom};
+use tallyhook::domain::{ContextEntry, ModelId, SessionId, ToolName, Version, client_version};
+use tallyhook::estimate::calibrate::{Gap as LessonGap, Lesson, lessons};
 use tallyhook::estimate::{CallView, Era};
 use tallyhook::json::Object;
+use tallyhook::reconcile::merge_all;
 
 /// Clients from these versions on send `tool_use_id` and `prompt_id` (FACTS section 2; the transcripts' `promptId`).
 const SENDS_TOOL_USE_ID: Version = (2, 1, 30);
@@ -27,6 +31,8 @@ pub(crate) struct File {
 /// A call as the hook hears of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
+    /// Its id.
+    pub(crate) id: String,
     /// The tool.
     pub(crate) tool: ToolName,
     /// The JSON of `PostToolUse` or `PostToolUseFailure`.
@@ -67,7 +73,9 @@ impl Call {
 /// What was added to a context between two of its responses.
 #[derive(Debug, Clone)]
 pub(crate) struct Gap {
-    /// The response that read it: a copy in another file is the same gap.
+    /// The response that made the calls.
+    pub(crate) maker: String,
+    /// The one that read their results: a copy in another file is the same gap.
     pub(crate) reader: String,
     /// When that one came, as the log writes it (RFC 3339 UTC, so texts sort as times).
     pub(crate) at: String,
@@ -83,19 +91,12 @@ pub(crate) struct Gap {
     pub(crate) written: Option<u64>,
     /// Whether that output was logged whole.
     pub(crate) complete: bool,
-    /// Whether the client put in words of its own besides: reminders, files that were changed, a hook's context.
-    pub(crate) injected: bool,
     /// Whether a turn ended with it.
     pub(crate) ends_turn: bool,
     /// Why it tells nothing of tool results.
     pub(crate) excluded: Option<&'static str>,
-}
-
-impl Gap {
-    /// Whether nothing but results came in.
-    pub(crate) fn tells(&self) -> bool {
-        self.excluded.is_none() && !self.injected
-    }
+    /// What the program itself finds in the transcript to learn from, afterwards.
+    pub(crate) lesson: Option<LessonGap>,
 }
 
 /// One response, as its lines add up.
@@ -113,8 +114,6 @@ struct Response {
     content: Vec<Value>,
     /// Calls by `tool_use` id, in the order they were made; with the answer when it has come.
     calls: Vec<(String, Option<Call>)>,
-    /// The client put in words after it, results apart.
-    injected: bool,
     /// What came into the context after it besides results.
     excluded: Option<&'static str>,
 }
@@ -134,7 +133,9 @@ pub(crate) fn gaps(path: &Path) -> Vec<Gap> {
         });
         add_line(&line, &mut contexts[at].1);
     }
-    contexts.iter().flat_map(|(_, responses)| responses.windows(2).filter_map(gap)).collect()
+    let mut lessons = lessons_of(path);
+    let gaps = contexts.iter().flat_map(|(_, responses)| responses.windows(2).filter_map(gap));
+    gaps.map(|gap| Gap { lesson: lessons.remove(&gap.reader), ..gap }).collect()
 }
 
 fn add_line(line: &Value, responses: &mut Vec<Response>) {
@@ -147,14 +148,7 @@ fn add_line(line: &Value, responses: &mut Vec<Response>) {
         Some("assistant") => add_assistant(line, responses),
         Some("user") => add_user(line, responses),
         Some("system") if line["subtype"] == "compact_boundary" => exclude(responses, "compaction"),
-        Some("attachment") => match line["attachment"]["type"].as_str() {
-            Some("queued_command") => exclude(responses, "prompt"),
-            // Records for people, and a line of 20 tokens that comes with every gap.
-            Some(
-                "hook_success" | "hook_system_message" | "command_permissions" | "total_tokens_reminder",
-            ) => {}
-            _ => responses.iter_mut().next_back().into_iter().for_each(|last| last.injected = true),
-        },
+        Some("attachment") if line["attachment"]["type"] == "queued_command" => exclude(responses, "prompt"),
         _ => {}
     }
 }
@@ -274,7 +268,7 @@ fn call(line: &Value, result: &Value, id: &str, owner: &Response) -> Option<Call
         (false, Value::Null) => payload["tool_response"] = text.into(),
         (_, response) => payload["tool_response"] = response.clone(),
     }
-    Some(Call { tool: ToolName::new(name), payload: payload.to_string(), version })
+    Some(Call { id: id.to_owned(), tool: ToolName::new(name), payload: payload.to_string(), version })
 }
 
 fn gap(pair: &[Response]) -> Option<Gap> {
@@ -293,18 +287,47 @@ fn gap(pair: &[Response]) -> Option<Gap> {
         .or(calls.is_empty().then_some("no calls"))
         .or((growth <= 0).then_some("shrunk"));
     Some(Gap {
+        maker: first.id.clone(),
         reader: second.id.clone(),
         at: second.at.clone(),
         model: ModelId::new(&second.model)?,
         growth,
         output: first.output,
         complete: first.complete,
-        injected: first.injected,
         written: (!hides_thinking).then(|| tallyhook::estimate::written(&content)),
         ends_turn: calls.is_empty() || first.excluded.is_some(),
         calls,
         excluded,
+        lesson: None,
     })
+}
+
+/// What the program finds to learn from in a file, by the response that read it.
+fn lessons_of(path: &Path) -> HashMap<String, LessonGap> {
+    let content = ContentReader {
+        written: tallyhook::estimate::written_block,
+        read: tallyhook::estimate::read_by_model,
+        hash_key: None,
+    };
+    let Some(session) = SessionId::new("replayed") else { return HashMap::new() };
+    let mut from = ReadFrom { session, agent: None, progress: None, count: |_| 0, content: Some(content) };
+    let (mut entries, mut messages) = (Vec::new(), Vec::new());
+    while let Ok(reading) = claude_code::read(path, &from) {
+        entries.push(ContextEntry::Of { agent: None });
+        entries.extend(reading.entries);
+        messages.extend(reading.messages);
+        if !reading.has_more {
+            break;
+        }
+        from.progress = Some(reading.progress);
+    }
+    let messages = merge_all(messages);
+    let known = messages.iter().map(|message| (&message.id, message)).collect();
+    let gap = |lesson| match lesson {
+        Lesson::Gap(gap) => Some((gap.reader.as_str().to_owned(), gap)),
+        Lesson::Written(_) => None,
+    };
+    lessons(&entries, &known).into_iter().filter_map(gap).collect()
 }
 
 /// The transcripts below `folder`; its sub-folders are repositories.

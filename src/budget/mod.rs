@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use crate::calendar::Zone;
 use crate::config::Lowered;
-use crate::domain::{Budget, BudgetSpan, Per, Standing, State, Timestamp};
+use crate::domain::{Budget, BudgetSpan, Limit, Per, PicoUsd, Standing, State, TaskList, Timestamp, Used};
 use crate::store::{Asked, Kept, Ledger, SessionRow, StoreError};
 
-pub use words::{amount, forecast, standing_line, stop_reason, used_line, warning};
+pub use words::{amount, forecast, grouped, options, standing_line, stop_reason, used_line, warning};
 
 /// The shortest time that a rate is told from.
 const SHORTEST: Duration = Duration::from_secs(60);
@@ -119,6 +119,40 @@ pub fn used_for(
         _ => ledger.first_spent(held.kept.span.from)?.max(held.kept.span.from),
     };
     Ok(first.map_or(SHORTEST, |first| now.since(first)).max(SHORTEST))
+}
+
+/// What a session has used so far, and how far it has come with its tasks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Course {
+    /// What it has used.
+    pub used: Used,
+    /// The agent's own list of tasks.
+    pub tasks: TaskList,
+}
+
+/// What will have been used of a budget once the session's list of tasks is done, if each task that is left takes as much as
+/// the finished ones did on average. A rough estimate; `None` before the first one is finished, and for budgets of an agent
+/// or a model, of which the list says nothing.
+#[must_use]
+pub fn at_completion(held: &Held, course: &Course) -> Option<Limit> {
+    let (done, total) = (course.tasks.done, course.tasks.total);
+    let is_of_all = held.budget.scope.agent.is_none() && held.budget.scope.model.is_none();
+    if done == 0 || done > total || !is_of_all {
+        return None;
+    }
+    let used = held.standing.used;
+    Some(match held.standing.limit {
+        Limit::Usd(_) => {
+            let spent = course.used.cost.as_pico().max(0);
+            let rest = spent.saturating_mul(i128::from(total - done)) / i128::from(done);
+            Limit::Usd(used.cost + used.pending_cost + PicoUsd::from_pico(rest))
+        }
+        Limit::Tokens(_) => {
+            let rest = u128::from(course.used.tokens) * u128::from(total - done) / u128::from(done);
+            let spent = used.tokens.saturating_add(used.pending_tokens);
+            Limit::Tokens(spent.saturating_add(u64::try_from(rest).unwrap_or(u64::MAX)))
+        }
+    })
 }
 
 /// The budgets as they are seen from no session: those of sessions are not used at all.

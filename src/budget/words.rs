@@ -88,6 +88,17 @@ pub fn warning(held: &Held, since: Duration) -> String {
     )
 }
 
+/// What can be done about a budget: command lines, in the order add, override, clear.
+#[must_use]
+pub fn options(held: &Held) -> [String; 3] {
+    let which = which(held);
+    [
+        format!("tallyhook budget add AMOUNT{which}"),
+        format!("tallyhook budget override --for 1h{which}"),
+        format!("tallyhook budget clear{which}"),
+    ]
+}
+
 /// Why a session is stopped, and how to go on.
 #[must_use]
 pub fn stop_reason(held: &Held, session: &str) -> String {
@@ -139,7 +150,9 @@ fn dollars(sum: PicoUsd) -> String {
     sum.to_dollars(if is_small && sum != PicoUsd::ZERO { FINE } else { CENTS })
 }
 
-fn grouped(value: u64) -> String {
+/// `12,345`.
+#[must_use]
+pub fn grouped(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

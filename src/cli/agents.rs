@@ -9,7 +9,10 @@ pub(super) fn run(context: &Context, args: &AgentsArgs) -> Result<(), Error> {
     let here = context.env.cwd().to_string_lossy().into_owned();
     let config = context.config(Some(&here))?;
     let report = match context.ledger()? {
-        Some(ledger) => AgentsReport::of(&ledger, &config.subagents)?,
+        Some(mut ledger) => {
+            context.refresh_origins(&mut ledger)?;
+            AgentsReport::of(&ledger, &config.subagents)?
+        }
         None => return Err(context.no_ledger()?),
     };
     context.show(&args.face, &report, !report.is_empty(), || report.tables(), |_| None)?;

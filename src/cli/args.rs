@@ -1,5 +1,6 @@
 //! The command line's definition, and no behaviour.
 
+mod alerts;
 mod budget;
 mod report_usage;
 mod reports;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::domain::{ModelId, Timestamp};
 use crate::estimate::counter::Encoding;
 
+pub use alerts::*;
 pub use budget::*;
 pub use report_usage::*;
 pub use reports::*;
@@ -128,6 +130,13 @@ pub enum Command {
                             tallyhook budget add 5\n  tallyhook budget override --for 1h"
     )]
     Budget(BudgetArgs),
+    /// Be told of spikes, loops, a full context and what subagents cost, as it happens
+    ///
+    /// All are off until you switch them on. They are said in Claude Code to you, not to the model, once each time, and stop
+    /// nothing.
+    #[command(after_help = "Examples:\n  tallyhook alerts on                   # all of them\n  \
+                            tallyhook alerts on loop --repeats 8\n  tallyhook alerts off spike\n  tallyhook alerts")]
+    Alerts(AlertsArgs),
     /// Report what an agent without hooks has used
     ///
     /// Reports are kept apart from what logs tell, and counted by budgets at once. `tallyhook init --client generic` prints

@@ -2,15 +2,16 @@
 
 use super::args::{BudgetAction, BudgetArgs, BudgetSetArgs, Which};
 use super::{Context, session, show_usage, uninstall};
-use crate::budget::{self, Held};
+use crate::budget::{self, Course, Held};
 use crate::calendar::Zone;
 use crate::config::Lowered;
-use crate::domain::{Budget, Limit, MAX_NAME_CHARS, Mode, PicoUsd, Scope, clean_name};
+use crate::domain::{Budget, Limit, MAX_NAME_CHARS, Mode, PicoUsd, Scope, Timeline, clean_name, task_list};
 use crate::error::Error;
+use crate::origins;
 use crate::render;
-use crate::report::budgets::{BudgetInfo, BudgetsReport};
+use crate::report::budgets::{BudgetInfo, BudgetsReport, Seen, Work};
 use crate::setup::plan;
-use crate::store::{Asked, Ledger, SessionRecord};
+use crate::store::{Asked, Ledger, SessionRecord, StoreError};
 
 pub(super) fn run(context: &Context, args: &BudgetArgs) -> Result<(), Error> {
     let now = context.env.now();
@@ -82,7 +83,7 @@ fn change_all(context: &Context, which: &Which, to: impl Fn(Budget) -> Budget) -
 fn status(context: &Context, id: Option<&str>, check: bool, json: bool) -> Result<(), Error> {
     let mut ledger = match open(context) {
         Err(error) if json => {
-            let none = BudgetsReport { schema_version: 1, budgets: Vec::new() };
+            let none = BudgetsReport { schema_version: 1, budgets: Vec::new(), session_id: None, work: None };
             context.print(&render::json(&none).map_err(|source| Error::Output { source })?)?;
             return Err(error);
         }
@@ -130,26 +131,49 @@ pub(super) fn report(
         Some(asked) => asked,
         None => budget::of_no_session(ledger.budgets()?),
     };
-    let budgets = infos(context, ledger, asked, record, |_| true)?;
-    Ok(BudgetsReport { schema_version: 1, budgets })
+    let session_id = record.map(|record| record.id.clone());
+    let (course, work) = match record {
+        Some(record) => {
+            let (course, work) = course(ledger, record, &origins::timeline(ledger, record.row)?)?;
+            (course, Some(work))
+        }
+        None => (Course::default(), None),
+    };
+    let budgets = infos(context, ledger, asked, (record, &course), |_| true)?;
+    Ok(BudgetsReport { schema_version: 1, budgets, session_id, work })
 }
 
-/// The budgets that hold for a session, as `show-usage` shows them.
+/// What a session has used and works on.
+fn course(
+    ledger: &Ledger,
+    record: &SessionRecord,
+    timeline: &Timeline,
+) -> Result<(Course, Work), StoreError> {
+    let tasks = task_list(&ledger.task_changes(record.row)?);
+    let step = timeline.spans().last().map(|span| span.name.clone());
+    let work = Work { step, tasks_done: tasks.done, tasks_total: tasks.total };
+    Ok((Course { used: ledger.used_by(record.row, None)?, tasks }, work))
+}
+
+/// The budgets that hold for a session, as `show-usage` shows them, and what it works on.
 pub(super) fn of_session(
     context: &Context,
     ledger: &mut Ledger,
     record: &SessionRecord,
-) -> Result<Vec<BudgetInfo>, Error> {
-    let Some(asked) = ledger.budgets_of(&record.id)? else { return Ok(Vec::new()) };
+    timeline: &Timeline,
+) -> Result<(Vec<BudgetInfo>, Work), Error> {
+    let (course, work) = course(ledger, record, timeline)?;
+    let Some(asked) = ledger.budgets_of(&record.id)? else { return Ok((Vec::new(), work)) };
     let project = record.project.as_deref();
-    infos(context, ledger, asked, Some(record), |held| held.budget.scope.has_project(project))
+    let is_own = |held: &Held| held.budget.scope.has_project(project);
+    Ok((infos(context, ledger, asked, (Some(record), &course), is_own)?, work))
 }
 
 fn infos(
     context: &Context,
     ledger: &mut Ledger,
     asked: Asked,
-    record: Option<&SessionRecord>,
+    (record, course): (Option<&SessionRecord>, &Course),
     is_wanted: impl Fn(&Held) -> bool,
 ) -> Result<Vec<BudgetInfo>, Error> {
     let now = context.env.now();
@@ -159,13 +183,14 @@ fn infos(
     };
     let row = asked.session;
     let zone = Zone::of_user(&context.env);
+    let seen = Seen { now, session: record.map(|record| record.id.as_str()), course };
     let mut infos = Vec::new();
     for held in
         budget::standings_anew(ledger, asked, now, &zone, &lowered)?.iter().filter(|held| is_wanted(held))
     {
         let since = budget::used_for(ledger, held, record.and_then(|record| record.started_at), now)?;
         let unpriced = ledger.unpriced_of(&held.budget, row, held.kept.span)?;
-        infos.push(BudgetInfo::of(held, since, unpriced.into_iter().collect(), now));
+        infos.push(BudgetInfo::of(held, since, unpriced.into_iter().collect(), &seen));
     }
     Ok(infos)
 }

@@ -36,9 +36,10 @@ pub(super) fn value<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
 
 /// Handles one payload. The exit code is always 0: 2 would be shown to the model, anything else to the user.
 pub(super) fn run(args: &[String], env: &Env) -> ExitCode {
-    std::panic::set_hook(Box::new(|_| {}));
+    let options = Options::from_args(args);
+    hook::end_quietly_on_panic(env, &options);
     if let Ok(stdin) = platform::stdin() {
-        let Handled { ledger, answer } = hook::handle(stdin, env, &Options::from_args(args));
+        let Handled { ledger, answer } = hook::handle(stdin, env, &options);
         if let Some(answer) = answer {
             // If nobody reads it, nobody is stopped.
             let _told = std::io::stdout().lock().write_all(answer.as_bytes()).is_ok();

@@ -1,6 +1,7 @@
 //! The command line: what is asked, and who answers. Only here anything is printed.
 
 mod agents;
+mod alerts;
 pub mod args;
 mod budget;
 mod capture_cost;
@@ -63,6 +64,16 @@ pub fn main() -> ExitCode {
     if statusline::is_statusline(&args) {
         return statusline::run(&args, &env);
     }
+    std::panic::set_hook(Box::new(|fault| {
+        let place = fault.location().map(ToString::to_string).unwrap_or_default();
+        let text = format!(
+            "tallyhook: a fault in the program itself, at {place}; what was stored before is safe. Please report it, \
+             with the command that you ran\n"
+        );
+        // If nobody reads it, the exit code still tells.
+        let _told = std::io::stderr().lock().write_all(text.as_bytes()).is_ok();
+        std::process::exit(1);
+    }));
     let cli = Cli::parse();
     let context = Context { env, options: cli.global };
     match context.run(cli.command) {
@@ -93,6 +104,7 @@ impl Context {
             Command::Tools(args) => tools::run(self, &args),
             Command::Agents(args) => agents::run(self, &args),
             Command::Step(args) => step::run(self, &args),
+            Command::Alerts(args) => alerts::run(self, &args),
             Command::Budget(args) => budget::run(self, &args),
             Command::ReportUsage(args) => report_usage::run(self, &args),
             Command::CaptureCost(args) => capture_cost::run(self, &args),

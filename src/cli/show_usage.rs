@@ -10,7 +10,7 @@ use crate::finalize;
 use crate::origins;
 use crate::render;
 use crate::report::usage::{Basis, Filter, UsageReport};
-use crate::report::{advice, history};
+use crate::report::{advice, history, reported};
 use crate::store::{Ledger, SessionRecord};
 
 /// Sessions that `--history` lists.
@@ -41,7 +41,9 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
     let basis = Basis { timeline: &timeline, shares: &origins.shares, prices: &prices };
     let mut report = UsageReport::of_session(&ledger, &record, &filter, basis)?;
     report.estimate.error_percent = origins.error_percent;
-    report.budgets = budget::of_session(context, &mut ledger, &record)?;
+    let (budgets, work) = budget::of_session(context, &mut ledger, &record, &timeline)?;
+    (report.budgets, report.work) = (budgets, Some(work));
+    report.reported = reported::reported(&ledger, &record, context.env.now())?;
     if filter == Filter::default() {
         let cost = report.actual.as_ref().and_then(|actual| actual.cost_usd).unwrap_or_default();
         let was_compacted = !report.compaction_events.is_empty();
@@ -100,6 +102,10 @@ fn text(context: &Context, args: &ShowUsageArgs, report: &UsageReport) -> String
     for table in report.tables(args.detailed) {
         text.push('\n');
         text.push_str(&render::table(&table, style));
+    }
+    if !report.reported.is_empty() {
+        text.push('\n');
+        text.push_str(&render::table(&reported::table(&report.reported), style));
     }
     text
 }

@@ -87,6 +87,14 @@ pub enum ContextEntry {
     },
 }
 
+impl ContextEntry {
+    /// Whether it is of a response, and makes this call.
+    #[must_use]
+    pub fn makes(&self, call: &ToolUseId) -> bool {
+        matches!(self, Self::Response { calls, .. } if calls.iter().any(|own| own.id == *call))
+    }
+}
+
 /// A tool call within a response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContextCall {

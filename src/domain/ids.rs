@@ -85,6 +85,23 @@ id!(
     ModelId
 );
 
+/// What stands between a response's id and the number of an advisor that was asked within it.
+const ADVISOR: &str = "/advisor/";
+
+impl MessageId {
+    /// The id under which the pass of an advisor is kept that was asked within this response, beside which it is billed.
+    #[must_use]
+    pub fn of_advisor(&self, number: usize) -> Option<Self> {
+        Self::new(&format!("{self}{ADVISOR}{number}"))
+    }
+
+    /// Whether this is an advisor's pass.
+    #[must_use]
+    pub fn is_advisors(&self) -> bool {
+        self.as_str().contains(ADVISOR)
+    }
+}
+
 fn is_safe(text: &str) -> bool {
     if text.is_ascii() {
         !text.bytes().any(|byte| byte.is_ascii_control())

@@ -59,6 +59,13 @@ pub(super) enum HookEvent<'a> {
     },
 }
 
+impl HookEvent<'_> {
+    /// Whether it is recorded without a look into a transcript.
+    pub(super) fn is_brief(&self) -> bool {
+        matches!(self, Self::ToolAsked(_) | Self::ToolFinished(_) | Self::Compaction { .. })
+    }
+}
+
 /// A tool call in a payload.
 #[derive(Debug)]
 pub(super) struct ToolPayload<'a> {

@@ -6,9 +6,7 @@
 
 use std::io::{self, Read};
 
-use memchr::{memchr2, memmem};
-
-use crate::json::open_string;
+use crate::json::{find, open_string};
 
 /// More than any payload has; the rest of a larger input is not read.
 const MAX_BYTES: u64 = 256 << 20;
@@ -59,7 +57,8 @@ impl Intake {
     fn unused_string(&self) -> Option<usize> {
         let (start, tool) = open_string(&self.text, ["tool_response", "originalFile"], "tool_name")?;
         // Without the input the estimate has nothing to go by but the file's size.
-        let has_input = memmem::find(&self.text[..start], b"\"tool_input\"").is_some();
+        let input = b"\"tool_input\"";
+        let has_input = self.text[..start].windows(input.len()).any(|found| found == input);
         (has_input && TOOLS.contains(&tool)).then_some(start)
     }
 
@@ -89,8 +88,8 @@ impl Intake {
 /// so for the next chunk.
 fn closing_quote(chunk: &[u8], escaped: &mut bool) -> Option<usize> {
     let mut at = usize::from(std::mem::take(escaped));
-    while let Some(found) = chunk.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        at += found;
+    while let Some(found) = find::either(chunk, at, b'"', b'\\') {
+        at = found;
         if chunk[at] == b'"' {
             return Some(at);
         }

@@ -1,6 +1,6 @@
 //! The hook: one payload on stdin, one row in the ledger, nothing on stdout or stderr, exit code 0.
 //!
-//! Only where the user has set a budget does it speak, by the answer that [`handle`] returns.
+//! Only where the user has set a budget or switched an alert on does it speak, by the answer that [`handle`] returns.
 //!
 //! It fails open. Whatever goes wrong, the client goes on; the fault goes to a small log beside the ledger, with
 //! nothing of the payload but paths. A ledger of a newer release is left alone without a word.
@@ -9,24 +9,31 @@ mod event;
 mod fault_log;
 mod intake;
 pub mod manifest;
+mod on_alert;
 mod on_budget;
 mod on_end;
 mod on_tool;
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::domain::Agent;
+use crate::domain::{Agent, Alerts, ToolUseId};
 use crate::env::Env;
 use crate::error::Error;
+use crate::finalize::{self, Task, Wait};
 use crate::json::Object;
 use crate::pricing::{PriceTable, UserPrices};
-use crate::store::{Change, Event, Ledger, SessionSighting, Spool, StoreError};
+use crate::store::{Change, Event, Ledger, LogBatch, SessionSighting, Spool, StoreError};
 use event::{HookEvent, Payload};
 pub use fault_log::path_of as fault_log_path;
 use intake::Intake;
+use on_budget::Answer;
+
+/// Up to this size a payload is counted in well under a millisecond.
+const BRIEF_BYTES: usize = 64 << 10;
 
 /// What the command line says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,22 +70,36 @@ impl Options {
 pub struct Handled {
     /// The ledger, open, if it was opened: a process that ends need not close it (see [`Ledger::must_be_closed`]).
     pub ledger: Option<Ledger>,
-    /// What the client is to be told: JSON, if a budget speaks.
+    /// What the client is to be told: JSON, if a budget or an alert speaks.
     pub answer: Option<String>,
 }
 
-/// Handles one payload. Never fails and never panics: see the module's description.
+/// Handles one payload. Never fails: see the module's description.
 pub fn handle(stdin: impl Read, env: &Env, options: &Options) -> Handled {
     let mut handled = Handled::default();
-    let path = options.ledger.clone().map(|path| env.cwd().join(path)).or_else(|| env.ledger_path());
-    let Some(path) = path else { return handled };
-    let work = std::panic::AssertUnwindSafe(|| run(stdin, env, options, &path, &mut handled));
-    match std::panic::catch_unwind(work) {
-        Ok(Ok(()) | Err(Error::Store(StoreError::Newer { .. }))) => {}
-        Ok(Err(error)) => fault_log::append(&path, env.now(), &with_sources(&error)),
-        Err(_) => fault_log::append(&path, env.now(), "a fault in tallyhook itself (panic)"),
+    let Some(path) = ledger_path(env, options) else { return handled };
+    match run(stdin, env, options, &path, &mut handled) {
+        Ok(()) | Err(Error::Store(StoreError::Newer { .. })) => {}
+        Err(error) => fault_log::append(&path, env.now(), &with_sources(&error)),
     }
     handled
+}
+
+/// Makes the process end without a word and with exit code 0 should there be a fault in the program itself (a panic).
+/// What was not committed then is as if it had never come.
+pub fn end_quietly_on_panic(env: &Env, options: &Options) {
+    let (path, now) = (ledger_path(env, options), env.now());
+    std::panic::set_hook(Box::new(move |fault| {
+        if let Some(path) = &path {
+            let place = fault.location().map(ToString::to_string).unwrap_or_default();
+            fault_log::append(path, now, &format!("a fault in tallyhook itself (panic at {place})"));
+        }
+        std::process::exit(0);
+    }));
+}
+
+fn ledger_path(env: &Env, options: &Options) -> Option<PathBuf> {
+    options.ledger.clone().map(|path| env.cwd().join(path)).or_else(|| env.ledger_path())
 }
 
 fn run(
@@ -104,7 +125,8 @@ fn run(
         }
     };
     let Some(payload) = Payload::read(&object, env, left_out) else { return Ok(()) };
-    handled.ledger = match Ledger::open_for_hook(path) {
+    handled.ledger = match Ledger::open_for_hook(path, text.len() <= BRIEF_BYTES && payload.event.is_brief())
+    {
         Ok(ledger) => Some(ledger),
         // The event goes to the spool.
         Err(error) if error.is_busy() => None,
@@ -112,16 +134,49 @@ fn run(
     };
     let mut ledger = handled.ledger.as_mut();
     let sighting = payload.sighting(env, options.client);
-    let hook = Hook { env, options, payload: &payload, sighting, ledger_path: path };
-    let recorded = record(&hook, ledger.as_deref_mut());
-    // Whatever went wrong with the event, what is known decides; and what is not known stops nobody.
-    if let Some(ledger) = ledger {
-        handled.answer = on_budget::answer(&hook, ledger).unwrap_or_else(|error| {
+    let hook = Hook {
+        env,
+        options,
+        payload: &payload,
+        sighting,
+        ledger_path: path,
+        alerts: OnceCell::new(),
+        call: OnceCell::new(),
+    };
+    // What is not known stops nobody.
+    let answer = |ledger: &mut Ledger| {
+        on_budget::answer(&hook, ledger).unwrap_or_else(|error| {
             hook.note(&error);
-            None
-        });
+            Answer::Nothing
+        })
+    };
+    if let HookEvent::UserPromptSubmit { .. } = payload.event {
+        // A prompt that is blocked is no turn, so this comes first.
+        let said = ledger.as_deref_mut().map_or(Answer::Nothing, answer);
+        let recorded = match said {
+            Answer::Stop(_) => hook.record(ledger.as_deref_mut(), Change::Seen),
+            Answer::Nothing | Answer::Warning(_) => record(&hook, ledger.as_deref_mut()),
+        };
+        handled.answer = with_alerts(&hook, ledger, said).json();
+        return recorded;
     }
+    let recorded = record(&hook, ledger.as_deref_mut());
+    // Whatever went wrong with the event, what is known decides.
+    let said = ledger.as_deref_mut().map_or(Answer::Nothing, answer);
+    handled.answer = with_alerts(&hook, ledger, said).json();
     recorded
+}
+
+/// Adds what alerts have to say, unless the session is stopped.
+fn with_alerts(hook: &Hook<'_>, ledger: Option<&mut Ledger>, said: Answer) -> Answer {
+    let Some(ledger) = ledger.filter(|_| !matches!(said, Answer::Stop(_))) else { return said };
+    match on_alert::lines(hook, ledger) {
+        Ok(lines) => said.with(&lines),
+        Err(error) => {
+            hook.note(&error);
+            said
+        }
+    }
 }
 
 /// Stores what has happened.
@@ -152,16 +207,58 @@ struct Hook<'a> {
     payload: &'a Payload<'a>,
     sighting: SessionSighting,
     ledger_path: &'a Path,
+    /// The alerts that are on, where somebody has looked.
+    alerts: OnceCell<Alerts>,
+    /// Hashes of the call that has finished: of its tool and input, and of its id.
+    call: OnceCell<(u64, Option<u64>)>,
 }
 
 impl Hook<'_> {
+    fn event(&self, change: Change) -> Event {
+        Event { sighting: self.sighting.clone(), change }
+    }
+
     /// Records what has happened. What the ledger has no time for goes to the spool.
     fn record(&self, ledger: Option<&mut Ledger>, change: Change) -> Result<(), Error> {
-        let event = Event { sighting: self.sighting.clone(), change };
+        let event = self.event(change);
         match ledger.map(|ledger| ledger.record(&event)) {
             Some(Err(error)) if !error.is_busy() => Err(error.into()),
             Some(Ok(())) => Ok(()),
-            Some(Err(_)) | None => Spool::of(self.ledger_path).put(&event).map_err(Error::Spool),
+            Some(Err(_)) | None => self.spool(&event),
+        }
+    }
+
+    /// Puts an event where the next writer finds it.
+    fn spool(&self, event: &Event) -> Result<(), Error> {
+        Spool::of(self.ledger_path).put(event).map_err(Error::Spool)
+    }
+
+    /// What the provider has billed since in the conversation that sends the event, to be stored with it. The answer that
+    /// makes `calls` is waited for a little. Whatever goes wrong with it, the event is kept and the next one reads on.
+    fn read_on(&self, ledger: &mut Ledger, calls: &[ToolUseId]) -> Option<LogBatch> {
+        let payload = self.payload;
+        let task = Task {
+            session: &payload.session,
+            client: self.options.client,
+            transcript: Path::new(payload.transcript.as_deref().unwrap_or_default()),
+            wait: Wait::No,
+            turn_ended: false,
+            has_crons: false,
+        };
+        ledger.set_prices(self.prices());
+        let agent = payload.agent.as_ref();
+        match finalize::read_on(ledger, self.env, || self.config(), &task, agent, calls) {
+            Ok(Ok(batch)) => batch,
+            Ok(Err(fault)) => {
+                self.note(&fault);
+                None
+            }
+            Err(error) => {
+                if !error.is_busy() {
+                    self.note(&error);
+                }
+                None
+            }
         }
     }
 

@@ -4,53 +4,81 @@
 //! blocked, the turn ends after a batch of tools, and what would still start within a batch is refused. A call of
 //! `tallyhook budget` always passes, for it is what lifts the stop. A fault of ours stops nobody.
 
-use std::path::Path;
-
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Hook;
 use super::event::{HookEvent, ToolPayload};
 use crate::budget::{self, Held};
 use crate::calendar::Zone;
-use crate::config::Config;
-use crate::domain::{MAIN_AGENT, PicoUsd, State};
+use crate::domain::{MAIN_AGENT, State};
 use crate::error::Error;
-use crate::finalize::{self, Task, Wait};
 use crate::json::Object;
-use crate::store::{Asked, Ledger, Pending};
+use crate::store::{Change, Ledger, SessionRow};
 
 /// What stands in the ledger once the user was warned, and once he was told that a budget is used up.
 const WARNED: u8 = 1;
 const USED_UP: u8 = 2;
 
-/// What the client is to be told at this event; `None` mostly.
-pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Option<String>, Error> {
+/// What the client is to be told.
+#[derive(Debug, PartialEq)]
+pub(super) enum Answer {
+    /// Mostly.
+    Nothing,
+    /// Lines for the user.
+    Warning(String),
+    /// The client's own words for the stop that the event allows.
+    Stop(Value),
+}
+
+impl Answer {
+    /// The same with more lines for the user.
+    pub(super) fn with(self, lines: &[String]) -> Self {
+        match self {
+            _ if lines.is_empty() => self,
+            Self::Nothing => Self::Warning(lines.join("\n")),
+            Self::Warning(own) => Self::Warning(format!("{own}\n{}", lines.join("\n"))),
+            Self::Stop(_) => self,
+        }
+    }
+
+    /// What goes to stdout.
+    pub(super) fn json(self) -> Option<String> {
+        match self {
+            Self::Nothing => None,
+            Self::Warning(lines) => Some(json!({ "systemMessage": lines }).to_string()),
+            Self::Stop(answer) => Some(answer.to_string()),
+        }
+    }
+}
+
+/// What the client is to be told at this event.
+pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Error> {
     let event = &hook.payload.event;
     let speaks = matches!(
         event,
         HookEvent::UserPromptSubmit { .. }
             | HookEvent::ToolAsked(_)
             | HookEvent::ToolBatch(_)
-            | HookEvent::SubagentStop
             | HookEvent::TurnEnd { .. }
     );
+    // What is said when a subagent ends the client shows nobody (seen with 2.1.330); the next event says it.
     if !speaks {
-        return Ok(None);
+        return Ok(Answer::Nothing);
     }
     let session = hook.payload.session.as_str();
-    let Some(asked) = ledger.budgets_of(session)? else { return Ok(None) };
-    let config = hook.config();
-    let asked = match event {
-        HookEvent::UserPromptSubmit { .. } | HookEvent::ToolBatch(_) => {
-            read_on(hook, ledger, &config, &asked)?;
-            ledger.budgets_of(session)?.unwrap_or(asked)
+    let Some(mut asked) = ledger.budgets_of(session)? else { return Ok(Answer::Nothing) };
+    if matches!(event, HookEvent::UserPromptSubmit { .. }) {
+        // The turn before may have ended without a word (Esc). Mostly nothing is new, and costs a look at the file.
+        let log = hook.read_on(ledger, &[]);
+        if log.is_some() || asked.session == SessionRow::NONE {
+            ledger.record_batch(&hook.event(Change::Seen), log, None)?;
+            asked = ledger.budgets_of(session)?.unwrap_or(asked);
         }
-        _ => asked,
-    };
+    }
     let (now, row) = (hook.sighting.at, asked.session);
     let (project, model) = (asked.project.clone(), asked.model.clone());
     let zone = || Zone::of_user(hook.env);
-    let mut held = budget::standings(ledger, asked, now, zone, &config.lowered)?;
+    let mut held = budget::standings(ledger, asked, now, zone, &hook.config().lowered)?;
     held.retain(|held| {
         held.budget.scope.has_project(project.as_deref()) && holds(hook, held, model.as_deref())
     });
@@ -70,11 +98,11 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Option<Stri
         if let Some(answer) = answer {
             // Where this cannot be written no `budget add` can either, and then nobody is stopped.
             ledger.note_stop(&stop.budget, row, now)?;
-            return Ok(Some(answer.to_string()));
+            return Ok(Answer::Stop(answer));
         }
     }
     if matches!(event, HookEvent::ToolAsked(_)) {
-        return Ok(None);
+        return Ok(Answer::Nothing);
     }
     let mut lines = Vec::new();
     for held in &held {
@@ -89,37 +117,7 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Option<Stri
             lines.push(budget::warning(held, since));
         }
     }
-    Ok((!lines.is_empty()).then(|| json!({ "systemMessage": lines.join("\n") }).to_string()))
-}
-
-/// Reads what the provider has billed so far in this conversation, and notes what the results at hand will add.
-fn read_on(hook: &Hook<'_>, ledger: &mut Ledger, config: &Config, asked: &Asked) -> Result<(), Error> {
-    let payload = hook.payload;
-    ledger.set_prices(hook.prices());
-    let task = Task {
-        session: &payload.session,
-        client: hook.options.client,
-        transcript: Path::new(payload.transcript.as_deref().unwrap_or_default()),
-        wait: Wait::No,
-        turn_ended: false,
-        has_crons: false,
-    };
-    for fault in finalize::read_on(ledger, hook.env, config, &task, payload.agent.as_ref())? {
-        hook.note(&fault);
-    }
-    if let HookEvent::ToolBatch(calls) = &payload.event {
-        let ids = calls.iter().filter_map(|call| call.id.as_ref());
-        let tokens = ledger.returned_tokens(asked.session, ids)?;
-        let rates = asked
-            .model
-            .as_deref()
-            .and_then(|model| ledger.prices().price(model, hook.sighting.at, 0, Default::default()));
-        // What is new in a context is written to the cache.
-        let cost = rates.map_or(PicoUsd::ZERO, |rates| PicoUsd::times(tokens, rates.cache_write_5m));
-        let pending = Pending { at: hook.sighting.at, tokens, cost };
-        ledger.note_pending(asked.session, payload.agent.as_ref(), asked.model.as_deref(), pending)?;
-    }
-    Ok(())
+    Ok(if lines.is_empty() { Answer::Nothing } else { Answer::Warning(lines.join("\n")) })
 }
 
 /// Whether a budget holds for who is at work: the agent that sends the event, and the session's model.

@@ -1,4 +1,5 @@
-//! `PostToolUse`, `PostToolUseFailure`, `PostToolBatch`: estimate the calls, record them.
+//! `PostToolUse`, `PostToolUseFailure`, `PostToolBatch`: estimate the calls, record them; and at the end of a batch what the
+//! provider has billed for the answer that made it.
 
 use std::hash::Hasher as _;
 
@@ -8,8 +9,8 @@ use super::Hook;
 use super::event::ToolPayload;
 use crate::agents::claude_code;
 use crate::domain::{
-    ActionType, Agent, AgentId, Estimate, LineDelta, MAX_NAME_CHARS, Method, ModelId, RawCounts,
-    TaskChangeKind, ToolCall, ToolName, ToolOutcome, clean_name,
+    ActionType, Agent, AgentId, Alerts, Estimate, LineDelta, MAX_NAME_CHARS, Method, ModelId, RawCounts,
+    TaskChangeKind, ToolCall, ToolName, ToolOutcome, ToolUseId, clean_name,
 };
 use crate::error::Error;
 use crate::estimate;
@@ -17,7 +18,7 @@ use crate::estimate::calibrate::{Calibration, Kind};
 use crate::estimate::counter::Encoding;
 use crate::estimate::subagents::defaults_for;
 use crate::json::{Object, Raw};
-use crate::store::{AgentSighting, Change, Ledger, SessionKnowledge};
+use crate::store::{AgentSighting, Change, Ledger, Pending, SessionKnowledge};
 
 /// A tool has run, or has failed.
 pub(super) fn finished(
@@ -33,6 +34,10 @@ pub(super) fn finished(
     });
     let generated = estimate::generated(known.encoding, &view);
     let call = Box::new(known.call(hook, tool, outcome, (generated, returned), estimate::lines(&view)));
+    if let (Some(hash), Some(key)) = (call.input_hash, known.session.hash_key) {
+        let id = call.id.as_ref().map(|id| hash_of(&key, id.as_str(), ""));
+        let _first = hook.call.set((hash, id)).is_ok();
+    }
     hook.record(ledger, Change::ToolCall { call, started: started_run(hook, tool), task: task(hook, tool) })
 }
 
@@ -67,7 +72,26 @@ pub(super) fn batch(
         };
         calls.push(known.call(hook, tool, ToolOutcome::Unreported, (generated, returned), lines));
     }
-    hook.record(ledger, Change::ToolBatch { calls })
+    let change = Change::ToolBatch { calls };
+    let Some(ledger) = ledger else { return hook.record(None, change) };
+    let has_budgets = known.session.has_budgets;
+    let ids: Vec<ToolUseId> = tools.iter().filter_map(|tool| tool.id.clone()).collect();
+    let log = hook.read_on(ledger, if has_budgets { &ids } else { &[] });
+    let (at, agent, model) = (hook.sighting.at, hook.payload.agent.as_ref(), known.session.model.as_ref());
+    // What is new in a context is written to the cache.
+    let rates = model.and_then(|model| ledger.prices().price(model.as_str(), at, 0, Default::default()));
+    let rate = rates.map_or(0, |rates| rates.cache_write_5m);
+    let pending = has_budgets.then_some(Pending { at, agent, model, rate, calls: &ids });
+    let event = hook.event(change);
+    match ledger.record_batch(&event, log, pending.as_ref()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.is_busy() => hook.spool(&event),
+        // Whatever is wrong with the transcript, the event is kept.
+        Err(error) => {
+            hook.note(&error);
+            Ok(ledger.record(&event)?)
+        }
+    }
 }
 
 /// What was learned of a model, or what is known of its generation.
@@ -89,6 +113,8 @@ impl Known {
             Some(Ok(session)) => session,
             Some(Err(_)) | None => SessionKnowledge::default(),
         };
+        let alerts = Alerts::parse(session.alerts.as_deref().unwrap_or_default());
+        let _first = hook.alerts.set(alerts).is_ok();
         Ok(Self { encoding: Encoding::of(hook.options.client, session.model.as_ref()), session })
     }
 
@@ -150,7 +176,7 @@ impl Known {
                 .session
                 .hash_key
                 .zip(tool.input)
-                .map(|(key, input)| keyed_hash(&key, &tool.tool, input)),
+                .map(|(key, input)| hash_of(&key, tool.tool.as_str(), input.get())),
             action,
             action_name,
             // A subagent can have a model of its own; it is known from its transcript.
@@ -175,11 +201,11 @@ fn task(hook: &Hook<'_>, tool: &ToolPayload<'_>) -> Option<TaskChangeKind> {
     Some(change)
 }
 
-fn keyed_hash(key: &[u8; 16], tool: &ToolName, input: Raw<'_>) -> u64 {
+fn hash_of(key: &[u8; 16], name: &str, text: &str) -> u64 {
     let mut hasher = SipHasher13::new_with_key(key);
-    hasher.write(tool.as_str().as_bytes());
+    hasher.write(name.as_bytes());
     hasher.write_u8(0);
-    hasher.write(input.get().as_bytes());
+    hasher.write(text.as_bytes());
     hasher.finish()
 }
 

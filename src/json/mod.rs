@@ -4,6 +4,7 @@
 //! one odd field cannot lose its neighbours: a lone surrogate, a count of `-1` or `1e3`, a string where an object
 //! was expected all read as "absent" or as the nearest harmless value.
 
+pub mod find;
 mod picked;
 mod scan;
 
@@ -179,7 +180,7 @@ fn decode(literal: &str) -> Option<Cow<'_, str>> {
     if !literal.starts_with('"') {
         return None;
     }
-    if memchr::memchr(b'\\', literal.as_bytes()).is_none() {
+    if find::byte(literal.as_bytes(), 0, b'\\').is_none() {
         return Some(unquoted(literal));
     }
     serde_json::from_str::<Text<'_>>(literal).ok().map(|text| text.0)

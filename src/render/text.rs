@@ -7,6 +7,7 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 use super::number::{cost, difference, grouped, per_million, rough, scaled, signed, span};
 use crate::doctor::{Check, Status};
 use crate::domain::{PicoUsd, Timestamp, clean_name};
+use crate::report::budgets::pause;
 use crate::report::usage::UsageReport;
 use crate::report::{Align, Cell, Table};
 
@@ -314,14 +315,20 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
         lines.push(String::new());
     }
     lines.push(actual_line(report, style));
-    lines.extend(report.budgets.iter().map(|budget| {
+    let indent = " ".repeat(LABEL_WIDTH);
+    for budget in &report.budgets {
         let code = if budget.is_exceeded() { "31" } else { "0" };
         let room = usize::from(style.width).saturating_sub(LABEL_WIDTH).max(MIN_NAME_WIDTH);
         // The names in its scope are no longer than a line.
         let line: Vec<String> = harmless(&budget.line()).split(' ').map(|word| cut(word, room)).collect();
         let line = indented(&line.join(" "), LABEL_WIDTH, style);
-        format!("{}{}", label("budget", style), style.paint(&line, code))
-    }));
+        lines.push(format!("{}{}", label("budget", style), style.paint(&line, code)));
+        lines.extend(budget.advice().into_iter().map(|line| format!("{indent}{line}")));
+    }
+    lines.extend(pause(&report.budgets).map(|line| format!("{indent}{line}")));
+    let course = report.work.as_ref().filter(|work| work.tasks_total > 0 || !report.budgets.is_empty());
+    lines
+        .extend(course.and_then(|work| Some(format!("{}{}", label("work", style), harmless(&work.line()?)))));
     lines.extend(cost_lines(report, style));
     lines.push(estimate_line(report, style));
     lines.extend(work_line(report, style));
@@ -432,6 +439,9 @@ fn estimate_line(report: &UsageReport, style: Style) -> String {
     if pending.calls > 0 {
         line.push_str(&format_pending(pending.calls, pending.total_tokens));
     }
+    if pending.client_tokens > 0 {
+        line.push_str(&format_foreseen(pending.client_tokens));
+    }
     if pending.subagent_tokens > 0 {
         line.push_str(&format_running(pending.subagent_tokens));
     }
@@ -444,6 +454,10 @@ fn format_error(percent: f64) -> String {
 
 fn format_pending(calls: u64, tokens: u64) -> String {
     format!("\n          of which {} not yet read by the model: {}", plural(calls, "call"), rough(tokens))
+}
+
+fn format_foreseen(tokens: u64) -> String {
+    format!("\n          with them the client adds about {}", rough(tokens))
 }
 
 fn format_running(tokens: u64) -> String {

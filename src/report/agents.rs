@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
+use super::origins::OriginSum;
 use super::usage::UNTYPED_AGENT;
 use super::{Cell, Table};
 use crate::domain::{MAIN_AGENT, PicoUsd, Usage};
@@ -30,6 +31,10 @@ pub struct AgentTotal {
     pub runs: u64,
     pub usage: Usage,
     pub total_tokens: u64,
+    pub entry_tokens: u64,
+    pub carry_tokens: u64,
+    pub entry_cost_usd: Option<PicoUsd>,
+    pub carry_cost_usd: Option<PicoUsd>,
     pub cost_usd: Option<PicoUsd>,
 }
 
@@ -44,6 +49,14 @@ pub struct AgentRow {
     pub usage: Usage,
     /// All classes.
     pub total_tokens: u64,
+    /// Of these, what came into its contexts and was written there.
+    pub entry_tokens: u64,
+    /// And what was read again by its later responses.
+    pub carry_tokens: u64,
+    /// What the first cost.
+    pub entry_cost_usd: Option<PicoUsd>,
+    /// And the second.
+    pub carry_cost_usd: Option<PicoUsd>,
     /// What has a price.
     pub cost_usd: Option<PicoUsd>,
     /// Its part of all cost, 0 to 100.
@@ -90,6 +103,7 @@ struct Sum {
     usage: Usage,
     cost: Option<PicoUsd>,
     is_partly_priced: bool,
+    origins: OriginSum,
 }
 
 /// The agents so far, and whose each run is.
@@ -133,7 +147,7 @@ impl Sums {
 }
 
 impl AgentsReport {
-    /// Asks the ledger. `overrides` are the user's own rows of the defaults table.
+    /// Asks the ledger, whose shares are up to date. `overrides` are the user's own rows of the defaults table.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -156,12 +170,21 @@ impl AgentsReport {
                 }
             },
         )?;
+        let mut whole_origins = OriginSum::default();
+        ledger.for_each_share(&SpentFilter::default(), |session, share| {
+            whole_origins.add(share);
+            sums.of_run(session, &share.agent_id).origins.add(share);
+        })?;
         let sums = sums.list;
         let learned = learned(&ledger.observed_runs()?);
         let total = AgentTotal {
             runs: sums.iter().map(|sum| sum.runs).sum(),
             usage: sums.iter().map(|sum| sum.usage).sum(),
             total_tokens: sums.iter().map(|sum| sum.usage.total()).sum(),
+            entry_tokens: whole_origins.entry.total(),
+            carry_tokens: whole_origins.carry.total(),
+            entry_cost_usd: whole_origins.known(whole_origins.entry_cost),
+            carry_cost_usd: whole_origins.known(whole_origins.carry_cost),
             cost_usd: sums.iter().filter_map(|sum| sum.cost).reduce(|one, other| one + other),
         };
         let whole = total.cost_usd.unwrap_or_default();
@@ -176,6 +199,10 @@ impl AgentsReport {
                     runs: sum.runs,
                     usage: sum.usage,
                     total_tokens: sum.usage.total(),
+                    entry_tokens: sum.origins.entry.total(),
+                    carry_tokens: sum.origins.carry.total(),
+                    entry_cost_usd: sum.origins.known(sum.origins.entry_cost),
+                    carry_cost_usd: sum.origins.known(sum.origins.carry_cost),
                     cost_usd: sum.cost,
                     percent: sum.cost.and_then(|cost| cost.percent_of(whole)),
                     default: is_type.then(|| defaults_for(Some(&agent), overrides).into()),
@@ -202,7 +229,9 @@ impl AgentsReport {
     /// The tables for people.
     #[must_use]
     pub fn tables(&self) -> Vec<Table> {
-        let mut costs = Table::new("Agents", &["agent", "runs", "tokens", "cost", "share", "a run"]);
+        let mut costs =
+            Table::new("Agents", &["agent", "runs", "tokens", "entry", "carry", "cost", "share", "a run"]);
+        let part = |amount| Cell::Usd { amount, at_least: false };
         for row in &self.rows {
             let is_hidden = row.agent == HIDDEN_AGENT;
             let each = row.cost_usd.filter(|_| row.runs > 0 && !is_hidden);
@@ -211,12 +240,11 @@ impl AgentsReport {
                 Cell::Text(row.agent.clone()),
                 if is_hidden { Cell::Text(String::new()) } else { Cell::Count(row.runs) },
                 Cell::Count(row.total_tokens),
+                part(row.entry_cost_usd),
+                part(row.carry_cost_usd),
                 Cell::Usd { amount: row.cost_usd, at_least: row.is_partly_priced },
                 Cell::percent(row.percent),
-                each.map_or(Cell::Text(String::new()), |each| Cell::Usd {
-                    amount: Some(each),
-                    at_least: false,
-                }),
+                each.map_or(Cell::Text(String::new()), |each| part(Some(each))),
             ]);
         }
         if self.rows.len() > 1 {
@@ -225,6 +253,8 @@ impl AgentsReport {
                 Cell::Text("total".to_owned()),
                 Cell::Count(self.total.runs),
                 Cell::Count(self.total.total_tokens),
+                part(self.total.entry_cost_usd),
+                part(self.total.carry_cost_usd),
                 Cell::Usd { amount: self.total.cost_usd, at_least },
                 Cell::Text(String::new()),
                 Cell::Text(String::new()),

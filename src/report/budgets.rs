@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Cell, Table};
-use crate::budget::{self, Held};
+use crate::budget::{self, Course, Held};
 use crate::domain::{Limit, PicoUsd, State, Timestamp};
 
 /// `budget status --json`.
@@ -15,6 +15,58 @@ pub struct BudgetsReport {
     pub schema_version: u32,
     /// The budgets, in the order in which they were set.
     pub budgets: Vec<BudgetInfo>,
+    /// The session that they are seen from; null without one.
+    pub session_id: Option<String>,
+    /// What it works on.
+    pub work: Option<Work>,
+}
+
+/// What a session works on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Work {
+    /// The step in progress; null if nothing is known of the session's course.
+    pub step: Option<String>,
+    /// Tasks of the agent's own list that are done.
+    pub tasks_done: u64,
+    /// All of them.
+    pub tasks_total: u64,
+}
+
+impl Work {
+    /// `now "Write it"; 3 of 8 tasks done`.
+    #[must_use]
+    pub fn line(&self) -> Option<String> {
+        let step = self.step.as_ref().map(|step| format!("now: {step}"));
+        let tasks =
+            (self.tasks_total > 0).then(|| format!("{} of {} tasks done", self.tasks_done, self.tasks_total));
+        let parts: Vec<String> = step.into_iter().chain(tasks).collect();
+        (!parts.is_empty()).then(|| parts.join(" · "))
+    }
+}
+
+/// What can be done about a budget: command lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Options {
+    /// Raises the limit.
+    pub add: String,
+    /// Lets sessions go on for a while.
+    #[serde(rename = "override")]
+    pub override_for: String,
+    /// Goes on with the session later, once it was left; null without a session.
+    pub pause: Option<String>,
+    /// Removes the budget.
+    pub clear: String,
+}
+
+/// From where budgets are looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// When.
+    pub now: Timestamp,
+    /// From which session.
+    pub session: Option<&'a str>,
+    /// How far that has come.
+    pub course: &'a Course,
 }
 
 /// A budget.
@@ -38,6 +90,21 @@ pub struct BudgetInfo {
     pub used_tokens: u64,
     /// Of the limit.
     pub percent: f64,
+    /// What is left of the limit, if it is one of money; 0 when it is used up.
+    pub left_usd: Option<PicoUsd>,
+    /// The same, if it is one of tokens.
+    pub left_tokens: Option<u64>,
+    /// By how much it is exceeded.
+    pub over_usd: Option<PicoUsd>,
+    /// The same in tokens.
+    pub over_tokens: Option<u64>,
+    /// An estimate of what will have been used once the session's list of tasks is done; null if there is none, or none of it
+    /// is done yet.
+    pub at_completion_usd: Option<PicoUsd>,
+    /// The same in tokens.
+    pub at_completion_tokens: Option<u64>,
+    /// What can be done.
+    pub options: Options,
     /// Where the user is warned.
     pub warn_percent: u8,
     /// What happens at the limit.
@@ -60,22 +127,40 @@ pub struct BudgetInfo {
 impl BudgetInfo {
     /// A budget as it stands `now`, after having been used for so long.
     #[must_use]
-    pub fn of(held: &Held, since: Duration, unpriced: Vec<String>, now: Timestamp) -> Self {
+    pub fn of(held: &Held, since: Duration, unpriced: Vec<String>, seen: &Seen<'_>) -> Self {
+        let now = seen.now;
         let (standing, used) = (held.standing, held.standing.used);
         let (limit_usd, limit_tokens) = match standing.limit {
             Limit::Usd(limit) => (Some(limit), None),
             Limit::Tokens(limit) => (None, Some(limit)),
         };
         let until = held.kept.span.until;
+        let spent = used.cost + used.pending_cost;
+        let tokens = used.tokens.saturating_add(used.pending_tokens);
+        let usd = |sum: PicoUsd| sum.max(PicoUsd::ZERO);
+        let (at_completion_usd, at_completion_tokens) = match budget::at_completion(held, seen.course) {
+            Some(Limit::Usd(sum)) => (Some(sum), None),
+            Some(Limit::Tokens(tokens)) => (None, Some(tokens)),
+            None => (None, None),
+        };
+        let [add, override_for, clear] = budget::options(held);
+        let pause = seen.session.map(|session| format!("claude --resume {session}"));
         Self {
+            left_usd: limit_usd.map(|limit| usd(limit - spent)),
+            left_tokens: limit_tokens.map(|limit| limit.saturating_sub(tokens)),
+            over_usd: limit_usd.map(|limit| usd(spent - limit)),
+            over_tokens: limit_tokens.map(|limit| tokens.saturating_sub(limit)),
+            at_completion_usd,
+            at_completion_tokens,
+            options: Options { add, override_for, pause, clear },
             scope: held.budget.scope.name(),
             per: held.budget.per.name(),
             limit_usd,
             limit_tokens,
-            used_usd: used.cost + used.pending_cost,
+            used_usd: spent,
             used_actual_usd: used.cost,
             used_estimated_usd: used.pending_cost,
-            used_tokens: used.tokens.saturating_add(used.pending_tokens),
+            used_tokens: tokens,
             percent: (standing.percent() * 10.0).round() / 10.0,
             warn_percent: held.budget.warn_percent,
             mode: held.budget.mode.name(),
@@ -97,12 +182,41 @@ impl BudgetInfo {
         self.state == State::Exceeded.name()
     }
 
-    /// `session: $4.12 / $5.00 (82 %), $0.88 left`.
+    /// `session: $4.12 / $5.00 (82 %), $0.88 left, ~$13.20 when all tasks are done`.
     #[must_use]
     pub fn line(&self) -> String {
         let scope = if self.scope == "everything" { String::new() } else { format!(" ({})", self.scope) };
-        format!("{}{scope}: {}, {}", self.per, self.lines[0], self.lines[1])
+        let rest = self.at_completion().map(|sum| format!(", {sum}")).unwrap_or_default();
+        format!("{}{scope}: {}, {}{rest}", self.per, self.lines[0], self.lines[1])
     }
+
+    /// `~$13.20 when all tasks are done`.
+    fn at_completion(&self) -> Option<String> {
+        let usd = self.at_completion_usd.map(Limit::Usd);
+        let sum = usd.or(self.at_completion_tokens.map(Limit::Tokens))?;
+        Some(format!("~{} when all tasks are done", budget::amount(sum)))
+    }
+
+    /// What can be done, a line each, once it is to be warned of; nothing before.
+    #[must_use]
+    pub fn advice(&self) -> Vec<String> {
+        if self.state == State::Ok.name() {
+            return Vec::new();
+        }
+        let Options { add, override_for, clear, .. } = &self.options;
+        vec![
+            format!("to raise it:   {add}"),
+            format!("for an hour:   {override_for}"),
+            format!("to remove it:  {clear}"),
+        ]
+    }
+}
+
+/// How to leave the session and go on with it later, if a budget is to be warned of.
+#[must_use]
+pub fn pause(budgets: &[BudgetInfo]) -> Option<String> {
+    let warned = budgets.iter().find(|budget| budget.state != State::Ok.name())?;
+    Some(format!("to pause, leave the session; to go on: {}", warned.options.pause.as_ref()?))
 }
 
 impl BudgetsReport {
@@ -133,18 +247,22 @@ impl BudgetsReport {
     /// What the table leaves out: rates, stops, overrides, models without a price.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
+        let mut notes: Vec<String> = self.work.iter().filter_map(Work::line).collect();
         for budget in &self.budgets {
             let name = format!("{} ({})", budget.per, budget.scope);
             if budget.used_tokens > 0 {
                 notes.push(format!("{name}: {}", budget.lines[2]));
             }
-            if budget.is_exceeded() {
-                let stopped = if budget.stopped_at.is_some() { "a session was stopped; go" } else { "go" };
-                notes.push(format!(
-                    "{name}: {stopped} on with `tallyhook budget add AMOUNT`, `budget override --for 1h`, or \
-                     `budget clear`, and `claude --resume`"
-                ));
+            notes.extend(budget.at_completion().map(|sum| {
+                format!("{name}: {sum}, if each takes as much as those that are done (an estimate)")
+            }));
+            if budget.stopped_at.is_some() {
+                notes.push(format!("{name}: a session was stopped"));
+            }
+            let advice = budget.advice();
+            if !advice.is_empty() {
+                notes.push(format!("{name}: what you can do"));
+                notes.extend(advice);
             }
             if let Some(until) = budget.override_until {
                 notes.push(format!("{name}: nothing is stopped until {}", until.to_rfc3339()));
@@ -156,6 +274,7 @@ impl BudgetsReport {
                 ));
             }
         }
+        notes.extend(pause(&self.budgets));
         notes
     }
 }

@@ -12,6 +12,7 @@ pub mod export;
 pub mod history;
 pub mod origins;
 pub mod prices;
+pub mod reported;
 mod table;
 pub mod tools;
 pub mod trends;

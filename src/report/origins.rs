@@ -109,6 +109,12 @@ impl OriginSum {
         }
     }
 
+    /// The cost of a part; `None` if nothing of the whole has a price.
+    #[must_use]
+    pub fn known(&self, part: PicoUsd) -> Option<PicoUsd> {
+        self.cost.map(|_| part)
+    }
+
     /// What all of it cost; `None` if nothing of it has a price.
     #[must_use]
     pub fn cost_usd(&self) -> Option<PicoUsd> {

@@ -48,15 +48,14 @@ pub struct ToolSum {
 
 impl From<&OriginSum> for ToolSum {
     fn from(sum: &OriginSum) -> Self {
-        let known = |cost| sum.cost.map(|_| cost);
         Self {
             calls: sum.calls,
             usage: sum.usage,
             total_tokens: sum.usage.total(),
             entry_tokens: sum.entry.total(),
             carry_tokens: sum.carry.total(),
-            entry_cost_usd: known(sum.entry_cost),
-            carry_cost_usd: known(sum.carry_cost),
+            entry_cost_usd: sum.known(sum.entry_cost),
+            carry_cost_usd: sum.known(sum.carry_cost),
             cost_usd: sum.cost_usd(),
             is_partly_priced: sum.is_partly_priced,
         }

@@ -1,6 +1,6 @@
 //! The budgets that the user has set, and what a session's events must know to be held against them.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::kept::{self, Kept};
 use super::writer::signed;
@@ -36,15 +36,15 @@ impl Ledger {
         all(&self.conn).map_err(StoreError::query("list the budgets"))
     }
 
-    /// The budgets as a session's event finds them; `None` if there is no budget, or the session is not known. One
-    /// statement, which is all that a hook without budgets pays.
+    /// The budgets as a session's event finds them; `None` if there is no budget. One statement, which is all that a hook
+    /// without budgets pays. Of a session that is not known the row is [`SessionRow::NONE`].
     ///
     /// # Errors
     /// If the ledger cannot be read.
     pub fn budgets_of(&self, session: &str) -> Result<Option<Asked>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS}, k.start, k.until, k.pico, k.tokens, k.est_pico, k.est_tokens, k.said, k.stopped_at, s.id, s.project, s.model
-             FROM budgets b CROSS JOIN sessions s ON s.session_id = ?1
+             FROM budgets b LEFT JOIN sessions s ON s.session_id = ?1
              LEFT JOIN kept k ON k.budget = b.id AND k.session = iif(b.per = 'session', s.id, 0) ORDER BY b.id"
         );
         let read = || -> rusqlite::Result<Option<Asked>> {
@@ -55,7 +55,7 @@ impl Ledger {
                 let asked = match &mut asked {
                     Some(asked) => asked,
                     None => asked.insert(Asked {
-                        session: SessionRow(row.get(18)?),
+                        session: SessionRow(row.get::<_, Option<i64>>(18)?.unwrap_or_default()),
                         project: row.get(19)?,
                         model: row.get(20)?,
                         budgets: Vec::new(),
@@ -144,12 +144,6 @@ pub(super) fn all(conn: &Connection) -> rusqlite::Result<Vec<Budget>> {
         budgets.extend(budget(row)?);
     }
     Ok(budgets)
-}
-
-/// Whether there is any; costs a look at one page.
-pub(super) fn exist(conn: &Connection) -> rusqlite::Result<bool> {
-    let found = conn.prepare_cached("SELECT 1 FROM budgets LIMIT 1")?.query_row([], |_| Ok(())).optional()?;
-    Ok(found.is_some())
 }
 
 fn budget(row: &Row<'_>) -> rusqlite::Result<Option<Budget>> {

@@ -1,44 +1,72 @@
 //! What was learned of models' tokens: a value of `meta` for each model.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::responses::known_message;
 use super::writer::unsigned;
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{ContextEntry, Message, MessageId, ModelId, ToolUseId};
 use crate::estimate::calibrate::{Calibration, Lesson, lessons};
+use crate::reconcile;
 
 /// What the names in `meta` begin with.
 pub(super) const PREFIX: &str = "calibration:";
 
-/// Learns from what a transcript has new. `is_start` says that these are its first lines.
-pub(super) fn learn(
-    conn: &Connection,
-    entries: &[ContextEntry],
-    messages: &[Message],
-    is_start: bool,
-) -> rusqlite::Result<()> {
+/// What a transcript has new.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct News<'a> {
+    pub(super) session: SessionRow,
+    pub(super) entries: &'a [ContextEntry],
+    pub(super) messages: &'a [Message],
+    /// Whether these are a session's first lines.
+    pub(super) is_start: bool,
+}
+
+/// Learns from what a transcript has new. `before` is what it ended with before that, from its last response on
+/// ([`super::contexts`]), so that a gap teaches once, in whatever pieces the file is read.
+pub(super) fn learn(conn: &Connection, news: News<'_>, before: &[ContextEntry]) -> rusqlite::Result<()> {
+    let mut records = Vec::with_capacity(news.messages.len() + 1);
+    if let Some(last) = before.iter().find_map(response_of) {
+        records.extend(known_message(conn, last)?.map(|(message, _)| message));
+        if let Some(advisor) = last.of_advisor(0) {
+            records.extend(known_message(conn, &advisor)?.map(|(message, _)| message));
+        }
+    }
+    records.extend_from_slice(news.messages);
+    let records = reconcile::merge_all(records);
     // What a fork has copied its parent's file teaches.
-    let own = messages.iter().filter(|message| !message.copied);
+    let own = records.iter().filter(|message| !message.copied);
     let known: HashMap<&MessageId, &Message> = own.map(|message| (&message.id, message)).collect();
+    let entries: Cow<'_, [ContextEntry]> = if before.is_empty() {
+        Cow::Borrowed(news.entries)
+    } else {
+        Cow::Owned([before, &[ContextEntry::Of { agent: None }], news.entries].concat())
+    };
     let mut changed: BTreeMap<ModelId, Calibration> = BTreeMap::new();
-    for lesson in lessons(entries, &known) {
+    for lesson in lessons(&entries, &known) {
         let model = match &lesson {
             Lesson::Gap(gap) => &gap.model,
             Lesson::Written(written) => &written.model,
         };
         if !changed.contains_key(model) {
             let mut calibration = read(conn, model)?;
-            if is_start {
+            if news.is_start {
                 calibration.begin_session();
             }
             changed.insert(model.clone(), calibration);
         }
         let Some(calibration) = changed.get_mut(model) else { continue };
         match lesson {
-            Lesson::Gap(gap) if gap.is_injected => calibration.learn_injected(&gap.added, gap.growth),
-            Lesson::Gap(gap) => calibration.learn(&gap.added, gap.growth),
+            Lesson::Gap(gap) => {
+                let mut counted = HashMap::with_capacity(gap.answers.len());
+                for answer in &gap.answers {
+                    counted.insert(&answer.call, raw_count(conn, news.session, &answer.call)?);
+                }
+                calibration.learn(&gap.added(|call| counted.get(call).copied().flatten()), gap.growth);
+            }
             Lesson::Written(written) => {
                 calibration.learn_written(written.tokens, written.calls, written.output);
             }
@@ -49,6 +77,22 @@ pub(super) fn learn(
             .execute(params![format!("{PREFIX}{model}"), calibration.to_json()])?;
     }
     Ok(())
+}
+
+pub(super) fn response_of(entry: &ContextEntry) -> Option<&MessageId> {
+    if let ContextEntry::Response { id, .. } = entry { Some(id) } else { None }
+}
+
+/// What the estimator counted of a call's result; `None` where nobody told of the call or its size was no count of text.
+/// An edit is learned as it is estimated, be it of a client that at times returns less than its payload says.
+fn raw_count(conn: &Connection, session: SessionRow, call: &ToolUseId) -> rusqlite::Result<Option<u64>> {
+    const SQL: &str = "SELECT raw_returned_tokens FROM tool_calls WHERE session = ?1 AND tool_use_id = ?2
+      AND returned_method NOT IN ('image', 'pdf', 'subagent_default', 'fallback_call')";
+    let count: Option<Option<i64>> = conn
+        .prepare_cached(SQL)?
+        .query_row(params![session.0, call.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(count.flatten().map(unsigned))
 }
 
 fn read(conn: &Connection, model: &ModelId) -> rusqlite::Result<Calibration> {

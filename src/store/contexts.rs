@@ -6,7 +6,6 @@ use super::writer::{SessionRow, signed, unsigned};
 use super::{Ledger, StoreError, calibrations};
 use crate::agents::claude_code::Reading;
 use crate::domain::{AgentId, ContextEntry, TaskChange, TaskChangeKind, Timestamp, ToolUseId};
-use crate::reconcile;
 
 /// A transcript of a session, and how much of its content is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +33,16 @@ pub(super) struct Source<'a> {
     pub(super) was_known: bool,
 }
 
+/// What names in `meta` begin with that say whose responses a file holds besides its own session's. Few files do.
+const LINES_OF: &str = "lines_of:";
+
+/// Notes that a file has responses of another session than the one that it is kept for.
+pub(super) fn note_lines_of(conn: &Connection, session: SessionRow, path: &str) -> rusqlite::Result<()> {
+    conn.prepare_cached("INSERT OR IGNORE INTO meta VALUES (?1, ?2)")?
+        .execute(params![format!("{LINES_OF}{}:{path}", session.0), session.0])?;
+    Ok(())
+}
+
 /// Whether anything of a transcript's content is kept.
 pub(super) fn is_known(conn: &Connection, path: &str) -> rusqlite::Result<bool> {
     conn.prepare_cached("SELECT 1 FROM context_parts WHERE path = ?1")?.exists([path])
@@ -54,9 +63,20 @@ pub(super) fn record(conn: &Connection, source: Source<'_>, reading: &Reading) -
             .exists(params![path, signed(reading.start)])?
     };
     if goes_on && reading.progress.offset > reading.start {
-        if !was_known {
-            let messages = reconcile::merge_all(reading.messages.clone());
-            calibrations::learn(conn, &reading.entries, &messages, is_main && reading.start == 0)?;
+        // Of two processes that have read the same lines at once the first has learned from them.
+        let was_told = was_known
+            || conn
+                .prepare_cached("SELECT 1 FROM context_parts WHERE path = ?1 AND start = ?2")?
+                .exists(params![path, signed(reading.start)])?;
+        if !was_told {
+            let news = calibrations::News {
+                session,
+                entries: &reading.entries,
+                messages: &reading.messages,
+                is_start: is_main && reading.start == 0,
+            };
+            let before = if reading.start == 0 { Vec::new() } else { last_response(conn, path)? };
+            calibrations::learn(conn, news, &before)?;
         }
         let entries = serde_json::to_string(&reading.entries)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
@@ -64,6 +84,52 @@ pub(super) fn record(conn: &Connection, source: Source<'_>, reading: &Reading) -
             .execute(params![path, signed(reading.start), signed(reading.progress.offset), entries])?;
     }
     Ok(())
+}
+
+/// What a transcript's own conversation ends with, from the first entry of its last response on. It looks back over a
+/// few readings, so it costs no more when a session is long; a response in more pieces than that teaches nothing.
+fn last_response(conn: &Connection, path: &str) -> rusqlite::Result<Vec<ContextEntry>> {
+    const MOST_READINGS: usize = 8;
+    // What was read with much else would take a hook too long to look through.
+    const LONGEST_BYTES: usize = 64 << 10;
+    const SQL: &str = "SELECT entries FROM context_parts WHERE path = ?1 ORDER BY start DESC";
+    let mut query = conn.prepare_cached(SQL)?;
+    let mut rows = query.query([path])?;
+    let mut found: Vec<ContextEntry> = Vec::new();
+    let mut readings = 0;
+    while let Some(row) = rows.next()? {
+        let text = row.get_ref(0)?.as_str().unwrap_or_default();
+        if text.len() > LONGEST_BYTES {
+            break;
+        }
+        let mut part = of_the_file(serde_json::from_str(text).unwrap_or_default());
+        part.append(&mut found);
+        found = part;
+        let mut responses = found.iter().filter_map(calibrations::response_of);
+        let last = responses.next_back();
+        let is_whole = responses.any(|id| Some(id) != last);
+        readings += 1;
+        if is_whole || readings == MOST_READINGS {
+            break;
+        }
+    }
+    let Some(last) = found.iter().rev().find_map(calibrations::response_of) else { return Ok(Vec::new()) };
+    let start = found.iter().position(|entry| calibrations::response_of(entry) == Some(last)).unwrap_or(0);
+    Ok(found.split_off(start))
+}
+
+/// Entries without those of other conversations in the same file.
+fn of_the_file(entries: Vec<ContextEntry>) -> Vec<ContextEntry> {
+    let mut is_own = true;
+    let mut own = Vec::with_capacity(entries.len());
+    for entry in entries {
+        if let ContextEntry::Of { agent } = &entry {
+            is_own = agent.is_none();
+        } else if is_own {
+            own.push(entry);
+        }
+    }
+    own
 }
 
 /// Stores a change of the list of tasks. Payload and transcript tell of the same one; the transcript knows its time.
@@ -96,7 +162,7 @@ pub(super) fn note_task_change(
 }
 
 impl Ledger {
-    /// The transcripts of sessions, of all or of one.
+    /// The transcripts of sessions, of all or of one: its own files, and others that hold responses of it.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -106,8 +172,14 @@ impl Ledger {
     ) -> Result<Vec<SessionTranscript>, StoreError> {
         const SQL: &str = "SELECT session, path, agent_id, offset,
             (SELECT max(until) FROM context_parts p WHERE p.path = t.path)
-          FROM transcripts t WHERE ?1 IS NULL OR session = ?1 ORDER BY session, path";
-        self.all("list the transcripts", SQL, [session.map(|session| session.0)], |row| {
+          FROM (SELECT session, path, agent_id, offset FROM transcripts WHERE ?1 IS NULL OR session = ?1
+            UNION ALL
+            SELECT m.value, f.path, f.agent_id, f.offset FROM meta m
+            JOIN transcripts f ON f.path = substr(m.name, length(?2 || m.value) + 2) AND f.session != m.value
+            WHERE m.name >= ?2 AND m.name < ?3 AND (?1 IS NULL OR m.value = ?1)) t
+          ORDER BY session, path";
+        let values = params![session.map(|session| session.0), LINES_OF, "lines_of;"];
+        self.all("list the transcripts", SQL, values, |row| {
             Ok(SessionTranscript {
                 session: SessionRow(row.get(0)?),
                 path: row.get(1)?,
@@ -178,6 +250,18 @@ impl Ledger {
             Ok(call.zip(kind).map(|(call, kind)| TaskChange { call, at, kind }))
         })?;
         Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Whether the last part of a transcript that was read makes these calls.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn has_read_calls(&self, path: &str, calls: &[ToolUseId]) -> Result<bool, StoreError> {
+        const SQL: &str = "SELECT entries FROM context_parts WHERE path = ?1 ORDER BY start DESC LIMIT 1";
+        let part = self.all("read the contexts", SQL, [path], |row| row.get::<_, String>(0))?.pop();
+        let entries: Vec<ContextEntry> =
+            part.and_then(|part| serde_json::from_str(&part).ok()).unwrap_or_default();
+        Ok(calls.iter().all(|call| entries.iter().any(|entry| entry.makes(call))))
     }
 
     /// The key that makes hashes this ledger's own.

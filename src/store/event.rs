@@ -124,6 +124,10 @@ pub struct SessionKnowledge {
     pub hash_key: Option<[u8; 16]>,
     /// What was learned of the model's tokens, as it is kept.
     pub calibration: Option<String>,
+    /// Whether there are budgets.
+    pub has_budgets: bool,
+    /// The alerts that are switched on, as they are kept.
+    pub alerts: Option<String>,
 }
 
 impl Ledger {
@@ -133,7 +137,8 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn session_knowledge(&self, session: &SessionId) -> Result<SessionKnowledge, StoreError> {
         const SQL: &str = "SELECT key, model, client_version, likely, \
-            (SELECT value FROM meta WHERE name = 'calibration:' || likely) \
+            (SELECT value FROM meta WHERE name = 'calibration:' || likely), \
+            EXISTS (SELECT 1 FROM budgets), (SELECT value FROM meta WHERE name = 'alerts') \
           FROM (SELECT m.value AS key, s.model, s.client_version, coalesce(s.model, (SELECT model FROM \
               (SELECT model FROM sessions ORDER BY id DESC LIMIT 8) WHERE model IS NOT NULL LIMIT 1)) AS likely \
             FROM meta m LEFT JOIN sessions s ON s.session_id = ?1 WHERE m.name = 'hash_key')";
@@ -145,6 +150,8 @@ impl Ledger {
                     client_version: row.get(2)?,
                     likely_model: row.get::<_, Option<String>>(3)?.and_then(|model| ModelId::new(&model)),
                     calibration: row.get(4)?,
+                    has_budgets: row.get(5)?,
+                    alerts: row.get(6)?,
                 })
             })
             .map_err(StoreError::query("look up the session"))
@@ -168,17 +175,24 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be written. If [`StoreError::is_busy`] it may go to the spool.
     pub fn record(&mut self, event: &Event) -> Result<(), StoreError> {
+        self.record_with(|tx| apply(tx, event).map(|_| ()))
+    }
+
+    /// Stores what waits in the spool, and after it what `body` writes, in one transaction.
+    pub(super) fn record_with<T>(
+        &mut self,
+        body: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
         let spool = self.waiting_spool();
-        let applied = self.write("record the event", |tx| {
+        let (applied, result) = self.write("record the event", |tx| {
             let applied =
                 spool.as_ref().map_or_else(|| Ok(Applied::default()), |spool| spool.apply_waiting(tx))?;
-            apply(tx, event)?;
-            Ok(applied)
+            Ok((applied, body(tx)?))
         })?;
         if let Some(spool) = spool {
             spool.remove(&applied);
         }
-        Ok(())
+        Ok(result)
     }
 
     /// Stores all events that wait in the spool.
@@ -201,10 +215,15 @@ impl Ledger {
     }
 }
 
-/// Writes an event's rows.
-pub(super) fn apply(conn: &Connection, event: &Event) -> rusqlite::Result<()> {
+/// Writes an event's rows; returns its session.
+pub(super) fn apply(conn: &Connection, event: &Event) -> rusqlite::Result<SessionRow> {
+    let session = touch(conn, &event.sighting, &event.change)?;
+    apply_change(conn, session, event)?;
+    Ok(session)
+}
+
+fn apply_change(conn: &Connection, session: SessionRow, event: &Event) -> rusqlite::Result<()> {
     let sighting = &event.sighting;
-    let session = touch(conn, sighting, &event.change)?;
     match &event.change {
         Change::Seen => Ok(()),
         Change::ToolCall { call, started, task } => {
@@ -236,25 +255,30 @@ pub(super) fn apply(conn: &Connection, event: &Event) -> rusqlite::Result<()> {
 /// Work sets a session that was final under way again. After the session's end it can only be a late event, but for
 /// a prompt.
 fn touch(conn: &Connection, sighting: &SessionSighting, change: &Change) -> rusqlite::Result<SessionRow> {
-    const SQL: &str = "UPDATE sessions SET
+    // A statement that names an indexed column writes the index again, whether its value changes or not: the project
+    // is named only where it is another one.
+    const SEEN: &str = "UPDATE sessions SET
            hook_first_at = coalesce(hook_first_at, ?2),
            hook_last_at = max(coalesce(hook_last_at, ?2), ?2),
            last_seen_at = max(last_seen_at, ?2),
-           project = CASE WHEN ?4 THEN ?3 ELSE coalesce(project, ?3) END,
-           project_named = max(project_named, ?4),
            transcript_path = coalesce(?5, transcript_path),
            kind = CASE WHEN kind = 'scheduled' THEN kind ELSE coalesce(?6, kind) END,
            model = coalesce(?7, model),
            finalized_at = iif(?8 AND ended_at IS NULL, NULL, finalized_at)
-         WHERE session_id = ?1 RETURNING id";
+         WHERE session_id = ?1 AND iif(?4, project IS ?3 AND project_named, project IS NOT NULL OR ?3 IS NULL)
+         RETURNING id";
+    const PLACED: &str = "UPDATE sessions SET
+           project = CASE WHEN ?3 THEN ?2 ELSE coalesce(project, ?2) END,
+           project_named = max(project_named, ?3)
+         WHERE session_id = ?1";
     let (project, named) = match &sighting.project {
         Some((project, named)) => (Some(project.as_str()), *named),
         None => (None, false),
     };
     let reopens =
         matches!(change, Change::ToolCall { .. } | Change::ToolBatch { .. } | Change::AgentRun { .. });
-    let mut update = conn.prepare_cached(SQL)?;
-    let mut run = || {
+    let mut update = conn.prepare_cached(SEEN)?;
+    let mut seen = || {
         update
             .query_row(
                 params![
@@ -267,15 +291,16 @@ fn touch(conn: &Connection, sighting: &SessionSighting, change: &Change) -> rusq
                     sighting.model.as_ref().map(ModelId::as_str),
                     reopens,
                 ],
-                |row| row.get(0),
+                |row| row.get(0).map(SessionRow),
             )
             .optional()
     };
-    if let Some(row) = run()? {
-        return Ok(SessionRow(row));
+    if let Some(row) = seen()? {
+        return Ok(row);
     }
     let row = session_row(conn, &sighting.id, sighting.client)?;
-    run()?;
+    conn.execute(PLACED, params![sighting.id.as_str(), project, named])?;
+    seen()?;
     Ok(row)
 }
 

@@ -5,13 +5,14 @@ use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::alerts;
 use super::budgets::{self, Asked};
 use super::reports::{self, Report};
 use super::spent::{HIDDEN_AGENT, Quarter};
 use super::writer::{signed, unsigned};
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{
-    AgentId, Budget, BudgetSpan, MAIN_AGENT, Per, PicoUsd, Scope, Timestamp, ToolUseId, Used,
+    AgentId, Budget, BudgetSpan, Limit, MAIN_AGENT, ModelId, Per, PicoUsd, Scope, Timestamp, ToolUseId, Used,
 };
 
 /// Estimates of contexts that nobody has heard of for so long are taken to have come to nothing.
@@ -20,6 +21,9 @@ const PENDING_MILLIS: i64 = 86_400_000;
 const SUMS: &str =
     "input_tokens, output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
     input_pico, output_pico, cache_read_pico, cache_write_pico, web_search_pico";
+
+/// The rows of a session.
+const OF_SESSION: &str = "spent WHERE session = ?1 AND ?2 <= ?3";
 
 /// What is kept of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +39,18 @@ pub struct Kept {
 }
 
 /// What a context's last results are estimated to add to its next request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pending {
+#[derive(Debug, Clone, Copy)]
+pub struct Pending<'a> {
     /// When they came.
     pub at: Timestamp,
-    /// Their tokens.
-    pub tokens: u64,
-    /// What these cost; nothing without a price.
-    pub cost: PicoUsd,
+    /// The subagent whose context it is; `None` for the main conversation.
+    pub agent: Option<&'a AgentId>,
+    /// The model that is taken to read them.
+    pub model: Option<&'a ModelId>,
+    /// What a token of them costs; nothing without a price.
+    pub rate: u64,
+    /// The calls that returned them.
+    pub calls: &'a [ToolUseId],
 }
 
 /// A change of `spent`, or a row of it.
@@ -69,21 +77,7 @@ impl Ledger {
     ) -> Result<Kept, StoreError> {
         self.write("add up what was used of the budget", |tx| {
             let session = if budget.per == Per::Session { session.0 } else { 0 };
-            let sum = add_up(tx, budget, session, span)?;
-            let (start, until) = bounds(span);
-            tx.execute(
-                "INSERT INTO kept VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, NULL) ON CONFLICT DO UPDATE SET
-                   said = iif(start = ?3, said, 0), stopped_at = iif(start = ?3, stopped_at, NULL),
-                   start = ?3, until = ?4, pico = ?5, tokens = ?6, est_pico = ?7, est_tokens = ?8",
-                params![
-                    budget.id, session, start, until, sum.pico, sum.tokens, sum.est_pico, sum.est_tokens
-                ],
-            )?;
-            tx.query_row(
-                "SELECT start, until, pico, tokens, est_pico, est_tokens, said, stopped_at FROM kept WHERE budget = ?1 AND session = ?2",
-                [budget.id, session],
-                |row| kept(row, 0),
-            )
+            keep(tx, budget, session, span)
         })?
         .ok_or(StoreError::Query {
             what: "add up what was used of the budget",
@@ -120,58 +114,6 @@ impl Ledger {
             tx.execute(sql, params![budget.id, session, at.as_millis()])?;
             Ok(())
         })
-    }
-
-    /// Notes what the last results of a context will add; in place of what was noted before.
-    ///
-    /// # Errors
-    /// If the ledger cannot be written.
-    pub fn note_pending(
-        &mut self,
-        session: SessionRow,
-        agent: Option<&AgentId>,
-        model: Option<&str>,
-        pending: Pending,
-    ) -> Result<(), StoreError> {
-        let agent = agent.map_or("", AgentId::as_str);
-        self.write("note what is pending", |tx| {
-            tx.execute("DELETE FROM pending WHERE at < ?1", [pending.at.as_millis() - PENDING_MILLIS])?;
-            tx.execute(
-                "INSERT OR REPLACE INTO pending VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![
-                    session.0,
-                    agent,
-                    pending.at.as_millis(),
-                    model,
-                    signed(pending.tokens),
-                    pending.cost.to_i64(),
-                ],
-            )?;
-            Ok(())
-        })
-    }
-
-    /// What results of calls are estimated to have, in tokens.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn returned_tokens<'a>(
-        &self,
-        session: SessionRow,
-        calls: impl Iterator<Item = &'a ToolUseId>,
-    ) -> Result<u64, StoreError> {
-        const SQL: &str = "SELECT returned_tokens FROM tool_calls WHERE session = ?1 AND tool_use_id = ?2";
-        let read = || -> rusqlite::Result<u64> {
-            let mut query = self.conn.prepare_cached(SQL)?;
-            let mut sum = 0_u64;
-            for call in calls {
-                let found: Option<i64> =
-                    query.query_row(params![session.0, call.as_str()], |row| row.get(0)).optional()?;
-                sum = sum.saturating_add(found.map_or(0, unsigned));
-            }
-            Ok(sum)
-        };
-        read().map_err(StoreError::query("add up the results"))
     }
 
     /// Adds to what is kept of budgets what the contexts at work are estimated to add: the results that no known response
@@ -237,6 +179,24 @@ impl Ledger {
         run().map_err(StoreError::query("look for models without a price"))
     }
 
+    /// What a session has used, or one of its subagents' runs: the cost, of what has a price, and all tokens.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn used_by(&self, session: SessionRow, run: Option<&AgentId>) -> Result<Used, StoreError> {
+        let mut sum = Sum::default();
+        let mut add = |amount: Amount<'_>| {
+            if run.is_none_or(|run| run.as_str() == amount.agent) {
+                sum.add(Sum { pico: amount.pico, tokens: amount.tokens, ..Sum::default() });
+            }
+            Ok(())
+        };
+        read(&self.conn, OF_SESSION, (session.0, 0, 0), &mut add)
+            .map_err(StoreError::query("add up what the session has used"))?;
+        let cost = PicoUsd::from_pico(sum.pico.into());
+        Ok(Used { cost, tokens: unsigned(sum.tokens), ..Used::default() })
+    }
+
     /// When the first of what is spent since `from` was.
     ///
     /// # Errors
@@ -251,15 +211,72 @@ impl Ledger {
     }
 }
 
+/// What is kept of a budget for a session, or for all (0).
+const KEPT: &str = "SELECT start, until, pico, tokens, est_pico, est_tokens, said, stopped_at FROM kept
+    WHERE budget = ?1 AND session = ?2";
+
+fn keep(
+    conn: &Connection,
+    budget: &Budget,
+    session: i64,
+    span: BudgetSpan,
+) -> rusqlite::Result<Option<Kept>> {
+    let sum = add_up(conn, budget, session, span)?;
+    let (start, until) = bounds(span);
+    conn.execute(
+        "INSERT INTO kept VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, NULL) ON CONFLICT DO UPDATE SET
+           said = iif(start = ?3, said, 0), stopped_at = iif(start = ?3, stopped_at, NULL),
+           start = ?3, until = ?4, pico = ?5, tokens = ?6, est_pico = ?7, est_tokens = ?8",
+        params![budget.id, session, start, until, sum.pico, sum.tokens, sum.est_pico, sum.est_tokens],
+    )?;
+    conn.prepare_cached(KEPT)?.query_row([budget.id, session], |row| kept(row, 0))
+}
+
+/// What a session uses, kept like that of a budget (with the number 0) that asks for nothing else. Alerts need it; it is
+/// there while they are on.
+fn session_total() -> Budget {
+    Budget::new(Limit::Tokens(u64::MAX), Per::Session, Scope::default())
+}
+
+/// What a session has used; made anew if it is not kept.
+pub(super) fn of_session(conn: &Connection, session: SessionRow) -> rusqlite::Result<Used> {
+    let known = conn
+        .prepare_cached(KEPT)?
+        .query_row([session_total().id, session.0], |row| kept(row, 0))
+        .optional()?
+        .flatten();
+    let kept = match known {
+        Some(kept) => Some(kept),
+        None => keep(conn, &session_total(), session.0, BudgetSpan::ALWAYS)?,
+    };
+    Ok(kept.map_or_else(Used::default, |kept| kept.used))
+}
+
+/// Forgets what sessions have used, for no alert asks for it any more.
+pub(super) fn forget_sessions(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute("DELETE FROM kept WHERE budget = ?1", [session_total().id])?;
+    Ok(())
+}
+
+/// All budgets of which something is kept.
+fn all(conn: &Connection) -> rusqlite::Result<Vec<Budget>> {
+    let mut budgets = budgets::all(conn)?;
+    let has_alerts = conn.prepare_cached("SELECT 1 FROM meta WHERE name = ?1")?.exists([alerts::SETTINGS])?;
+    if has_alerts {
+        budgets.push(session_total());
+    }
+    Ok(budgets)
+}
+
 /// Adds changes of `spent` to what is kept. A budget of which nothing is kept, or of another time, is passed over: it is
 /// made anew when it is asked for.
 pub(super) fn add<'a>(conn: &Connection, changes: impl Iterator<Item = Amount<'a>>) -> rusqlite::Result<()> {
     const SQL: &str = "UPDATE kept SET pico = pico + ?3, tokens = tokens + ?4
         WHERE budget = ?1 AND session = ?2 AND start <= ?5 AND ?5 < until";
-    if !budgets::exist(conn)? {
+    if !is_kept(conn)? {
         return Ok(());
     }
-    let budgets = budgets::all(conn)?;
+    let budgets = all(conn)?;
     let mut names = Names::new(conn);
     // By budget and session, for many changes are of few of them; quarters stay apart for the sake of the bounds.
     let mut sums: HashMap<(i64, i64, i64), (i64, i64)> = HashMap::new();
@@ -277,6 +294,42 @@ pub(super) fn add<'a>(conn: &Connection, changes: impl Iterator<Item = Amount<'a
         update.execute(params![budget, session, pico, tokens, quarter])?;
     }
     Ok(())
+}
+
+/// Notes what the last results of a context will add; in place of what was noted before.
+pub(super) fn note_pending(
+    conn: &Connection,
+    session: SessionRow,
+    pending: &Pending<'_>,
+) -> rusqlite::Result<()> {
+    const RETURNED: &str = "SELECT returned_tokens FROM tool_calls WHERE session = ?1 AND tool_use_id = ?2";
+    let mut query = conn.prepare_cached(RETURNED)?;
+    let mut tokens = 0_u64;
+    for call in pending.calls {
+        let found: Option<i64> =
+            query.query_row(params![session.0, call.as_str()], |row| row.get(0)).optional()?;
+        tokens = tokens.saturating_add(found.map_or(0, unsigned));
+    }
+    let at = pending.at.as_millis();
+    conn.execute("DELETE FROM pending WHERE at < ?1", [at - PENDING_MILLIS])?;
+    conn.execute(
+        "INSERT OR REPLACE INTO pending VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            session.0,
+            pending.agent.map_or("", AgentId::as_str),
+            at,
+            pending.model.map(ModelId::as_str),
+            signed(tokens),
+            PicoUsd::times(tokens, pending.rate).to_i64(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Whether anything is; costs a look at two pages.
+fn is_kept(conn: &Connection) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT 1 FROM budgets UNION ALL SELECT 1 FROM meta WHERE name = ?1 LIMIT 1")?
+        .exists([alerts::SETTINGS])
 }
 
 /// Voids all that is kept, for what it was added up from has changed as a whole.
@@ -327,7 +380,7 @@ pub(super) fn add_report(conn: &Connection, report: &Report) -> rusqlite::Result
         WHERE budget = ?1 AND session = ?2 AND start <= ?5 AND ?5 < until";
     let sum = Sum::of(report);
     let quarter = report.at.map_or(-1, |at| Quarter::containing(at).0);
-    for budget in budgets::all(conn)?.iter().filter(|budget| has_report(budget, report)) {
+    for budget in all(conn)?.iter().filter(|budget| has_report(budget, report)) {
         let session =
             if budget.per == Per::Session { report.session.map_or(-1, |session| session.0) } else { 0 };
         conn.execute(
@@ -350,7 +403,7 @@ fn add_up(conn: &Connection, budget: &Budget, session: i64, span: BudgetSpan) ->
         Ok(())
     };
     let from = match budget.per {
-        Per::Session => "spent WHERE session = ?1 AND ?2 <= ?3",
+        Per::Session => OF_SESSION,
         Per::Day | Per::Week | Per::Month => "spent WHERE quarter >= ?2 AND quarter < ?3 AND ?1 = 0",
         // All there is: the days, and what has no time.
         Per::Total => "spent_sums WHERE grain = 96 AND ?1 = 0 AND ?2 < ?3",

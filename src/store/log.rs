@@ -5,13 +5,14 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::event::record_run;
+use super::event::{self, Event, record_run};
 use super::hidden;
+use super::kept::Pending;
 use super::responses::{INSERT, REPLACE, execute, known_message};
 use super::spending::{self, Spending};
 use super::writer::{SessionRow, session_row, signed, unsigned};
 use super::{AgentSighting, Ledger, StoreError};
-use super::{contexts, kept, shares};
+use super::{alerts, contexts, kept, shares};
 use crate::agents::Fingerprint;
 use crate::agents::claude_code::{Compaction, Facts, Progress, Prompt, Reading};
 use crate::domain::{Agent, Message, MessageSource, ModelId, SessionId, SessionKind, Timestamp};
@@ -56,6 +57,31 @@ impl Ledger {
         batch: LogBatch,
     ) -> Result<(), StoreError> {
         self.record_logs(client, [(session.clone(), batch)]).map(|_| ())
+    }
+
+    /// Stores the end of a batch of tools in one transaction: the event, what the conversation's transcript has new by
+    /// then, and what the results at hand will add, where budgets are to know it.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written. If [`StoreError::is_busy`] the event may go to the spool, and the next event reads
+    /// the transcript.
+    pub fn record_batch(
+        &mut self,
+        event: &Event,
+        log: Option<LogBatch>,
+        pending: Option<&Pending<'_>>,
+    ) -> Result<(), StoreError> {
+        let prices = self.prices.clone();
+        let sighting = &event.sighting;
+        self.record_with(|tx| {
+            let session = event::apply(tx, event)?;
+            if let Some(log) = log {
+                let mut writer = LogWriter::new(tx, sighting.client, &prices)?;
+                writer.add(&sighting.id, log)?;
+                writer.finish()?;
+            }
+            pending.map_or(Ok(()), |pending| kept::note_pending(tx, session, pending))
+        })
     }
 
     /// Gives a process that stores much at once the memory for it.
@@ -173,7 +199,8 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be written.
     pub fn remove_session(&mut self, session: &SessionId) -> Result<bool, StoreError> {
-        const ROWS: [&str; 14] = [
+        const ROWS: [&str; 15] = [
+            "DELETE FROM meta WHERE name GLOB 'lines_of:' || ?1 || ':*'",
             "DELETE FROM pending WHERE session = ?1",
             "DELETE FROM context_parts WHERE path IN (SELECT path FROM transcripts WHERE session = ?1)",
             "DELETE FROM shares WHERE session IN (?1, -?1)",
@@ -200,6 +227,7 @@ impl Ledger {
                 tx.execute(sql, [row])?;
             }
             tx.execute("DELETE FROM sessions WHERE id = ?1", [row])?;
+            alerts::forget(tx, SessionRow(row))?;
             kept::void(tx)?;
             Ok(true)
         })
@@ -338,6 +366,9 @@ impl<'c> LogWriter<'c> {
         }
         for message in reconcile::merge_all(reading.messages) {
             let owner = self.row(&message.session)?;
+            if owner.0 != row.0 {
+                contexts::note_lines_of(conn, owner, &batch.path)?;
+            }
             self.messages.push((message, owner));
         }
         for prompt in &reading.prompts {

@@ -19,9 +19,11 @@
 //!
 //! # Performance
 //! A hook's process lives for a millisecond, so it asks SQLite as little as it can: one look at the file's header in
-//! place of three statements, one read, one transaction of three pages, and a checkpoint only now and then (`wal`).
+//! place of three statements, one read, one transaction of three pages in a ledger that it has alone, and a checkpoint only
+//! now and then (`wal`).
 
 mod agents;
+mod alerts;
 mod budgets;
 mod calibrations;
 mod captured;
@@ -47,6 +49,7 @@ mod wal;
 mod writer;
 
 pub use agents::{ObservedRun, RUNS_OF_A_TYPE};
+pub use alerts::Watched;
 pub use budgets::Asked;
 pub use captured::WitnessedCost;
 pub use contexts::SessionTranscript;

@@ -122,15 +122,15 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger for a hook, making it if need be.
+    /// Opens the ledger for a hook, making it if need be. What is `brief` reads no transcript and waits for nothing.
     ///
     /// # Errors
     /// If it cannot be made or opened, or a newer release has written it.
-    pub fn open_for_hook(path: &Path) -> Result<Self, StoreError> {
-        let is_current = has_current_header(path);
-        let mut ledger = Self::open(path, HOOK, is_current)?;
+    pub fn open_for_hook(path: &Path, brief: bool) -> Result<Self, StoreError> {
+        let found = Header::read(path);
+        let mut ledger = Self::open(path, HOOK, found, brief)?;
         // A new ledger is closed in the usual way, which writes its header.
-        if is_current {
+        if found.is_current() {
             ledger.must_be_closed =
                 wal::checkpoint_seldom(&ledger.conn, path).map_err(StoreError::query("set up the ledger"))?;
         }
@@ -139,10 +139,11 @@ impl Ledger {
 
     /// Opens the ledger as a hook does, if it is one of this release; `None` if there is none.
     pub(super) fn open_current(path: &Path) -> Result<Option<Self>, StoreError> {
-        if !has_current_header(path) {
+        let found = Header::read(path);
+        if !found.is_current() {
             return Ok(None);
         }
-        let mut ledger = Self::open(path, STATUS, true)?;
+        let mut ledger = Self::open(path, STATUS, found, true)?;
         // Checkpoints are left to the hooks, of which one comes soon.
         let _due =
             wal::checkpoint_seldom(&ledger.conn, path).map_err(StoreError::query("set up the ledger"))?;
@@ -158,7 +159,7 @@ impl Ledger {
         if !path.exists() {
             return Err(StoreError::Missing { path: path.to_path_buf() });
         }
-        let mut ledger = Self::open(path, COMMAND, has_current_header(path))?;
+        let mut ledger = Self::open(path, COMMAND, Header::read(path), false)?;
         ledger.empty_spool()?;
         Ok(ledger)
     }
@@ -168,7 +169,7 @@ impl Ledger {
     /// # Errors
     /// As [`Self::open_for_hook`].
     pub fn open_or_create(path: &Path) -> Result<Self, StoreError> {
-        let mut ledger = Self::open(path, COMMAND, has_current_header(path))?;
+        let mut ledger = Self::open(path, COMMAND, Header::read(path), false)?;
         ledger.empty_spool()?;
         Ok(ledger)
     }
@@ -191,22 +192,25 @@ impl Ledger {
         })
     }
 
-    fn open(path: &Path, patience: Patience, is_current: bool) -> Result<Self, StoreError> {
+    fn open(path: &Path, patience: Patience, found: Header, brief: bool) -> Result<Self, StoreError> {
         let opened_at = Instant::now();
         let open_error = |source| StoreError::Open { path: path.to_path_buf(), source: without_sql(source) };
-        if !is_current {
+        if !found.is_current() {
             make_private(path)?;
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut conn = Connection::open_with_flags(path, flags).map_err(open_error)?;
-        // First of all: without it every statement, the pragmas too, can fail at once.
-        conn.busy_timeout(patience.waiting).map_err(open_error)?;
-        if !is_current {
-            prepare(&mut conn, path, opened_at, patience.waiting)?;
+        let alone = brief && found == Header::CurrentWithWal && wal::take_alone(&conn).map_err(open_error)?;
+        if !alone {
+            // First of all: without it every statement, the pragmas too, can fail at once.
+            conn.busy_timeout(patience.waiting).map_err(open_error)?;
+            if !found.is_current() {
+                prepare(&mut conn, path, opened_at, patience.waiting)?;
+            }
+            wal::sync_seldom(&conn).map_err(open_error)?;
         }
-        conn.pragma_update(None, "synchronous", "NORMAL").map_err(open_error)?;
         let waited = opened_at.elapsed();
         let spool = Some(Spool::of(path));
         let prices = PriceTable::builtin();
@@ -225,6 +229,11 @@ impl Ledger {
         let _limited = self.conn.busy_timeout(left_of(self.patience.waiting, self.waited)).is_ok();
     }
 
+    /// Notes time that was spent in waiting for something else, so that all waits together stay within bounds.
+    pub fn note_waiting(&mut self, time: Duration) {
+        self.waited += time;
+    }
+
     /// Whether there is time left for more than what must be done.
     #[must_use]
     pub fn has_time(&self) -> bool {
@@ -232,21 +241,44 @@ impl Ledger {
     }
 }
 
-/// Whether the file says in its header that it is a ledger of this release. If it says otherwise it may still be one:
-/// what has changed last can be in the WAL alone.
-fn has_current_header(path: &Path) -> bool {
-    const MAGIC: &[u8] = b"SQLite format 3\0";
-    const USER_VERSION: std::ops::Range<usize> = 60..64;
-    const APPLICATION: std::ops::Range<usize> = 68..72;
-    let mut header = [0; 100];
-    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut header));
-    let number = |bytes: std::ops::Range<usize>| -> i64 {
-        header[bytes].iter().fold(0, |number, byte| number << 8 | i64::from(*byte))
-    };
-    read.is_ok()
-        && header.starts_with(MAGIC)
-        && number(USER_VERSION) == SCHEMA_VERSION
-        && number(APPLICATION) == APPLICATION_ID
+/// What a file says in its header. If it does not say that it is a ledger of this release it may still be one: what has
+/// changed last can be in the WAL alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Header {
+    /// A ledger of this release that keeps a WAL, as all do but those on network file systems.
+    CurrentWithWal,
+    /// A ledger of this release.
+    Current,
+    /// Something else, or nothing.
+    Other,
+}
+
+impl Header {
+    fn read(path: &Path) -> Self {
+        const MAGIC: &[u8] = b"SQLite format 3\0";
+        const READ_VERSION: usize = 19;
+        const WAL: u8 = 2;
+        const USER_VERSION: std::ops::Range<usize> = 60..64;
+        const APPLICATION: std::ops::Range<usize> = 68..72;
+        let mut header = [0; 100];
+        let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut header));
+        let number = |bytes: std::ops::Range<usize>| -> i64 {
+            header[bytes].iter().fold(0, |number, byte| number << 8 | i64::from(*byte))
+        };
+        let is_current = read.is_ok()
+            && header.starts_with(MAGIC)
+            && number(USER_VERSION) == SCHEMA_VERSION
+            && number(APPLICATION) == APPLICATION_ID;
+        match (is_current, header[READ_VERSION]) {
+            (true, WAL) => Self::CurrentWithWal,
+            (true, _) => Self::Current,
+            (false, _) => Self::Other,
+        }
+    }
+
+    fn is_current(self) -> bool {
+        self != Self::Other
+    }
 }
 
 /// Looks closely at a file that is not yet known to be a ledger of this release, and makes it one.
@@ -301,7 +333,7 @@ fn without_sql(error: rusqlite::Error) -> rusqlite::Error {
     }
 }
 
-fn is_busy(error: &rusqlite::Error) -> bool {
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
         Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)

@@ -7,9 +7,35 @@
 //! [`LONG_FRAMES`] on the log is copied before (FACTS section 7).
 
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+
+use super::open::is_busy;
+
+/// Takes the ledger for this process alone, if no other has it open at this moment; returns whether it does.
+///
+/// The index of the log is then in this process's memory. Else it is in a file of 32 KB that every first process makes
+/// anew, maps and fills: a fifth of what a hook takes (scripts/bench-hook.sh). It holds others up until the connection
+/// ends, so it is for those that are done within a millisecond. Who finds the ledger taken waits as for any other lock.
+pub(super) fn take_alone(conn: &Connection) -> rusqlite::Result<bool> {
+    conn.busy_timeout(Duration::ZERO)?;
+    conn.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    // The first statement that needs the file locks it.
+    match sync_seldom(conn) {
+        Err(error) if is_busy(&error) => {
+            conn.pragma_update(None, "locking_mode", "NORMAL")?;
+            Ok(false)
+        }
+        result => result.map(|()| true),
+    }
+}
+
+/// Leaves syncing to the checkpoints: a process that is killed loses nothing, a power cut perhaps the last events.
+pub(super) fn sync_seldom(conn: &Connection) -> rusqlite::Result<()> {
+    conn.pragma_update(None, "synchronous", "NORMAL")
+}
 
 /// A page and its head in the log, in bytes.
 const FRAME_BYTES: u64 = 4_096 + 24;

@@ -314,22 +314,11 @@ fn of_sixteen_hooks_at_once_one_warns_and_none_is_lost() {
     ledger.hook(main.start());
     set(&ledger, &["4000", "--tokens", "--per", "total", "--warn", "50"]);
     let sessions: Vec<Session> = (0..16).map(|n| Session::new(&ledger, &format!("s{n}"))).collect();
-    let mut running = Vec::new();
     for (number, s) in sessions.iter().enumerate() {
         ledger.hook(s.start());
         s.transcript().write(&[s.says(1), s.call(&format!("msg_{number}"), 2, 87)]);
     }
-    for s in &sessions {
-        let mut command = ledger.command(&["hook"]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), batch(s).to_string().as_bytes()).unwrap();
-        running.push(child);
-    }
-    let said: Vec<String> = running
-        .into_iter()
-        .map(|child| String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap())
-        .filter(|said| !said.is_empty())
-        .collect();
+    let said = ledger.run_hooks_at_once(sessions.iter().map(batch));
     assert_eq!(said.len(), 1, "{said:#?}");
     assert_eq!(kept_tokens(&ledger), [16 * 200]);
     assert_eq!(ledger.faults(), "");
@@ -443,4 +432,180 @@ fn a_report_is_priced_by_its_model() {
     assert!(
         ledger.run(&["init", "--client", "generic"]).text().contains("tallyhook report-usage --agent-id")
     );
+}
+
+/// The list of tasks as the agent writes it: so many of four done, one in progress.
+fn todos(s: &Session, id: &str, done: usize) -> Value {
+    let names = ["Read", "Write it", "Test", "Ship"];
+    let todos: Vec<Value> = names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| {
+            let status = match at.cmp(&done) {
+                std::cmp::Ordering::Less => "completed",
+                std::cmp::Ordering::Equal => "in_progress",
+                std::cmp::Ordering::Greater => "pending",
+            };
+            json!({ "content": name, "status": status, "activeForm": name })
+        })
+        .collect();
+    s.tool("TodoWrite", id).with("tool_input", json!({ "todos": todos })).with("tool_response", json!({}))
+}
+
+#[test]
+fn status_tells_what_is_left_what_it_will_take_and_what_can_be_done() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    ledger.hook(s.start());
+    set(&ledger, &["1000", "--tokens"]);
+    set(&ledger, &["5", "--per", "day", "--agent", "Explore"]);
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 187)]);
+    ledger.hooks([todos(&s, "toolu_a", 0), batch(&s)]);
+    let status = || ledger.run(&["budget", "status", "--session", "s", "--json"]).json();
+    let first = status();
+    assert_eq!(first["work"], json!({ "step": "Read", "tasks_done": 0, "tasks_total": 4 }));
+    assert_eq!(first["budgets"][0]["at_completion_tokens"], Value::Null, "nothing is done yet");
+    assert_eq!(first["budgets"][0]["left_tokens"], 700);
+
+    // One of four took 300 tokens.
+    ledger.hook(todos(&s, "toolu_b", 1));
+    let budget = &status()["budgets"][0];
+    assert_eq!(budget["at_completion_tokens"], 1_200);
+    assert_eq!((&budget["left_tokens"], &budget["over_tokens"]), (&json!(700), &json!(0)));
+    assert_eq!((&budget["left_usd"], &budget["over_usd"]), (&Value::Null, &Value::Null));
+    assert_eq!(status()["budgets"][1]["at_completion_usd"], Value::Null, "the list says nothing of an agent");
+    assert_eq!(
+        budget["options"],
+        json!({
+            "add": "tallyhook budget add AMOUNT --per session --tokens",
+            "override": "tallyhook budget override --for 1h --per session --tokens",
+            "pause": "claude --resume s",
+            "clear": "tallyhook budget clear --per session --tokens",
+        })
+    );
+    let text = ledger.run(&["budget", "status", "--session", "s"]).text().to_owned();
+    assert!(text.contains("now: Write it · 1 of 4 tasks done"), "{text}");
+    assert!(text.contains("~1,200 tokens when all tasks are done"), "{text}");
+    assert!(!text.contains("budget add"), "{text}");
+
+    s.transcript().append(&[s.call("msg_2", 3, 787)]);
+    ledger.hook(batch(&s));
+    assert_eq!(status()["budgets"][0]["over_tokens"], 200);
+    for command in [&["budget", "status", "--session", "s"][..], &["show-usage", "--session", "s"]] {
+        let text = ledger.run(command).text().to_owned();
+        for part in [
+            "1,200 / 1,000 tokens (120 %)",
+            "over by 200 tokens",
+            "~4,800 tokens when all tasks are done",
+            "now: Write it · 1 of 4 tasks done",
+            "budget add AMOUNT --per session --tokens",
+            "claude --resume s",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+    }
+}
+
+#[test]
+fn what_agents_without_hooks_report_is_shown_apart() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    let then = "2020-01-01T00:00:00Z";
+    s.transcript()
+        .write(&[s.says(1).with("timestamp", then), s.answer("msg_1", 2, 87).with("timestamp", then)]);
+    ledger.it_is(then).hooks([s.start(), s.stop()]);
+    let report =
+        |args: &[&str]| ledger.run(&[&["report-usage", "--agent-id"], args].concat()).text().to_owned();
+    report(&["nightly", "--tokens", "600", "--cost", "0.25"]);
+    report(&["nightly", "--tokens", "400", "--cost", "0.05"]);
+    report(&["nightly", "--operation", "read", "--chars", "400"]);
+    ledger.run_in(ledger.dir(), &["report-usage", "--agent-id", "elsewhere", "--tokens", "9"]).text();
+    let usage = ledger.run(&["show-usage", "--session", "s", "--json"]).json();
+    assert_eq!(
+        usage["reported"],
+        json!([{ "agent": "nightly", "reports": 3, "tokens": 1_000, "estimated_tokens": 100, "cost_usd": 0.3 }])
+    );
+    assert_eq!(usage["actual"]["total_tokens"], 200, "it is in no sum");
+    let text = ledger.run(&["show-usage", "--session", "s"]).text().to_owned();
+    assert!(text.contains("Reported by agents without hooks") && text.contains("nightly"), "{text}");
+}
+
+/// Starts the hook as somebody whom permissions keep from writing: root is not kept.
+#[cfg(target_os = "linux")]
+fn run_restricted(ledger: &Ledger, payload: &Value) -> Option<Ran> {
+    use std::os::unix::fs::MetadataExt as _;
+    use std::os::unix::process::CommandExt as _;
+
+    const NOBODY: u32 = 65_534;
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+    let mut command = ledger.command(&["hook"]);
+    if is_root {
+        command.uid(NOBODY);
+        if command.stdin(Stdio::null()).stdout(Stdio::null()).status().is_err() {
+            return None;
+        }
+    }
+    Some(Ran::with_stdin(&mut command, payload.to_string().as_bytes()))
+}
+
+/// A session that is stopped, and has used more since.
+#[cfg(target_os = "linux")]
+fn stopped(ledger: &Ledger) -> Session {
+    let s = Session::new(ledger, "s");
+    ledger.hook(s.start());
+    set(ledger, &["1", "--tokens", "--stop"]);
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 100)]);
+    assert!(is_stop(&ledger.hook_answer(batch(&s))));
+    s.transcript().append(&[s.call("msg_2", 3, 100)]);
+    s
+}
+
+/// The events at which it would be stopped, and others.
+#[cfg(target_os = "linux")]
+fn events(s: &Session) -> [Value; 5] {
+    [s.prompt("p2"), asks(s, "make"), s.tool("Bash", "toolu_1"), batch(s), s.stop()]
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_ledger_that_is_read_only_stops_nobody() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    for is_whole_folder in [true, false] {
+        let ledger = Ledger::new();
+        let s = stopped(&ledger);
+        let mode = |path: &std::path::Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let folder = ledger.path().parent().unwrap().to_path_buf();
+        mode(ledger.dir(), 0o755);
+        mode(&folder, if is_whole_folder { 0o555 } else { 0o777 });
+        for file in crate::support::files_below(&folder) {
+            mode(&file, 0o444);
+        }
+        for event in events(&s) {
+            match run_restricted(&ledger, &event) {
+                Some(ran) => ran.assert_silent("a ledger that is read-only"),
+                None => println!("skipped: nobody may not start the program here"),
+            }
+        }
+        mode(&folder, 0o755);
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_stops_nobody() {
+    let ledger = Ledger::new();
+    let s = stopped(&ledger);
+    for event in events(&s) {
+        // No file may grow: what a disk without room does to a program, and needs no disk.
+        let mut shell = std::process::Command::new("/bin/sh");
+        let hook = ledger.command(&["hook"]);
+        shell.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" hook"]).arg(hook.get_program()).env_clear();
+        shell.envs(hook.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Ran::with_stdin(&mut shell, &event.to_string().into_bytes()).assert_silent("a full disk");
+    }
+    ledger.assert_sound();
+    assert!(is_stop(&ledger.hook_answer(batch(&s))));
 }

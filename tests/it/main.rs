@@ -6,6 +6,8 @@
 #![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
 mod agree;
+mod alerts;
+mod batches;
 mod bill;
 mod budgets;
 mod capture;

@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use tallyhook::domain::Timestamp;
 
-use crate::support::{Example, Ledger, Session, With, copy_folder, repository};
+use crate::support::{Example, Ledger, Session, With, at, copy_folder, repository};
 
 /// Everything that attribution tells apart.
 const ORIGINS: [&str; 6] = ["tool", "skill", "mcp", "step", "action", "file-type"];
@@ -100,6 +101,11 @@ fn copies_whose_original_comes_later_are_in_no_two_sums() {
 fn worked() -> (Ledger, Session) {
     let ledger = Ledger::new();
     let session = Session::new(&ledger, "session");
+    session.transcript().write(&worked_lines(&session));
+    (ledger, session)
+}
+
+fn worked_lines(session: &Session) -> [Value; 6] {
     let answer = |id: &str, second: u32, write: u64, read: u64, output: u64, content: Value, stop: &str| {
         session
             .answer(id, second, output)
@@ -117,15 +123,14 @@ fn worked() -> (Ledger, Session) {
             .result(second)
             .with("message.content", json!([{ "type": "tool_result", "tool_use_id": id, "content": text }]))
     };
-    session.transcript().write(&[
+    [
         session.says(1),
         answer("msg_1", 2, 10_000, 0, 20, json!([call("toolu_1", "Read")]), "tool_use"),
         result(3, "toolu_1", &"word ".repeat(1_100)),
         answer("msg_2", 4, 2_020, 10_000, 100, json!([call("toolu_2", "mcp__tracker__get")]), "tool_use"),
         result(5, "toolu_2", "done"),
         answer("msg_3", 6, 400, 12_020, 80, json!([{ "type": "text", "text": "Finished." }]), "end_turn"),
-    ]);
-    (ledger, session)
+    ]
 }
 
 #[test]
@@ -287,15 +292,253 @@ fn turns_teach_how_a_model_counts() {
         (report["estimate"]["raw_tokens"].as_u64(), report["estimate"]["total_tokens"].as_u64());
     assert!(estimated > raw, "{report}");
     // The same transcript read again teaches nothing new.
-    let learned = |ledger: &Ledger| -> String {
-        ledger
-            .sqlite()
-            .query_row("SELECT value FROM meta WHERE name LIKE 'calibration:%'", [], |row| row.get(0))
-            .unwrap()
-    };
     let before = learned(&ledger);
     ledger.hook(session.stop());
     ledger.import();
     ledger.run(&["tools"]).text();
     assert_eq!(learned(&ledger), before);
+}
+
+/// What the ledger has learned, as it is kept.
+fn learned(ledger: &Ledger) -> String {
+    ledger
+        .sqlite()
+        .query_row("SELECT value FROM meta WHERE name LIKE 'calibration:%'", [], |row| row.get(0))
+        .unwrap()
+}
+
+#[test]
+fn a_file_teaches_the_same_in_whatever_pieces_it_is_read() {
+    let (whole, session) = worked();
+    whole.hook(session.stop());
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "session");
+    let transcript = session.transcript();
+    for line in worked_lines(&session) {
+        transcript.append(&[line]);
+        ledger.hook(session.stop());
+    }
+    assert_eq!(numbers(&ledger), numbers(&whole));
+}
+
+/// The numbers that were learned, as far as they do not depend on how often they were rounded to be kept.
+fn numbers(ledger: &Ledger) -> Vec<String> {
+    let value: Value = serde_json::from_str(&learned(ledger)).unwrap();
+    let lists = ["sums", "returned", "written"].map(|name| value[name].as_array().unwrap().clone());
+    let numbers = lists.into_iter().flatten().map(|number| format!("{:.4e}", number.as_f64().unwrap()));
+    [value["gaps"].to_string(), value["responses"].to_string()].into_iter().chain(numbers).collect()
+}
+
+#[test]
+fn what_was_counted_for_the_estimate_is_what_is_learned_from() {
+    let (known, session) = worked();
+    let call = session.tool("Read", "toolu_1").with("tool_response", json!({ "text": "x ".repeat(3_000) }));
+    known.hook(&call).hook(session.stop());
+    let (unknown, session) = worked();
+    unknown.hook(session.stop());
+    let slope = |ledger: &Ledger| -> f64 {
+        serde_json::from_str::<Value>(&learned(ledger)).unwrap()["returned"][0].as_f64().unwrap()
+    };
+    assert!(slope(&known) < slope(&unknown), "more was counted than came in, so less comes in for each");
+}
+
+#[test]
+fn an_advisors_pass_is_the_advisors() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "session");
+    let pass = |kind: &str, input: u64, output: u64| json!({ "type": kind, "model": "claude-opus-5-5", "input_tokens": input, "output_tokens": output });
+    let advised = session.answer("msg_1", 2, 10).with(
+        "message.usage",
+        json!({
+        "input_tokens": 40, "output_tokens": 30,
+        "iterations": [pass("message", 20, 10), pass("advisor_message", 900, 70), pass("message", 20, 20)] }),
+    );
+    session.transcript().write(&[session.says(1), advised, session.answer("msg_2", 3, 5)]);
+    ledger.import();
+    let tools = ledger.run(&["tools", "--json"]).json();
+    let row = |name: &str| tools["rows"].as_array().unwrap().iter().find(|row| row["tool"] == name).cloned();
+    let advisor = row("advisor").unwrap();
+    assert_eq!(
+        (&advisor["calls"], &advisor["entry_tokens"], &advisor["carry_tokens"]),
+        (&json!(0), &json!(970), &json!(0))
+    );
+    assert_eq!(row("(none)"), None);
+    assert_eq!(ledger.cost_by("tool").total.usage, ledger.total().usage);
+    assert_eq!(
+        ledger.report("session")["session"]["tool_calls"],
+        0,
+        "it is the provider's, no call of the client"
+    );
+}
+
+#[test]
+fn lines_of_several_sessions_in_one_file_are_each_sessions_own() {
+    let ledger = Ledger::new();
+    let (first, second) = (Session::new(&ledger, "first"), Session::new(&ledger, "second"));
+    let lines = |session: &Session, at: u32, response: &str, call: &str| {
+        let id = format!("{response}_call");
+        let made = json!([{ "type": "tool_use", "id": id, "name": call, "input": {} }]);
+        let result = json!([{ "type": "tool_result", "tool_use_id": id, "content": "word ".repeat(40) }]);
+        [
+            session.says(at),
+            session.answer(response, at + 1, 20).with("message.content", made),
+            session.result(at + 2).with("message.content", result),
+            session.answer(&format!("{response}_end"), at + 3, 30),
+        ]
+    };
+    first.transcript().write(&lines(&first, 1, "msg_1", "Read")).append(&lines(&second, 11, "msg_2", "Bash"));
+    ledger.import();
+    let tools = |session: &str| -> Vec<(String, u64)> {
+        let report = ledger.run(&["show-usage", "--session", session, "--json"]).json();
+        let rows = report["by_tool"].as_array().unwrap().iter();
+        rows.map(|row| (row["tool"].as_str().unwrap().to_owned(), row["calls"].as_u64().unwrap()))
+            .filter(|(tool, _)| !tool.starts_with('(') || tool == "(none)")
+            .collect()
+    };
+    assert_eq!(tools("first"), [("Read".to_owned(), 1)]);
+    assert_eq!(tools("second"), [("Bash".to_owned(), 1)]);
+    assert_eq!(ledger.cost_by("tool").total.usage, ledger.total().usage);
+    assert!(!ledger.cost_by("tool").by_key().contains_key("(none)"));
+}
+
+#[test]
+fn agents_show_what_came_in_and_what_was_read_again() {
+    let ledger = imported(&repository().join("examples"));
+    let agents = ledger.run(&["agents", "--json"]).json();
+    let rows = agents["rows"].as_array().unwrap();
+    for field in ["entry_tokens", "carry_tokens"] {
+        let sum: u64 = rows.iter().map(|row| row[field].as_u64().unwrap()).sum();
+        assert_eq!(agents["total"][field], sum);
+    }
+    for row in rows.iter().filter(|row| row["agent"] != "(hidden)") {
+        let part = |field: &str| row[field].as_u64().unwrap();
+        assert_eq!(part("entry_tokens") + part("carry_tokens"), part("total_tokens"), "{row}");
+        assert!(part("entry_tokens") > 0 && row["entry_cost_usd"].as_f64().unwrap() > 0.0, "{row}");
+    }
+    let tools = ledger.run(&["tools", "--json"]).json();
+    assert_eq!(agents["total"]["entry_tokens"], tools["total"]["entry_tokens"]);
+    assert_eq!(agents["total"]["carry_cost_usd"], tools["total"]["carry_cost_usd"]);
+}
+
+#[test]
+fn a_background_agent_counts_while_it_runs() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "session");
+    session.transcript().write(&[session.says(1), session.call("msg_1", 2, 10)]);
+    let file = session.subagent("subagents", "a1");
+    file.write(&[session.answer_of("a1", "sub_1", 3, 40)]).meta("Explore");
+    let launched = session
+        .tool("Agent", "toolu_1")
+        .with("tool_input", json!({ "subagent_type": "Explore", "run_in_background": true }))
+        .with("tool_response", json!({ "status": "async_launched", "agentId": "a1" }));
+    let start = session.event("SubagentStart").with("agent_id", "a1").with("agent_type", "Explore");
+    let stop = session.stop().with("background_tasks", json!([{ "id": "a1", "status": "running" }]));
+    ledger.hook(session.prompt("p")).hook(start).hook(launched).hook(stop);
+    let explore = || -> (Value, Value) {
+        let report = ledger.run(&["show-usage", "--session", "session", "--json"]).json();
+        let rows = report["by_agent"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["agent"] == "Explore").unwrap();
+        (row["total_tokens"].clone(), row["pending_tokens"].clone())
+    };
+    // What its own transcript tells takes the place of the table's figure.
+    assert_eq!(explore(), (json!(153), json!(0)));
+    file.append(&[session.answer_of("a1", "sub_2", 4, 60)]);
+    assert_eq!(explore(), (json!(153 + 173), json!(0)));
+    let agents = ledger.run(&["agents", "--json"]).json();
+    let row = agents["rows"].as_array().unwrap().iter().find(|row| row["agent"] == "Explore").unwrap();
+    assert_eq!((&row["runs"], &row["total_tokens"]), (&json!(1), &json!(326)));
+}
+
+#[test]
+fn steps_that_overlap_or_never_end_share_a_resumed_session() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "session");
+    session.transcript().write(&[session.says(1), session.answer("msg_1", 2, 10)]);
+    ledger.hook(session.start()).hook(session.stop());
+    // As `step start` and `step end` keep them, at times of the transcript: the commands know no other time than now.
+    let time = |second: u32| Timestamp::parse(&at(second)).unwrap().as_millis();
+    let named = [("outer", time(10), None), ("inner", time(20), Some(time(40)))];
+    for (name, from, until) in named {
+        let insert = "INSERT INTO steps SELECT id, ?1, ?2, ?3 FROM sessions";
+        ledger.sqlite().execute(insert, (from, until, name)).unwrap();
+    }
+    session.transcript().append(&[session.says(11), session.answer("msg_2", 12, 20)]);
+    session.transcript().append(&[session.says(21), session.answer("msg_3", 22, 30)]);
+    ledger.hook(session.end());
+    // It goes on though nobody has ended the first one.
+    ledger.hook(session.start().with("source", "resume"));
+    session.transcript().append(&[session.says(31), session.answer("msg_4", 32, 40)]);
+    session.transcript().append(&[session.says(41), session.answer("msg_5", 42, 50)]);
+    ledger.hook(session.stop());
+    let steps = ledger.cost_by("step");
+    for (name, output) in [("turn 1", 10), ("outer", 20 + 50), ("inner", 30 + 40)] {
+        assert_eq!(steps.row(name).usage.output, output, "{name}");
+    }
+    assert_eq!(steps.total.usage, ledger.total().usage);
+    let outer = ledger.run(&["show-usage", "--session", "session", "--step", "outer", "--json"]).json();
+    let row = &outer["by_step"][0];
+    assert_eq!((&row["step"], &row["iterations"]), (&json!("outer"), &json!(2)));
+    let part = |name: &str| row[name].as_f64().unwrap();
+    assert!(part("entry_cost_usd") > 0.0 && part("carry_cost_usd") > 0.0, "{row}");
+    let whole = part("entry_cost_usd") + part("carry_cost_usd");
+    assert!((whole - part("cost_usd")).abs() < 1e-12, "{row}");
+}
+
+#[test]
+fn the_clients_words_are_as_large_as_what_is_sent() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "session");
+    let attached = |attachment: Value| {
+        session.result(3).with("type", "attachment").without("message").with("attachment", attachment)
+    };
+    let tasks = json!([{ "subject": "Tag", "description": "at length" }, { "subject": "Push" }]);
+    let rendered = json!([{ "content": "one two three" }]);
+    session.transcript().write(&[
+        session.says(1),
+        session.answer("msg_1", 2, 10),
+        // A sentence of 70 and marks of 10, then 6 and the subject for each task.
+        attached(json!({ "type": "task_reminder", "content": [] })),
+        attached(json!({ "type": "task_reminder", "content": tasks })),
+        attached(json!({ "type": "hook_additional_context", "content": ["one two three"] })),
+        attached(json!({ "type": "nested_memory", "path": "/a/long/path", "content": { "path": "/a", "content": "one two three" } })),
+        attached(json!({ "type": "hook_additional_context", "content": ["x"] })).with("rendered", rendered),
+        attached(json!({ "type": "hook_success", "content": "never sent" })),
+        session.answer("msg_2", 4, 10),
+    ]);
+    ledger.import();
+    ledger.cost_by("tool");
+    let entries: String =
+        ledger.sqlite().query_row("SELECT entries FROM context_parts", [], |row| row.get(0)).unwrap();
+    let entries: Vec<Value> = serde_json::from_str(&entries).unwrap();
+    let notes: Vec<u64> =
+        entries.iter().filter(|entry| entry["k"] == "n").map(|entry| entry["t"].as_u64().unwrap()).collect();
+    assert_eq!(notes, [80, 80 + 2 * 7, 22 + 3, 10 + 3, 3]);
+}
+
+#[test]
+fn an_echoed_subagent_has_entry_and_carry_where_its_own_file_is_missing() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "session");
+    let made = json!([{ "type": "tool_use", "id": "toolu_9", "name": "Grep", "input": {} }]);
+    let result = json!([{ "type": "tool_result", "tool_use_id": "toolu_9", "content": "word ".repeat(40) }]);
+    let echoes = [
+        session.echo_of("a1", "sub_1", 3, 40).with("data.message.message.content", made),
+        session
+            .echo_of("a1", "sub_1", 4, 40)
+            .with("data.message.type", "user")
+            .with("data.message.message", json!({ "role": "user", "content": result })),
+        session.echo_of("a1", "sub_2", 5, 60),
+    ];
+    session.transcript().write(&[session.says(1), session.answer("msg_1", 2, 10)]).append(&echoes);
+    ledger.import();
+    let tools = ledger.cost_by("tool");
+    assert!(tools.row("Grep").usage.output > 0);
+    assert!(!tools.by_key().contains_key("(none)"));
+    assert_eq!(tools.total.usage, ledger.total().usage);
+    // Its own file says the same, once.
+    let own = [session.answer_of("a1", "sub_1", 3, 40), session.answer_of("a1", "sub_2", 5, 60)];
+    session.subagent("subagents", "a1").write(&own);
+    ledger.import();
+    assert_eq!(ledger.cost_by("tool").total.usage, ledger.total().usage);
+    assert!(!ledger.cost_by("tool").by_key().contains_key("(none)"));
 }

@@ -153,6 +153,44 @@ fn an_event_waits_for_another_writer() {
     assert_eq!(ledger.report("s")["session"]["turns"], 1);
 }
 
+#[test]
+fn a_call_has_the_ledger_alone_if_nobody_else_has_it() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "s");
+    let shared_index = ledger.path().with_extension("db-shm");
+    ledger.hook(session.tool("Bash", "toolu_1"));
+    ledger.hook(session.tool("Bash", "toolu_2"));
+    assert!(ledger.path().with_extension("db-wal").exists());
+    assert!(!shared_index.exists());
+    // Who comes while one has it alone waits, as for any lock.
+    let other = ledger.sqlite();
+    other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; COMMIT").unwrap();
+    let mut child = start(&ledger);
+    send(&mut child, &session.tool("Bash", "toolu_3"));
+    std::thread::sleep(Duration::from_millis(300));
+    drop(other);
+    Ran::end_of(child).assert_silent("a ledger that was taken");
+    assert_eq!(spooled(&ledger), Vec::<PathBuf>::new());
+    assert_eq!(ledger.calls().len(), 3);
+    ledger.assert_sound();
+}
+
+#[test]
+fn a_usual_call_writes_three_pages() {
+    const FRAME: u64 = 4_096 + 24;
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "s");
+    let log = ledger.path().with_extension("db-wal");
+    let mut before = 0;
+    for number in 0..5 {
+        ledger.hook(session.tool("Bash", &format!("toolu_{number}")));
+        let now = std::fs::metadata(&log).map_or(0, |log| log.len());
+        // The session, the call and its index; the first two calls also make what is not there yet.
+        assert!(number < 2 || now - before == 3 * FRAME, "{number}: {before} to {now} bytes");
+        before = now;
+    }
+}
+
 /// The files of the ledger's spool.
 fn spooled(ledger: &Ledger) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(ledger.path().with_extension("db.spool")) else { return Vec::new() };

@@ -85,11 +85,20 @@ impl Ledger {
 
     /// The same, and what the hook answers; null if it is silent.
     pub(crate) fn hook_answer(&self, payload: impl Payload) -> Value {
+        self.hook_answer_meanwhile(payload, || {})
+    }
+
+    /// The same where something happens each time the hook waits.
+    pub(crate) fn hook_answer_meanwhile(
+        &self,
+        payload: impl Payload,
+        happens: impl Fn() + Send + Sync + 'static,
+    ) -> Value {
         let vars = self.all_vars();
         let vars: Vec<(&str, &str)> = vars.iter().map(|(name, value)| (&**name, &**value)).collect();
         let now = self.clock.get();
         self.clock.set(now + 1_000);
-        let env = Env::fixed(self.dir(), Timestamp::from_millis(now), &vars);
+        let env = Env::fixed(self.dir(), Timestamp::from_millis(now), &vars).with_meanwhile(happens);
         let handled = hook::handle(payload.bytes().as_slice(), &env, &Options::default());
         handled.answer.map_or(Value::Null, |answer| serde_json::from_str(&answer).unwrap())
     }
@@ -123,6 +132,19 @@ impl Ledger {
     /// Runs the real `tallyhook hook` with a payload on its stdin.
     pub(crate) fn run_hook(&self, payload: impl Payload) -> Ran {
         Ran::with_stdin(&mut self.command(&["hook"]), &payload.bytes())
+    }
+
+    /// Runs the real `tallyhook hook` with all payloads at once. Returns what was said, without those who said nothing.
+    pub(crate) fn run_hooks_at_once<P: Payload>(&self, payloads: impl IntoIterator<Item = P>) -> Vec<String> {
+        let start = |payload: P| {
+            let mut command = self.command(&["hook"]);
+            let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            child.stdin.take().unwrap().write_all(&payload.bytes()).unwrap();
+            child
+        };
+        let running: Vec<_> = payloads.into_iter().map(start).collect();
+        let said = running.into_iter().map(|child| child.wait_with_output().unwrap().stdout);
+        said.filter(|said| !said.is_empty()).map(|said| String::from_utf8(said).unwrap()).collect()
     }
 
     fn open(&self) -> store::Ledger {
@@ -487,6 +509,21 @@ impl Session {
             "message.content",
             json!([{ "type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {} }]),
         )
+    }
+
+    /// The same whose call has an id of its own.
+    pub(crate) fn call_of(&self, message: &str, second: u32, call: &str) -> Value {
+        self.call(message, second, 40).with(
+            "message.content",
+            json!([{ "type": "tool_use", "id": call, "name": "Bash",
+            "input": { "command": format!("echo {call}") } }]),
+        )
+    }
+
+    /// What that call returned.
+    pub(crate) fn result_of(&self, second: u32, call: &str, text: &str) -> Value {
+        self.result(second)
+            .with("message.content", json!([{ "type": "tool_result", "tool_use_id": call, "content": text }]))
     }
 
     /// An answer as a subagent's transcript has it.

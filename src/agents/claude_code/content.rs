@@ -37,6 +37,14 @@ const OF_THE_USER: [&str; 2] = ["file", "queued_command"];
 const TEXTS: [&str; 8] =
     ["content", "text", "snippet", "prompt", "files", "addedLines", "addedBlocks", "skills"];
 
+/// What the client writes around an attachment, in tokens of `cl100k_base`: `<system-reminder>`, two line breaks and the
+/// closing mark. Lines since 2.1.330 tell the whole text as it was sent (`rendered`); older ones only what is in it.
+const WRAPPER: u64 = 10;
+/// The client's sentence before it, by kind; what is not listed has none. Set by what contexts have grown by in transcripts
+/// of 2.1.227 to 2.1.237, where 63 reminders of tasks, 33 hooks' contexts and 5 changed files came alone.
+const SENTENCES: [(&str, u64); 3] =
+    [("task_reminder", 70), ("edited_text_file", 60), ("hook_additional_context", 12)];
+
 /// Adds what `line` puts into the context that it belongs to.
 pub(super) fn add(
     kind: &str,
@@ -182,19 +190,37 @@ fn add_attachment(line: &Object<'_>, content: &ContentReader, reading: &mut Read
     if NOT_SENT.contains(&kind.as_ref()) {
         return;
     }
+    let is_users = OF_THE_USER.contains(&kind.as_ref());
     let rendered = line.array("rendered");
     let tokens = if rendered.is_empty() {
-        TEXTS.iter().find_map(|name| attachment.raw(name)).map_or(0, |raw| (content.read)(raw).0)
+        let found = TEXTS.iter().find_map(|name| attachment.raw(name)).map_or(0, |raw| match kind.as_ref() {
+            "task_reminder" => reminded(raw, content),
+            _ => (content.read)(inner(raw)).0,
+        });
+        let sentence = SENTENCES.iter().find(|(name, _)| *name == kind).map_or(0, |(_, tokens)| *tokens);
+        let wrapper = if is_users || found + sentence == 0 { 0 } else { WRAPPER };
+        found + sentence + wrapper
     } else {
         let texts = rendered.into_iter().filter_map(|part| Object::from_raw(part)?.raw("content"));
         texts.map(|text| (content.read)(text).0).sum()
     };
     if tokens > 0 {
-        let is_users = OF_THE_USER.contains(&kind.as_ref());
         reading.entries.push(if is_users {
             ContextEntry::Prompt { tokens }
         } else {
             ContextEntry::Note { tokens }
         });
     }
+}
+
+/// A reminder of the list of tasks: a line for each, with its number, state and subject. Their descriptions stay out.
+fn reminded(tasks: Raw<'_>, content: &ContentReader) -> u64 {
+    const NUMBER_AND_STATE: u64 = 6;
+    let subjects = json::array(tasks).into_iter().filter_map(|task| Object::from_raw(task)?.raw("subject"));
+    subjects.map(|subject| (content.read)(subject).0 + NUMBER_AND_STATE).sum()
+}
+
+/// The text of a file's record: its path and sizes are not sent.
+fn inner(found: Raw<'_>) -> Raw<'_> {
+    Object::from_raw(found).and_then(|record| record.raw("content")).unwrap_or(found)
 }

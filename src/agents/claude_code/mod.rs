@@ -22,7 +22,8 @@ use crate::json;
 
 pub use content::ContentReader;
 pub use paths::{
-    AgentFile, AgentMeta, FoundFile, agent_files, agents_folder, find_files, is_transcript, session_of_path,
+    AgentFile, AgentMeta, FoundFile, agent_file, agent_files, agents_folder, find_files, is_transcript,
+    session_of_path,
 };
 pub use tasks::task_change;
 

@@ -135,6 +135,21 @@ pub fn agent_files(main: &Path, session: &SessionId, flat: bool) -> Vec<AgentFil
     files
 }
 
+/// The transcript of one of the session's subagents, below `<main without .jsonl>/subagents`.
+#[must_use]
+pub fn agent_file(main: &Path, agent: &AgentId) -> Option<AgentFile> {
+    let folder = agents_folder(main);
+    // An id from a payload may say anything; as a name of a file it stands for itself or not at all.
+    let is_name = !agent.as_str().contains(['/', '\\']);
+    let usual = folder.join(format!("agent-{agent}.jsonl"));
+    if is_name && is_transcript(&usual) {
+        return Some(AgentFile { path: usual, agent: agent.clone() });
+    }
+    let mut deeper = Vec::new();
+    collect(&folder, MAX_DEPTH, &mut deeper);
+    deeper.into_iter().find(|file| file.agent == *agent)
+}
+
 fn collect(folder: &Path, depth: usize, files: &mut Vec<AgentFile>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {

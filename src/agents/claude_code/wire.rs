@@ -72,8 +72,21 @@ fn add_object(object: &Object<'_>, from: &ReadFrom, reading: &mut Reading) {
     add_record(&line, from, reading);
     if let (Some(content), Some(kind)) = (&from.content, object.text("type")) {
         let context = Context::of(&line, from, reading);
-        content::add(&kind, object, &context, content, reading);
+        match echo_of(object).filter(|_| kind == "progress") {
+            None => content::add(&kind, object, &context, content, reading),
+            Some((data, echo)) => {
+                let context = context.of_echo(&data, &Line::of(&echo));
+                content::add(&echo.text("type").unwrap_or_default(), &echo, &context, content, reading);
+            }
+        }
     }
+}
+
+/// The record of a subagent's message in a line that echoes it, and what the line says beside it.
+fn echo_of<'a>(line: &Object<'a>) -> Option<(Object<'a>, Object<'a>)> {
+    let data = line.object("data")?;
+    let echo = data.object("message")?;
+    Some((data, echo))
 }
 
 /// The records in a line that is none by itself: one that was cut and has the next joined to it, or several whole ones.
@@ -151,6 +164,20 @@ impl Context {
         let at = line.text(Member::Timestamp).and_then(|at| Timestamp::parse(&at));
         let is_of_file = agent == from.agent;
         Self { session, agent, source, at, is_of_file }
+    }
+
+    /// That of an echo in such a line.
+    fn of_echo(&self, data: &Object<'_>, echo: &Line<'_>) -> Self {
+        Self {
+            session: self.session.clone(),
+            agent: data
+                .text("agentId")
+                .and_then(|id| AgentId::new(&id))
+                .or_else(|| AgentId::new(UNNAMED_SIDECHAIN)),
+            source: MessageSource::Progress,
+            at: echo.text(Member::Timestamp).and_then(|at| Timestamp::parse(&at)).or(self.at),
+            is_of_file: false,
+        }
     }
 
     /// The run whose line it is.
@@ -259,7 +286,7 @@ fn add_message(
     let advisors = iterations.iter().filter(|part| part.text(InUsage::Type).as_deref() == Some(ADVISOR));
     for (number, advisor) in advisors.enumerate() {
         let model = advisor.text(InUsage::Model).and_then(|model| ModelId::new(&model));
-        let id = MessageId::new(&format!("{key}/advisor/{number}"));
+        let id = key.of_advisor(number);
         reading.messages.extend(id.map(|id| record(id, model, read_usage(advisor, &[]))));
     }
 }
@@ -363,16 +390,7 @@ fn add_progress(line: &Line<'_>, context: &Context, reading: &mut Reading) {
         return;
     }
     let model = model.and_then(|model| ModelId::new(&model));
-    let context = Context {
-        session: context.session.clone(),
-        agent: data
-            .text("agentId")
-            .and_then(|id| AgentId::new(&id))
-            .or_else(|| AgentId::new(UNNAMED_SIDECHAIN)),
-        source: MessageSource::Progress,
-        at: echo.text(Member::Timestamp).and_then(|at| Timestamp::parse(&at)).or(context.at),
-        is_of_file: false,
-    };
+    let context = context.of_echo(&data, &echo);
     add_message(&echo, &message, model, None, &context, reading);
 }
 

@@ -5,7 +5,7 @@
 //! their limits, and certainty never falls below that of the prior nor grows for ever.
 
 /// Standard deviations of surprise from which on an observation counts for less and less.
-const HUBER: f64 = 2.5;
+const HUBER: f64 = 1.6;
 /// Standard deviations from which on it counts for nothing: it was something else than what it was taken for.
 const ABSURD: f64 = 40.0;
 

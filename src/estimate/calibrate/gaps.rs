@@ -5,22 +5,45 @@ use std::collections::HashMap;
 use super::{Added, Kind};
 use crate::domain::{AgentId, ContextEntry, Message, MessageId, ModelId, ToolName, ToolUseId};
 
-/// Notes of the client up to this size, in tokens, are lost in the noise (how much of a budget is left).
-const SMALL_NOTE: u64 = 32;
+/// A call of a gap that was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The call.
+    pub call: ToolUseId,
+    /// What it returned.
+    pub kind: Kind,
+    /// Tokens of `cl100k_base`, as the transcript has it.
+    pub tokens: u64,
+}
 
 /// What came into a context between two responses, and by how much it grew.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
-    /// The model that read it.
+    /// The response that read it.
+    pub reader: MessageId,
+    /// Its model.
     pub model: ModelId,
     /// The results.
-    pub added: Added,
-    /// Their calls.
-    pub calls: Vec<ToolUseId>,
+    pub answers: Vec<Answer>,
+    /// Text that the client sent for the calls besides (a skill's), in tokens of `cl100k_base`.
+    pub for_calls: u64,
+    /// Words of the client's own: reminders, notes on changed files, hooks' contexts. In tokens of `cl100k_base`.
+    pub words: u64,
     /// By how much the prompt has grown besides the first response's own output, in tokens.
     pub growth: u64,
-    /// Whether words of the client's own came in too.
-    pub is_injected: bool,
+}
+
+impl Gap {
+    /// What was added. `counted` knows what a call was counted at when it was estimated; where it does not, the
+    /// transcript's text is what the estimator would have seen.
+    pub fn added(&self, mut counted: impl FnMut(&ToolUseId) -> Option<u64>) -> Added {
+        let mut added = Added::default();
+        for Answer { call, kind, tokens } in &self.answers {
+            added.add(*kind, counted(call).unwrap_or(*tokens));
+        }
+        added.add_told(self.for_calls, self.words);
+        added
+    }
 }
 
 /// What a complete response wrote, and what was billed for it.
@@ -52,15 +75,16 @@ struct State<'a> {
     calls: HashMap<&'a ToolUseId, &'a ToolName>,
     /// Text, calls, and whether there was thinking, which can be hidden.
     written: (u64, u64, bool),
-    added: Added,
-    answered: Vec<ToolUseId>,
-    /// Something came in whose size is not known, or that is no tool's.
+    answers: Vec<Answer>,
+    for_calls: u64,
+    words: u64,
+    /// Something came in whose size is not known, or that the user brought.
     is_spoilt: bool,
-    is_injected: bool,
 }
 
-/// Finds what `entries` teach. Gaps are left out that hold a prompt, a summary or an image, whose predecessor is not
-/// complete, between two models, or beside an advisor's answer, which is billed with the response.
+/// Finds what `entries` teach. `messages` are their responses as far as they are known. Gaps are left out that hold a
+/// prompt, a summary or an image, whose predecessor is not complete, between two models, or beside an advisor's answer, which
+/// is billed with the response.
 #[must_use]
 pub fn lessons(entries: &[ContextEntry], messages: &HashMap<&MessageId, &Message>) -> Vec<Lesson> {
     let mut lessons = Vec::new();
@@ -89,14 +113,12 @@ pub fn lessons(entries: &[ContextEntry], messages: &HashMap<&MessageId, &Message
             }
             ContextEntry::Result { call, tokens, media } => match state.calls.get(call) {
                 Some(tool) if !media => {
-                    state.added.add(Kind::of(tool), *tokens);
-                    state.answered.push(call.clone());
+                    state.answers.push(Answer { call: call.clone(), kind: Kind::of(tool), tokens: *tokens });
                 }
                 _ => state.is_spoilt = true,
             },
-            // A skill's text is counted with its call, by its usual size.
-            ContextEntry::CallText { .. } => {}
-            ContextEntry::Note { tokens } => state.is_injected |= *tokens > SMALL_NOTE,
+            ContextEntry::CallText { tokens, .. } => state.for_calls += tokens,
+            ContextEntry::Note { tokens } => state.words += tokens,
             ContextEntry::Prompt { .. } | ContextEntry::Compaction | ContextEntry::Summary { .. } => {
                 state.is_spoilt = true;
             }
@@ -107,21 +129,22 @@ pub fn lessons(entries: &[ContextEntry], messages: &HashMap<&MessageId, &Message
 }
 
 fn has_advisor(message: &Message, messages: &HashMap<&MessageId, &Message>) -> bool {
-    MessageId::new(&format!("{}/advisor/0", message.id)).is_some_and(|id| messages.contains_key(&id))
+    message.id.of_advisor(0).is_some_and(|id| messages.contains_key(&id))
 }
 
 impl State<'_> {
     fn gap(&self, next: &Message) -> Option<Gap> {
         let last = self.last.filter(|last| last.complete && !self.is_spoilt && last.model == next.model)?;
         let growth = next.usage.prompt().checked_sub(last.usage.prompt())?.checked_sub(last.usage.output)?;
-        let is_whole = self.added.calls() > 0 && self.answered.len() == self.calls.len();
+        let is_whole = !self.answers.is_empty() && self.answers.len() == self.calls.len();
         is_whole.then_some(())?;
         Some(Gap {
+            reader: next.id.clone(),
             model: next.model.clone()?,
-            added: self.added,
-            calls: self.answered.clone(),
+            answers: self.answers.clone(),
+            for_calls: self.for_calls,
+            words: self.words,
             growth,
-            is_injected: self.is_injected,
         })
     }
 
@@ -186,8 +209,15 @@ mod tests {
     #[test]
     fn a_context_grows_by_what_a_call_returned() {
         let found = gaps(&[result("one")]);
-        assert_eq!((found.len(), found[0].growth, found[0].is_injected), (1, 180, false));
-        assert!(gaps(&[result("one"), ContextEntry::Note { tokens: 300 }])[0].is_injected);
+        assert_eq!((found.len(), found[0].growth, found[0].words), (1, 180, 0));
+        let mut expected = Added::default();
+        expected.add(Kind::Read, 100);
+        assert_eq!(found[0].added(|_| None), expected);
+        let noted = &gaps(&[result("one"), ContextEntry::Note { tokens: 30 }])[0];
+        expected = Added::default();
+        expected.add(Kind::Read, 90);
+        expected.add_told(0, 30);
+        assert_eq!(noted.added(|call| (call.as_str() == "one").then_some(90)), expected);
     }
 
     #[test]

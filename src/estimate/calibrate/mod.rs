@@ -2,11 +2,14 @@
 //!
 //! Claude's tokenizers are not public. But between two responses of one context its size grows by what the calls of
 //! the first one returned, and the provider tells that size: growth of input, cache reads and cache writes, less the
-//! first one's output. From what was added (tokens of `cl100k_base` by [`Kind`], number of calls) and that growth a
-//! fit learns a slope for each kind, and what a call takes besides its text. It begins with a [`prior`] for the model's
-//! [`Tokenizer`], doubts it soon and forgets slowly, and gaps that something else got into count for little. What the
-//! client itself puts in (12 to 20 % of the growth in transcripts of August 2026) no payload tells, so it is in no
-//! call's estimate, but learned apart: [`Calibration::surplus`].
+//! first one's output. From what was added (tokens of `cl100k_base` by [`Kind`], number of calls, the client's own words as
+//! the transcript shows them afterwards) and that growth a fit learns a slope for each kind, one for the client's words, and
+//! what a call takes besides its text. It begins with a [`prior`] for the model's [`Tokenizer`], doubts it soon and forgets
+//! slowly; gaps that do not fit pull less.
+//!
+//! What the client itself puts in (reminders, notes on changed files, hooks' contexts: 14 to 19 % of the growth in three
+//! long transcripts of August 2026) no payload tells, so it is in no call's estimate, but foreseen apart, by what came with
+//! the last calls: [`Calibration::surplus`].
 //!
 //! Pure: no file, no clock, no ledger. Nothing that comes in can make an estimate absurd ([`filter`]).
 
@@ -21,63 +24,94 @@ mod tokenizer;
 
 use crate::domain::{MAX_COUNT, ModelId};
 use filter::Filter;
-pub use gaps::{Gap, Lesson, WrittenBy, lessons};
+pub use gaps::{Answer, Gap, Lesson, WrittenBy, lessons};
 pub use kind::Kind;
 pub use tokenizer::Tokenizer;
 
-/// Coefficients of a result's fit: a slope for each kind, and the tokens of a call besides.
-const RETURNED: usize = Kind::ALL.len() + 1;
+/// Coefficients of a result's fit: a slope for each kind, the tokens of a call besides, and a slope for the client's words.
+const RETURNED: usize = Kind::ALL.len() + 2;
+/// Where the last two stand.
+const PER_CALL: usize = RETURNED - 2;
+const WORDS: usize = RETURNED - 1;
 /// Coefficients of a response's fit: the slope, and the tokens of a call besides.
 const WRITTEN: usize = 2;
 
 /// Noise of a gap's growth with the right coefficients, in tokens, and as a share of it.
 const NOISE_TOKENS: f64 = 5.0;
 const NOISE_SHARE: f64 = 0.06;
+/// The same of the client's words, of which the transcript does not show all that is sent.
+const NOISE_OF_WORDS: f64 = 0.25;
 /// Share of the prior's variance that comes back with each gap: what was learned fades over thousands of gaps.
 const FORGETTING: f64 = 0.0003;
 /// The same when a session begins, for sessions differ more than gaps.
 const FORGETTING_BY_SESSION: f64 = 0.3;
 /// How much of the running sums a new gap leaves: they look back over about 200 gaps.
 const FADING: f64 = 0.995;
-/// The surplus's own weight, in calls: with fewer observed it stays near the prior's.
+/// How much of the surplus's sums each new call leaves: they look back over about ten calls, for what the client puts in
+/// comes in bursts, and what it put in is foreseen once again by and by.
+const SURPLUS_FADING: f64 = 0.9;
+/// Calls that have brought nothing, to begin with.
 const SURPLUS_PRIOR_CALLS: f64 = 20.0;
 /// Most tokens of surplus that one gap can tell of: more was no reminder.
 const MAX_SURPLUS: f64 = 4_000.0;
 /// Growth beyond this, in tokens, is no tool's doing.
 const MAX_GROWTH: u64 = 2_000_000;
 
-/// What came into a context between two responses.
+/// What came into a context between two responses. All in tokens of `cl100k_base`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Added {
+    /// What the calls returned.
     tokens: [u64; Kind::ALL.len()],
     calls: u64,
+    /// What the calls are known to bring besides, though no payload tells, as the estimate has it ([`Kind::unseen_tokens`]).
+    unseen: u64,
+    /// What they have really brought so.
+    told: u64,
+    /// The client's own words.
+    words: u64,
 }
 
 impl Added {
-    /// Adds one call's result: its count with `cl100k_base`.
+    /// Adds one call's result.
     pub fn add(&mut self, kind: Kind, raw_tokens: u64) {
         let tokens = &mut self.tokens[kind.index()];
-        *tokens = tokens.saturating_add(raw_tokens).saturating_add(kind.unseen_tokens()).min(MAX_COUNT);
+        *tokens = tokens.saturating_add(raw_tokens).min(MAX_COUNT);
+        self.unseen = self.unseen.saturating_add(kind.unseen_tokens());
         self.calls += 1;
     }
 
-    /// Calls that were added.
-    #[must_use]
-    pub fn calls(&self) -> u64 {
-        self.calls
+    /// Adds what the transcript shows that came in besides results: text that the client sent for a call (a skill's), and
+    /// words of its own.
+    pub fn add_told(&mut self, for_calls: u64, words: u64) {
+        self.told = self.told.saturating_add(for_calls).min(MAX_COUNT);
+        self.words = self.words.saturating_add(words).min(MAX_COUNT);
     }
 
-    /// Whether results so large can have come into a context.
+    /// Whether all that can have come into a context.
     fn is_possible(&self) -> bool {
-        self.tokens.iter().fold(0_u64, |sum, tokens| sum.saturating_add(*tokens)) <= MAX_GROWTH
+        let parts = self.tokens.iter().chain([&self.told, &self.words]);
+        parts.fold(0_u64, |sum, tokens| sum.saturating_add(*tokens)) <= MAX_GROWTH
     }
 
-    fn inputs(&self) -> [f64; RETURNED] {
+    /// As it was foreseen when the calls were made.
+    fn foreseen(&self) -> [f64; RETURNED] {
         let mut inputs = [0.0; RETURNED];
         for (input, tokens) in inputs.iter_mut().zip(self.tokens) {
             *input = real(tokens);
         }
-        inputs[RETURNED - 1] = real(self.calls);
+        inputs[Kind::Skill.index()] += real(self.unseen);
+        inputs[PER_CALL] = real(self.calls);
+        inputs
+    }
+
+    /// As the transcript shows it afterwards.
+    fn seen(&self) -> [f64; RETURNED] {
+        let mut inputs = self.foreseen();
+        // Where no skill's text stands the guess is the best there is.
+        if self.told > 0 {
+            inputs[Kind::Skill.index()] += real(self.told) - real(self.unseen);
+        }
+        inputs[WORDS] = real(self.words);
         inputs
     }
 }
@@ -93,14 +127,18 @@ pub struct Calibration {
     sums: Sums,
 }
 
-/// Running sums with fading, of estimated gaps.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// Running sums with fading.
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Sums {
     estimated: f64,
     grown: f64,
-    /// What gaps grew by more than estimated, and the calls in them.
+    /// What gaps grew by more than foreseen, and the calls in them; these fade by the call.
     surplus: f64,
     calls: f64,
+}
+
+impl Sums {
+    const NONE: Self = Self { estimated: 0.0, grown: 0.0, surplus: 0.0, calls: SURPLUS_PRIOR_CALLS };
 }
 
 impl Calibration {
@@ -118,7 +156,7 @@ impl Calibration {
             written: Filter::new(&prior::written(tokenizer)),
             gaps: 0,
             responses: 0,
-            sums: Sums::default(),
+            sums: Sums::NONE,
         }
     }
 
@@ -144,7 +182,7 @@ impl Calibration {
     pub fn estimate(&self, kind: Kind, raw_tokens: u64) -> u64 {
         let mut added = Added::default();
         added.add(kind, raw_tokens);
-        whole(self.returned.predict(&added.inputs()))
+        whole(self.returned.predict(&added.foreseen()))
     }
 
     /// Tokens that the model wrote to make one call, which counts `raw_tokens` with `cl100k_base`.
@@ -153,21 +191,25 @@ impl Calibration {
         whole(self.written.predict(&[real(raw_tokens), 1.0]))
     }
 
-    /// Tokens that come into the context with a call though it did not return them, on average: the client's
-    /// reminders, notes on files that were changed, hooks' words. In no [`estimate`](Self::estimate); sums of a
-    /// session's calls are nearer to its growth with it.
+    /// Tokens that come into the context with a call though it did not return them, by what came with the last ten or so:
+    /// the client's reminders, notes on files that were changed, hooks' words. In no [`estimate`](Self::estimate); sums of a
+    /// session's calls are near to its growth with it.
     #[must_use]
     pub fn surplus(&self) -> u64 {
-        whole(self.mean_surplus())
+        whole(self.sums.surplus / self.sums.calls)
     }
 
-    fn mean_surplus(&self) -> f64 {
-        let prior = prior::surplus(self.tokenizer) * SURPLUS_PRIOR_CALLS;
-        (self.sums.surplus + prior) / (self.sums.calls + SURPLUS_PRIOR_CALLS)
+    /// What a gap grew by besides what its calls were estimated to bring, as far as the transcript shows it afterwards: the
+    /// client's words, and a skill's text where that was guessed. In tokens of the model, less than nothing for a guess that
+    /// was too high.
+    #[must_use]
+    pub fn told(&self, added: &Added) -> i64 {
+        let more = self.returned.predict(&added.seen()) - self.returned.predict(&added.foreseen());
+        if more < 0.0 { -whole(-more).cast_signed() } else { whole(more).cast_signed() }
     }
 
-    /// By how much the sums of the last some hundred gaps were off, as a fraction of the real growth; `None` before
-    /// the first gap.
+    /// By how much the sums of the last some hundred gaps were off, as a fraction of the real growth, what the transcript
+    /// shows of the client's words included on both sides; `None` before the first gap.
     #[must_use]
     pub fn error(&self) -> Option<f64> {
         let Sums { estimated, grown, .. } = self.sums;
@@ -180,36 +222,30 @@ impl Calibration {
         self.written.forget(FORGETTING_BY_SESSION, &prior::written(self.tokenizer));
     }
 
-    /// Learns from a gap: `added` was returned to the model, and its context grew by `growth` tokens besides its own
-    /// output. Gaps without a call tell nothing, nor do those of a context that shrank; those that the client's own
-    /// words got into are for [`learn_injected`](Self::learn_injected).
+    /// Learns from a gap: `added` came in, and the context grew by `growth` tokens besides the first response's output.
+    /// Gaps without a call tell nothing, nor do those of a context that shrank.
     pub fn learn(&mut self, added: &Added, growth: u64) {
         if added.calls == 0 || !added.is_possible() || !(1..=MAX_GROWTH).contains(&growth) {
             return;
         }
         let prior = prior::returned(self.tokenizer);
-        let (inputs, growth) = (added.inputs(), real(growth));
+        let (inputs, growth) = (added.seen(), real(growth));
         let estimated = self.returned.predict(&inputs);
         self.sums.estimated = self.sums.estimated * FADING + estimated;
         self.sums.grown = self.sums.grown * FADING + growth;
-        self.note_surplus(added, growth - estimated);
+        self.note_surplus(added, growth - self.returned.predict(&added.foreseen()));
         self.gaps = self.gaps.saturating_add(1);
         self.returned.forget(FORGETTING, &prior);
-        let noise = NOISE_TOKENS.hypot(NOISE_SHARE * estimated.abs().max(growth));
+        let words = self.returned.means[WORDS] * inputs[WORDS];
+        let noise =
+            NOISE_TOKENS.hypot(NOISE_SHARE * estimated.abs().max(growth)).hypot(NOISE_OF_WORDS * words);
         self.returned.learn(&inputs, growth, noise, &prior);
     }
 
-    /// Learns from a gap into which the client put words of its own (a reminder, a note on a changed file, a hook's
-    /// context; the transcript shows them as `attachment`): nothing but what such words add up to.
-    pub fn learn_injected(&mut self, added: &Added, growth: u64) {
-        if added.calls > 0 && added.is_possible() && (1..=MAX_GROWTH).contains(&growth) {
-            self.note_surplus(added, real(growth) - self.returned.predict(&added.inputs()));
-        }
-    }
-
     fn note_surplus(&mut self, added: &Added, surplus: f64) {
-        self.sums.surplus = self.sums.surplus * FADING + surplus.clamp(-MAX_SURPLUS, MAX_SURPLUS);
-        self.sums.calls = self.sums.calls * FADING + real(added.calls);
+        let left = SURPLUS_FADING.powf(real(added.calls));
+        self.sums.surplus = self.sums.surplus * left + surplus.clamp(-MAX_SURPLUS, MAX_SURPLUS);
+        self.sums.calls = self.sums.calls * left + real(added.calls);
     }
 
     /// Learns from a response that hides no thinking and is complete: `raw_tokens` is what `cl100k_base` counts of

@@ -7,7 +7,7 @@ use super::{Calibration, MAX_SURPLUS, Sums, Tokenizer, prior};
 use crate::domain::{MAX_COUNT, ModelId};
 
 /// Of which shape the text is. Another shape is not read: the fit begins anew, which costs little.
-const SHAPE: u32 = 1;
+const SHAPE: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -50,7 +50,8 @@ impl Stored {
         let sums = Sums { estimated, grown, surplus, calls };
         let is_sound = self.shape == SHAPE
             && self.sums.iter().all(|sum| sum.is_finite())
-            && [estimated, grown, calls].iter().all(|sum| (0.0..1e12).contains(sum))
+            && [estimated, grown].iter().all(|sum| (0.0..1e12).contains(sum))
+            && (1e-3..1e12).contains(&calls)
             // No gap without a call, so no call can have told of more.
             && surplus.abs() <= calls * MAX_SURPLUS + 1.0;
         is_sound.then_some(())?;

@@ -3,8 +3,10 @@
 //! Nothing is built or copied at run time. The tables are part of the program's image, so a page of them costs
 //! something only when a text first needs it, and a process that counts nothing never reads them.
 //!
-//! - `singles` and `pairs` hold the ranks of tokens of one and two bytes at their own index. Pairs are what every
-//!   merge starts with.
+//! - `singles` holds the ranks of tokens of one byte at their own index.
+//! - `pairs` those of two bytes, which are what every merge starts with: a bit for each of the 65,536 says whether it is
+//!   a token, and the number of bits before it where its rank stands. With a rank for every pair it would be eight times
+//!   as large, and each hook would have to load more of it.
 //! - Longer tokens stand on a *shelf* for their length, each as its bytes and three bytes of rank, so that neither
 //!   offsets nor padding are stored. A perfect hash says where: the hash chooses a bucket, the bucket's *pilot*
 //!   together with the hash chooses the slot, and no two tokens share one. So a lookup reads one byte of the
@@ -22,11 +24,39 @@ const RANK_BYTES: usize = 3;
 /// One vocabulary.
 pub(super) struct Table {
     singles: &'static [u8; RANK_BYTES << 8],
-    pairs: &'static [u8; RANK_BYTES << 16],
+    pairs: Pairs,
     pilots: &'static [u8],
     entries: &'static [u8],
     /// By length of token; the first three are empty.
     shelves: &'static [Shelf],
+}
+
+/// The tokens of two bytes, in their order.
+struct Pairs {
+    /// A word of bits for each 64 pairs.
+    present: &'static [u8; (1 << 16) / 8],
+    /// For each word how many tokens come before it, in two bytes.
+    before: &'static [u8; WORDS * 2],
+    ranks: &'static [u8],
+}
+
+/// Words of 64 pairs.
+const WORDS: usize = (1 << 16) / 64;
+
+impl Pairs {
+    #[inline]
+    fn rank(&self, first: u8, second: u8) -> u32 {
+        let pair = usize::from(u16::from_be_bytes([first, second]));
+        let at = pair / 64;
+        let word = u64::from_le_bytes(std::array::from_fn(|byte| self.present[at * 8 + byte]));
+        let bit = 1 << (pair % 64);
+        if word & bit == 0 {
+            return NO_RANK;
+        }
+        let before = u16::from_le_bytes([self.before[at * 2], self.before[at * 2 + 1]]);
+        let in_word = (word & (bit - 1)).count_ones() as usize;
+        rank_at(self.ranks, (usize::from(before) + in_word) * RANK_BYTES)
+    }
 }
 
 /// Where the tokens of one length are, and the parameters of their perfect hash.
@@ -44,7 +74,7 @@ impl Table {
     /// The rank of the token of two bytes.
     #[inline]
     pub(super) fn pair(&self, first: u8, second: u8) -> u32 {
-        rank_at(self.pairs, usize::from(u16::from_be_bytes([first, second])) * RANK_BYTES)
+        self.pairs.rank(first, second)
     }
 
     /// The rank of a token of any length, or [`NO_RANK`].

@@ -12,9 +12,11 @@ mod tables;
 use serde::Serialize;
 
 use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, SessionState, Timeline, Timestamp, Usage};
+use crate::origins::foreseen;
 use crate::pricing::PriceTable;
-use crate::report::budgets::BudgetInfo;
+use crate::report::budgets::{BudgetInfo, Work};
 use crate::report::history::HistoryRow;
+use crate::report::reported::ReportedAgent;
 use crate::store::{CallGroup, HIDDEN_AGENT, Ledger, SessionCounts, SessionRecord, ShareRow, StoreError};
 use money::Spending;
 use rollup::AgentNames;
@@ -82,6 +84,10 @@ pub struct UsageReport {
     pub efficiency: Efficiency,
     /// The budgets that hold for the session.
     pub budgets: Vec<BudgetInfo>,
+    /// What it works on.
+    pub work: Option<Work>,
+    /// What agents without hooks have reported meanwhile; in none of the sums above.
+    pub reported: Vec<ReportedAgent>,
     /// Whether one step was asked for.
     #[serde(skip)]
     pub is_of_step: bool,
@@ -170,7 +176,8 @@ pub struct EstimateInfo {
     pub total_tokens: u64,
     /// Both, by the encoding's own count.
     pub raw_tokens: u64,
-    /// How far off the results' estimates were on this session so far, in per cent of what its contexts have grown by.
+    /// How far off the results' estimates were on this session so far, in per cent of what its contexts have grown by; what
+    /// the client put in of its own is taken as the transcript shows it.
     pub error_percent: Option<f64>,
     /// The calls that no known response follows.
     pub pending: PendingInfo,
@@ -189,6 +196,8 @@ pub struct PendingInfo {
     pub total_tokens: u64,
     /// Both, by the encoding's own count.
     pub raw_tokens: u64,
+    /// Beside these: what the client is foreseen to add of its own to what the model reads, by what came with the last calls.
+    pub client_tokens: u64,
     /// Beside these: what the defaults table says of subagents of which no response is known yet.
     pub subagent_tokens: u64,
 }
@@ -350,6 +359,8 @@ impl UsageReport {
             compaction_events: Vec::new(),
             efficiency: Efficiency::default(),
             budgets: Vec::new(),
+            work: None,
+            reported: Vec::new(),
             is_of_step: false,
             advice: None,
             history: None,
@@ -406,9 +417,12 @@ impl UsageReport {
             .or(context_size.map(|size| size.tokens))
             .map(|tokens| context_of(tokens, record.model.as_deref(), prices));
         let subagent_tokens = by_agent.iter().map(|agent| agent.pending_tokens).sum();
+        let mut estimate = rollup::estimate(&calls, subagent_tokens);
+        let pending = &mut estimate.pending;
+        pending.client_tokens = foreseen(ledger, record.model.as_deref(), pending.calls)?;
         Ok(Self {
             actual: rollup::actual(&usage, total, &spending),
-            estimate: rollup::estimate(&calls, subagent_tokens),
+            estimate,
             by_model: rollup::by_model(&usage, &spending),
             by_skill,
             by_agent,

@@ -74,6 +74,7 @@ pub(super) fn estimate(calls: &[CallGroup], subagent_tokens: u64) -> EstimateInf
             returned_tokens: pending.returned,
             total_tokens: pending.generated + pending.returned,
             raw_tokens: pending.raw,
+            client_tokens: 0,
             subagent_tokens,
         },
     }

@@ -1,0 +1,60 @@
+//! Options of `alerts`.
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::domain::AlertKind;
+
+/// Options of `alerts`.
+#[derive(Debug, Clone, Args)]
+pub struct AlertsArgs {
+    /// What to do; without it, show which are on
+    #[command(subcommand)]
+    pub action: Option<AlertsAction>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What `alerts` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AlertsAction {
+    /// Switch alerts on: all of them, or those that are named
+    On {
+        /// Which
+        names: Vec<AlertArg>,
+        /// How often the same call is made before it is told
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000))]
+        repeats: Option<u32>,
+    },
+    /// Switch alerts off: all of them, or those that are named
+    Off {
+        /// Which
+        names: Vec<AlertArg>,
+    },
+    /// Show which are on
+    Status,
+}
+
+/// An alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AlertArg {
+    /// A turn costs three times as much as turns of the session and the project do
+    Spike,
+    /// An agent makes the same call again and again, and nothing is changed in between
+    Loop,
+    /// The context is nearly full, so that a compaction comes soon
+    Context,
+    /// What each subagent has used when it ends, and the session so far
+    Subagents,
+}
+
+impl From<AlertArg> for AlertKind {
+    fn from(alert: AlertArg) -> Self {
+        match alert {
+            AlertArg::Spike => Self::Spike,
+            AlertArg::Loop => Self::Loop,
+            AlertArg::Context => Self::Context,
+            AlertArg::Subagents => Self::Subagents,
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What alerts have to say: a line for the user, once for each occurrence. Off by default; then no event of a tool call asks
+//! for them at all. They stop nothing, and a fault of theirs is silence.
+
+use super::Hook;
+use super::event::HookEvent;
+use crate::budget::{amount, grouped};
+use crate::domain::{AlertKind, Alerts, EndedRun, Limit, MAIN_AGENT, PicoUsd, Spike, Used};
+use crate::error::Error;
+use crate::store::Ledger;
+
+/// Tools that change something: after them the same call is no repetition.
+const CHANGES: [&str; 4] = ["Edit", "Write", "MultiEdit", "NotebookEdit"];
+/// Tools that look again and again by their nature.
+const LOOKS: [&str; 4] = ["BashOutput", "TaskOutput", "TaskList", "TaskGet"];
+
+/// The lines for this event.
+pub(super) fn lines(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>, Error> {
+    let event = &hook.payload.event;
+    let wanted: &[AlertKind] = match event {
+        HookEvent::ToolFinished(_) => &[AlertKind::Loop],
+        HookEvent::ToolBatch(_) | HookEvent::TurnEnd { .. } => {
+            &[AlertKind::Spike, AlertKind::Context, AlertKind::Subagents]
+        }
+        HookEvent::UserPromptSubmit { .. } => &[AlertKind::Spike, AlertKind::Loop],
+        HookEvent::SubagentStop => &[AlertKind::Subagents],
+        _ => return Ok(Vec::new()),
+    };
+    let alerts = match hook.alerts.get() {
+        Some(alerts) => alerts.clone(),
+        None => ledger.alerts()?,
+    };
+    if !wanted.iter().any(|kind| alerts.has(*kind)) {
+        return Ok(Vec::new());
+    }
+    let session = &hook.payload.session;
+    match event {
+        HookEvent::ToolFinished(_) => repeated(hook, ledger, &alerts),
+        HookEvent::UserPromptSubmit { .. } => {
+            ledger.watch_costs(session, |watch, watched| {
+                watch.begin_turn(watched.cost.to_i64(), &mut watched.habit);
+            })?;
+            Ok(Vec::new())
+        }
+        HookEvent::SubagentStop => note_run(hook, ledger).map(|()| Vec::new()),
+        _ => at_work(hook, ledger, &alerts),
+    }
+}
+
+/// The same call again and again.
+fn repeated(hook: &Hook<'_>, ledger: &mut Ledger, alerts: &Alerts) -> Result<Vec<String>, Error> {
+    let HookEvent::ToolFinished(tool) = &hook.payload.event else { return Ok(Vec::new()) };
+    let name = tool.tool.as_str();
+    let agent = hook.payload.agent.as_ref().map_or("", |agent| agent.as_str());
+    let Some(&(call, id)) = hook.call.get().filter(|_| !LOOKS.contains(&name)) else { return Ok(Vec::new()) };
+    let is_change = CHANGES.contains(&name) && !tool.failed;
+    let told = ledger.watch_calls(&hook.payload.session, |watch| {
+        if is_change {
+            watch.forget_calls(agent);
+            return None;
+        }
+        watch.note_call(agent, call, id, alerts.repeats)
+    })?;
+    let who = hook.payload.agent_type.as_deref().unwrap_or(MAIN_AGENT);
+    let line = told.flatten().map(|times| {
+        format!(
+            "tallyhook: {who} has called {name} {times} times with the same input, and nothing was changed in between; \
+             it may go round in circles"
+        )
+    });
+    Ok(line.into_iter().collect())
+}
+
+/// A turn that costs more than usual, a context that is nearly full, and subagents that have ended.
+fn at_work(hook: &Hook<'_>, ledger: &mut Ledger, alerts: &Alerts) -> Result<Vec<String>, Error> {
+    let session = &hook.payload.session;
+    let mut lines = Vec::new();
+    if alerts.has(AlertKind::Spike) {
+        let spike = ledger
+            .watch_costs(session, |watch, watched| watch.spike(watched.cost.to_i64(), &watched.habit))?;
+        lines.extend(spike.flatten().map(spike_line));
+    }
+    let is_main = hook.payload.agent.is_none();
+    if alerts.has(AlertKind::Context) && is_main {
+        lines.extend(context(hook, ledger)?);
+    }
+    if alerts.has(AlertKind::Subagents) && is_main {
+        lines.extend(runs(hook, ledger)?);
+    }
+    Ok(lines)
+}
+
+fn spike_line(spike: Spike) -> String {
+    let usd = |pico: i64| amount(Limit::Usd(PicoUsd::from_pico(pico.into())));
+    let habits = [(spike.in_session, "in this session"), (spike.in_project, "in this project")];
+    let habits: Vec<String> =
+        habits.into_iter().filter_map(|(usual, place)| Some(format!("{} {place}", usd(usual?)))).collect();
+    format!(
+        "tallyhook: this turn has cost {} so far; a turn usually costs {}",
+        usd(spike.cost),
+        habits.join(", ")
+    )
+}
+
+/// What a context can hold is the model's window, or less where the client has compacted the session's before.
+fn context(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Option<String>, Error> {
+    let session = &hook.payload.session;
+    let Some(known) = ledger.find_session(session.as_str())? else { return Ok(None) };
+    let (Some(tokens), compacted) = ledger.context_of(known.row)? else { return Ok(None) };
+    // A context that is larger than the window that is known shows that it has another one.
+    let window = known.model.as_deref().and_then(|model| ledger.prices().context_window(model));
+    let window = window.filter(|window| *window >= tokens);
+    let Some(most) = window.into_iter().chain(compacted).min() else { return Ok(None) };
+    if ledger.watch_calls(session, |watch| watch.is_nearly_full(tokens, most))? != Some(true) {
+        return Ok(None);
+    }
+    let share = u128::from(tokens) * 100 / u128::from(most.max(1));
+    let of = if Some(most) == window {
+        format!("of {} ({share} %); a compaction comes soon", grouped(most))
+    } else {
+        format!("; at {} it was compacted before ({share} %)", grouped(most))
+    };
+    let space = if of.starts_with(';') { "" } else { " " };
+    Ok(Some(format!("tallyhook: the context holds {} tokens{space}{of}", grouped(tokens))))
+}
+
+/// A subagent's run has ended. The client shows nobody what is said at this event, so it is said at the next one of the main
+/// conversation.
+fn note_run(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<(), Error> {
+    let Some(agent) = &hook.payload.agent else { return Ok(()) };
+    let session = &hook.payload.session;
+    let Some(row) = ledger.find_session(session.as_str())?.map(|record| record.row) else { return Ok(()) };
+    let Used { cost, tokens, .. } = ledger.used_by(row, Some(agent))?;
+    if tokens > 0 {
+        let agent_type = hook.payload.agent_type.clone();
+        let run = EndedRun { agent_type, cost: cost.to_i64(), tokens };
+        ledger.watch_calls(session, |watch| watch.end_run(agent.as_str(), run))?;
+    }
+    Ok(())
+}
+
+/// What subagents' runs have used that have ended since, and the session so far.
+fn runs(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>, Error> {
+    let told = ledger.watch_costs(&hook.payload.session, |watch, watched| {
+        (watch.take_ended(), watched.cost, watched.tokens)
+    })?;
+    let Some((ended, total_cost, total_tokens)) = told else { return Ok(Vec::new()) };
+    let used = |cost: PicoUsd, tokens: u64| {
+        let money =
+            if cost > PicoUsd::ZERO { format!(", {}", amount(Limit::Usd(cost))) } else { String::new() };
+        format!("{} tokens{money}", grouped(tokens))
+    };
+    let mut lines: Vec<String> = ended
+        .into_iter()
+        .map(|run| {
+            let name = run.agent_type.as_deref().unwrap_or("a subagent");
+            format!("tallyhook: {name} has used {}", used(PicoUsd::from_pico(run.cost.into()), run.tokens))
+        })
+        .collect();
+    if let Some(last) = lines.last_mut() {
+        last.push_str("; this session so far ");
+        last.push_str(&used(total_cost, total_tokens));
+    }
+    Ok(lines)
+}
