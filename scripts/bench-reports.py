@@ -1,8 +1,8 @@
 """The measurements of bench-reports.sh: fills a ledger that the binary has made, runs the reports, prints medians."""
 
-import json, os, pathlib, random, sqlite3, statistics, subprocess, sys, time
+import json, os, pathlib, random, shutil, sqlite3, statistics, subprocess, sys, time
 
-work, runs, calls, responses, sessions, binaries = sys.argv[1], *map(int, sys.argv[2:6]), sys.argv[6:]
+work, runs, calls, responses, sessions, given, binaries = sys.argv[1], *map(int, sys.argv[2:6]), sys.argv[6], sys.argv[7:]
 DAYS, QUARTER = 300, 900_000
 NOW = int(time.time() * 1000)
 MODELS = [("claude-opus-5-5", 70), ("claude-haiku-5-5", 20), ("claude-sonnet-5-5", 9), ("house-model", 1)]
@@ -26,8 +26,8 @@ def make():
                                  "main" if number % 3 else f"topic/{number % 200}", f"session of topic {number}",
                                  began, began + length, began + length, began + length, began + length))
         runs = [None] * 10 + [f"run{number}x{run}" for run in range(chance.randrange(12))]
-        rows["runs"] += [(number, run, chance.choice(TYPES)) for run in runs if run]
         spans = {run: (began + chance.randrange(length), 1_500_000) for run in runs if run}
+        rows["runs"] += [(number, run, chance.choice(TYPES), first, first + span) for run, (first, span) in spans.items()]
         spans[None] = (began, length)
         for answer in range(responses // sessions):
             agent = chance.choice(runs)
@@ -43,7 +43,7 @@ def make():
     db.executemany(
         "INSERT INTO sessions (id, session_id, client, project, git_branch, topic, log_first_at, log_last_at, last_seen_at,"
         " ended_at, finalized_at) VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows["sessions"])
-    db.executemany("INSERT INTO agent_runs (session, agent_id, agent_type) VALUES (?,?,?)", rows["runs"])
+    db.executemany("INSERT INTO agent_runs (session, agent_id, agent_type, log_first_at, log_last_at) VALUES (?,?,?,?,?)", rows["runs"])
     db.executemany(
         "INSERT INTO responses (message_id, session, agent_id, copied, source, at, model, input_tokens, output_tokens,"
         " cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, complete, branch)"
@@ -61,12 +61,23 @@ def make():
         " sum(cache_write_5m_tokens * 6250000 * (model != 'house-model')), 0,"
         " sum(cache_read_tokens * 4500000 * (model != 'house-model')), 0, 0, 0"
         " FROM responses GROUP BY 1, 2, 3, 4, 5, 6", (QUARTER,))
-    # By hour and day, as the migration fills them.
+    # By hour and day, as the migration fills them, and by session.
     migration = pathlib.Path(__file__).parent.parent / "src/store/migrations/0005_spent_sums.sql"
     for statement in migration.read_text().split(";"):
         if "INSERT INTO" in statement:
             db.execute(statement)
+    db.execute(
+        "INSERT INTO spent_sums SELECT 0, 0, session, '', model, '', priced, sum(responses), sum(input_tokens),"
+        " sum(output_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens),"
+        " sum(web_searches), sum(input_pico), sum(output_pico), sum(cache_read_pico), sum(cache_write_pico),"
+        " sum(web_search_pico) FROM spent GROUP BY session, model, priced")
     db.commit()
+    db.close()
+
+
+def newest_session():
+    """The newest session of the ledger, whose size is printed."""
+    db = sqlite3.connect(ledger)
     count = lambda table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
     print(", ".join(f"{count(table):,} {table}" for table in ["sessions", "tool_calls", "responses", "spent", "spent_sums"]))
     newest = db.execute("SELECT session_id FROM sessions ORDER BY last_seen_at DESC LIMIT 1").fetchone()[0]
@@ -80,12 +91,19 @@ def median(command):
         start = time.perf_counter()
         done = subprocess.run(command, env=env, cwd=work, capture_output=True)
         times.append((time.perf_counter() - start) * 1000)
-        if done.returncode:
+        # 4: of that there is nothing.
+        if done.returncode not in (0, 4):
             sys.exit(f"{' '.join(command)}: {done.stderr.decode()}")
     return statistics.median(times)
 
 
-newest = make()
+if given:
+    shutil.copy(given, ledger)
+    # The first command brings a ledger of an older release up to date, and shares its sessions out.
+    subprocess.run([binaries[0], "tools"], env=env, capture_output=True)
+else:
+    make()
+newest = newest_session()
 keys = ["day", "week", "month", "session", "project", "branch", "model", "client", "agent"]
 reports = [["cost", "--by", key] for key in keys]
 reports += [["cost", "--since", "7d"], ["cost", "--since", "30d", "--compare"], ["cost", "--tz", "Europe/Berlin", "--json"],

@@ -6,32 +6,9 @@
 #
 # TALLYHOOK names the binary (default: target/release/tallyhook), CLAUDE_BIN an installed client. Needs tmux, python3.
 set -euo pipefail
-repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-harness=$(realpath "${1:?usage: scripts/check-statusline.sh HARNESS}")
-claude=$(realpath "${CLAUDE_BIN:?CLAUDE_BIN must name an installed client}")
-built=$(realpath "${TALLYHOOK:-$repo/target/release/tallyhook}")
-work=$(mktemp -d)
-mock=
+. "$(dirname "${BASH_SOURCE[0]}")/client-and-mock.sh"
 pane() { tmux -L "tallyhook-$$" "$@"; }
-trap 'pane kill-server 2>/dev/null || true; kill $mock 2>/dev/null || true; rm -rf "$work"' EXIT
-mkdir -p "$work"/{bin,home/.claude,proj,api}
-cp "$built" "$work/bin/tallyhook"
-(cd "$work/proj" && git init -q && echo one > a.txt)
-cat > "$work/script.json" <<JSON
-{"scripts": {"main": [
-  {"content": [{"tool": "Bash", "input": {"command": "echo hello", "description": "Say hello"}}]},
-  {"content": [{"text": "Done."}]}]}}
-JSON
-python3 "$harness/mock_api.py" --script "$work/script.json" --log "$work/api" 2>"$work/mock.err" &
-mock=$!
-for _ in $(seq 100); do [ -s "$work/api/port" ] && break; sleep 0.05; done
-key=sk-ant-api03-dummy-key-for-a-mock-on-loopback-only-0000000000
-echo '{"hasCompletedOnboarding": true, "bypassPermissionsModeAccepted": true, "theme": "dark",
-  "customApiKeyResponses": {"approved": ["'"${key: -20}"'"], "rejected": []},
-  "projects": {"'"$work/proj"'": {"hasTrustDialogAccepted": true}}}' > "$work/home/.claude/.claude.json"
-run() { (cd "$work/proj" && env -i PATH="$(dirname "$claude"):/usr/bin:/bin" HOME="$work/home" TERM=xterm-256color \
-  CLAUDE_CONFIG_DIR="$work/home/.claude" ANTHROPIC_BASE_URL="http://127.0.0.1:$(cat "$work/api/port")" \
-  ANTHROPIC_API_KEY="$key" DISABLE_AUTOUPDATER=1 CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1 IS_SANDBOX=1 "$@"); }
+trap 'pane kill-server 2>/dev/null || true; clean_up' EXIT
 fail() { echo "FAIL  $1"; screen; exit 1; }
 screen() { pane capture-pane -p -t view; }
 # Waits for a text on the screen, up to 30 s.

@@ -97,6 +97,22 @@ impl Env {
         self.os_var(name)?.into_string().ok()
     }
 
+    /// Whether the terminal shows characters beyond ASCII, as far as the locale and `TERM` tell: not with a locale that is
+    /// named and not UTF-8 (`C` and `POSIX` are none), nor on a terminal that draws none. Where nothing is named it is taken
+    /// to: terminals of today do.
+    #[must_use]
+    pub fn shows_unicode(&self) -> bool {
+        if self.var("TERM").is_some_and(|term| term == "dumb" || term == "linux") {
+            return false;
+        }
+        // The first one that is set decides, as POSIX has it.
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| self.var(name));
+        locale.is_none_or(|locale| {
+            let locale = locale.to_ascii_lowercase();
+            locale.contains("utf-8") || locale.contains("utf8")
+        })
+    }
+
     fn os_var(&self, name: &str) -> Option<OsString> {
         let value = match &self.vars {
             Some(vars) => vars.get(name).cloned(),
@@ -201,6 +217,17 @@ mod tests {
 
     fn env(vars: &[(&str, &str)]) -> Env {
         Env::fixed(Path::new("/cwd"), Timestamp::from_millis(0), vars)
+    }
+
+    #[test]
+    fn a_locale_that_is_not_utf_8_shows_ascii() {
+        let shows = |vars: &[(&str, &str)]| env(vars).shows_unicode();
+        assert!(shows(&[]));
+        assert!(shows(&[("LANG", "de_DE.UTF-8")]) && shows(&[("LC_CTYPE", "C.utf8"), ("LANG", "C")]));
+        assert!(!shows(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")]));
+        assert!(!shows(&[("LANG", "POSIX")]) && !shows(&[("LANG", "de_DE.ISO-8859-1")]));
+        assert!(!shows(&[("TERM", "dumb"), ("LANG", "en_US.UTF-8")]) && !shows(&[("TERM", "linux")]));
+        assert!(shows(&[("LC_ALL", ""), ("LANG", "en_US.UTF-8"), ("TERM", "xterm-256color")]));
     }
 
     #[test]

@@ -48,47 +48,75 @@ pub enum Progress {
     Sharing(usize, usize),
 }
 
-/// Shares out what was spent in all sessions that have changed, or in one. `keeps_names` says whether tasks may be named.
+/// Shares out what was spent in all sessions that have changed. `keeps_names` says whether tasks may be named.
 ///
 /// # Errors
 /// If the ledger cannot be read or written. A transcript that cannot be read is passed over: its part stays unplaced.
 pub fn refresh(
     ledger: &mut Ledger,
     keeps_names: bool,
-    only: Option<SessionRow>,
     mut tell: impl FnMut(Progress),
 ) -> Result<(), StoreError> {
-    let stale: HashSet<SessionRow> = ledger.stale_sessions(only)?.iter().map(|session| session.row).collect();
+    let stale: HashSet<SessionRow> = ledger.stale_sessions(None)?.iter().map(|session| session.row).collect();
     if stale.is_empty() {
         return Ok(());
     }
     let mut transcripts: HashMap<SessionRow, Vec<SessionTranscript>> = HashMap::new();
-    for transcript in ledger.session_transcripts(only)? {
+    for transcript in ledger.session_transcripts(None)? {
         if stale.contains(&transcript.session) {
             transcripts.entry(transcript.session).or_default().push(transcript);
         }
     }
-    let unread: BTreeMap<&str, &SessionTranscript> = transcripts
-        .values()
-        .flatten()
-        .filter(|file| file.content_offset < file.offset)
-        .map(|file| (file.path.as_str(), file))
-        .collect();
-    let unread: Vec<SessionTranscript> = unread.into_values().cloned().collect();
-    read_contents(ledger, keeps_names, &unread, &mut tell)?;
-    let stale = ledger.stale_sessions(only)?;
+    read_contents(ledger, keeps_names, transcripts.values().flatten(), &mut tell)?;
+    let stale = ledger.stale_sessions(None)?;
     let mut done = 0;
     for part in stale.chunks(SESSIONS_AT_ONCE) {
         let mut shares = Vec::with_capacity(part.len());
         for session in part {
             let files = transcripts.get(&session.row).map_or(&[][..], Vec::as_slice);
-            shares.push((*session, share_out(ledger, session.row, files)?.rows));
+            shares.push((*session, share_out(ledger, session.row, files, &HashMap::new())?.shares));
         }
         ledger.store_shares(&shares)?;
         done += part.len();
         tell(Progress::Sharing(done, stale.len()));
     }
     Ok(())
+}
+
+/// Where a session's costs came from.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SessionOrigins {
+    /// All that it has spent, as [`refresh`] keeps it in the ledger.
+    pub shares: Vec<ShareRow>,
+    /// Its calls, each with what it has cost.
+    pub calls: Vec<CallCost>,
+    /// By how much the calls' estimates were off, in per cent of what its contexts have grown by; `None` if no such growth
+    /// is known. Left out is what the client's own words came into.
+    pub error_percent: Option<f64>,
+}
+
+/// Shares out what one session has spent, whether it has changed or not, and keeps the shares if it has.
+///
+/// # Errors
+/// As [`refresh`].
+pub fn of_session(
+    ledger: &mut Ledger,
+    keeps_names: bool,
+    session: SessionRow,
+    mut tell: impl FnMut(Progress),
+) -> Result<SessionOrigins, StoreError> {
+    let files = ledger.session_transcripts(Some(session))?;
+    if !ledger.stale_sessions(Some(session))?.is_empty() {
+        read_contents(ledger, keeps_names, &files, &mut tell)?;
+    }
+    let stale = ledger.stale_sessions(Some(session))?;
+    let mut origins = share_out(ledger, session, &files, &ledger.returned_estimates(session)?)?;
+    if let Some(stale) = stale.first() {
+        let shares = [(*stale, origins.shares)];
+        ledger.store_shares(&shares)?;
+        [(_, origins.shares)] = shares;
+    }
+    Ok(origins)
 }
 
 /// What a tool call has cost.
@@ -112,15 +140,6 @@ pub struct CallCost {
     pub carry_cost: CostParts,
 }
 
-/// The calls of a session, each with what it has cost.
-///
-/// # Errors
-/// If the ledger cannot be read.
-pub fn calls(ledger: &Ledger, session: SessionRow) -> Result<Vec<CallCost>, StoreError> {
-    let files = ledger.session_transcripts(Some(session))?;
-    Ok(share_out(ledger, session, &files)?.calls)
-}
-
 /// The steps of a session.
 ///
 /// # Errors
@@ -128,37 +147,6 @@ pub fn calls(ledger: &Ledger, session: SessionRow) -> Result<Vec<CallCost>, Stor
 pub fn timeline(ledger: &Ledger, session: SessionRow) -> Result<Timeline, StoreError> {
     let (steps, tasks) = (ledger.named_steps(session)?, ledger.task_changes(session)?);
     Ok(Timeline::new(&steps, &tasks, &ledger.prompt_times(session)?))
-}
-
-/// By how much the calls' estimates of a session were off, in per cent of what its contexts have grown by; `None` if no
-/// such growth is known. What the client put in of its own is taken as the transcript shows it, for no call has brought it.
-///
-/// # Errors
-/// If the ledger cannot be read.
-pub fn estimate_error(ledger: &Ledger, session: SessionRow) -> Result<Option<f64>, StoreError> {
-    let estimates = ledger.returned_estimates(session)?;
-    if estimates.is_empty() {
-        return Ok(None);
-    }
-    let messages = ledger.session_responses(session)?;
-    let known = messages.iter().map(|message| (&message.id, message)).collect();
-    let mut calibrations: HashMap<ModelId, Calibration> = HashMap::new();
-    let (mut estimated, mut grown) = (0_i64, 0_i64);
-    for file in ledger.session_transcripts(Some(session))? {
-        for lesson in lessons(&ledger.context_entries(&file.path)?, &known) {
-            let Lesson::Gap(gap) = lesson else { continue };
-            let sum: Option<u64> = gap.answers.iter().map(|answer| estimates.get(&answer.call)).sum();
-            let Some(sum) = sum else { continue };
-            if !calibrations.contains_key(&gap.model) {
-                calibrations.insert(gap.model.clone(), ledger.calibration(&gap.model)?);
-            }
-            let told = calibrations.get(&gap.model).map_or(0, |known| known.told(&gap.added(|_| None)));
-            estimated = estimated.saturating_add_unsigned(sum).saturating_add(told);
-            grown = grown.saturating_add_unsigned(gap.growth);
-        }
-    }
-    #[expect(clippy::cast_precision_loss, reason = "a share for people")]
-    Ok((grown > 0).then(|| estimated.abs_diff(grown) as f64 * 100.0 / grown as f64))
 }
 
 /// Tokens that the client is foreseen to add of its own beside the results of so many calls.
@@ -170,13 +158,17 @@ pub fn foreseen(ledger: &Ledger, model: Option<&str>, calls: u64) -> Result<u64,
     Ok(ledger.calibration(&model)?.surplus().saturating_mul(calls))
 }
 
-/// Reads transcripts from their starts, several at once.
-fn read_contents(
+/// Reads those of the transcripts whose content is not known to where they were read, from their starts and several at once.
+fn read_contents<'t>(
     ledger: &mut Ledger,
     keeps_names: bool,
-    files: &[SessionTranscript],
+    files: impl IntoIterator<Item = &'t SessionTranscript>,
     tell: &mut impl FnMut(Progress),
 ) -> Result<(), StoreError> {
+    let unread = files.into_iter().filter(|file| file.content_offset < file.offset);
+    // A file of several sessions is read once.
+    let unread: BTreeMap<&str, &SessionTranscript> = unread.map(|file| (file.path.as_str(), file)).collect();
+    let files: Vec<&SessionTranscript> = unread.into_values().collect();
     let content = finalize::content_reader(ledger)?;
     let Some(session) = SessionId::new("unknown") else { return Ok(()) };
     let next = AtomicUsize::new(0);
@@ -185,7 +177,7 @@ fn read_contents(
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel::<(usize, Vec<Reading>)>(4);
         for _ in 0..threads {
-            let (sender, next, session) = (sender.clone(), &next, &session);
+            let (sender, next, session, files) = (sender.clone(), &next, &session, &files);
             scope.spawn(move || {
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
@@ -207,7 +199,7 @@ fn read_contents(
         for (done, (at, mut readings)) in receiver.into_iter().enumerate() {
             let changes = readings.iter_mut().flat_map(|reading| &mut reading.task_changes);
             changes.filter(|_| !keeps_names).for_each(|change| change.kind.take_names());
-            ledger.replace_content(&files[at], &readings)?;
+            ledger.replace_content(files[at], &readings)?;
             tell(Progress::Reading(done + 1, files.len()));
         }
         Ok(())
@@ -226,12 +218,6 @@ fn read_content(path: &Path, mut from: ReadFrom) -> Vec<Reading> {
         }
     }
     readings
-}
-
-/// A session, shared out.
-struct Shared {
-    rows: Vec<ShareRow>,
-    calls: Vec<CallCost>,
 }
 
 /// Responses that are added up together.
@@ -273,31 +259,31 @@ impl Rows {
     }
 }
 
-/// Shares out what a session has spent. All that its rows of `spent` hold is in the result, and no more.
+/// Shares out what a session has spent. All that its rows of `spent` hold is in the result, and no more. `estimates` are of
+/// its calls' results, for how far these are off.
 fn share_out(
     ledger: &Ledger,
     session: SessionRow,
     files: &[SessionTranscript],
-) -> Result<Shared, StoreError> {
+    estimates: &HashMap<ToolUseId, u64>,
+) -> Result<SessionOrigins, StoreError> {
     let timeline = timeline(ledger, session)?;
-    let own: HashMap<MessageId, Message> = ledger
-        .session_responses(session)?
-        .into_iter()
-        .filter(|message| !message.copied)
-        .map(|message| (message.id.clone(), message))
-        .collect();
+    let messages = ledger.session_responses(session)?;
+    let known: HashMap<&MessageId, &Message> =
+        messages.iter().map(|message| (&message.id, message)).collect();
     let mut buckets =
         Buckets { prices: ledger.prices(), timeline: &timeline, list: Vec::new(), index: HashMap::new() };
     let mut rows = Rows::default();
     let mut calls = Vec::new();
     let mut done: HashSet<MessageId> = HashSet::new();
+    let mut off = Off::default();
     let mut fault = None;
     // A subagent's own file knows more of it than the main one, which can echo its lines.
     let (subagents, main): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.agent.is_some());
     for file in subagents.into_iter().chain(main) {
         let entries = ledger.context_entries(&file.path)?;
         let shared = attribution::attribute(&entries, file.agent.as_ref(), |id, of| {
-            if let Some(message) = own.get(id) {
+            if let Some(message) = known.get(id).filter(|message| !message.copied) {
                 let is_own = message.agent.as_ref() == of && done.insert(id.clone());
                 return Some(paid(message, is_own.then(|| buckets.of(message))));
             }
@@ -310,11 +296,15 @@ fn share_out(
             }
         });
         add_file(&shared, file.agent.as_ref(), &buckets, &mut rows, &mut calls);
+        if !estimates.is_empty() {
+            off.add(ledger, &lessons(&entries, &known), estimates)?;
+        }
     }
     if let Some(fault) = fault {
         return Err(fault);
     }
-    let mut left: Vec<&Message> = own.values().filter(|message| !done.contains(&message.id)).collect();
+    let is_left = |message: &&Message| !message.copied && !done.contains(&message.id);
+    let mut left: Vec<&Message> = messages.iter().filter(is_left).collect();
     left.sort_by(|one, other| one.id.cmp(&other.id));
     for message in left {
         let at = buckets.of(message);
@@ -328,8 +318,43 @@ fn share_out(
         let key = (bucket.clone(), tool.to_owned(), skill, String::new(), phase);
         rows.add(key, (1, 0), message.usage, cost);
     }
-    let rows = complete(ledger, session, rows)?;
-    Ok(Shared { rows, calls })
+    Ok(SessionOrigins { shares: complete(ledger, session, rows)?, calls, error_percent: off.percent() })
+}
+
+/// What results were estimated to be, and what the contexts have grown by.
+#[derive(Default)]
+struct Off {
+    calibrations: HashMap<ModelId, Calibration>,
+    estimated: i64,
+    grown: i64,
+}
+
+impl Off {
+    fn add(
+        &mut self,
+        ledger: &Ledger,
+        lessons: &[Lesson],
+        estimates: &HashMap<ToolUseId, u64>,
+    ) -> Result<(), StoreError> {
+        for lesson in lessons {
+            let Lesson::Gap(gap) = lesson else { continue };
+            let sum: Option<u64> = gap.answers.iter().map(|answer| estimates.get(&answer.call)).sum();
+            let Some(sum) = sum else { continue };
+            if !self.calibrations.contains_key(&gap.model) {
+                self.calibrations.insert(gap.model.clone(), ledger.calibration(&gap.model)?);
+            }
+            let told = self.calibrations.get(&gap.model).map_or(0, |known| known.told(&gap.added(|_| None)));
+            self.estimated = self.estimated.saturating_add_unsigned(sum).saturating_add(told);
+            self.grown = self.grown.saturating_add_unsigned(gap.growth);
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a share for people")]
+    fn percent(&self) -> Option<f64> {
+        let off = self.estimated.abs_diff(self.grown);
+        (self.grown > 0).then(|| off as f64 * 100.0 / self.grown as f64)
+    }
 }
 
 fn paid(message: &Message, bucket: Option<usize>) -> Paid {

@@ -10,7 +10,7 @@ pub(super) fn run(context: &Context, args: &AgentsArgs) -> Result<(), Error> {
     let config = context.config(Some(&here))?;
     let report = match context.ledger()? {
         Some(mut ledger) => {
-            context.refresh_origins(&mut ledger, None)?;
+            context.refresh_origins(&mut ledger)?;
             AgentsReport::of(&ledger, &config.subagents)?
         }
         None => return Err(context.no_ledger()?),

@@ -118,7 +118,7 @@ fn show(context: &Context, ledger: &mut Ledger) -> Result<(), Error> {
 }
 
 /// How all budgets stand, those of sessions for this one.
-fn report(
+pub(super) fn report(
     context: &Context,
     ledger: &mut Ledger,
     record: Option<&SessionRecord>,

@@ -25,7 +25,7 @@ pub(super) fn run(context: &Context, args: &CaptureCostArgs) -> Result<(), Error
     } else if let Some(found) = compared(context, args, &cost)? {
         report = found;
     } else {
-        let what = not_found(context, args.session.as_deref());
+        let what = not_found(context, context.ledger()?.as_ref(), args.session.as_deref())?;
         missing = Some(format!("it was read and not kept: {what}"));
     }
     if args.json {

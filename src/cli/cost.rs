@@ -13,8 +13,8 @@ pub(super) fn run(context: &Context, args: &CostArgs) -> Result<(), Error> {
     let query = query(context, args)?;
     let report = match context.priced_ledger(&context.prices()?)? {
         Some(mut ledger) => {
-            if matches!(query.by, By::Origin(_)) {
-                context.refresh_origins(&mut ledger, None)?;
+            if query.compare || matches!(query.by, By::Origin(_)) {
+                context.refresh_origins(&mut ledger)?;
             }
             CostReport::of(&ledger, &query)?
         }

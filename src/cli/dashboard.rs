@@ -1,8 +1,8 @@
 //! `tallyhook dashboard`.
 
-use super::Context;
 use super::args::DashboardArgs;
 use super::cost::today;
+use super::{Context, budget};
 use crate::error::Error;
 use crate::render;
 use crate::report::calendar::Zone;
@@ -13,7 +13,11 @@ pub(super) fn run(context: &Context, args: &DashboardArgs) -> Result<(), Error> 
     let zone = args.tz.clone().unwrap_or_else(Zone::of_system);
     let today = today(context, &zone)?;
     let dashboard = match context.ledger()? {
-        Some(ledger) => Dashboard::of(&ledger, &zone, today)?,
+        Some(mut ledger) => {
+            context.refresh_origins(&mut ledger)?;
+            let budgets = budget::report(context, &mut ledger, None)?;
+            Dashboard::of(&ledger, &zone, today, &budgets)?
+        }
         None => None,
     };
     let Some(dashboard) = dashboard else {

@@ -24,7 +24,7 @@ use crate::store::{Ledger, SessionRow};
 pub(super) fn run(context: &Context, args: &ExportArgs) -> Result<(), Error> {
     let mut ledger = context.ledger()?;
     if let (Some(ledger), ExportWhat::Sessions | ExportWhat::Steps) = (&mut ledger, args.what) {
-        context.refresh_origins(ledger, None)?;
+        context.refresh_origins(ledger)?;
     }
     let mut out = Records::begin(args.format, args.what.name())?;
     if let Some(ledger) = ledger {

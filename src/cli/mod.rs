@@ -21,6 +21,7 @@ mod session;
 mod show_usage;
 mod statusline;
 mod step;
+mod suggest;
 mod tools;
 mod trends;
 mod uninstall;
@@ -35,7 +36,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::env::Env;
 use crate::error::Error;
-use crate::origins;
+use crate::origins::{self, Progress, SessionOrigins};
 use crate::pricing::{PriceTable, UserPrices};
 use crate::render::{self, Style};
 use crate::report::Table;
@@ -163,28 +164,16 @@ impl Context {
         Ok(ledger)
     }
 
-    /// Works out where costs came from, as far as that is not known yet: in all sessions, or in one. What takes long
-    /// shows its progress.
-    fn refresh_origins(&self, ledger: &mut Ledger, session: Option<SessionRow>) -> Result<(), Error> {
-        let is_watched = std::io::stderr().is_terminal();
-        let start = std::time::Instant::now();
-        let (mut shown_at, mut is_shown) = (start, false);
+    /// Works out where costs came from, as far as that is not known yet.
+    fn refresh_origins(&self, ledger: &mut Ledger) -> Result<(), Error> {
         let keeps_names = self.config(None)?.store_names;
-        let refreshed = origins::refresh(ledger, keeps_names, session, |progress| {
-            if is_watched && shown_at.elapsed() >= PROGRESS_PAUSE {
-                shown_at = std::time::Instant::now();
-                is_shown = true;
-                let (what, (done, all)) = match progress {
-                    origins::Progress::Reading(done, all) => ("reading transcripts", (done, all)),
-                    origins::Progress::Sharing(done, all) => ("sharing out sessions", (done, all)),
-                };
-                let _told = write!(std::io::stderr().lock(), "\r{what}: {done} of {all}\x1b[K").is_ok();
-            }
-        });
-        if is_shown {
-            let _told = write!(std::io::stderr().lock(), "\r\x1b[K").is_ok();
-        }
-        Ok(refreshed?)
+        with_progress(|tell| Ok(origins::refresh(ledger, keeps_names, tell)?))
+    }
+
+    /// The same of one session.
+    fn session_origins(&self, ledger: &mut Ledger, session: SessionRow) -> Result<SessionOrigins, Error> {
+        let keeps_names = self.config(None)?.store_names;
+        with_progress(|tell| Ok(origins::of_session(ledger, keeps_names, session, tell)?))
     }
 
     /// Asks in the terminal; without one the answer is no.
@@ -260,7 +249,11 @@ impl Context {
             ColorChoice::Never => anstream::ColorChoice::Never,
             ColorChoice::Auto => anstream::AutoStream::choice(&std::io::stdout()),
         };
-        Style { width: width.clamp(60, 200), color: choice != anstream::ColorChoice::Never }
+        Style {
+            width: width.clamp(60, 200),
+            color: choice != anstream::ColorChoice::Never,
+            ascii: !self.env.shows_unicode(),
+        }
     }
 
     /// Writes the result.
@@ -276,6 +269,29 @@ impl Context {
     fn say(&self, text: &str) {
         // A path or a name in it may come from outside.
         let text: String = text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
-        let _told = writeln!(std::io::stderr().lock(), "{text}").is_ok();
+        let stderr = std::io::stderr();
+        let text = if stderr.is_terminal() { render::note(&text, self.style()) } else { text + "\n" };
+        let _told = write!(stderr.lock(), "{text}").is_ok();
     }
+}
+
+/// Shows in the terminal how far something is that takes long.
+fn with_progress<T>(run: impl FnOnce(&mut dyn FnMut(Progress)) -> Result<T, Error>) -> Result<T, Error> {
+    let is_watched = std::io::stderr().is_terminal();
+    let (mut shown_at, mut is_shown) = (std::time::Instant::now(), false);
+    let done = run(&mut |progress| {
+        if is_watched && shown_at.elapsed() >= PROGRESS_PAUSE {
+            shown_at = std::time::Instant::now();
+            is_shown = true;
+            let (what, (done, all)) = match progress {
+                Progress::Reading(done, all) => ("reading transcripts", (done, all)),
+                Progress::Sharing(done, all) => ("sharing out sessions", (done, all)),
+            };
+            let _told = write!(std::io::stderr().lock(), "\r{what}: {done} of {all}\x1b[K").is_ok();
+        }
+    });
+    if is_shown {
+        let _told = write!(std::io::stderr().lock(), "\r\x1b[K").is_ok();
+    }
+    done
 }

@@ -6,6 +6,7 @@ use super::Context;
 use super::args::{
     PricesArgs, PricesCheckArgs, PricesCommand, PricesListArgs, PricesSetArgs, PricesShowArgs,
 };
+use super::suggest::did_you_mean;
 use crate::domain::Timestamp;
 use crate::error::Error;
 use crate::pricing::edit::{self, Filled, NewPrice};
@@ -70,8 +71,10 @@ fn print_model(context: &Context, prices: &PriceTable, model: &str, as_json: boo
         context.print(&[&*lines, "\n", &render::table(&report::detail_table(found, now), style)].concat())?;
     }
     if found.is_none() {
+        let models = prices.models();
+        let near = did_you_mean(model, models.iter().map(|found| &*found.model.id));
         let what = format!(
-            "{model:?} has no price; set one with `tallyhook prices set {model} --input USD --output USD`"
+            "{model:?} has no price{near}\nset one with `tallyhook prices set {model} --input USD --output USD`"
         );
         return Err(Error::NoData { what });
     }

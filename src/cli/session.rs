@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Context;
+use super::suggest::did_you_mean;
 use crate::error::Error;
 use crate::store::{Ledger, SessionRecord};
 
@@ -46,14 +47,38 @@ pub(super) fn find(
     }
 }
 
-/// Why no session was found.
-pub(super) fn not_found(context: &Context, session: Option<&str>) -> String {
-    match session {
-        Some(id) => {
-            format!("no session, or more than one, starts with {id:?}; --history lists the recent ones")
-        }
-        None => {
-            format!("no session of {} is recorded; name one with --session ID", context.env.cwd().display())
-        }
+/// Characters of an id that are shown.
+const SHORT_ID: usize = 8;
+/// Sessions that are named where none or too many are meant.
+const NAMED: usize = 5;
+
+/// Why no session was found, and which one may be meant.
+pub(super) fn not_found(
+    context: &Context,
+    ledger: Option<&Ledger>,
+    session: Option<&str>,
+) -> Result<String, Error> {
+    let Some(asked) = session else {
+        let here = context.env.cwd().display();
+        return Ok(format!("no session of {here} is recorded; name one with --session ID"));
+    };
+    let mut places = ledger.map_or_else(|| Ok(Vec::new()), Ledger::session_places)?;
+    if places.is_empty() {
+        return Ok(format!("no session starts with {asked:?}: none is recorded yet"));
     }
+    places.sort_by_key(|place| std::cmp::Reverse(place.started_at));
+    let short = |id: &str| id.chars().take(SHORT_ID).collect::<String>();
+    let meant: Vec<String> =
+        places.iter().filter(|place| place.id.starts_with(asked)).map(|place| place.id.clone()).collect();
+    if meant.len() > 1 {
+        let shown = meant.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+        let more = if meant.len() > NAMED { ", …" } else { "" };
+        return Ok(format!("{} sessions start with {asked:?}: {shown}{more}", meant.len()));
+    }
+    let ids: Vec<String> = places.iter().map(|place| short(&place.id)).collect();
+    let near = did_you_mean(&short(asked), ids.iter().map(String::as_str));
+    let latest = ids.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    Ok(format!(
+        "no session starts with {asked:?}{near}\nthe latest are: {latest}; `tallyhook history` lists them"
+    ))
 }

@@ -2,15 +2,15 @@
 
 use super::args::ShowUsageArgs;
 use super::session::{find, not_found};
+use super::suggest::did_you_mean;
 use super::{Context, budget};
 use crate::domain::Timeline;
 use crate::error::Error;
 use crate::finalize;
 use crate::origins;
-use crate::pricing::PriceTable;
 use crate::render;
-use crate::report::usage::{Filter, UsageReport};
-use crate::report::{advice, reported};
+use crate::report::usage::{Basis, Filter, UsageReport};
+use crate::report::{advice, history, reported};
 use crate::store::{Ledger, SessionRecord};
 
 /// Sessions that `--history` lists.
@@ -27,26 +27,27 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
         );
     };
     let Some(record) = find(context, &ledger, args.session.as_deref())? else {
-        let what = not_found(context, args.session.as_deref());
+        let what = not_found(context, Some(&ledger), args.session.as_deref())?;
         return nothing(context, args, what);
     };
     let record = refreshed(context, &mut ledger, record)?;
-    context.refresh_origins(&mut ledger, Some(record.row))?;
+    let origins = context.session_origins(&mut ledger, record.row)?;
     let timeline = origins::timeline(&ledger, record.row)?;
     let filter = Filter {
         agent: args.agent.clone(),
         tool: args.tool.clone(),
         step: args.step.as_deref().map(|step| step_named(&timeline, step)),
     };
-    let mut report = UsageReport::of_session(&ledger, &record, &filter, &timeline, &prices)?;
-    report.estimate.error_percent = origins::estimate_error(&ledger, record.row)?;
+    let basis = Basis { timeline: &timeline, shares: &origins.shares, prices: &prices };
+    let mut report = UsageReport::of_session(&ledger, &record, &filter, basis)?;
+    report.estimate.error_percent = origins.error_percent;
     let (budgets, work) = budget::of_session(context, &mut ledger, &record, &timeline)?;
     (report.budgets, report.work) = (budgets, Some(work));
     report.reported = reported::reported(&ledger, &record, context.env.now())?;
     if filter == Filter::default() {
         let cost = report.actual.as_ref().and_then(|actual| actual.cost_usd).unwrap_or_default();
         let was_compacted = !report.compaction_events.is_empty();
-        report.advice = advice::advice(&origins::calls(&ledger, record.row)?, cost, was_compacted);
+        report.advice = advice::advice(&origins.calls, cost, was_compacted);
     }
     if args.history {
         let mut records = Vec::new();
@@ -54,9 +55,9 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
         for record in ledger.recent_sessions(Some(project), HISTORY_ROWS)? {
             records.push(refreshed(context, &mut ledger, record)?);
         }
-        report = report.with_history(&ledger, &records)?;
+        report.history = Some(history::recent(&ledger, &records)?);
     }
-    let missing = missing(&ledger, &record, &report, &filter, (&timeline, &prices))?;
+    let missing = missing(&ledger, &record, &report, &filter, basis)?;
     if args.json {
         context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
     } else if missing.is_none() {
@@ -123,20 +124,19 @@ fn missing(
     record: &SessionRecord,
     report: &UsageReport,
     filter: &Filter,
-    (timeline, prices): (&Timeline, &PriceTable),
+    basis: Basis<'_>,
 ) -> Result<Option<String>, Error> {
-    let all = || UsageReport::of_session(ledger, record, &Filter::default(), timeline, prices);
+    let all = || UsageReport::of_session(ledger, record, &Filter::default(), basis);
     if let Some(step) = filter.step.as_ref().filter(|_| report.by_step.is_empty()) {
         let known = all()?;
         let names: Vec<&str> = known.by_step.iter().map(|step| step.step.as_str()).collect();
-        return Ok(Some(format!("no step {step:?} in this session; it has: {}", names.join(", "))));
+        return Ok(Some(not_in_session("step", step, &names)));
     }
     if let Some(agent) =
         filter.agent.as_ref().filter(|_| report.by_agent.is_empty() && report.by_tool.is_empty())
     {
         let known = all()?;
-        let names = known.agent_names().join(", ");
-        return Ok(Some(format!("no agent {agent:?} in this session; it has: {names}")));
+        return Ok(Some(not_in_session("agent", agent, &known.agent_names())));
     }
     if let Some(tool) = filter.tool.as_ref().filter(|_| report.by_tool.is_empty()) {
         let known = all()?;
@@ -146,9 +146,14 @@ fn missing(
             .map(|tool| tool.tool.as_str())
             .filter(|tool| !tool.starts_with('('))
             .collect();
-        return Ok(Some(format!("no tool {tool:?} in this session; it has: {}", names.join(", "))));
+        return Ok(Some(not_in_session("tool", tool, &names)));
     }
     Ok(None)
+}
+
+fn not_in_session(kind: &str, asked: &str, names: &[&str]) -> String {
+    let meant = did_you_mean(asked, names.iter().copied());
+    format!("no {kind} {asked:?} in this session{meant}\nit has: {}", names.join(", "))
 }
 
 /// The session's record after its transcript's new lines were read.

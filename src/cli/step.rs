@@ -9,7 +9,7 @@ use crate::domain::{MAX_NAME_CHARS, NamedStep, PicoUsd, Timestamp, clean_name};
 use crate::error::Error;
 use crate::origins;
 use crate::render;
-use crate::report::usage::{Filter, StepUsage, UsageReport};
+use crate::report::usage::{Basis, Filter, StepUsage, UsageReport};
 use crate::report::{Cell, Table};
 use crate::store::{Ledger, SessionRecord};
 
@@ -34,7 +34,7 @@ struct Tasks {
 pub(super) fn run(context: &Context, args: &StepArgs) -> Result<(), Error> {
     let Some(mut ledger) = context.ledger()? else { return Err(context.no_ledger()?) };
     let Some(record) = find(context, &ledger, args.session.as_deref())? else {
-        let what = not_found(context, args.session.as_deref());
+        let what = not_found(context, Some(&ledger), args.session.as_deref())?;
         return Err(Error::NoData { what });
     };
     let now = context.env.now();
@@ -79,10 +79,11 @@ fn open_steps(steps: &[NamedStep]) -> Vec<&str> {
 
 fn list(context: &Context, mut ledger: Ledger, record: &SessionRecord, json: bool) -> Result<(), Error> {
     let record = show_usage::refreshed(context, &mut ledger, record.clone())?;
-    context.refresh_origins(&mut ledger, Some(record.row))?;
+    let origins = context.session_origins(&mut ledger, record.row)?;
     let timeline = origins::timeline(&ledger, record.row)?;
     let prices = context.prices()?;
-    let report = UsageReport::of_session(&ledger, &record, &Filter::default(), &timeline, &prices)?;
+    let basis = Basis { timeline: &timeline, shares: &origins.shares, prices: &prices };
+    let report = UsageReport::of_session(&ledger, &record, &Filter::default(), basis)?;
     let current = timeline.spans().last().map(|span| span.name.as_str());
     let tasks = crate::domain::task_list(&ledger.task_changes(record.row)?);
     if json {
@@ -118,11 +119,11 @@ fn table(steps: &[StepUsage]) -> Table {
             Cell::Text(step.step.clone()),
             if step.iterations == 0 { Cell::Text(String::new()) } else { Cell::Count(step.iterations) },
             step.duration_seconds.map_or(Cell::Unknown, Cell::Span),
-            Cell::Count(step.total_tokens),
-            part(step.entry_cost_usd),
-            part(step.carry_cost_usd),
-            Cell::Usd { amount: step.cost_usd, at_least: step.is_partly_priced },
-            Cell::percent(step.percent),
+            Cell::Count(step.paid.total_tokens),
+            part(step.paid.entry_cost_usd),
+            part(step.paid.carry_cost_usd),
+            Cell::Usd { amount: step.paid.cost_usd, at_least: step.paid.is_partly_priced },
+            Cell::percent(step.paid.percent),
         ]);
     }
     table

@@ -8,7 +8,7 @@ use crate::report::tools::ToolsReport;
 
 pub(super) fn run(context: &Context, args: &ToolsArgs) -> Result<(), Error> {
     let Some(mut ledger) = context.ledger()? else { return Err(context.no_ledger()?) };
-    context.refresh_origins(&mut ledger, None)?;
+    context.refresh_origins(&mut ledger)?;
     let place = Place {
         since: args.since,
         until: args.until,

@@ -9,22 +9,29 @@ pub const BLOCK_END: &str = "<!-- tallyhook:end -->";
 /// the letter; lines end as those of the text do.
 ///
 /// # Errors
-/// A sentence that says what is wrong, if the two comments do not stand there once each and in their order.
+/// A sentence that says what is wrong, if the two comments do not stand there once each and in their order, or a block of code
+/// does not end. Within code they are words.
 pub fn with_block(text: &str, body: &str) -> Result<String, String> {
     let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let block = format!("{BLOCK_START}\n{}\n{BLOCK_END}", body.trim_end()).replace('\n', newline);
-    let find = |marker: &str| {
-        let mut found = Vec::new();
-        let mut at = 0;
-        for line in text.split_inclusive('\n') {
-            if line.trim() == marker {
-                found.push((at, at + line.trim_end_matches(['\n', '\r']).len()));
-            }
-            at += line.len();
+    let (mut starts, mut ends) = (Vec::new(), Vec::new());
+    let mut fence = None;
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let place = (at, at + line.trim_end_matches(['\n', '\r']).len());
+        at += line.len();
+        match (fence, Fence::of(line)) {
+            (None, Some(opened)) => fence = Some(opened),
+            (Some(opened), Some(found)) if found.closes(opened) => fence = None,
+            (None, None) if line.trim() == BLOCK_START => starts.push(place),
+            (None, None) if line.trim() == BLOCK_END => ends.push(place),
+            _ => {}
         }
-        found
-    };
-    match (&find(BLOCK_START)[..], &find(BLOCK_END)[..]) {
+    }
+    if fence.is_some() {
+        return Err("a block of code in it has no end".to_owned());
+    }
+    match (&starts[..], &ends[..]) {
         ([], []) => {
             let gap = match text {
                 "" => "",
@@ -38,6 +45,31 @@ pub fn with_block(text: &str, body: &str) -> Result<String, String> {
             Ok(format!("{}{block}{}", &text[..*start], &text[*end..]))
         }
         _ => Err(format!("it must hold {BLOCK_START} and {BLOCK_END} once each, in this order, or neither")),
+    }
+}
+
+/// A line that begins or ends a block of code: at most three spaces, then at least three of one character.
+#[derive(Debug, Clone, Copy)]
+struct Fence {
+    mark: char,
+    length: usize,
+    /// Whether nothing follows, as in a line that ends a block.
+    is_bare: bool,
+}
+
+impl Fence {
+    fn of(line: &str) -> Option<Self> {
+        let rest = line.trim_start_matches(' ');
+        let mark = rest.chars().next().filter(|mark| ['`', '~'].contains(mark))?;
+        let info = rest.trim_start_matches(mark);
+        let length = rest.len() - info.len();
+        // A backtick after it makes it code within a line.
+        let is_fence = line.len() - rest.len() <= 3 && length >= 3 && !(mark == '`' && info.contains('`'));
+        is_fence.then_some(Self { mark, length, is_bare: info.trim().is_empty() })
+    }
+
+    fn closes(self, opened: Self) -> bool {
+        self.is_bare && self.mark == opened.mark && self.length >= opened.length
     }
 }
 
@@ -67,6 +99,18 @@ mod tests {
         }
         // In a sentence they are words.
         assert!(with_block(&format!("write {start} there"), "x").unwrap().starts_with("write"));
+    }
+
+    #[test]
+    fn comments_within_code_are_words() {
+        let text =
+            format!("~~~~ md\n{BLOCK_START}\n~~~\n```\n{BLOCK_END}\n~~~~\n   ```x\n{BLOCK_START}\n```\n");
+        let once = with_block(&text, "a").unwrap();
+        assert_eq!(once, format!("{text}\n{BLOCK_START}\na\n{BLOCK_END}\n"));
+        assert_eq!(with_block(&once, "b").unwrap(), once.replace("\na\n", "\nb\n"));
+        // Nothing can be added behind code that does not end, and `x``y` is none.
+        assert!(with_block(&format!("```\n{BLOCK_START}\n"), "a").is_err());
+        assert!(with_block("``` not ` a fence\n", "a").is_ok());
     }
 
     proptest! {

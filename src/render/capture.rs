@@ -35,5 +35,5 @@ pub fn capture_header(report: &CaptureReport, style: Style) -> String {
         let kept = if report.kept { "kept" } else { "was kept before" };
         lines.push(format!("{}{session} · {kept}", label("session", style)));
     }
-    lines.join("\n") + "\n"
+    style.shown(lines.join("\n") + "\n")
 }

@@ -55,10 +55,14 @@ pub(super) fn cost(amount: Option<PicoUsd>, at_least: bool, decimals: usize) -> 
     if at_least { format!("≥ {text}") } else { text }
 }
 
-/// `+$1.23`, `-$0.45`.
+/// `+$1.23`, `-$0.45`, `+<$0.01` for less than can be shown.
 pub(super) fn signed(change: PicoUsd, decimals: usize) -> String {
-    let sign = if change > PicoUsd::ZERO { "+" } else { "" };
-    format!("{sign}{}", change.to_dollars(decimals))
+    let (sign, size) = match change {
+        PicoUsd::ZERO => ("", change),
+        more if more > PicoUsd::ZERO => ("+", more),
+        less => ("-", PicoUsd::ZERO - less),
+    };
+    format!("{sign}{}", cost(Some(size), false, decimals))
 }
 
 /// `+1,234`, `-12`, `0`.
@@ -109,6 +113,10 @@ mod tests {
         assert_eq!((cost(None, true, 2), cost(None, false, 2)), ("?".to_owned(), "-".to_owned()));
         assert_eq!(signed(usd("1.5").unwrap(), 2), "+$1.50");
         assert_eq!(signed(usd("-0.25").unwrap(), 4), "-$0.2500");
+        assert_eq!(
+            (signed(usd("-0.25").unwrap(), 0), signed(PicoUsd::ZERO, 2)),
+            ("-<$1".into(), "$0.00".into())
+        );
         assert_eq!((difference(-1_234, grouped), difference(5, grouped)), ("-1,234".into(), "+5".into()));
         assert_eq!(span(250), "4 min 10 s");
         assert_eq!(span(11_100), "3 h 05 min");

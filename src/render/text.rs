@@ -2,7 +2,7 @@
 
 use chrono::Local;
 use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement, LineStyle, TableStyle};
-use unicode_width::UnicodeWidthStr as _;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::number::{cost, difference, grouped, per_million, rough, scaled, signed, span};
 use crate::doctor::{Check, Status};
@@ -18,9 +18,16 @@ pub struct Style {
     pub width: u16,
     /// Whether to colour.
     pub color: bool,
+    /// Whether the terminal shows ASCII alone.
+    pub ascii: bool,
 }
 
 impl Style {
+    /// The text as the terminal can show it.
+    pub(super) fn shown(self, text: String) -> String {
+        if self.ascii { to_ascii(&text) } else { text }
+    }
+
     pub(super) fn paint(self, text: &str, code: &str) -> String {
         if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
@@ -51,14 +58,16 @@ pub fn table(table: &Table, style: Style) -> String {
     let width = usize::from(style.width);
     let rows = || table.rows.iter().chain(&table.total);
     let decimals = decimals(rows().flatten());
-    let mut cells: Vec<Vec<String>> =
-        rows().map(|row| row.iter().map(|cell| plain(cell, decimals)).collect()).collect();
+    let all = |shown: fn(&Cell, usize) -> String, decimals: usize| -> Vec<Vec<String>> {
+        rows().map(|row| row.iter().map(|cell| style.shown(shown(cell, decimals))).collect()).collect()
+    };
+    let mut cells = all(plain, decimals);
     if natural_width(table, &cells) > width {
-        cells = rows().map(|row| row.iter().map(|cell| short(cell, decimals)).collect()).collect();
+        cells = all(short, decimals);
     }
     if least_width(table, &cells) > width && decimals == CENTS {
         // Whole dollars.
-        cells = rows().map(|row| row.iter().map(|cell| short(cell, 0)).collect()).collect();
+        cells = all(short, 0);
     }
     fit_names(table, &mut cells, width);
     draw_bars(table, &mut cells, width);
@@ -91,7 +100,27 @@ pub fn table(table: &Table, style: Style) -> String {
     }
     let mut lines = vec![style.paint(&table.title, "1")];
     lines.extend(text.lines().map(|line| line.trim_end().to_owned()));
-    lines.join("\n") + "\n"
+    style.shown(lines.join("\n") + "\n")
+}
+
+/// What a terminal without more than ASCII can show of a text, in as many columns where the text is ours and in a table.
+fn to_ascii(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            c if c.is_ascii() => shown.push(c),
+            '─' | '·' => shown.push('-'),
+            '█' | '▉' | '▊' | '▋' | '▌' => shown.push('#'),
+            '▍' | '▎' | '▏' => shown.push('|'),
+            // Something was cut here.
+            '…' => shown.push('>'),
+            '→' => shown.push_str("->"),
+            '≥' => shown.push_str(">="),
+            '×' => shown.push('x'),
+            c => shown.push_str(&"?".repeat(c.width().unwrap_or(0))),
+        }
+    }
+    shown
 }
 
 fn natural_width(table: &Table, cells: &[Vec<String>]) -> usize {
@@ -289,7 +318,11 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
     let indent = " ".repeat(LABEL_WIDTH);
     for budget in &report.budgets {
         let code = if budget.is_exceeded() { "31" } else { "0" };
-        lines.push(format!("{}{}", label("budget", style), style.paint(&budget.line(), code)));
+        let room = usize::from(style.width).saturating_sub(LABEL_WIDTH).max(MIN_NAME_WIDTH);
+        // The names in its scope are no longer than a line.
+        let line: Vec<String> = harmless(&budget.line()).split(' ').map(|word| cut(word, room)).collect();
+        let line = indented(&line.join(" "), LABEL_WIDTH, style);
+        lines.push(format!("{}{}", label("budget", style), style.paint(&line, code)));
         lines.extend(budget.advice().into_iter().map(|line| format!("{indent}{line}")));
     }
     lines.extend(pause(&report.budgets).map(|line| format!("{indent}{line}")));
@@ -299,7 +332,7 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
     lines.extend(cost_lines(report, style));
     lines.push(estimate_line(report, style));
     lines.extend(work_line(report, style));
-    lines.join("\n") + "\n"
+    style.shown(lines.join("\n") + "\n")
 }
 
 fn actual_line(report: &UsageReport, style: Style) -> String {
@@ -388,6 +421,9 @@ fn cost_lines(report: &UsageReport, style: Style) -> Vec<String> {
 
 fn estimate_line(report: &UsageReport, style: Style) -> String {
     let estimate = &report.estimate;
+    if estimate.calls == 0 && report.session.as_ref().is_some_and(|session| session.tool_calls > 0) {
+        return format!("{}none: no hook has told of these calls", label("estimate", style));
+    }
     let mut line = format!(
         "{}{} in {}: {} written, {} returned",
         label("estimate", style),
@@ -466,7 +502,7 @@ pub(super) fn plural(count: u64, noun: &str) -> String {
 pub fn note(text: &str, style: Style) -> String {
     let width = usize::from(style.width);
     let mut shown = String::new();
-    for line in text.lines() {
+    for line in text.lines().map(harmless) {
         let mut used = 0;
         for word in line.split_whitespace() {
             let word = cut(word, width);
@@ -480,39 +516,25 @@ pub fn note(text: &str, style: Style) -> String {
         }
         shown.push('\n');
     }
-    shown
+    style.shown(shown)
 }
 
 /// Names and values, one below the other; a long value goes on below itself.
 #[must_use]
 pub fn pairs(pairs: &[(&str, Cell)], style: Style) -> String {
     let indent = pairs.iter().map(|(name, _)| name.width()).max().unwrap_or(0) + GAP;
-    let room = usize::from(style.width).saturating_sub(indent).max(MIN_NAME_WIDTH);
-    let mut lines = Vec::new();
-    for (name, value) in pairs {
-        let mut line = style.paint(&format!("{name:<indent$}"), "2");
-        let mut width = 0;
-        for word in plain(value, CENTS).split(' ') {
-            if width > 0 && width + 1 + word.width() > room {
-                lines.push(line);
-                line = " ".repeat(indent);
-                width = 0;
-            } else if width > 0 {
-                line.push(' ');
-                width += 1;
-            }
-            line.push_str(word);
-            width += word.width();
-        }
-        lines.push(line);
-    }
-    lines.join("\n") + "\n"
+    let lines = pairs.iter().map(|(name, value)| {
+        let name = style.paint(&format!("{name:<indent$}"), "2");
+        name + &indented(&plain(value, CENTS), indent, style)
+    });
+    style.shown(lines.collect::<Vec<_>>().join("\n") + "\n")
 }
 
-/// The checks of `doctor`, one below the other, each failure with its cure.
+/// The checks of `doctor`, one below the other, each failure with its cure; what is long goes on below itself.
 #[must_use]
 pub fn checks(checks: &[Check], style: Style) -> String {
     let name_width = checks.iter().map(|check| check.check.width()).max().unwrap_or(0);
+    let indent = name_width + 8;
     let mut lines = Vec::new();
     for check in checks {
         let (word, code) = match check.status {
@@ -521,8 +543,54 @@ pub fn checks(checks: &[Check], style: Style) -> String {
             Status::Failed => ("FAIL", "31"),
         };
         let word = style.paint(&format!("{word:<4}"), code);
-        lines.push(format!("{word}  {:<name_width$}  {}", check.check, check.found));
-        lines.extend(check.cure.as_ref().map(|cure| format!("      {:<name_width$}  → {cure}", "")));
+        let found = indented(&check.found, indent, style);
+        lines.push(format!("{word}  {:<name_width$}  {found}", check.check));
+        let cure = check.cure.as_ref().map(|cure| indented(&format!("→ {cure}"), indent, style));
+        lines.extend(cure.map(|cure| format!("{}{cure}", " ".repeat(indent))));
     }
-    lines.join("\n") + "\n"
+    style.shown(lines.join("\n") + "\n")
+}
+
+/// A text whose lines after the first begin so many columns further right.
+fn indented(text: &str, indent: usize, style: Style) -> String {
+    let room = usize::from(style.width).saturating_sub(indent).max(MIN_NAME_WIDTH);
+    let mut shown = String::new();
+    let mut used = 0;
+    for word in text.split(' ') {
+        if used > 0 && used + 1 + word.width() > room {
+            shown.push('\n');
+            shown.push_str(&" ".repeat(indent));
+            used = 0;
+        } else if used > 0 {
+            shown.push(' ');
+            used += 1;
+        }
+        shown.push_str(word);
+        used += word.width();
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_without_more_shows_ascii_in_the_same_columns() {
+        let mut table = Table::new("A · b", &["name", "cost", "share"]);
+        for (name, share) in
+            [("a very long name that is cut somewhere, as there is no room for it", 1.0), ("表x", 0.01)]
+        {
+            let cost = Cell::Usd { amount: Some(PicoUsd::DOLLAR), at_least: share < 1.0 };
+            table.rows.push(vec![Cell::Text(name.to_owned()), cost, Cell::Percent(share)]);
+        }
+        let style = Style { width: 60, color: false, ascii: true };
+        let text = super::table(&table, style);
+        assert!(text.is_ascii(), "{text}");
+        assert!(text.contains("------") && text.contains(">= $1.00") && text.contains("??x"), "{text}");
+        assert!(text.lines().all(|line| line.len() <= 60), "{text}");
+        let rich = super::table(&table, Style { ascii: false, ..style });
+        assert_eq!(to_ascii(&bar(0.51, 10)), "#####|");
+        assert!(rich.contains('─') && rich.contains("≥ $1.00") && rich.contains("表x"), "{rich}");
+    }
 }

@@ -1,6 +1,6 @@
 //! `agents`: subagents by type, what they cost, and what a run of each is taken to use.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
@@ -95,13 +95,55 @@ impl From<Defaults> for Figures {
     }
 }
 
-#[derive(Default)]
+/// What the runs of one agent come to.
+#[derive(Debug, Default)]
 struct Sum {
-    runs: BTreeSet<(SessionRow, String)>,
+    agent: String,
+    runs: u64,
     usage: Usage,
     cost: Option<PicoUsd>,
     is_partly_priced: bool,
     origins: OriginSum,
+}
+
+/// The agents so far, and whose each run is.
+#[derive(Debug, Default)]
+struct Sums {
+    list: Vec<Sum>,
+    index: HashMap<String, usize>,
+    runs: HashMap<SessionRow, HashMap<String, usize>>,
+}
+
+impl Sums {
+    fn named(&mut self, agent: &str) -> usize {
+        if let Some(at) = self.index.get(agent) {
+            return *at;
+        }
+        self.list.push(Sum { agent: agent.to_owned(), ..Sum::default() });
+        self.index.insert(agent.to_owned(), self.list.len() - 1);
+        self.list.len() - 1
+    }
+
+    fn add_run(&mut self, session: SessionRow, agent_id: String, agent: usize) {
+        // What is hidden are no runs.
+        self.list[agent].runs += u64::from(agent_id != HIDDEN_AGENT);
+        self.runs.entry(session).or_default().insert(agent_id, agent);
+    }
+
+    /// The sum of a run, which may be one that nobody told of, the main conversation, or what is hidden.
+    fn of_run(&mut self, session: SessionRow, agent_id: &str) -> &mut Sum {
+        let known = self.runs.get(&session).and_then(|runs| runs.get(agent_id)).copied();
+        let agent = known.unwrap_or_else(|| {
+            let agent = self.named(match agent_id {
+                "" => MAIN_AGENT,
+                HIDDEN_AGENT => HIDDEN_AGENT,
+                _ => UNTYPED_AGENT,
+            });
+            self.add_run(session, agent_id.to_owned(), agent);
+            agent
+        });
+        &mut self.list[agent]
+    }
 }
 
 impl AgentsReport {
@@ -110,27 +152,17 @@ impl AgentsReport {
     /// # Errors
     /// If it cannot be read.
     pub fn of(ledger: &Ledger, overrides: &Overrides) -> Result<Self, StoreError> {
-        let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
-        let mut types: HashMap<(SessionRow, String), String> = HashMap::new();
+        let mut sums = Sums::default();
         for run in ledger.run_types()? {
-            let name = run.agent_type.unwrap_or_else(|| UNTYPED_AGENT.to_owned());
-            sums.entry(name.clone()).or_default().runs.insert((run.session, run.agent_id.clone()));
-            types.insert((run.session, run.agent_id), name);
+            let agent = sums.named(run.agent_type.as_deref().unwrap_or(UNTYPED_AGENT));
+            sums.add_run(run.session, run.agent_id, agent);
         }
         ledger.for_each_spent(
             &SpentFilter::default(),
             Grain::Day,
             |_| false,
             |row| {
-                let run = (row.session, row.agent_id.to_owned());
-                let name = name_of(&run, &types);
-                if !sums.contains_key(name) {
-                    sums.insert(name.to_owned(), Sum::default());
-                }
-                let Some(sum) = sums.get_mut(name) else { return };
-                if name != HIDDEN_AGENT {
-                    sum.runs.insert(run);
-                }
+                let sum = sums.of_run(row.session, row.agent_id);
                 sum.usage += row.usage;
                 match row.cost {
                     Some(cost) => *sum.cost.get_or_insert_default() += cost.total(),
@@ -140,33 +172,31 @@ impl AgentsReport {
         )?;
         let mut whole_origins = OriginSum::default();
         ledger.for_each_share(&SpentFilter::default(), |session, share| {
-            let run = (session, share.agent_id.clone());
-            let name = name_of(&run, &types);
             whole_origins.add(share);
-            if let Some(sum) = sums.get_mut(name) {
-                sum.origins.add(share);
-            }
+            sums.of_run(session, &share.agent_id).origins.add(share);
         })?;
+        let sums = sums.list;
         let learned = learned(&ledger.observed_runs()?);
         let total = AgentTotal {
-            runs: sums.values().map(|sum| sum.runs.len() as u64).sum(),
-            usage: sums.values().map(|sum| sum.usage).sum(),
-            total_tokens: sums.values().map(|sum| sum.usage.total()).sum(),
+            runs: sums.iter().map(|sum| sum.runs).sum(),
+            usage: sums.iter().map(|sum| sum.usage).sum(),
+            total_tokens: sums.iter().map(|sum| sum.usage.total()).sum(),
             entry_tokens: whole_origins.entry.total(),
             carry_tokens: whole_origins.carry.total(),
             entry_cost_usd: whole_origins.known(whole_origins.entry_cost),
             carry_cost_usd: whole_origins.known(whole_origins.carry_cost),
-            cost_usd: sums.values().filter_map(|sum| sum.cost).reduce(|one, other| one + other),
+            cost_usd: sums.iter().filter_map(|sum| sum.cost).reduce(|one, other| one + other),
         };
         let whole = total.cost_usd.unwrap_or_default();
         let mut rows: Vec<AgentRow> = sums
             .into_iter()
-            .map(|(agent, sum)| {
+            .map(|sum| {
+                let agent = sum.agent;
                 let is_type = agent != MAIN_AGENT && agent != HIDDEN_AGENT;
                 let learned = learned.get(&agent).copied();
                 let is_learned = learned.is_some_and(|learned| learned.n >= LEARNED_FROM as u64);
                 AgentRow {
-                    runs: sum.runs.len() as u64,
+                    runs: sum.runs,
                     usage: sum.usage,
                     total_tokens: sum.usage.total(),
                     entry_tokens: sum.origins.entry.total(),
@@ -248,15 +278,6 @@ impl AgentsReport {
             }
         }
         if figures.rows.is_empty() { vec![costs] } else { vec![costs, figures] }
-    }
-}
-
-/// The agent's name under which a run stands.
-fn name_of<'t>(run: &(SessionRow, String), types: &'t HashMap<(SessionRow, String), String>) -> &'t str {
-    match run.1.as_str() {
-        "" => MAIN_AGENT,
-        HIDDEN_AGENT => HIDDEN_AGENT,
-        _ => types.get(run).map_or(UNTYPED_AGENT, String::as_str),
     }
 }
 

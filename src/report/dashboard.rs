@@ -1,14 +1,19 @@
-//! `dashboard`: weeks and months, what the money went to, and days that stand out.
+//! `dashboard`: weeks and months, what the money went to, budgets, and days that stand out.
 //!
 //! Every table is a cut of `cost`, and its rows make its total: what is not named is one row.
 
 use std::cmp::Reverse;
 
+use super::budgets::BudgetsReport;
 use super::calendar::{Day, Zone};
 use super::cost::{By, CostReport, CostRow, CostSum, Query};
+use super::origins::Origin;
 use super::{Cell, Table};
 use crate::domain::PicoUsd;
 use crate::store::{Ledger, StoreError};
+
+/// What the user calls by a name of its own.
+const SKILL: By = By::Origin(Origin::Skill);
 
 /// Weeks and months that have a row.
 const WEEKS: i32 = 8;
@@ -36,11 +41,16 @@ pub struct Dashboard {
 }
 
 impl Dashboard {
-    /// Asks the ledger; `None` if it holds nothing.
+    /// Asks the ledger, whose shares are up to date; `None` if it holds nothing.
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn of(ledger: &Ledger, zone: &Zone, today: Day) -> Result<Option<Self>, StoreError> {
+    pub fn of(
+        ledger: &Ledger,
+        zone: &Zone,
+        today: Day,
+        budgets: &BudgetsReport,
+    ) -> Result<Option<Self>, StoreError> {
         let ask = |by, since: Day| {
             let query = Query {
                 by,
@@ -64,8 +74,11 @@ impl Dashboard {
             latest_first("Weeks", "week", &weeks, WEEKS),
             latest_first("Months", "month", &months, MONTHS),
         ];
-        for by in [By::Agent, By::Model, By::Project] {
-            tables.push(top(by, &ask(by, recent)?));
+        for by in [By::Agent, SKILL, By::Model, By::Project] {
+            tables.extend(top(by, &ask(by, recent)?));
+        }
+        if !budgets.budgets.is_empty() {
+            tables.push(budgets.table());
         }
         let days = ask(By::Day, today.plus_days(1 - SPIKE_DAYS - SPIKE_SAMPLE))?;
         tables.extend(spikes(&days.rows, today));
@@ -85,8 +98,8 @@ fn latest_first(title: &str, by: &'static str, report: &CostReport, count: i32) 
     table
 }
 
-/// The most expensive rows, and the others as one.
-fn top(by: By, report: &CostReport) -> Table {
+/// The most expensive rows, and the others as one; `None` where nothing has a name, as where no skill was used.
+fn top(by: By, report: &CostReport) -> Option<Table> {
     let title = format!("Top {}s of the last {RECENT_DAYS} days", by.name());
     let mut table = Table::new(title, &[by.name(), "sessions", "tokens", "cost", "share"]);
     let total = report.total.sum.cost_usd.unwrap_or_default();
@@ -95,29 +108,35 @@ fn top(by: By, report: &CostReport) -> Table {
         cells.push(Cell::percent(share));
         cells
     };
-    let (named, others) = report.rows.split_at(report.rows.len().min(NAMED));
+    let is_unnamed = |row: &&CostRow| by == SKILL && row.key.starts_with('(');
+    let (unnamed, rows): (Vec<&CostRow>, Vec<&CostRow>) = report.rows.iter().partition(is_unnamed);
+    let (named, others) = rows.split_at(rows.len().min(NAMED));
+    if named.is_empty() && !unnamed.is_empty() {
+        return None;
+    }
     for row in named {
         let name = if by == By::Project { Cell::Path(row.key.clone()) } else { Cell::Text(row.key.clone()) };
         table.rows.push(with_share(cells(name, &row.sum), row.sum.cost_usd));
     }
-    if !others.is_empty() {
-        let cost: Option<PicoUsd> = others
-            .iter()
-            .filter_map(|row| row.sum.cost_usd)
-            .fold(None, |sum, cost| Some(sum.unwrap_or_default() + cost));
-        let at_least = others.iter().any(|row| !row.sum.unpriced_models.is_empty());
+    let other = format!("{} other{}", others.len(), if others.len() == 1 { "" } else { "s" });
+    for (name, rows) in [(other, others), (format!("no {}", by.name()), &unnamed)] {
+        if rows.is_empty() {
+            continue;
+        }
+        let cost = rows.iter().filter_map(|row| row.sum.cost_usd).reduce(|one, other| one + other);
+        let at_least = rows.iter().any(|row| !row.sum.unpriced_models.is_empty());
         let row = vec![
-            Cell::Text(format!("{} other{}", others.len(), if others.len() == 1 { "" } else { "s" })),
+            Cell::Text(name),
             // One session can be in several of them.
             Cell::Unknown,
-            Cell::Count(others.iter().map(|row| row.sum.total_tokens).sum()),
+            Cell::Count(rows.iter().map(|row| row.sum.total_tokens).sum()),
             Cell::Usd { amount: cost, at_least },
         ];
         table.rows.push(with_share(row, cost));
     }
     table.total =
         Some(with_share(cells(Cell::Text("total".to_owned()), &report.total.sum), report.total.sum.cost_usd));
-    table
+    Some(table)
 }
 
 /// Days that cost far more than those before them; `None` if there are none.

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::cost::{CostReport, CostRow};
 use super::usage::{
-    Actual, AgentUsage, Efficiency, EstimateInfo, Filter, Hidden, ModelUsage, OutputShortfall, SessionInfo,
-    StepUsage, UNTYPED_AGENT, UsageReport,
+    Actual, AgentUsage, Basis, Efficiency, EstimateInfo, Filter, Hidden, ModelUsage, OutputShortfall,
+    SessionInfo, StepUsage, UNTYPED_AGENT, UsageReport,
 };
 use crate::domain::{MAIN_AGENT, Message, PicoUsd, Timestamp, Usage};
 use crate::origins;
@@ -76,7 +76,9 @@ impl ExportedSession {
         prices: &PriceTable,
     ) -> Result<Option<Self>, StoreError> {
         let timeline = origins::timeline(ledger, record.row)?;
-        let report = UsageReport::of_session(ledger, record, &Filter::default(), &timeline, prices)?;
+        let shares = ledger.session_shares(record.row)?;
+        let basis = Basis { timeline: &timeline, shares: &shares, prices };
+        let report = UsageReport::of_session(ledger, record, &Filter::default(), basis)?;
         let Some(session) = report.session else { return Ok(None) };
         let actual = report.actual.unwrap_or(Actual {
             cost: None,

@@ -124,7 +124,7 @@ impl History {
                 project.is_some_and(|project| folders.iter().any(|folder| project.starts_with(folder)))
             });
         }
-        let spent = spent(ledger)?;
+        let spent = spent(ledger, &SpentFilter::default())?;
         let of = |record: &SessionRecord| spent.get(&record.row).copied().unwrap_or_default();
         let mut history = Self::none();
         let mut totals = Sum::default();
@@ -139,44 +139,14 @@ impl History {
             hidden.iter().for_each(|record| earlier.add(&of(record)));
             history.earlier = Some(earlier);
         }
-        let rows: Vec<SessionRow> = shown.iter().map(|record| record.row).collect();
-        let counts = ledger.session_counts(&rows)?;
-        history.rows = shown
-            .iter()
-            .map(|record| {
-                let spent = of(record);
-                HistoryRow {
-                    session: SessionInfo::of(record, counts.get(&record.row).copied().unwrap_or_default()),
-                    usage: spent.usage,
-                    total_tokens: spent.usage.total(),
-                    cost_usd: spent.known_cost(),
-                    is_partly_priced: spent.is_partly_priced,
-                }
-            })
-            .collect();
+        history.rows = rows(ledger, shown, &spent)?;
         Ok(history)
     }
 
     /// The table for people.
     #[must_use]
     pub fn table(&self) -> Table {
-        let columns = ["session", "last activity<", "about<", "model<", "calls", "tokens", "cost"];
-        let mut table = Table::new("Sessions, the latest first", &columns);
-        let text = |text: Option<&str>| text.map_or(Cell::Unknown, |text| Cell::Text(text.to_owned()));
-        table.rows.extend(self.rows.iter().map(|row| {
-            let session = &row.session;
-            let folder = session.project.as_deref().and_then(|project| Path::new(project).file_name());
-            let about = session.topic.as_deref().or(folder.and_then(|folder| folder.to_str()));
-            vec![
-                Cell::Text(session.id.chars().take(SHORT_ID).collect()),
-                session.last_activity_at.map_or(Cell::Unknown, Cell::Time),
-                text(about),
-                text(session.model.as_deref().map(short_model)),
-                Cell::Count(session.tool_calls),
-                Cell::Count(row.total_tokens),
-                Cell::Usd { amount: row.cost_usd, at_least: row.is_partly_priced },
-            ]
-        }));
+        let mut table = sessions_table("Sessions, the latest first", &self.rows);
         if let Some(earlier) = &self.earlier {
             table.rows.push(earlier.cells(format!("+{}", earlier.sessions)));
         }
@@ -202,6 +172,69 @@ impl History {
     }
 }
 
+/// Recent sessions, from their records.
+///
+/// # Errors
+/// If the ledger cannot be read.
+pub fn recent(ledger: &Ledger, records: &[SessionRecord]) -> Result<Vec<HistoryRow>, StoreError> {
+    let sessions = records.iter().map(|record| record.row).collect();
+    let spent = spent(ledger, &SpentFilter { sessions: Some(sessions), ..SpentFilter::default() })?;
+    rows(ledger, records, &spent)
+}
+
+fn rows(
+    ledger: &Ledger,
+    records: &[SessionRecord],
+    spent: &HashMap<SessionRow, Spent>,
+) -> Result<Vec<HistoryRow>, StoreError> {
+    let sessions: Vec<SessionRow> = records.iter().map(|record| record.row).collect();
+    let mut counts = ledger.session_counts(&sessions)?;
+    // Of sessions that were imported no hook has told; their shares know the calls.
+    let untold = sessions.iter().filter(|row| counts.get(row).is_none_or(|counts| counts.tool_calls == 0));
+    let untold: Vec<SessionRow> = untold.copied().collect();
+    ledger.for_each_share_in_all(
+        &SpentFilter { sessions: Some(untold), ..SpentFilter::default() },
+        |session, share| counts.entry(session).or_default().tool_calls += share.calls,
+    )?;
+    let rows = records.iter().map(|record| {
+        let spent = spent.get(&record.row).copied().unwrap_or_default();
+        HistoryRow {
+            session: SessionInfo::of(record, counts.get(&record.row).copied().unwrap_or_default()),
+            usage: spent.usage,
+            total_tokens: spent.usage.total(),
+            cost_usd: spent.known_cost(),
+            is_partly_priced: spent.is_partly_priced,
+        }
+    });
+    Ok(rows.collect())
+}
+
+/// A table of sessions.
+pub(super) fn sessions_table(title: &str, rows: &[HistoryRow]) -> Table {
+    let columns = ["session", "last activity<", "about<", "model<", "calls", "tokens", "cost"];
+    let mut table = Table::new(title, &columns);
+    let text = |text: Option<&str>| text.map_or(Cell::Unknown, |text| Cell::Text(text.to_owned()));
+    table.rows.extend(rows.iter().map(|row| {
+        let session = &row.session;
+        let folder = session.project.as_deref().and_then(|project| Path::new(project).file_name());
+        let about = session.topic.as_deref().or(folder.and_then(|folder| folder.to_str()));
+        vec![
+            Cell::Text(session.id.chars().take(SHORT_ID).collect()),
+            session.last_activity_at.map_or(Cell::Unknown, Cell::Time),
+            text(about),
+            text(session.model.as_deref().map(short_model)),
+            // An import alone knows no calls before a view has looked where costs came from.
+            match session.tool_calls {
+                0 if row.total_tokens > 0 => Cell::Unknown,
+                calls => Cell::Count(calls),
+            },
+            Cell::Count(row.total_tokens),
+            Cell::Usd { amount: row.cost_usd, at_least: row.is_partly_priced },
+        ]
+    }));
+    table
+}
+
 /// A model's name without what all have: its maker's name before and its date behind.
 fn short_model(model: &str) -> &str {
     let name = model.strip_prefix("claude-").unwrap_or(model);
@@ -216,11 +249,12 @@ fn mean(sum: PicoUsd, count: u64) -> Option<PicoUsd> {
     (count > 0).then(|| PicoUsd::from_pico((sum.as_pico() + count / 2).div_euclid(count)))
 }
 
-fn spent(ledger: &Ledger) -> Result<HashMap<SessionRow, Spent>, StoreError> {
+/// What sessions have used; what is kept of them needs no look at their hours.
+fn spent(ledger: &Ledger, filter: &SpentFilter) -> Result<HashMap<SessionRow, Spent>, StoreError> {
     let mut sums: HashMap<SessionRow, Spent> = HashMap::new();
     ledger.for_each_spent(
-        &SpentFilter::default(),
-        Grain::Hour,
+        filter,
+        Grain::Session,
         |_| false,
         |row| {
             let is_priced = row.cost.is_some() || row.usage == Usage::default();

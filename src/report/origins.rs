@@ -1,5 +1,6 @@
 //! Shares of what was spent under the keys that attribution has: tools, skills, MCP servers, steps, actions.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::domain::{CostParts, PicoUsd, ToolName, Usage};
@@ -28,19 +29,24 @@ pub enum Origin {
 impl Origin {
     /// The key of a share. `is_scheduled` tells whether the client's scheduler drove the session.
     #[must_use]
-    pub fn key(self, row: &ShareRow, is_scheduled: bool) -> String {
+    pub fn key(self, row: &ShareRow, is_scheduled: bool) -> Cow<'_, str> {
+        fn or_none(name: &str, is_hidden: bool) -> &str {
+            match name {
+                "" if is_hidden => HIDDEN_AGENT,
+                "" => NO_KEY,
+                name => name,
+            }
+        }
         let is_hidden = row.agent_id == HIDDEN_AGENT;
-        let or_none = |name: &str| match name {
-            "" if is_hidden => HIDDEN_AGENT.to_owned(),
-            "" => NO_KEY.to_owned(),
-            name => name.to_owned(),
-        };
         match self {
-            Self::Tool => or_none(&row.tool),
-            Self::Skill => or_none(&row.skill),
-            Self::Mcp => or_none(ToolName::new(&row.tool).mcp_server().unwrap_or_default()),
-            Self::Step => or_none(&row.step),
-            Self::FileType => or_none(&row.file_type),
+            Self::Tool => or_none(&row.tool, is_hidden).into(),
+            Self::Skill => or_none(&row.skill, is_hidden).into(),
+            Self::Mcp => {
+                let tool = ToolName::new(&row.tool);
+                or_none(tool.mcp_server().unwrap_or_default(), is_hidden).to_owned().into()
+            }
+            Self::Step => or_none(&row.step, is_hidden).into(),
+            Self::FileType => or_none(&row.file_type, is_hidden).into(),
             Self::Action => {
                 let name = if is_hidden {
                     HIDDEN_AGENT
@@ -53,7 +59,7 @@ impl Origin {
                 } else {
                     "manual"
                 };
-                name.to_owned()
+                name.into()
             }
         }
     }
@@ -125,7 +131,15 @@ pub fn sum<'r>(
 ) -> BTreeMap<String, OriginSum> {
     let mut sums: BTreeMap<String, OriginSum> = BTreeMap::new();
     for row in rows {
-        sums.entry(by.key(row, is_scheduled)).or_default().add(row);
+        add_to(&mut sums, &by.key(row, is_scheduled), row);
     }
     sums
+}
+
+/// Adds a share under a key, of which most are there already.
+pub(super) fn add_to(sums: &mut BTreeMap<String, OriginSum>, key: &str, row: &ShareRow) {
+    match sums.get_mut(key) {
+        Some(sum) => sum.add(row),
+        None => sums.entry(key.to_owned()).or_default().add(row),
+    }
 }

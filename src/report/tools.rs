@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::origins::{Origin, OriginSum};
+use super::origins::{Origin, OriginSum, add_to};
 use super::{Cell, Table};
 use crate::domain::{PicoUsd, Usage};
 use crate::store::{Ledger, SpentFilter, StoreError};
@@ -70,8 +70,8 @@ impl ToolsReport {
     pub fn of(ledger: &Ledger, filter: &SpentFilter) -> Result<Self, StoreError> {
         let mut sums: std::collections::BTreeMap<String, OriginSum> = std::collections::BTreeMap::new();
         let mut total = OriginSum::default();
-        ledger.for_each_share(filter, |_, share| {
-            sums.entry(Origin::Tool.key(share, false)).or_default().add(share);
+        ledger.for_each_share_in_all(filter, |_, share| {
+            add_to(&mut sums, &Origin::Tool.key(share, false), share);
             total.add(share);
         })?;
         let whole = total.cost_usd().unwrap_or_default();

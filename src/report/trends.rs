@@ -228,7 +228,8 @@ impl Trends {
                 None => "nothing was spent in the days before".to_owned(),
             }),
         ));
-        lines.extend(self.most_expensive_day.clone().map(|day| ("most", Cell::Text(day))));
+        let most = self.days.iter().find(|day| Some(&day.date) == self.most_expensive_day.as_ref());
+        lines.extend(most.map(|day| ("most", Cell::Text(format!("{}, {}", day.date, usd(day.cost_usd))))));
         let step = |step: &TrendStep| {
             let session: String = step.session_id.chars().take(8).collect();
             format!("{} of {session}, {}", step.step, step.cost_usd)

@@ -1,14 +1,16 @@
 //! The status line: the client's payload and one question to the ledger, in one line.
 //!
-//! As hot as the hook: it runs after every message. It reads no transcript and no price table, waits for nobody, and on
-//! any fault shows less. What the client itself says that the session has cost is kept as a witness for `doctor`.
+//! As hot as the hook: it runs after every message. It reads no transcript and no price table, settings only where there
+//! is a budget, waits for nobody, and on any fault shows less. What the client itself says that the session has cost is kept as a witness for `doctor`.
 
 mod payload;
 mod template;
 
 use std::path::Path;
 
-use crate::domain::PicoUsd;
+use crate::budget;
+use crate::config::Config;
+use crate::domain::{PicoUsd, SessionId};
 use crate::env::Env;
 use crate::report::calendar::Zone;
 use crate::store::{Ledger, Quarter, StatusFigures, StatusSum};
@@ -24,7 +26,7 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("client_cost", "the same by the client"),
     ("costs", "the first, and the second where it is another"),
     ("today", "what all sessions cost today"),
-    ("budget", "how much of the budget is used"),
+    ("budget", "how much is used of the budget that is nearest to its limit"),
     ("context", "tokens in the context"),
     ("window", "how many it can hold"),
     ("context_percent", "the share of it"),
@@ -53,7 +55,10 @@ pub fn line(
     let payload = Payload::read(text);
     let mut ledger = ledger.and_then(|path| Ledger::open_for_status(path).ok().flatten());
     let figures = ledger.as_mut().map(|ledger| ask(ledger, &payload, env)).unwrap_or_default();
-    let line = template::fill(template.unwrap_or(DEFAULT_TEMPLATE), |name| field(name, &payload, &figures));
+    let session = payload.session.as_ref();
+    let budget = ledger.as_mut().zip(session).and_then(|(ledger, session)| fullest(ledger, session, env));
+    let template = template.unwrap_or(DEFAULT_TEMPLATE);
+    let line = template::fill(template, |name| field(name, &payload, &figures, budget));
     (line, ledger)
 }
 
@@ -72,8 +77,29 @@ fn ask(ledger: &mut Ledger, payload: &Payload, env: &Env) -> StatusFigures {
     figures
 }
 
+/// How much is used of the budget that is nearest to its limit, in per cent, of those that hold for the session's project.
+/// What is void is left out: a hook or a command adds it up, which may take longer than this line may.
+fn fullest(ledger: &mut Ledger, session: &SessionId, env: &Env) -> Option<f64> {
+    let now = env.now();
+    let mut asked = ledger.budgets_of(session.as_str()).ok()??;
+    let project = asked.project.clone();
+    asked.budgets.retain(|(budget, kept)| {
+        kept.is_some_and(|kept| kept.span.has(now)) && budget.scope.has_project(project.as_deref())
+    });
+    if asked.budgets.is_empty() {
+        return None;
+    }
+    let mut config = Config::of_user(env.config_path().as_deref(), None).unwrap_or_default();
+    if let Some(project) = project {
+        // A project's file that cannot be used lowers nothing.
+        let _lowered = config.add_project(Path::new(&project)).is_ok();
+    }
+    let held = budget::standings(ledger, asked, now, Zone::of_system, &config.lowered).ok()?;
+    held.iter().map(|held| held.standing.percent()).max_by(f64::total_cmp)
+}
+
 /// A field's text, empty if there is nothing to show; `None` if there is no such field.
-fn field(name: &str, payload: &Payload, figures: &StatusFigures) -> Option<String> {
+fn field(name: &str, payload: &Payload, figures: &StatusFigures, budget: Option<f64>) -> Option<String> {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let count = |count: Option<u64>| count.map(scaled).unwrap_or_default();
     let own = sum(&figures.of_session);
@@ -89,8 +115,7 @@ fn field(name: &str, payload: &Payload, figures: &StatusFigures) -> Option<Strin
             _ => own,
         },
         "today" => sum(&figures.since),
-        // Budgets are not of this release.
-        "budget" => String::new(),
+        "budget" => budget.map(percent).unwrap_or_default(),
         "context" => count(payload.context),
         "window" => count(payload.window),
         "context_percent" => payload.context_percent.map(percent).unwrap_or_default(),
@@ -169,9 +194,9 @@ mod tests {
     #[test]
     fn every_field_that_is_told_of_exists() {
         for (name, _) in FIELDS {
-            assert!(field(name, &Payload::default(), &StatusFigures::default()).is_some(), "{name}");
+            assert!(field(name, &Payload::default(), &StatusFigures::default(), None).is_some(), "{name}");
         }
-        assert_eq!(field("nonsense", &Payload::default(), &StatusFigures::default()), None);
+        assert_eq!(field("nonsense", &Payload::default(), &StatusFigures::default(), None), None);
     }
 
     #[test]
@@ -180,7 +205,7 @@ mod tests {
         let of = |ours: Option<PicoUsd>, theirs: Option<PicoUsd>| {
             let payload = Payload { cost: theirs, ..Payload::default() };
             let of_session = StatusSum { cost: ours, ..StatusSum::default() };
-            field("costs", &payload, &StatusFigures { of_session, ..StatusFigures::default() }).unwrap()
+            field("costs", &payload, &StatusFigures { of_session, ..StatusFigures::default() }, None).unwrap()
         };
         assert_eq!(of(usd("1.00"), usd("1.005")), "$1.00");
         assert_eq!(of(usd("1.00"), usd("1.50")), "$1.00 (client $1.50)");

@@ -5,7 +5,8 @@ use rusqlite::params;
 use super::writer::unsigned;
 use super::{Ledger, StoreError};
 
-/// Runs that are looked at: a habit is told by the latest ones, and a ledger can hold many.
+/// Runs that are looked at: a habit is told by the latest ones, and a ledger can hold many. They are read in the order of the
+/// key, backwards, which sorts nothing.
 const LATEST_RUNS: u32 = 150;
 /// And of one type: a subagent's start waits for it.
 pub const RUNS_OF_A_TYPE: u32 = 20;
@@ -29,15 +30,18 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn observed_runs(&self) -> Result<Vec<ObservedRun>, StoreError> {
+        // From the end of a run's transcript backwards its last response is the first one; from that of the session it
+        // is one of hundreds.
         const SQL: &str = "WITH
-          latest AS MATERIALIZED (SELECT * FROM agent_runs ORDER BY session DESC, agent_id LIMIT ?1),
+          latest AS MATERIALIZED (SELECT * FROM agent_runs ORDER BY session DESC, agent_id DESC LIMIT ?1),
           runs AS MATERIALIZED (SELECT *,
             (SELECT sum(input_tokens + output_tokens + cache_read_tokens + cache_write_5m_tokens
                + cache_write_1h_tokens) FROM spent WHERE session = r.session AND agent_id = r.agent_id) AS billed
             FROM latest r WHERE agent_type IS NOT NULL)
           SELECT r.agent_type, billed,
             (SELECT input_tokens + output_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens
-               FROM responses WHERE session = r.session AND agent_id = r.agent_id ORDER BY at DESC LIMIT 1),
+               FROM responses WHERE session = r.session AND agent_id = r.agent_id
+                 AND at <= coalesce(r.log_last_at, 9223372036854775807) ORDER BY at DESC LIMIT 1),
             (SELECT returned_tokens FROM tool_calls WHERE session = r.session AND tool_use_id = r.tool_use_id
                AND ok AND returned_method IN ('exact_text', 'payload_text', 'subagent_report'))
           FROM runs r WHERE billed > 0";
@@ -57,7 +61,7 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn billed_runs(&self, agent_type: &str) -> Result<Vec<u64>, StoreError> {
         const SQL: &str = "WITH
-          latest AS MATERIALIZED (SELECT * FROM agent_runs ORDER BY session DESC, agent_id LIMIT ?2),
+          latest AS MATERIALIZED (SELECT * FROM agent_runs ORDER BY session DESC, agent_id DESC LIMIT ?2),
           runs AS MATERIALIZED (SELECT (SELECT sum(input_tokens + output_tokens + cache_read_tokens
                + cache_write_5m_tokens + cache_write_1h_tokens) FROM spent
                WHERE session = r.session AND agent_id = r.agent_id) AS billed

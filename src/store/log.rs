@@ -203,7 +203,7 @@ impl Ledger {
             "DELETE FROM meta WHERE name GLOB 'lines_of:' || ?1 || ':*'",
             "DELETE FROM pending WHERE session = ?1",
             "DELETE FROM context_parts WHERE path IN (SELECT path FROM transcripts WHERE session = ?1)",
-            "DELETE FROM shares WHERE session = ?1",
+            "DELETE FROM shares WHERE session IN (?1, -?1)",
             "DELETE FROM task_changes WHERE session = ?1",
             "DELETE FROM steps WHERE session = ?1",
             "DELETE FROM cost_states WHERE session = ?1",

@@ -1,5 +1,5 @@
-//! The tables of what was spent: `spent` itself, and `spent_sums`, its rows added up by hour and by day, which are written
-//! with it.
+//! The tables of what was spent: `spent` itself, and `spent_sums`, its rows added up by hour, by day and by session, which
+//! are written with it.
 //!
 //! A report reads the coarsest table that tells what it asks for. An hour or a day in which its answer changes, because
 //! a local day or the period begins there, is read from `spent`, whose quarters all time zones keep to.
@@ -15,6 +15,9 @@ pub enum Grain {
     Hour,
     /// Days (UTC) and subagent runs.
     Day,
+    /// Sessions, in all their time; neither runs of subagents nor branches. It knows no time, so that a question for a
+    /// period reads hours in its place.
+    Session,
 }
 
 /// The quarters of a row, the first and the last.
@@ -22,7 +25,7 @@ pub type Block = (Quarter, Quarter);
 
 impl Grain {
     /// All of them.
-    pub(super) const ALL: [Self; 3] = [Self::Quarter, Self::Hour, Self::Day];
+    pub(super) const ALL: [Self; 4] = [Self::Quarter, Self::Hour, Self::Day, Self::Session];
 
     /// Its rows, as far as the condition that follows holds.
     pub(super) const fn rows(self) -> &'static str {
@@ -30,6 +33,7 @@ impl Grain {
             Self::Quarter => "FROM spent WHERE",
             Self::Hour => "FROM spent_sums WHERE grain = 4 AND",
             Self::Day => "FROM spent_sums WHERE grain = 96 AND",
+            Self::Session => "FROM spent_sums WHERE grain = 0 AND",
         }
     }
 
@@ -39,6 +43,7 @@ impl Grain {
             Self::Quarter => "INTO spent VALUES (",
             Self::Hour => "INTO spent_sums VALUES (4, ",
             Self::Day => "INTO spent_sums VALUES (96, ",
+            Self::Session => "INTO spent_sums VALUES (0, ",
         }
     }
 
@@ -48,6 +53,7 @@ impl Grain {
             Self::Quarter => 1,
             Self::Hour => 4,
             Self::Day => 96,
+            Self::Session => i64::MAX,
         }
     }
 
@@ -63,8 +69,16 @@ impl Grain {
     /// The run that a row of this one is added to.
     pub(super) fn run(self, agent_id: &str) -> &str {
         match self {
-            Self::Hour if agent_id != HIDDEN_AGENT => "",
+            Self::Hour | Self::Session if agent_id != HIDDEN_AGENT => "",
             _ => agent_id,
+        }
+    }
+
+    /// The branch likewise.
+    pub(super) const fn branch(self, branch: &str) -> &str {
+        match self {
+            Self::Session => "",
+            _ => branch,
         }
     }
 }

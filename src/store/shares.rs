@@ -1,28 +1,32 @@
 //! How sessions' usage is shared out among what stood in their contexts: a cache, a row a session.
 //!
 //! The rows of a session are one value, because hooks read the schema and pay for each of its columns. It is a list of
-//! names, then rows of 22 numbers, all as LEB128.
+//! names, then rows of 22 numbers, all as LEB128. Under the session's number with a minus stands the same once more, added
+//! up over time, branches, steps and types of files: what questions about all time read, which is a tenth.
+
+use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
 
-use super::spent::Quarter;
+use super::spent::{HIDDEN_AGENT, Quarter};
 use super::writer::SessionRow;
 use super::{Ledger, SpentFilter, SpentRow, StoreError};
 use crate::domain::{CostParts, Message, MessageId, PicoUsd, Usage};
 
 /// Whether a share was paid when its item was written and came in, or when it was read again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// It came in.
     Entry,
     /// It was read again.
     Carry,
     /// It belongs to no item.
+    #[default]
     Unplaced,
 }
 
 /// What some items of one kind have paid.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShareRow {
     /// The quarter; `None` if no time is known.
     pub quarter: Option<Quarter>,
@@ -72,6 +76,9 @@ impl ShareRow {
         }
     }
 }
+
+/// Stands for all subagents in rows that are added up over them.
+const ANY_AGENT: &str = "(agent)";
 
 /// Numbers in a row.
 const COLUMNS: usize = 22;
@@ -124,6 +131,7 @@ impl Ledger {
             let mut insert = tx.prepare("INSERT OR REPLACE INTO shares VALUES (?1, ?2, ?3, ?4)")?;
             for (session, rows) in shares {
                 insert.execute(params![session.row.0, session.stamp, prices, encode(rows)])?;
+                insert.execute(params![-session.row.0, session.stamp, prices, encode(&added_up(rows))])?;
             }
             Ok(())
         })
@@ -137,28 +145,57 @@ impl Ledger {
     pub fn for_each_share(
         &self,
         filter: &SpentFilter,
+        each: impl FnMut(SessionRow, &ShareRow),
+    ) -> Result<(), StoreError> {
+        // Of a period, sessions count that have spent something in it.
+        const SQL: &str = "SELECT session, body FROM shares WHERE session > 0
+            AND (?1 IS NULL OR session IN (SELECT value FROM json_each(?1)))
+            AND (NOT ?2 OR session IN
+              (SELECT session FROM spent_sums WHERE grain = 96 AND quarter > ?3 - 96 AND quarter < ?4))
+          ORDER BY session";
+        let (from, until) = filter.bounds();
+        let period = params![filter.session_list(), filter.is_bounded(), from.max(0), until];
+        self.read_shares(filter, SQL, period, each)
+    }
+
+    /// The same, added up over time, branches, steps, types of files and subagents, which are called alike. Of a period
+    /// that is not known; then the shares are handed on as they are.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn for_each_share_in_all(
+        &self,
+        filter: &SpentFilter,
+        each: impl FnMut(SessionRow, &ShareRow),
+    ) -> Result<(), StoreError> {
+        if filter.is_bounded() {
+            return self.for_each_share(filter, each);
+        }
+        const SQL: &str = "SELECT -session, body FROM shares WHERE session < 0
+            AND (?1 IS NULL OR -session IN (SELECT value FROM json_each(?1)))
+          ORDER BY session DESC";
+        self.read_shares(filter, SQL, params![filter.session_list()], each)
+    }
+
+    fn read_shares(
+        &self,
+        filter: &SpentFilter,
+        sql: &str,
+        params: impl rusqlite::Params,
         mut each: impl FnMut(SessionRow, &ShareRow),
     ) -> Result<(), StoreError> {
-        let sql = if filter.sessions.is_some() {
-            "SELECT session, body FROM shares WHERE session IN (SELECT value FROM json_each(?1)) ORDER BY session"
-        } else {
-            "SELECT session, body FROM shares WHERE ?1 IS NULL ORDER BY session"
-        };
-        let model = filter.model.as_ref().map(|model| model.to_ascii_lowercase());
-        let is_asked = |row: &ShareRow| {
-            let name = if row.model.is_empty() { "(none)" } else { &row.model };
-            filter.has_quarter(row.quarter)
-                && model.as_ref().is_none_or(|model| name.to_ascii_lowercase().contains(model))
-        };
-        let mut read = || -> rusqlite::Result<()> {
+        let is_asked = |row: &ShareRow| filter.has_quarter(row.quarter) && filter.has_model(&row.model);
+        let read = || -> rusqlite::Result<()> {
             let mut query = self.conn.prepare(sql)?;
-            let mut rows = query.query([filter.session_list()])?;
+            let mut rows = query.query(params)?;
             while let Some(row) = rows.next()? {
                 let session = SessionRow(row.get(0)?);
                 let body = row.get_ref(1)?.as_blob().unwrap_or_default();
-                for share in decode(body).iter().filter(|row| is_asked(row)) {
-                    each(session, share);
-                }
+                decode(body, |share| {
+                    if is_asked(share) {
+                        each(session, share);
+                    }
+                });
             }
             if filter.sessions.is_some() {
                 return Ok(());
@@ -172,6 +209,17 @@ impl Ledger {
             })
         };
         read().map_err(StoreError::query("read where costs came from"))
+    }
+
+    /// The shares of one session.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn session_shares(&self, session: SessionRow) -> Result<Vec<ShareRow>, StoreError> {
+        let only = SpentFilter { sessions: Some(vec![session]), ..SpentFilter::default() };
+        let mut shares = Vec::new();
+        self.for_each_share(&only, |_, share| shares.push(share.clone()))?;
+        Ok(shares)
     }
 
     /// What a session has spent, by quarter, run, model and branch.
@@ -205,6 +253,34 @@ impl Ledger {
             .map(|found| found.map(|(message, _)| message))
             .map_err(StoreError::query("look up the response"))
     }
+}
+
+/// Rows without their time, branch, step, type of file and run.
+fn added_up(rows: &[ShareRow]) -> Vec<ShareRow> {
+    let mut sums: BTreeMap<(&str, &str, &str, &str, Phase, bool), ShareRow> = BTreeMap::new();
+    for row in rows {
+        let agent = match row.agent_id.as_str() {
+            run if run.is_empty() || run == HIDDEN_AGENT => run,
+            _ => ANY_AGENT,
+        };
+        let key = (agent, &*row.model, &*row.skill, &*row.tool, row.phase, row.cost.is_some());
+        let sum = sums.entry(key).or_insert_with(|| ShareRow {
+            agent_id: agent.to_owned(),
+            model: row.model.clone(),
+            skill: row.skill.clone(),
+            tool: row.tool.clone(),
+            phase: row.phase,
+            cost: row.cost.map(|_| CostParts::default()),
+            ..ShareRow::default()
+        });
+        sum.responses += row.responses;
+        sum.calls += row.calls;
+        sum.usage += row.usage;
+        if let (Some(sum), Some(cost)) = (&mut sum.cost, row.cost) {
+            *sum += cost;
+        }
+    }
+    sums.into_values().collect()
 }
 
 fn encode(rows: &[ShareRow]) -> Vec<u8> {
@@ -267,8 +343,8 @@ fn put(body: &mut Vec<u8>, mut number: u64) {
     body.push(number as u8);
 }
 
-/// Reads what [`encode`] wrote. A value that is none of ours is read as far as it goes.
-fn decode(body: &[u8]) -> Vec<ShareRow> {
+/// Hands the rows that [`encode`] wrote to `each`. A value that is none of ours is read as far as it goes.
+fn decode(body: &[u8], mut each: impl FnMut(&ShareRow)) {
     let mut rest = body;
     let mut names: Vec<String> = Vec::new();
     for _ in 0..take(&mut rest).unwrap_or(0) {
@@ -277,50 +353,57 @@ fn decode(body: &[u8]) -> Vec<ShareRow> {
         names.push(String::from_utf8_lossy(name).into_owned());
         rest = after;
     }
-    let mut rows = Vec::new();
-    'rows: while !rest.is_empty() {
+    // Rows that follow each other share most of their names: one row is changed from each to the next.
+    let mut row = ShareRow::default();
+    let mut named = [u64::MAX; COLUMNS];
+    while !rest.is_empty() {
         let mut n = [0; COLUMNS];
         for number in &mut n {
-            let Some(value) = take(&mut rest) else { break 'rows };
+            let Some(value) = take(&mut rest) else { return };
             *number = value;
         }
-        let name =
-            |at: u64| usize::try_from(at).ok().and_then(|at| names.get(at)).cloned().unwrap_or_default();
+        let texts = [
+            &mut row.agent_id,
+            &mut row.model,
+            &mut row.branch,
+            &mut row.tool,
+            &mut row.skill,
+            &mut row.file_type,
+            &mut row.step,
+        ];
+        for (at, text) in (1..).zip(texts) {
+            if n[at] != named[at] {
+                let name = usize::try_from(n[at]).ok().and_then(|at| names.get(at));
+                text.clear();
+                text.push_str(name.map_or("", String::as_str));
+            }
+        }
+        named = n;
         let pico = |value: u64| PicoUsd::from_pico(value.into());
-        rows.push(ShareRow {
-            quarter: n[0].checked_sub(1).map(Quarter::from_number),
-            agent_id: name(n[1]),
-            model: name(n[2]),
-            branch: name(n[3]),
-            tool: name(n[4]),
-            skill: name(n[5]),
-            file_type: name(n[6]),
-            step: name(n[7]),
-            phase: match n[8] / 2 {
-                0 => Phase::Entry,
-                1 => Phase::Carry,
-                _ => Phase::Unplaced,
-            },
-            responses: n[9],
-            calls: n[10],
-            usage: Usage {
-                input: n[11],
-                output: n[12],
-                cache_read: n[13],
-                cache_write_5m: n[14],
-                cache_write_1h: n[15],
-                web_searches: n[16],
-            },
-            cost: (n[8] % 2 == 1).then(|| CostParts {
-                input: pico(n[17]),
-                output: pico(n[18]),
-                cache_read: pico(n[19]),
-                cache_write: pico(n[20]),
-                web_search: pico(n[21]),
-            }),
+        row.quarter = n[0].checked_sub(1).map(Quarter::from_number);
+        row.phase = match n[8] / 2 {
+            0 => Phase::Entry,
+            1 => Phase::Carry,
+            _ => Phase::Unplaced,
+        };
+        (row.responses, row.calls) = (n[9], n[10]);
+        row.usage = Usage {
+            input: n[11],
+            output: n[12],
+            cache_read: n[13],
+            cache_write_5m: n[14],
+            cache_write_1h: n[15],
+            web_searches: n[16],
+        };
+        row.cost = (n[8] % 2 == 1).then(|| CostParts {
+            input: pico(n[17]),
+            output: pico(n[18]),
+            cache_read: pico(n[19]),
+            cache_write: pico(n[20]),
+            web_search: pico(n[21]),
         });
+        each(&row);
     }
-    rows
 }
 
 fn take(rest: &mut &[u8]) -> Option<u64> {
@@ -338,7 +421,6 @@ fn take(rest: &mut &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::HIDDEN_AGENT;
 
     #[test]
     fn rows_are_read_as_they_were_written() {
@@ -366,9 +448,14 @@ mod tests {
         let unpriced = ShareRow { cost: None, quarter: None, phase: Phase::Unplaced, ..row.clone() };
         let rows = vec![row, unpriced];
         let body = encode(&rows);
-        assert_eq!(decode(&body), rows);
+        let decoded = |body: &[u8]| {
+            let mut rows = Vec::new();
+            decode(body, |row| rows.push(row.clone()));
+            rows
+        };
+        assert_eq!(decoded(&body), rows);
         for end in 0..body.len() {
-            assert!(decode(&body[..end]).len() < 2);
+            assert!(decoded(&body[..end]).len() < 2);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Keeps `spent` and what it comes to by hour and day in step with the responses: what a transaction changes in them is
+//! Keeps `spent` and what it comes to by hour, day and session in step with the responses: what a transaction changes in them is
 //! added up here and written at its end, so that a thousand responses of one quarter of an hour are one row written once.
 
 use std::collections::{BTreeMap, HashMap};
@@ -141,7 +141,8 @@ impl Spending {
         let mut changes: BTreeMap<Key, Amounts> = BTreeMap::new();
         for (key, amounts) in &self.changes {
             let Some(quarter) = grain.first_of(key.quarter) else { continue };
-            let key = Key { quarter, agent: grain.run(&key.agent).to_owned(), ..key.clone() };
+            let (agent, branch) = (grain.run(&key.agent).to_owned(), grain.branch(&key.branch).to_owned());
+            let key = Key { quarter, agent, branch, ..key.clone() };
             let sums = changes.entry(key).or_default();
             for (sum, amount) in sums.iter_mut().zip(amounts) {
                 *sum = sum.saturating_add(*amount);
@@ -175,7 +176,7 @@ const SUMS: [&str; 16] = [
 const TOKENS: std::ops::Range<usize> = 1..6;
 const COST: std::ops::Range<usize> = 7..12;
 
-/// The first sums, which the tables by hour and day have too.
+/// The first sums, which `spent_sums` has too.
 const ROLLED_UP: usize = 12;
 
 fn write_changes(conn: &Connection, grain: Grain, changes: &BTreeMap<Key, Amounts>) -> rusqlite::Result<()> {

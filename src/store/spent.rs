@@ -75,10 +75,21 @@ pub struct SpentFilter {
 
 impl SpentFilter {
     /// The first quarter, and the one after the last.
-    fn bounds(&self) -> (i64, i64) {
-        let is_bounded = self.from.or(self.until).is_some();
-        let from = self.from.map_or(if is_bounded { 0 } else { i64::MIN }, |quarter| quarter.0);
+    pub(super) fn bounds(&self) -> (i64, i64) {
+        let from = self.from.map_or(if self.is_bounded() { 0 } else { i64::MIN }, |quarter| quarter.0);
         (from, self.until.map_or(i64::MAX, |quarter| quarter.0))
+    }
+
+    /// Whether only a period is asked for.
+    pub(super) const fn is_bounded(&self) -> bool {
+        self.from.is_some() || self.until.is_some()
+    }
+
+    /// Whether rows of that model are asked for.
+    #[must_use]
+    pub fn has_model(&self, model: &str) -> bool {
+        let name = if model.is_empty() { "(none)" } else { model };
+        self.model.as_ref().is_none_or(|part| name.to_ascii_lowercase().contains(&part.to_ascii_lowercase()))
     }
 
     /// Whether rows of that quarter are asked for.
@@ -96,19 +107,19 @@ impl SpentFilter {
     }
 }
 
-/// Responses of one quarter, hour or day, session, agent run, model and branch.
+/// Responses of one quarter, hour or day (or of all time), session, agent run, model and branch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SpentRow<'r> {
-    /// The first quarter; `None` if no time is known.
+    /// The first quarter; `None` if no time is known, and with [`Grain::Session`].
     pub quarter: Option<Quarter>,
     /// The session.
     pub session: SessionRow,
-    /// The run: empty for the main conversation (with [`Grain::Hour`] for subagents, too), [`HIDDEN_AGENT`] for what no
-    /// line shows.
+    /// The run: empty for the main conversation (with [`Grain::Hour`] and [`Grain::Session`] for subagents, too),
+    /// [`HIDDEN_AGENT`] for what no line shows.
     pub agent_id: &'r str,
     /// The model; empty if unknown.
     pub model: &'r str,
-    /// The branch; empty if unknown.
+    /// The branch; empty if unknown, and with [`Grain::Session`].
     pub branch: &'r str,
     /// Responses.
     pub responses: u64,
@@ -271,8 +282,16 @@ fn read_spent(
     mut each: impl FnMut(&SpentRow<'_>),
 ) -> rusqlite::Result<()> {
     let (from, until) = filter.bounds();
-    if grain == Grain::Quarter {
-        return read_rows(conn, filter, grain, from, until, each);
+    match grain {
+        Grain::Quarter => return read_rows(conn, filter, grain, from, until, each),
+        Grain::Session if filter.is_bounded() => {
+            return read_spent(conn, filter, Grain::Hour, is_split, each);
+        }
+        Grain::Session => {
+            read_rows(conn, filter, grain, 0, 1, |row| each(&SpentRow { quarter: None, ..*row }))?;
+            return read_rows(conn, filter, Grain::Quarter, from, 0, each);
+        }
+        Grain::Hour | Grain::Day => {}
     }
     let mut split = Vec::new();
     // The last block, and whether it is split.

@@ -81,7 +81,7 @@ fn export(ledger: &Ledger, what: &str, format: &str) -> String {
 }
 
 /// The cells of a CSV text.
-fn csv_rows(text: &str) -> Vec<Vec<String>> {
+pub(crate) fn csv_rows(text: &str) -> Vec<Vec<String>> {
     let mut rows = vec![vec![String::new()]];
     let mut chars = text.chars().peekable();
     let mut is_quoted = false;
@@ -262,7 +262,7 @@ fn recent() -> Ledger {
     ledger
 }
 
-fn chrono_now() -> i64 {
+pub(crate) fn chrono_now() -> i64 {
     #[expect(clippy::disallowed_methods, reason = "the program's own clock is asked")]
     let now = std::time::SystemTime::now();
     i64::try_from(now.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis()).unwrap()
@@ -348,8 +348,19 @@ pub(crate) fn hostile() -> Ledger {
             "INSERT INTO tool_calls (session, tool_use_id, tool, agent_id, agent_type, at, ok, generated_tokens,
                generated_method, returned_tokens, returned_method, refined, input_bytes, response_bytes, action_type,
                action_name)
-             VALUES (?1, 't', ?2, 'a', ?2, ?3, 1, 1, 'x', 1, 'x', 1, 1, 1, 'skill', ?2)",
+             VALUES (?1, 't', ?2, 'a', ?2, ?3, 1, 1, 'x', 1, 'x', 1, 1, 1, 'skill', ?2),
+               (?1, 'u', 'mcp__' || ?2 || '__x', NULL, NULL, ?3, 1, 1, 'x', 1, 'x', 1, 1, 1, 'manual', NULL)",
             rusqlite::params![row, name, quarter * 900_000],
+        )
+        .unwrap();
+        db.execute(
+            "INSERT INTO steps VALUES (?1, ?2, NULL, ?3)",
+            rusqlite::params![row, quarter * 900_000 - 1, name],
+        )
+        .unwrap();
+        db.execute(
+            "INSERT INTO budgets VALUES (NULL, 0, 5000000000000, 'total', '/w/' || ?1, ?1, ?1, 80, 0, NULL)",
+            [name],
         )
         .unwrap();
     }
@@ -370,7 +381,15 @@ fn assert_harmless(what: &str, text: &str) {
 #[test]
 fn hostile_names_break_out_of_no_face() {
     let ledger = hostile();
-    let faces: [&[&str]; 11] = [
+    let faces: [&[&str]; 19] = [
+        &["cost", "--by", "skill"],
+        &["cost", "--by", "mcp"],
+        &["cost", "--by", "step"],
+        &["cost", "--by", "file-type"],
+        &["cost", "--by", "client"],
+        &["cost", "--by", "action"],
+        &["cost", "--compare"],
+        &["cost", "--by", "session", "--compare"],
         &["history"],
         &["trends"],
         &["cost", "--by", "model"],
@@ -403,11 +422,29 @@ fn hostile_names_break_out_of_no_face() {
     }
     for number in 0..6 {
         let session = format!("hostile-{number}");
-        let ran = ledger.run(&["show-usage", "--session", &session, "--detailed"]);
-        assert_eq!(ran.code, Some(0), "{ran:?}");
-        assert_harmless("show-usage", &ran.stdout);
-        // A path that is too long to be one is warned of.
-        assert_harmless("what show-usage says", &ran.stderr);
+        for args in [
+            &["show-usage", "--session", &session, "--detailed", "--history"][..],
+            &["step", "list", "--session", &session],
+            &["show-usage", "--session", &session, "--tool", "no such tool"],
+            &["budget", "status"],
+        ] {
+            let ran = ledger.run(args);
+            assert!([Some(0), Some(4)].contains(&ran.code), "{ran:?}");
+            assert_harmless(args[0], &ran.stdout);
+            // A path that is too long to be one is warned of.
+            assert_harmless("what is said besides", &ran.stderr);
+            // Sums that large leave a table of budgets no room for its names.
+            for line in ran.stdout.lines().filter(|_| args[0] != "budget") {
+                assert!(line.width() <= 80, "{args:?}: {} columns: {line}", line.width());
+            }
+        }
+        let payload = json!({ "session_id": session, "model": { "display_name": "\u{1b}[31m\u{202e}x\ny" } })
+            .to_string();
+        let mut command = ledger.command(&["statusline", "--template", "{model} {cost} {project}"]);
+        assert_harmless(
+            "statusline",
+            &crate::support::Ran::with_stdin(&mut command, payload.as_bytes()).stdout,
+        );
     }
     for what in WHATS {
         for format in ["json", "jsonl"] {

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 #![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
+mod agree;
 mod alerts;
 mod batches;
 mod bill;
@@ -28,3 +29,4 @@ mod support;
 mod tidy;
 mod transcripts;
 mod trees;
+mod words;

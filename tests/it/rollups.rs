@@ -1,4 +1,4 @@
-//! What was spent by hour and by day is what `spent` comes to, whatever has happened to it, and reports that read it say
+//! What was spent by hour, by day and by session is what `spent` comes to, whatever has happened to it, and reports that read it say
 //! what the quarters of an hour say.
 
 use std::collections::BTreeMap;
@@ -12,13 +12,21 @@ use tallyhook::report::cost::{By, CostReport, Query};
 use crate::bill::{OPUS, cost_state};
 use crate::support::{Ledger, Session, With, answers, cases};
 
-/// The migration that has filled it in older ledgers.
+/// The migration that has filled it in older ledgers, by hour and day.
 const MIGRATION: &str = include_str!("../../src/store/migrations/0005_spent_sums.sql");
 
-/// How the migration fills the table, without `INSERT INTO`.
-fn rolled_up() -> &'static str {
+/// What it comes to: by hour and day as the migration fills it, and by session.
+fn rolled_up() -> String {
     let start = MIGRATION.split("INSERT INTO spent_sums\n").nth(1).unwrap();
-    start.split(';').next().unwrap()
+    let by_time = start.split(';').next().unwrap();
+    format!(
+        "SELECT * FROM ({by_time}) UNION ALL
+         SELECT 0, 0, session, iif(agent_id = '(hidden)', agent_id, ''), model, '', priced, sum(responses),
+           sum(input_tokens), sum(output_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
+           sum(cache_write_1h_tokens), sum(web_searches), sum(input_pico), sum(output_pico), sum(cache_read_pico),
+           sum(cache_write_pico), sum(web_search_pico)
+         FROM spent WHERE quarter >= 0 GROUP BY 3, 4, 5, 7"
+    )
 }
 
 /// Brings the table in line with rows of `spent` that a test has written itself.
@@ -108,8 +116,9 @@ fn they_are_filled_in_a_ledger_of_an_older_release() {
     let ledger = busy_session();
     let before = ledger.total();
     let db = ledger.sqlite();
-    db.execute_batch("DROP TABLE spent_sums").unwrap();
-    db.execute_batch(include_str!("../../src/store/migrations/0005_spent_sums.sql")).unwrap();
+    db.execute_batch("DROP TABLE spent_sums; DROP INDEX transcripts_by_session").unwrap();
+    db.execute_batch(MIGRATION).unwrap();
+    db.execute_batch(include_str!("../../src/store/migrations/0010_reports.sql")).unwrap();
     db.pragma_update(None, "wal_checkpoint", "TRUNCATE").unwrap();
     drop(db);
     assert_eq!(ledger.total(), before);

@@ -12,7 +12,7 @@ use tallyhook::env::Env;
 use tallyhook::hook::{self, Options};
 use tallyhook::pricing::PriceTable;
 use tallyhook::report::calls::ExportedCall;
-use tallyhook::report::usage::{Filter, UsageReport};
+use tallyhook::report::usage::{Basis, Filter, UsageReport};
 use tallyhook::store;
 
 /// When the first event comes; each later one comes a second after the one before.
@@ -157,8 +157,9 @@ impl Ledger {
         let Some(record) = ledger.find_session(session).unwrap() else { return Value::Null };
         let timeline = tallyhook::origins::timeline(&ledger, record.row).unwrap();
         let prices = PriceTable::builtin();
-        let report =
-            UsageReport::of_session(&ledger, &record, &Filter::default(), &timeline, &prices).unwrap();
+        let shares = ledger.session_shares(record.row).unwrap();
+        let basis = Basis { timeline: &timeline, shares: &shares, prices: &prices };
+        let report = UsageReport::of_session(&ledger, &record, &Filter::default(), basis).unwrap();
         serde_json::to_value(report).unwrap()
     }
 

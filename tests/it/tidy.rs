@@ -46,7 +46,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("doctor", &["domain", "env", "estimate", "hook", "platform", "pricing", "setup", "store"]),
     ("report", &["domain", "calendar", "estimate", "pricing", "store", "origins", "budget"]),
     // As hot as the hook; of the reports it knows only the user's days.
-    ("statusline", &["domain", "json", "env", "store", "report"]),
+    ("statusline", &["domain", "json", "env", "config", "budget", "store", "report"]),
     ("render", &["domain", "json", "doctor", "report"]),
     (
         "cli",

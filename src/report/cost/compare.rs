@@ -6,7 +6,11 @@ use std::collections::HashMap;
 use super::groups::{self, By, Group, Groups, Places, Shift, Span, Sum};
 use super::{Change, Changes, CostReport, CostSum, CostTotal, Period, Previous, Query, row, total, total_of};
 use crate::report::calendar::Day;
-use crate::store::{Grain, Ledger, SessionRow, SpentFilter, StoreError};
+use crate::report::origins::Origin;
+use crate::store::{Ledger, SessionRow, SpentFilter, StoreError};
+
+/// What results come from.
+const TOOL: By = By::Origin(Origin::Tool);
 
 /// Two periods of equal length, and how the earlier one is laid on the later.
 struct Periods {
@@ -83,8 +87,14 @@ pub(super) fn report(
     if periods.is_some() {
         // In one reading, for runs and models are both told apart by day.
         let [models, agents] = groups::read(ledger, filter, span, before, [By::Model, By::Agent], whose)?;
-        let (by_model, by_agent) = (changes(query, places, models), changes(query, places, agents));
-        report.changes = Some(Changes { key: None, previous_key: None, by_model, by_agent });
+        let [tools] = groups::read(ledger, filter, span, before, [TOOL], whose)?;
+        report.changes = Some(Changes {
+            key: None,
+            previous_key: None,
+            by_model: changes(query, places, models),
+            by_tool: changes(query, places, tools),
+            by_agent: changes(query, places, agents),
+        });
     }
     Ok(report)
 }
@@ -153,27 +163,31 @@ fn changes_between(
     (now, before): (Option<SessionRow>, Option<SessionRow>),
 ) -> Result<Changes, StoreError> {
     let span = Span::of_days(query.since, query.until, &query.zone);
-    let filter = SpentFilter { sessions: Some(now.into_iter().chain(before).collect()), ..filter.clone() };
     let mut models = Groups::new(By::Model, places, &query.zone);
     let mut agents = Groups::new(By::Agent, places, &query.zone);
-    ledger.for_each_spent(
-        &filter,
-        Grain::Day,
-        |block| span.cuts(block),
-        |row| {
+    let mut tools = Groups::new(TOOL, places, &query.zone);
+    for session in now.into_iter().chain(before) {
+        let is_before = Some(session) != now;
+        for share in ledger.session_shares(session)?.iter().filter(|share| filter.has_model(&share.model)) {
+            if is_before || span.holds(share.quarter) {
+                tools.add_share(session, share, is_before.then_some(Shift::None));
+            }
+        }
+        ledger.for_each_spent_of(session, |row| {
             for groups in [&mut models, &mut agents] {
-                if Some(row.session) != now {
+                if is_before && filter.has_model(row.model) {
                     groups.add_before(row, Shift::None);
-                } else if span.holds(row.quarter) {
+                } else if span.holds(row.quarter) && filter.has_model(row.model) {
                     groups.add(row);
                 }
             }
-        },
-    )?;
+        })?;
+    }
     Ok(Changes {
         key: None,
         previous_key: None,
         by_model: changes(query, places, models),
+        by_tool: changes(query, places, tools),
         by_agent: changes(query, places, agents),
     })
 }

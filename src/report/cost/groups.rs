@@ -244,7 +244,7 @@ impl<'a> Groups<'a> {
     }
 
     /// Adds a share, under the key of the day that `shift` moves it to if it is of the period before.
-    fn add_share(&mut self, session: SessionRow, share: &ShareRow, before: Option<Shift>) {
+    pub(super) fn add_share(&mut self, session: SessionRow, share: &ShareRow, before: Option<Shift>) {
         let row = SpentRow {
             quarter: share.quarter,
             session,
@@ -402,7 +402,7 @@ pub(super) fn read<'a, const N: usize>(
     if kinds.iter().any(|by| matches!(by, By::Origin(_))) {
         let filter = SpentFilter { from, until: now.until, ..filter.clone() };
         let mut all = kinds.map(|by| Groups::new(by, places, zone));
-        ledger.for_each_share(&filter, |session, share| {
+        let each = |session: SessionRow, share: &ShareRow| {
             let period = match before {
                 _ if now.holds(share.quarter) => None,
                 Some((span, shift)) if span.holds(share.quarter) => Some(shift),
@@ -411,11 +411,30 @@ pub(super) fn read<'a, const N: usize>(
             for groups in &mut all {
                 groups.add_share(session, share, period);
             }
-        })?;
+        };
+        // Neither of these is told apart in what is added up over all time.
+        let is_fine =
+            |by: &By| matches!(by, By::Origin(Origin::Step | Origin::FileType) | By::Branch | By::Agent);
+        if kinds.iter().any(|by| is_fine(by) || by.is_time()) {
+            ledger.for_each_share(&filter, each)?;
+        } else {
+            ledger.for_each_share_in_all(&filter, each)?;
+        }
         return Ok(all);
     }
     let filter = SpentFilter { from, until: now.until, ..filter.clone() };
-    let grain = if kinds.contains(&By::Agent) { Grain::Day } else { Grain::Hour };
+    let is_timeless = |by: &By| match by {
+        // A session that nobody has seen begin began with its first response.
+        By::Session => places.sessions.values().all(|place| place.started_at.is_some()),
+        by => matches!(by, By::Project | By::Client | By::Model),
+    };
+    let grain = if kinds.contains(&By::Agent) {
+        Grain::Day
+    } else if from.or(now.until).is_none() && kinds.iter().all(is_timeless) {
+        Grain::Session
+    } else {
+        Grain::Hour
+    };
     let mut days = kinds.iter().any(|by| by.is_time()).then(|| Days::new(zone));
     let is_split = |block: Block| {
         now.cuts(block)

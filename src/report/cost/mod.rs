@@ -60,7 +60,7 @@ pub struct CostReport {
     pub rows: Vec<CostRow>,
     /// All rows together.
     pub total: CostTotal,
-    /// Which models and agents made the change.
+    /// Which models, tools and agents made the change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
 }
@@ -160,6 +160,7 @@ pub struct Changes {
     /// The one that it is compared with.
     pub previous_key: Option<String>,
     pub by_model: Vec<CostRow>,
+    pub by_tool: Vec<CostRow>,
     pub by_agent: Vec<CostRow>,
 }
 

@@ -1,7 +1,8 @@
 //! The tables of `cost`, for people.
 
-use super::{Change, CostReport, CostRow, CostSum, CostTotal};
+use super::{Change, Changes, CostReport, CostRow, CostSum, CostTotal};
 use crate::domain::{CostParts, PicoUsd, clean_name};
+use crate::report::origins::NO_KEY;
 use crate::report::{Cell, Table};
 
 /// Characters of a session's id that tell it from others.
@@ -21,7 +22,7 @@ impl CostReport {
                 (Some(key), Some(previous)) => format!(", {} against {}", short(key), short(previous)),
                 _ => String::new(),
             };
-            for (by, rows) in [("model", &changes.by_model), ("agent", &changes.by_agent)] {
+            for (by, rows) in changes.kinds() {
                 if self.by != by && !rows.is_empty() {
                     tables.push(change_table(by, &of, rows));
                 }
@@ -33,10 +34,42 @@ impl CostReport {
     /// What is to be said below the tables: which models have no price.
     #[must_use]
     pub fn note(&self) -> Option<String> {
+        let mut lines: Vec<String> = self.change_line().into_iter().collect();
         let before = self.total.change.as_ref().and_then(|change| change.previous.as_ref());
         let mut models: Vec<_> = self.total.sum.unpriced_models.iter().collect();
         models.extend(before.into_iter().flat_map(|previous| &previous.sum.unpriced_models));
-        unpriced_note(models.into_iter().map(String::as_str))
+        lines.extend(unpriced_note(models.into_iter().map(String::as_str)));
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+
+    /// `$1.20 more than before (+24 %), most by model claude-x (+$1.00), by tool Bash (+$0.70) and by agent main (+$1.20)`:
+    /// what has changed and why, in one line.
+    fn change_line(&self) -> Option<String> {
+        let changes = self.changes.as_ref()?;
+        let of_last = self.rows.iter().find(|row| Some(&row.key) == changes.key.as_ref());
+        let change = of_last.map_or(self.total.change.as_ref(), |row| row.change.as_ref())?;
+        let total = change.change_usd.filter(|total| *total != PicoUsd::ZERO)?;
+        let (amount, word) =
+            if total > PicoUsd::ZERO { (total, "more") } else { (PicoUsd::ZERO - total, "less") };
+        let percent = change.change_percent.map(|share| format!(" ({share:+.1} %)")).unwrap_or_default();
+        let movers: Vec<String> = changes
+            .kinds()
+            .into_iter()
+            .filter_map(|(by, rows)| {
+                let of = |row: &CostRow| row.change.as_ref().and_then(|change| change.change_usd);
+                let is_same_way = |row: &&CostRow| {
+                    of(row).is_some_and(|own| (own > PicoUsd::ZERO) == (total > PicoUsd::ZERO))
+                };
+                // What cannot be placed explains nothing.
+                let mover = rows.iter().filter(|row| row.key != NO_KEY).find(is_same_way)?;
+                let own = of(mover)?;
+                let sign = if own > PicoUsd::ZERO { "+" } else { "" };
+                Some(format!("{by} {} ({sign}{own})", name(&mover.key)))
+            })
+            .collect();
+        let why = if movers.is_empty() { String::new() } else { format!("; most: {}", movers.join(", ")) };
+        let whose = changes.key.as_deref().map(|key| format!("{} cost ", short(key))).unwrap_or_default();
+        Some(format!("{whose}{amount} {word} than before{percent}{why}"))
     }
 
     fn main_table(&self, detail: bool) -> Table {
@@ -124,6 +157,13 @@ impl CostReport {
             None => String::new(),
         };
         format!("Cost by {}{period}{compared}", self.by)
+    }
+}
+
+impl Changes {
+    /// What made the change, by each kind of key.
+    fn kinds(&self) -> [(&'static str, &[CostRow]); 3] {
+        [("model", &self.by_model), ("tool", &self.by_tool), ("agent", &self.by_agent)]
     }
 }
 

@@ -15,10 +15,9 @@ use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, SessionState, Timeline, Time
 use crate::origins::foreseen;
 use crate::pricing::PriceTable;
 use crate::report::budgets::{BudgetInfo, Work};
+use crate::report::history::HistoryRow;
 use crate::report::reported::ReportedAgent;
-use crate::store::{
-    CallGroup, HIDDEN_AGENT, Ledger, SessionCounts, SessionRecord, ShareRow, SpentFilter, StoreError,
-};
+use crate::store::{CallGroup, HIDDEN_AGENT, Ledger, SessionCounts, SessionRecord, ShareRow, StoreError};
 use money::Spending;
 use rollup::AgentNames;
 
@@ -34,6 +33,17 @@ pub struct Filter {
     pub tool: Option<String>,
     /// Only this step: its name, or its number in the order of time.
     pub step: Option<String>,
+}
+
+/// What a session's figures are worked out from beside the ledger.
+#[derive(Debug, Clone, Copy)]
+pub struct Basis<'a> {
+    /// Its steps.
+    pub timeline: &'a Timeline,
+    /// Where its costs came from.
+    pub shares: &'a [ShareRow],
+    /// The prices in force.
+    pub prices: &'a PriceTable,
 }
 
 impl Filter {
@@ -231,16 +241,8 @@ pub struct ToolUsage {
     pub failures: u64,
     pub generated_tokens: u64,
     pub returned_tokens: u64,
-    /// What its calls and results cost when they were written and came into the context.
-    pub entry_cost_usd: Option<PicoUsd>,
-    /// And each time they were read again.
-    pub carry_cost_usd: Option<PicoUsd>,
-    pub cost_usd: Option<PicoUsd>,
-    /// Tokens that were paid for, all classes.
-    pub total_tokens: u64,
-    #[serde(skip)]
-    pub is_partly_priced: bool,
-    pub percent: Option<f64>,
+    #[serde(flatten)]
+    pub paid: OriginUsage,
     pub duration_seconds: u64,
 }
 
@@ -250,13 +252,8 @@ pub struct ToolUsage {
 pub struct StepUsage {
     pub step: String,
     pub usage: Usage,
-    pub total_tokens: u64,
-    pub entry_cost_usd: Option<PicoUsd>,
-    pub carry_cost_usd: Option<PicoUsd>,
-    pub cost_usd: Option<PicoUsd>,
-    #[serde(skip)]
-    pub is_partly_priced: bool,
-    pub percent: Option<f64>,
+    #[serde(flatten)]
+    pub paid: OriginUsage,
     /// How long it was worked on, all times together.
     pub duration_seconds: Option<u64>,
     /// The agents that answered in it.
@@ -272,13 +269,8 @@ pub struct SkillUsage {
     pub skill: String,
     pub invocations: u64,
     pub usage: Usage,
-    pub total_tokens: u64,
-    pub entry_cost_usd: Option<PicoUsd>,
-    pub carry_cost_usd: Option<PicoUsd>,
-    pub cost_usd: Option<PicoUsd>,
-    #[serde(skip)]
-    pub is_partly_priced: bool,
-    pub percent: Option<f64>,
+    #[serde(flatten)]
+    pub paid: OriginUsage,
 }
 
 /// Estimates of an MCP server's tools.
@@ -290,12 +282,25 @@ pub struct McpUsage {
     pub failures: u64,
     pub generated_tokens: u64,
     pub returned_tokens: u64,
+    #[serde(flatten)]
+    pub paid: OriginUsage,
+}
+
+/// What was paid under one key that attribution has.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct OriginUsage {
+    /// Tokens that were paid for, all classes.
     pub total_tokens: u64,
+    /// What they cost when they were written and came into the context; null if nothing has a price.
     pub entry_cost_usd: Option<PicoUsd>,
+    /// And each time they were read again.
     pub carry_cost_usd: Option<PicoUsd>,
+    /// All of it.
     pub cost_usd: Option<PicoUsd>,
+    /// Whether part of it has no price.
     #[serde(skip)]
     pub is_partly_priced: bool,
+    /// Its share of the tokens that were paid for, 0 to 100; where nothing is known of these, of the estimates.
     pub percent: Option<f64>,
 }
 
@@ -335,23 +340,6 @@ pub struct Efficiency {
     pub cost_per_line_usd: Option<PicoUsd>,
 }
 
-/// A session in the list of recent ones.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct HistoryRow {
-    /// The session.
-    #[serde(flatten)]
-    pub session: SessionInfo,
-    /// What it used.
-    pub usage: Usage,
-    /// All classes of tokens.
-    pub total_tokens: u64,
-    /// Cost of the models that have a price.
-    pub cost_usd: Option<PicoUsd>,
-    /// Whether part of it has no price.
-    #[serde(skip)]
-    is_partly_priced: bool,
-}
-
 impl UsageReport {
     /// The answer where no session is known.
     #[must_use]
@@ -387,9 +375,9 @@ impl UsageReport {
         ledger: &Ledger,
         record: &SessionRecord,
         filter: &Filter,
-        timeline: &Timeline,
-        prices: &PriceTable,
+        basis: Basis<'_>,
     ) -> Result<Self, StoreError> {
+        let Basis { timeline, shares, prices } = basis;
         let runs = ledger.agent_runs(record.row)?;
         let names = AgentNames::of(&runs);
         let calls = ledger.call_groups(record.row)?;
@@ -404,14 +392,10 @@ impl UsageReport {
         let spending = Spending::of(ledger.session_spent(record.row)?, &names, &wanted);
         let shown: Usage = usage.iter().map(|group| group.usage).sum();
         let total = shown + spending.hidden_usage();
-        let mut shares: Vec<ShareRow> = Vec::new();
-        let only = SpentFilter { sessions: Some(vec![record.row]), ..SpentFilter::default() };
-        ledger.for_each_share(&only, |_, share| {
-            if wanted(agent_of(share, &names)) && filter.step.as_deref().is_none_or(|step| share.step == step)
-            {
-                shares.push(share.clone());
-            }
-        })?;
+        let mut shares: Vec<&ShareRow> = shares.iter().collect();
+        shares.retain(|share| {
+            wanted(agent_of(share, &names)) && filter.step.as_deref().is_none_or(|step| share.step == step)
+        });
         if session.tool_calls == 0 {
             // No hook has told of any: the session was imported.
             session.tool_calls = shares.iter().map(|share| share.calls).sum();
@@ -474,30 +458,6 @@ impl UsageReport {
             is_of_step: filter.step.is_some(),
             ..Self::none()
         })
-    }
-
-    /// Adds the recent sessions of the same project.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn with_history(mut self, ledger: &Ledger, records: &[SessionRecord]) -> Result<Self, StoreError> {
-        let rows = records.iter().map(|record| {
-            let spending = Spending::of(ledger.session_spent(record.row)?, &AgentNames::of(&[]), &|_| true);
-            let shown: Usage = ledger.usage_groups(record.row)?.iter().map(|group| group.usage).sum();
-            let usage = shown + spending.hidden_usage();
-            let calls = ledger.call_groups(record.row)?;
-            let compactions = ledger.compactions(record.row)?.len() as u64;
-            let session = session_info(ledger, record, &calls, compactions)?;
-            Ok(HistoryRow {
-                session,
-                usage,
-                total_tokens: usage.total(),
-                cost_usd: spending.total.cost(usage),
-                is_partly_priced: spending.total.is_partly_priced(),
-            })
-        });
-        self.history = Some(rows.collect::<Result<_, StoreError>>()?);
-        Ok(self)
     }
 
     /// The names of the session's agents, for a message about one that is not there.

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::rollup::{AgentNames, percent};
-use super::{McpUsage, SkillUsage, StepUsage, ToolUsage, agent_of};
+use super::{McpUsage, OriginUsage, SkillUsage, StepUsage, ToolUsage, agent_of};
 use crate::domain::{Timeline, Timestamp, ToolName};
 use crate::report::origins::{NO_KEY, Origin, OriginSum, sum};
 use crate::store::{CallGroup, HIDDEN_AGENT, ShareRow};
@@ -47,16 +47,40 @@ fn join(
     both.into_iter().map(|(key, (calls, sum))| (key, calls, sum)).collect()
 }
 
-fn whole(shares: &[ShareRow]) -> u64 {
+impl OriginUsage {
+    /// Of `whole` tokens that were paid for.
+    fn of(sum: &OriginSum, whole: u64) -> Self {
+        let known = |cost| sum.cost.map(|_| cost);
+        let total_tokens = sum.usage.total();
+        Self {
+            total_tokens,
+            entry_cost_usd: known(sum.entry_cost),
+            carry_cost_usd: known(sum.carry_cost),
+            cost_usd: sum.cost_usd(),
+            is_partly_priced: sum.is_partly_priced,
+            percent: percent(total_tokens, whole),
+        }
+    }
+
+    /// The same of calls; where nothing was paid that is known of, the share is that of `estimated` tokens.
+    fn of_calls(sum: &OriginSum, calls: &CallSum, (whole, estimated): (u64, u64)) -> Self {
+        let paid = Self::of(sum, whole);
+        let share =
+            if whole > 0 { paid.percent } else { percent(calls.generated + calls.returned, estimated) };
+        Self { percent: share, ..paid }
+    }
+}
+
+fn whole(shares: &[&ShareRow]) -> u64 {
     shares.iter().map(|share| share.usage.total()).sum()
 }
 
 /// Tools by what they cost, then by estimate; what is none comes last. The share is that of the tokens paid for; where
 /// nothing is known of these, that of the estimates.
-pub(super) fn by_tool(shares: &[ShareRow], calls: &[CallGroup]) -> Vec<ToolUsage> {
+pub(super) fn by_tool(shares: &[&ShareRow], calls: &[CallGroup]) -> Vec<ToolUsage> {
     let paid = whole(shares);
     let estimated: u64 = calls.iter().map(|call| call.generated + call.returned).sum();
-    let sums = sum(shares, Origin::Tool, false);
+    let sums = sum(shares.iter().copied(), Origin::Tool, false);
     let mut rows: Vec<ToolUsage> = join(sum_calls(calls, |call| Some(call.tool.clone())), sums)
         .into_iter()
         .map(|(tool, calls, sum)| ToolUsage {
@@ -66,29 +90,24 @@ pub(super) fn by_tool(shares: &[ShareRow], calls: &[CallGroup]) -> Vec<ToolUsage
             failures: calls.failures,
             generated_tokens: calls.generated,
             returned_tokens: calls.returned,
-            entry_cost_usd: sum.known(sum.entry_cost),
-            carry_cost_usd: sum.known(sum.carry_cost),
-            cost_usd: sum.cost_usd(),
-            total_tokens: sum.usage.total(),
-            is_partly_priced: sum.is_partly_priced,
-            percent: if paid > 0 {
-                percent(sum.usage.total(), paid)
-            } else {
-                percent(calls.generated + calls.returned, estimated)
-            },
+            paid: OriginUsage::of_calls(&sum, &calls, (paid, estimated)),
             duration_seconds: calls.duration_ms / 1_000,
         })
         .collect();
     rows.sort_by_cached_key(|row| {
         let estimate = row.generated_tokens + row.returned_tokens;
-        (row.tool.starts_with('('), Reverse((row.cost_usd, row.total_tokens, estimate)), row.tool.clone())
+        (
+            row.tool.starts_with('('),
+            Reverse((row.paid.cost_usd, row.paid.total_tokens, estimate)),
+            row.tool.clone(),
+        )
     });
     rows
 }
 
-pub(super) fn by_skill(shares: &[ShareRow], calls: &[CallGroup]) -> Vec<SkillUsage> {
+pub(super) fn by_skill(shares: &[&ShareRow], calls: &[CallGroup]) -> Vec<SkillUsage> {
     let paid = whole(shares);
-    let sums = sum(shares, Origin::Skill, false);
+    let sums = sum(shares.iter().copied(), Origin::Skill, false);
     let mut rows: Vec<SkillUsage> = join(sum_calls(calls, |call| call.skill.clone()), sums)
         .into_iter()
         .filter(|(skill, ..)| !is_none(skill))
@@ -96,52 +115,39 @@ pub(super) fn by_skill(shares: &[ShareRow], calls: &[CallGroup]) -> Vec<SkillUsa
             skill,
             invocations: calls.calls,
             usage: sum.usage,
-            total_tokens: sum.usage.total(),
-            entry_cost_usd: sum.known(sum.entry_cost),
-            carry_cost_usd: sum.known(sum.carry_cost),
-            cost_usd: sum.cost_usd(),
-            is_partly_priced: sum.is_partly_priced,
-            percent: percent(sum.usage.total(), paid),
+            paid: OriginUsage::of(&sum, paid),
         })
         .collect();
-    rows.sort_by_key(|row| Reverse((row.cost_usd, row.total_tokens)));
+    rows.sort_by_key(|row| Reverse((row.paid.cost_usd, row.paid.total_tokens)));
     rows
 }
 
-pub(super) fn by_mcp_server(shares: &[ShareRow], calls: &[CallGroup]) -> Vec<McpUsage> {
+pub(super) fn by_mcp_server(shares: &[&ShareRow], calls: &[CallGroup]) -> Vec<McpUsage> {
     let paid = whole(shares);
     let estimated: u64 = calls.iter().map(|call| call.generated + call.returned).sum();
     let server = |call: &CallGroup| ToolName::new(&call.tool).mcp_server().map(str::to_owned);
-    let mut rows: Vec<McpUsage> = join(sum_calls(calls, server), sum(shares, Origin::Mcp, false))
-        .into_iter()
-        .filter(|(server, ..)| !is_none(server))
-        .map(|(mcp_server, calls, sum)| McpUsage {
-            mcp_server,
-            calls: calls.calls.max(sum.calls),
-            failures: calls.failures,
-            generated_tokens: calls.generated,
-            returned_tokens: calls.returned,
-            total_tokens: sum.usage.total(),
-            entry_cost_usd: sum.known(sum.entry_cost),
-            carry_cost_usd: sum.known(sum.carry_cost),
-            cost_usd: sum.cost_usd(),
-            is_partly_priced: sum.is_partly_priced,
-            percent: if paid > 0 {
-                percent(sum.usage.total(), paid)
-            } else {
-                percent(calls.generated + calls.returned, estimated)
-            },
-        })
-        .collect();
+    let mut rows: Vec<McpUsage> =
+        join(sum_calls(calls, server), sum(shares.iter().copied(), Origin::Mcp, false))
+            .into_iter()
+            .filter(|(server, ..)| !is_none(server))
+            .map(|(mcp_server, calls, sum)| McpUsage {
+                mcp_server,
+                calls: calls.calls.max(sum.calls),
+                failures: calls.failures,
+                generated_tokens: calls.generated,
+                returned_tokens: calls.returned,
+                paid: OriginUsage::of_calls(&sum, &calls, (paid, estimated)),
+            })
+            .collect();
     rows.sort_by_key(|row| {
-        Reverse((row.cost_usd, row.total_tokens, row.generated_tokens + row.returned_tokens))
+        Reverse((row.paid.cost_usd, row.paid.total_tokens, row.generated_tokens + row.returned_tokens))
     });
     rows
 }
 
 /// Steps in the order of time; what belongs to none comes last.
 pub(super) fn by_step(
-    shares: &[ShareRow],
+    shares: &[&ShareRow],
     timeline: &Timeline,
     last: Option<Timestamp>,
     names: &AgentNames<'_>,
@@ -158,21 +164,16 @@ pub(super) fn by_step(
     }
     let mut agents: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for share in shares {
-        agents.entry(Origin::Step.key(share, false)).or_default().insert(agent_of(share, names));
+        agents.entry(Origin::Step.key(share, false).into_owned()).or_default().insert(agent_of(share, names));
     }
     let paid = whole(shares);
-    let mut rows: Vec<(usize, StepUsage)> = sum(shares, Origin::Step, false)
+    let mut rows: Vec<(usize, StepUsage)> = sum(shares.iter().copied(), Origin::Step, false)
         .into_iter()
         .map(|(step, sum)| {
             let course = courses.get(step.as_str());
             let row = StepUsage {
                 usage: sum.usage,
-                total_tokens: sum.usage.total(),
-                entry_cost_usd: sum.known(sum.entry_cost),
-                carry_cost_usd: sum.known(sum.carry_cost),
-                cost_usd: sum.cost_usd(),
-                is_partly_priced: sum.is_partly_priced,
-                percent: percent(sum.usage.total(), paid),
+                paid: OriginUsage::of(&sum, paid),
                 duration_seconds: course.map(|course| course.2),
                 agents: agents
                     .get(&step)

@@ -1,7 +1,8 @@
 //! The tables of `show-usage`, for people.
 
-use super::{ToolUsage, UsageReport};
+use super::{OriginUsage, ToolUsage, UsageReport};
 use crate::domain::{PicoUsd, Usage};
+use crate::report::history::sessions_table;
 use crate::report::origins::NO_KEY;
 use crate::report::{Cell, Table};
 use crate::store::HIDDEN_AGENT;
@@ -36,7 +37,8 @@ impl UsageReport {
         if !self.compaction_events.is_empty() {
             tables.push(self.compaction_table());
         }
-        tables.extend(self.history_table());
+        let title = "Recent sessions of this project";
+        tables.extend(self.history.as_deref().map(|rows| sessions_table(title, rows)));
         tables
     }
 
@@ -123,10 +125,7 @@ impl UsageReport {
                     (true, 0) => Cell::Unknown,
                     (true, _) => Cell::Estimate(tool.returned_tokens),
                 });
-                let mut cells = cost_cells(
-                    [tool.entry_cost_usd, tool.carry_cost_usd, tool.cost_usd],
-                    tool.is_partly_priced,
-                );
+                let mut cells = cost_cells(&tool.paid);
                 if [HIDDEN_AGENT, NO_KEY].contains(&tool.tool.as_str()) {
                     // It came in nowhere that is known.
                     cells[..2].fill(blank());
@@ -135,7 +134,7 @@ impl UsageReport {
             } else {
                 row.extend([tool.generated_tokens, tool.returned_tokens, estimated].map(Cell::Estimate));
             }
-            row.push(Cell::percent(tool.percent));
+            row.push(Cell::percent(tool.paid.percent));
             table.rows.push(row);
         }
         if self.by_tool.len() > 1 {
@@ -146,18 +145,19 @@ impl UsageReport {
                 or_blank(sum(|tool| tool.failures)),
             ];
             if has_cost {
-                let usd =
-                    |of: fn(&ToolUsage) -> Option<PicoUsd>| Some(self.by_tool.iter().filter_map(of).sum());
-                let is_partly_priced = self.by_tool.iter().any(|tool| tool.is_partly_priced);
-                total.push(Cell::Estimate(self.estimate.returned_tokens));
-                total.extend(cost_cells(
-                    [
-                        usd(|tool| tool.entry_cost_usd),
-                        usd(|tool| tool.carry_cost_usd),
-                        usd(|tool| tool.cost_usd),
-                    ],
-                    is_partly_priced,
-                ));
+                let paid = || self.by_tool.iter().map(|tool| &tool.paid);
+                let usd = |of: fn(&OriginUsage) -> Option<PicoUsd>| Some(paid().filter_map(of).sum());
+                total.push(match self.estimate.calls {
+                    0 => Cell::Unknown,
+                    _ => Cell::Estimate(self.estimate.returned_tokens),
+                });
+                total.extend(cost_cells(&OriginUsage {
+                    entry_cost_usd: usd(|paid| paid.entry_cost_usd),
+                    carry_cost_usd: usd(|paid| paid.carry_cost_usd),
+                    cost_usd: usd(|paid| paid.cost_usd),
+                    is_partly_priced: paid().any(|paid| paid.is_partly_priced),
+                    ..OriginUsage::default()
+                }));
             } else {
                 let estimate = &self.estimate;
                 total.extend(
@@ -173,7 +173,7 @@ impl UsageReport {
 
     /// Whether it is known where anything came from.
     fn has_origins(&self) -> bool {
-        self.by_tool.iter().any(|tool| tool.total_tokens > 0)
+        self.by_tool.iter().any(|tool| tool.paid.total_tokens > 0)
     }
 
     fn step_table(&self) -> Table {
@@ -185,9 +185,9 @@ impl UsageReport {
                 if step.iterations == 0 { Cell::Text(String::new()) } else { Cell::Count(step.iterations) },
                 step.duration_seconds.map_or(Cell::Unknown, Cell::Span),
                 Cell::Text(step.agents.join(", ")),
-                Cell::Count(step.total_tokens),
-                Cell::Usd { amount: step.cost_usd, at_least: step.is_partly_priced },
-                Cell::percent(step.percent),
+                Cell::Count(step.paid.total_tokens),
+                Cell::Usd { amount: step.paid.cost_usd, at_least: step.paid.is_partly_priced },
+                Cell::percent(step.paid.percent),
             ]);
         }
         table
@@ -200,13 +200,10 @@ impl UsageReport {
             let mut row = vec![
                 Cell::Text(skill.skill.clone()),
                 Cell::Count(skill.invocations),
-                Cell::Count(skill.total_tokens),
+                Cell::Count(skill.paid.total_tokens),
             ];
-            row.extend(cost_cells(
-                [skill.entry_cost_usd, skill.carry_cost_usd, skill.cost_usd],
-                skill.is_partly_priced,
-            ));
-            row.push(Cell::percent(skill.percent));
+            row.extend(cost_cells(&skill.paid));
+            row.push(Cell::percent(skill.paid.percent));
             table.rows.push(row);
         }
         table
@@ -222,11 +219,8 @@ impl UsageReport {
                 Cell::Count(server.failures),
                 Cell::Estimate(server.returned_tokens),
             ];
-            row.extend(cost_cells(
-                [server.entry_cost_usd, server.carry_cost_usd, server.cost_usd],
-                server.is_partly_priced,
-            ));
-            row.push(Cell::percent(server.percent));
+            row.extend(cost_cells(&server.paid));
+            row.push(Cell::percent(server.paid.percent));
             table.rows.push(row);
         }
         table
@@ -244,37 +238,13 @@ impl UsageReport {
         }
         table
     }
-
-    fn history_table(&self) -> Option<Table> {
-        let rows = self.history.as_ref()?;
-        let mut columns = vec!["session", "last activity<", "model<", "turns", "calls", "total tokens"];
-        let has_money =
-            rows.iter().any(|row| row.total_tokens > 0 && row.cost_usd.is_some() || row.is_partly_priced);
-        columns.extend(has_money.then_some("cost"));
-        let mut table = Table::new("Recent sessions of this project", &columns);
-        for row in rows {
-            let session = &row.session;
-            let id: String = session.id.chars().take(8).collect();
-            let mut cells = vec![
-                Cell::Text(id),
-                session.last_activity_at.map_or(Cell::Unknown, Cell::Time),
-                session.model.clone().map_or(Cell::Unknown, Cell::Text),
-                Cell::Count(session.turns),
-                Cell::Count(session.tool_calls),
-                Cell::Count(row.total_tokens),
-            ];
-            let cost = Cell::Usd { amount: row.cost_usd, at_least: row.is_partly_priced };
-            cells.extend(has_money.then_some(cost));
-            table.rows.push(cells);
-        }
-        Some(table)
-    }
 }
 
 /// Entry, carry and all of it.
-fn cost_cells([entry, carry, all]: [Option<PicoUsd>; 3], at_least: bool) -> [Cell; 3] {
+fn cost_cells(paid: &OriginUsage) -> [Cell; 3] {
     let part = |amount| Cell::Usd { amount, at_least: false };
-    [part(entry), part(carry), Cell::Usd { amount: all, at_least }]
+    let all = Cell::Usd { amount: paid.cost_usd, at_least: paid.is_partly_priced };
+    [part(paid.entry_cost_usd), part(paid.carry_cost_usd), all]
 }
 
 fn usage_cells(usage: &Usage) -> [Cell; 5] {
