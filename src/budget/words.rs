@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::Held;
-use crate::domain::{Limit, PicoUsd, State, Used};
+use crate::domain::{Limit, PicoUsd, State, Used, shell_word};
 
 /// Digits behind the point of a sum of money; small sums have more.
 const CENTS: usize = 2;
@@ -109,6 +109,7 @@ pub fn stop_reason(held: &Held, session: &str) -> String {
         of(held),
         used_line(held),
         standing_line(held),
+        session = shell_word(session),
     )
 }
 
@@ -118,8 +119,7 @@ fn which(held: &Held) -> String {
     let mut options = format!(" --per {}", held.budget.per.name());
     for (name, value) in [("project", &scope.project), ("agent", &scope.agent), ("model", &scope.model)] {
         if let Some(value) = value {
-            let quote = if value.contains(' ') { "'" } else { "" };
-            let _written = write!(options, " --{name} {quote}{value}{quote}").is_ok();
+            let _written = write!(options, " --{name} {}", shell_word(value)).is_ok();
         }
     }
     if matches!(held.standing.limit, Limit::Tokens(_)) {

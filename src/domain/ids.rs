@@ -4,6 +4,7 @@
 //! (empty, longer than [`MAX_ID_CHARS`], control characters). They are never used to build a path. A thousand records
 //! name the same session, so copies share their text.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -132,9 +133,31 @@ pub fn clean_name(text: &str, max: usize) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
+/// Writes `text` as one word of a POSIX shell, for command lines that people are told to copy. Names come from outside:
+/// what the shell could read as anything but a letter is quoted, and what could do something to a terminal is a `?`.
+#[must_use]
+pub fn shell_word(text: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,=".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.into();
+    }
+    let harmless: String = text.chars().map(|c| if is_unsafe(c) { '?' } else { c }).collect();
+    format!("'{}'", harmless.replace('\'', r"'\''")).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_one_word_to_the_shell() {
+        assert_eq!(shell_word("/work/my-app"), "/work/my-app");
+        assert_eq!(shell_word("/work/my app"), "'/work/my app'");
+        assert_eq!(shell_word("'; rm -rf ~; '"), r"''\''; rm -rf ~; '\'''");
+        assert_eq!(shell_word("$(make)"), "'$(make)'");
+        assert_eq!(shell_word("a\u{1b}[31m"), "'a?[31m'");
+        assert_eq!(shell_word(""), "''");
+    }
 
     #[test]
     fn an_id_with_an_escape_sequence_is_refused() {

@@ -22,7 +22,9 @@ pub use budget::{Budget, Limit, Mode, Per, Scope, Span as BudgetSpan, Standing, 
 pub use captured::{CapturedCost, CapturedLimit, CapturedModel, Shown, ShownCost, ShownUsage, UnreadLine};
 pub use context::{ContextCall, ContextEntry, TaskChange, TaskChangeKind, file_type};
 pub use estimate::{Estimate, Method};
-pub use ids::{AgentId, MAX_NAME_CHARS, MessageId, ModelId, SessionId, ToolUseId, clean_name, is_unsafe};
+pub use ids::{
+    AgentId, MAX_NAME_CHARS, MessageId, ModelId, SessionId, ToolUseId, clean_name, is_unsafe, shell_word,
+};
 pub use message::{Message, MessageSource};
 pub use modifiers::Modifiers;
 pub use money::{Cost, CostParts, PicoUsd};

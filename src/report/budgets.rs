@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Cell, Table};
 use crate::budget::{self, Course, Held};
-use crate::domain::{Limit, PicoUsd, State, Timestamp};
+use crate::domain::{Limit, PicoUsd, State, Timestamp, shell_word};
 
 /// `budget status --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -144,7 +144,7 @@ impl BudgetInfo {
             None => (None, None),
         };
         let [add, override_for, clear] = budget::options(held);
-        let pause = seen.session.map(|session| format!("claude --resume {session}"));
+        let pause = seen.session.map(|session| format!("claude --resume {}", shell_word(session)));
         Self {
             left_usd: limit_usd.map(|limit| usd(limit - spent)),
             left_tokens: limit_tokens.map(|limit| limit.saturating_sub(tokens)),
