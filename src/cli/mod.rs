@@ -34,6 +34,7 @@ use clap::{CommandFactory as _, Parser as _};
 use serde::Serialize;
 
 use crate::config::Config;
+use crate::domain::is_unsafe;
 use crate::env::Env;
 use crate::error::Error;
 use crate::origins::{self, Progress, SessionOrigins};
@@ -268,7 +269,7 @@ impl Context {
     /// Tells the user something that is not the result. If stderr is gone there is nobody to tell.
     fn say(&self, text: &str) {
         // A path or a name in it may come from outside.
-        let text: String = text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
+        let text: String = text.chars().map(|c| if is_unsafe(c) && c != '\n' { ' ' } else { c }).collect();
         let stderr = std::io::stderr();
         let text = if stderr.is_terminal() { render::note(&text, self.style()) } else { text + "\n" };
         let _told = write!(stderr.lock(), "{text}").is_ok();

@@ -374,7 +374,7 @@ fn assert_harmless(what: &str, text: &str) {
     for c in text.chars() {
         let is_harmful = c != '\n' && c != '\r' && c.is_control()
             || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
-        assert!(!is_harmful, "{what}: {c:?}");
+        assert!(!is_harmful, "{what}: {c:?} in {text:?}");
     }
 }
 
