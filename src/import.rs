@@ -1,9 +1,9 @@
 //! Back-fills the ledger from logs: what hooks did not see, and the history that the client deletes.
 //!
-//! Files are read by several threads and stored by one, some ten thousand responses to a transaction (a few tenths of a
-//! second, for which hooks can wait), so that an import that is stopped loses nothing. It reads what each file has new since the last time,
-//! by the same reader and into the same tables as the hook: importing before, after or beside it, twice and in any
-//! order comes to the same.
+//! Files are read by several threads and stored by one, forty thousand responses to a transaction (a few tenths of a
+//! second, for which hooks can wait), so that an import that is stopped loses nothing that was stored. It reads what
+//! each file has new since the last time, by the same reader and into the same tables as the hook: importing before,
+//! after or beside it, twice and in any order comes to the same.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -23,9 +23,11 @@ use crate::reconcile;
 use crate::store::{Ledger, LogBatch, StoreError, TranscriptState};
 
 /// How many responses are stored at once; hooks wait meanwhile.
-const RESPONSES_AT_ONCE: usize = 20_000;
+const RESPONSES_AT_ONCE: usize = 40_000;
 /// And how many files at most.
-const FILES_AT_ONCE: usize = 1_000;
+const FILES_AT_ONCE: usize = 2_000;
+/// How much a reader hands over at once, in bytes of its files: each time costs the writer's thread a wake.
+const BYTES_AT_ONCE: u64 = 4 << 20;
 /// More threads do not make one writer faster.
 const MAX_THREADS: usize = 4;
 
@@ -110,28 +112,30 @@ pub fn run(
         std::thread::available_parallelism().map_or(1, usize::from).clamp(1, MAX_THREADS).min(tasks.len());
     std::thread::scope(|scope| {
         // Readers wait for the writer, so that what was read does not pile up.
-        let (sender, receiver) = sync_channel::<Piece>(8);
+        let (sender, receiver) = sync_channel::<Vec<Piece>>(2);
         for _ in 0..threads {
             let sender = sender.clone();
             let (tasks, next) = (&tasks, &next);
             scope.spawn(move || {
                 let mut buffer = Buffer::default();
+                let mut parcel = Parcel::new(&sender);
                 while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if task.read(env, config, &mut buffer, &sender).is_err() {
-                        // The writer has given up.
-                        return;
+                    if task.read(env, config, &mut buffer, &mut parcel).is_err() {
+                        break;
                     }
                 }
+                // An error says that the writer has given up.
+                parcel.send().unwrap_or_default();
             });
         }
         drop(sender);
         let mut waiting: Vec<(SessionId, LogBatch)> = Vec::new();
         let mut responses = 0;
-        for piece in receiver {
+        for piece in receiver.into_iter().flatten() {
             match piece.result {
                 Ok((session, batch)) => {
                     report.note(&batch);
-                    done.bytes.0 += batch.reading.progress.offset.saturating_sub(batch.reading.start);
+                    done.bytes.0 += batch.bytes();
                     done.files.0 += usize::from(!batch.reading.has_more);
                     responses += batch.reading.messages.len();
                     sessions.insert(session.clone());
@@ -170,7 +174,7 @@ pub fn run(
 impl ImportReport {
     fn note(&mut self, batch: &LogBatch) {
         let reading = &batch.reading;
-        self.bytes += reading.progress.offset.saturating_sub(reading.start);
+        self.bytes += batch.bytes();
         self.lines += reading.lines;
         self.skipped_lines += reading.skipped_lines;
         if reading.skipped_lines > 0 {
@@ -194,6 +198,34 @@ struct Task {
 /// What a reader hands to the writer.
 struct Piece {
     result: Result<(SessionId, LogBatch), ReadError>,
+}
+
+/// What a reader has not handed over yet.
+struct Parcel<'s> {
+    sender: &'s SyncSender<Vec<Piece>>,
+    pieces: Vec<Piece>,
+    bytes: u64,
+}
+
+impl<'s> Parcel<'s> {
+    fn new(sender: &'s SyncSender<Vec<Piece>>) -> Self {
+        Self { sender, pieces: Vec::new(), bytes: 0 }
+    }
+
+    /// An error says that nobody listens any more.
+    fn add(&mut self, piece: Piece) -> Result<(), ()> {
+        self.bytes += piece.result.as_ref().map_or(0, |(_, batch)| batch.bytes());
+        self.pieces.push(piece);
+        if self.bytes < BYTES_AT_ONCE {
+            return Ok(());
+        }
+        self.bytes = 0;
+        self.send()
+    }
+
+    fn send(&mut self) -> Result<(), ()> {
+        self.sender.send(std::mem::take(&mut self.pieces)).map_err(|_| ())
+    }
 }
 
 fn find_work(ledger: &Ledger, roots: &[PathBuf], report: &mut ImportReport) -> Result<Vec<Task>, StoreError> {
@@ -235,7 +267,7 @@ impl Task {
         env: &Env,
         config: &Config,
         buffer: &mut Buffer,
-        sender: &SyncSender<Piece>,
+        parcel: &mut Parcel<'_>,
     ) -> Result<(), ()> {
         let agent = self.file.as_agent();
         let mut from = ReadFrom {
@@ -249,7 +281,7 @@ impl Task {
         loop {
             let mut reading = match claude_code::read_with(buffer, &self.file.path, &from) {
                 Ok(reading) => reading,
-                Err(fault) => return sender.send(Piece { result: Err(fault) }).map_err(|_| ()),
+                Err(fault) => return parcel.add(Piece { result: Err(fault) }),
             };
             // By the readers, for the writer is alone, and what waits for it is a third.
             reading.messages = reconcile::merge_all(reading.messages);
@@ -261,7 +293,7 @@ impl Task {
             let run = agent.as_ref().map(|file| finalize::run_of(file, &reading, config));
             let path = self.file.path.to_string_lossy().into_owned();
             let batch = LogBatch { path, run, size: self.size, modified_at: self.modified_at, reading };
-            sender.send(Piece { result: Ok((session, batch)) }).map_err(|_| ())?;
+            parcel.add(Piece { result: Ok((session, batch)) })?;
             if !has_more {
                 return Ok(());
             }

@@ -31,12 +31,6 @@ macro_rules! id {
                 ok.then(|| Self(text.into()))
             }
 
-            /// As [`new`](Self::new); if `text` is `known`'s, that is shared.
-            #[must_use]
-            pub fn new_or_known(text: &str, known: Option<&Self>) -> Option<Self> {
-                known.filter(|known| known.as_str() == text).cloned().or_else(|| Self::new(text))
-            }
-
             /// The id's text.
             #[must_use]
             pub fn as_str(&self) -> &str {

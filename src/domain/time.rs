@@ -39,9 +39,11 @@ impl Timestamp {
     fn parse_usual(text: &[u8]) -> Option<Self> {
         const FORM: &[u8; 24] = b"0000-00-00T00:00:00.000Z";
         let text: &[u8; 24] = text.try_into().ok()?;
-        let is_so =
-            |(byte, form): (&u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form };
-        if !text.iter().zip(FORM).all(is_so) {
+        // Without a branch for each character, for it is done for each line of a log.
+        let is_so = |byte: &u8, form: &u8| {
+            if *form == b'0' { byte.wrapping_sub(b'0') <= 9 } else { byte == form }
+        };
+        if !text.iter().zip(FORM).fold(true, |so_far, (byte, form)| so_far & is_so(byte, form)) {
             return None;
         }
         let number = |from: usize, until: usize| {

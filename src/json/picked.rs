@@ -44,10 +44,6 @@ impl<'a, const N: usize> Picked<'a, N> {
     ) -> Option<usize> {
         walk(bytes, at, |name, start| {
             let place = place(name);
-            // Names that are asked for have none.
-            if place.is_none() && name.contains(&b'\\') {
-                return None;
-            }
             let end = match place.map_or(Inside::Unread, |place| inside(place, start)) {
                 Inside::Unread => value_end(bytes, start).ok()?,
                 Inside::EndsAt(end) => end,
@@ -70,10 +66,23 @@ impl<'a, const N: usize> Picked<'a, N> {
         self.0.get(place).copied().filter(|value| !value.is_empty() && *value != b"null")
     }
 
+    /// Whether the member is a string that is written just like `text`. `false` tells nothing: it can be written in
+    /// other ways.
+    #[must_use]
+    pub fn is_written(&self, place: usize, text: &str) -> bool {
+        let contents = self.0.get(place).and_then(|value| contents(value));
+        contents.is_some_and(|contents| contents == text.as_bytes() && is_plain(contents))
+    }
+
     /// The member's text, if it is a string.
     #[must_use]
     pub fn text(&self, place: usize) -> Option<Cow<'a, str>> {
-        match lossy(self.bytes(place)?) {
+        let value = self.bytes(place)?;
+        let plain = contents(value).filter(|contents| is_plain(contents));
+        if let Some(text) = plain.and_then(|contents| str::from_utf8(contents).ok()) {
+            return Some(Cow::Borrowed(text));
+        }
+        match lossy(value) {
             Cow::Borrowed(literal) => decode(literal),
             Cow::Owned(literal) => decode(&literal).map(|text| Cow::Owned(text.into_owned())),
         }
@@ -91,6 +100,16 @@ impl<'a, const N: usize> Picked<'a, N> {
     pub fn is_true(&self, place: usize) -> bool {
         self.bytes(place) == Some(b"true")
     }
+}
+
+/// What stands between the quotes of a string.
+fn contents(value: &[u8]) -> Option<&[u8]> {
+    value.strip_prefix(b"\"")?.strip_suffix(b"\"")
+}
+
+/// Whether a string's contents have no escapes. Most are short: without a branch for each byte that is the fastest.
+fn is_plain(contents: &[u8]) -> bool {
+    contents.iter().fold(true, |is_plain, byte| is_plain & (*byte != b'\\'))
 }
 
 /// `bytes` as text, with what is no UTF-8 replaced.

@@ -302,7 +302,12 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
             session.git_branch.as_ref().map(|branch| format!("on {}", cut(&harmless(branch), width / 2))),
         );
         facts.extend(session.model.as_deref().map(|model| cut(&harmless(model), width / 2)));
-        lines.push(facts.join(" · "));
+        let line = facts.join(" · ");
+        if line.width() <= width {
+            lines.push(line)
+        } else {
+            lines.append(&mut facts)
+        }
         let mut counts = Vec::new();
         counts.extend(session.started_at.map(|at| format!("since {}", local(at))));
         counts.push(span(session.duration_seconds));

@@ -34,6 +34,14 @@ pub struct LogBatch {
     pub reading: Reading,
 }
 
+impl LogBatch {
+    /// How much was read, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.reading.progress.offset.saturating_sub(self.reading.start)
+    }
+}
+
 /// How far a transcript was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TranscriptState {
@@ -54,8 +62,9 @@ impl Ledger {
         &mut self,
         session: &SessionId,
         client: Agent,
-        batch: LogBatch,
+        mut batch: LogBatch,
     ) -> Result<(), StoreError> {
+        batch.reading.messages = reconcile::merge_all(batch.reading.messages);
         self.record_logs(client, [(session.clone(), batch)]).map(|_| ())
     }
 
@@ -97,7 +106,8 @@ impl Ledger {
         set().map_err(StoreError::query("set up the ledger"))
     }
 
-    /// Stores what a number of transcripts told, in one transaction. Returns how many responses were new.
+    /// Stores what a number of transcripts told, in one transaction. Returns how many responses were new. Whoever joins
+    /// the records of a response before ([`reconcile::merge_all`]) saves a look-up for each.
     ///
     /// # Errors
     /// If the ledger cannot be written.
@@ -364,7 +374,7 @@ impl<'c> LogWriter<'c> {
                 shares::touch(conn, row)?;
             }
         }
-        for message in reconcile::merge_all(reading.messages) {
+        for message in reading.messages {
             let owner = self.row(&message.session)?;
             if owner.0 != row.0 {
                 contexts::note_lines_of(conn, owner, &batch.path)?;

@@ -72,6 +72,14 @@ members! {
 }
 
 members! {
+    /// Of a `progress` line's `data`.
+    InData {
+        Echo = b"message",
+        AgentId = b"agentId",
+    }
+}
+
+members! {
     /// Of a message's `usage`, and of each of its `iterations`.
     InUsage {
         Input = b"input_tokens",
@@ -122,19 +130,58 @@ pub(super) struct UsagePart<'a> {
     tools: Option<Picked<'a, { InPart::COUNT }>>,
 }
 
+/// What a `progress` line tells: a line of a subagent's, and whose it is.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Data<'a> {
+    members: Picked<'a, { InData::COUNT }>,
+    /// The line.
+    pub(super) echo: Option<Line<'a>>,
+}
+
+impl<'a> Data<'a> {
+    /// Reads it in one pass; `None` if it is one for [`Object`].
+    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let mut data = Self::default();
+        let Self { members, echo } = &mut data;
+        let end = members.read(bytes, 0, InData::place, |place, start| {
+            if place == InData::Echo as usize {
+                inside(echo, Line::read_at, bytes, start)
+            } else {
+                Inside::Unread
+            }
+        })?;
+        is_end(bytes, end).then_some(data)
+    }
+
+    /// One that was read already.
+    pub(super) fn of(data: &Object<'a>) -> Self {
+        let echo = data.object("message");
+        Self { members: Picked::of(data, InData::place), echo: echo.map(|echo| Line::of(&echo)) }
+    }
+
+    /// The member's text, if it is a string.
+    pub(super) fn text(&self, member: InData) -> Option<Cow<'a, str>> {
+        self.members.text(member as usize)
+    }
+}
+
 impl<'a> Line<'a> {
     /// Reads a line in one pass; `None` if it is one for [`Object`].
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut line = Self::default();
-        let Self { members, message } = &mut line;
-        let end = members.read(bytes, first_byte(bytes), Member::place, |place, start| {
+        let end = line.read_at(bytes, first_byte(bytes))?;
+        is_end(bytes, end).then_some(line)
+    }
+
+    fn read_at(&mut self, bytes: &'a [u8], start: usize) -> Option<usize> {
+        let Self { members, message } = self;
+        members.read(bytes, start, Member::place, |place, start| {
             if place == Member::Message as usize {
                 inside(message, MessagePart::read, bytes, start)
             } else {
                 Inside::Unread
             }
-        })?;
-        is_end(bytes, end).then_some(line)
+        })
     }
 
     /// A line that was read already.
@@ -144,6 +191,11 @@ impl<'a> Line<'a> {
             members: Picked::of(line, Member::place),
             message: message.map(|message| MessagePart::of(&message)),
         }
+    }
+
+    /// Whether the member is a string that is written just like `text`; see [`Picked::is_written`].
+    pub(super) fn is_written(&self, member: Member, text: &str) -> bool {
+        self.members.is_written(member as usize, text)
     }
 
     /// The member's text, if it is a string.
@@ -185,6 +237,11 @@ impl<'a> MessagePart<'a> {
             members: Picked::of(message, InMessage::place),
             usage: usage.map(|usage| UsagePart::of(&usage)),
         }
+    }
+
+    /// Whether the member is a string that is written just like `text`; see [`Picked::is_written`].
+    pub(super) fn is_written(&self, member: InMessage, text: &str) -> bool {
+        self.members.is_written(member as usize, text)
     }
 
     /// The member's text, if it is a string.
@@ -283,6 +340,9 @@ mod tests {
     /// The fast reader either gives what the other one gives, or leaves the line to it.
     fn check(bytes: &[u8]) -> Result<bool, TestCaseError> {
         let text = String::from_utf8_lossy(bytes);
+        if let (Some(fast), Cow::Borrowed(text)) = (Data::read(bytes), &text) {
+            prop_assert_eq!(Some(fast), Object::parse(text).ok().map(|data| Data::of(&data)));
+        }
         let Some(fast) = Line::read(bytes) else { return Ok(false) };
         let slow = slowly(&text);
         prop_assert!(slow.is_some(), "only the fast reader understands {}", text);
@@ -319,6 +379,7 @@ mod tests {
             "sessionId",
             "timestamp",
             "uuid",
+            "agentId",
             "toolUseResult",
             "ephemeral_5m_input_tokens",
             "",
@@ -385,6 +446,14 @@ mod tests {
             bytes[at] = byte;
             check(&bytes)?;
         }
+    }
+
+    #[test]
+    fn only_what_has_no_escapes_is_known_as_it_is_written() {
+        let line = Line::read(br#"{"slug":"a-b","version":"a\\b","cwd":7}"#).unwrap();
+        assert!(line.is_written(Member::Slug, "a-b") && !line.is_written(Member::Slug, "a-"));
+        assert!(!line.is_written(Member::Version, r"a\\b"));
+        assert!(!line.is_written(Member::Cwd, "7") && !line.is_written(Member::GitBranch, ""));
     }
 
     #[test]

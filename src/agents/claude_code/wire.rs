@@ -1,13 +1,12 @@
 //! One line of a transcript, as Claude Code writes it, into a [`Reading`].
 
-use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use memchr::memchr;
 use memchr::memmem::Finder;
 
 use super::content;
-use super::line::{InMessage, InUsage, Line, Member, MessagePart, UsagePart};
+use super::line::{Data, InData, InMessage, InUsage, Line, Member, MessagePart, UsagePart};
 use super::{Compaction, CostState, Prompt, ReadFrom, Reading, UNNAMED_SIDECHAIN};
 use crate::domain::{
     AgentId, CompactionTrigger, MAX_NAME_CHARS, Message, MessageId, MessageSource, ModelId, Modifiers,
@@ -75,7 +74,7 @@ fn add_object(object: &Object<'_>, from: &ReadFrom, reading: &mut Reading) {
         match echo_of(object).filter(|_| kind == "progress") {
             None => content::add(&kind, object, &context, content, reading),
             Some((data, echo)) => {
-                let context = context.of_echo(&data, &Line::of(&echo));
+                let context = context.of_echo(&Data::of(&data), &Line::of(&echo));
                 content::add(&echo.text("type").unwrap_or_default(), &echo, &context, content, reading);
             }
         }
@@ -151,11 +150,14 @@ pub(super) struct Context {
 
 impl Context {
     fn of(line: &Line<'_>, from: &ReadFrom, before: &Reading) -> Self {
-        let session = line
-            .text(Member::SessionId)
-            .and_then(|id| SessionId::new_or_known(&id, before.session.as_ref()))
+        // Every line repeats these two.
+        let known = before.session.as_ref().filter(|id| line.is_written(Member::SessionId, id.as_str()));
+        let session = known
+            .cloned()
+            .or_else(|| SessionId::new(&line.text(Member::SessionId)?))
             .unwrap_or_else(|| from.session.clone());
-        let named = line.text(Member::AgentId).and_then(|id| AgentId::new_or_known(&id, from.agent.as_ref()));
+        let known = from.agent.as_ref().filter(|id| line.is_written(Member::AgentId, id.as_str()));
+        let named = known.cloned().or_else(|| AgentId::new(&line.text(Member::AgentId)?));
         let sidechain = from.agent.is_some() || named.is_some() || line.is_true(Member::IsSidechain);
         let agent = named
             .or_else(|| from.agent.clone())
@@ -167,11 +169,11 @@ impl Context {
     }
 
     /// That of an echo in such a line.
-    fn of_echo(&self, data: &Object<'_>, echo: &Line<'_>) -> Self {
+    fn of_echo(&self, data: &Data<'_>, echo: &Line<'_>) -> Self {
         Self {
             session: self.session.clone(),
             agent: data
-                .text("agentId")
+                .text(InData::AgentId)
                 .and_then(|id| AgentId::new(&id))
                 .or_else(|| AgentId::new(UNNAMED_SIDECHAIN)),
             source: MessageSource::Progress,
@@ -202,15 +204,17 @@ impl Context {
 
 fn add_assistant(line: &Line<'_>, context: &Context, reading: &mut Reading) {
     let Some(message) = line.message else { return };
-    let model = message.text(InMessage::Model);
-    if model.as_deref() == Some(SYNTHETIC_MODEL) {
+    let last = reading.messages.last().and_then(|last| last.model.as_ref());
+    let model = match last.filter(|model| message.is_written(InMessage::Model, model.as_str())) {
+        Some(last) => Some(last.clone()),
+        None => message.text(InMessage::Model).and_then(|model| ModelId::new(&model)),
+    };
+    if model.as_ref().map(ModelId::as_str) == Some(SYNTHETIC_MODEL) {
         // An error or an interruption: the turn is over, and no late answer is to be waited for.
         reading.progress.answered = true;
         return;
     }
     reading.progress.answered = is_answer(&message);
-    let last = reading.messages.last().and_then(|last| last.model.as_ref());
-    let model = model.and_then(|model| ModelId::new_or_known(&model, last));
     if context.is_main() && model.is_some() {
         reading.facts.model.clone_from(&model);
     }
@@ -243,10 +247,16 @@ fn add_message(
     reading: &mut Reading,
 ) {
     let Some(usage) = message.usage else { return };
-    let candidates = [message.text(InMessage::Id), line.text(Member::RequestId), line.text(Member::Uuid)];
     let last = reading.messages.last();
-    let last_id = last.map(|last| &last.id);
-    let key = candidates.into_iter().flatten().find_map(|key| MessageId::new_or_known(&key, last_id));
+    // Most records of a response follow each other.
+    let known = last.filter(|last| message.is_written(InMessage::Id, last.id.as_str()));
+    let key = known.map(|last| last.id.clone()).or_else(|| {
+        message
+            .text(InMessage::Id)
+            .and_then(|id| MessageId::new(&id))
+            .or_else(|| MessageId::new(&line.text(Member::RequestId)?))
+            .or_else(|| MessageId::new(&line.text(Member::Uuid)?))
+    });
     let Some(key) = key else { return };
     let modifiers = Modifiers::from_log(
         usage.text(InUsage::Speed).as_deref(),
@@ -256,11 +266,11 @@ fn add_message(
     );
     let complete = message.text(InMessage::StopReason).is_some();
     let last_branch = last.and_then(|last| last.branch.as_deref());
-    let branch = line.text(Member::GitBranch).and_then(|branch| match last_branch {
-        // It is clean already.
-        Some(last) if last == branch => Some(last.to_owned()),
-        _ => clean_name(&branch, MAX_BRANCH_CHARS),
-    });
+    // One that was kept is clean already.
+    let branch = match last_branch.filter(|last| line.is_written(Member::GitBranch, last)) {
+        Some(last) => Some(last.to_owned()),
+        None => line.text(Member::GitBranch).and_then(|branch| clean_name(&branch, MAX_BRANCH_CHARS)),
+    };
     let record = |id: MessageId, model: Option<ModelId>, usage: Usage| Message {
         id,
         session: context.session.clone(),
@@ -356,12 +366,7 @@ fn add_user(line: &Line<'_>, context: &Context, reading: &mut Reading) {
     }
     let Some(message) = line.message else { return };
     let is_summary = line.is_true(Member::IsCompactSummary);
-    let content = message.content().map(json::lossy);
-    let blocks = content.as_deref().map(objects).unwrap_or_default();
-    let content = content.as_deref().and_then(|content| Raw::parse(content).ok());
-    let text = content.and_then(json::text).or_else(|| blocks.iter().find_map(|block| block.text("text")));
-    let is_note = text.is_some_and(|text| NO_PROMPT.iter().any(|start| text.starts_with(start)));
-    if is_note || is_summary {
+    if is_summary || message.content().is_some_and(is_note) {
         return;
     }
     reading.progress.answered = false;
@@ -375,22 +380,45 @@ fn add_user(line: &Line<'_>, context: &Context, reading: &mut Reading) {
     }
 }
 
+/// Whether a user line's content begins like no prompt.
+fn is_note(content: &[u8]) -> bool {
+    if let [b'"', first, ..] = content
+        && *first != b'\\'
+        && NO_PROMPT.iter().all(|start| !start.as_bytes().starts_with(&[*first]))
+    {
+        // Prompts can be long: one look is enough for most.
+        return false;
+    }
+    let content = json::lossy(content);
+    let blocks = objects(&content);
+    let text = Raw::parse(&content).ok().and_then(json::text);
+    let text = text.or_else(|| blocks.iter().find_map(|block| block.text("text")));
+    text.is_some_and(|text| NO_PROMPT.iter().any(|start| text.starts_with(start)))
+}
+
 /// An echo of a subagent's message (clients 2.1.0 to 2.1.99): the weakest source.
 fn add_progress(line: &Line<'_>, context: &Context, reading: &mut Reading) {
-    let Some(data) = line.json(Member::Data) else { return };
-    let Some(data) = object(&data) else { return };
-    let Some(echo) = data.object("message") else { return };
-    if echo.text("type").as_deref() != Some("assistant") {
+    if let Some(data) = line.bytes(Member::Data).and_then(Data::read) {
+        add_echo(&data, context, reading);
         return;
     }
-    let echo = Line::of(&echo);
+    let data = line.json(Member::Data);
+    if let Some(data) = data.as_deref().and_then(object) {
+        add_echo(&Data::of(&data), context, reading);
+    }
+}
+
+fn add_echo(data: &Data<'_>, context: &Context, reading: &mut Reading) {
+    let Some(echo) = data.echo.filter(|echo| echo.text(Member::Type).as_deref() == Some("assistant")) else {
+        return;
+    };
     let Some(message) = echo.message else { return };
     let model = message.text(InMessage::Model);
     if model.as_deref() == Some(SYNTHETIC_MODEL) {
         return;
     }
     let model = model.and_then(|model| ModelId::new(&model));
-    let context = context.of_echo(&data, &echo);
+    let context = context.of_echo(data, &echo);
     add_message(&echo, &message, model, None, &context, reading);
 }
 
@@ -459,13 +487,9 @@ fn better_topic(rank: u8, topic: String, reading: &mut Reading) {
 
 fn add_facts(line: &Line<'_>, context: &Context, reading: &mut Reading) {
     // Every line repeats it.
-    let is_news = |slug: &Cow<'_, str>| {
-        reading.facts.topic.as_ref().is_none_or(|(rank, topic)| *rank <= 1 && topic != slug)
-    };
-    if let Some(slug) = line.text(Member::Slug).filter(is_news)
-        && let Some(slug) = clean_name(&slug, MAX_NAME_CHARS)
-    {
-        better_topic(1, slug, reading);
+    let is_known = |(rank, topic): &(u8, String)| *rank > 1 || line.is_written(Member::Slug, topic);
+    if !reading.facts.topic.as_ref().is_some_and(is_known) {
+        add_topic(1, line, Member::Slug, reading);
     }
     let facts = &mut reading.facts;
     let own_start = reading.progress.file_start.filter(|_| reading.progress.starts_with_note);
@@ -476,17 +500,17 @@ fn add_facts(line: &Line<'_>, context: &Context, reading: &mut Reading) {
     if facts.project.is_none() {
         facts.project = line.text(Member::Cwd).and_then(|text| clean_name(&text, 4_096));
     }
-    keep_last(&mut facts.client_version, line.text(Member::Version), 40);
-    keep_last(&mut facts.git_branch, line.text(Member::GitBranch), MAX_BRANCH_CHARS);
+    keep_last(&mut facts.client_version, line, Member::Version, 40);
+    keep_last(&mut facts.git_branch, line, Member::GitBranch, MAX_BRANCH_CHARS);
     facts.kind = facts
         .kind
         .or_else(|| line.text(Member::Entrypoint).and_then(|name| SessionKind::from_entrypoint(&name)));
 }
 
 /// Every line repeats these names; only another one is taken.
-fn keep_last(known: &mut Option<String>, name: Option<Cow<'_, str>>, max: usize) {
-    if let Some(name) = name.filter(|name| known.as_deref() != Some(name))
-        && let Some(name) = clean_name(&name, max)
+fn keep_last(known: &mut Option<String>, line: &Line<'_>, member: Member, max: usize) {
+    if !known.as_deref().is_some_and(|known| line.is_written(member, known))
+        && let Some(name) = line.text(member).and_then(|name| clean_name(&name, max))
     {
         *known = Some(name);
     }
