@@ -232,14 +232,17 @@ pub(super) fn string_end(bytes: &[u8], start: usize) -> Result<usize, Fault> {
 
 /// How many bytes are looked at together: as many as a word has bits.
 const BLOCK: usize = 64;
+/// And how many of them by one instruction.
+const LANES: usize = 16;
 
 /// Where `byte` stands in a block: bit 0 is its first byte.
 fn places(block: &[u8; BLOCK], byte: u8) -> u64 {
-    const LANES: usize = 16;
-    let wanted = u8x16::splat(byte);
     let (parts, _) = block.as_chunks::<LANES>();
-    let bits = |part: &[u8; LANES]| u64::from(u8x16::new(*part).simd_eq(wanted).to_bitmask());
-    parts.iter().rev().fold(0, |places, part| places << LANES | bits(part))
+    parts.iter().rev().fold(0, |places, part| places << LANES | u64::from(places_in_part(part, byte)))
+}
+
+fn places_in_part(part: &[u8; LANES], byte: u8) -> u32 {
+    u8x16::new(*part).simd_eq(u8x16::splat(byte)).to_bitmask()
 }
 
 /// Which bytes of a string a backslash stands before that is not itself escaped, block by block.
@@ -264,18 +267,21 @@ impl Escapes {
     }
 }
 
-/// Where the string ends whose contents start at `from`: the place of its closing quote. `None` if it has escapes.
+/// Where the string ends whose contents start at `from`: the place of its closing quote. `None` if it has escapes. Names
+/// are short: most end within the first 16 bytes.
 fn plain_end(bytes: &[u8], from: usize) -> Option<usize> {
-    let rest = bytes.get(from..)?;
-    if let Some(near) = rest.first_chunk::<BLOCK>() {
-        let quotes = places(near, b'"');
-        if quotes != 0 {
-            let before = (quotes & quotes.wrapping_neg()) - 1;
-            return (places(near, b'\\') & before == 0).then(|| from + quotes.trailing_zeros() as usize);
+    let (parts, _) = bytes.get(from..)?.as_chunks::<LANES>();
+    let mut at = from;
+    for part in parts {
+        let quotes = places_in_part(part, b'"');
+        let stops = quotes | places_in_part(part, b'\\');
+        if stops != 0 {
+            let first = stops.trailing_zeros();
+            return (quotes >> first & 1 == 1).then_some(at + first as usize);
         }
+        at += LANES;
     }
-    let end = find::either(bytes, from, b'"', b'\\')?;
-    (bytes[end] == b'"').then_some(end)
+    find::either(bytes, at, b'"', b'\\').filter(|end| bytes[*end] == b'"')
 }
 
 /// The index after the bracket that closes the one at `start`.
