@@ -304,9 +304,9 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
         facts.extend(session.model.as_deref().map(|model| cut(&harmless(model), width / 2)));
         let line = facts.join(" · ");
         if line.width() <= width {
-            lines.push(line)
+            lines.push(line);
         } else {
-            lines.append(&mut facts)
+            lines.append(&mut facts);
         }
         let mut counts = Vec::new();
         counts.extend(session.started_at.map(|at| format!("since {}", local(at))));
