@@ -4,30 +4,44 @@
 //! which a virtual machine hands to its host. That takes 0.19 ms (19 µs for one, measured where a hook takes 1 ms as a
 //! whole), and each hook is a process of its own. So the hot path stays with what every x86-64 and arm64 has.
 
-/// Bytes that are compared at once. The compiler makes vector instructions of a loop over an array.
-const BLOCK: usize = 32;
+use wide::u8x16;
+
+/// Bytes that are compared at once.
+const LANES: usize = 16;
 
 /// The index of the first `byte` from `from` on.
-#[inline]
 #[must_use]
 pub fn byte(bytes: &[u8], from: usize, byte: u8) -> Option<usize> {
-    first(bytes, from, |found| found == byte)
+    first(bytes, from, |found| found == byte, |block| block.simd_eq(u8x16::splat(byte)))
 }
 
 /// The index of the first of two bytes from `from` on.
-#[inline]
 #[must_use]
 pub fn either(bytes: &[u8], from: usize, one: u8, other: u8) -> Option<usize> {
-    first(bytes, from, |found| (found == one) | (found == other))
+    first(
+        bytes,
+        from,
+        |found| found == one || found == other,
+        |block| block.simd_eq(u8x16::splat(one)) | block.simd_eq(u8x16::splat(other)),
+    )
 }
 
-#[inline]
-fn first(bytes: &[u8], from: usize, wanted: impl Fn(u8) -> bool) -> Option<usize> {
-    let rest = bytes.get(from..)?;
-    let (blocks, _) = rest.as_chunks::<BLOCK>();
-    let is_in = |block: &[u8; BLOCK]| block.iter().fold(false, |any, byte| any | wanted(*byte));
-    let skipped = blocks.iter().position(is_in).unwrap_or(blocks.len()) * BLOCK;
-    rest[skipped..].iter().position(|byte| wanted(*byte)).map(|found| from + skipped + found)
+#[inline(always)]
+fn first(
+    bytes: &[u8],
+    from: usize,
+    is_wanted: impl Fn(u8) -> bool,
+    wanted: impl Fn(u8x16) -> u8x16,
+) -> Option<usize> {
+    let (blocks, rest) = bytes.get(from..)?.as_chunks::<LANES>();
+    for (at, block) in blocks.iter().enumerate() {
+        let places = wanted(u8x16::new(*block)).to_bitmask();
+        if places != 0 {
+            return Some(from + at * LANES + places.trailing_zeros() as usize);
+        }
+    }
+    let searched = from + blocks.len() * LANES;
+    rest.iter().position(|byte| is_wanted(*byte)).map(|found| searched + found)
 }
 
 #[cfg(test)]
