@@ -14,7 +14,7 @@ pub(crate) const MAX_IN_WORDS: usize = 16;
 /// The bytes of a token of 3 to [`MAX_IN_WORDS`] bytes as two numbers.
 ///
 /// Among tokens of one length no two give the same numbers: the reads overlap, but they cover every byte.
-#[inline]
+#[inline(always)]
 pub(crate) fn words(bytes: &[u8]) -> (u64, u64) {
     match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
         (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
@@ -28,7 +28,7 @@ pub(crate) fn words(bytes: &[u8]) -> (u64, u64) {
 }
 
 /// The hash of a token given by its [`words`].
-#[inline]
+#[inline(always)]
 pub(crate) fn of_words((first, last): (u64, u64), seed: u64) -> u64 {
     fold(first ^ seed, last ^ FOLD)
 }
@@ -43,24 +43,24 @@ pub(crate) fn of_long(bytes: &[u8], seed: u64) -> u64 {
 }
 
 /// The bucket of a hash: an index below `buckets`. All tokens of a bucket share one pilot.
-#[inline]
+#[inline(always)]
 pub(crate) fn bucket(hash: u64, buckets: u32) -> usize {
     scale(hash >> 32, buckets)
 }
 
 /// The slot of a hash under its bucket's pilot: an index below `slots`.
-#[inline]
+#[inline(always)]
 pub(crate) fn slot(hash: u64, pilot: u8, slots: u32) -> usize {
     scale((hash ^ u64::from(pilot).wrapping_mul(MIX)).wrapping_mul(SLOT) >> 32, slots)
 }
 
 /// Maps 32 bits evenly to `0..bound`, without the division that a remainder would take.
-#[inline]
+#[inline(always)]
 fn scale(bits: u64, bound: u32) -> usize {
     ((bits * u64::from(bound)) >> 32) as usize
 }
 
-#[inline]
+#[inline(always)]
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     (product as u64) ^ (product >> 64) as u64

@@ -15,7 +15,7 @@ const MAX_SCANNED: usize = 128;
 /// Calls `token` with the start and the end of each token of `piece`, in order.
 ///
 /// A piece that is itself a token is not looked up here: callers have done so.
-#[inline]
+#[inline(always)]
 pub(super) fn merge(table: &Table, piece: &[u8], token: impl FnMut(usize, usize)) {
     match piece.len() {
         // The shorter array is there for speed: it is cleared and scanned for most pieces.
@@ -26,7 +26,7 @@ pub(super) fn merge(table: &Table, piece: &[u8], token: impl FnMut(usize, usize)
 }
 
 /// A pair's place in the order of merges: its rank, then where it starts.
-#[inline]
+#[inline(always)]
 fn key(rank: u32, start: u8) -> u32 {
     rank << 8 | u32::from(start)
 }

@@ -8,6 +8,8 @@
 //! A text is cut into pieces (words, numbers, runs of symbols or of white space), and each piece into tokens. Pieces
 //! are independent, so the time is that of the pieces. Only one as long as no word ever is, a run of one kind of
 //! character over [`MAX_EXACT_PIECE`] bytes, is not merged whole, and then the result says so.
+//!
+//! The crate is built for size (`Cargo.toml`), so what is called for each byte or pair says `inline(always)`.
 
 mod hash;
 mod merge;
@@ -138,7 +140,7 @@ fn for_each_piece<'a>(encoding: Encoding, text: &'a str, visit: impl FnMut(&'a [
 }
 
 /// How many tokens `piece` is. Most pieces are one.
-#[inline]
+#[inline(always)]
 fn count_piece(table: &Table, piece: &[u8]) -> u64 {
     if piece.len() == 1 || table.rank(piece) != NO_RANK {
         return 1;

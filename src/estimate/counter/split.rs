@@ -64,7 +64,7 @@ static ASCII: [u8; 256] = {
 };
 
 /// The flags and the length in bytes of the character at `at`; no flags at the end of the text.
-#[inline]
+#[inline(always)]
 fn class(text: &[u8], at: usize) -> (u8, usize) {
     match text.get(at) {
         Some(&byte) => match ASCII[usize::from(byte)] {
@@ -93,7 +93,7 @@ fn wide(text: &[u8], at: usize) -> (u8, usize) {
 }
 
 /// The end of the longest run of characters with one of `flags` from `at` on.
-#[inline]
+#[inline(always)]
 fn run(text: &[u8], mut at: usize, flags: u8) -> usize {
     loop {
         let (class, length) = class(text, at);
@@ -105,7 +105,7 @@ fn run(text: &[u8], mut at: usize, flags: u8) -> usize {
 }
 
 /// The end of `(?i:'s|'t|'re|'ve|'m|'ll|'d)` at `at`, or `None`.
-#[inline]
+#[inline(always)]
 fn contraction(text: &[u8], at: usize) -> Option<usize> {
     let [b'\'', rest @ ..] = text.get(at..)? else { return None };
     let length = match rest {
@@ -119,7 +119,7 @@ fn contraction(text: &[u8], at: usize) -> Option<usize> {
 }
 
 /// The end of ` ?[^\s\p{L}\p{N}]+` at `at`, where a character of the class `first` is; `at` if there is none.
-#[inline]
+#[inline(always)]
 fn symbols(text: &[u8], at: usize, first: u8) -> usize {
     let start = if text[at] == b' ' { at + 1 } else { at };
     if first & SYMBOL == 0 && start == at {
@@ -132,7 +132,7 @@ fn symbols(text: &[u8], at: usize, first: u8) -> usize {
 }
 
 /// Up to three numbers from `at` on.
-#[inline]
+#[inline(always)]
 fn numbers(text: &[u8], mut at: usize) -> usize {
     for _ in 0..3 {
         let (class, length) = class(text, at);
@@ -170,7 +170,7 @@ fn spaces(text: &[u8], start: usize, newline_first: bool) -> usize {
 }
 
 /// The end of the piece of cl100k_base that starts at `at`, which is before the end of the text.
-#[inline]
+#[inline(always)]
 pub(super) fn cl100k(text: &[u8], at: usize) -> usize {
     if let Some(end) = contraction(text, at) {
         return end;
@@ -204,7 +204,7 @@ enum Word {
     None,
 }
 
-#[inline]
+#[inline(always)]
 fn word(text: &[u8], start: usize) -> Word {
     // `U*` takes all it can. If nothing of `W` follows, it goes back to the last character that is in `W` too.
     let (mut at, mut after_both) = (start, None);
@@ -227,7 +227,7 @@ fn word(text: &[u8], start: usize) -> Word {
 }
 
 /// The end of the piece of o200k_base that starts at `at`, which is before the end of the text.
-#[inline]
+#[inline(always)]
 pub(super) fn o200k(text: &[u8], at: usize) -> usize {
     let with_contraction = |end| contraction(text, end).unwrap_or(end);
     let (first, length) = class(text, at);

@@ -44,7 +44,7 @@ struct Pairs {
 const WORDS: usize = (1 << 16) / 64;
 
 impl Pairs {
-    #[inline]
+    #[inline(always)]
     fn rank(&self, first: u8, second: u8) -> u32 {
         let pair = usize::from(u16::from_be_bytes([first, second]));
         let at = pair / 64;
@@ -72,13 +72,13 @@ include!(concat!(env!("OUT_DIR"), "/vocabularies.rs"));
 
 impl Table {
     /// The rank of the token of two bytes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn pair(&self, first: u8, second: u8) -> u32 {
         self.pairs.rank(first, second)
     }
 
     /// The rank of a token of any length, or [`NO_RANK`].
-    #[inline]
+    #[inline(always)]
     pub(super) fn rank(&self, token: &[u8]) -> u32 {
         match *token {
             [] => NO_RANK,
@@ -105,7 +105,7 @@ impl Table {
     }
 
     /// The only entry of the shelf that can be the token with that hash: its bytes, then its rank.
-    #[inline]
+    #[inline(always)]
     fn entry(&self, shelf: &Shelf, length: usize, hash: u64) -> &'static [u8] {
         let pilot = self.pilots[shelf.pilots_at + hash::bucket(hash, shelf.buckets)];
         let size = length + RANK_BYTES;
@@ -134,7 +134,7 @@ impl Table {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn rank_at(ranks: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([ranks[at], ranks[at + 1], ranks[at + 2], 0])
 }
