@@ -7,7 +7,7 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 use super::number::{cost, difference, grouped, per_million, rough, scaled, signed, span};
 use crate::doctor::{Check, Status};
 use crate::domain::{PicoUsd, Timestamp, clean_name};
-use crate::report::budgets::pause;
+use crate::report::budgets::{Work, pause};
 use crate::report::usage::UsageReport;
 use crate::report::{Align, Cell, Table};
 
@@ -323,21 +323,25 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
     let indent = " ".repeat(LABEL_WIDTH);
     for budget in &report.budgets {
         let code = if budget.is_exceeded() { "31" } else { "0" };
-        let room = usize::from(style.width).saturating_sub(LABEL_WIDTH).max(MIN_NAME_WIDTH);
-        // The names in its scope are no longer than a line.
-        let line: Vec<String> = harmless(&budget.line()).split(' ').map(|word| cut(word, room)).collect();
-        let line = indented(&line.join(" "), LABEL_WIDTH, style);
+        let line = beside_label(&budget.line(), style);
         lines.push(format!("{}{}", label("budget", style), style.paint(&line, code)));
         lines.extend(budget.advice().into_iter().map(|line| format!("{indent}{line}")));
     }
     lines.extend(pause(&report.budgets).map(|line| format!("{indent}{line}")));
     let course = report.work.as_ref().filter(|work| work.tasks_total > 0 || !report.budgets.is_empty());
-    lines
-        .extend(course.and_then(|work| Some(format!("{}{}", label("work", style), harmless(&work.line()?)))));
+    let course = course.and_then(Work::line).map(|line| beside_label(&line, style));
+    lines.extend(course.map(|line| format!("{}{line}", label("work", style))));
     lines.extend(cost_lines(report, style));
     lines.push(estimate_line(report, style));
     lines.extend(work_line(report, style));
     style.shown(lines.join("\n") + "\n")
+}
+
+/// A line with names in it, broken where it is wider than the room beside a label; of a word that is wider only the start.
+fn beside_label(line: &str, style: Style) -> String {
+    let room = usize::from(style.width).saturating_sub(LABEL_WIDTH).max(MIN_NAME_WIDTH);
+    let words: Vec<String> = harmless(line).split(' ').map(|word| cut(word, room)).collect();
+    indented(&words.join(" "), LABEL_WIDTH, style)
 }
 
 fn actual_line(report: &UsageReport, style: Style) -> String {
