@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::spool::Applied;
 use super::writer::{SessionRow, session_row, signed};
-use super::{Ledger, Spool, StoreError, contexts};
+use super::{Ledger, Spool, StoreError, calibrations, contexts};
 use crate::domain::{
     Agent, AgentId, CompactionTrigger, ModelId, SessionId, SessionKind, TaskChange, TaskChangeKind,
     Timestamp, ToolCall, ToolOutcome, ToolUseId,
@@ -136,25 +136,40 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn session_knowledge(&self, session: &SessionId) -> Result<SessionKnowledge, StoreError> {
-        const SQL: &str = "SELECT key, model, client_version, likely, \
-            (SELECT value FROM meta WHERE name = 'calibration:' || likely), \
-            EXISTS (SELECT 1 FROM budgets), (SELECT value FROM meta WHERE name = 'alerts') \
-          FROM (SELECT m.value AS key, s.model, s.client_version, coalesce(s.model, (SELECT model FROM \
-              (SELECT model FROM sessions ORDER BY id DESC LIMIT 8) WHERE model IS NOT NULL LIMIT 1)) AS likely \
-            FROM meta m LEFT JOIN sessions s ON s.session_id = ?1 WHERE m.name = 'hash_key')";
-        self.conn
-            .query_row(SQL, [session.as_str()], |row| {
-                Ok(SessionKnowledge {
-                    hash_key: row.get(0)?,
-                    model: row.get::<_, Option<String>>(1)?.and_then(|model| ModelId::new(&model)),
-                    client_version: row.get(2)?,
-                    likely_model: row.get::<_, Option<String>>(3)?.and_then(|model| ModelId::new(&model)),
-                    calibration: row.get(4)?,
-                    has_budgets: row.get(5)?,
-                    alerts: row.get(6)?,
-                })
-            })
-            .map_err(StoreError::query("look up the session"))
+        // Several small statements: one for all takes longer to compile than these together.
+        const SESSION: &str = "SELECT model, client_version FROM sessions WHERE session_id = ?1";
+        const LIKELY: &str = "SELECT model FROM (SELECT model FROM sessions ORDER BY id DESC LIMIT 8)
+          WHERE model IS NOT NULL LIMIT 1";
+        const META: &str = "SELECT name, value FROM meta WHERE name IN ('alerts', 'hash_key', ?1)";
+        const BUDGETS: &str = "SELECT 1 FROM budgets LIMIT 1";
+        let look_up = || -> rusqlite::Result<SessionKnowledge> {
+            let model = |name: Option<String>| name.and_then(|name| ModelId::new(&name));
+            let mut known = SessionKnowledge::default();
+            if let Some((name, version)) = self
+                .conn
+                .query_row(SESSION, [session.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?
+            {
+                (known.model, known.client_version) = (model(name), version);
+            }
+            known.likely_model = match &known.model {
+                Some(model) => Some(model.clone()),
+                None => model(self.conn.query_row(LIKELY, [], |row| row.get(0)).optional()?),
+            };
+            let likely = known.likely_model.as_ref().map(|model| format!("{}{model}", calibrations::PREFIX));
+            let mut query = self.conn.prepare(META)?;
+            let mut rows = query.query([likely.as_deref()])?;
+            while let Some(row) = rows.next()? {
+                match row.get_ref(0)?.as_str()? {
+                    "alerts" => known.alerts = row.get(1)?,
+                    "hash_key" => known.hash_key = row.get(1)?,
+                    _ => known.calibration = row.get(1)?,
+                }
+            }
+            known.has_budgets = self.conn.prepare(BUDGETS)?.exists([])?;
+            Ok(known)
+        };
+        look_up().map_err(StoreError::query("look up the session"))
     }
 
     /// Which of these calls have a row, so that what the model wrote for them need not be counted again.
