@@ -84,7 +84,7 @@ pub fn complete(
                 ledger.settled_agent_files(&claude_code::agents_folder(task.transcript))?
             }
         };
-        let flat = may_have_flat_agents(ledger.session_knowledge(task.session)?.client_version.as_deref());
+        let flat = may_have_flat_agents(ledger.client_version(task.session)?.as_deref());
         for file in claude_code::agent_files(task.transcript, task.session, flat) {
             let waits = task.wait == Wait::Subagent(&file.agent);
             if !waits && !ledger.has_time() {

@@ -145,8 +145,8 @@ mod tests {
 
     #[test]
     fn a_name_is_one_word_to_the_shell() {
-        assert_eq!(shell_word("/work/my-app"), "/work/my-app");
-        assert_eq!(shell_word("/work/my app"), "'/work/my app'");
+        assert_eq!(shell_word("/w/my-app"), "/w/my-app");
+        assert_eq!(shell_word("/w/my app"), "'/w/my app'");
         assert_eq!(shell_word("'; rm -rf ~; '"), r"''\''; rm -rf ~; '\'''");
         assert_eq!(shell_word("$(make)"), "'$(make)'");
         assert_eq!(shell_word("a\u{1b}[31m"), "'a?[31m'");

@@ -267,21 +267,9 @@ impl Escapes {
     }
 }
 
-/// Where the string ends whose contents start at `from`: the place of its closing quote. `None` if it has escapes. Names
-/// are short: most end within the first 16 bytes.
+/// Where the string ends whose contents start at `from`: the place of its closing quote. `None` if it has escapes.
 fn plain_end(bytes: &[u8], from: usize) -> Option<usize> {
-    let (parts, _) = bytes.get(from..)?.as_chunks::<LANES>();
-    let mut at = from;
-    for part in parts {
-        let quotes = places_in_part(part, b'"');
-        let stops = quotes | places_in_part(part, b'\\');
-        if stops != 0 {
-            let first = stops.trailing_zeros();
-            return (quotes >> first & 1 == 1).then_some(at + first as usize);
-        }
-        at += LANES;
-    }
-    find::either(bytes, at, b'"', b'\\').filter(|end| bytes[*end] == b'"')
+    find::either(bytes, from, b'"', b'\\').filter(|end| bytes[*end] == b'"')
 }
 
 /// The index after the bracket that closes the one at `start`.

@@ -137,7 +137,6 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn session_knowledge(&self, session: &SessionId) -> Result<SessionKnowledge, StoreError> {
         // Several small statements: one for all takes longer to compile than these together.
-        const SESSION: &str = "SELECT model, client_version FROM sessions WHERE session_id = ?1";
         const LIKELY: &str = "SELECT model FROM (SELECT model FROM sessions ORDER BY id DESC LIMIT 8)
           WHERE model IS NOT NULL LIMIT 1";
         const META: &str = "SELECT name, value FROM meta WHERE name IN ('alerts', 'hash_key', ?1)";
@@ -145,11 +144,7 @@ impl Ledger {
         let look_up = || -> rusqlite::Result<SessionKnowledge> {
             let model = |name: Option<String>| name.and_then(|name| ModelId::new(&name));
             let mut known = SessionKnowledge::default();
-            if let Some((name, version)) = self
-                .conn
-                .query_row(SESSION, [session.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?
-            {
+            if let Some((name, version)) = self.model_and_version(session)? {
                 (known.model, known.client_version) = (model(name), version);
             }
             known.likely_model = match &known.model {
@@ -170,6 +165,23 @@ impl Ledger {
             Ok(known)
         };
         look_up().map_err(StoreError::query("look up the session"))
+    }
+
+    /// The client's version, as the session's transcript names it.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn client_version(&self, session: &SessionId) -> Result<Option<String>, StoreError> {
+        let known = self.model_and_version(session).map_err(StoreError::query("look up the session"))?;
+        Ok(known.and_then(|(_, version)| version))
+    }
+
+    fn model_and_version(
+        &self,
+        session: &SessionId,
+    ) -> rusqlite::Result<Option<(Option<String>, Option<String>)>> {
+        const SQL: &str = "SELECT model, client_version FROM sessions WHERE session_id = ?1";
+        self.conn.query_row(SQL, [session.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()
     }
 
     /// Which of these calls have a row, so that what the model wrote for them need not be counted again.
