@@ -165,11 +165,18 @@ def batches(hook, number):
     Pairs(["/bin/true"], hook, done, ledgers[0], grow=(transcript, chunk)).show(
         f"PostToolBatch, {os.path.getsize(chunk) / 1e3:.0f} KB new")
     answered = event("batch-known.json", "PostToolBatch", tool_calls=[])
+    starts = [event(f"agent{at}.json", "SubagentStart", agent_id=f"a{at:07x}", agent_type="Explore") for at in range(4)]
     for name, stdin, grow in [
             ("PreToolUse", event("ask.json", "PreToolUse", **call), None),
             ("PostToolUse", event("done.json", "PostToolUse", **call, tool_response={"stdout": "x" * 2_000}), None),
             ("UserPromptSubmit", event("prompt.json", "UserPromptSubmit", prompt="Do it", prompt_id="p{{N}}"), None),
-            ("PostToolBatch", answered, None), ("PostToolBatch, 30 KB new", answered, (transcript, chunk))]:
+            ("PostToolBatch", answered, None), ("PostToolBatch, 30 KB new", answered, (transcript, chunk)),
+            ("PostToolBatch, 4 subagents", answered, starts)]:
+        if grow is starts:
+            for ledger, start in [(ledger, start) for ledger in ledgers for start in starts]:
+                with open(start) as file:
+                    subprocess.run(hook, stdin=file, env=dict(os.environ, TALLYHOOK_DB=ledger), check=True)
+            grow = None
         none, ten = (["/usr/bin/env", f"TALLYHOOK_DB={ledger}", *hook] for ledger in ledgers)
         pairs = Pairs(none, ten, stdin, grow=grow)
         print(f"  {name:28} with ten budgets {pairs.p50():+.2f} ms (p50), cpu {pairs.cpu_over:+.2f} ms"

@@ -47,6 +47,17 @@ pub struct Task<'a> {
     pub has_crons: bool,
 }
 
+/// Who asks in mid-turn, and for how much.
+#[derive(Debug, Clone, Copy)]
+pub struct Asks<'a> {
+    /// The subagent that sends the event; `None` for the main conversation.
+    pub agent: Option<&'a AgentId>,
+    /// The calls whose answer is waited for.
+    pub calls: &'a [ToolUseId],
+    /// Whether the session's other conversations are read too.
+    pub whole: bool,
+}
+
 /// Whose last message is to be waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait<'a> {
@@ -106,36 +117,45 @@ pub fn complete(
     Ok(faults)
 }
 
-/// What one conversation of a session has new while its turn goes on, to be stored with the event that asks: of the main
-/// one, or of a subagent's. `None` if nothing; of a great deal it is the first piece. The answer that makes `calls` is
-/// waited for a little, for it can come while the hook runs; without any nobody waits.
+/// What a session's conversations have new while its turn goes on, to be stored with the event that asks: the one that sends
+/// it (the main one, or a subagent's), and if `whole` the others at work, in whichever of them the session has spent. Of a
+/// great deal it is the first piece. The answer that makes `calls` is waited for a little, for it can come while the hook
+/// runs; without any nobody waits. A transcript that cannot be read is passed over; what is wrong with it is returned.
 ///
 /// # Errors
 /// If the ledger cannot be read.
 pub fn read_on(
     ledger: &mut Ledger,
     env: &Env,
-    config: impl FnOnce() -> Config,
+    config: impl Fn() -> Config,
     task: &Task<'_>,
-    agent: Option<&AgentId>,
-    calls: &[ToolUseId],
-) -> Result<Result<Option<LogBatch>, ReadError>, StoreError> {
-    let file = agent.and_then(|agent| claude_code::agent_file(task.transcript, agent));
-    let awaits = if calls.is_empty() { Awaited::Nothing } else { Awaited::Calls(calls) };
-    let source = match (agent, &file) {
-        (None, _) => Source { path: task.transcript, agent: None, awaits },
-        (Some(_), Some(file)) => Source { path: &file.path, agent: Some(file), awaits },
-        (Some(_), None) => return Ok(Ok(None)),
+    asks: &Asks<'_>,
+) -> Result<(Vec<LogBatch>, Vec<ReadError>), StoreError> {
+    let (mut batches, mut faults) = (Vec::new(), Vec::new());
+    let mut read = |ledger: &mut Ledger, source: &Source<'_>| -> Result<(), StoreError> {
+        match read_new(ledger, env, task, source)? {
+            Ok(Some(new)) => batches.push(new.into_batch(env, &config(), task, source)),
+            Ok(None) => {}
+            Err(fault) => faults.push(fault),
+        }
+        Ok(())
     };
-    if !claude_code::is_transcript(source.path) {
-        return Ok(Ok(None));
+    let awaits = if asks.calls.is_empty() { Awaited::Nothing } else { Awaited::Calls(asks.calls) };
+    let is_main = asks.agent.is_none();
+    if (is_main || asks.whole) && claude_code::is_transcript(task.transcript) {
+        let awaits = if is_main { awaits } else { Awaited::Nothing };
+        read(ledger, &Source { path: task.transcript, agent: None, awaits })?;
     }
-    let new = match read_new(ledger, env, task, &source)? {
-        Ok(Some(new)) => new,
-        Ok(None) => return Ok(Ok(None)),
-        Err(fault) => return Ok(Err(fault)),
-    };
-    Ok(Ok(Some(new.into_batch(env, &config(), task, &source))))
+    if let Some(file) = asks.agent.and_then(|agent| claude_code::agent_file(task.transcript, agent)) {
+        read(ledger, &Source { path: &file.path, agent: Some(&file), awaits })?;
+    }
+    let others = if asks.whole { ledger.agents_at_work(task.session)? } else { Vec::new() };
+    for agent in others.iter().filter(|agent| asks.agent != Some(agent)) {
+        if let Some(file) = claude_code::usual_agent_file(task.transcript, agent) {
+            read(ledger, &Source { path: &file.path, agent: Some(&file), awaits: Awaited::Nothing })?;
+        }
+    }
+    Ok((batches, faults))
 }
 
 /// Completes a session that the ledger knows, as a view or another session's start asks for it. If nobody has heard

@@ -62,7 +62,11 @@ pub(super) enum HookEvent<'a> {
 impl HookEvent<'_> {
     /// Whether it is recorded without a look into a transcript.
     pub(super) fn is_brief(&self) -> bool {
-        matches!(self, Self::ToolAsked(_) | Self::ToolFinished(_) | Self::Compaction { .. })
+        match self {
+            Self::ToolAsked(tool) => !tool.starts_agents(),
+            Self::ToolFinished(_) | Self::Compaction { .. } => true,
+            _ => false,
+        }
     }
 }
 
@@ -164,6 +168,12 @@ impl<'a> ToolPayload<'a> {
             duration_ms: object.count("duration_ms"),
             left_out,
         }
+    }
+
+    /// Whether agents start by it, or go on, whose requests come before any event that could stop them. What their caller
+    /// has spent is read before, where a budget stops.
+    pub(super) fn starts_agents(&self) -> bool {
+        self.tool.is_subagent() || matches!(self.tool.as_str(), "SendMessage" | "Skill" | "Workflow")
     }
 
     /// The call as the estimator sees it; `version` is the client's, where it is known.

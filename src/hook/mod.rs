@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::domain::{Agent, Alerts, ToolUseId};
 use crate::env::Env;
 use crate::error::Error;
-use crate::finalize::{self, Task, Wait};
+use crate::finalize::{self, Asks, Task, Wait};
 use crate::json::Object;
 use crate::pricing::{PriceTable, UserPrices};
 use crate::store::{Change, Event, Ledger, LogBatch, SessionSighting, Spool, StoreError};
@@ -233,9 +233,10 @@ impl Hook<'_> {
         Spool::of(self.ledger_path).put(event).map_err(Error::Spool)
     }
 
-    /// What the provider has billed since in the conversation that sends the event, to be stored with it. The answer that
-    /// makes `calls` is waited for a little. Whatever goes wrong with it, the event is kept and the next one reads on.
-    fn read_on(&self, ledger: &mut Ledger, calls: &[ToolUseId]) -> Option<LogBatch> {
+    /// What the provider has billed since in the conversation that sends the event, and if `whole` in the session, to be
+    /// stored with it. The answer that makes `calls` is waited for a little. Whatever goes wrong with it, the event is kept
+    /// and the next one reads on.
+    fn read_on(&self, ledger: &mut Ledger, calls: &[ToolUseId], whole: bool) -> Vec<LogBatch> {
         let payload = self.payload;
         let task = Task {
             session: &payload.session,
@@ -246,18 +247,17 @@ impl Hook<'_> {
             has_crons: false,
         };
         ledger.set_prices(self.prices());
-        let agent = payload.agent.as_ref();
-        match finalize::read_on(ledger, self.env, || self.config(), &task, agent, calls) {
-            Ok(Ok(batch)) => batch,
-            Ok(Err(fault)) => {
-                self.note(&fault);
-                None
+        let asks = Asks { agent: payload.agent.as_ref(), calls, whole };
+        match finalize::read_on(ledger, self.env, || self.config(), &task, &asks) {
+            Ok((batches, faults)) => {
+                faults.iter().for_each(|fault| self.note(fault));
+                batches
             }
             Err(error) => {
                 if !error.is_busy() {
                     self.note(&error);
                 }
-                None
+                Vec::new()
             }
         }
     }

@@ -67,11 +67,19 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
     }
     let session = hook.payload.session.as_str();
     let Some(mut asked) = ledger.budgets_of(session)? else { return Ok(Answer::Nothing) };
-    if matches!(event, HookEvent::UserPromptSubmit { .. }) {
+    let looks = match event {
         // The turn before may have ended without a word (Esc). Mostly nothing is new, and costs a look at the file.
-        let log = hook.read_on(ledger, &[]);
-        if log.is_some() || asked.session == SessionRow::NONE {
-            ledger.record_batch(&hook.event(Change::Seen), log, None)?;
+        HookEvent::UserPromptSubmit { .. } => Some(&[][..]),
+        // Where it uses up the budget, the answer that asks for an agent starts none.
+        HookEvent::ToolAsked(tool) if tool.starts_agents() && asked.stops(hook.sighting.at) => {
+            Some(tool.id.as_slice())
+        }
+        _ => None,
+    };
+    if let Some(calls) = looks {
+        let logs = hook.read_on(ledger, calls, true);
+        if !logs.is_empty() || asked.session == SessionRow::NONE {
+            ledger.record_batch(&hook.event(Change::Seen), logs, None)?;
             asked = ledger.budgets_of(session)?.unwrap_or(asked);
         }
     }

@@ -76,14 +76,14 @@ pub(super) fn batch(
     let Some(ledger) = ledger else { return hook.record(None, change) };
     let has_budgets = known.session.has_budgets;
     let ids: Vec<ToolUseId> = tools.iter().filter_map(|tool| tool.id.clone()).collect();
-    let log = hook.read_on(ledger, if has_budgets { &ids } else { &[] });
+    let logs = hook.read_on(ledger, if has_budgets { &ids } else { &[] }, has_budgets);
     let (at, agent, model) = (hook.sighting.at, hook.payload.agent.as_ref(), known.session.model.as_ref());
     // What is new in a context is written to the cache.
     let rates = model.and_then(|model| ledger.prices().price(model.as_str(), at, 0, Default::default()));
     let rate = rates.map_or(0, |rates| rates.cache_write_5m);
     let pending = has_budgets.then_some(Pending { at, agent, model, rate, calls: &ids });
     let event = hook.event(change);
-    match ledger.record_batch(&event, log, pending.as_ref()) {
+    match ledger.record_batch(&event, logs, pending.as_ref()) {
         Ok(()) => Ok(()),
         Err(error) if error.is_busy() => hook.spool(&event),
         // Whatever is wrong with the transcript, the event is kept.

@@ -4,12 +4,16 @@ use rusqlite::params;
 
 use super::writer::unsigned;
 use super::{Ledger, StoreError};
+use crate::domain::{AgentId, SessionId};
 
 /// Runs that are looked at: a habit is told by the latest ones, and a ledger can hold many. They are read in the order of the
 /// key, backwards, which sorts nothing.
 const LATEST_RUNS: u32 = 150;
 /// And of one type: a subagent's start waits for it.
 pub const RUNS_OF_A_TYPE: u32 = 20;
+
+/// More subagents than work at once; the end of a batch of tools looks at each.
+const MOST_AT_WORK: u32 = 16;
 
 /// A subagent run of which something is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +29,21 @@ pub struct ObservedRun {
 }
 
 impl Ledger {
+    /// The session's subagents that have started and are not known to have ended, or have gone on since, the last ones to be heard of; one that
+    /// was stopped or interrupted is among them, for nobody tells of its end.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn agents_at_work(&self, session: &SessionId) -> Result<Vec<AgentId>, StoreError> {
+        const SQL: &str = "SELECT agent_id FROM agent_runs
+            WHERE session = (SELECT id FROM sessions WHERE session_id = ?1)
+              AND started_at IS NOT NULL AND (ended_at IS NULL OR log_last_at > ended_at)
+            ORDER BY coalesce(log_last_at, started_at) DESC LIMIT ?2";
+        let params = params![session.as_str(), MOST_AT_WORK];
+        let ids = self.all("read the subagents' runs", SQL, params, |row| row.get::<_, String>(0))?;
+        Ok(ids.iter().filter_map(|id| AgentId::new(id)).collect())
+    }
+
     /// Those of the latest runs that have a type and have answered, the newest session's first.
     ///
     /// # Errors

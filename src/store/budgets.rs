@@ -27,6 +27,14 @@ pub struct Asked {
     pub budgets: Vec<(Budget, Option<Kept>)>,
 }
 
+impl Asked {
+    /// Whether one of them stops what goes beyond it, now.
+    #[must_use]
+    pub fn stops(&self, now: Timestamp) -> bool {
+        self.budgets.iter().any(|(budget, _)| budget.stops(now))
+    }
+}
+
 impl Ledger {
     /// All budgets, in the order in which they were set.
     ///

@@ -68,25 +68,27 @@ impl Ledger {
         self.record_logs(client, [(session.clone(), batch)]).map(|_| ())
     }
 
-    /// Stores the end of a batch of tools in one transaction: the event, what the conversation's transcript has new by
+    /// Stores the end of a batch of tools in one transaction: the event, what the session's transcripts have new by
     /// then, and what the results at hand will add, where budgets are to know it.
     ///
     /// # Errors
     /// If the ledger cannot be written. If [`StoreError::is_busy`] the event may go to the spool, and the next event reads
-    /// the transcript.
+    /// the transcripts.
     pub fn record_batch(
         &mut self,
         event: &Event,
-        log: Option<LogBatch>,
+        logs: Vec<LogBatch>,
         pending: Option<&Pending<'_>>,
     ) -> Result<(), StoreError> {
         let prices = self.prices.clone();
         let sighting = &event.sighting;
         self.record_with(|tx| {
             let session = event::apply(tx, event)?;
-            if let Some(log) = log {
+            if !logs.is_empty() {
                 let mut writer = LogWriter::new(tx, sighting.client, &prices)?;
-                writer.add(&sighting.id, log)?;
+                for log in logs {
+                    writer.add(&sighting.id, log)?;
+                }
                 writer.finish()?;
             }
             pending.map_or(Ok(()), |pending| kept::note_pending(tx, session, pending))

@@ -1,6 +1,7 @@
 //! Budgets: what counts, when the user is told, and that a session really stops and nobody is trapped.
 
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
@@ -134,7 +135,7 @@ fn what_subagents_spend_counts_and_they_are_stopped_too() {
     set(&ledger, &["500", "--tokens", "--stop"]);
     s.transcript().write(&[s.says(1), s.call("msg_1", 2, 10)]);
     s.subagent("subagents", "a1").write(&[s.answer_of("a1", "msg_2", 3, 400)]);
-    let inside = |event: Value| event.with("agent_id", "a1").with("agent_type", "Explore");
+    let inside = |event: Value| inside("a1", event);
     assert_eq!(ledger.hook_answer(inside(s.event("SubagentStart"))), Value::Null);
     assert!(is_stop(&ledger.hook_answer(inside(batch(&s)))));
     assert_eq!(
@@ -142,6 +143,71 @@ fn what_subagents_spend_counts_and_they_are_stopped_too() {
         "deny"
     );
     assert!(is_stop(&ledger.hook_answer(batch(&s))));
+}
+
+/// An event of a subagent.
+fn inside(agent: &str, event: Value) -> Value {
+    event.with("agent_id", agent).with("agent_type", "Explore")
+}
+
+#[test]
+fn a_subagent_is_stopped_by_what_the_others_at_work_have_spent() {
+    // In the main conversation, whose own batch ends after the subagent, and in a subagent that waits for its own.
+    for spender in [None, Some("a2")] {
+        let ledger = Ledger::new();
+        let s = Session::new(&ledger, "s");
+        ledger.hook(s.start());
+        set(&ledger, &["500", "--tokens", "--stop"]);
+        s.transcript().write(&[s.says(1)]);
+        for agent in ["a1", "a2"] {
+            ledger.hook(inside(agent, s.event("SubagentStart")));
+        }
+        s.subagent("subagents", "a1").write(&[s.answer_of("a1", "msg_1", 3, 10)]);
+        assert_eq!(ledger.hook_answer(inside("a1", batch(&s))), Value::Null);
+        match spender {
+            None => s.transcript().append(&[s.call("msg_2", 4, 400)]),
+            Some(agent) => s.subagent("subagents", agent).write(&[s.answer_of(agent, "msg_2", 4, 400)]),
+        };
+        assert!(is_stop(&ledger.hook_answer(inside("a1", batch(&s)))), "{spender:?}");
+        assert_eq!(kept_tokens(&ledger), [410 + 2 * i64::try_from(INPUT).unwrap()]);
+        assert_eq!(ledger.faults(), "");
+    }
+}
+
+#[test]
+fn the_main_conversation_is_stopped_by_what_a_subagent_has_spent_meanwhile() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    ledger.hook(s.start());
+    set(&ledger, &["500", "--tokens", "--stop"]);
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 10)]);
+    ledger.hook(inside("a1", s.event("SubagentStart")));
+    assert_eq!(ledger.hook_answer(batch(&s)), Value::Null);
+    s.subagent("subagents", "a1").write(&[s.answer_of("a1", "msg_2", 3, 400)]);
+    assert!(is_stop(&ledger.hook_answer(batch(&s))));
+}
+
+#[test]
+fn an_answer_that_uses_up_the_budget_starts_no_subagent() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    ledger.hook(s.start());
+    set(&ledger, &["500", "--tokens", "--stop"]);
+    let (transcript, line) = (s.transcript(), s.call_of("msg_1", 2, "toolu_next"));
+    transcript.write(&[s.says(1)]);
+    let starts = asks(&s, "true").with("tool_name", "Agent");
+    // The line comes while the hook waits for it.
+    let looks = AtomicUsize::new(0);
+    let answer = ledger.hook_answer_meanwhile(starts.clone(), move || {
+        if looks.fetch_add(1, Ordering::Relaxed) == 3 {
+            transcript.append(&[line.clone().with("message.usage.output_tokens", 400)]);
+        }
+    });
+    assert_eq!(answer["hookSpecificOutput"]["permissionDecision"], "deny", "{answer}");
+    assert!(is_stop(&ledger.hook_answer(batch(&s))));
+    ledger.run(&["budget", "add", "500", "--tokens"]).text();
+    assert_eq!(ledger.hook_answer(starts), Value::Null);
+    assert_eq!(ledger.faults(), "");
 }
 
 #[test]
@@ -152,7 +218,7 @@ fn a_budget_of_an_agent_holds_for_it_alone() {
     set(&ledger, &["500", "--tokens", "--stop", "--agent", "explore"]);
     s.transcript().write(&[s.says(1), s.call("msg_1", 2, 9_000)]);
     s.subagent("subagents", "a1").write(&[s.answer_of("a1", "msg_2", 3, 100)]);
-    let inside = |event: Value| event.with("agent_id", "a1").with("agent_type", "Explore");
+    let inside = |event: Value| inside("a1", event);
     ledger.hook(inside(s.event("SubagentStart")));
     assert_eq!(ledger.hook_answer(inside(batch(&s))), Value::Null);
     s.subagent("subagents", "a1").append(&[s.answer_of("a1", "msg_3", 4, 300)]);

@@ -23,7 +23,7 @@ use crate::json;
 pub use content::ContentReader;
 pub use paths::{
     AgentFile, AgentMeta, FoundFile, agent_file, agent_files, agents_folder, find_files, is_transcript,
-    session_of_path,
+    session_of_path, usual_agent_file,
 };
 pub use tasks::task_change;
 

@@ -138,16 +138,20 @@ pub fn agent_files(main: &Path, session: &SessionId, flat: bool) -> Vec<AgentFil
 /// The transcript of one of the session's subagents, below `<main without .jsonl>/subagents`.
 #[must_use]
 pub fn agent_file(main: &Path, agent: &AgentId) -> Option<AgentFile> {
-    let folder = agents_folder(main);
+    usual_agent_file(main, agent).or_else(|| {
+        let mut deeper = Vec::new();
+        collect(&agents_folder(main), MAX_DEPTH, &mut deeper);
+        deeper.into_iter().find(|file| file.agent == *agent)
+    })
+}
+
+/// The same where clients of today lay it, those of subagents' subagents too; one look, however many there are.
+#[must_use]
+pub fn usual_agent_file(main: &Path, agent: &AgentId) -> Option<AgentFile> {
     // An id from a payload may say anything; as a name of a file it stands for itself or not at all.
     let is_name = !agent.as_str().contains(['/', '\\']);
-    let usual = folder.join(format!("agent-{agent}.jsonl"));
-    if is_name && is_transcript(&usual) {
-        return Some(AgentFile { path: usual, agent: agent.clone() });
-    }
-    let mut deeper = Vec::new();
-    collect(&folder, MAX_DEPTH, &mut deeper);
-    deeper.into_iter().find(|file| file.agent == *agent)
+    let path = agents_folder(main).join(format!("agent-{agent}.jsonl"));
+    (is_name && is_transcript(&path)).then(|| AgentFile { path, agent: agent.clone() })
 }
 
 fn collect(folder: &Path, depth: usize, files: &mut Vec<AgentFile>) {
