@@ -88,6 +88,18 @@ pub fn warning(held: &Held, since: Duration) -> String {
     )
 }
 
+/// The same of a budget that stops others than the one who is told: what was used, and below it how they can go on.
+#[must_use]
+pub fn stopped_elsewhere(held: &Held) -> String {
+    format!(
+        "tallyhook: {} used {}, {}\nwhat it holds for is stopped; to go on: {}",
+        used_line(held),
+        of(held).trim_start_matches("for "),
+        standing_line(held),
+        ways_on(held)
+    )
+}
+
 /// What can be done about a budget: command lines, in the order add, override, clear.
 #[must_use]
 pub fn options(held: &Held) -> [String; 3] {
@@ -102,14 +114,20 @@ pub fn options(held: &Held) -> [String; 3] {
 /// Why a session is stopped, and how to go on.
 #[must_use]
 pub fn stop_reason(held: &Held, session: &str) -> String {
-    let which = which(held);
     format!(
-        "tallyhook: stopped, the budget {} is used up: {}, {}.\nTo go on: `tallyhook budget add AMOUNT{which}`, \
-         `tallyhook budget override --for 1h`, or `tallyhook budget clear`; then write on, or `claude --resume {session}`.",
+        "tallyhook: stopped, the budget {} is used up: {}, {}.\nTo go on: {}; then write on, or `claude --resume {}`.",
         of(held),
         used_line(held),
         standing_line(held),
-        session = shell_word(session),
+        ways_on(held),
+        shell_word(session),
+    )
+}
+
+fn ways_on(held: &Held) -> String {
+    format!(
+        "`tallyhook budget add AMOUNT{}`, `tallyhook budget override --for 1h`, or `tallyhook budget clear`",
+        which(held)
     )
 }
 

@@ -19,6 +19,8 @@ const FIRST_TURNS: u32 = 5;
 const MOST_TURNS: i64 = 20;
 /// Runs that have ended and that nobody was told of yet; of more the last ones are told.
 const ENDED: usize = 8;
+/// The same for loops.
+const UNHEARD: usize = 4;
 /// A turn is a spike from so many times the habit on, and from five cents on.
 const SPIKE: i64 = 3;
 const LEAST_SPIKE_PICO: i64 = 50_000_000_000;
@@ -161,6 +163,20 @@ pub struct Watch {
     /// Runs that have ended and are to be told of: type, cost in pico-dollars, tokens.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ended: Vec<EndedRun>,
+    /// Loops of subagents that the user is still to be told of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unheard: Vec<CallLoop>,
+}
+
+/// The same call again and again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallLoop {
+    /// Who makes it: the agent's type.
+    pub who: String,
+    /// The tool.
+    pub tool: String,
+    /// How often so far.
+    pub times: u32,
 }
 
 /// A subagent's run that has ended.
@@ -258,6 +274,17 @@ impl Watch {
         self.ended.drain(..self.ended.len().saturating_sub(ENDED));
     }
 
+    /// A loop is to be told of later; of many the last ones are.
+    pub fn keep_unheard(&mut self, found: CallLoop) {
+        self.unheard.push(found);
+        self.unheard.drain(..self.unheard.len().saturating_sub(UNHEARD));
+    }
+
+    /// The loops that are to be told of.
+    pub fn take_unheard(&mut self) -> Vec<CallLoop> {
+        std::mem::take(&mut self.unheard)
+    }
+
     /// The runs that are to be told of.
     pub fn take_ended(&mut self) -> Vec<EndedRun> {
         std::mem::take(&mut self.ended)
@@ -307,6 +334,7 @@ mod tests {
             watch.note_call("", number, Some(number + 10_000), 5);
             let run = EndedRun { agent_type: Some("x".repeat(80)), cost: i64::MAX, tokens: number };
             watch.end_run(&format!("agent {number}"), run);
+            watch.keep_unheard(CallLoop { who: "x".repeat(80), tool: "y".repeat(80), times: 5 });
         }
         let size = serde_json::to_string(&watch).unwrap().len();
         assert!(size < 6_000, "{size}");

@@ -17,7 +17,7 @@ mod tool_call;
 mod usage;
 
 pub use agent::{Agent, MAIN_AGENT};
-pub use alert::{AlertKind, Alerts, EndedRun, Habit, Spike, Watch};
+pub use alert::{AlertKind, Alerts, CallLoop, EndedRun, Habit, Spike, Watch};
 pub use budget::{Budget, Limit, Mode, Per, Scope, Span as BudgetSpan, Standing, State, Used};
 pub use captured::{CapturedCost, CapturedLimit, CapturedModel, Shown, ShownCost, ShownUsage, UnreadLine};
 pub use context::{ContextCall, ContextEntry, TaskChange, TaskChangeKind, file_type};

@@ -4,7 +4,7 @@
 use super::Hook;
 use super::event::HookEvent;
 use crate::budget::{amount, grouped};
-use crate::domain::{AlertKind, Alerts, EndedRun, Limit, MAIN_AGENT, PicoUsd, Spike, Used};
+use crate::domain::{AlertKind, Alerts, CallLoop, EndedRun, Limit, MAIN_AGENT, PicoUsd, Spike, Used};
 use crate::error::Error;
 use crate::store::Ledger;
 
@@ -12,6 +12,9 @@ use crate::store::Ledger;
 const CHANGES: [&str; 4] = ["Edit", "Write", "MultiEdit", "NotebookEdit"];
 /// Tools that look again and again by their nature.
 const LOOKS: [&str; 4] = ["BashOutput", "TaskOutput", "TaskList", "TaskGet"];
+
+/// A subagent of which the client names no type.
+const SUBAGENT: &str = "a subagent";
 
 /// The lines for this event.
 pub(super) fn lines(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>, Error> {
@@ -36,10 +39,11 @@ pub(super) fn lines(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>,
     match event {
         HookEvent::ToolFinished(_) => repeated(hook, ledger, &alerts),
         HookEvent::UserPromptSubmit { .. } => {
-            ledger.watch_costs(session, |watch, watched| {
+            let unheard = ledger.watch_costs(session, |watch, watched| {
                 watch.begin_turn(watched.cost.to_i64(), &mut watched.habit);
+                watch.take_unheard()
             })?;
-            Ok(Vec::new())
+            Ok(unheard.into_iter().flatten().map(loop_line).collect())
         }
         HookEvent::SubagentStop => note_run(hook, ledger).map(|()| Vec::new()),
         _ => at_work(hook, ledger, &alerts),
@@ -53,33 +57,46 @@ fn repeated(hook: &Hook<'_>, ledger: &mut Ledger, alerts: &Alerts) -> Result<Vec
     let agent = hook.payload.agent.as_ref().map_or("", |agent| agent.as_str());
     let Some(&(call, id)) = hook.call.get().filter(|_| !LOOKS.contains(&name)) else { return Ok(Vec::new()) };
     let is_change = CHANGES.contains(&name) && !tool.failed;
-    let told = ledger.watch_calls(&hook.payload.session, |watch| {
-        if is_change {
+    let payload = hook.payload;
+    let loops = ledger.watch_calls(&payload.session, |watch| {
+        let times = if is_change {
             watch.forget_calls(agent);
-            return None;
+            None
+        } else {
+            watch.note_call(agent, call, id, alerts.repeats)
+        };
+        let found = times.map(|times| {
+            let unknown = if payload.agent.is_some() { SUBAGENT } else { MAIN_AGENT };
+            let who = payload.agent_type.as_deref().unwrap_or(unknown).to_owned();
+            CallLoop { who, tool: name.to_owned(), times }
+        });
+        // What is said at a subagent's events the client shows nobody; the next one of the main conversation says it.
+        if payload.agent.is_some() {
+            found.into_iter().for_each(|found| watch.keep_unheard(found));
+            return Vec::new();
         }
-        watch.note_call(agent, call, id, alerts.repeats)
+        watch.take_unheard().into_iter().chain(found).collect()
     })?;
-    let who = hook.payload.agent_type.as_deref().unwrap_or(MAIN_AGENT);
-    let line = told.flatten().map(|times| {
-        format!(
-            "tallyhook: {who} has called {name} {times} times with the same input, and nothing was changed in between; \
-             it may go round in circles"
-        )
-    });
-    Ok(line.into_iter().collect())
+    Ok(loops.into_iter().flatten().map(loop_line).collect())
+}
+
+fn loop_line(CallLoop { who, tool, times }: CallLoop) -> String {
+    format!(
+        "tallyhook: {who} has called {tool} {times} times with the same input, and nothing was changed in between; \
+         it may go round in circles"
+    )
 }
 
 /// A turn that costs more than usual, a context that is nearly full, and subagents that have ended.
 fn at_work(hook: &Hook<'_>, ledger: &mut Ledger, alerts: &Alerts) -> Result<Vec<String>, Error> {
     let session = &hook.payload.session;
     let mut lines = Vec::new();
-    if alerts.has(AlertKind::Spike) {
+    let is_main = hook.payload.agent.is_none();
+    if alerts.has(AlertKind::Spike) && is_main {
         let spike = ledger
             .watch_costs(session, |watch, watched| watch.spike(watched.cost.to_i64(), &watched.habit))?;
         lines.extend(spike.flatten().map(spike_line));
     }
-    let is_main = hook.payload.agent.is_none();
     if alerts.has(AlertKind::Context) && is_main {
         lines.extend(context(hook, ledger)?);
     }
@@ -152,7 +169,7 @@ fn runs(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>, Error> {
     let mut lines: Vec<String> = ended
         .into_iter()
         .map(|run| {
-            let name = run.agent_type.as_deref().unwrap_or("a subagent");
+            let name = run.agent_type.as_deref().unwrap_or(SUBAGENT);
             format!("tallyhook: {name} has used {}", used(PicoUsd::from_pico(run.cost.into()), run.tokens))
         })
         .collect();

@@ -87,10 +87,10 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
     let (project, model) = (asked.project.clone(), asked.model.clone());
     let zone = || Zone::of_user(hook.env);
     let mut held = budget::standings(ledger, asked, now, zone, &hook.config().lowered)?;
-    held.retain(|held| {
-        held.budget.scope.has_project(project.as_deref()) && holds(hook, held, model.as_deref())
-    });
-    let stop = held.iter().find(|held| held.stops(now));
+    held.retain(|held| held.budget.scope.has_project(project.as_deref()));
+    let stop = held.iter().find(|held| held.stops(now) && holds(hook, held, model.as_deref()));
+    // What is said at a subagent's events the client shows nobody either: the next one of the main conversation says it.
+    let is_heard = hook.payload.agent.is_none();
     if let Some(stop) = stop
         && !is_lifting(event)
     {
@@ -105,11 +105,11 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
         };
         if let Some(answer) = answer {
             // Where this cannot be written no `budget add` can either, and then nobody is stopped.
-            ledger.note_stop(&stop.budget, row, now)?;
+            ledger.note_stop(&stop.budget, row, now, is_heard)?;
             return Ok(Answer::Stop(answer));
         }
     }
-    if matches!(event, HookEvent::ToolAsked(_)) {
+    if matches!(event, HookEvent::ToolAsked(_)) || !is_heard {
         return Ok(Answer::Nothing);
     }
     let mut lines = Vec::new();
@@ -122,7 +122,11 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
         if held.kept.said < said && ledger.note_said(&held.budget, row, said)? {
             let start = ledger.find_session(session)?.and_then(|record| record.started_at);
             let since = budget::used_for(ledger, held, start, now)?;
-            lines.push(budget::warning(held, since));
+            lines.push(if held.stops(now) && !holds(hook, held, model.as_deref()) {
+                budget::stopped_elsewhere(held)
+            } else {
+                budget::warning(held, since)
+            });
         }
     }
     Ok(if lines.is_empty() { Answer::Nothing } else { Answer::Warning(lines.join("\n")) })

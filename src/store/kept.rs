@@ -98,7 +98,7 @@ impl Ledger {
         })
     }
 
-    /// Notes that a session was stopped.
+    /// Notes that a session was stopped, and if `is_heard` that the user is told so.
     ///
     /// # Errors
     /// If the ledger cannot be written.
@@ -107,11 +107,13 @@ impl Ledger {
         budget: &Budget,
         session: SessionRow,
         at: Timestamp,
+        is_heard: bool,
     ) -> Result<(), StoreError> {
         self.write("note the stop", |tx| {
             let session = if budget.per == Per::Session { session.0 } else { 0 };
-            let sql = "UPDATE kept SET stopped_at = ?3, said = 2 WHERE budget = ?1 AND session = ?2";
-            tx.execute(sql, params![budget.id, session, at.as_millis()])?;
+            let sql =
+                "UPDATE kept SET stopped_at = ?3, said = iif(?4, 2, said) WHERE budget = ?1 AND session = ?2";
+            tx.execute(sql, params![budget.id, session, at.as_millis(), is_heard])?;
             Ok(())
         })
     }

@@ -71,6 +71,40 @@ fn the_same_call_again_and_again_is_told_once() {
 }
 
 #[test]
+fn what_is_found_in_a_subagent_is_told_by_the_main_conversation() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    ledger.hook(s.start());
+    on(&ledger, &["loop", "spike", "--repeats", "2"]);
+    let turn = |number: u32, event: Value, output: u64| {
+        ledger.hook(s.prompt(&format!("prompt-{number}")));
+        s.transcript().append(&[s.answer(&format!("msg_{number}"), number + 1, output)]);
+        told(&ledger.hook_answer(event))
+    };
+    s.transcript().write(&[s.says(1)]);
+    for number in 1..=6 {
+        assert_eq!(turn(number, s.stop(), 4_000), "");
+    }
+    let inside = |event: Value| event.with("agent_id", "a1").with("agent_type", "Explore");
+    assert_eq!(turn(7, inside(s.batch(&[])), 90_000), "");
+    for id in ["toolu_1", "toolu_2", "toolu_3"] {
+        assert_eq!(told(&ledger.hook_answer(inside(s.tool("Bash", id)))), "");
+    }
+    let line = told(&ledger.hook_answer(s.tool("Agent", "toolu_4")));
+    assert!(line.contains("Explore has called Bash 2 times") && line.lines().count() == 1, "{line}");
+    assert_eq!(told(&ledger.hook_answer(s.tool("Grep", "toolu_5"))), "");
+    assert!(told(&ledger.hook_answer(s.batch(&[]))).contains("this turn has cost"));
+    // If a prompt is what comes first, it says so.
+    for id in ["toolu_6", "toolu_7"] {
+        ledger.hook(s.tool("Read", id).with("agent_id", "a2"));
+    }
+    let line = told(&ledger.hook_answer(s.prompt("prompt-9")));
+    assert!(line.contains("a subagent has called Read 2 times"), "{line}");
+    assert_eq!(told(&ledger.hook_answer(s.prompt("prompt-10"))), "");
+    assert_eq!(ledger.faults(), "");
+}
+
+#[test]
 fn of_sixteen_equal_calls_at_once_one_is_told() {
     let ledger = Ledger::new();
     let s = Session::new(&ledger, "s");

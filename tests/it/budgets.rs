@@ -211,6 +211,23 @@ fn an_answer_that_uses_up_the_budget_starts_no_subagent() {
 }
 
 #[test]
+fn what_a_subagent_comes_to_is_said_by_the_main_conversation() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    ledger.hook(s.start());
+    set(&ledger, &["1000", "--tokens"]);
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 10)]);
+    s.subagent("subagents", "a1").write(&[s.answer_of("a1", "msg_2", 3, 600)]);
+    ledger.hook(inside("a1", s.event("SubagentStart")));
+    for event in ["PostToolBatch", "SubagentStop", "Stop"] {
+        assert_eq!(ledger.hook_answer(inside("a1", s.event(event))), Value::Null, "{event}");
+    }
+    assert!(is_warning(&ledger.hook_answer(batch(&s))));
+    assert_eq!(ledger.hook_answer(batch(&s)), Value::Null);
+    assert_eq!(ledger.faults(), "");
+}
+
+#[test]
 fn a_budget_of_an_agent_holds_for_it_alone() {
     let ledger = Ledger::new();
     let s = Session::new(&ledger, "s");
@@ -223,6 +240,9 @@ fn a_budget_of_an_agent_holds_for_it_alone() {
     assert_eq!(ledger.hook_answer(inside(batch(&s))), Value::Null);
     s.subagent("subagents", "a1").append(&[s.answer_of("a1", "msg_3", 4, 300)]);
     assert!(is_stop(&ledger.hook_answer(inside(batch(&s)))));
+    // The main conversation goes on, and its hooks say what those of the subagent can tell nobody.
+    let told = ledger.hook_answer(batch(&s));
+    assert!(is_warning(&told) && told["systemMessage"].as_str().unwrap().contains("is stopped"), "{told}");
     assert_eq!(ledger.hook_answer(batch(&s)), Value::Null);
 }
 
