@@ -1,4 +1,4 @@
-"""Reads what check-budgets.sh has run: warnings, stops, and the requests that were answered after the cap."""
+"""Reads what check-budgets.sh has run: warnings, stops, and the requests that were sent after the cap was crossed."""
 import glob, json, os, re, subprocess, sys
 
 work, tallyhook = sys.argv[1:]
@@ -35,10 +35,15 @@ for name, scenario in scenarios.S.items():
         continue
     rows = [json.loads(line) for line in open(out + "/ledger.jsonl")]
     rows = [row for row in rows if row.get("usage") and row["kind"] != "side"]
-    used, after, limit = 0, 0, scenario["limit"]
-    for row in sorted(rows, key=lambda row: row["t_ns"]):
-        after += used >= limit
+    used, crossed, limit = 0, None, scenario["limit"]
+    for row in sorted(rows, key=lambda row: row["t_end_ns"]):
         used += sum(row["usage"].get(key) or 0 for key in CLASSES)
+        if crossed is None and used >= limit:
+            crossed = row
+    # What was sent before the answer that crosses the cap had come could not be known to come too late.
+    others = [row for row in rows if crossed and row is not crossed and row["t_end_ns"] >= crossed["t_end_ns"]]
+    after = sum(row["t_ns"] > crossed["t_end_ns"] for row in others)
+    under_way = len(others) - after
     streams = "".join(open(path).read() for path in sorted(glob.glob(out + "/stream-*.jsonl")))
     lines = [json.loads(line) for line in streams.splitlines()]
     results = [line for line in lines if line.get("type") == "result"]
@@ -57,8 +62,11 @@ for name, scenario in scenarios.S.items():
         bad.append("stopped" if stopped else "not stopped")
     if warned > 1 or (warned == 0 and expect == "warned"):
         bad.append(f"warned {warned} times")
-    if after and scenario["stop"] and expect in ("warned", "stopped"):
-        bad.append(f"{after} requests after the cap")
+    if scenario["stop"] and expect in ("warned", "stopped"):
+        for what, count, right in [("after the cap", after, scenario.get("after", 0)),
+                                   ("under way at the cap", under_way, scenario.get("under_way", 0))]:
+            if count != right:
+                bad.append(f"{count} requests {what}, not {right}")
     if expect == "untouched" and any(result.get("subtype") != "success" for result in results):
         bad.append("it did not go on")
     for text, times in scenario.get("said", {}).items():
@@ -69,13 +77,13 @@ for name, scenario in scenarios.S.items():
         if turns != scenario["turns"]:
             bad.append(f"{turns} turns, not {scenario['turns']}")
     wrong += bool(bad)
-    past = f"{max(used - limit, 0):>6} tokens past the cap, {after} requests after it" if expect == "stopped" else ""
-    print(f"{name:18} {'WRONG' if bad else 'ok   '} {len(rows)} requests, {used} of {limit} tokens, ledger "
+    past = f"{max(used - limit, 0):>6} tokens past the cap, {after} requests after it, {under_way} under way" if expect == "stopped" else ""
+    print(f"{name:20} {'WRONG' if bad else 'ok   '} {len(rows)} requests, {used} of {limit} tokens, ledger "
           f"{[budget['used_tokens'] for budget in status]}, {warned} times warned, ends "
           f"{[result.get('terminal_reason') or result.get('subtype') for result in results]}  {past}")
     for what in bad:
-        print(f"{'':18} {what}")
+        print(f"{'':20} {what}")
     made = sorted(os.path.basename(path) for path in glob.glob(f"{work}/w/{name}/proj/*.made"))
     if name == "set-while-running":
-        print(f"{'':18} the client {'keeps the settings it began with' if 'second.made' in made else 'takes changed settings'}: {made}")
+        print(f"{'':20} the client {'keeps the settings it began with' if 'second.made' in made else 'takes changed settings'}: {made}")
 sys.exit(wrong > 0)
