@@ -136,7 +136,13 @@ pub fn shell_word(text: &str) -> Cow<'_, str> {
         return text.into();
     }
     let harmless: String = text.chars().map(|c| if is_unsafe(c) { '?' } else { c }).collect();
-    format!("'{}'", harmless.replace('\'', r"'\''")).into()
+    single_quoted(&harmless).into()
+}
+
+/// `text` to the letter in single quotes, in which nothing means anything to a POSIX shell.
+#[must_use]
+pub fn single_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ pub use context::{ContextCall, ContextEntry, TaskChange, TaskChangeKind, file_ty
 pub use estimate::{Estimate, Method};
 pub use ids::{
     AgentId, MAX_NAME_CHARS, MessageId, ModelId, SessionId, ToolUseId, clean_name, is_unsafe, shell_word,
+    single_quoted,
 };
 pub use message::{Message, MessageSource};
 pub use modifiers::Modifiers;

@@ -6,6 +6,8 @@
 
 use std::path::Path;
 
+use crate::domain::single_quoted;
+
 /// The names that the binary goes by where people write the line themselves.
 const PROGRAMS: [&str; 2] = ["tallyhook", "tallyhook.exe"];
 const GUARD_START: &str = "[ -x ";
@@ -50,13 +52,10 @@ fn guarded(binary: &Path, word: &str, ledger: Option<&Path>) -> String {
     format!("{GUARD_START}{binary}{GUARD_END}{binary} {word}{ledger}")
 }
 
-/// Quotes `text` for a POSIX shell: in double quotes where nothing in it means anything to the shell.
+/// Quotes `text` for a POSIX shell, to the letter, for it is run: in double quotes where nothing in it means anything to the
+/// shell. [`shell_word`](crate::domain::shell_word) is for what people read.
 fn quoted(text: &str) -> String {
-    if text.contains(['"', '$', '`', '\\', '!', '\n']) {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    } else {
-        format!("\"{text}\"")
-    }
+    if text.contains(['"', '$', '`', '\\', '!', '\n']) { single_quoted(text) } else { format!("\"{text}\"") }
 }
 
 /// Takes a line of ours apart; `None` if it is not ours, or is more than ours.

@@ -14,11 +14,16 @@ fn on(ledger: &Ledger, args: &[&str]) {
     ledger.run(&[&["alerts", "on"], args].concat()).text();
 }
 
+/// A session that has started, with alerts on.
+fn watched_for(args: &[&str]) -> (Ledger, Session) {
+    let (ledger, s) = Session::started();
+    on(&ledger, args);
+    (ledger, s)
+}
+
 #[test]
 fn they_are_off_until_they_are_switched_on() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
+    let (ledger, s) = Session::started();
     for number in 0..9 {
         assert_eq!(ledger.hook_answer(s.tool("Bash", &format!("toolu_{number}"))), Value::Null);
     }
@@ -49,10 +54,7 @@ fn they_are_off_until_they_are_switched_on() {
 
 #[test]
 fn the_same_call_again_and_again_is_told_once() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    on(&ledger, &["loop", "--repeats", "3"]);
+    let (ledger, s) = watched_for(&["loop", "--repeats", "3"]);
     let call = |id: &str| told(&ledger.hook_answer(s.tool("Bash", id)));
     assert_eq!((call("toolu_1"), call("toolu_2")), (String::new(), String::new()));
     assert_eq!(call("toolu_2"), "", "an event that comes twice counts once");
@@ -72,10 +74,7 @@ fn the_same_call_again_and_again_is_told_once() {
 
 #[test]
 fn what_is_found_in_a_subagent_is_told_by_the_main_conversation() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    on(&ledger, &["loop", "spike", "--repeats", "2"]);
+    let (ledger, s) = watched_for(&["loop", "spike", "--repeats", "2"]);
     let turn = |number: u32, event: Value, output: u64| {
         ledger.hook(s.prompt(&format!("prompt-{number}")));
         s.transcript().append(&[s.answer(&format!("msg_{number}"), number + 1, output)]);
@@ -106,10 +105,7 @@ fn what_is_found_in_a_subagent_is_told_by_the_main_conversation() {
 
 #[test]
 fn of_sixteen_equal_calls_at_once_one_is_told() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    on(&ledger, &["loop", "--repeats", "10"]);
+    let (ledger, s) = watched_for(&["loop", "--repeats", "10"]);
     let calls = (0..16).map(|number| s.tool("Bash", &format!("toolu_{number}")));
     assert_eq!(ledger.run_hooks_at_once(calls).len(), 1);
     assert_eq!(ledger.calls().len(), 16);
@@ -118,10 +114,7 @@ fn of_sixteen_equal_calls_at_once_one_is_told() {
 
 #[test]
 fn a_turn_that_costs_much_more_than_usual_is_told_once() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    on(&ledger, &["spike"]);
+    let (ledger, s) = watched_for(&["spike"]);
     s.transcript().write(&[s.says(1)]);
     let turn = |number: u32, output: u64| {
         assert_eq!(told(&ledger.hook_answer(s.prompt(&format!("prompt-{number}")))), "");
@@ -147,10 +140,7 @@ fn a_turn_that_costs_much_more_than_usual_is_told_once() {
 
 #[test]
 fn a_context_that_is_nearly_full_is_told_once_until_it_was_compacted() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    on(&ledger, &["context"]);
+    let (ledger, s) = watched_for(&["context"]);
     let mut number = 0;
     let mut holds = |tokens: u64| {
         number += 1;
@@ -176,10 +166,7 @@ fn a_context_that_is_nearly_full_is_told_once_until_it_was_compacted() {
 
 #[test]
 fn what_each_subagent_has_used_is_told_with_the_session_so_far() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    on(&ledger, &["subagents"]);
+    let (ledger, s) = watched_for(&["subagents"]);
     s.transcript().write(&[s.says(1), s.call("msg_1", 2, 87)]);
     ledger.hook(s.batch(&[]));
     let file = s.subagent("subagents", "a1");
@@ -208,10 +195,7 @@ fn what_each_subagent_has_used_is_told_with_the_session_so_far() {
 
 #[test]
 fn a_ledger_that_cannot_be_written_is_silence() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    on(&ledger, &["loop", "--repeats", "2"]);
+    let (ledger, s) = watched_for(&["loop", "--repeats", "2"]);
     ledger.hook(s.tool("Bash", "toolu_1"));
     let lock = ledger.sqlite();
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -220,10 +204,7 @@ fn a_ledger_that_cannot_be_written_is_silence() {
 
 #[test]
 fn alerts_and_warnings_are_said_together() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    on(&ledger, &["context"]);
+    let (ledger, s) = watched_for(&["context"]);
     ledger.run(&["budget", "set", "100", "--tokens"]).text();
     s.transcript().write(&[
         s.says(1),

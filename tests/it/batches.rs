@@ -24,9 +24,7 @@ fn learned(ledger: &Ledger) -> Vec<f64> {
 
 #[test]
 fn views_are_current_after_each_batch() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
+    let (ledger, s) = Session::started();
     s.transcript().write(&[s.says(1), s.call_of("msg_1", 2, "toolu_1")]);
     ledger.hook(s.tool("Bash", "toolu_1")).hook(batch(&s, "toolu_1"));
     assert_eq!(usage(&ledger.report("s")["actual"]["usage"]), answers(1, 40));
@@ -40,9 +38,7 @@ fn views_are_current_after_each_batch() {
 
 #[test]
 fn a_subagents_batch_reads_the_subagents_transcript() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
+    let (ledger, s) = Session::started();
     s.transcript().write(&[s.says(1), s.call("msg_1", 2, 10)]);
     for (folder, agent) in [("subagents", "a1"), ("subagents/deep", "a2")] {
         s.subagent(folder, agent).write(&[s.answer_of(agent, &format!("msg_{agent}"), 3, 5)]);
@@ -107,9 +103,7 @@ fn hooks_that_read_the_same_at_once_teach_once() {
 #[test]
 fn with_a_budget_the_answer_that_comes_late_is_waited_for() {
     let late = |budget: Option<&str>, comes: bool| {
-        let ledger = Ledger::new();
-        let s = Session::new(&ledger, "s");
-        ledger.hook(s.start());
+        let (ledger, s) = Session::started();
         if let Some(tokens) = budget {
             ledger.run(&["budget", "set", tokens, "--tokens", "--stop"]).text();
         }

@@ -14,6 +14,13 @@ fn set(ledger: &Ledger, args: &[&str]) {
     ledger.run(&[&["budget", "set"], args].concat()).text();
 }
 
+/// A session that has started and that a budget holds for.
+fn held_to(args: &[&str]) -> (Ledger, Session) {
+    let (ledger, s) = Session::started();
+    set(&ledger, args);
+    (ledger, s)
+}
+
 /// A batch without calls: the model has answered, and its tools have run.
 fn batch(s: &Session) -> Value {
     s.batch(&[])
@@ -58,10 +65,7 @@ fn without_a_budget_nothing_is_said() {
 
 #[test]
 fn a_session_is_warned_once_at_the_threshold_and_once_at_the_limit() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    set(&ledger, &["1000", "--tokens"]);
+    let (ledger, s) = held_to(&["1000", "--tokens"]);
     let mut answers = Vec::new();
     let mut lines = vec![s.says(1)];
     for (at, output) in [(2, 87), (3, 487), (4, 10), (5, 400), (6, 10)] {
@@ -80,10 +84,7 @@ fn a_session_is_warned_once_at_the_threshold_and_once_at_the_limit() {
 
 #[test]
 fn a_hard_budget_stops_before_the_next_request_and_add_lifts_it() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    set(&ledger, &["500", "--tokens", "--stop"]);
+    let (ledger, s) = held_to(&["500", "--tokens", "--stop"]);
     s.transcript().write(&[s.says(1), s.call("msg_1", 2, 100)]);
     assert_eq!(ledger.hook_answer(s.prompt("p1")), Value::Null);
     assert_eq!(ledger.hook_answer(asks(&s, "make")), Value::Null);
@@ -114,10 +115,7 @@ fn a_hard_budget_stops_before_the_next_request_and_add_lifts_it() {
 
 #[test]
 fn an_override_lets_a_session_go_on_for_a_while() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    set(&ledger, &["1", "--tokens", "--stop"]);
+    let (ledger, s) = held_to(&["1", "--tokens", "--stop"]);
     s.transcript().write(&[s.says(1), s.call("msg_1", 2, 100)]);
     assert!(is_stop(&ledger.hook_answer(batch(&s))));
     // The program's clock is the real one; the events' are far in the future.
@@ -129,10 +127,7 @@ fn an_override_lets_a_session_go_on_for_a_while() {
 
 #[test]
 fn what_subagents_spend_counts_and_they_are_stopped_too() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    set(&ledger, &["500", "--tokens", "--stop"]);
+    let (ledger, s) = held_to(&["500", "--tokens", "--stop"]);
     s.transcript().write(&[s.says(1), s.call("msg_1", 2, 10)]);
     s.subagent("subagents", "a1").write(&[s.answer_of("a1", "msg_2", 3, 400)]);
     let inside = |event: Value| inside("a1", event);
@@ -154,10 +149,7 @@ fn inside(agent: &str, event: Value) -> Value {
 fn a_subagent_is_stopped_by_what_the_others_at_work_have_spent() {
     // In the main conversation, whose own batch ends after the subagent, and in a subagent that waits for its own.
     for spender in [None, Some("a2")] {
-        let ledger = Ledger::new();
-        let s = Session::new(&ledger, "s");
-        ledger.hook(s.start());
-        set(&ledger, &["500", "--tokens", "--stop"]);
+        let (ledger, s) = held_to(&["500", "--tokens", "--stop"]);
         s.transcript().write(&[s.says(1)]);
         for agent in ["a1", "a2"] {
             ledger.hook(inside(agent, s.event("SubagentStart")));
@@ -176,10 +168,7 @@ fn a_subagent_is_stopped_by_what_the_others_at_work_have_spent() {
 
 #[test]
 fn the_main_conversation_is_stopped_by_what_a_subagent_has_spent_meanwhile() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    set(&ledger, &["500", "--tokens", "--stop"]);
+    let (ledger, s) = held_to(&["500", "--tokens", "--stop"]);
     s.transcript().write(&[s.says(1), s.call("msg_1", 2, 10)]);
     ledger.hook(inside("a1", s.event("SubagentStart")));
     assert_eq!(ledger.hook_answer(batch(&s)), Value::Null);
@@ -189,10 +178,7 @@ fn the_main_conversation_is_stopped_by_what_a_subagent_has_spent_meanwhile() {
 
 #[test]
 fn an_answer_that_uses_up_the_budget_starts_no_subagent() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    set(&ledger, &["500", "--tokens", "--stop"]);
+    let (ledger, s) = held_to(&["500", "--tokens", "--stop"]);
     let (transcript, line) = (s.transcript(), s.call_of("msg_1", 2, "toolu_next"));
     transcript.write(&[s.says(1)]);
     let starts = asks(&s, "true").with("tool_name", "Agent");
@@ -212,10 +198,7 @@ fn an_answer_that_uses_up_the_budget_starts_no_subagent() {
 
 #[test]
 fn what_a_subagent_comes_to_is_said_by_the_main_conversation() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    set(&ledger, &["1000", "--tokens"]);
+    let (ledger, s) = held_to(&["1000", "--tokens"]);
     s.transcript().write(&[s.says(1), s.call("msg_1", 2, 10)]);
     s.subagent("subagents", "a1").write(&[s.answer_of("a1", "msg_2", 3, 600)]);
     ledger.hook(inside("a1", s.event("SubagentStart")));
@@ -229,10 +212,7 @@ fn what_a_subagent_comes_to_is_said_by_the_main_conversation() {
 
 #[test]
 fn a_budget_of_an_agent_holds_for_it_alone() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    set(&ledger, &["500", "--tokens", "--stop", "--agent", "explore"]);
+    let (ledger, s) = held_to(&["500", "--tokens", "--stop", "--agent", "explore"]);
     s.transcript().write(&[s.says(1), s.call("msg_1", 2, 9_000)]);
     s.subagent("subagents", "a1").write(&[s.answer_of("a1", "msg_2", 3, 100)]);
     let inside = |event: Value| inside("a1", event);
@@ -279,10 +259,7 @@ fn a_budget_of_everything_sees_all_projects() {
 
 #[test]
 fn a_project_lowers_a_limit_and_cannot_raise_it() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    set(&ledger, &["1000", "--tokens", "--stop"]);
+    let (ledger, s) = held_to(&["1000", "--tokens", "--stop"]);
     s.transcript().write(&[s.says(1), s.call("msg_1", 2, 500)]);
     assert_eq!(ledger.hook_answer(batch(&s)), Value::Null);
     let file = ledger.project().join(".claude").join("tallyhook.toml");
@@ -296,10 +273,7 @@ fn a_project_lowers_a_limit_and_cannot_raise_it() {
 
 #[test]
 fn a_changed_budget_warns_anew() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    set(&ledger, &["600", "--tokens"]);
+    let (ledger, s) = held_to(&["600", "--tokens"]);
     s.transcript().write(&[s.says(1), s.call("msg_1", 2, 400)]);
     assert!(is_warning(&ledger.hook_answer(batch(&s))));
     ledger.run(&["budget", "add", "100", "--tokens"]).text();
@@ -311,10 +285,7 @@ fn a_changed_budget_warns_anew() {
 
 #[test]
 fn results_that_nobody_has_read_count_as_estimates() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    set(&ledger, &["5000", "--tokens"]);
+    let (ledger, s) = held_to(&["5000", "--tokens"]);
     s.transcript().write(&[s.says(1), s.call("msg_1", 2, 100)]);
     let text = "word ".repeat(6_000);
     ledger.hook(s.tool("Bash", "toolu_1"));
@@ -370,9 +341,7 @@ fn a_clock_that_is_set_back_counts_the_day_that_it_shows() {
 
 #[test]
 fn what_is_kept_is_what_the_ledger_comes_to() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
+    let (ledger, s) = Session::started();
     for per in ["session", "total"] {
         set(&ledger, &["1000", "--per", per]);
     }
@@ -412,10 +381,7 @@ fn of_sixteen_hooks_at_once_one_warns_and_none_is_lost() {
 
 #[test]
 fn a_ledger_that_is_gone_locked_or_no_ledger_stops_nobody() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    set(&ledger, &["1", "--tokens", "--stop"]);
+    let (ledger, s) = held_to(&["1", "--tokens", "--stop"]);
     s.transcript().write(&[s.says(1), s.call("msg_1", 2, 100)]);
     assert!(is_stop(&ledger.hook_answer(batch(&s))));
     let silent = |ran: &Ran| ran.assert_silent("a ledger that cannot be used");
@@ -470,10 +436,7 @@ fn show_usage_shows_the_budgets_that_hold() {
 
 #[test]
 fn a_model_without_a_price_is_named_and_held_against_tokens_alone() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    set(&ledger, &["0.01", "--stop"]);
+    let (ledger, s) = held_to(&["0.01", "--stop"]);
     s.transcript().write(&[s.says(1), s.call("msg_1", 2, 90_000).with("message.model", "house-model")]);
     assert_eq!(ledger.hook_answer(batch(&s)), Value::Null);
     let status = ledger.run(&["budget", "status", "--session", "s", "--json"]).json();
@@ -540,10 +503,7 @@ fn todos(s: &Session, id: &str, done: usize) -> Value {
 
 #[test]
 fn status_tells_what_is_left_what_it_will_take_and_what_can_be_done() {
-    let ledger = Ledger::new();
-    let s = Session::new(&ledger, "s");
-    ledger.hook(s.start());
-    set(&ledger, &["1000", "--tokens"]);
+    let (ledger, s) = held_to(&["1000", "--tokens"]);
     set(&ledger, &["5", "--per", "day", "--agent", "Explore"]);
     s.transcript().write(&[s.says(1), s.call("msg_1", 2, 187)]);
     ledger.hooks([todos(&s, "toolu_a", 0), batch(&s)]);

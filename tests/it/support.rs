@@ -389,6 +389,14 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// A new ledger with a session of its project that has started.
+    pub(crate) fn started() -> (Ledger, Self) {
+        let ledger = Ledger::new();
+        let session = Self::new(&ledger, "s");
+        ledger.hook(session.start());
+        (ledger, session)
+    }
+
     /// A session of the ledger's project. Its transcript does not exist before a line is written.
     pub(crate) fn new(ledger: &Ledger, id: &str) -> Self {
         let folder = ledger.dir().join("projects").join("-project");
