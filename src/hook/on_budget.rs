@@ -4,6 +4,8 @@
 //! blocked, the turn ends after a batch of tools, and what would still start within a batch is refused. A call of
 //! `tallyhook budget` always passes, for it is what lifts the stop. A fault of ours stops nobody.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::Hook;
@@ -132,7 +134,8 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
     Ok(if lines.is_empty() { Answer::Nothing } else { Answer::Warning(lines.join("\n")) })
 }
 
-/// Whether a budget holds for who is at work: the agent that sends the event, and the session's model.
+/// Whether a budget holds for who is at work: the agent that sends the event, and the session's model; or for the agent
+/// that is about to be started.
 fn holds(hook: &Hook<'_>, held: &Held, model: Option<&str>) -> bool {
     let payload = hook.payload;
     let agent = match &payload.agent {
@@ -141,7 +144,14 @@ fn holds(hook: &Hook<'_>, held: &Held, model: Option<&str>) -> bool {
     };
     let scope = &held.budget.scope;
     // A subagent may have a model of its own, which its events do not tell.
-    scope.has_agent(&agent) && (payload.agent.is_some() || scope.has_model(model))
+    (scope.has_agent(&agent) && (payload.agent.is_some() || scope.has_model(model)))
+        || (scope.agent.is_some() && scope.has_agent(&[starting(&payload.event).as_deref(), None]))
+}
+
+/// The type of the agent that a call is about to start.
+fn starting<'a>(event: &HookEvent<'a>) -> Option<Cow<'a, str>> {
+    let HookEvent::ToolAsked(tool) = event else { return None };
+    tool.input.filter(|_| tool.tool.is_subagent()).and_then(Object::from_raw)?.text("subagent_type")
 }
 
 /// Whether the event is a call of `tallyhook budget`.

@@ -224,6 +224,13 @@ fn a_budget_of_an_agent_holds_for_it_alone() {
     let told = ledger.hook_answer(batch(&s));
     assert!(is_warning(&told) && told["systemMessage"].as_str().unwrap().contains("is stopped"), "{told}");
     assert_eq!(ledger.hook_answer(batch(&s)), Value::Null);
+    // Another one of that type would pay a request before it can be stopped.
+    let starts = |agent: &str| {
+        let asks =
+            asks(&s, "").with("tool_name", "Agent").with("tool_input", json!({ "subagent_type": agent }));
+        ledger.hook_answer(asks)["hookSpecificOutput"]["permissionDecision"] == "deny"
+    };
+    assert!(starts("Explore") && !starts("Plan"));
 }
 
 #[test]
