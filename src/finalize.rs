@@ -54,6 +54,8 @@ pub struct Asks<'a> {
     pub agent: Option<&'a AgentId>,
     /// The calls whose answer is waited for.
     pub calls: &'a [ToolUseId],
+    /// Whether they are still to be made: then nothing that can stop what they start comes after, and the wait is longer.
+    pub is_ahead: bool,
     /// Whether the session's other conversations are read too.
     pub whole: bool,
 }
@@ -140,7 +142,8 @@ pub fn read_on(
         }
         Ok(())
     };
-    let awaits = if asks.calls.is_empty() { Awaited::Nothing } else { Awaited::Calls(asks.calls) };
+    let patience = if asks.is_ahead { LATE_LINE } else { LATE_CALL };
+    let awaits = if asks.calls.is_empty() { Awaited::Nothing } else { Awaited::Calls(asks.calls, patience) };
     let is_main = asks.agent.is_none();
     if (is_main || asks.whole) && claude_code::is_transcript(task.transcript) {
         let awaits = if is_main { awaits } else { Awaited::Nothing };
@@ -206,8 +209,8 @@ enum Awaited<'a> {
     Nothing,
     /// The answer that ends the turn.
     Answer,
-    /// The answer that makes these calls.
-    Calls(&'a [ToolUseId]),
+    /// The answer that makes these calls, for so long.
+    Calls(&'a [ToolUseId], Duration),
 }
 
 fn answer_of(waits: bool) -> Awaited<'static> {
@@ -296,18 +299,18 @@ fn read_new(
         (Awaited::Nothing, _) => true,
         (Awaited::Answer, Some(reading)) => reading.progress.answered || reading.has_more,
         (Awaited::Answer, None) => was_answered,
-        (Awaited::Calls(calls), Some(reading)) => {
+        (Awaited::Calls(calls, _), Some(reading)) => {
             reading.has_more || calls.iter().all(|call| reading.entries.iter().any(|entry| entry.makes(call)))
         }
-        (Awaited::Calls(_), None) => false,
+        (Awaited::Calls(..), None) => false,
     };
     let patience = match source.awaits {
         _ if is_there(reading.as_ref()) => Duration::ZERO,
         Awaited::Nothing => Duration::ZERO,
         Awaited::Answer => LATE_LINE,
         // Somebody else may have read it: a view, or an event at the same time.
-        Awaited::Calls(calls) if ledger.has_read_calls(&path, calls)? => Duration::ZERO,
-        Awaited::Calls(_) => LATE_CALL,
+        Awaited::Calls(calls, _) if ledger.has_read_calls(&path, calls)? => Duration::ZERO,
+        Awaited::Calls(_, patience) => patience,
     };
     let mut looks = patience.as_millis() / POLL.as_millis();
     while looks > 0 {

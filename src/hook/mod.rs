@@ -247,7 +247,8 @@ impl Hook<'_> {
             has_crons: false,
         };
         ledger.set_prices(self.prices());
-        let asks = Asks { agent: payload.agent.as_ref(), calls, whole };
+        let is_ahead = matches!(payload.event, HookEvent::ToolAsked(_));
+        let asks = Asks { agent: payload.agent.as_ref(), calls, is_ahead, whole };
         match finalize::read_on(ledger, self.env, || self.config(), &task, &asks) {
             Ok((batches, faults)) => {
                 faults.iter().for_each(|fault| self.note(fault));

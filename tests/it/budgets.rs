@@ -1,6 +1,7 @@
 //! Budgets: what counts, when the user is told, and that a session really stops and nobody is trapped.
 
 use std::process::Stdio;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
@@ -192,7 +193,15 @@ fn an_answer_that_uses_up_the_budget_starts_no_subagent() {
     assert_eq!(answer["hookSpecificOutput"]["permissionDecision"], "deny", "{answer}");
     assert!(is_stop(&ledger.hook_answer(batch(&s))));
     ledger.run(&["budget", "add", "500", "--tokens"]).text();
-    assert_eq!(ledger.hook_answer(starts), Value::Null);
+    assert_eq!(ledger.hook_answer(starts.clone()), Value::Null);
+    // One that never comes holds the client up for 50 looks of 5 ms.
+    let looks = Arc::new(AtomicUsize::new(0));
+    let counted = looks.clone();
+    let never = starts.with("tool_use_id", "toolu_never");
+    let answer = ledger.hook_answer_meanwhile(never, move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
+    assert_eq!((answer, looks.load(Ordering::Relaxed)), (Value::Null, 50));
     assert_eq!(ledger.faults(), "");
 }
 
