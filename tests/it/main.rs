@@ -19,6 +19,7 @@ mod doctor;
 mod estimates;
 mod faces;
 mod hook;
+mod migrations;
 mod origins;
 mod prices;
 mod rollups;
