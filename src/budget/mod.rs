@@ -13,7 +13,7 @@ use crate::config::Lowered;
 use crate::domain::{Budget, BudgetSpan, Limit, Per, PicoUsd, Standing, State, TaskList, Timestamp, Used};
 use crate::store::{Asked, Kept, Ledger, SessionRow, StoreError};
 
-pub use words::{amount, forecast, grouped, options, standing_line, stop_reason, used_line, warning};
+pub use words::{amount, forecast, options, standing_line, stop_reason, used_line, warning};
 
 /// The shortest time that a rate is told from.
 const SHORTEST: Duration = Duration::from_secs(60);
