@@ -35,7 +35,9 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
     };
     let basis = Basis { timeline: &timeline, shares: &origins.shares, prices: &prices };
     let mut report = UsageReport::of_session(&ledger, &record, &filter, basis)?;
-    report.estimate.error_percent = origins.error_percent;
+    if filter == Filter::default() {
+        report.estimate.error_percent = origins.error_percent;
+    }
     let (budgets, work) = budget::of_session(context, &mut ledger, &record, &timeline)?;
     (report.budgets, report.work) = (budgets, Some(work));
     report.reported = reported::reported(&ledger, &record, context.env.now())?;

@@ -8,7 +8,7 @@ use super::number::{cost, difference, per_million, rough, scaled, signed, span};
 use crate::doctor::{Check, Status};
 use crate::domain::{PicoUsd, State, Timestamp, clean_name, grouped, plural};
 use crate::report::budgets::{Work, pause};
-use crate::report::usage::UsageReport;
+use crate::report::usage::{Part, UsageReport};
 use crate::report::{Align, Cell, Table};
 
 /// How text is to look.
@@ -349,7 +349,19 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
         lines.push(counts.join(" · "));
         lines.push(String::new());
     }
+    if let Some(part) = &report.part {
+        lines.push(part_line(part, style));
+        if part.is_within_responses() {
+            // All that follows is told of whole responses and of the session.
+            return style.shown(lines.join("\n") + "\n");
+        }
+    }
     lines.push(actual_line(report, style));
+    if report.part.is_some() {
+        lines.extend(cost_lines(report, style));
+        lines.push(estimate_line(report, style));
+        return style.shown(lines.join("\n") + "\n");
+    }
     let indent = " ".repeat(LABEL_WIDTH);
     for budget in &report.budgets {
         let code = if budget.is_exceeded() { "31" } else { "0" };
@@ -373,6 +385,20 @@ fn beside_label(line: &str, style: Style) -> String {
     let room = usize::from(style.width).saturating_sub(LABEL_WIDTH).max(MIN_NAME_WIDTH);
     let words: Vec<String> = harmless(line).split(' ').map(|word| cut(word, room)).collect();
     indented(&words.join(" "), LABEL_WIDTH, style)
+}
+
+/// What the part that was asked for has come to. Its name says that nothing below is of the whole session.
+fn part_line(part: &Part, style: Style) -> String {
+    let room = usize::from(style.width).saturating_sub(LABEL_WIDTH + MIN_NAME_WIDTH);
+    let mut parts = vec![
+        style.paint(&cut(&harmless(&part.name()), room), "1"),
+        format!("{} tokens", grouped(part.paid.total_tokens)),
+    ];
+    if part.paid.cost_usd.is_some() || part.paid.is_partly_priced {
+        parts.push(cost(part.paid.cost_usd, part.paid.is_partly_priced, SMALL_SUMS));
+    }
+    parts.extend(part.paid.percent.map(|share| format!("{share:.1} % of the session's tokens")));
+    joined(&label("only", style), &parts, style)
 }
 
 fn actual_line(report: &UsageReport, style: Style) -> String {
