@@ -27,6 +27,7 @@ mod setup;
 mod statusline;
 mod store;
 mod support;
+mod tables;
 mod tidy;
 mod transcripts;
 mod trees;
