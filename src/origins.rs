@@ -119,6 +119,27 @@ pub fn of_session(
     Ok(origins)
 }
 
+/// By how much the estimates of a session's calls were off, as [`SessionOrigins::error_percent`], from what is known of its
+/// contexts.
+///
+/// # Errors
+/// If the ledger cannot be read.
+pub fn error_percent(ledger: &Ledger, session: SessionRow) -> Result<Option<f64>, StoreError> {
+    let estimates = ledger.returned_estimates(session)?;
+    if estimates.is_empty() {
+        // Of imported sessions no hook has told: their files need no look.
+        return Ok(None);
+    }
+    let messages = ledger.session_responses(session)?;
+    let known: HashMap<&MessageId, &Message> =
+        messages.iter().map(|message| (&message.id, message)).collect();
+    let mut off = Off::default();
+    for file in ledger.session_transcripts(Some(session))? {
+        off.add(ledger, &lessons(&ledger.context_entries(&file.path)?, &known), &estimates)?;
+    }
+    Ok(off.percent())
+}
+
 /// What a tool call has cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallCost {

@@ -14,7 +14,7 @@ use crate::domain::{Budget, BudgetSpan, Limit, Per, PicoUsd, Standing, State, Ta
 use crate::store::{Asked, Kept, Ledger, SessionRow, StoreError};
 
 pub use words::{
-    amount, forecast, grouped, options, standing_line, stop_reason, stopped_elsewhere, used_line, warning,
+    amount, forecast, options, standing_line, stop_reason, stopped_elsewhere, used_line, warning,
 };
 
 /// The shortest time that a rate is told from.

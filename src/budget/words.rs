@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::Held;
-use crate::domain::{Limit, PicoUsd, State, Used, shell_word};
+use crate::domain::{Limit, PicoUsd, State, Used, grouped, shell_word};
 
 /// Digits behind the point of a sum of money; small sums have more.
 const CENTS: usize = 2;
@@ -166,20 +166,6 @@ fn used(limit: Limit, used: Used) -> String {
 fn dollars(sum: PicoUsd) -> String {
     let is_small = sum.as_pico().unsigned_abs() < PicoUsd::DOLLAR.as_pico().unsigned_abs() / 10;
     sum.to_dollars(if is_small && sum != PicoUsd::ZERO { FINE } else { CENTS })
-}
-
-/// `12,345`.
-#[must_use]
-pub fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn duration(time: Duration) -> String {

@@ -63,7 +63,8 @@ pub enum ColorChoice {
 pub enum Command {
     /// Record one hook payload from stdin
     ///
-    /// Claude Code runs this for every tool call. It prints nothing and always exits with 0, whatever it is given.
+    /// Claude Code runs this for every tool call. It prints nothing unless a budget or an alert speaks, and exits with
+    /// 0, whatever it is given.
     Hook(HookArgs),
     /// Register the hook with Claude Code
     ///

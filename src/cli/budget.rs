@@ -5,7 +5,9 @@ use super::{Context, session, show_usage, uninstall};
 use crate::budget::{self, Course, Held};
 use crate::calendar::Zone;
 use crate::config::Lowered;
-use crate::domain::{Budget, Limit, MAX_NAME_CHARS, Mode, PicoUsd, Scope, Timeline, clean_name, task_list};
+use crate::domain::{
+    Budget, Limit, MAX_NAME_CHARS, Mode, PicoUsd, Scope, Timeline, clean_name, plural, task_list,
+};
 use crate::error::Error;
 use crate::origins;
 use crate::render;
@@ -32,7 +34,7 @@ pub(super) fn run(context: &Context, args: &BudgetArgs) -> Result<(), Error> {
             let found = matching(context, &ledger, which)?;
             ledger.clear_budgets(&found)?;
             register_gate(context, &ledger)?;
-            context.print(&format!("{} removed\n", counted(found.len())))
+            context.print(&format!("{} removed\n", plural(found.len() as u64, "budget")))
         }
         BudgetAction::Status { check, session, json } => status(context, session.as_deref(), *check, *json),
     }
@@ -267,8 +269,4 @@ fn limit(text: &str, is_tokens: bool) -> Result<Limit, Error> {
 
 fn name(budget: &Budget) -> String {
     format!("{} per {} for {}", budget::amount(budget.limit), budget.per.name(), budget.scope.name())
-}
-
-fn counted(budgets: usize) -> String {
-    if budgets == 1 { "1 budget".to_owned() } else { format!("{budgets} budgets") }
 }

@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::Context;
 use super::args::{CostArgs, CostBy, Face, FaceArgs};
+use crate::domain::grouped;
 use crate::error::Error;
 use crate::report::calendar::{AskedDay, Day, Zone};
 use crate::report::cost::{By, CostReport, Query};
@@ -20,9 +21,25 @@ pub(super) fn run(context: &Context, args: &CostArgs) -> Result<(), Error> {
         }
         None => CostReport::none(query.by),
     };
-    let tables = || report.tables(args.detail);
-    context.show(&args.face, &report, !report.is_empty(), tables, |_| report.note())?;
-    if report.is_empty() { Err(Error::NoData { what: nothing(context, args)? }) } else { Ok(()) }
+    let is_short = args.face.face() == Face::Text && !args.all;
+    let short = if is_short { report.abridged() } else { None };
+    let shown = short.as_ref().map_or(&report, |(short, _)| short);
+    let mut notes: Vec<String> = short.as_ref().map(|(_, over)| others(*over)).into_iter().collect();
+    notes.extend(report.note());
+    let note = (!notes.is_empty()).then(|| notes.join("\n"));
+    context.show(&args.face, &report, !report.is_empty(), || shown.tables(args.detail), |_| note)?;
+    match (report.is_empty(), context.ledger_path()?.exists()) {
+        (false, _) => Ok(()),
+        (true, false) => Err(context.no_ledger()?),
+        (true, true) => {
+            let is_filtered = args.since.is_some()
+                || args.until.is_some()
+                || args.project.is_some()
+                || args.model.is_some()
+                || args.compare;
+            Err(Error::NoData { what: nothing(is_filtered) })
+        }
+    }
 }
 
 /// Reads a day that is asked for.
@@ -84,6 +101,7 @@ pub(super) fn filter(context: &Context, ledger: &Ledger, place: &Place<'_>) -> R
         tz: place.tz.cloned(),
         compare: false,
         detail: false,
+        all: false,
         face: FaceArgs { json: false, format: Face::Text },
     };
     Ok(CostReport::filter(ledger, &query(context, &args)?)?)
@@ -105,20 +123,16 @@ pub(super) fn folders(cwd: &Path, given: &Path) -> Vec<PathBuf> {
     std::iter::once(plain).chain(real).collect()
 }
 
+/// What is said of rows that a table for the terminal has as one.
+pub(super) fn others(rows: usize) -> String {
+    format!("{} rows are one (--all shows them)", grouped(rows as u64))
+}
+
 /// Why there is nothing to show.
-fn nothing(context: &Context, args: &CostArgs) -> Result<String, Error> {
-    let path = context.ledger_path()?;
-    if !path.exists() {
-        return Ok(format!("there is no ledger at {} yet; the first hook makes it", path.display()));
-    }
-    let is_filtered = args.since.is_some()
-        || args.until.is_some()
-        || args.project.is_some()
-        || args.model.is_some()
-        || args.compare;
-    Ok(if is_filtered {
+pub(super) fn nothing(is_filtered: bool) -> String {
+    if is_filtered {
         "nothing was spent there; ask for a longer time, or leave out --project or --model".to_owned()
     } else {
         "the ledger holds no responses yet; they come when the first turn ends".to_owned()
-    })
+    }
 }

@@ -9,14 +9,18 @@ use crate::report::history::History;
 pub(super) fn run(context: &Context, args: &HistoryArgs) -> Result<(), Error> {
     let folders = args.project.as_ref().map(|project| folders(context.env.cwd(), project));
     let limit = if args.all { usize::MAX } else { args.limit as usize };
-    let history = match context.ledger()? {
-        Some(ledger) => History::of(&ledger, folders.as_deref(), limit)?,
+    let ledger = context.ledger()?;
+    let history = match &ledger {
+        Some(ledger) => History::of(ledger, folders.as_deref(), limit)?,
         None => History::none(),
     };
     let has_data = history.totals.sum.sessions > 0;
     context.show(&args.face, &history, has_data, || vec![history.table()], |_| history.note())?;
     if has_data {
         return Ok(());
+    }
+    if ledger.is_none() {
+        return Err(context.no_ledger()?);
     }
     let what = match &args.project {
         Some(project) => format!("no session of {} is recorded", project.display()),

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Context;
 use super::args::ImportArgs;
+use crate::domain::grouped;
 use crate::error::Error;
 use crate::import::{self, ImportProgress, ImportReport};
 use crate::render;
@@ -89,11 +90,11 @@ fn show(progress: ImportProgress) {
 pub(super) fn summary(report: &ImportReport) -> String {
     let mut lines = vec![format!(
         "{} new responses in {} sessions, from {} files ({} without anything new), {} lines, {:.1} MB",
-        render::grouped(report.responses),
-        render::grouped(report.sessions),
-        render::grouped(report.files),
-        render::grouped(report.files_unchanged),
-        render::grouped(report.lines),
+        grouped(report.responses),
+        grouped(report.sessions),
+        grouped(report.files),
+        grouped(report.files_unchanged),
+        grouped(report.lines),
         report.bytes as f64 / 1e6,
     )];
     for skipped in report.skipped.iter().take(MAX_NAMED) {

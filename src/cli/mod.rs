@@ -46,7 +46,7 @@ use crate::setup::plan::Backups;
 use crate::store::{Ledger, SessionRow, StoreError};
 use args::{Cli, ColorChoice, Command, Face, FaceArgs};
 
-/// Width of tables where there is no terminal to ask.
+/// Width of tables where there is no terminal to ask, nor `COLUMNS`.
 const DEFAULT_WIDTH: u16 = 80;
 /// How often progress is shown.
 const PROGRESS_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
@@ -146,7 +146,11 @@ impl Context {
     fn no_ledger(&self) -> Result<Error, Error> {
         let path = self.ledger_path()?;
         Ok(Error::NoData {
-            what: format!("there is no ledger at {} yet; the first hook makes it", path.display()),
+            what: format!(
+                "there is no ledger at {} yet\n`tallyhook init` registers the hook that fills it, `tallyhook import` brings \
+                 the sessions of before",
+                path.display()
+            ),
         })
     }
 
@@ -244,14 +248,15 @@ impl Context {
     }
 
     fn style(&self) -> Style {
-        let width = terminal_size::terminal_size().map_or(DEFAULT_WIDTH, |(width, _)| width.0);
+        let told = || self.env.var("COLUMNS").and_then(|columns| columns.parse().ok());
+        let width = terminal_size::terminal_size().map(|(width, _)| width.0).or_else(told);
         let choice = match self.options.color {
             ColorChoice::Always => anstream::ColorChoice::Always,
             ColorChoice::Never => anstream::ColorChoice::Never,
             ColorChoice::Auto => anstream::AutoStream::choice(&std::io::stdout()),
         };
         Style {
-            width: width.clamp(60, 200),
+            width: width.unwrap_or(DEFAULT_WIDTH).clamp(60, 200),
             color: choice != anstream::ColorChoice::Never,
             ascii: !self.env.shows_unicode(),
         }

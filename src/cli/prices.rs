@@ -7,7 +7,7 @@ use super::args::{
     PricesArgs, PricesCheckArgs, PricesCommand, PricesListArgs, PricesSetArgs, PricesShowArgs,
 };
 use super::suggest::did_you_mean;
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, plural};
 use crate::error::Error;
 use crate::pricing::edit::{self, Filled, NewPrice};
 use crate::pricing::{PriceTable, UserPrices, text_of};
@@ -124,10 +124,10 @@ fn check(context: &Context, args: &PricesCheckArgs) -> Result<(), Error> {
             own => format!(", {own} of them yours"),
         };
         let mut lines = vec![format!(
-            "{} models have a price{own}; the built-in prices are of {} ({} days old)",
+            "{} models have a price{own}; the built-in prices are of {} ({})",
             prices.models().len(),
             check.date,
-            check.age_days
+            plural(check.age_days, "day") + " old"
         )];
         if check.age_days >= OLD_DAYS {
             lines.push("prices may have changed since: a newer tallyhook has newer ones".to_owned());

@@ -3,7 +3,7 @@
 use super::Context;
 use super::args::{Operation, ReportUsageArgs};
 use crate::config::Config;
-use crate::domain::{MAX_NAME_CHARS, PicoUsd, Usage, clean_name};
+use crate::domain::{MAX_NAME_CHARS, PicoUsd, Usage, clean_name, plural};
 use crate::error::Error;
 use crate::estimate::subagents::defaults_for;
 use crate::store::{Ledger, Report};
@@ -94,7 +94,7 @@ pub(super) fn run(context: &Context, args: &ReportUsageArgs) -> Result<(), Error
     let cost = report.cost.map(|cost| format!(", {}", cost.to_dollars(4))).unwrap_or_default();
     let mark = if report.is_estimate { "~" } else { "" };
     context.print(&match is_new {
-        true => format!("reported {mark}{tokens} tokens{cost}\n"),
+        true => format!("reported {mark}{}{cost}\n", plural(tokens, "token")),
         false => "known already; nothing was added\n".to_owned(),
     })
 }

@@ -19,16 +19,11 @@ const HISTORY_ROWS: u32 = 10;
 pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> {
     let prices = context.prices()?;
     let Some(mut ledger) = context.priced_ledger(&prices)? else {
-        let path = context.ledger_path()?;
-        return nothing(
-            context,
-            args,
-            format!("there is no ledger at {} yet; the first hook makes it", path.display()),
-        );
+        return nothing(context, args, context.no_ledger()?);
     };
     let Some(record) = find(context, &ledger, args.session.as_deref())? else {
         let what = not_found(context, Some(&ledger), args.session.as_deref())?;
-        return nothing(context, args, what);
+        return nothing(context, args, Error::NoData { what });
     };
     let record = refreshed(context, &mut ledger, record)?;
     let origins = context.session_origins(&mut ledger, record.row)?;
@@ -40,7 +35,9 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
     };
     let basis = Basis { timeline: &timeline, shares: &origins.shares, prices: &prices };
     let mut report = UsageReport::of_session(&ledger, &record, &filter, basis)?;
-    report.estimate.error_percent = origins.error_percent;
+    if filter == Filter::default() {
+        report.estimate.error_percent = origins.error_percent;
+    }
     let (budgets, work) = budget::of_session(context, &mut ledger, &record, &timeline)?;
     (report.budgets, report.work) = (budgets, Some(work));
     report.reported = reported::reported(&ledger, &record, context.env.now())?;
@@ -111,11 +108,11 @@ fn text(context: &Context, args: &ShowUsageArgs, report: &UsageReport) -> String
 }
 
 /// The answer where there is none: JSON all the same, and exit code 4.
-fn nothing(context: &Context, args: &ShowUsageArgs, what: String) -> Result<(), Error> {
+fn nothing(context: &Context, args: &ShowUsageArgs, why: Error) -> Result<(), Error> {
     if args.json {
         context.print(&render::json(&UsageReport::none()).map_err(|source| Error::Output { source })?)?;
     }
-    Err(Error::NoData { what })
+    Err(why)
 }
 
 /// What was asked for and is not in the session.

@@ -5,10 +5,11 @@ use serde::Serialize;
 use super::args::{StepAction, StepArgs};
 use super::session::{find, not_found};
 use super::{Context, show_usage};
-use crate::domain::{MAX_NAME_CHARS, NamedStep, PicoUsd, Timestamp, clean_name};
+use crate::domain::{MAX_NAME_CHARS, NamedStep, Timestamp, clean_name};
 use crate::error::Error;
 use crate::origins;
 use crate::render;
+use crate::report::origins::phase_cells;
 use crate::report::usage::{Basis, Filter, StepUsage, UsageReport};
 use crate::report::{Cell, Table};
 use crate::store::{Ledger, SessionRecord};
@@ -113,15 +114,16 @@ fn list(context: &Context, mut ledger: Ledger, record: &SessionRecord, json: boo
 fn table(steps: &[StepUsage]) -> Table {
     let columns = ["step", "times", "duration", "tokens", "entry", "carry", "cost", "share"];
     let mut table = Table::new("Steps", &columns);
-    let part = |amount: Option<PicoUsd>| Cell::Usd { amount, at_least: false };
     for step in steps {
+        let [entry, carry] =
+            phase_cells(step.paid.entry_cost_usd, step.paid.carry_cost_usd, step.paid.cost_usd);
         table.rows.push(vec![
             Cell::Text(step.step.clone()),
             if step.iterations == 0 { Cell::Text(String::new()) } else { Cell::Count(step.iterations) },
             step.duration_seconds.map_or(Cell::Unknown, Cell::Span),
             Cell::Count(step.paid.total_tokens),
-            part(step.paid.entry_cost_usd),
-            part(step.paid.carry_cost_usd),
+            entry,
+            carry,
             Cell::Usd { amount: step.paid.cost_usd, at_least: step.paid.is_partly_priced },
             Cell::percent(step.paid.percent),
         ]);

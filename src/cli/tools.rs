@@ -1,8 +1,8 @@
 //! `tallyhook tools`.
 
 use super::Context;
-use super::args::ToolsArgs;
-use super::cost::{Place, filter};
+use super::args::{Face, ToolsArgs};
+use super::cost::{Place, filter, nothing, others};
 use crate::error::Error;
 use crate::report::tools::ToolsReport;
 
@@ -17,10 +17,15 @@ pub(super) fn run(context: &Context, args: &ToolsArgs) -> Result<(), Error> {
         tz: args.tz.as_ref(),
     };
     let report = ToolsReport::of(&ledger, &filter(context, &ledger, &place)?)?;
-    context.show(&args.face, &report, !report.is_empty(), || vec![report.table()], |_| None)?;
+    let is_short = args.face.face() == Face::Text && !args.all;
+    let short = if is_short { report.abridged() } else { None };
+    let shown = short.as_ref().map_or(&report, |(short, _)| short);
+    let note = short.as_ref().map(|(_, over)| others(*over));
+    context.show(&args.face, &report, !report.is_empty(), || vec![shown.table()], |_| note)?;
     if report.is_empty() {
-        let what = "nothing was spent there; ask for a longer time, or leave out --project or --model";
-        return Err(Error::NoData { what: what.to_owned() });
+        let is_filtered =
+            args.since.is_some() || args.until.is_some() || args.project.is_some() || args.model.is_some();
+        return Err(Error::NoData { what: nothing(is_filtered) });
     }
     Ok(())
 }

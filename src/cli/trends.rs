@@ -26,6 +26,10 @@ pub(super) fn run(context: &Context, args: &TrendsArgs) -> Result<(), Error> {
     if has_data {
         return Ok(());
     }
-    let what = format!("nothing was spent in the last {} days; ask for more with --days", args.days);
+    if ledger.is_none() {
+        return Err(context.no_ledger()?);
+    }
+    let days = if args.days == 1 { "day".to_owned() } else { format!("{} days", args.days) };
+    let what = format!("nothing was spent in the last {days}; ask for more with --days");
     Err(Error::NoData { what })
 }

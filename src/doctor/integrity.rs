@@ -18,7 +18,11 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let size = std::fs::metadata(subject.ledger_path).map_or(0, |metadata| metadata.len());
     vec![match ledger.fault() {
         Ok(None) => {
-            Check::ok(NAME, format!("{path} is sound ({} KB, schema {SCHEMA_VERSION})", size.div_ceil(1024)))
+            let size = match size.div_ceil(1024) {
+                kb @ 0..10_000 => format!("{kb} KB"),
+                kb => format!("{} MB", kb.div_ceil(1024)),
+            };
+            Check::ok(NAME, format!("{path} is sound ({size}, schema {SCHEMA_VERSION})"))
         }
         Ok(Some(fault)) => Check::failed(
             NAME,

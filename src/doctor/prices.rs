@@ -30,7 +30,10 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     };
     if !unpriced.is_empty() {
         let named = unpriced.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join(", ");
-        let found = format!("{} models in the ledger have none: {named}", unpriced.len());
+        let found = match unpriced.len() {
+            1 => format!("one model in the ledger has none: {named}"),
+            models => format!("{models} models in the ledger have none: {named}"),
+        };
         checks.push(Check::warning(
             NAME,
             found,

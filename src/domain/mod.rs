@@ -5,6 +5,7 @@ mod alert;
 mod budget;
 mod captured;
 mod context;
+mod counted;
 mod estimate;
 mod ids;
 mod message;
@@ -21,6 +22,7 @@ pub use alert::{AlertKind, Alerts, CallLoop, EndedRun, Habit, Spike, Watch};
 pub use budget::{Budget, Limit, Mode, Per, Scope, Span as BudgetSpan, Standing, State, Used};
 pub use captured::{CapturedCost, CapturedLimit, CapturedModel, Shown, ShownCost, ShownUsage, UnreadLine};
 pub use context::{ContextCall, ContextEntry, TaskChange, TaskChangeKind, file_type};
+pub use counted::{grouped, plural};
 pub use estimate::{Estimate, Method};
 pub use ids::{
     AgentId, MAX_NAME_CHARS, MessageId, ModelId, SessionId, ToolUseId, clean_name, is_unsafe, shell_word,

@@ -3,8 +3,10 @@
 
 use super::Hook;
 use super::event::HookEvent;
-use crate::budget::{amount, grouped};
-use crate::domain::{AlertKind, Alerts, CallLoop, EndedRun, Limit, MAIN_AGENT, PicoUsd, Spike, Used};
+use crate::budget::amount;
+use crate::domain::{
+    AlertKind, Alerts, CallLoop, EndedRun, Limit, MAIN_AGENT, PicoUsd, Spike, Used, grouped,
+};
 use crate::error::Error;
 use crate::store::Ledger;
 

@@ -75,7 +75,9 @@ mod tests {
 
     #[test]
     fn what_is_no_escape_is_no_text() {
-        for literal in [r"\", r"\x41", r"\u12", r"\u+123", r"\u12g4", "\\é", r"\u00é", r"\ud83d\u12", r"\ud83d\"] {
+        for literal in
+            [r"\", r"\x41", r"\u12", r"\u+123", r"\u12g4", "\\é", r"\u00é", r"\ud83d\u12", r"\ud83d\"]
+        {
             assert_eq!(unescape(literal), None, "{literal}");
         }
     }

@@ -1,7 +1,8 @@
 //! The lines above the tables of `capture-cost`.
 
-use super::number::{grouped, span};
-use super::text::{Style, joined, label, plural};
+use super::number::span;
+use super::text::{Style, joined, label};
+use crate::domain::{grouped, plural};
 use crate::report::capture::CaptureReport;
 
 /// What the screen says of the whole session, and what became of it.

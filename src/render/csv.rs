@@ -51,8 +51,14 @@ fn cell(cell: &Cell) -> String {
     let sum = |amount: PicoUsd| amount.to_decimal();
     match cell {
         Cell::Text(text) | Cell::Path(text) => quoted(&guarded(&harmless(text))),
-        Cell::Count(value) | Cell::Estimate(value) | Cell::Span(value) => value.to_string(),
-        Cell::Price(amount) | Cell::Change(amount) | Cell::Usd { amount: Some(amount), .. } => sum(*amount),
+        Cell::Count(value) | Cell::Tokens(value) | Cell::Estimate(value) | Cell::Span(value) => {
+            value.to_string()
+        }
+        Cell::Price(amount)
+        | Cell::Change(amount)
+        | Cell::Rough(amount)
+        | Cell::Usd { amount: Some(amount), .. } => sum(*amount),
+        Cell::State(state) => state.name().to_owned(),
         Cell::Usd { amount: None, .. } | Cell::Unknown | Cell::Bar(_) => String::new(),
         Cell::Difference(more) => more.to_string(),
         Cell::ChangePercent(share) | Cell::Percent(share) => share.to_string(),

@@ -13,5 +13,4 @@ pub use capture::capture_header;
 pub use csv::{csv, csv_record};
 pub use json::{json, json_line};
 pub use markdown::{escaped, markdown};
-pub use number::grouped;
 pub use text::{Style, checks, note, pairs, table, usage_header};

@@ -2,19 +2,10 @@
 
 use crate::domain::PicoUsd;
 
-/// `12,431`.
-#[must_use]
-pub fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+/// Sums below it are shown with their cents in any case. As wide as a thousand dollars without them.
+const FEW_DOLLARS: PicoUsd = PicoUsd::from_pico(10 * PicoUsd::DOLLAR.as_pico());
+/// Digits behind the point.
+const CENTS: usize = 2;
 
 /// `~12.4k`: an estimate with as many digits as it is worth.
 pub(super) fn rough(value: u64) -> String {
@@ -42,14 +33,15 @@ pub(super) fn per_million(price: PicoUsd) -> String {
 }
 
 /// `$1.23`; `≥ $1.23` if part of it has no price, `?` if all of it has none, `<$0.01` for less than can be shown: a zero
-/// would read as free.
+/// would read as free. Without decimals sums of some dollars keep their cents: nearly all of them is behind the point.
 pub(super) fn cost(amount: Option<PicoUsd>, at_least: bool, decimals: usize) -> String {
     let Some(amount) = amount else { return if at_least { "?" } else { "-" }.to_owned() };
+    let decimals =
+        if decimals == 0 && amount.as_pico().abs() < FEW_DOLLARS.as_pico() { CENTS } else { decimals };
     let text = amount.to_dollars(decimals);
     let is_shown = amount == PicoUsd::ZERO || text.bytes().any(|byte| (b'1'..=b'9').contains(&byte));
     let text = match decimals {
         _ if is_shown => text,
-        0 => "<$1".to_owned(),
         _ => format!("<$0.{:0>decimals$}", 1),
     };
     if at_least { format!("≥ {text}") } else { text }
@@ -88,6 +80,7 @@ pub(super) fn span(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::grouped;
 
     #[test]
     fn numbers_have_separators_and_estimates_a_tilde() {
@@ -106,8 +99,8 @@ mod tests {
         assert_eq!(cost(usd("0.001"), false, 2), "<$0.01");
         assert_eq!(cost(usd("0.00001"), true, 4), "≥ <$0.0001");
         assert_eq!(
-            (cost(usd("0.4"), false, 0), cost(usd("1999.5"), false, 0)),
-            ("<$1".into(), "$2,000".into())
+            ["0.4", "9.994", "10", "1999.5"].map(|sum| cost(usd(sum), false, 0)),
+            ["$0.40", "$9.99", "$10", "$2,000"].map(str::to_owned)
         );
         assert_eq!(cost(usd("0"), false, 2), "$0.00");
         assert_eq!((cost(None, true, 2), cost(None, false, 2)), ("?".to_owned(), "-".to_owned()));
@@ -115,7 +108,7 @@ mod tests {
         assert_eq!(signed(usd("-0.25").unwrap(), 4), "-$0.2500");
         assert_eq!(
             (signed(usd("-0.25").unwrap(), 0), signed(PicoUsd::ZERO, 2)),
-            ("-<$1".into(), "$0.00".into())
+            ("-$0.25".into(), "$0.00".into())
         );
         assert_eq!((difference(-1_234, grouped), difference(5, grouped)), ("-1,234".into(), "+5".into()));
         assert_eq!(span(250), "4 min 10 s");

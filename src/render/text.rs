@@ -4,11 +4,11 @@ use chrono::Local;
 use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement, LineStyle, TableStyle};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use super::number::{cost, difference, grouped, per_million, rough, scaled, signed, span};
+use super::number::{cost, difference, per_million, rough, scaled, signed, span};
 use crate::doctor::{Check, Status};
-use crate::domain::{PicoUsd, Timestamp, clean_name};
+use crate::domain::{PicoUsd, State, Timestamp, clean_name, grouped, plural};
 use crate::report::budgets::{Work, pause};
-use crate::report::usage::UsageReport;
+use crate::report::usage::{Part, UsageReport};
 use crate::report::{Align, Cell, Table};
 
 /// How text is to look.
@@ -36,7 +36,7 @@ impl Style {
 /// Fewest characters to which a name is cut so that its table fits.
 const MIN_NAME_WIDTH: usize = 10;
 /// Before names are cut below this, sums lose their cents.
-const TELLING_NAME_WIDTH: usize = 16;
+const TELLING_NAME_WIDTH: usize = 12;
 /// A bar is no wider, however wide the terminal is.
 const MAX_BAR_WIDTH: usize = 60;
 /// Longest text of a cell, in characters.
@@ -51,11 +51,13 @@ const SMALL_SUMS: usize = 4;
 
 /// A table with its title above and a rule below the headings.
 ///
-/// If it is too wide for the terminal, first large numbers lose digits (`12.4M`), then sums their cents, then names are
+/// If it is too wide for the terminal, first the columns go that are for wide ones alone, then large numbers lose digits
+/// (`12.4M`), then large sums their cents, then names are
 /// cut. Cells are never wrapped: figures are to be read in columns.
 #[must_use]
 pub fn table(table: &Table, style: Style) -> String {
     let width = usize::from(style.width);
+    let table = &fitting(table, width, style);
     let rows = || table.rows.iter().chain(&table.total);
     let decimals = decimals(rows().flatten());
     let all = |shown: fn(&Cell, usize) -> String, decimals: usize| -> Vec<Vec<String>> {
@@ -101,6 +103,25 @@ pub fn table(table: &Table, style: Style) -> String {
     let mut lines = vec![style.paint(&table.title, "1")];
     lines.extend(text.lines().map(|line| line.trim_end().to_owned()));
     style.shown(lines.join("\n") + "\n")
+}
+
+/// The table with as many of the columns for wide terminals, from the left, as there is room for beside all names and digits.
+fn fitting(table: &Table, width: usize, style: Style) -> Table {
+    let mut table = table.clone();
+    let decimals = decimals(table.rows.iter().chain(&table.total).flatten());
+    while let Some(at) = table.columns.iter().rposition(|column| column.is_extra) {
+        let rows = table.rows.iter().chain(&table.total);
+        let cells: Vec<Vec<String>> =
+            rows.map(|row| row.iter().map(|cell| style.shown(plain(cell, decimals))).collect()).collect();
+        if natural_width(&table, &cells) <= width {
+            break;
+        }
+        table.columns.remove(at);
+        for row in table.rows.iter_mut().chain(&mut table.total) {
+            row.remove(at);
+        }
+    }
+    table
 }
 
 /// What a terminal without more than ASCII can show of a text, in as many columns where the text is ours and in a table.
@@ -216,10 +237,13 @@ const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 fn styled(cell: &Cell, shown: String) -> comfy_table::Cell {
     let text = comfy_table::Cell::new_owned(shown);
     match cell {
-        Cell::Estimate(_) => text.fg(Color::DarkYellow),
+        Cell::Estimate(_) | Cell::Rough(_) => text.fg(Color::DarkYellow),
         Cell::Change(change) if *change > PicoUsd::ZERO => text.fg(Color::DarkYellow),
         Cell::Change(change) if *change < PicoUsd::ZERO => text.fg(Color::DarkGreen),
         Cell::Usd { amount: None, .. } => text.fg(Color::DarkYellow),
+        Cell::State(State::Ok) => text.fg(Color::DarkGreen),
+        Cell::State(State::Warning) => text.fg(Color::DarkYellow),
+        Cell::State(State::Exceeded) => text.fg(Color::DarkRed),
         Cell::Unknown | Cell::Percent(_) | Cell::ChangePercent(_) => text.add_attribute(Attribute::Dim),
         _ => text,
     }
@@ -229,7 +253,7 @@ fn styled(cell: &Cell, shown: String) -> comfy_table::Cell {
 fn decimals<'c>(cells: impl Iterator<Item = &'c Cell>) -> usize {
     let sums = cells.filter_map(|cell| match cell {
         Cell::Usd { amount, .. } => *amount,
-        Cell::Change(change) => Some(*change),
+        Cell::Change(sum) | Cell::Rough(sum) => Some(*sum),
         _ => None,
     });
     let largest = sums.map(|sum| sum.as_pico().unsigned_abs()).max().unwrap_or(0);
@@ -245,10 +269,15 @@ fn plain(cell: &Cell, decimals: usize) -> String {
         Cell::Text(text) | Cell::Path(text) => harmless(text),
         Cell::Span(seconds) => span(*seconds),
         Cell::Bar(_) => String::new(),
+        Cell::State(state) => state.name().to_owned(),
         Cell::Count(value) => grouped(*value),
         Cell::Estimate(value) => rough(*value),
         Cell::Price(price) => per_million(*price),
+        // Ten times as much as there is: nobody reads the tenths.
+        Cell::Percent(share) if *share >= 1_000.0 => format!("{share:.0} %"),
         Cell::Percent(share) => format!("{share:.1} %"),
+        Cell::Rough(amount) => format!("~{}", cost(Some(*amount), false, decimals)),
+        Cell::Tokens(value) => format!("{} tokens", grouped(*value)),
         Cell::Time(at) => local(*at),
         Cell::Unknown => "-".to_owned(),
     }
@@ -258,6 +287,7 @@ fn plain(cell: &Cell, decimals: usize) -> String {
 fn short(cell: &Cell, decimals: usize) -> String {
     match cell {
         Cell::Count(value) => scaled(*value),
+        Cell::Tokens(value) => format!("{} tokens", scaled(*value)),
         Cell::Difference(more) => difference(*more, scaled),
         cell => plain(cell, decimals),
     }
@@ -319,7 +349,19 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
         lines.push(counts.join(" · "));
         lines.push(String::new());
     }
+    if let Some(part) = &report.part {
+        lines.push(part_line(part, style));
+        if part.is_within_responses() {
+            // All that follows is told of whole responses and of the session.
+            return style.shown(lines.join("\n") + "\n");
+        }
+    }
     lines.push(actual_line(report, style));
+    if report.part.is_some() {
+        lines.extend(cost_lines(report, style));
+        lines.push(estimate_line(report, style));
+        return style.shown(lines.join("\n") + "\n");
+    }
     let indent = " ".repeat(LABEL_WIDTH);
     for budget in &report.budgets {
         let code = if budget.is_exceeded() { "31" } else { "0" };
@@ -327,7 +369,8 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
         lines.push(format!("{}{}", label("budget", style), style.paint(&line, code)));
         lines.extend(budget.advice().into_iter().map(|line| format!("{indent}{line}")));
     }
-    lines.extend(pause(&report.budgets).map(|line| format!("{indent}{line}")));
+    let pause = pause(&report.budgets);
+    lines.extend(pause.iter().flat_map(|text| text.lines()).map(|line| format!("{indent}{line}")));
     let course = report.work.as_ref().filter(|work| work.tasks_total > 0 || !report.budgets.is_empty());
     let course = course.and_then(Work::line).map(|line| beside_label(&line, style));
     lines.extend(course.map(|line| format!("{}{line}", label("work", style))));
@@ -342,6 +385,20 @@ fn beside_label(line: &str, style: Style) -> String {
     let room = usize::from(style.width).saturating_sub(LABEL_WIDTH).max(MIN_NAME_WIDTH);
     let words: Vec<String> = harmless(line).split(' ').map(|word| cut(word, room)).collect();
     indented(&words.join(" "), LABEL_WIDTH, style)
+}
+
+/// What the part that was asked for has come to. Its name says that nothing below is of the whole session.
+fn part_line(part: &Part, style: Style) -> String {
+    let room = usize::from(style.width).saturating_sub(LABEL_WIDTH + MIN_NAME_WIDTH);
+    let mut parts = vec![
+        style.paint(&cut(&harmless(&part.name()), room), "1"),
+        format!("{} tokens", grouped(part.paid.total_tokens)),
+    ];
+    if part.paid.cost_usd.is_some() || part.paid.is_partly_priced {
+        parts.push(cost(part.paid.cost_usd, part.paid.is_partly_priced, SMALL_SUMS));
+    }
+    parts.extend(part.paid.percent.map(|share| format!("{share:.1} % of the session's tokens")));
+    joined(&label("only", style), &parts, style)
 }
 
 fn actual_line(report: &UsageReport, style: Style) -> String {
@@ -500,10 +557,6 @@ fn work_line(report: &UsageReport, style: Style) -> Option<String> {
 
 pub(super) fn label(name: &str, style: Style) -> String {
     style.paint(&format!("{name:<LABEL_WIDTH$}"), "2")
-}
-
-pub(super) fn plural(count: u64, noun: &str) -> String {
-    format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 /// A remark below a table, in lines that fit. A line of its own in `text` stays one.

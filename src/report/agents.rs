@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use super::origins::OriginSum;
+use super::origins::{OriginSum, phase_cells};
 use super::usage::UNTYPED_AGENT;
 use super::{Cell, Table};
 use crate::domain::{MAIN_AGENT, PicoUsd, Usage};
@@ -236,12 +236,13 @@ impl AgentsReport {
             let is_hidden = row.agent == HIDDEN_AGENT;
             let each = row.cost_usd.filter(|_| row.runs > 0 && !is_hidden);
             let each = each.map(|cost| PicoUsd::from_pico(cost.as_pico() / i128::from(row.runs)));
+            let [entry, carry] = phase_cells(row.entry_cost_usd, row.carry_cost_usd, row.cost_usd);
             costs.rows.push(vec![
                 Cell::Text(row.agent.clone()),
                 if is_hidden { Cell::Text(String::new()) } else { Cell::Count(row.runs) },
                 Cell::Count(row.total_tokens),
-                part(row.entry_cost_usd),
-                part(row.carry_cost_usd),
+                entry,
+                carry,
                 Cell::Usd { amount: row.cost_usd, at_least: row.is_partly_priced },
                 Cell::percent(row.percent),
                 each.map_or(Cell::Text(String::new()), |each| part(Some(each))),

@@ -119,6 +119,12 @@ pub struct BudgetInfo {
     pub stopped_at: Option<Timestamp>,
     /// Models that have no price, which a limit of money therefore does not see.
     pub unpriced_models: Vec<String>,
+    /// Whether part of what was used is an estimate.
+    #[serde(skip)]
+    is_rough: bool,
+    /// The same as `state`.
+    #[serde(skip)]
+    pub standing: State,
     /// `$4.12 / $5.00 (82 %)`, what is left, and the rate.
     #[serde(skip)]
     pub lines: [String; 3],
@@ -165,6 +171,12 @@ impl BudgetInfo {
             warn_percent: held.budget.warn_percent,
             mode: held.budget.mode.name(),
             state: standing.state().name(),
+            is_rough: if limit_usd.is_some() {
+                used.pending_cost != PicoUsd::ZERO
+            } else {
+                used.pending_tokens > 0
+            },
+            standing: standing.state(),
             runs_out_at: standing
                 .lasts(since)
                 .map(|lasts| now.plus(lasts))
@@ -179,7 +191,19 @@ impl BudgetInfo {
     /// Whether it is used up.
     #[must_use]
     pub fn is_exceeded(&self) -> bool {
-        self.state == State::Exceeded.name()
+        self.standing == State::Exceeded
+    }
+
+    /// What is left of the limit; below nothing once it is exceeded.
+    fn left_cell(&self) -> Cell {
+        if let (Some(left), Some(over)) = (self.left_usd, self.over_usd) {
+            return Cell::Usd { amount: Some(left - over), at_least: false };
+        }
+        let of = |tokens: Option<u64>| i64::try_from(tokens.unwrap_or(0)).unwrap_or(i64::MAX);
+        match (self.left_tokens, of(self.over_tokens)) {
+            (Some(left), 0) => Cell::Count(left),
+            (_, over) => Cell::Difference(-over),
+        }
     }
 
     /// `session: $4.12 / $5.00 (82 %), $0.88 left, ~$13.20 when all tasks are done`.
@@ -200,7 +224,7 @@ impl BudgetInfo {
     /// What can be done, a line each, once it is to be warned of; nothing before.
     #[must_use]
     pub fn advice(&self) -> Vec<String> {
-        if self.state == State::Ok.name() {
+        if self.standing == State::Ok {
             return Vec::new();
         }
         let Options { add, override_for, clear, .. } = &self.options;
@@ -215,8 +239,8 @@ impl BudgetInfo {
 /// How to leave the session and go on with it later, if a budget is to be warned of.
 #[must_use]
 pub fn pause(budgets: &[BudgetInfo]) -> Option<String> {
-    let warned = budgets.iter().find(|budget| budget.state != State::Ok.name())?;
-    Some(format!("to pause, leave the session; to go on: {}", warned.options.pause.as_ref()?))
+    let warned = budgets.iter().find(|budget| budget.standing != State::Ok)?;
+    Some(format!("to pause, leave the session; to go on:\n{}", warned.options.pause.as_ref()?))
 }
 
 impl BudgetsReport {
@@ -229,16 +253,26 @@ impl BudgetsReport {
     /// The table for people.
     #[must_use]
     pub fn table(&self) -> Table {
-        let mut table = Table::new("Budgets", &["for", "per", "used", "left", "at", "then", "state"]);
+        let columns = ["for", "per<", "used", "limit", "share", "left", "warns at?", "then<", "state<"];
+        let mut table = Table::new("Budgets", &columns);
+        let usd = |amount: PicoUsd| Cell::Usd { amount: Some(amount), at_least: false };
         for budget in &self.budgets {
+            let (used, limit) = match (budget.limit_usd, budget.limit_tokens.unwrap_or(0)) {
+                (Some(limit), _) if budget.is_rough => (Cell::Rough(budget.used_usd), usd(limit)),
+                (Some(limit), _) => (usd(budget.used_usd), usd(limit)),
+                (None, limit) if budget.is_rough => (Cell::Estimate(budget.used_tokens), Cell::Tokens(limit)),
+                (None, limit) => (Cell::Count(budget.used_tokens), Cell::Tokens(limit)),
+            };
             table.rows.push(vec![
                 Cell::Text(budget.scope.clone()),
                 Cell::Text(budget.per.to_owned()),
-                Cell::Text(budget.lines[0].clone()),
-                Cell::Text(budget.lines[1].clone()),
-                Cell::Text(format!("{} %", budget.warn_percent)),
+                used,
+                limit,
+                Cell::Percent(budget.percent),
+                budget.left_cell(),
+                Cell::Percent(f64::from(budget.warn_percent)),
                 Cell::Text(budget.mode.to_owned()),
-                Cell::Text(budget.state.to_owned()),
+                Cell::State(budget.standing),
             ]);
         }
         table

@@ -60,9 +60,9 @@ impl CountReport {
     #[must_use]
     pub fn table(&self) -> Table {
         let columns: &[&str] = if self.model.is_some() {
-            &["File", "Bytes", "Tokens", "Estimate"]
+            &["file", "bytes", "tokens", "estimate"]
         } else {
-            &["File", "Bytes", "Tokens"]
+            &["file", "bytes", "tokens"]
         };
         let title = match &self.model {
             Some(model) => format!("Tokens ({}), and what {model} is estimated to read", self.encoding),
@@ -83,7 +83,7 @@ impl CountReport {
             let bytes = self.files.iter().map(|file| file.bytes).sum();
             let exact = self.files.iter().all(|file| file.exact);
             table.total =
-                Some(row("Total", bytes, tokens(exact, self.total_tokens), self.total_estimate_tokens));
+                Some(row("total", bytes, tokens(exact, self.total_tokens), self.total_estimate_tokens));
         }
         table
     }

@@ -9,7 +9,7 @@ use super::calendar::{Day, Zone};
 use super::cost::{By, CostReport, CostRow, CostSum, Query};
 use super::origins::Origin;
 use super::{Cell, Table};
-use crate::domain::PicoUsd;
+use crate::domain::{PicoUsd, plural};
 use crate::store::{Ledger, StoreError};
 
 /// What the user calls by a name of its own.
@@ -110,15 +110,16 @@ fn top(by: By, report: &CostReport) -> Option<Table> {
     };
     let is_unnamed = |row: &&CostRow| by == SKILL && row.key.starts_with('(');
     let (unnamed, rows): (Vec<&CostRow>, Vec<&CostRow>) = report.rows.iter().partition(is_unnamed);
-    let (named, others) = rows.split_at(rows.len().min(NAMED));
-    if named.is_empty() && !unnamed.is_empty() {
+    // One row alone is named as well as another.
+    let (named, others) = rows.split_at(if rows.len() > NAMED + 1 { NAMED } else { rows.len() });
+    if named.is_empty() {
         return None;
     }
     for row in named {
         let name = if by == By::Project { Cell::Path(row.key.clone()) } else { Cell::Text(row.key.clone()) };
         table.rows.push(with_share(cells(name, &row.sum), row.sum.cost_usd));
     }
-    let other = format!("{} other{}", others.len(), if others.len() == 1 { "" } else { "s" });
+    let other = plural(others.len() as u64, "other");
     for (name, rows) in [(other, others), (format!("no {}", by.name()), &unnamed)] {
         if rows.is_empty() {
             continue;

@@ -111,7 +111,10 @@ impl ExportedSession {
             unpriced_models: actual.unpriced_models,
             hidden: actual.hidden.unwrap_or_default(),
             output_shortfall: actual.output_shortfall.unwrap_or_default(),
-            estimate: report.estimate,
+            estimate: EstimateInfo {
+                error_percent: origins::error_percent(ledger, record.row)?,
+                ..report.estimate
+            },
             efficiency: report.efficiency,
             by_agent: report.by_agent,
             by_model: report.by_model,

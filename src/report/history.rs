@@ -9,9 +9,22 @@ use serde::Serialize;
 
 use super::usage::SessionInfo;
 use super::{Cell, Table};
-use crate::domain::{PicoUsd, Usage};
+use crate::domain::{PicoUsd, Usage, grouped, plural};
 use crate::store::{Grain, Ledger, SessionRecord, SessionRow, SpentFilter, StoreError};
 
+/// Of a table of sessions; what they have used comes last.
+const COLUMNS: [&str; 10] = [
+    "session",
+    "last activity<",
+    "about<",
+    "project<?",
+    "time?",
+    "model<",
+    "turns?",
+    "calls",
+    "tokens",
+    "cost",
+];
 /// Characters of a session's id that tell it from others.
 const SHORT_ID: usize = 8;
 
@@ -101,7 +114,10 @@ impl Sum {
     fn cells(&self, name: String) -> Vec<Cell> {
         let blank = || Cell::Text(String::new());
         let cost = Cell::Usd { amount: self.cost_usd, at_least: self.is_partly_priced };
-        vec![Cell::Text(name), blank(), blank(), blank(), blank(), Cell::Count(self.total_tokens), cost]
+        let mut cells = vec![Cell::Text(name)];
+        cells.resize_with(COLUMNS.len() - 2, blank);
+        cells.extend([Cell::Count(self.total_tokens), cost]);
+        cells
     }
 }
 
@@ -148,11 +164,11 @@ impl History {
     pub fn table(&self) -> Table {
         let mut table = sessions_table("Sessions, the latest first", &self.rows);
         if let Some(earlier) = &self.earlier {
-            table.rows.push(earlier.cells(format!("+{}", earlier.sessions)));
+            table.rows.push(earlier.cells(format!("+{}", grouped(earlier.sessions))));
         }
         if table.rows.len() > 1 {
             let mut total = self.totals.sum.cells("total".to_owned());
-            total[2] = Cell::Text(format!("{} sessions", self.totals.sum.sessions));
+            total[2] = Cell::Text(plural(self.totals.sum.sessions, "session"));
             table.total = Some(total);
         }
         table
@@ -164,7 +180,7 @@ impl History {
         let average = self.totals.average_cost_usd.filter(|_| self.totals.sum.sessions > 1)?;
         let earlier = match &self.earlier {
             Some(earlier) => {
-                format!("; {} earlier sessions are one row (--all shows them)", earlier.sessions)
+                format!("; {} are one row (--all shows them)", plural(earlier.sessions, "earlier session"))
             }
             None => String::new(),
         };
@@ -211,8 +227,7 @@ fn rows(
 
 /// A table of sessions.
 pub(super) fn sessions_table(title: &str, rows: &[HistoryRow]) -> Table {
-    let columns = ["session", "last activity<", "about<", "model<", "calls", "tokens", "cost"];
-    let mut table = Table::new(title, &columns);
+    let mut table = Table::new(title, &COLUMNS);
     let text = |text: Option<&str>| text.map_or(Cell::Unknown, |text| Cell::Text(text.to_owned()));
     table.rows.extend(rows.iter().map(|row| {
         let session = &row.session;
@@ -222,7 +237,10 @@ pub(super) fn sessions_table(title: &str, rows: &[HistoryRow]) -> Table {
             Cell::Text(session.id.chars().take(SHORT_ID).collect()),
             session.last_activity_at.map_or(Cell::Unknown, Cell::Time),
             text(about),
+            session.project.as_ref().map_or(Cell::Unknown, |project| Cell::Path(project.clone())),
+            Cell::Span(session.duration_seconds),
             text(session.model.as_deref().map(short_model)),
+            Cell::Count(session.turns),
             // An import alone knows no calls before a view has looked where costs came from.
             match session.tool_calls {
                 0 if row.total_tokens > 0 => Cell::Unknown,

@@ -20,3 +20,6 @@ pub mod usage;
 
 pub use crate::calendar;
 pub use table::{Align, Cell, Column, Table};
+
+/// Most rows with names in a table for a terminal; what is over is one row.
+pub const ROWS_SHOWN: usize = 40;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::Cell;
 use crate::domain::{CostParts, PicoUsd, ToolName, Usage};
 use crate::store::{HIDDEN_AGENT, Phase, ShareRow};
 
@@ -120,6 +121,18 @@ impl OriginSum {
     pub fn cost_usd(&self) -> Option<PicoUsd> {
         self.cost.map(|cost| cost.total())
     }
+}
+
+/// What something cost when it came in, and when it was read again. Blank where that is not known of any of its cost, as of
+/// what no transcript shows: a zero would not add up to the cost beside it.
+#[must_use]
+pub fn phase_cells(entry: Option<PicoUsd>, carry: Option<PicoUsd>, cost: Option<PicoUsd>) -> [Cell; 2] {
+    let is_zero = |amount: Option<PicoUsd>| amount.unwrap_or_default() == PicoUsd::ZERO;
+    let is_unknown = is_zero(entry) && is_zero(carry) && !is_zero(cost);
+    [entry, carry].map(|amount| match is_unknown {
+        true => Cell::Text(String::new()),
+        false => Cell::Usd { amount, at_least: false },
+    })
 }
 
 /// Adds up shares by one kind of key.

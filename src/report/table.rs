@@ -20,6 +20,10 @@ pub enum Cell {
         /// Whether there is more that has none.
         at_least: bool,
     },
+    /// An estimate of what something cost, shown with `~`.
+    Rough(crate::domain::PicoUsd),
+    /// A number of tokens where others are sums of money.
+    Tokens(u64),
     /// How much more or less something cost.
     Change(crate::domain::PicoUsd),
     /// The same as a share of what it was.
@@ -32,6 +36,8 @@ pub enum Cell {
     Span(u64),
     /// A share of the largest, 0 to 1, as a picture that fills the room there is.
     Bar(f64),
+    /// How a budget stands.
+    State(crate::domain::State),
     /// A point in time.
     Time(crate::domain::Timestamp),
     /// Not known, which is not zero.
@@ -68,6 +74,8 @@ pub struct Column {
     pub name: &'static str,
     /// Its side.
     pub align: Align,
+    /// Whether it is shown only where there is room: a terminal of 80 columns has none.
+    pub is_extra: bool,
 }
 
 /// A table with a title.
@@ -84,15 +92,21 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table without rows. The first column leans left, a name that ends in `<` too.
+    /// A table without rows. The first column leans left, a name that ends in `<` too; one that ends in `?` is for wide
+    /// terminals.
     #[must_use]
     pub fn new(title: impl Into<String>, columns: &[&'static str]) -> Self {
         let columns = columns
             .iter()
             .enumerate()
-            .map(|(at, name)| Column {
-                name: name.trim_end_matches('<'),
-                align: if at == 0 || name.ends_with('<') { Align::Left } else { Align::Right },
+            .map(|(at, marked)| {
+                let name = marked.trim_end_matches('?');
+                let is_left = at == 0 || name.ends_with('<');
+                Column {
+                    name: name.trim_end_matches('<'),
+                    align: if is_left { Align::Left } else { Align::Right },
+                    is_extra: name != *marked,
+                }
             })
             .collect();
         Self { title: title.into(), columns, rows: Vec::new(), total: None }

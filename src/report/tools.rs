@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::origins::{Origin, OriginSum, add_to};
-use super::{Cell, Table};
+use super::origins::{Origin, OriginSum, add_to, phase_cells};
+use super::{Cell, ROWS_SHOWN, Table};
 use crate::domain::{PicoUsd, Usage};
 use crate::store::{Ledger, SpentFilter, StoreError};
 
@@ -62,6 +62,25 @@ impl From<&OriginSum> for ToolSum {
     }
 }
 
+impl ToolSum {
+    fn add(&mut self, other: &Self) {
+        let add = |sum: &mut Option<PicoUsd>, more: Option<PicoUsd>| {
+            if let Some(more) = more {
+                *sum.get_or_insert_default() += more;
+            }
+        };
+        self.calls += other.calls;
+        self.usage += other.usage;
+        self.total_tokens = self.total_tokens.saturating_add(other.total_tokens);
+        self.entry_tokens = self.entry_tokens.saturating_add(other.entry_tokens);
+        self.carry_tokens = self.carry_tokens.saturating_add(other.carry_tokens);
+        add(&mut self.entry_cost_usd, other.entry_cost_usd);
+        add(&mut self.carry_cost_usd, other.carry_cost_usd);
+        add(&mut self.cost_usd, other.cost_usd);
+        self.is_partly_priced |= other.is_partly_priced;
+    }
+}
+
 impl ToolsReport {
     /// Asks the ledger.
     ///
@@ -90,6 +109,26 @@ impl ToolsReport {
         Ok(Self { schema_version: 1, rows, total: (&total).into() })
     }
 
+    /// The same with so few tools that they can be looked over, the most expensive ones, and the others as one. Returns how
+    /// many these are, too; `None` if all are there.
+    #[must_use]
+    pub fn abridged(&self) -> Option<(Self, usize)> {
+        let tools = self.rows.iter().filter(|row| !row.tool.starts_with('(')).count();
+        let over = tools.saturating_sub(ROWS_SHOWN);
+        if over < 2 {
+            return None;
+        }
+        let mut short = self.clone();
+        let mut others = ToolRow { tool: format!("{over} others"), percent: None, sum: ToolSum::default() };
+        for row in short.rows.splice(ROWS_SHOWN..tools, []) {
+            others.sum.add(&row.sum);
+        }
+        let whole = self.total.cost_usd.unwrap_or_default();
+        others.percent = others.sum.cost_usd.and_then(|cost| cost.percent_of(whole));
+        short.rows.insert(ROWS_SHOWN, others);
+        Some((short, over))
+    }
+
     /// Whether nothing was found.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -102,13 +141,13 @@ impl ToolsReport {
         let columns = ["tool", "calls", "tokens", "entry", "carry", "cost", "share"];
         let mut table = Table::new("Tools: what came in, and what it cost again and again", &columns);
         let cells = |name: &str, sum: &ToolSum, share: Cell| {
-            let part = |amount| Cell::Usd { amount, at_least: false };
+            let [entry, carry] = phase_cells(sum.entry_cost_usd, sum.carry_cost_usd, sum.cost_usd);
             vec![
                 Cell::Text(name.to_owned()),
                 if sum.calls == 0 { Cell::Text(String::new()) } else { Cell::Count(sum.calls) },
                 Cell::Count(sum.total_tokens),
-                part(sum.entry_cost_usd),
-                part(sum.carry_cost_usd),
+                entry,
+                carry,
                 Cell::Usd { amount: sum.cost_usd, at_least: sum.is_partly_priced },
                 share,
             ]

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::calendar::{Day, Days, Zone};
 use super::{Cell, Table};
-use crate::domain::{PicoUsd, Timestamp};
+use crate::domain::{PicoUsd, Timestamp, plural};
 use crate::store::{Block, Grain, Ledger, Quarter, SessionRow, SpentFilter, StoreError};
 
 /// Days that the forecast looks back.
@@ -186,8 +186,10 @@ impl Trends {
     /// The days with bars.
     #[must_use]
     pub fn table(&self) -> Table {
-        let mut table =
-            Table::new(format!("The last {} days", self.days.len()), &["day", "tokens", "cost", "bar<"]);
+        let mut table = Table::new(
+            format!("The last {}", plural(self.days.len() as u64, "day")),
+            &["day", "tokens", "cost", "bar<"],
+        );
         let most = self.days.iter().filter_map(|day| day.cost_usd).max().unwrap_or_default();
         for day in &self.days {
             let share = day
@@ -219,11 +221,11 @@ impl Trends {
             "change",
             Cell::Text(match self.change_percent {
                 Some(change) => {
-                    format!(
-                        "{change:+.1} % against the {} days before ({})",
-                        self.days.len(),
-                        usd(self.previous_usd)
-                    )
+                    let before = match self.days.len() {
+                        1 => "the day before".to_owned(),
+                        days => format!("the {days} days before"),
+                    };
+                    format!("{change:+.1} % against {before} ({})", usd(self.previous_usd))
                 }
                 None => "nothing was spent in the days before".to_owned(),
             }),
@@ -242,7 +244,13 @@ impl Trends {
         }
         lines.extend(self.forecast_month_usd.map(|forecast| {
             let Forecast { low, mid, high } = forecast;
-            ("month", Cell::Text(format!("~{mid} by its end, probably between {low} and {high}")))
+            let range = if low == high {
+                // Of one day, or equal ones, nothing tells how far others will be from it.
+                String::new()
+            } else {
+                format!(", probably between {low} and {high}")
+            };
+            ("month", Cell::Text(format!("~{mid} by its end{range}")))
         }));
         lines
     }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tallyhook::domain::{PicoUsd, Timestamp, Usage};
+use tallyhook::domain::{PicoUsd, Timestamp, Usage, grouped};
 
 use crate::bill::cost_state;
 use crate::faces::{chrono_now, csv_rows};
-use crate::support::{Ledger, Ran, Session, With, usage};
+use crate::support::{Example, Ledger, Ran, Session, With, usage};
 
 const SONNET: &str = "claude-sonnet-4-5-20250929";
 const BYS: [&str; 15] = [
@@ -30,15 +30,15 @@ const BYS: [&str; 15] = [
 ];
 /// The clocks went back there in the night between the first and the second day.
 const ZONE: &str = "Europe/Berlin";
-const FIRST: &str = "aaaaaaaa-1111";
+pub(crate) const FIRST: &str = "aaaaaaaa-1111";
 const SECOND: &str = "bbbbbbbb-2222";
 const TODAY: &str = "cccccccc-3333";
 /// What an agent without hooks has reported, in USD.
 const REPORTED: &str = "0.25";
 
-/// Sessions of two projects in the night when the clocks go back and of today, a subagent, hidden calls, a skill, an MCP
-/// server, an advisor, a named step, a model without a price, a budget and a report.
-fn busy() -> Ledger {
+/// Sessions of two projects in the night when the clocks go back, a subagent, hidden calls, a skill, an MCP
+/// server, an advisor and a model without a price.
+pub(crate) fn two_projects() -> Ledger {
     let ledger = Ledger::new();
     let call = |id: &str, tool: &str, input: Value| json!([{ "type": "tool_use", "id": id, "name": tool, "input": input }]);
     let first = Session::new(&ledger, FIRST).in_folder(Path::new("/work/shop"));
@@ -94,12 +94,25 @@ fn busy() -> Ledger {
         of(second.answer("msg_6", 1, 80).with("message.model", "house-model"), "2025-10-26T10:00:09.000Z"),
         of(sonnet(second.answer("msg_7", 1, 60)), "2025-10-26T10:01:09.000Z").with("gitBranch", "topic"),
     ]);
+    ledger.import();
+    ledger
+}
+
+/// The same with a session of today, what hooks tell, a named step, a budget and a report.
+fn busy() -> Ledger {
+    // Where there is room, all digits are shown.
+    let ledger = two_projects().with_var("COLUMNS", "200");
+    let first = Session::new(&ledger, FIRST).in_folder(Path::new("/work/shop"));
+    let sonnet = |line: Value| line.with("message.model", SONNET);
     let today = Session::new(&ledger, TODAY);
     let now = Timestamp::from_millis(chrono_now()).to_rfc3339();
     today.transcript().write(&[
         today.says(1).with("timestamp", &*now),
         sonnet(today.answer("msg_8", 1, 90_000)).with("timestamp", &*now),
     ]);
+    // What a session has cost is not what the day has.
+    let other = Session::new(&ledger, "dddddddd-4444");
+    other.transcript().write(&[sonnet(other.answer("msg_9", 1, 1_237)).with("timestamp", &*now)]);
     ledger.import();
     ledger.it_is(&now);
     for session in [&first, &today] {
@@ -168,10 +181,60 @@ fn last_row<'t>(text: &'t str, heading: &str) -> Vec<&'t str> {
     rows.last().unwrap().trim_matches('|').split('|').map(str::trim).collect()
 }
 
+/// Fails unless a CSV has the tokens, where it has any, and the cost of each row in their order, and of the total last.
+#[track_caller]
+fn assert_shows(csv: &[Vec<String>], mut rows: Vec<(u64, PicoUsd)>, total: (u64, PicoUsd), what: &str) {
+    // One row alone has no total.
+    if rows.len() > 1 || csv.len() > 2 {
+        rows.push(total);
+    }
+    assert_eq!(csv.len() - 1, rows.len(), "{what}: {csv:?}");
+    let cost = csv[0].iter().position(|name| name.starts_with("cost")).unwrap();
+    let tokens = csv[0].iter().position(|name| ["tokens", "total"].contains(&&**name));
+    for (shown, row) in csv[1..].iter().zip(&rows) {
+        assert_same(PicoUsd::parse(&shown[cost]).unwrap_or_default(), row.1, what);
+        if let Some(tokens) = tokens {
+            assert_eq!(shown[tokens], row.0.to_string(), "{what}: {shown:?}");
+        }
+    }
+}
+
+/// Fails unless each line of a table reads the tokens and the cost of its row.
+#[track_caller]
+fn assert_reads_rows<'t>(
+    lines: impl Iterator<Item = &'t str>,
+    rows: impl Iterator<Item = (u64, PicoUsd)>,
+    what: &str,
+) {
+    let (lines, rows): (Vec<_>, Vec<_>) = (lines.collect(), rows.collect());
+    assert_eq!(lines.len(), rows.len(), "{what}: {lines:#?}");
+    for (line, (tokens, cost)) in lines.into_iter().zip(rows) {
+        assert!(
+            line.split("  ").any(|cell| cell.trim() == grouped(tokens)),
+            "{what}: {tokens} is not in {line}"
+        );
+        let reads = |cell: &str| {
+            let shown = cell.trim_start_matches(['≥', ' ']);
+            let (sum, low) = (shown.trim_start_matches(['<', '$']).replace(',', ""), shown.starts_with('<'));
+            let decimals = sum.split_once('.').map_or(0, |(_, digits)| digits.len());
+            let step = PicoUsd::DOLLAR.as_pico() / 10_i128.pow(u32::try_from(decimals).unwrap());
+            PicoUsd::parse(&sum)
+                .is_some_and(|read| if low { cost < read } else { (read - cost).as_pico().abs() * 2 <= step })
+        };
+        let mut sums = line.split("  ").map(str::trim).filter(|cell| cell.contains('$'));
+        let is_unknown = cost == PicoUsd::ZERO && line.contains('?');
+        assert!(is_unknown || sums.any(reads), "{what}: {cost:?} is not in {line}");
+    }
+}
+
 fn run(ledger: &Ledger, args: &[&str]) -> Ran {
     let ran = ledger.run(&[args, &["--color", "never"]].concat());
     assert_eq!(ran.code, Some(0), "{args:?}: {ran:?}");
     ran
+}
+
+fn found_row<'v>(report: &'v Value, by: &str, key: &Value) -> &'v Value {
+    report["rows"].as_array().unwrap().iter().find(|row| row[by] == *key).unwrap()
 }
 
 fn total_of(ledger: &Ledger) -> Value {
@@ -224,30 +287,45 @@ fn cost_by_anything_is_the_total_in_every_format() {
         );
         assert_same(rows.iter().map(|row| pico(&row["cost_usd"])).sum(), cost, by);
         let csv = csv_rows(ask(&["--format", "csv"]).text());
-        let at = csv[0].iter().position(|name| name.starts_with("cost")).unwrap();
-        let all: Vec<PicoUsd> = csv[1..].iter().filter_map(|row| PicoUsd::parse(&row[at])).collect();
-        let (last, rows) = all.split_last().unwrap();
-        assert_same(*last, cost, by);
-        if !rows.is_empty() {
-            assert_same(rows.iter().copied().sum(), cost, by);
+        let of = |row: &Value| (row["total_tokens"].as_u64().unwrap(), pico(&row["cost_usd"]));
+        assert_shows(&csv, rows.iter().map(of).collect(), of(&total), by);
+        for (row, shown) in rows.iter().zip(&csv[1..]).filter(|_| !["session", "project"].contains(&by)) {
+            assert_eq!(row["key"], *shown[0], "{by}");
+        }
+        for (name, member) in [("entry", "entry_cost_usd"), ("carry", "carry_cost_usd")] {
+            let Some(at) = csv[0].iter().position(|column| column == name) else { continue };
+            for (row, shown) in rows.iter().zip(&csv[1..]) {
+                assert_same(PicoUsd::parse(&shown[at]).unwrap_or_default(), pico(&row[member]), by);
+            }
         }
         let markdown = ask(&["--format", "markdown"]).stdout;
+        let in_markdown = markdown.lines().filter(|line| line.starts_with('|')).count() - 2;
+        assert_eq!(in_markdown, csv.len() - 1, "{by}: {markdown}");
         let cells = last_row(&markdown, "### Cost by");
         let shown =
             cells.iter().filter(|cell| cell.contains('$')).max_by_key(|cell| cell.contains('≥')).unwrap();
         assert_reads(shown, cost, by);
         let text = ask(&[]).stdout;
+        let table = text.lines().skip(3).take_while(|line| !line.is_empty());
+        assert_reads_rows(table, rows.iter().map(of).chain((rows.len() > 1).then(|| of(&total))), by);
         // One row alone has no total.
         let line = text.lines().rfind(|line| line.starts_with("total")).or(text.lines().nth(3)).unwrap();
         let (_, shown) = line.split_once('≥').unwrap_or_else(|| panic!("{by}: {line}"));
         assert_reads(shown.trim().split(' ').next().unwrap(), cost, by);
     }
-    let detail = run(&ledger, &["cost", "--detail", "--format", "csv", "--tz", ZONE]).stdout;
-    assert_same(
-        PicoUsd::parse(csv_rows(&detail).last().unwrap().last().unwrap()).unwrap(),
-        cost,
-        "in detail",
-    );
+    let csv = csv_rows(&run(&ledger, &["cost", "--detail", "--format", "csv", "--tz", ZONE]).stdout);
+    let shown = csv.last().unwrap();
+    for (name, member) in [
+        ("input", "input_usd"),
+        ("output", "output_usd"),
+        ("read", "cache_read_usd"),
+        ("write", "cache_write_usd"),
+        ("search", "web_search_usd"),
+    ] {
+        let own = PicoUsd::parse(&shown[column(&csv, name)]).unwrap();
+        assert_same(own, pico(&total["cost"][member]), name);
+    }
+    assert_same(PicoUsd::parse(shown.last().unwrap()).unwrap(), cost, "in detail");
 }
 
 #[test]
@@ -270,8 +348,15 @@ fn sessions_are_the_same_in_history_show_usage_cost_and_export() {
         assert_equal(own, spent, "show-usage --history");
         let record = exported.iter().find(|record| record["id"] == **id).unwrap();
         assert_equal(record, spent, "export");
-        for member in ["by_agent", "by_model", "by_step"] {
-            assert_eq!(record[member], shown[member], "{member}");
+        for member in ["by_agent", "by_model", "by_step", "estimate"] {
+            // What awaits the model is no part of a record.
+            let without = |value: &Value| value.clone().with("pending", Value::Null);
+            let is_estimate = member == "estimate";
+            let (one, other) = (&record[member], &shown[member]);
+            assert!(
+                if is_estimate { without(one) == without(other) } else { one == other },
+                "{member}: {one} {other}"
+            );
         }
         for member in ["by_agent", "by_model", "by_step", "by_tool"] {
             let rows = shown[member].as_array().unwrap();
@@ -289,8 +374,17 @@ fn sessions_are_the_same_in_history_show_usage_cost_and_export() {
         };
         let hidden = usage(&record["hidden"]["usage"]).total();
         assert_eq!(of_session(&responses) + hidden, spent["total_tokens"].as_u64().unwrap(), "{id}");
+        let own = responses.iter().filter(|row| row["session_id"] == **id);
+        assert_same(
+            own.map(|row| pico(&row["cost_usd"])).sum::<PicoUsd>() + pico(&record["hidden"]["cost_usd"]),
+            pico(&spent["cost_usd"]),
+            "responses and what is hidden",
+        );
         assert_eq!(of_session(&steps), spent["total_tokens"].as_u64().unwrap(), "{id}");
         let text = run(&ledger, &["show-usage", "--session", id]).stdout;
+        let line = text.lines().find(|line| line.starts_with("actual ")).unwrap();
+        let tokens = format!("{} tokens", grouped(spent["total_tokens"].as_u64().unwrap()));
+        assert_eq!(line[10..].split(" · ").next().unwrap(), tokens, "{id}");
         let line = text.lines().find(|line| line.starts_with("cost ")).unwrap();
         assert_reads(
             line[10..].trim_start_matches("≥ ").split(' ').next().unwrap(),
@@ -298,12 +392,23 @@ fn sessions_are_the_same_in_history_show_usage_cost_and_export() {
             id,
         );
     }
+    let of = |row: &Value| (row["total_tokens"].as_u64().unwrap(), pico(&row["cost_usd"]));
+    let rows: Vec<_> = history["rows"].as_array().unwrap().iter().map(of).collect();
     let csv = csv_rows(&run(&ledger, &["history", "--all", "--format", "csv"]).stdout);
-    assert_same(
-        PicoUsd::parse(csv.last().unwrap().last().unwrap()).unwrap(),
-        pico(&total["cost_usd"]),
-        "history",
-    );
+    assert_shows(&csv, rows.clone(), of(&total), "history");
+    let text = run(&ledger, &["history", "--all"]).stdout;
+    let table = text.lines().skip(3).take_while(|line| !line.is_empty());
+    assert_reads_rows(table, rows.into_iter().chain([of(&total)]), "history");
+}
+
+#[test]
+fn the_error_of_estimates_is_the_same_in_show_usage_and_export() {
+    let example = Example::replayed();
+    let exported = export(&example.ledger, "sessions");
+    let record = exported.iter().find(|record| record["id"] == Example::SESSION).unwrap();
+    let shown = run(&example.ledger, &["show-usage", "--session", Example::SESSION, "--json"]).json();
+    assert!(shown["estimate"]["error_percent"].is_f64(), "{shown:#}");
+    assert_eq!(record["estimate"]["error_percent"], shown["estimate"]["error_percent"]);
 }
 
 #[test]
@@ -352,9 +457,15 @@ fn agents_tools_and_trends_are_cuts_of_cost() {
         for (key, row) in found {
             assert_equal(row, expected[&key], &key);
         }
+        for row in cost["rows"].as_array().unwrap().iter().filter(|_| by == "tool") {
+            let own = found_row(&report, by, &row["key"]);
+            for phase in ["entry_cost_usd", "carry_cost_usd"] {
+                assert_same(pico(&own[phase]), pico(&row[phase]), phase);
+            }
+        }
+        let of = |row: &Value| (row["total_tokens"].as_u64().unwrap(), pico(&row["cost_usd"]));
         let csv = csv_rows(&run(&ledger, &[command, "--format", "csv"]).stdout);
-        let at = csv[0].iter().position(|name| name.starts_with("cost")).unwrap();
-        assert_same(PicoUsd::parse(&csv.last().unwrap()[at]).unwrap(), pico(&total["cost_usd"]), command);
+        assert_shows(&csv, report["rows"].as_array().unwrap().iter().map(of).collect(), of(&total), command);
         let text = run(&ledger, &[command]).stdout;
         let line = text.lines().find(|line| line.starts_with("total")).unwrap();
         let (_, shown) = line.split_once('≥').unwrap();
@@ -363,6 +474,10 @@ fn agents_tools_and_trends_are_cuts_of_cost() {
     let trends = run(&ledger, &["trends", "--days", "3660", "--tz", ZONE, "--json"]).json();
     let days = run(&ledger, &["cost", "--since", "3660d", "--tz", ZONE, "--json"]).json();
     assert_same(pico(&trends["total_usd"]), pico(&days["total"]["cost_usd"]), "trends");
+    let of = |row: &Value| (row["total_tokens"].as_u64().unwrap(), pico(&row["cost_usd"]));
+    let csv = csv_rows(&run(&ledger, &["trends", "--days", "3660", "--tz", ZONE, "--format", "csv"]).stdout);
+    let shown = trends["days"].as_array().unwrap().iter().map(of).collect();
+    assert_shows(&csv, shown, of(&days["total"]), "trends");
     let all = keyed(&trends, "days", "date");
     for (day, row) in keyed(&days, "rows", "key") {
         assert_equal(all[&day], row, &day);
@@ -398,6 +513,20 @@ fn the_status_line_the_dashboard_and_budgets_say_the_same() {
         let cells = last_row(&text, heading);
         let shown = cells.iter().find(|cell| cell.contains('$')).unwrap();
         assert_reads(shown, pico(&today["total"]["cost_usd"]), heading);
+        // The rows make it.
+        let (_, table) = text.split_once(heading).unwrap();
+        let table =
+            table.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+        let rows: Vec<&str> = table.skip(2).collect();
+        let (_, rows) = rows.split_last().unwrap();
+        let sums = rows.iter().filter_map(|row| {
+            row.split("\\$").nth(1)?.split(' ').next()?.replace(',', "").parse::<f64>().ok()
+        });
+        let sum: f64 = sums.sum();
+        assert!(
+            (sum - pico(&today["total"]["cost_usd"]).to_f64()).abs() < 0.02,
+            "{heading}: {sum} {rows:#?}"
+        );
     }
     assert!(last_row(&text, "### Budgets").iter().any(|cell| cell.contains("100.00")), "{text}");
 }

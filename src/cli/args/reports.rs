@@ -52,6 +52,9 @@ pub struct ToolsArgs {
     /// Count days in this time zone, such as Europe/Berlin
     #[arg(long, value_name = "ZONE", value_parser = crate::cli::cost::zone)]
     pub tz: Option<Zone>,
+    /// Give every row a line, however many there are; other formats always do
+    #[arg(long)]
+    pub all: bool,
     /// How it is printed
     #[command(flatten)]
     pub face: FaceArgs,
@@ -126,6 +129,9 @@ pub struct CostArgs {
     /// Split the cost by input, output, cache reads, cache writes and web searches
     #[arg(long)]
     pub detail: bool,
+    /// Give every row a line, however many there are; other formats always do
+    #[arg(long)]
+    pub all: bool,
     /// How to print it.
     #[command(flatten)]
     pub face: FaceArgs,

@@ -1,9 +1,9 @@
 //! The tables of `cost`, for people.
 
-use super::{Change, Changes, CostReport, CostRow, CostSum, CostTotal};
-use crate::domain::{CostParts, PicoUsd, clean_name};
-use crate::report::origins::NO_KEY;
-use crate::report::{Cell, Table};
+use super::{Change, Changes, CostReport, CostRow, CostSum, CostTotal, Label, Previous};
+use crate::domain::{CostParts, PicoUsd, clean_name, grouped, plural};
+use crate::report::origins::{NO_KEY, phase_cells};
+use crate::report::{Cell, ROWS_SHOWN, Table};
 
 /// Characters of a session's id that tell it from others.
 const SHORT_ID: usize = 8;
@@ -13,6 +13,26 @@ const CHANGES_SHOWN: usize = 5;
 const MAX_NAME: usize = 4_096;
 
 impl CostReport {
+    /// The same with so few rows that they can be looked over: the most expensive ones, of sessions the latest, and the
+    /// others as one. Returns how many these are, too; `None` if all rows are there.
+    #[must_use]
+    pub fn abridged(&self) -> Option<(Self, usize)> {
+        let over = self.rows.len().saturating_sub(ROWS_SHOWN);
+        if over < 2 || matches!(self.by, "day" | "week" | "month") {
+            return None;
+        }
+        let mut short = self.clone();
+        if self.by == "session" {
+            let earlier =
+                CostRow::joined(short.rows.drain(..over).collect(), format!("+{}", grouped(over as u64)));
+            short.rows.insert(0, earlier);
+        } else {
+            let others = CostRow::joined(short.rows.split_off(ROWS_SHOWN), format!("{over} others"));
+            short.rows.push(others);
+        }
+        Some((short, over))
+    }
+
     /// The tables for people. `detail` splits the cost.
     #[must_use]
     pub fn tables(&self, detail: bool) -> Vec<Table> {
@@ -112,8 +132,8 @@ impl CostReport {
                 }
                 let mut sums = sum_cells(&row.sum, detail, is_long);
                 if has_phases {
-                    let phase = |amount| Cell::Usd { amount, at_least: false };
-                    sums.splice(1..1, [phase(row.entry_cost_usd), phase(row.carry_cost_usd)]);
+                    let cost = row.sum.cost_usd;
+                    sums.splice(1..1, phase_cells(row.entry_cost_usd, row.carry_cost_usd, cost));
                     sums.push(share(&row.sum));
                 }
                 cells.extend(sums);
@@ -125,14 +145,12 @@ impl CostReport {
             let CostTotal { sum, change } = &self.total;
             let mut cells = vec![Cell::Text("total".to_owned())];
             cells.extend(has_started.then(|| Cell::Text(String::new())));
-            cells.extend(is_session.then(|| Cell::Text(format!("{} sessions", sum.sessions))));
+            cells.extend(is_session.then(|| Cell::Text(plural(sum.sessions, "session"))));
             let mut sums = sum_cells(sum, detail, is_long);
             if has_phases {
-                let phase = |of: fn(&CostRow) -> Option<PicoUsd>| Cell::Usd {
-                    amount: Some(self.rows.iter().filter_map(of).sum()),
-                    at_least: false,
-                };
-                sums.splice(1..1, [phase(|row| row.entry_cost_usd), phase(|row| row.carry_cost_usd)]);
+                let all = |of: fn(&CostRow) -> Option<PicoUsd>| Some(self.rows.iter().filter_map(of).sum());
+                let (entry, carry) = (all(|row| row.entry_cost_usd), all(|row| row.carry_cost_usd));
+                sums.splice(1..1, phase_cells(entry, carry, sum.cost_usd));
                 sums.push(Cell::Text(String::new()));
             }
             cells.extend(sums);
@@ -156,7 +174,63 @@ impl CostReport {
             None if self.total.change.is_some() => " (before: the project's session before)".to_owned(),
             None => String::new(),
         };
-        format!("Cost by {}{period}{compared}", self.by)
+        format!("Cost by {}{period}{compared}", heading(self.by))
+    }
+}
+
+impl CostRow {
+    /// Rows as one. In how many sessions that was is not known: one can be in several of them.
+    fn joined(rows: Vec<Self>, key: String) -> Self {
+        let add = |sum: &mut Option<PicoUsd>, more: Option<PicoUsd>| {
+            if let Some(more) = more {
+                *sum.get_or_insert_default() += more;
+            }
+        };
+        let topic = Some(plural(rows.len() as u64, "earlier session"));
+        let mut all = Self {
+            key,
+            sum: CostSum::default(),
+            entry_cost_usd: None,
+            carry_cost_usd: None,
+            change: None,
+            label: Label { started: None, topic },
+        };
+        for row in rows {
+            all.sum.add(&row.sum);
+            add(&mut all.entry_cost_usd, row.entry_cost_usd);
+            add(&mut all.carry_cost_usd, row.carry_cost_usd);
+            if let Some(change) = row.change {
+                let into = all.change.get_or_insert(Change {
+                    previous: None,
+                    change_usd: None,
+                    change_percent: None,
+                });
+                add(&mut into.change_usd, change.change_usd);
+                if let Some(previous) = change.previous {
+                    let before = || Previous { key: None, sum: CostSum::default() };
+                    into.previous.get_or_insert_with(before).sum.add(&previous.sum);
+                }
+            }
+        }
+        all
+    }
+}
+
+impl CostSum {
+    /// Adds what other rows come to, but for the sessions that both may have.
+    fn add(&mut self, other: &Self) {
+        self.usage += other.usage;
+        self.total_tokens = self.total_tokens.saturating_add(other.total_tokens);
+        self.responses += other.responses;
+        if let Some(cost) = other.cost {
+            *self.cost.get_or_insert_default() += cost;
+        }
+        if let Some(cost) = other.cost_usd {
+            *self.cost_usd.get_or_insert_default() += cost;
+        }
+        let new = other.unpriced_models.iter().filter(|model| !self.unpriced_models.contains(model));
+        let new: Vec<String> = new.cloned().collect();
+        self.unpriced_models.extend(new);
     }
 }
 
@@ -174,7 +248,7 @@ pub(super) fn unpriced_note<'m>(models: impl Iterator<Item = &'m str>) -> Option
     names.sort_unstable();
     names.dedup();
     let first = names.first()?.clone();
-    let verb = if names.len() == 1 { "has" } else { "have" };
+    let (verb, whose) = if names.len() == 1 { ("has", "its") } else { ("have", "their") };
     let more = match names.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
@@ -182,7 +256,7 @@ pub(super) fn unpriced_note<'m>(models: impl Iterator<Item = &'m str>) -> Option
     names.truncate(NAMED);
     let names = names.join(", ");
     Some(format!(
-        "{names}{more} {verb} no price: their tokens count, their cost is unknown\n\
+        "{names}{more} {verb} no price: {whose} tokens count, {whose} cost is unknown\n\
          set one with `tallyhook prices set {first} --input USD --output USD`"
     ))
 }

@@ -88,15 +88,44 @@ pub struct UsageReport {
     pub work: Option<Work>,
     /// What agents without hooks have reported meanwhile; in none of the sums above.
     pub reported: Vec<ReportedAgent>,
-    /// Whether one step was asked for.
-    #[serde(skip)]
-    pub is_of_step: bool,
+    /// What the part that was asked for comes to; left out where the whole session was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
     /// What could be cheaper, where that is certain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
     /// Recent sessions of the project, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<Vec<HistoryRow>>,
+}
+
+/// The part of a session that was asked for: of an agent, a tool, a step, or of several of these at once.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Part {
+    pub agent: Option<String>,
+    pub tool: Option<String>,
+    pub step: Option<String>,
+    /// What was paid for it.
+    pub usage: Usage,
+    #[serde(flatten)]
+    pub paid: OriginUsage,
+}
+
+impl Part {
+    /// `step "turn 1", tool Bash`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let named = [("agent", &self.agent), ("tool", &self.tool), ("step", &self.step)];
+        let named = named.into_iter().filter_map(|(kind, name)| Some(format!("{kind} {}", name.as_ref()?)));
+        named.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether the figures of the session's whole say nothing of it: no response is a tool's or, as a whole, a step's.
+    #[must_use]
+    pub const fn is_within_responses(&self) -> bool {
+        self.tool.is_some() || self.step.is_some()
+    }
 }
 
 /// A session.
@@ -361,7 +390,7 @@ impl UsageReport {
             budgets: Vec::new(),
             work: None,
             reported: Vec::new(),
-            is_of_step: false,
+            part: None,
             advice: None,
             history: None,
         }
@@ -392,6 +421,7 @@ impl UsageReport {
         let spending = Spending::of(ledger.session_spent(record.row)?, &names, &wanted);
         let shown: Usage = usage.iter().map(|group| group.usage).sum();
         let total = shown + spending.hidden_usage();
+        let whole = shares.iter().map(|share| share.usage.total()).sum();
         let mut shares: Vec<&ShareRow> = shares.iter().collect();
         shares.retain(|share| {
             wanted(agent_of(share, &names)) && filter.step.as_deref().is_none_or(|step| share.step == step)
@@ -405,6 +435,11 @@ impl UsageReport {
         calls.retain(|call| filter.tool.as_deref().is_none_or(|tool| tool == call.tool));
         shares.retain(|share| filter.tool.as_deref().is_none_or(|tool| tool == share.tool));
 
+        let part = (*filter != Filter::default()).then(|| {
+            let (usage, paid) = origins::of_all(&shares, whole);
+            let Filter { agent, tool, step } = filter.clone();
+            Part { agent, tool, step, usage, paid }
+        });
         let is_open = record.ended_at.is_none();
         let by_agent = rollup::by_agent(&usage, &runs, &names, session.turns, is_open, &wanted, &spending);
         let (lines_added, lines_removed) = ledger.lines_changed(record.row)?;
@@ -415,6 +450,7 @@ impl UsageReport {
         let context = compacted
             .and_then(|last| last.tokens_after)
             .or(context_size.map(|size| size.tokens))
+            .filter(|_| wanted(MAIN_AGENT))
             .map(|tokens| context_of(tokens, record.model.as_deref(), prices));
         let subagent_tokens = by_agent.iter().map(|agent| agent.pending_tokens).sum();
         let mut estimate = rollup::estimate(&calls, subagent_tokens);
@@ -449,13 +485,15 @@ impl UsageReport {
                 }),
                 lines_added,
                 lines_removed,
+                // Which agent changed a line is not known.
                 cost_per_line_usd: spending
                     .total
                     .cost(total)
+                    .filter(|_| filter.agent.is_none())
                     .and_then(|cost| money::share(cost, lines_added + lines_removed)),
             },
             session: Some(session),
-            is_of_step: filter.step.is_some(),
+            part,
             ..Self::none()
         })
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::rollup::{AgentNames, percent};
 use super::{McpUsage, OriginUsage, SkillUsage, StepUsage, ToolUsage, agent_of};
-use crate::domain::{Timeline, Timestamp, ToolName};
+use crate::domain::{Timeline, Timestamp, ToolName, Usage};
 use crate::report::origins::{NO_KEY, Origin, OriginSum, sum};
 use crate::store::{CallGroup, HIDDEN_AGENT, ShareRow};
 
@@ -73,6 +73,13 @@ impl OriginUsage {
 
 fn whole(shares: &[&ShareRow]) -> u64 {
     shares.iter().map(|share| share.usage.total()).sum()
+}
+
+/// What all these shares come to, of `whole` tokens that were paid for.
+pub(super) fn of_all(shares: &[&ShareRow], whole: u64) -> (Usage, OriginUsage) {
+    let mut sum = OriginSum::default();
+    shares.iter().for_each(|share| sum.add(share));
+    (sum.usage, OriginUsage::of(&sum, whole))
 }
 
 /// Tools by what they cost, then by estimate; what is none comes last. The share is that of the tokens paid for; where
@@ -158,8 +165,8 @@ pub(super) fn by_step(
     for (place, span) in timeline.spans().iter().enumerate() {
         let course = courses.entry(&span.name).or_insert((place, 0, 0));
         course.1 += 1;
-        // The last step is worked on until nothing more happens.
-        let end = span.until.or(last).unwrap_or(span.from);
+        // A step is worked on until nothing more happens, if the next one begins only after that.
+        let end = span.until.into_iter().chain(last).min().unwrap_or(span.from);
         course.2 += end.since(span.from).as_secs();
     }
     let mut agents: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();

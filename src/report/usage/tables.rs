@@ -1,9 +1,9 @@
 //! The tables of `show-usage`, for people.
 
-use super::{OriginUsage, ToolUsage, UsageReport};
+use super::{OriginUsage, Part, ToolUsage, UsageReport};
 use crate::domain::{PicoUsd, Usage};
 use crate::report::history::sessions_table;
-use crate::report::origins::NO_KEY;
+use crate::report::origins::phase_cells;
 use crate::report::{Cell, Table};
 use crate::store::HIDDEN_AGENT;
 
@@ -16,16 +16,18 @@ impl UsageReport {
     #[must_use]
     pub fn tables(&self, detailed: bool) -> Vec<Table> {
         let mut tables = Vec::new();
-        if self.actual.is_some() || !self.by_agent.is_empty() {
+        let is_within = self.part.as_ref().is_some_and(Part::is_within_responses);
+        let is_of_step = self.part.as_ref().is_some_and(|part| part.step.is_some());
+        if !is_within && (self.actual.is_some() || !self.by_agent.is_empty()) {
             tables.push(self.agent_table());
         }
-        if detailed && !self.by_model.is_empty() {
+        if !is_within && detailed && !self.by_model.is_empty() {
             tables.push(self.model_table());
         }
         if !self.by_tool.is_empty() {
             tables.push(self.tool_table());
         }
-        if (detailed && !self.by_step.is_empty()) || self.is_of_step {
+        if (detailed && !self.by_step.is_empty()) || is_of_step {
             tables.push(self.step_table());
         }
         if detailed && !self.by_skill.is_empty() {
@@ -34,7 +36,7 @@ impl UsageReport {
         if detailed && !self.by_mcp_server.is_empty() {
             tables.push(self.mcp_table());
         }
-        if !self.compaction_events.is_empty() {
+        if self.part.is_none() && !self.compaction_events.is_empty() {
             tables.push(self.compaction_table());
         }
         let title = "Recent sessions of this project";
@@ -125,12 +127,7 @@ impl UsageReport {
                     (true, 0) => Cell::Unknown,
                     (true, _) => Cell::Estimate(tool.returned_tokens),
                 });
-                let mut cells = cost_cells(&tool.paid);
-                if [HIDDEN_AGENT, NO_KEY].contains(&tool.tool.as_str()) {
-                    // It came in nowhere that is known.
-                    cells[..2].fill(blank());
-                }
-                row.extend(cells);
+                row.extend(cost_cells(&tool.paid));
             } else {
                 row.extend([tool.generated_tokens, tool.returned_tokens, estimated].map(Cell::Estimate));
             }
@@ -147,9 +144,10 @@ impl UsageReport {
             if has_cost {
                 let paid = || self.by_tool.iter().map(|tool| &tool.paid);
                 let usd = |of: fn(&OriginUsage) -> Option<PicoUsd>| Some(paid().filter_map(of).sum());
-                total.push(match self.estimate.calls {
+                // Of a step no hook tells what its results were estimated to be.
+                total.push(match sum(|tool| tool.returned_tokens) {
                     0 => Cell::Unknown,
-                    _ => Cell::Estimate(self.estimate.returned_tokens),
+                    returned => Cell::Estimate(returned),
                 });
                 total.extend(cost_cells(&OriginUsage {
                     entry_cost_usd: usd(|paid| paid.entry_cost_usd),
@@ -199,7 +197,8 @@ impl UsageReport {
         for skill in &self.by_skill {
             let mut row = vec![
                 Cell::Text(skill.skill.clone()),
-                Cell::Count(skill.invocations),
+                // Of sessions that were only imported no hook has told.
+                if skill.invocations == 0 { Cell::Unknown } else { Cell::Count(skill.invocations) },
                 Cell::Count(skill.paid.total_tokens),
             ];
             row.extend(cost_cells(&skill.paid));
@@ -217,7 +216,10 @@ impl UsageReport {
                 Cell::Text(server.mcp_server.clone()),
                 Cell::Count(server.calls),
                 Cell::Count(server.failures),
-                Cell::Estimate(server.returned_tokens),
+                match server.generated_tokens + server.returned_tokens {
+                    0 => Cell::Unknown,
+                    _ => Cell::Estimate(server.returned_tokens),
+                },
             ];
             row.extend(cost_cells(&server.paid));
             row.push(Cell::percent(server.paid.percent));
@@ -242,9 +244,9 @@ impl UsageReport {
 
 /// Entry, carry and all of it.
 fn cost_cells(paid: &OriginUsage) -> [Cell; 3] {
-    let part = |amount| Cell::Usd { amount, at_least: false };
+    let [entry, carry] = phase_cells(paid.entry_cost_usd, paid.carry_cost_usd, paid.cost_usd);
     let all = Cell::Usd { amount: paid.cost_usd, at_least: paid.is_partly_priced };
-    [part(paid.entry_cost_usd), part(paid.carry_cost_usd), all]
+    [entry, carry, all]
 }
 
 fn usage_cells(usage: &Usage) -> [Cell; 5] {
