@@ -375,7 +375,7 @@ impl<'c> LogWriter<'c> {
             }
         }
         for message in reading.messages {
-            let owner = self.row(&message.session)?;
+            let owner = if message.session == *session { row } else { self.row(&message.session)? };
             if owner.0 != row.0 {
                 contexts::note_lines_of(conn, owner, &batch.path)?;
             }
@@ -428,19 +428,21 @@ impl<'c> LogWriter<'c> {
         if messages.is_empty() {
             return Ok(());
         }
-        let mut order: Vec<usize> = (0..messages.len()).collect();
-        // Records of one response stay in the order in which they were read.
-        order.sort_by(|a, b| messages[*a].0.id.cmp(&messages[*b].0.id));
+        let mut is_new = vec![false; messages.len()];
         let mut insert = self.conn.prepare_cached(INSERT)?;
-        for place in order {
+        for place in in_order(&messages) {
             let (message, row) = &messages[place];
             if execute(&mut insert, message, *row)? > 0 {
-                self.new += 1;
-                self.note_change(message, *row);
-                self.spending.add(message, *row, self.prices, 1);
+                is_new[place] = true;
             } else {
                 self.join_message(place, message, *row)?;
             }
+        }
+        // Added up as they were read: what stands together there is for the most part one sum.
+        for ((message, row), _) in messages.iter().zip(is_new).filter(|(_, is_new)| *is_new) {
+            self.new += 1;
+            self.note_change(message, *row);
+            self.spending.add(message, *row, self.prices, 1);
         }
         // A fork's last copy tells whose it is: its parent's own responses stand behind those that both have copied.
         let mut copies = std::mem::take(&mut self.copies);
@@ -512,6 +514,25 @@ impl<'c> LogWriter<'c> {
         self.spending.write(self.conn)?;
         Ok(self.new)
     }
+}
+
+/// The places of `messages` in the order of their ids. Records of one response stay in the order in which they were read.
+fn in_order(messages: &[(Message, SessionRow)]) -> impl Iterator<Item = usize> + use<> {
+    // The beginnings of the ids stand beside each other in memory, the ids do not; few begin alike.
+    let beginning = |message: &Message| {
+        let id = message.id.as_str().as_bytes();
+        let mut beginning = [0; 16];
+        let length = id.len().min(beginning.len());
+        beginning[..length].copy_from_slice(&id[..length]);
+        u128::from_be_bytes(beginning)
+    };
+    let places = messages.iter().enumerate();
+    let mut order: Vec<(u128, usize)> =
+        places.map(|(place, (message, _))| (beginning(message), place)).collect();
+    order.sort_by(|(one, a), (other, b)| {
+        one.cmp(other).then_with(|| messages[*a].0.id.cmp(&messages[*b].0.id))
+    });
+    order.into_iter().map(|(_, place)| place)
 }
 
 /// Stores what the main transcript `path` says of its session.
