@@ -285,6 +285,8 @@ impl Task {
             };
             // By the readers, for the writer is alone, and what waits for it is a third.
             reading.messages = reconcile::merge_all(reading.messages);
+            // They wait for the writer, and were two records and more each.
+            reading.messages.shrink_to_fit();
             finalize::adjust_facts(&mut reading, env, config, false);
             let has_more = reading.has_more;
             from.progress = Some(reading.progress);

@@ -16,7 +16,7 @@ const TAIL_BYTES: u64 = 256;
 /// A line longer than this is skipped; images of 12 MB do occur (FACTS section 4).
 const MAX_LINE_BYTES: usize = 32 << 20;
 /// How much is read at a time, in bytes; a longer line makes it more.
-const BLOCK_BYTES: usize = 256 << 10;
+const BLOCK_BYTES: usize = 128 << 10;
 
 /// Tells a file that has grown from one that was written anew: a hash of its head and of what stands before the
 /// offset up to which it was read.

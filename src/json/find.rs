@@ -26,6 +26,16 @@ pub fn either(bytes: &[u8], from: usize, one: u8, other: u8) -> Option<usize> {
     )
 }
 
+/// Whether `byte` is among `bytes`.
+#[must_use]
+pub fn has(bytes: &[u8], byte: u8) -> bool {
+    let Some(last) = bytes.last_chunk::<LANES>() else { return bytes.contains(&byte) };
+    let wanted = u8x16::splat(byte);
+    let is_in = |block: &[u8; LANES]| u8x16::new(*block).simd_eq(wanted).any();
+    // The last block overlaps the one before, so that no byte is looked at by itself.
+    bytes.as_chunks::<LANES>().0.iter().any(is_in) || is_in(last)
+}
+
 #[inline(always)]
 fn first(
     bytes: &[u8],
@@ -57,6 +67,7 @@ mod tests {
             };
             prop_assert_eq!(byte(&bytes, from, 3), expected(&[3]));
             prop_assert_eq!(either(&bytes, from, 3, 2), expected(&[3, 2]));
+            prop_assert_eq!(has(&bytes, 3), bytes.contains(&3));
         }
     }
 }

@@ -190,8 +190,10 @@ pub(super) fn expect_end(text: &str, at: usize) -> Result<(), Malformed> {
     if at < text.len() { Err(Fault { reason: SYNTAX, at }.in_text(text)) } else { Ok(()) }
 }
 
+#[inline(always)]
 pub(super) fn skip_space(bytes: &[u8], mut at: usize) -> usize {
-    while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+    // Logs have no white space: one comparison tells so.
+    while bytes.get(at).is_some_and(|byte| *byte <= b' ' && matches!(byte, b' ' | b'\t' | b'\r' | b'\n')) {
         at += 1;
     }
     at
@@ -209,7 +211,11 @@ pub(super) fn value_end(bytes: &[u8], at: usize) -> Result<usize, Fault> {
 /// The index after the closing quote of the string that starts at `start`.
 pub(super) fn string_end(bytes: &[u8], start: usize) -> Result<usize, Fault> {
     let mut at = start + 1;
-    let (blocks, rest) = bytes.get(at..).unwrap_or_default().as_chunks::<BLOCK>();
+    if let Some(end) = short_end(bytes, at) {
+        return Ok(end + 1);
+    }
+    let contents = bytes.get(at..).unwrap_or_default();
+    let (blocks, rest) = contents.as_chunks::<BLOCK>();
     let mut escapes = Escapes::default();
     for block in blocks {
         let ends = places(block, b'"') & !escapes.escaped(places(block, b'\\'));
@@ -230,17 +236,31 @@ pub(super) fn string_end(bytes: &[u8], start: usize) -> Result<usize, Fault> {
     Err(Fault { reason: TOO_EARLY, at: bytes.len() })
 }
 
+/// Where a string ends whose contents start at `from`, if it is short and has no escapes, as most are: the place of its
+/// closing quote.
+#[inline(always)]
+fn short_end(bytes: &[u8], from: usize) -> Option<usize> {
+    let first = bytes.get(from..)?.first_chunk::<LANES>()?;
+    let (ends, backslashes) = (places_in_part(first, b'"'), places_in_part(first, b'\\'));
+    (ends != 0 && ends.trailing_zeros() < backslashes.trailing_zeros())
+        .then(|| from + ends.trailing_zeros() as usize)
+}
+
 /// How many bytes are looked at together: as many as a word has bits.
 const BLOCK: usize = 64;
 /// And how many of them by one instruction.
 const LANES: usize = 16;
 
-/// Where `byte` stands in a block: bit 0 is its first byte.
+/// Where `byte` stands in a block: bit 0 is its first byte. Written out, for a loop would cost more than what it does.
+#[inline(always)]
 fn places(block: &[u8; BLOCK], byte: u8) -> u64 {
     let (parts, _) = block.as_chunks::<LANES>();
-    parts.iter().rev().fold(0, |places, part| places << LANES | u64::from(places_in_part(part, byte)))
+    let [first, second, third, fourth] = parts else { return 0 };
+    let places = |part| u64::from(places_in_part(part, byte));
+    places(first) | places(second) << LANES | places(third) << (2 * LANES) | places(fourth) << (3 * LANES)
 }
 
+#[inline(always)]
 fn places_in_part(part: &[u8; LANES], byte: u8) -> u32 {
     u8x16::new(*part).simd_eq(u8x16::splat(byte)).to_bitmask()
 }
@@ -255,6 +275,7 @@ impl Escapes {
     /// The escaped bytes of the next block, by where its backslashes are. All are found at once by an addition, which
     /// carries through each row of backslashes: where a row begins at an even place and ends at an even one, or both
     /// are odd, its length is even and nothing is escaped behind it (as simdjson does it).
+    #[inline(always)]
     fn escaped(&mut self, backslashes: u64) -> u64 {
         const EVEN: u64 = 0x5555_5555_5555_5555;
         let first = u64::from(self.next_is_escaped);
@@ -268,8 +289,10 @@ impl Escapes {
 }
 
 /// Where the string ends whose contents start at `from`: the place of its closing quote. `None` if it has escapes.
+#[inline(always)]
 fn plain_end(bytes: &[u8], from: usize) -> Option<usize> {
-    find::either(bytes, from, b'"', b'\\').filter(|end| bytes[*end] == b'"')
+    short_end(bytes, from)
+        .or_else(|| find::either(bytes, from, b'"', b'\\').filter(|end| bytes[*end] == b'"'))
 }
 
 /// The index after the bracket that closes the one at `start`.
@@ -301,7 +324,9 @@ fn container_end(bytes: &[u8], start: usize) -> Result<usize, Fault> {
 /// The index after the number, `true`, `false` or `null` that starts at `at`.
 fn literal_end(bytes: &[u8], at: usize) -> Result<usize, Fault> {
     let mut end = at;
-    while let Some(b'0'..=b'9' | b'a'..=b'z' | b'E' | b'+' | b'-' | b'.') = bytes.get(end) {
+    while let Some(byte) = bytes.get(end)
+        && IN_LITERALS[usize::from(*byte)]
+    {
         end += 1;
     }
     match bytes.get(at..end) {
@@ -309,6 +334,17 @@ fn literal_end(bytes: &[u8], at: usize) -> Result<usize, Fault> {
         _ => Err(Fault::at(bytes, at)),
     }
 }
+
+/// The bytes that numbers and the three names are made of.
+static IN_LITERALS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = matches!(byte as u8, b'0'..=b'9' | b'a'..=b'z' | b'E' | b'+' | b'-' | b'.');
+        byte += 1;
+    }
+    table
+};
 
 /// Which brackets are open; `true` stands for a brace. The first 64 cost no memory of the heap.
 #[derive(Default)]

@@ -32,6 +32,9 @@ impl Rates {
             factor = factor.saturating_mul(percent.into());
             whole = whole.saturating_mul(100);
         }
+        if factor == whole {
+            return self;
+        }
         let times = |rate: u64| {
             let product = u128::from(rate).saturating_mul(factor).saturating_add(whole / 2) / whole;
             u64::try_from(product).unwrap_or(u64::MAX)

@@ -301,6 +301,9 @@ fn transcript_state(row: &rusqlite::Row<'_>) -> rusqlite::Result<TranscriptState
     })
 }
 
+/// A file among those of a transaction, and a response in it.
+type Place = (usize, usize);
+
 /// A transaction that takes what was read of transcripts.
 struct LogWriter<'c> {
     conn: &'c Connection,
@@ -313,10 +316,11 @@ struct LogWriter<'c> {
     changed: BTreeMap<i64, i64>,
     /// Sessions with new totals, or a parent that is newly known.
     totals: BTreeSet<i64>,
-    /// Responses that are not stored yet, in the order in which they were read.
-    messages: Vec<(Message, SessionRow)>,
+    /// Responses that are not stored yet and whose they are, in the order in which they were read: file by file, for
+    /// they are too many to be moved.
+    messages: Vec<(Vec<Message>, Vec<SessionRow>)>,
     /// Sessions that have a copy of another's response, and that one, with the place in `messages`.
-    copies: Vec<(usize, SessionRow, SessionRow)>,
+    copies: Vec<(Place, SessionRow, SessionRow)>,
     /// Responses that were not known.
     new: u64,
 }
@@ -376,12 +380,16 @@ impl<'c> LogWriter<'c> {
                 shares::touch(conn, row)?;
             }
         }
-        for message in reading.messages {
-            let owner = self.row(&message.session)?;
+        let mut owners = Vec::with_capacity(reading.messages.len());
+        for message in &reading.messages {
+            let owner = if message.session == *session { row } else { self.row(&message.session)? };
             if owner.0 != row.0 {
                 contexts::note_lines_of(conn, owner, &batch.path)?;
             }
-            self.messages.push((message, owner));
+            owners.push(owner);
+        }
+        if !owners.is_empty() {
+            self.messages.push((reading.messages, owners));
         }
         for prompt in &reading.prompts {
             let owner = self.row(&prompt.session)?;
@@ -430,18 +438,22 @@ impl<'c> LogWriter<'c> {
         if messages.is_empty() {
             return Ok(());
         }
-        let mut order: Vec<usize> = (0..messages.len()).collect();
-        // Records of one response stay in the order in which they were read.
-        order.sort_by(|a, b| messages[*a].0.id.cmp(&messages[*b].0.id));
+        let mut is_new: Vec<Vec<bool>> = messages.iter().map(|(file, _)| vec![false; file.len()]).collect();
         let mut insert = self.conn.prepare_cached(INSERT)?;
-        for place in order {
-            let (message, row) = &messages[place];
-            if execute(&mut insert, message, *row)? > 0 {
+        for place @ (file, at) in in_order(&messages) {
+            let (message, row) = (&messages[file].0[at], messages[file].1[at]);
+            if execute(&mut insert, message, row)? > 0 {
+                is_new[file][at] = true;
+            } else {
+                self.join_message(place, message, row)?;
+            }
+        }
+        // Added up as they were read: what stands together there is for the most part one sum.
+        for ((file, owners), is_new) in messages.iter().zip(is_new) {
+            for ((message, row), _) in file.iter().zip(owners).zip(is_new).filter(|(_, is_new)| *is_new) {
                 self.new += 1;
                 self.note_change(message, *row);
                 self.spending.add(message, *row, self.prices, 1);
-            } else {
-                self.join_message(place, message, *row)?;
             }
         }
         // A fork's last copy tells whose it is: its parent's own responses stand behind those that both have copied.
@@ -460,7 +472,7 @@ impl<'c> LogWriter<'c> {
     }
 
     /// Joins a response with what is known of it.
-    fn join_message(&mut self, place: usize, message: &Message, row: SessionRow) -> rusqlite::Result<()> {
+    fn join_message(&mut self, place: Place, message: &Message, row: SessionRow) -> rusqlite::Result<()> {
         let Some((known, known_row)) = known_message(self.conn, &message.id)? else { return Ok(()) };
         // A sidechain can replay messages too, and of a fork's copies; that it is one says its main conversation.
         let are_main = [message, &known].iter().all(|record| record.source == MessageSource::Main);
@@ -514,6 +526,27 @@ impl<'c> LogWriter<'c> {
         self.spending.write(self.conn)?;
         Ok(self.new)
     }
+}
+
+/// The places of `messages` in the order of their ids. Records of one response stay in the order in which they were read.
+fn in_order(messages: &[(Vec<Message>, Vec<SessionRow>)]) -> impl Iterator<Item = Place> + use<> {
+    // The beginnings of the ids stand beside each other in memory, the ids do not; few begin alike.
+    let beginning = |message: &Message| {
+        let id = message.id.as_str().as_bytes();
+        let mut beginning = [0; 16];
+        let length = id.len().min(beginning.len());
+        beginning[..length].copy_from_slice(&id[..length]);
+        u128::from_be_bytes(beginning)
+    };
+    let files = messages.iter().enumerate();
+    let mut order: Vec<(u128, Place)> = files
+        .flat_map(|(file, (messages, _))| {
+            messages.iter().enumerate().map(move |(at, message)| (beginning(message), (file, at)))
+        })
+        .collect();
+    let id = |place: &Place| &messages[place.0].0[place.1].id;
+    order.sort_by(|(one, a), (other, b)| one.cmp(other).then_with(|| id(a).cmp(id(b))));
+    order.into_iter().map(|(_, place)| place)
 }
 
 /// Stores what the main transcript `path` says of its session.

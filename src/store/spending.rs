@@ -38,6 +38,8 @@ type Amounts = [i64; 16];
 #[derive(Debug, Default)]
 pub(super) struct Spending {
     changes: HashMap<Key, Amounts>,
+    /// What was added last, and is not among the changes yet: most responses are added up with the one before.
+    latest: Option<(Key, Amounts)>,
 }
 
 impl Spending {
@@ -47,20 +49,39 @@ impl Spending {
         let usage = message.usage;
         let rates = prices.price(model, message.at, usage.prompt(), message.modifiers);
         let shortfall = message.shortfall();
-        let key = Key {
-            quarter: quarter(message.at),
-            session: if message.copied { NO_SESSION } else { session.0 },
-            agent: message.agent.as_ref().map_or("", AgentId::as_str).to_owned(),
-            model: model.to_owned(),
-            branch: message.branch.clone().unwrap_or_default(),
-            priced: rates.is_some() || usage == Usage::default(),
-        };
         let shortfall_cost = rates.map_or(0, |rates| PicoUsd::times(shortfall, rates.output).to_i64());
-        self.change(
-            key,
-            amounts(1, usage, rates, [i64::from(shortfall > 0), signed(shortfall), shortfall_cost]),
-            sign,
-        );
+        let amounts = amounts(1, usage, rates, [i64::from(shortfall > 0), signed(shortfall), shortfall_cost]);
+        let quarter = quarter(message.at);
+        let session = if message.copied { NO_SESSION } else { session.0 };
+        let agent = message.agent.as_ref().map_or("", AgentId::as_str);
+        let branch = message.branch.as_deref().unwrap_or_default();
+        let priced = rates.is_some() || usage == Usage::default();
+        if let Some((key, sums)) = &mut self.latest
+            && (key.quarter, key.session, key.priced) == (quarter, session, priced)
+            && (key.agent.as_str(), key.model.as_str(), key.branch.as_str()) == (agent, model, branch)
+        {
+            add(sums, &amounts, sign);
+            return;
+        }
+        self.settle();
+        let key = Key {
+            quarter,
+            session,
+            agent: agent.to_owned(),
+            model: model.to_owned(),
+            branch: branch.to_owned(),
+            priced,
+        };
+        let mut sums = Amounts::default();
+        add(&mut sums, &amounts, sign);
+        self.latest = Some((key, sums));
+    }
+
+    /// Puts what was added last among the changes.
+    fn settle(&mut self) {
+        if let Some((key, amounts)) = self.latest.take() {
+            self.change(key, amounts, 1);
+        }
     }
 
     /// Adds what a session used beside its lines.
@@ -111,14 +132,12 @@ impl Spending {
     }
 
     fn change(&mut self, key: Key, amounts: Amounts, sign: i64) {
-        let sums = self.changes.entry(key).or_default();
-        for (sum, amount) in sums.iter_mut().zip(amounts) {
-            *sum = sum.saturating_add(amount.saturating_mul(sign));
-        }
+        add(self.changes.entry(key).or_default(), &amounts, sign);
     }
 
     /// Writes the changes.
     pub(super) fn write(mut self, conn: &Connection) -> rusqlite::Result<()> {
+        self.settle();
         self.changes.retain(|_, amounts| *amounts != Amounts::default());
         let sum = |amounts: &[i64]| amounts.iter().fold(0_i64, |sum, amount| sum.saturating_add(*amount));
         let changes = self.changes.iter().map(|(key, amounts)| Amount {
@@ -143,10 +162,7 @@ impl Spending {
             let Some(quarter) = grain.first_of(key.quarter) else { continue };
             let (agent, branch) = (grain.run(&key.agent).to_owned(), grain.branch(&key.branch).to_owned());
             let key = Key { quarter, agent, branch, ..key.clone() };
-            let sums = changes.entry(key).or_default();
-            for (sum, amount) in sums.iter_mut().zip(amounts) {
-                *sum = sum.saturating_add(*amount);
-            }
+            add(changes.entry(key).or_default(), amounts, 1);
         }
         changes
     }
@@ -197,6 +213,10 @@ fn write_changes(conn: &Connection, grain: Grain, changes: &BTreeMap<Key, Amount
            AND cache_write_5m_tokens = 0 AND cache_write_1h_tokens = 0 AND web_searches = 0",
         grain.rows()
     );
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let mut upsert = conn.prepare_cached(&upsert)?;
     for (key, amounts) in changes {
         let amounts = &amounts[..sums.len()];
         if amounts.iter().all(|amount| *amount == 0) {
@@ -205,13 +225,20 @@ fn write_changes(conn: &Connection, grain: Grain, changes: &BTreeMap<Key, Amount
         let names: [&dyn ToSql; KEYS] =
             [&key.quarter, &key.session, &key.agent, &key.model, &key.branch, &key.priced];
         let amounts_to_write = amounts.iter().map(|amount| amount as &dyn ToSql);
-        conn.prepare_cached(&upsert)?.execute(params_from_iter(names.into_iter().chain(amounts_to_write)))?;
+        upsert.execute(params_from_iter(names.into_iter().chain(amounts_to_write)))?;
         // What is left of a row that nothing is in any more.
         if amounts.iter().any(|amount| *amount < 0) {
             conn.prepare_cached(&delete)?.execute(names)?;
         }
     }
     Ok(())
+}
+
+/// Adds `amounts` to `sums`, or with `sign` -1 takes them away.
+fn add(sums: &mut Amounts, amounts: &Amounts, sign: i64) {
+    for (sum, amount) in sums.iter_mut().zip(amounts) {
+        *sum = sum.saturating_add(amount.saturating_mul(sign));
+    }
 }
 
 fn quarter(at: Option<Timestamp>) -> i64 {

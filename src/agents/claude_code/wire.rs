@@ -43,11 +43,12 @@ const NO_PROMPT: [&str; 7] = [
 
 /// Adds what one line tells.
 pub(super) fn add_line(bytes: &[u8], from: &ReadFrom, reading: &mut Reading) {
-    if from.content.is_none()
-        && let Some(line) = Line::read(bytes)
-    {
-        add_record(&line, from, reading);
-        return;
+    if from.content.is_none() {
+        let mut line = Line::default();
+        if line.read(bytes) {
+            add_record(&line, from, reading);
+            return;
+        }
     }
     let text = json::lossy(bytes);
     let text = text.trim_matches(|c: char| c == '\u{feff}' || c == '\0' || c.is_ascii_whitespace());

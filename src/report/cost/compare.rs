@@ -61,7 +61,20 @@ pub(super) fn report(
         .as_ref()
         .map(|both| (Span::of_days(Some(both.before.0), Some(both.before.1), &query.zone), both.shift));
     let whose = (places, &query.zone);
-    let [groups] = groups::read(ledger, filter, span, before, [query.by], whose)?;
+    // In as few readings as can be. Runs are told apart by day, which months, projects and the like can be made of, too.
+    let (groups, makers) = match query.by {
+        By::Day | By::Week | By::Session | By::Origin(_) => {
+            let [groups] = groups::read(ledger, filter, span, before, [query.by], whose)?;
+            let kinds = [By::Model, By::Agent];
+            let makers = periods.is_some().then(|| groups::read(ledger, filter, span, before, kinds, whose));
+            (groups, makers.transpose()?)
+        }
+        by => {
+            let kinds = [by, By::Model, By::Agent];
+            let [groups, models, agents] = groups::read(ledger, filter, span, before, kinds, whose)?;
+            (groups, Some([models, agents]))
+        }
+    };
     let groups = groups.into_sorted();
     let now = total(groups.iter().map(|group| &group.now));
     let earlier = total(groups.iter().map(|group| &group.before));
@@ -84,9 +97,7 @@ pub(super) fn report(
         let change = |group: &Group| Some(Change::between(&group.now, Some(&group.before), None));
         report.rows = groups.iter().map(|group| row(query, places, group, change(group))).collect();
     }
-    if periods.is_some() {
-        // In one reading, for runs and models are both told apart by day.
-        let [models, agents] = groups::read(ledger, filter, span, before, [By::Model, By::Agent], whose)?;
+    if let Some([models, agents]) = makers {
         let [tools] = groups::read(ledger, filter, span, before, [TOOL], whose)?;
         report.changes = Some(Changes {
             key: None,

@@ -57,6 +57,16 @@ impl By {
     pub const fn is_time(self) -> bool {
         matches!(self, Self::Day | Self::Week | Self::Month)
     }
+
+    /// The first day of the key that has this one, where keys are of time.
+    fn first_day(self, day: Day) -> Option<Day> {
+        match self {
+            Self::Day => Some(day),
+            Self::Week => Some(day.monday()),
+            Self::Month => Some(day.first_of_month()),
+            _ => None,
+        }
+    }
 }
 
 /// How far the days of an earlier period are moved so that they lie on those of the later one.
@@ -435,11 +445,14 @@ pub(super) fn read<'a, const N: usize>(
     } else {
         Grain::Hour
     };
-    let mut days = kinds.iter().any(|by| by.is_time()).then(|| Days::new(zone));
+    let mut days = Days::new(zone);
     let is_split = |block: Block| {
         now.cuts(block)
             || before.is_some_and(|(span, _)| span.cuts(block))
-            || days.as_mut().is_some_and(|days| days.of(block.0.start()) != days.of(block.1.start()))
+            || kinds.iter().any(|by| {
+                let mut first = |quarter: Quarter| by.first_day(days.of(quarter.start())?);
+                first(block.0) != first(block.1)
+            })
     };
     let mut all = kinds.map(|by| Groups::new(by, places, zone));
     ledger.for_each_spent(&filter, grain, is_split, |row| {
