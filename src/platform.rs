@@ -4,6 +4,16 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+/// `malloc` of SQLite's C, by the allocator below.
+#[cfg(all(target_os = "linux", target_env = "musl"))]
+use tinyrlibc as _;
+
+/// The allocator of the static build. That of musl gives each size pages of its own, and returns them at once, so that a
+/// hook touches 50 pages more; a page's first touch takes 3 to 10 µs in a virtual machine (scripts/bench-hook.sh).
+#[cfg(all(target_os = "linux", target_env = "musl"))]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// Whether `path` lies on a file system that is shared over a network. `None` if that cannot be told.
 ///
 /// SQLite's WAL needs memory that all processes share, which a network does not give (FACTS section 7).

@@ -341,39 +341,37 @@ fn record_call(conn: &Connection, session: SessionRow, call: &ToolCall) -> rusql
     };
     let inserted = conn
         .prepare_cached(
-            "INSERT OR IGNORE INTO tool_calls (session, tool_use_id, tool, agent_id, agent_type, at, duration_ms, ok,
-               generated_tokens, generated_method, returned_tokens, returned_method, refined, input_bytes,
-               response_bytes, input_hash, action_type, action_name, model, lines_added, lines_removed, hook_us,
-               raw_generated_tokens, raw_returned_tokens)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-               ?22, ?23, ?24)",
+            // All columns in the table's order: to look 24 names up takes as long as all the rest of compiling it. One column
+            // more, and SQLite refuses it.
+            "INSERT OR IGNORE INTO tool_calls
+             VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
-        session.0,
-        call.id.as_ref().map(ToolUseId::as_str),
-        call.tool.as_str(),
-        call.agent.as_ref().map(AgentId::as_str),
-        call.agent_type,
-        call.at.as_millis(),
-        call.duration_ms.map(signed),
-        ok,
-        signed(call.generated.tokens),
-        call.generated.method.name(),
-        signed(call.returned.tokens),
-        call.returned.method.name(),
-        call.outcome == ToolOutcome::Unreported,
-        signed(call.input_bytes),
-        signed(call.response_bytes),
-        call.input_hash.map(u64::cast_signed),
-        call.action.name(),
-        call.action_name,
-        call.model.as_ref().map(ModelId::as_str),
-        signed(call.lines.added),
-        signed(call.lines.removed),
-        call.hook_us.map(signed),
-        call.raw.map(|raw| signed(raw.generated)),
-        call.raw.map(|raw| signed(raw.returned)),
-    ])?;
+            session.0,
+            call.id.as_ref().map(ToolUseId::as_str),
+            call.tool.as_str(),
+            call.agent.as_ref().map(AgentId::as_str),
+            call.agent_type,
+            call.at.as_millis(),
+            call.duration_ms.map(signed),
+            ok,
+            signed(call.generated.tokens),
+            call.generated.method.name(),
+            signed(call.returned.tokens),
+            call.returned.method.name(),
+            call.outcome == ToolOutcome::Unreported,
+            signed(call.input_bytes),
+            signed(call.response_bytes),
+            call.input_hash.map(u64::cast_signed),
+            call.action.name(),
+            call.action_name,
+            call.model.as_ref().map(ModelId::as_str),
+            signed(call.lines.added),
+            signed(call.lines.removed),
+            call.hook_us.map(signed),
+            call.raw.map(|raw| signed(raw.generated)),
+            call.raw.map(|raw| signed(raw.returned)),
+        ])?;
     if inserted == 0 {
         join_call(conn, session, call, ok)?;
     }
