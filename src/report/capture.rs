@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Cell, Table};
+use super::{Cell, Table, add_known};
 use crate::domain::{CapturedCost, CapturedLimit, PicoUsd, ShownCost, ShownUsage, UnreadLine, Usage};
 use crate::store::{Grain, Ledger, SessionRecord, SpentFilter, StoreError};
 
@@ -185,9 +185,7 @@ impl Known {
     fn merge(&mut self, other: &Self) {
         self.usage += other.usage;
         self.total_tokens = self.usage.total();
-        if let Some(cost) = other.cost_usd {
-            *self.cost_usd.get_or_insert_default() += cost;
-        }
+        add_known(&mut self.cost_usd, other.cost_usd);
         self.unpriced_models.extend(other.unpriced_models.iter().cloned());
     }
 }

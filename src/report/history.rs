@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::usage::SessionInfo;
-use super::{Cell, Table};
+use super::{Cell, Table, add_known};
 use crate::domain::{PicoUsd, Usage, grouped, plural};
 use crate::store::{Grain, Ledger, SessionRecord, SessionRow, SpentFilter, StoreError};
 
@@ -89,9 +89,7 @@ struct Spent {
 impl Spent {
     fn add(&mut self, other: Self) {
         self.usage += other.usage;
-        if let Some(cost) = other.cost {
-            *self.cost.get_or_insert_default() += cost;
-        }
+        add_known(&mut self.cost, other.cost);
         self.is_partly_priced |= other.is_partly_priced;
     }
 
@@ -105,9 +103,7 @@ impl Sum {
     fn add(&mut self, spent: &Spent) {
         self.sessions += 1;
         self.total_tokens = self.total_tokens.saturating_add(spent.usage.total());
-        if let Some(cost) = spent.known_cost() {
-            *self.cost_usd.get_or_insert_default() += cost;
-        }
+        add_known(&mut self.cost_usd, spent.known_cost());
         self.is_partly_priced |= spent.is_partly_priced;
     }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::origins::{Origin, OriginSum, add_to, phase_cells};
-use super::{Cell, ROWS_SHOWN, Table};
+use super::{Cell, ROWS_SHOWN, Table, add_known};
 use crate::domain::{PicoUsd, Usage};
 use crate::store::{Ledger, SpentFilter, StoreError};
 
@@ -64,19 +64,14 @@ impl From<&OriginSum> for ToolSum {
 
 impl ToolSum {
     fn add(&mut self, other: &Self) {
-        let add = |sum: &mut Option<PicoUsd>, more: Option<PicoUsd>| {
-            if let Some(more) = more {
-                *sum.get_or_insert_default() += more;
-            }
-        };
         self.calls += other.calls;
         self.usage += other.usage;
         self.total_tokens = self.total_tokens.saturating_add(other.total_tokens);
         self.entry_tokens = self.entry_tokens.saturating_add(other.entry_tokens);
         self.carry_tokens = self.carry_tokens.saturating_add(other.carry_tokens);
-        add(&mut self.entry_cost_usd, other.entry_cost_usd);
-        add(&mut self.carry_cost_usd, other.carry_cost_usd);
-        add(&mut self.cost_usd, other.cost_usd);
+        add_known(&mut self.entry_cost_usd, other.entry_cost_usd);
+        add_known(&mut self.carry_cost_usd, other.carry_cost_usd);
+        add_known(&mut self.cost_usd, other.cost_usd);
         self.is_partly_priced |= other.is_partly_priced;
     }
 }

@@ -29,8 +29,8 @@ pub struct ObservedRun {
 }
 
 impl Ledger {
-    /// The session's subagents that have started and are not known to have ended, or have gone on since, the last ones to be heard of; one that
-    /// was stopped or interrupted is among them, for nobody tells of its end.
+    /// The session's subagents that have started and are not known to have ended, or have gone on since, the last ones to be
+    /// heard of; one that was stopped or interrupted is among them, for nobody tells of its end.
     ///
     /// # Errors
     /// If the ledger cannot be read.

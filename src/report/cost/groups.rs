@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
 use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, Timestamp, Usage};
+use crate::report::add_known;
 use crate::report::calendar::{Day, Days, Zone};
 use crate::report::origins::{NO_KEY, Origin};
 use crate::report::usage::UNTYPED_AGENT;
@@ -141,9 +142,7 @@ impl Sum {
     pub(super) fn merge(&mut self, other: &Self) {
         self.usage += other.usage;
         self.responses += other.responses;
-        if let Some(cost) = other.cost {
-            *self.cost.get_or_insert_default() += cost;
-        }
+        add_known(&mut self.cost, other.cost);
         self.unpriced.extend(other.unpriced.iter().cloned());
         self.sessions.extend(&other.sessions);
         self.first = self.first.into_iter().chain(other.first).min();

@@ -3,7 +3,7 @@
 use super::{Change, Changes, CostReport, CostRow, CostSum, CostTotal, Label, Previous};
 use crate::domain::{CostParts, PicoUsd, clean_name, grouped, plural};
 use crate::report::origins::{NO_KEY, phase_cells};
-use crate::report::{Cell, ROWS_SHOWN, Table};
+use crate::report::{Cell, ROWS_SHOWN, Table, add_known};
 
 /// Characters of a session's id that tell it from others.
 const SHORT_ID: usize = 8;
@@ -181,11 +181,6 @@ impl CostReport {
 impl CostRow {
     /// Rows as one. In how many sessions that was is not known: one can be in several of them.
     fn joined(rows: Vec<Self>, key: String) -> Self {
-        let add = |sum: &mut Option<PicoUsd>, more: Option<PicoUsd>| {
-            if let Some(more) = more {
-                *sum.get_or_insert_default() += more;
-            }
-        };
         let topic = Some(plural(rows.len() as u64, "earlier session"));
         let mut all = Self {
             key,
@@ -197,15 +192,15 @@ impl CostRow {
         };
         for row in rows {
             all.sum.add(&row.sum);
-            add(&mut all.entry_cost_usd, row.entry_cost_usd);
-            add(&mut all.carry_cost_usd, row.carry_cost_usd);
+            add_known(&mut all.entry_cost_usd, row.entry_cost_usd);
+            add_known(&mut all.carry_cost_usd, row.carry_cost_usd);
             if let Some(change) = row.change {
                 let into = all.change.get_or_insert(Change {
                     previous: None,
                     change_usd: None,
                     change_percent: None,
                 });
-                add(&mut into.change_usd, change.change_usd);
+                add_known(&mut into.change_usd, change.change_usd);
                 if let Some(previous) = change.previous {
                     let before = || Previous { key: None, sum: CostSum::default() };
                     into.previous.get_or_insert_with(before).sum.add(&previous.sum);
@@ -222,12 +217,8 @@ impl CostSum {
         self.usage += other.usage;
         self.total_tokens = self.total_tokens.saturating_add(other.total_tokens);
         self.responses += other.responses;
-        if let Some(cost) = other.cost {
-            *self.cost.get_or_insert_default() += cost;
-        }
-        if let Some(cost) = other.cost_usd {
-            *self.cost_usd.get_or_insert_default() += cost;
-        }
+        add_known(&mut self.cost, other.cost);
+        add_known(&mut self.cost_usd, other.cost_usd);
         let new = other.unpriced_models.iter().filter(|model| !self.unpriced_models.contains(model));
         let new: Vec<String> = new.cloned().collect();
         self.unpriced_models.extend(new);
