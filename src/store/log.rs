@@ -434,18 +434,38 @@ impl<'c> LogWriter<'c> {
 
     /// Stores the responses in the order of the table's key, so that each of its pages is touched once.
     fn store_messages(&mut self) -> rusqlite::Result<()> {
-        let messages = std::mem::take(&mut self.messages);
+        let mut messages = std::mem::take(&mut self.messages);
         if messages.is_empty() {
             return Ok(());
         }
         let mut is_new: Vec<Vec<bool>> = messages.iter().map(|(file, _)| vec![false; file.len()]).collect();
         let mut insert = self.conn.prepare_cached(INSERT)?;
-        for place @ (file, at) in in_order(&messages) {
+        let mut order = in_order(&messages).peekable();
+        let mut records: Vec<Place> = Vec::new();
+        while let Some(place @ (file, at)) = order.next() {
+            records.clear();
+            records.push(place);
+            let id = |(file, at): Place| &messages[file].0[at].id;
+            while let Some(next) = order.next_if(|next| id(*next) == id(place)) {
+                records.push(next);
+            }
             let (message, row) = (&messages[file].0[at], messages[file].1[at]);
-            if execute(&mut insert, message, row)? > 0 {
+            if records.len() == 1 && execute(&mut insert, message, row)? > 0 {
                 is_new[file][at] = true;
-            } else {
-                self.join_message(place, message, row)?;
+                continue;
+            }
+            let known = known_message(self.conn, &message.id)?;
+            let Some((joined, owner)) = self.join(&messages, known.clone(), &records)? else { continue };
+            if let Some((known, known_row)) = known {
+                if known != joined {
+                    self.spending.add(&known, known_row, self.prices, -1);
+                    self.spending.add(&joined, owner, self.prices, 1);
+                    execute(&mut *self.conn.prepare_cached(REPLACE)?, &joined, owner)?;
+                }
+            } else if execute(&mut insert, &joined, owner)? > 0 {
+                is_new[file][at] = true;
+                messages[file].0[at] = joined;
+                messages[file].1[at] = owner;
             }
         }
         // Added up as they were read: what stands together there is for the most part one sum.
@@ -471,27 +491,35 @@ impl<'c> LogWriter<'c> {
         Ok(())
     }
 
-    /// Joins a response with what is known of it.
-    fn join_message(&mut self, place: Place, message: &Message, row: SessionRow) -> rusqlite::Result<()> {
-        let Some((known, known_row)) = known_message(self.conn, &message.id)? else { return Ok(()) };
-        // A sidechain can replay messages too, and of a fork's copies; that it is one says its main conversation.
-        let are_main = [message, &known].iter().all(|record| record.source == MessageSource::Main);
-        let other = (are_main && message.session != known.session).then_some(row);
-        let merged = reconcile::merge(known.clone(), message.clone());
-        let owner = self.row(&merged.session)?;
-        if let Some(other) = other {
-            let copy = if other == owner { known_row } else { other };
-            self.copies.push((place, copy, owner));
+    /// Joins the records of a response with each other, and with what is known of it. Returns whose it is, too.
+    fn join(
+        &mut self,
+        messages: &[(Vec<Message>, Vec<SessionRow>)],
+        mut known: Option<(Message, SessionRow)>,
+        places: &[Place],
+    ) -> rusqlite::Result<Option<(Message, SessionRow)>> {
+        for place @ (file, at) in places.iter().copied() {
+            let (message, row) = (&messages[file].0[at], messages[file].1[at]);
+            let Some((before, before_row)) = known else {
+                known = Some((message.clone(), row));
+                continue;
+            };
+            // A sidechain can replay messages too, and of a fork's copies; that it is one says its main conversation.
+            let are_main = [message, &before].iter().all(|record| record.source == MessageSource::Main);
+            let other = (are_main && message.session != before.session).then_some(row);
+            let merged = reconcile::merge(before.clone(), message.clone());
+            let owner = self.row(&merged.session)?;
+            if let Some(other) = other {
+                let copy = if other == owner { before_row } else { other };
+                self.copies.push((place, copy, owner));
+            }
+            if before != merged {
+                self.note_change(&before, before_row);
+                self.note_change(&merged, owner);
+            }
+            known = Some((merged, owner));
         }
-        if known == merged {
-            return Ok(());
-        }
-        self.note_change(&known, known_row);
-        self.note_change(&merged, owner);
-        self.spending.add(&known, known_row, self.prices, -1);
-        self.spending.add(&merged, owner, self.prices, 1);
-        execute(&mut *self.conn.prepare_cached(REPLACE)?, &merged, owner)?;
-        Ok(())
+        Ok(known)
     }
 
     fn note_change(&mut self, message: &Message, session: SessionRow) {

@@ -26,8 +26,16 @@ pub(super) const INSERT: &str = concat!("INSERT OR IGNORE INTO responses (", res
 /// Stores what is known of a response anew.
 pub(super) const REPLACE: &str = concat!("INSERT OR REPLACE INTO responses (", response!(), ") ", values!());
 /// The query of [`read_message`]'s rows.
-const RESPONSES: &str =
-    concat!("SELECT ", response!(), ", (SELECT session_id FROM sessions WHERE id = session) FROM responses");
+macro_rules! responses {
+    () => {
+        concat!(
+            "SELECT ",
+            response!(),
+            ", (SELECT session_id FROM sessions WHERE id = session) FROM responses"
+        )
+    };
+}
+const RESPONSES: &str = responses!();
 
 /// Stores a response by [`INSERT`] or [`REPLACE`]. Returns the number of rows.
 pub(super) fn execute(
@@ -63,8 +71,8 @@ pub(super) fn known_message(
     conn: &Connection,
     id: &MessageId,
 ) -> rusqlite::Result<Option<(Message, SessionRow)>> {
-    let sql = format!("{RESPONSES} WHERE message_id = ?1");
-    let found = conn.prepare_cached(&sql)?.query_row([id.as_str()], read_message).optional()?;
+    const SQL: &str = concat!(responses!(), " WHERE message_id = ?1");
+    let found = conn.prepare_cached(SQL)?.query_row([id.as_str()], read_message).optional()?;
     Ok(found.flatten())
 }
 
