@@ -15,6 +15,14 @@ pub fn byte(bytes: &[u8], from: usize, byte: u8) -> Option<usize> {
     first(bytes, from, |found| found == byte, |block| block.simd_eq(u8x16::splat(byte)))
 }
 
+/// The same, for one that is most likely near.
+#[inline(always)]
+pub(super) fn byte_nearby(bytes: &[u8], from: usize, wanted: u8) -> Option<usize> {
+    let near = bytes.get(from..)?.first_chunk::<LANES>();
+    let places = near.map_or(0, |near| u8x16::new(*near).simd_eq(u8x16::splat(wanted)).to_bitmask());
+    if places == 0 { byte(bytes, from, wanted) } else { Some(from + places.trailing_zeros() as usize) }
+}
+
 /// The index of the first of two bytes from `from` on.
 #[must_use]
 pub fn either(bytes: &[u8], from: usize, one: u8, other: u8) -> Option<usize> {

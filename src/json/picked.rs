@@ -44,6 +44,9 @@ impl<'a, const N: usize> Picked<'a, N> {
     ) -> Option<usize> {
         walk(bytes, at, |name, start| {
             let place = place(name);
+            if place.is_none() && find::has(name, b'\\') {
+                return None;
+            }
             let end = match place.map_or(Inside::Unread, |place| inside(place, start)) {
                 Inside::Unread => value_end(bytes, start).ok()?,
                 Inside::EndsAt(end) => end,
@@ -72,6 +75,15 @@ impl<'a, const N: usize> Picked<'a, N> {
     pub fn is_written(&self, place: usize, text: &str) -> bool {
         let contents = self.0.get(place).and_then(|value| contents(value));
         contents.is_some_and(|contents| contents == text.as_bytes() && is_plain(contents))
+    }
+
+    /// The member's text as bytes, if it is a string: what is no UTF-8 may be among them. For words that are only compared.
+    #[must_use]
+    pub fn word(&self, place: usize) -> Option<Cow<'a, [u8]>> {
+        match contents(self.0.get(place)?).filter(|contents| is_plain(contents)) {
+            Some(plain) => Some(Cow::Borrowed(plain)),
+            None => Some(Cow::Owned(self.text(place)?.into_owned().into_bytes())),
+        }
     }
 
     /// The member's text, if it is a string.
@@ -122,10 +134,18 @@ pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
 /// A count that is written as most are.
 fn digits(value: &[u8]) -> Option<u64> {
     // Fifteen digits are below any bound.
-    if value.len() > 15 || !value.iter().all(u8::is_ascii_digit) {
+    if value.len() > 15 {
         return None;
     }
-    Some(value.iter().fold(0, |count, digit| count * 10 + u64::from(digit - b'0')))
+    let mut count = 0;
+    for byte in value {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        count = count * 10 + u64::from(digit);
+    }
+    Some(count)
 }
 
 /// What was found inside of a member.

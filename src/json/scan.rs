@@ -93,8 +93,8 @@ pub(super) fn members_of<'a>(
 }
 
 /// Calls `value` with the name of each member of the object that starts at `at` and the place of its value, of which it
-/// returns the end, and returns where the object ends. `None` for what is no object, is malformed or has a name with
-/// escapes.
+/// returns the end, and returns where the object ends. `None` for what is no object or malformed. A name goes to its first
+/// quote: one with escapes has a backslash, which whoever knows the name need not look for.
 pub(super) fn walk<'a>(
     bytes: &'a [u8],
     at: usize,
@@ -111,7 +111,7 @@ pub(super) fn walk<'a>(
         if bytes.get(at) != Some(&b'"') {
             return None;
         }
-        let name_end = plain_end(bytes, at + 1)?;
+        let name_end = find::byte_nearby(bytes, at + 1, b'"')?;
         let name = &bytes[at + 1..name_end];
         let colon = skip_space(bytes, name_end + 1);
         if bytes.get(colon) != Some(&b':') {
@@ -286,13 +286,6 @@ impl Escapes {
         self.next_is_escaped = overflow;
         (EVEN ^ ends << 1) & behind_one
     }
-}
-
-/// Where the string ends whose contents start at `from`: the place of its closing quote. `None` if it has escapes.
-#[inline(always)]
-fn plain_end(bytes: &[u8], from: usize) -> Option<usize> {
-    short_end(bytes, from)
-        .or_else(|| find::either(bytes, from, b'"', b'\\').filter(|end| bytes[*end] == b'"'))
 }
 
 /// The index after the bracket that closes the one at `start`.
