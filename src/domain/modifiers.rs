@@ -15,11 +15,11 @@ impl Modifiers {
     /// Reads what a log says of a response: `usage.speed`, `usage.inference_geo`, `usage.service_tier`. Words that are
     /// not known change nothing.
     #[must_use]
-    pub fn from_log(speed: Option<&str>, inference_geo: Option<&str>, service_tier: Option<&str>) -> Self {
+    pub fn from_log(speed: Option<&[u8]>, inference_geo: Option<&[u8]>, service_tier: Option<&[u8]>) -> Self {
         Self {
-            fast: speed == Some("fast") || service_tier == Some("priority"),
-            us: inference_geo == Some("us"),
-            batch: service_tier == Some("batch"),
+            fast: speed == Some(b"fast") || service_tier == Some(b"priority"),
+            us: inference_geo == Some(b"us"),
+            batch: service_tier == Some(b"batch"),
         }
     }
 

@@ -36,25 +36,10 @@ impl Timestamp {
     }
 
     /// Reads the one form that transcripts have on every line; `None` for any other, and for leap seconds.
-    fn parse_usual(text: &[u8]) -> Option<Self> {
-        const FORM: &[u8; 24] = b"0000-00-00T00:00:00.000Z";
-        const WORD: usize = size_of::<u64>();
+    #[must_use]
+    pub fn parse_usual(text: &[u8]) -> Option<Self> {
         let text: &[u8; 24] = text.try_into().ok()?;
-        // Eight characters at once, for it is done for each line of a log.
-        let mut digits = [0; 24];
-        let (words, forms, values) = (text.as_chunks().0, FORM.as_chunks().0, digits.as_chunks_mut().0);
-        for ((word, form), values) in words.iter().zip(forms).zip(values) {
-            let (of_word, of_form) = (u64::from_le_bytes(*word), u64::from_le_bytes(*form));
-            // What stands for a digit comes to it, what is as the form wants to 0. Only a digit may be other than 0, and
-            // only up to 9: beyond it the addition sets the byte's first bit.
-            let difference = of_word ^ of_form;
-            let separators = form.map(|byte| if byte == b'0' { 0 } else { u8::MAX });
-            let beyond = difference.wrapping_add(0x7676_7676_7676_7676) | difference;
-            if difference & u64::from_le_bytes(separators) != 0 || beyond & 0x8080_8080_8080_8080 != 0 {
-                return None;
-            }
-            *values = difference.to_le_bytes() as [u8; WORD];
-        }
+        let digits = usual_digits(text)?;
         let digit = |at: usize| i64::from(digits[at]);
         let two = |at: usize| digit(at) * 10 + digit(at + 1);
         let (year, month, day) = (two(0) * 100 + two(2), two(5), two(8));
@@ -118,6 +103,36 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
+}
+
+/// The digits of a time in the usual form, at their places; `None` for any other. Eight characters at once, for it is done
+/// for each line of a log.
+fn usual_digits(text: &[u8; 24]) -> Option<[u8; 24]> {
+    const FORM: [[u8; 8]; 3] = [*b"0000-00-", *b"00T00:00", *b":00.000Z"];
+    // All bits of what is no digit.
+    const SEPARATORS: [u64; 3] = {
+        let mut masks = [0; 3];
+        let mut at = 0;
+        while at < 24 {
+            if FORM[at / 8][at % 8] != b'0' {
+                masks[at / 8] |= 0xff << (at % 8 * 8);
+            }
+            at += 1;
+        }
+        masks
+    };
+    let mut digits = [0; 24];
+    let mut is_other = 0;
+    for (at, values) in digits.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        // What stands for a digit comes to it, what is as the form wants to 0. Only a digit may be other than 0, and only
+        // up to 9: beyond it the addition sets the byte's first bit.
+        let word = text.as_chunks::<8>().0[at];
+        let difference = u64::from_le_bytes(word) ^ u64::from_le_bytes(FORM[at]);
+        let beyond = (difference.wrapping_add(0x7676_7676_7676_7676) | difference) & 0x8080_8080_8080_8080;
+        is_other |= difference & SEPARATORS[at] | beyond;
+        *values = difference.to_le_bytes();
+    }
+    (is_other == 0).then_some(digits)
 }
 
 impl serde::Serialize for Timestamp {

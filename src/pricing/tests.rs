@@ -274,9 +274,9 @@ fn fast_us_batch_and_regional_processing_change_the_price() {
     assert_eq!(base("us.anthropic.claude-sonnet-4-20250514-v1:0")[0], 3_000_000, "4.5 and later");
     assert_eq!(base("global.anthropic.claude-sonnet-4-5-20250929-v1:0")[0], 3_000_000);
 
-    assert_eq!(Modifiers::from_log(Some("fast"), Some("not_available"), Some("standard")), FAST);
-    assert_eq!(Modifiers::from_log(Some("standard"), Some("us"), None), US);
-    assert_eq!(Modifiers::from_log(None, None, Some("batch")), BATCH);
+    assert_eq!(Modifiers::from_log(Some(b"fast"), Some(b"not_available"), Some(b"standard")), FAST);
+    assert_eq!(Modifiers::from_log(Some(b"standard"), Some(b"us"), None), US);
+    assert_eq!(Modifiers::from_log(None, None, Some(b"batch")), BATCH);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use crate::domain::Timestamp;
 use crate::json::{Inside, Object, Picked, first_byte, is_end, lossy};
 
 /// Makes a list of members: a place for each name.
@@ -202,6 +203,17 @@ impl<'a> Line<'a> {
         self.members.text(member as usize)
     }
 
+    /// The member's text as bytes; see [`Picked::word`].
+    pub(super) fn word(&self, member: Member) -> Option<Cow<'a, [u8]>> {
+        self.members.word(member as usize)
+    }
+
+    /// The member's time, if it is one.
+    pub(super) fn time(&self, member: Member) -> Option<Timestamp> {
+        let text = self.members.word(member as usize)?;
+        Timestamp::parse_usual(&text).or_else(|| Timestamp::parse(&lossy(&text)))
+    }
+
     /// Whether the member is `true`.
     pub(super) fn is_true(&self, member: Member) -> bool {
         self.members.is_true(member as usize)
@@ -248,6 +260,11 @@ impl<'a> MessagePart<'a> {
         self.members.text(member as usize)
     }
 
+    /// The member's text as bytes; see [`Picked::word`].
+    pub(super) fn word(&self, member: InMessage) -> Option<Cow<'a, [u8]>> {
+        self.members.word(member as usize)
+    }
+
     /// The unparsed content.
     pub(super) fn content(&self) -> Option<&'a [u8]> {
         self.members.bytes(InMessage::Content as usize)
@@ -281,6 +298,11 @@ impl<'a> UsagePart<'a> {
     /// The member's text, if it is a string.
     pub(super) fn text(&self, member: InUsage) -> Option<Cow<'a, str>> {
         self.members.text(member as usize)
+    }
+
+    /// The member's text as bytes; see [`Picked::word`].
+    pub(super) fn word(&self, member: InUsage) -> Option<Cow<'a, [u8]>> {
+        self.members.word(member as usize)
     }
 
     /// The member's count, if it can be read as one.

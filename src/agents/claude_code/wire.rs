@@ -110,7 +110,7 @@ fn records_within(text: &str) -> Vec<Object<'_>> {
 
 fn add_record(line: &Line<'_>, from: &ReadFrom, reading: &mut Reading) {
     let context = Context::of(line, from, reading);
-    let kind = line.text(Member::Type);
+    let kind = line.word(Member::Type);
     if reading.session.is_none() && line.text(Member::SessionId).is_some() {
         // Notes of the client's can stand before the first line that names it.
         reading.session = Some(context.session.clone());
@@ -118,23 +118,23 @@ fn add_record(line: &Line<'_>, from: &ReadFrom, reading: &mut Reading) {
     reading.progress.last_at = context.at.max(reading.progress.last_at);
     if let (Some(at), None) = (context.at, reading.progress.file_start) {
         reading.progress.file_start = Some(at);
-        reading.progress.starts_with_note = kind.as_deref() == Some("queue-operation");
+        reading.progress.starts_with_note = kind.as_deref() == Some(b"queue-operation");
     }
     match kind.as_deref() {
-        Some("assistant") => add_assistant(line, &context, reading),
-        Some("user") => add_user(line, &context, reading),
-        Some("progress") => {
+        Some(b"assistant") => add_assistant(line, &context, reading),
+        Some(b"user") => add_user(line, &context, reading),
+        Some(b"progress") => {
             add_progress(line, &context, reading);
             return;
         }
-        Some("system") => add_system(line, &context, reading),
-        Some("ai-title") => add_topic(2, line, Member::AiTitle, reading),
-        Some("custom-title") => add_topic(3, line, Member::CustomTitle, reading),
-        Some("cost-state") => {
+        Some(b"system") => add_system(line, &context, reading),
+        Some(b"ai-title") => add_topic(2, line, Member::AiTitle, reading),
+        Some(b"custom-title") => add_topic(3, line, Member::CustomTitle, reading),
+        Some(b"cost-state") => {
             add_cost_state(line, &context, reading);
             return;
         }
-        Some("queue-operation" | "attachment") => {}
+        Some(b"queue-operation" | b"attachment") => {}
         _ => return,
     }
     add_facts(line, &context, reading);
@@ -164,7 +164,7 @@ impl Context {
             .or_else(|| from.agent.clone())
             .or_else(|| if sidechain { AgentId::new(UNNAMED_SIDECHAIN) } else { None });
         let source = if sidechain { MessageSource::Sidechain } else { MessageSource::Main };
-        let at = line.text(Member::Timestamp).and_then(|at| Timestamp::parse(&at));
+        let at = line.time(Member::Timestamp);
         let is_of_file = agent == from.agent;
         Self { session, agent, source, at, is_of_file }
     }
@@ -178,7 +178,7 @@ impl Context {
                 .and_then(|id| AgentId::new(&id))
                 .or_else(|| AgentId::new(UNNAMED_SIDECHAIN)),
             source: MessageSource::Progress,
-            at: echo.text(Member::Timestamp).and_then(|at| Timestamp::parse(&at)).or(self.at),
+            at: echo.time(Member::Timestamp).or(self.at),
             is_of_file: false,
         }
     }
@@ -230,7 +230,7 @@ fn add_assistant(line: &Line<'_>, context: &Context, reading: &mut Reading) {
 
 /// Whether a record ends the model's turn as far as it can tell: text, and no tool call to follow.
 fn is_answer(message: &MessagePart<'_>) -> bool {
-    if message.text(InMessage::StopReason).as_deref() == Some("tool_use") {
+    if message.word(InMessage::StopReason).as_deref() == Some(b"tool_use") {
         return false;
     }
     let Some(content) = message.content() else { return false };
@@ -260,12 +260,12 @@ fn add_message(
     });
     let Some(key) = key else { return };
     let modifiers = Modifiers::from_log(
-        usage.text(InUsage::Speed).as_deref(),
-        usage.text(InUsage::InferenceGeo).as_deref(),
+        usage.word(InUsage::Speed).as_deref(),
+        usage.word(InUsage::InferenceGeo).as_deref(),
         // Anthropic's priority tier is a contract of its own; its requests are priced like the others.
-        usage.text(InUsage::ServiceTier).as_deref().filter(|tier| *tier == "batch"),
+        usage.word(InUsage::ServiceTier).as_deref().filter(|tier| *tier == b"batch"),
     );
-    let complete = message.text(InMessage::StopReason).is_some();
+    let complete = message.word(InMessage::StopReason).is_some();
     let last_branch = last.and_then(|last| last.branch.as_deref());
     // One that was kept is clean already.
     let branch = match last_branch.filter(|last| line.is_written(Member::GitBranch, last)) {
@@ -410,7 +410,7 @@ fn add_progress(line: &Line<'_>, context: &Context, reading: &mut Reading) {
 }
 
 fn add_echo(data: &Data<'_>, context: &Context, reading: &mut Reading) {
-    let Some(echo) = data.echo.filter(|echo| echo.text(Member::Type).as_deref() == Some("assistant")) else {
+    let Some(echo) = data.echo.filter(|echo| echo.word(Member::Type).as_deref() == Some(b"assistant")) else {
         return;
     };
     let Some(message) = echo.message else { return };
@@ -424,7 +424,7 @@ fn add_echo(data: &Data<'_>, context: &Context, reading: &mut Reading) {
 }
 
 fn add_system(line: &Line<'_>, context: &Context, reading: &mut Reading) {
-    if line.text(Member::Subtype).as_deref() != Some("compact_boundary") {
+    if line.word(Member::Subtype).as_deref() != Some(b"compact_boundary") {
         return;
     }
     let Some(uuid) = line.text(Member::Uuid).and_then(|uuid| clean_name(&uuid, 100)) else { return };
