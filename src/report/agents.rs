@@ -9,9 +9,7 @@ use super::usage::UNTYPED_AGENT;
 use super::{Cell, Table};
 use crate::domain::{MAIN_AGENT, PicoUsd, Usage};
 use crate::estimate::subagents::{Defaults, LEARNED_FROM, Overrides, defaults_for, median};
-use crate::store::{
-    Grain, HIDDEN_AGENT, Ledger, ObservedRun, RUNS_OF_A_TYPE, SessionRow, SpentFilter, StoreError,
-};
+use crate::store::{HIDDEN_AGENT, Ledger, ObservedRun, RUNS_OF_A_TYPE, SpentFilter, StoreError};
 
 /// `agents --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -95,54 +93,33 @@ impl From<Defaults> for Figures {
     }
 }
 
-/// What the runs of one agent come to.
+/// What an agent comes to.
 #[derive(Debug, Default)]
 struct Sum {
     agent: String,
     runs: u64,
-    usage: Usage,
-    cost: Option<PicoUsd>,
-    is_partly_priced: bool,
     origins: OriginSum,
 }
 
-/// The agents so far, and whose each run is.
+/// The agents so far.
 #[derive(Debug, Default)]
 struct Sums {
     list: Vec<Sum>,
     index: HashMap<String, usize>,
-    runs: HashMap<SessionRow, HashMap<String, usize>>,
+    /// Whose sum was asked for last; shares come agent by agent.
+    last: usize,
 }
 
 impl Sums {
-    fn named(&mut self, agent: &str) -> usize {
-        if let Some(at) = self.index.get(agent) {
-            return *at;
+    fn named(&mut self, agent: &str) -> &mut Sum {
+        if self.list.get(self.last).is_none_or(|last| last.agent != agent) {
+            self.last = self.index.get(agent).copied().unwrap_or(self.list.len());
         }
-        self.list.push(Sum { agent: agent.to_owned(), ..Sum::default() });
-        self.index.insert(agent.to_owned(), self.list.len() - 1);
-        self.list.len() - 1
-    }
-
-    fn add_run(&mut self, session: SessionRow, agent_id: String, agent: usize) {
-        // What is hidden are no runs.
-        self.list[agent].runs += u64::from(agent_id != HIDDEN_AGENT);
-        self.runs.entry(session).or_default().insert(agent_id, agent);
-    }
-
-    /// The sum of a run, which may be one that nobody told of, the main conversation, or what is hidden.
-    fn of_run(&mut self, session: SessionRow, agent_id: &str) -> &mut Sum {
-        let known = self.runs.get(&session).and_then(|runs| runs.get(agent_id)).copied();
-        let agent = known.unwrap_or_else(|| {
-            let agent = self.named(match agent_id {
-                "" => MAIN_AGENT,
-                HIDDEN_AGENT => HIDDEN_AGENT,
-                _ => UNTYPED_AGENT,
-            });
-            self.add_run(session, agent_id.to_owned(), agent);
-            agent
-        });
-        &mut self.list[agent]
+        if self.last == self.list.len() {
+            self.list.push(Sum { agent: agent.to_owned(), ..Sum::default() });
+            self.index.insert(agent.to_owned(), self.last);
+        }
+        &mut self.list[self.last]
     }
 }
 
@@ -153,39 +130,40 @@ impl AgentsReport {
     /// If it cannot be read.
     pub fn of(ledger: &Ledger, overrides: &Overrides) -> Result<Self, StoreError> {
         let mut sums = Sums::default();
-        for run in ledger.run_types()? {
-            let agent = sums.named(run.agent_type.as_deref().unwrap_or(UNTYPED_AGENT));
-            sums.add_run(run.session, run.agent_id, agent);
-        }
-        ledger.for_each_spent(
-            &SpentFilter::default(),
-            Grain::Day,
-            |_| false,
-            |row| {
-                let sum = sums.of_run(row.session, row.agent_id);
-                sum.usage += row.usage;
-                match row.cost {
-                    Some(cost) => *sum.cost.get_or_insert_default() += cost.total(),
-                    None => sum.is_partly_priced = true,
-                }
-            },
-        )?;
         let mut whole_origins = OriginSum::default();
-        ledger.for_each_share(&SpentFilter::default(), |session, share| {
+        let mut last = (None, String::new());
+        ledger.for_each_share_in_all(&SpentFilter::default(), |session, share| {
             whole_origins.add(share);
-            sums.of_run(session, &share.agent_id).origins.add(share);
+            let agent_type =
+                share.agent_type().map(|name| if name.is_empty() { UNTYPED_AGENT } else { name });
+            let sum = sums.named(agent_type.unwrap_or(match share.agent_id.as_str() {
+                "" => MAIN_AGENT,
+                HIDDEN_AGENT => HIDDEN_AGENT,
+                _ => UNTYPED_AGENT,
+            }));
+            sum.origins.add(share);
+            // Session by session, agent by agent: each time it is another one it is a run that the ledger has no row of.
+            // What is hidden is none.
+            let is_run = agent_type.is_none() && share.agent_id != HIDDEN_AGENT;
+            if is_run && (last.0 != Some(session) || last.1 != share.agent_id) {
+                sum.runs += 1;
+                last = (Some(session), share.agent_id.clone());
+            }
         })?;
+        for (agent_type, runs) in ledger.runs_by_type()? {
+            sums.named(agent_type.as_deref().unwrap_or(UNTYPED_AGENT)).runs += runs;
+        }
         let sums = sums.list;
         let learned = learned(&ledger.observed_runs()?);
         let total = AgentTotal {
             runs: sums.iter().map(|sum| sum.runs).sum(),
-            usage: sums.iter().map(|sum| sum.usage).sum(),
-            total_tokens: sums.iter().map(|sum| sum.usage.total()).sum(),
+            usage: whole_origins.usage,
+            total_tokens: whole_origins.usage.total(),
             entry_tokens: whole_origins.entry.total(),
             carry_tokens: whole_origins.carry.total(),
             entry_cost_usd: whole_origins.known(whole_origins.entry_cost),
             carry_cost_usd: whole_origins.known(whole_origins.carry_cost),
-            cost_usd: sums.iter().filter_map(|sum| sum.cost).reduce(|one, other| one + other),
+            cost_usd: whole_origins.cost_usd(),
         };
         let whole = total.cost_usd.unwrap_or_default();
         let mut rows: Vec<AgentRow> = sums
@@ -197,18 +175,18 @@ impl AgentsReport {
                 let is_learned = learned.is_some_and(|learned| learned.n >= LEARNED_FROM as u64);
                 AgentRow {
                     runs: sum.runs,
-                    usage: sum.usage,
-                    total_tokens: sum.usage.total(),
+                    usage: sum.origins.usage,
+                    total_tokens: sum.origins.usage.total(),
                     entry_tokens: sum.origins.entry.total(),
                     carry_tokens: sum.origins.carry.total(),
                     entry_cost_usd: sum.origins.known(sum.origins.entry_cost),
                     carry_cost_usd: sum.origins.known(sum.origins.carry_cost),
-                    cost_usd: sum.cost,
-                    percent: sum.cost.and_then(|cost| cost.percent_of(whole)),
+                    cost_usd: sum.origins.cost_usd(),
+                    percent: sum.origins.cost_usd().and_then(|cost| cost.percent_of(whole)),
                     default: is_type.then(|| defaults_for(Some(&agent), overrides).into()),
                     learned: learned.filter(|_| is_type),
                     in_force: is_type.then_some(if is_learned { "learned" } else { "default" }),
-                    is_partly_priced: sum.is_partly_priced,
+                    is_partly_priced: sum.origins.is_partly_priced,
                     agent,
                 }
             })

@@ -44,6 +44,15 @@ impl Ledger {
         Ok(ids.iter().filter_map(|id| AgentId::new(id)).collect())
     }
 
+    /// How many runs of each type are known.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn runs_by_type(&self) -> Result<Vec<(Option<String>, u64)>, StoreError> {
+        const SQL: &str = "SELECT agent_type, count(*) FROM agent_runs GROUP BY agent_type";
+        self.all("count the subagents' runs", SQL, [], |row| Ok((row.get(0)?, unsigned(row.get(1)?))))
+    }
+
     /// Those of the latest runs that have a type and have answered, the newest session's first.
     ///
     /// # Errors

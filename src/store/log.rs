@@ -363,10 +363,15 @@ impl<'c> LogWriter<'c> {
             record_facts(conn, row, &reading.facts, &batch.path)?;
         }
         for (agent, agent_type) in &reading.agent_types {
-            conn.prepare_cached(
-                "UPDATE agent_runs SET agent_type = ?3 WHERE session = ?1 AND agent_id = ?2 AND agent_type IS NULL",
-            )?
-            .execute(params![row.0, agent.as_str(), agent_type])?;
+            let named = conn
+                .prepare_cached(
+                    "UPDATE agent_runs SET agent_type = ?3 \
+                     WHERE session = ?1 AND agent_id = ?2 AND agent_type IS NULL",
+                )?
+                .execute(params![row.0, agent.as_str(), agent_type])?;
+            if named > 0 {
+                shares::touch(conn, row)?;
+            }
         }
         if reading.has_content {
             let source = contexts::Source {

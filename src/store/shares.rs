@@ -2,13 +2,14 @@
 //!
 //! The rows of a session are one value, because hooks read the schema and pay for each of its columns. It is a list of
 //! names, then rows of 22 numbers, all as LEB128. Under the session's number with a minus stands the same once more, added
-//! up over time, branches, steps and types of files: what questions about all time read, which is a tenth.
+//! up over time, branches, steps, types of files and the runs of a type of subagent: what questions about all time read,
+//! which is a tenth.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, params};
 
-use super::spent::{HIDDEN_AGENT, Quarter};
+use super::spent::Quarter;
 use super::writer::SessionRow;
 use super::{Ledger, SpentFilter, SpentRow, StoreError};
 use crate::domain::{CostParts, Message, MessageId, PicoUsd, Usage};
@@ -30,7 +31,8 @@ pub enum Phase {
 pub struct ShareRow {
     /// The quarter; `None` if no time is known.
     pub quarter: Option<Quarter>,
-    /// The run: empty for the main conversation, `(hidden)` for what no line shows.
+    /// The run: empty for the main conversation, `(hidden)` for what no line shows. In rows that are added up it stands for
+    /// all runs of a type ([`Self::agent_type`]), except those that nothing else tells of.
     pub agent_id: String,
     /// The model; empty if unknown.
     pub model: String,
@@ -57,6 +59,12 @@ pub struct ShareRow {
 }
 
 impl ShareRow {
+    /// The type of the subagents' runs that a row was added up over, empty if it is not known; `None` in other rows.
+    #[must_use]
+    pub fn agent_type(&self) -> Option<&str> {
+        self.agent_id.strip_prefix(RUNS_OF)
+    }
+
     /// What is known of a row of `spent` that nothing else tells of.
     fn unplaced(row: &SpentRow<'_>) -> Self {
         Self {
@@ -77,8 +85,11 @@ impl ShareRow {
     }
 }
 
-/// Stands for all subagents in rows that are added up over them.
-const ANY_AGENT: &str = "(agent)";
+/// Stands before the type in rows that are added up over the runs of one, as it does in no id. Nothing comes after it if the
+/// type is not known.
+const RUNS_OF: char = '\n';
+/// A number that changes with every change of what is kept of a session: shares of another one are worked out anew.
+const FORMAT: u64 = 1;
 
 /// Numbers in a row.
 const COLUMNS: usize = 22;
@@ -115,8 +126,8 @@ impl Ledger {
             Some(_) => format!("{FROM} s.id = ?2 AND {STALE}"),
             None => format!("{FROM} (?2 IS NULL) AND {STALE} ORDER BY s.id"),
         };
-        let prices = self.prices.version().cast_signed();
-        self.all("look for sessions to share out", &sql, params![prices, only.map(|row| row.0)], |row| {
+        let version = self.shares_version();
+        self.all("look for sessions to share out", &sql, params![version, only.map(|row| row.0)], |row| {
             Ok(StaleSession { row: SessionRow(row.get(0)?), stamp: row.get(1)? })
         })
     }
@@ -126,15 +137,23 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be written.
     pub fn store_shares(&mut self, shares: &[(StaleSession, Vec<ShareRow>)]) -> Result<(), StoreError> {
-        let prices = self.prices.version().cast_signed();
+        let version = self.shares_version();
         self.write("store where costs came from", |tx| {
             let mut insert = tx.prepare("INSERT OR REPLACE INTO shares VALUES (?1, ?2, ?3, ?4)")?;
+            let mut types = tx.prepare("SELECT agent_id, agent_type FROM agent_runs WHERE session = ?1")?;
             for (session, rows) in shares {
-                insert.execute(params![session.row.0, session.stamp, prices, encode(rows)])?;
-                insert.execute(params![-session.row.0, session.stamp, prices, encode(&added_up(rows))])?;
+                let types = types.query_map([session.row.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                let sums = added_up(rows, &types.collect::<rusqlite::Result<_>>()?);
+                insert.execute(params![session.row.0, session.stamp, version, encode(rows)])?;
+                insert.execute(params![-session.row.0, session.stamp, version, encode(&sums)])?;
             }
             Ok(())
         })
+    }
+
+    /// What shares are good for beside their session: the prices, and the form that they are kept in.
+    fn shares_version(&self) -> i64 {
+        (self.prices.version() ^ FORMAT).cast_signed()
     }
 
     /// Hands the shares to `each`, session by session. Those of sessions that were not worked out since they changed
@@ -255,14 +274,18 @@ impl Ledger {
     }
 }
 
-/// Rows without their time, branch, step, type of file and run.
-fn added_up(rows: &[ShareRow]) -> Vec<ShareRow> {
+/// Rows without their time, branch, step and type of file, and with a run's type in its place.
+fn added_up(rows: &[ShareRow], types: &HashMap<String, Option<String>>) -> Vec<ShareRow> {
+    let mut names: HashMap<&str, String> = HashMap::new();
+    for id in rows.iter().map(|row| row.agent_id.as_str()) {
+        names.entry(id).or_insert_with(|| match types.get(id) {
+            Some(agent_type) => format!("{RUNS_OF}{}", agent_type.as_deref().unwrap_or_default()),
+            None => id.to_owned(),
+        });
+    }
     let mut sums: BTreeMap<(&str, &str, &str, &str, Phase, bool), ShareRow> = BTreeMap::new();
     for row in rows {
-        let agent = match row.agent_id.as_str() {
-            run if run.is_empty() || run == HIDDEN_AGENT => run,
-            _ => ANY_AGENT,
-        };
+        let agent = names.get(row.agent_id.as_str()).map_or("", String::as_str);
         let key = (agent, &*row.model, &*row.skill, &*row.tool, row.phase, row.cost.is_some());
         let sum = sums.entry(key).or_insert_with(|| ShareRow {
             agent_id: agent.to_owned(),
@@ -286,7 +309,7 @@ fn added_up(rows: &[ShareRow]) -> Vec<ShareRow> {
 fn encode(rows: &[ShareRow]) -> Vec<u8> {
     let mut names: Vec<&str> = Vec::new();
     let mut numbers: Vec<[u64; COLUMNS]> = Vec::with_capacity(rows.len());
-    let mut places: std::collections::HashMap<&str, u64> = std::collections::HashMap::new();
+    let mut places: HashMap<&str, u64> = HashMap::new();
     for row in rows {
         let mut name = |text| {
             *places.entry(text).or_insert_with(|| {
@@ -420,6 +443,7 @@ fn take(rest: &mut &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::spent::HIDDEN_AGENT;
     use super::*;
 
     #[test]

@@ -450,6 +450,47 @@ fn a_background_agent_counts_while_it_runs() {
 }
 
 #[test]
+fn agents_counts_runs_that_nothing_else_tells_of_and_moves_them_once_their_type_is_known() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "session");
+    session.transcript().write(&[
+        session.says(1),
+        session.answer("msg_1", 2, 10),
+        session.echo_of("a1", "sub_1", 3, 40),
+        session.echo_of("a1", "sub_2", 4, 50),
+        session.echo_of("a2", "sub_3", 5, 60),
+    ]);
+    ledger.import();
+    let rows = || -> Vec<(String, u64, u64)> {
+        let report = ledger.run(&["agents", "--json"]).json();
+        let rows = report["rows"].as_array().unwrap().iter();
+        let number = |value: &Value| value.as_u64().unwrap();
+        let rows = rows.map(|row| {
+            (
+                row["agent"].as_str().unwrap().into(),
+                number(&row["runs"]),
+                number(&row["usage"]["output_tokens"]),
+            )
+        });
+        rows.collect()
+    };
+    let row = |agent: &str, runs, output| (agent.to_owned(), runs, output);
+    let sorted = |mut rows: Vec<(String, u64, u64)>| {
+        rows.sort();
+        rows
+    };
+    assert_eq!(sorted(rows()), [row("main", 1, 10), row("subagent", 2, 150)]);
+    // Nothing new was spent since.
+    ledger.hook(session.event("SubagentStart").with("agent_id", "a2"));
+    assert_eq!(sorted(rows()), [row("main", 1, 10), row("subagent", 2, 150)]);
+    let stop = session.event("SubagentStop").with("agent_id", "a2").with("agent_type", "Explore");
+    ledger.hook(stop);
+    assert_eq!(sorted(rows()), [row("Explore", 1, 60), row("main", 1, 10), row("subagent", 1, 90)]);
+    let of_cost = ledger.cost_by("agent");
+    assert_eq!(of_cost.row("Explore").usage.output, 60);
+}
+
+#[test]
 fn steps_that_overlap_or_never_end_share_a_resumed_session() {
     let ledger = Ledger::new();
     let session = Session::new(&ledger, "session");
