@@ -166,19 +166,18 @@ impl Ledger {
         filter: &SpentFilter,
         each: impl FnMut(SessionRow, &ShareRow),
     ) -> Result<(), StoreError> {
-        // Of a period, sessions count that have spent something in it.
         const SQL: &str = "SELECT session, body FROM shares WHERE session > 0
             AND (?1 IS NULL OR session IN (SELECT value FROM json_each(?1)))
             AND (NOT ?2 OR session IN
               (SELECT session FROM spent_sums WHERE grain = 96 AND quarter > ?3 - 96 AND quarter < ?4))
           ORDER BY session";
         let (from, until) = filter.bounds();
-        let period = params![filter.session_list(), filter.is_bounded(), from.max(0), until];
-        self.read_shares(filter, SQL, period, each)
+        let params = params![filter.session_list(), filter.is_bounded(), from.max(0), until];
+        self.read_shares(filter, SQL, params, each)
     }
 
-    /// The same, added up over time, branches, steps, types of files and subagents, which are called alike. Of a period
-    /// that is not known; then the shares are handed on as they are.
+    /// The same for questions that tell no branches, steps, types of files or runs of a type apart: added up over these and
+    /// over time, which is read sooner, where a session has spent nothing beyond the filter's bounds.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -187,15 +186,25 @@ impl Ledger {
         filter: &SpentFilter,
         each: impl FnMut(SessionRow, &ShareRow),
     ) -> Result<(), StoreError> {
-        if filter.is_bounded() {
-            return self.for_each_share(filter, each);
-        }
-        const SQL: &str = "SELECT -session, body FROM shares WHERE session < 0
+        const ALL: &str = "SELECT session, body FROM shares WHERE session < 0
             AND (?1 IS NULL OR -session IN (SELECT value FROM json_each(?1)))
           ORDER BY session DESC";
-        self.read_shares(filter, SQL, params![filter.session_list()], each)
+        const IN_PERIOD: &str = "SELECT h.session, h.body FROM
+            (SELECT DISTINCT session FROM spent_sums WHERE grain = 96 AND quarter > ?2 - 96 AND quarter < ?3
+               AND (?1 IS NULL OR session IN (SELECT value FROM json_each(?1)))) s
+            JOIN shares h ON h.session = s.session * iif(
+              EXISTS (SELECT 1 FROM spent WHERE session = s.session AND quarter < ?2)
+                OR EXISTS (SELECT 1 FROM spent WHERE session = s.session AND quarter >= ?3), 1, -1)
+          ORDER BY s.session";
+        let (from, until) = filter.bounds();
+        if filter.is_bounded() {
+            self.read_shares(filter, IN_PERIOD, params![filter.session_list(), from.max(0), until], each)
+        } else {
+            self.read_shares(filter, ALL, params![filter.session_list()], each)
+        }
     }
 
+    /// Hands on the shares that a query has found. Those under a negative number are added up, of what is asked for alone.
     fn read_shares(
         &self,
         filter: &SpentFilter,
@@ -203,16 +212,15 @@ impl Ledger {
         params: impl rusqlite::Params,
         mut each: impl FnMut(SessionRow, &ShareRow),
     ) -> Result<(), StoreError> {
-        let is_asked = |row: &ShareRow| filter.has_quarter(row.quarter) && filter.has_model(&row.model);
         let read = || -> rusqlite::Result<()> {
             let mut query = self.conn.prepare(sql)?;
             let mut rows = query.query(params)?;
             while let Some(row) = rows.next()? {
-                let session = SessionRow(row.get(0)?);
+                let number: i64 = row.get(0)?;
                 let body = row.get_ref(1)?.as_blob().unwrap_or_default();
                 decode(body, |share| {
-                    if is_asked(share) {
-                        each(session, share);
+                    if (number < 0 || filter.has_quarter(share.quarter)) && filter.has_model(&share.model) {
+                        each(SessionRow(number.abs()), share);
                     }
                 });
             }
@@ -221,9 +229,8 @@ impl Ledger {
             }
             // Copies whose original is not known are in no session.
             super::spent::read_session(&self.conn, SessionRow(0), |row| {
-                let share = ShareRow::unplaced(row);
-                if is_asked(&share) {
-                    each(row.session, &share);
+                if filter.has_quarter(row.quarter) && filter.has_model(row.model) {
+                    each(row.session, &ShareRow::unplaced(row));
                 }
             })
         };

@@ -331,18 +331,21 @@ fn read_rows(
     until: i64,
     mut each: impl FnMut(&SpentRow<'_>),
 ) -> rusqlite::Result<()> {
+    let sessions = filter.session_list();
+    let model = filter.model.as_ref().map(|model| model.to_ascii_lowercase());
+    // Asked for each row, be it in vain.
+    let of_sessions =
+        if sessions.is_some() { "session IN (SELECT value FROM json_each(?3))" } else { "?3 IS NULL" };
+    let of_model =
+        if model.is_some() { "instr(iif(model = '', '(none)', lower(model)), ?4) > 0" } else { "?4 IS NULL" };
     let sql = format!(
         "SELECT quarter, session, agent_id, model, branch, priced, responses, input_tokens, output_tokens,
            cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, input_pico, output_pico,
            cache_read_pico, cache_write_pico, web_search_pico
-         {} quarter >= ?1 AND quarter < ?2
-           AND (?3 IS NULL OR session IN (SELECT value FROM json_each(?3)))
-           AND (?4 IS NULL OR instr(iif(model = '', '(none)', lower(model)), ?4) > 0)
+         {} quarter >= ?1 AND quarter < ?2 AND {of_sessions} AND {of_model}
          ORDER BY quarter, session, agent_id, model, branch, priced",
         grain.rows()
     );
-    let sessions = filter.session_list();
-    let model = filter.model.as_ref().map(|model| model.to_ascii_lowercase());
     let mut statement = conn.prepare_cached(&sql)?;
     let mut rows = statement.query(params![from, until, sessions, model])?;
     while let Some(row) = rows.next()? {

@@ -9,8 +9,8 @@ use crate::report::calendar::{Day, Days, Zone};
 use crate::report::origins::{NO_KEY, Origin};
 use crate::report::usage::UNTYPED_AGENT;
 use crate::store::{
-    Block, Grain, HIDDEN_AGENT, Ledger, Phase, Quarter, SessionPlace, SessionRow, ShareRow, SpentFilter,
-    SpentRow, StoreError,
+    Block, Grain, HIDDEN_AGENT, Ledger, Phase, Quarter, RunType, SessionPlace, SessionRow, ShareRow,
+    SpentFilter, SpentRow, StoreError,
 };
 
 /// What a cost report is by.
@@ -177,21 +177,15 @@ pub(super) struct Group {
 #[derive(Debug)]
 pub(super) struct Places {
     pub(super) sessions: HashMap<SessionRow, SessionPlace>,
-    agents: HashMap<SessionRow, HashMap<String, String>>,
+    /// By session and id.
+    runs: Vec<RunType>,
 }
 
 impl Places {
     pub(super) fn read(ledger: &Ledger, with_agents: bool) -> Result<Self, StoreError> {
         let sessions = ledger.session_places()?.into_iter().map(|place| (place.row, place)).collect();
-        let mut agents: HashMap<SessionRow, HashMap<String, String>> = HashMap::new();
-        if with_agents {
-            for run in ledger.run_types()? {
-                if let Some(agent_type) = run.agent_type {
-                    agents.entry(run.session).or_default().insert(run.agent_id, agent_type);
-                }
-            }
-        }
-        Ok(Self { sessions, agents })
+        let runs = if with_agents { ledger.run_types()? } else { Vec::new() };
+        Ok(Self { sessions, runs })
     }
 
     /// When a group's session began, as far as is known.
@@ -204,11 +198,13 @@ impl Places {
         match row.agent_id {
             "" => MAIN_AGENT,
             HIDDEN_AGENT => HIDDEN_AGENT,
-            run => self
-                .agents
-                .get(&row.session)
-                .and_then(|runs| runs.get(run))
-                .map_or(UNTYPED_AGENT, |name| name),
+            run => {
+                let key = (row.session, run);
+                let found =
+                    self.runs.binary_search_by(|known| (known.session, known.agent_id.as_str()).cmp(&key));
+                let known = found.ok().and_then(|at| self.runs[at].agent_type.as_deref());
+                known.unwrap_or(UNTYPED_AGENT)
+            }
         }
     }
 }
@@ -221,6 +217,8 @@ pub(super) struct Groups<'a> {
     days: Days<'a>,
     groups: Vec<Group>,
     index: HashMap<String, usize>,
+    /// The group that a row was added to last: the next one often has the same key.
+    last: usize,
     /// Groups of sessions, for the keys that a session has one of.
     of_sessions: HashMap<SessionRow, usize>,
     /// The last time and its group: most rows come in the order of time.
@@ -235,6 +233,7 @@ impl<'a> Groups<'a> {
             days: Days::new(zone),
             groups: Vec::new(),
             index: HashMap::new(),
+            last: 0,
             of_sessions: HashMap::new(),
             of_time: None,
         }
@@ -360,12 +359,14 @@ impl<'a> Groups<'a> {
     }
 
     fn named(&mut self, key: &str) -> usize {
-        if let Some(at) = self.index.get(key) {
-            return *at;
+        if self.groups.get(self.last).is_none_or(|last| last.key != key) {
+            self.last = self.index.get(key).copied().unwrap_or(self.groups.len());
         }
-        self.groups.push(Group { key: key.to_owned(), ..Group::default() });
-        self.index.insert(key.to_owned(), self.groups.len() - 1);
-        self.groups.len() - 1
+        if self.last == self.groups.len() {
+            self.groups.push(Group { key: key.to_owned(), ..Group::default() });
+            self.index.insert(key.to_owned(), self.last);
+        }
+        self.last
     }
 }
 
@@ -407,30 +408,31 @@ pub(super) fn read<'a, const N: usize>(
     kinds: [By; N],
     (places, zone): (&'a Places, &'a Zone),
 ) -> Result<[Groups<'a>; N], StoreError> {
-    let from = before.map_or(now.from, |(before, _)| before.from.min(now.from));
     if kinds.iter().any(|by| matches!(by, By::Origin(_))) {
-        let filter = SpentFilter { from, until: now.until, ..filter.clone() };
         let mut all = kinds.map(|by| Groups::new(by, places, zone));
-        let each = |session: SessionRow, share: &ShareRow| {
-            let period = match before {
-                _ if now.holds(share.quarter) => None,
-                Some((span, shift)) if span.holds(share.quarter) => Some(shift),
-                _ => return,
-            };
-            for groups in &mut all {
-                groups.add_share(session, share, period);
-            }
+        // None of these is told apart in what is added up over time.
+        let is_fine = |by: &By| {
+            by.is_time() || matches!(by, By::Origin(Origin::Step | Origin::FileType) | By::Branch | By::Agent)
         };
-        // Neither of these is told apart in what is added up over all time.
-        let is_fine =
-            |by: &By| matches!(by, By::Origin(Origin::Step | Origin::FileType) | By::Branch | By::Agent);
-        if kinds.iter().any(|by| is_fine(by) || by.is_time()) {
-            ledger.for_each_share(&filter, each)?;
-        } else {
-            ledger.for_each_share_in_all(&filter, each)?;
+        let is_fine = kinds.iter().any(is_fine);
+        for (span, shift) in
+            [Some((now, None)), before.map(|(span, shift)| (span, Some(shift)))].into_iter().flatten()
+        {
+            let filter = SpentFilter { from: span.from, until: span.until, ..filter.clone() };
+            let each = |session: SessionRow, share: &ShareRow| {
+                for groups in &mut all {
+                    groups.add_share(session, share, shift);
+                }
+            };
+            if is_fine {
+                ledger.for_each_share(&filter, each)?;
+            } else {
+                ledger.for_each_share_in_all(&filter, each)?;
+            }
         }
         return Ok(all);
     }
+    let from = before.map_or(now.from, |(before, _)| before.from.min(now.from));
     let filter = SpentFilter { from, until: now.until, ..filter.clone() };
     let is_timeless = |by: &By| match by {
         // A session that nobody has seen begin began with its first response.
