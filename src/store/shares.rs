@@ -437,15 +437,23 @@ fn decode(body: &[u8], mut each: impl FnMut(&ShareRow)) {
 }
 
 fn take(rest: &mut &[u8]) -> Option<u64> {
-    let mut number = 0_u64;
-    for (at, byte) in rest.iter().enumerate().take(10) {
-        number |= u64::from(byte & 0x7f) << (7 * at).min(63);
-        if byte & 0x80 == 0 {
-            *rest = &rest[at + 1..];
-            return Some(number);
+    let (first, after) = rest.split_first()?;
+    *rest = after;
+    let mut number = u64::from(first & 0x7f);
+    let mut last = *first;
+    let mut shift = 7;
+    while last & 0x80 != 0 {
+        // A value that is none of ours.
+        if shift > 63 {
+            return None;
         }
+        let (next, after) = rest.split_first()?;
+        *rest = after;
+        number |= u64::from(next & 0x7f) << shift;
+        last = *next;
+        shift += 7;
     }
-    None
+    Some(number)
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use crate::report::calendar::Day;
 use crate::report::origins::Origin;
 use crate::store::{Ledger, SessionRow, SpentFilter, StoreError};
 
-/// What results come from.
-const TOOL: By = By::Origin(Origin::Tool);
+/// What a change is put down to. Shares hold all that was spent, so that one reading tells all three.
+const CAUSES: [By; 3] = [By::Model, By::Origin(Origin::Tool), By::Agent];
 
 /// Two periods of equal length, and how the earlier one is laid on the later.
 struct Periods {
@@ -61,20 +61,7 @@ pub(super) fn report(
         .as_ref()
         .map(|both| (Span::of_days(Some(both.before.0), Some(both.before.1), &query.zone), both.shift));
     let whose = (places, &query.zone);
-    // In as few readings as can be. Runs are told apart by day, which months, projects and the like can be made of, too.
-    let (groups, makers) = match query.by {
-        By::Day | By::Week | By::Session | By::Origin(_) => {
-            let [groups] = groups::read(ledger, filter, span, before, [query.by], whose)?;
-            let kinds = [By::Model, By::Agent];
-            let makers = periods.is_some().then(|| groups::read(ledger, filter, span, before, kinds, whose));
-            (groups, makers.transpose()?)
-        }
-        by => {
-            let kinds = [by, By::Model, By::Agent];
-            let [groups, models, agents] = groups::read(ledger, filter, span, before, kinds, whose)?;
-            (groups, Some([models, agents]))
-        }
-    };
+    let [groups] = groups::read(ledger, filter, span, before, [query.by], whose)?;
     let groups = groups.into_sorted();
     let now = total(groups.iter().map(|group| &group.now));
     let earlier = total(groups.iter().map(|group| &group.before));
@@ -97,15 +84,9 @@ pub(super) fn report(
         let change = |group: &Group| Some(Change::between(&group.now, Some(&group.before), None));
         report.rows = groups.iter().map(|group| row(query, places, group, change(group))).collect();
     }
-    if let Some([models, agents]) = makers {
-        let [tools] = groups::read(ledger, filter, span, before, [TOOL], whose)?;
-        report.changes = Some(Changes {
-            key: None,
-            previous_key: None,
-            by_model: changes(query, places, models),
-            by_tool: changes(query, places, tools),
-            by_agent: changes(query, places, agents),
-        });
+    if periods.is_some() {
+        let causes = groups::read(ledger, filter, span, before, CAUSES, whose)?;
+        report.changes = Some(changes(query, places, causes));
     }
     Ok(report)
 }
@@ -174,37 +155,27 @@ fn changes_between(
     (now, before): (Option<SessionRow>, Option<SessionRow>),
 ) -> Result<Changes, StoreError> {
     let span = Span::of_days(query.since, query.until, &query.zone);
-    let mut models = Groups::new(By::Model, places, &query.zone);
-    let mut agents = Groups::new(By::Agent, places, &query.zone);
-    let mut tools = Groups::new(TOOL, places, &query.zone);
+    let mut causes = CAUSES.map(|by| Groups::new(by, places, &query.zone));
     for session in now.into_iter().chain(before) {
         let is_before = Some(session) != now;
         for share in ledger.session_shares(session)?.iter().filter(|share| filter.has_model(&share.model)) {
             if is_before || span.holds(share.quarter) {
-                tools.add_share(session, share, is_before.then_some(Shift::None));
-            }
-        }
-        ledger.for_each_spent_of(session, |row| {
-            for groups in [&mut models, &mut agents] {
-                if is_before && filter.has_model(row.model) {
-                    groups.add_before(row, Shift::None);
-                } else if span.holds(row.quarter) && filter.has_model(row.model) {
-                    groups.add(row);
+                for groups in &mut causes {
+                    groups.add_share(session, share, is_before.then_some(Shift::None));
                 }
             }
-        })?;
+        }
     }
-    Ok(Changes {
-        key: None,
-        previous_key: None,
-        by_model: changes(query, places, models),
-        by_tool: changes(query, places, tools),
-        by_agent: changes(query, places, agents),
-    })
+    Ok(changes(query, places, causes))
+}
+
+fn changes(query: &Query, places: &Places, causes: [Groups<'_>; 3]) -> Changes {
+    let [by_model, by_tool, by_agent] = causes.map(|groups| changed(query, places, groups));
+    Changes { key: None, previous_key: None, by_model, by_tool, by_agent }
 }
 
 /// The groups that have changed, the largest change first.
-fn changes(query: &Query, places: &Places, groups: Groups<'_>) -> Vec<super::CostRow> {
+fn changed(query: &Query, places: &Places, groups: Groups<'_>) -> Vec<super::CostRow> {
     let mut rows: Vec<_> = groups
         .into_sorted()
         .iter()

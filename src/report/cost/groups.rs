@@ -263,11 +263,12 @@ impl<'a> Groups<'a> {
             usage: share.usage,
             cost: share.cost,
         };
-        let at = match self.by {
-            By::Origin(origin) => {
+        let at = match (self.by, share.agent_type()) {
+            (By::Origin(origin), _) => {
                 let place = self.places.sessions.get(&session);
                 self.named(&origin.key(share, place.is_some_and(|place| place.is_scheduled)))
             }
+            (By::Agent, Some(name)) => self.named(if name.is_empty() { UNTYPED_AGENT } else { name }),
             _ => self.group_of(&row, before.unwrap_or_default()),
         };
         let group = &mut self.groups[at];
@@ -411,9 +412,8 @@ pub(super) fn read<'a, const N: usize>(
     if kinds.iter().any(|by| matches!(by, By::Origin(_))) {
         let mut all = kinds.map(|by| Groups::new(by, places, zone));
         // None of these is told apart in what is added up over time.
-        let is_fine = |by: &By| {
-            by.is_time() || matches!(by, By::Origin(Origin::Step | Origin::FileType) | By::Branch | By::Agent)
-        };
+        let is_fine =
+            |by: &By| by.is_time() || matches!(by, By::Origin(Origin::Step | Origin::FileType) | By::Branch);
         let is_fine = kinds.iter().any(is_fine);
         for (span, shift) in
             [Some((now, None)), before.map(|(span, shift)| (span, Some(shift)))].into_iter().flatten()
