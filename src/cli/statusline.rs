@@ -1,6 +1,6 @@
 //! `tallyhook statusline`: prints one line and never fails the client.
 
-use std::io::{Read as _, Write as _};
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, ExitCode, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -15,14 +15,23 @@ use crate::statusline;
 const MAX_BYTES: u64 = 1 << 20;
 /// How long the wrapped status line may take. The client itself gives up at its next message.
 const WRAPPED_TIMEOUT: Duration = Duration::from_secs(3);
+/// For whoever starts it by hand.
+const BY_HAND: &str = "tallyhook: statusline reads what Claude Code gives a status line, as JSON on stdin\n\
+    set it up with: tallyhook init --statusline\n\
+    or try it with: echo '{}' | tallyhook statusline";
 
 /// Whether the arguments ask for the status line (and not for its help).
 pub(super) fn is_statusline(args: &[String]) -> bool {
     is_command(args, "statusline")
 }
 
-/// Prints the wrapped line and ours. The exit code is always 0: the client shows no line otherwise.
+/// Prints the wrapped line and ours. The exit code is 0, for the client shows no line otherwise; from a terminal, where it is
+/// not the client that asks, it is 2.
 pub(super) fn run(args: &[String], env: &Env) -> ExitCode {
+    if std::io::stdin().is_terminal() {
+        let _told = writeln!(std::io::stderr(), "{BY_HAND}").is_ok();
+        return ExitCode::from(2);
+    }
     // A fault leaves the line empty.
     std::panic::set_hook(Box::new(|_| std::process::exit(0)));
     let mut bytes = Vec::with_capacity(4_096);

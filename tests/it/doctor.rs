@@ -55,6 +55,32 @@ fn after_init_and_an_event_all_is_well() {
     assert!(text.text().contains("ok    ledger"), "{text:?}");
 }
 
+/// What it says in a wide terminal, without what is the machine's own: its client, its times, its binary.
+fn said(ledger: &Ledger) -> String {
+    let ran = ledger.run(&["doctor", "--color", "never"]);
+    let text = ran.stdout.replace(ledger.dir().to_str().unwrap(), "[folder]");
+    let mut is_own = false;
+    let lines = text.split_inclusive('\n').filter(|line| {
+        if !line.starts_with(' ') {
+            is_own =
+                ["binary", "client ", "events", "latency"].iter().any(|check| line[6..].starts_with(check));
+        }
+        !is_own
+    });
+    lines.collect()
+}
+
+#[test]
+fn what_doctor_says() {
+    let ledger = Ledger::new().with_var("COLUMNS", "400");
+    assert_eq!(ledger.run(&["init"]).code, Some(0));
+    ledger.run_hook(call()).assert_silent("a call");
+    let well = said(&ledger);
+    std::fs::write(ledger.project().join(".claude/settings.json"), "{").unwrap();
+    std::fs::write(ledger.path(), "no ledger").unwrap();
+    insta::assert_snapshot!(format!("# All is well\n\n{well}\n# It is not\n\n{}", said(&ledger)));
+}
+
 #[test]
 fn a_missing_event_is_found_and_mended() {
     let ledger = set_up();

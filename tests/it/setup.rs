@@ -88,6 +88,22 @@ fn a_dry_run_shows_the_change_and_makes_none() {
 }
 
 #[test]
+fn what_init_says() {
+    let ledger = with_settings("{\"model\": \"opus\"}\n");
+    let said = |args: &[&str]| {
+        let text = ledger.run(args).text().replace(ledger.dir().to_str().unwrap(), "[folder]");
+        // The registration itself is looked at elsewhere; a backup's name and the client are the machine's own.
+        let is_shown =
+            |line: &&str| !["+ ", "- ", "backup", "client "].iter().any(|start| line.starts_with(start));
+        let lines = text.lines().filter(is_shown);
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let all = [&["init", "--dry-run"][..], &["init"], &["init"], &["uninstall"]]
+        .map(|args| format!("$ tallyhook {}\n{}\n", args.join(" "), said(args)));
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
 fn the_self_test_leaves_no_row() {
     let ledger = Ledger::new();
     let ran = ledger.run(&["init"]);

@@ -162,6 +162,16 @@ fn a_foreign_status_line_is_never_replaced_unasked_and_comes_back() {
     assert_eq!(read(), foreign);
 }
 
+/// A terminal of its own, which nobody types in.
+#[cfg(target_os = "linux")]
+#[test]
+fn by_hand_it_says_what_it_is_for() {
+    let terminal = std::fs::File::options().read(true).write(true).open("/dev/ptmx").unwrap();
+    let ran = Ran::of(Ledger::new().command(&["statusline"]).stdin(terminal));
+    assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{ran:?}");
+    insta::assert_snapshot!(ran.stderr);
+}
+
 #[test]
 fn help_of_statusline_names_every_field() {
     let help = Ledger::new().run(&["statusline", "--help"]).text().to_owned();
