@@ -33,6 +33,7 @@ mod hidden;
 mod kept;
 mod listing;
 mod log;
+mod log_writer;
 mod migrations;
 mod open;
 mod queries;
