@@ -10,7 +10,7 @@ use super::kept::Pending;
 use super::log_writer::LogWriter;
 use super::writer::{SessionRow, unsigned};
 use super::{AgentSighting, Ledger, StoreError};
-use super::{alerts, kept, shares};
+use super::{alerts, kept, responses, shares};
 use crate::agents::Fingerprint;
 use crate::agents::claude_code::{Progress, Reading};
 use crate::domain::{Agent, SessionId, Timestamp};
@@ -96,7 +96,8 @@ impl Ledger {
     ///
     /// # Errors
     /// If SQLite refuses.
-    pub fn expect_much(&self) -> Result<(), StoreError> {
+    pub fn expect_much(&mut self) -> Result<(), StoreError> {
+        self.expects_much = true;
         // 16 MB of pages, and a checkpoint for every 16 MB of the log.
         let set = || {
             self.conn.pragma_update(None, "cache_size", -16_000)?;
@@ -116,8 +117,10 @@ impl Ledger {
         batches: impl IntoIterator<Item = (SessionId, LogBatch)>,
     ) -> Result<u64, StoreError> {
         let prices = self.prices.clone();
+        let expects_much = self.expects_much;
         self.write("record the transcripts", |tx| {
             let mut writer = LogWriter::new(tx, client, &prices)?;
+            writer.is_first = expects_much && responses::is_without(tx)?;
             for (session, batch) in batches {
                 writer.add(&session, batch)?;
             }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::event::record_run;
 use super::log::LogBatch;
-use super::responses::{INSERT, REPLACE, execute, known_message};
+use super::responses::{self, INSERT, REPLACE, execute, known_message};
 use super::spending::{self, Spending};
 use super::writer::{SessionRow, session_row, signed};
 use super::{contexts, hidden, shares};
@@ -35,6 +35,8 @@ pub(super) struct LogWriter<'c> {
     messages: Vec<(Vec<Message>, Vec<SessionRow>)>,
     /// Sessions that have a copy of another's response, and that one, with the place in `messages`.
     copies: Vec<(Place, SessionRow, SessionRow)>,
+    /// Whether the ledger is known to hold no responses yet.
+    pub(super) is_first: bool,
     /// Responses that were not known.
     new: u64,
 }
@@ -52,6 +54,7 @@ impl<'c> LogWriter<'c> {
             totals: BTreeSet::new(),
             messages: Vec::new(),
             copies: Vec::new(),
+            is_first: false,
             new: 0,
         })
     }
@@ -158,35 +161,48 @@ impl<'c> LogWriter<'c> {
             return Ok(());
         }
         let mut is_new: Vec<Vec<bool>> = messages.iter().map(|(file, _)| vec![false; file.len()]).collect();
+        let is_first = self.is_first;
+        let mut fresh: Vec<Place> = Vec::new();
         let mut insert = self.conn.prepare_cached(INSERT)?;
         let mut order = in_order(&messages).peekable();
         let mut records: Vec<Place> = Vec::new();
-        while let Some(place @ (file, at)) = order.next() {
+        while let Some((beginning, place @ (file, at))) = order.next() {
             records.clear();
             records.push(place);
             let id = |(file, at): Place| &messages[file].0[at].id;
-            while let Some(next) = order.next_if(|next| id(*next) == id(place)) {
+            while let Some((_, next)) = order.next_if(|next| next.0 == beginning && id(next.1) == id(place)) {
                 records.push(next);
             }
             let (message, row) = (&messages[file].0[at], messages[file].1[at]);
-            if records.len() == 1 && execute(&mut insert, message, row)? > 0 {
+            if !is_first && records.len() == 1 && execute(&mut insert, message, row)? > 0 {
                 is_new[file][at] = true;
                 continue;
             }
-            let known = known_message(self.conn, &message.id)?;
-            let Some((joined, owner)) = self.join(&messages, known.clone(), &records)? else { continue };
-            if let Some((known, known_row)) = known {
-                if known != joined {
+            let known = if is_first { None } else { known_message(self.conn, &message.id)? };
+            if known.is_some() || records.len() > 1 {
+                let (first, others) = match &known {
+                    Some(known) => (known.clone(), &records[..]),
+                    None => ((message.clone(), row), &records[1..]),
+                };
+                (messages[file].0[at], messages[file].1[at]) = self.join(&messages, first, others)?;
+            }
+            let (message, row) = (&messages[file].0[at], messages[file].1[at]);
+            match known {
+                Some((known, known_row)) if known != *message => {
                     self.spending.add(&known, known_row, self.prices, -1);
-                    self.spending.add(&joined, owner, self.prices, 1);
-                    execute(&mut *self.conn.prepare_cached(REPLACE)?, &joined, owner)?;
+                    self.spending.add(message, row, self.prices, 1);
+                    execute(&mut *self.conn.prepare_cached(REPLACE)?, message, row)?;
                 }
-            } else if execute(&mut insert, &joined, owner)? > 0 {
-                is_new[file][at] = true;
-                messages[file].0[at] = joined;
-                messages[file].1[at] = owner;
+                Some(_) => {}
+                None if is_first => {
+                    is_new[file][at] = true;
+                    fresh.push(place);
+                }
+                None => is_new[file][at] = execute(&mut insert, message, row)? > 0,
             }
         }
+        let record = |(file, at): &Place| (&messages[*file].0[*at], messages[*file].1[*at]);
+        responses::insert_new(self.conn, &mut insert, &fresh.iter().map(record).collect::<Vec<_>>())?;
         // Added up as they were read: what stands together there is for the most part one sum.
         for ((file, owners), is_new) in messages.iter().zip(is_new) {
             for ((message, row), _) in file.iter().zip(owners).zip(is_new).filter(|(_, is_new)| *is_new) {
@@ -210,19 +226,16 @@ impl<'c> LogWriter<'c> {
         Ok(())
     }
 
-    /// Joins the records of a response with each other, and with what is known of it. Returns whose it is, too.
+    /// Joins what is known of a response with other records of it. Returns whose it is, too.
     fn join(
         &mut self,
         messages: &[(Vec<Message>, Vec<SessionRow>)],
-        mut known: Option<(Message, SessionRow)>,
-        places: &[Place],
-    ) -> rusqlite::Result<Option<(Message, SessionRow)>> {
-        for place @ (file, at) in places.iter().copied() {
+        mut known: (Message, SessionRow),
+        others: &[Place],
+    ) -> rusqlite::Result<(Message, SessionRow)> {
+        for place @ (file, at) in others.iter().copied() {
             let (message, row) = (&messages[file].0[at], messages[file].1[at]);
-            let Some((before, before_row)) = known else {
-                known = Some((message.clone(), row));
-                continue;
-            };
+            let (before, before_row) = known;
             // A sidechain can replay messages too, and of a fork's copies; that it is one says its main conversation.
             let are_main = [message, &before].iter().all(|record| record.source == MessageSource::Main);
             let other = (are_main && message.session != before.session).then_some(row);
@@ -236,7 +249,7 @@ impl<'c> LogWriter<'c> {
                 self.note_change(&before, before_row);
                 self.note_change(&merged, owner);
             }
-            known = Some((merged, owner));
+            known = (merged, owner);
         }
         Ok(known)
     }
@@ -275,8 +288,9 @@ impl<'c> LogWriter<'c> {
     }
 }
 
-/// The places of `messages` in the order of their ids. Records of one response stay in the order in which they were read.
-fn in_order(messages: &[(Vec<Message>, Vec<SessionRow>)]) -> impl Iterator<Item = Place> + use<> {
+/// The places of `messages` in the order of their ids, each with the beginning of its id. Records of one response stay in the
+/// order in which they were read.
+fn in_order(messages: &[(Vec<Message>, Vec<SessionRow>)]) -> impl Iterator<Item = (u128, Place)> + use<> {
     // The beginnings of the ids stand beside each other in memory, the ids do not; few begin alike.
     let beginning = |message: &Message| {
         let id = message.id.as_str().as_bytes();
@@ -293,7 +307,7 @@ fn in_order(messages: &[(Vec<Message>, Vec<SessionRow>)]) -> impl Iterator<Item 
         .collect();
     let id = |place: &Place| &messages[place.0].0[place.1].id;
     order.sort_by(|(one, a), (other, b)| one.cmp(other).then_with(|| id(a).cmp(id(b))));
-    order.into_iter().map(|(_, place)| place)
+    order.into_iter()
 }
 
 /// Stores what the main transcript `path` says of its session.

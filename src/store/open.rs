@@ -117,6 +117,8 @@ pub struct Ledger {
     opened_at: Instant,
     patience: Patience,
     must_be_closed: bool,
+    /// Whether it is to store many responses at once.
+    pub(super) expects_much: bool,
     /// Time spent in writing so far, which under load is time spent in waiting.
     pub(super) waited: Duration,
 }
@@ -188,6 +190,7 @@ impl Ledger {
             opened_at: Instant::now(),
             patience: COMMAND,
             must_be_closed: true,
+            expects_much: false,
             waited: Duration::ZERO,
         })
     }
@@ -214,7 +217,16 @@ impl Ledger {
         let waited = opened_at.elapsed();
         let spool = Some(Spool::of(path));
         let prices = PriceTable::builtin();
-        Ok(Self { conn, spool, prices, opened_at, patience, must_be_closed: true, waited })
+        Ok(Self {
+            conn,
+            spool,
+            prices,
+            opened_at,
+            patience,
+            must_be_closed: true,
+            expects_much: false,
+            waited,
+        })
     }
 
     /// Whether closing it has something to do. If not, a process may end with the ledger open.

@@ -289,7 +289,7 @@ impl Ledger {
         let is_current = || -> rusqlite::Result<bool> {
             Ok(match version(&self.conn)? {
                 Some(version) => version == stamp(&self.prices),
-                None => is_without_responses(&self.conn)?,
+                None => super::responses::is_without(&self.conn)?,
             })
         };
         if is_current().map_err(StoreError::query("read the prices' version"))? {
@@ -319,14 +319,10 @@ pub(super) fn check_version(conn: &Connection, prices: &PriceTable) -> rusqlite:
         Some(found) if found == own || found == 0 => Ok(()),
         Some(_) => set_version(conn, 0),
         None => {
-            let stamp = if is_without_responses(conn)? { own } else { 0 };
+            let stamp = if super::responses::is_without(conn)? { own } else { 0 };
             set_version(conn, stamp)
         }
     }
-}
-
-fn is_without_responses(conn: &Connection) -> rusqlite::Result<bool> {
-    Ok(!conn.prepare("SELECT 1 FROM responses LIMIT 1")?.exists([])?)
 }
 
 fn stamp(prices: &PriceTable) -> i64 {

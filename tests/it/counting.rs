@@ -306,6 +306,23 @@ fn a_subagent_whose_main_file_is_gone_counts() {
 }
 
 #[test]
+fn a_first_import_stores_each_of_many_responses() {
+    // Sixteen go into one statement.
+    let ledger = imported(|s| {
+        let answer = |number: u32| s.answer(&format!("msg_{number:02}"), number, 10 * u64::from(number));
+        (1..=40).map(answer).collect()
+    });
+    assert_answers(
+        &ledger,
+        40,
+        8_200,
+        &[("only whole statements", 5_280), ("only what is left over", 2_920)],
+    );
+    ledger.import();
+    assert_eq!(ledger.responses_of_all(), 40);
+}
+
+#[test]
 fn an_echo_of_a_subagents_message_is_no_second_one() {
     let (ledger, s) = session();
     s.transcript().write(&[
