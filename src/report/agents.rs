@@ -132,7 +132,7 @@ impl AgentsReport {
         let mut sums = Sums::default();
         let mut whole_origins = OriginSum::default();
         let mut last = (None, String::new());
-        ledger.for_each_share_in_all(&SpentFilter::default(), |session, share| {
+        ledger.for_each_share_summed(&SpentFilter::default(), |session, share| {
             whole_origins.add(share);
             let agent_type =
                 share.agent_type().map(|name| if name.is_empty() { UNTYPED_AGENT } else { name });
@@ -142,8 +142,8 @@ impl AgentsReport {
                 _ => UNTYPED_AGENT,
             }));
             sum.origins.add(share);
-            // Session by session, agent by agent: each time it is another one it is a run that the ledger has no row of.
-            // What is hidden is none.
+            // A session's shares come agent by agent: each time it is another one it is a run that the ledger has no row of.
+            // What is hidden is none, and of no session there is the main conversation alone: only that is copied.
             let is_run = agent_type.is_none() && share.agent_id != HIDDEN_AGENT;
             if is_run && (last.0 != Some(session) || last.1 != share.agent_id) {
                 sum.runs += 1;

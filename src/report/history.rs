@@ -204,7 +204,7 @@ fn rows(
     // Of sessions that were imported no hook has told; their shares know the calls.
     let untold = sessions.iter().filter(|row| counts.get(row).is_none_or(|counts| counts.tool_calls == 0));
     let untold: Vec<SessionRow> = untold.copied().collect();
-    ledger.for_each_share_in_all(
+    ledger.for_each_share_summed(
         &SpentFilter { sessions: Some(untold), ..SpentFilter::default() },
         |session, share| counts.entry(session).or_default().tool_calls += share.calls,
     )?;

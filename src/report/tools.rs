@@ -84,7 +84,7 @@ impl ToolsReport {
     pub fn of(ledger: &Ledger, filter: &SpentFilter) -> Result<Self, StoreError> {
         let mut sums: std::collections::BTreeMap<String, OriginSum> = std::collections::BTreeMap::new();
         let mut total = OriginSum::default();
-        ledger.for_each_share_in_all(filter, |_, share| {
+        ledger.for_each_share_summed(filter, |_, share| {
             add_to(&mut sums, &Origin::Tool.key(share, false), share);
             total.add(share);
         })?;

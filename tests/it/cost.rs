@@ -559,6 +559,28 @@ fn cost_by_agent_in_detail() {
 }
 
 #[test]
+fn a_model_without_a_price_has_no_cost_where_changes_are_told_either() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "session");
+    // What it wrote came to no token: a share of nothing, which is not free for that.
+    let answer = session.answer("msg_1", 2, 0).with_model("house-model");
+    session.transcript().write(&[session.says(1), answer]);
+    ledger.import();
+    let report =
+        cost(&ledger, &["--by", "month", "--since", "2099-11-01", "--until", "2099-11-30", "--compare"]);
+    for cause in ["by_model", "by_tool", "by_agent"] {
+        for row in report["changes"][cause].as_array().unwrap() {
+            assert_eq!(
+                (&row["cost_usd"], &row["unpriced_models"]),
+                (&Value::Null, &json!(["house-model"])),
+                "{row}"
+            );
+        }
+    }
+    assert_eq!(report["changes"]["by_model"][0]["key"], "house-model", "{report:#}");
+}
+
+#[test]
 fn cost_compared() {
     let period = ["--since", "2026-11-02", "--until", "2026-11-04", "--compare"];
     insta::assert_snapshot!(shown(&rich(), &period));

@@ -61,7 +61,7 @@ pub(super) fn report(
         .as_ref()
         .map(|both| (Span::of_days(Some(both.before.0), Some(both.before.1), &query.zone), both.shift));
     let whose = (places, &query.zone);
-    let [groups] = groups::read(ledger, filter, span, before, [query.by], whose)?;
+    let groups = groups::read(ledger, filter, (span, before), query.by, whose)?;
     let groups = groups.into_sorted();
     let now = total(groups.iter().map(|group| &group.now));
     let earlier = total(groups.iter().map(|group| &group.before));
@@ -85,7 +85,7 @@ pub(super) fn report(
         report.rows = groups.iter().map(|group| row(query, places, group, change(group))).collect();
     }
     if periods.is_some() {
-        let causes = groups::read(ledger, filter, span, before, CAUSES, whose)?;
+        let causes = groups::read_shares(ledger, filter, (span, before), CAUSES, whose)?;
         report.changes = Some(changes(query, places, causes));
     }
     Ok(report)
@@ -106,7 +106,7 @@ fn add_sessions(
         groups
     } else {
         let whose = (places, &query.zone);
-        let [all] = groups::read(ledger, filter, Span::default(), None, [By::Session], whose)?;
+        let all = groups::read(ledger, filter, (Span::default(), None), By::Session, whose)?;
         read = all.into_sorted();
         &read
     };

@@ -116,14 +116,16 @@ pub(super) struct Sum {
 
 impl Sum {
     fn add(&mut self, row: &SpentRow<'_>) {
+        // What used nothing cost nothing, whatever the model.
+        let nothing = (row.usage == Usage::default()).then(CostParts::default);
+        self.add_at(row, row.cost.or(nothing));
+    }
+
+    fn add_at(&mut self, row: &SpentRow<'_>, cost: Option<CostParts>) {
         self.usage += row.usage;
         self.responses += row.responses;
-        match row.cost {
+        match cost {
             Some(cost) => *self.cost.get_or_insert_default() += cost,
-            // What used nothing cost nothing, whatever the model.
-            None if row.usage == Usage::default() => {
-                self.cost.get_or_insert_default();
-            }
             None => {
                 let model = if row.model.is_empty() { NO_KEY } else { row.model };
                 if !self.unpriced.contains(model) {
@@ -273,7 +275,8 @@ impl<'a> Groups<'a> {
         };
         let group = &mut self.groups[at];
         let sum = if before.is_some() { &mut group.before } else { &mut group.now };
-        sum.add(&row);
+        // A share of nothing can be a part of a response that has no price.
+        sum.add_at(&row, share.cost);
         let cost = share.cost.unwrap_or_default().total();
         match share.phase {
             Phase::Entry => sum.phases.0 += cost,
@@ -400,74 +403,87 @@ impl Span {
     }
 }
 
-/// Reads what lies in a span, and in an earlier one if there is one, under the keys of several kinds at once.
-pub(super) fn read<'a, const N: usize>(
+/// A span, and the one before it with how far its days are moved, if there is one.
+pub(super) type Spans = (Span, Option<(Span, Shift)>);
+
+/// Reads what lies in the spans under the keys of one kind.
+pub(super) fn read<'a>(
     ledger: &Ledger,
     filter: &SpentFilter,
-    now: Span,
-    before: Option<(Span, Shift)>,
+    spans: Spans,
+    by: By,
+    whose: (&'a Places, &'a Zone),
+) -> Result<Groups<'a>, StoreError> {
+    if matches!(by, By::Origin(_)) {
+        let [groups] = read_shares(ledger, filter, spans, [by], whose)?;
+        return Ok(groups);
+    }
+    read_spent(ledger, filter, spans, by, whose)
+}
+
+/// Reads shares, which know where costs came from, under the keys of several kinds at once: origins, models and agents.
+pub(super) fn read_shares<'a, const N: usize>(
+    ledger: &Ledger,
+    filter: &SpentFilter,
+    (now, before): Spans,
     kinds: [By; N],
     (places, zone): (&'a Places, &'a Zone),
 ) -> Result<[Groups<'a>; N], StoreError> {
-    if kinds.iter().any(|by| matches!(by, By::Origin(_))) {
-        let mut all = kinds.map(|by| Groups::new(by, places, zone));
-        // None of these is told apart in what is added up over time.
-        let is_fine =
-            |by: &By| by.is_time() || matches!(by, By::Origin(Origin::Step | Origin::FileType) | By::Branch);
-        let is_fine = kinds.iter().any(is_fine);
-        for (span, shift) in
-            [Some((now, None)), before.map(|(span, shift)| (span, Some(shift)))].into_iter().flatten()
-        {
-            let filter = SpentFilter { from: span.from, until: span.until, ..filter.clone() };
-            let each = |session: SessionRow, share: &ShareRow| {
-                for groups in &mut all {
-                    groups.add_share(session, share, shift);
-                }
-            };
-            if is_fine {
-                ledger.for_each_share(&filter, each)?;
-            } else {
-                ledger.for_each_share_in_all(&filter, each)?;
+    let mut all = kinds.map(|by| Groups::new(by, places, zone));
+    // These are not told apart in what is added up.
+    let is_fine = kinds.iter().any(|by| matches!(by, By::Origin(Origin::Step | Origin::FileType)));
+    let before = before.map(|(span, shift)| (span, Some(shift)));
+    for (span, shift) in [Some((now, None)), before].into_iter().flatten() {
+        let filter = SpentFilter { from: span.from, until: span.until, ..filter.clone() };
+        let each = |session: SessionRow, share: &ShareRow| {
+            for groups in &mut all {
+                groups.add_share(session, share, shift);
             }
+        };
+        if is_fine {
+            ledger.for_each_share(&filter, each)?;
+        } else {
+            ledger.for_each_share_summed(&filter, each)?;
         }
-        return Ok(all);
     }
+    Ok(all)
+}
+
+fn read_spent<'a>(
+    ledger: &Ledger,
+    filter: &SpentFilter,
+    (now, before): Spans,
+    by: By,
+    (places, zone): (&'a Places, &'a Zone),
+) -> Result<Groups<'a>, StoreError> {
     let from = before.map_or(now.from, |(before, _)| before.from.min(now.from));
     let filter = SpentFilter { from, until: now.until, ..filter.clone() };
-    let is_timeless = |by: &By| match by {
+    let is_timeless = match by {
         // A session that nobody has seen begin began with its first response.
         By::Session => places.sessions.values().all(|place| place.started_at.is_some()),
         by => matches!(by, By::Project | By::Client | By::Model),
     };
-    let grain = if kinds.contains(&By::Agent) {
-        Grain::Day
-    } else if from.or(now.until).is_none() && kinds.iter().all(is_timeless) {
-        Grain::Session
-    } else {
-        Grain::Hour
+    let grain = match by {
+        By::Agent => Grain::Day,
+        _ if is_timeless && from.or(now.until).is_none() => Grain::Session,
+        _ => Grain::Hour,
     };
     let mut days = Days::new(zone);
     let is_split = |block: Block| {
+        let mut first = |quarter: Quarter| by.first_day(days.of(quarter.start())?);
         now.cuts(block)
             || before.is_some_and(|(span, _)| span.cuts(block))
-            || kinds.iter().any(|by| {
-                let mut first = |quarter: Quarter| by.first_day(days.of(quarter.start())?);
-                first(block.0) != first(block.1)
-            })
+            || first(block.0) != first(block.1)
     };
-    let mut all = kinds.map(|by| Groups::new(by, places, zone));
+    let mut groups = Groups::new(by, places, zone);
     ledger.for_each_spent(&filter, grain, is_split, |row| {
         if now.holds(row.quarter) {
-            for groups in &mut all {
-                groups.add(row);
-            }
+            groups.add(row);
         } else if let Some((span, shift)) = before
             && span.holds(row.quarter)
         {
-            for groups in &mut all {
-                groups.add_before(row, shift);
-            }
+            groups.add_before(row, shift);
         }
     })?;
-    Ok(all)
+    Ok(groups)
 }

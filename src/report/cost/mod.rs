@@ -217,7 +217,7 @@ impl CostReport {
             return compare::report(ledger, query, &places, &filter);
         }
         let span = Span::of_days(query.since, query.until, &query.zone);
-        let [groups] = groups::read(ledger, &filter, span, None, [query.by], (&places, &query.zone))?;
+        let groups = groups::read(ledger, &filter, (span, None), query.by, (&places, &query.zone))?;
         let groups = groups.into_sorted();
         let total = total(groups.iter().map(|group| &group.now));
         Ok(Self {
