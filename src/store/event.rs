@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::spool::Applied;
 use super::writer::{SessionRow, session_row, signed};
-use super::{Ledger, Spool, StoreError, calibrations, contexts};
+use super::{Ledger, Spool, StoreError, calibrations, contexts, shares};
 use crate::domain::{
     Agent, AgentId, CompactionTrigger, ModelId, SessionId, SessionKind, TaskChange, TaskChangeKind,
     Timestamp, ToolCall, ToolOutcome, ToolUseId,
@@ -421,12 +421,8 @@ pub(super) fn record_run(
     session: SessionRow,
     run: &AgentSighting,
 ) -> rusqlite::Result<()> {
-    // Shares are added up by type, once it is known.
-    conn.prepare_cached(
-        "UPDATE sessions SET stamp = stamp + 1 WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM agent_runs \
-         WHERE session = ?1 AND agent_id = ?2 AND (agent_type IS NOT NULL OR ?3))",
-    )?
-    .execute(params![session.0, run.id.as_str(), run.agent_type.is_none()])?;
+    // Shares are added up by type of run.
+    shares::touch(conn, session)?;
     conn.prepare_cached(
         "INSERT INTO agent_runs (session, agent_id, agent_type, tool_use_id, started_at, ended_at,
            default_billed_tokens, log_first_at, log_last_at)

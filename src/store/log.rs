@@ -1,4 +1,4 @@
-//! What readers of logs write: one transcript's new lines are one transaction.
+//! What readers of logs ask and store: a transcript's new lines, and with them how far it was read, are never apart.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -92,7 +92,7 @@ impl Ledger {
         })
     }
 
-    /// Gives a process that stores much at once the memory for it.
+    /// Gives a process that stores much at once the memory for it, and lets it store a first import by larger statements.
     ///
     /// # Errors
     /// If SQLite refuses.
@@ -120,7 +120,7 @@ impl Ledger {
         let expects_much = self.expects_much;
         self.write("record the transcripts", |tx| {
             let mut writer = LogWriter::new(tx, client, &prices)?;
-            writer.is_first = expects_much && responses::is_without(tx)?;
+            writer.knows_none = expects_much && responses::is_without(tx)?;
             for (session, batch) in batches {
                 writer.add(&session, batch)?;
             }

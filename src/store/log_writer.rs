@@ -36,7 +36,7 @@ pub(super) struct LogWriter<'c> {
     /// Sessions that have a copy of another's response, and that one, with the place in `messages`.
     copies: Vec<(Place, SessionRow, SessionRow)>,
     /// Whether the ledger is known to hold no responses yet.
-    pub(super) is_first: bool,
+    pub(super) knows_none: bool,
     /// Responses that were not known.
     new: u64,
 }
@@ -54,7 +54,7 @@ impl<'c> LogWriter<'c> {
             totals: BTreeSet::new(),
             messages: Vec::new(),
             copies: Vec::new(),
-            is_first: false,
+            knows_none: false,
             new: 0,
         })
     }
@@ -161,7 +161,7 @@ impl<'c> LogWriter<'c> {
             return Ok(());
         }
         let mut is_new: Vec<Vec<bool>> = messages.iter().map(|(file, _)| vec![false; file.len()]).collect();
-        let is_first = self.is_first;
+        let knows_none = self.knows_none;
         let mut fresh: Vec<Place> = Vec::new();
         let mut insert = self.conn.prepare_cached(INSERT)?;
         let mut order = in_order(&messages).peekable();
@@ -174,11 +174,11 @@ impl<'c> LogWriter<'c> {
                 records.push(next);
             }
             let (message, row) = (&messages[file].0[at], messages[file].1[at]);
-            if !is_first && records.len() == 1 && execute(&mut insert, message, row)? > 0 {
+            if !knows_none && records.len() == 1 && execute(&mut insert, message, row)? > 0 {
                 is_new[file][at] = true;
                 continue;
             }
-            let known = if is_first { None } else { known_message(self.conn, &message.id)? };
+            let known = if knows_none { None } else { known_message(self.conn, &message.id)? };
             if known.is_some() || records.len() > 1 {
                 let (first, others) = match &known {
                     Some(known) => (known.clone(), &records[..]),
@@ -194,7 +194,7 @@ impl<'c> LogWriter<'c> {
                     execute(&mut *self.conn.prepare_cached(REPLACE)?, message, row)?;
                 }
                 Some(_) => {}
-                None if is_first => {
+                None if knows_none => {
                     is_new[file][at] = true;
                     fresh.push(place);
                 }

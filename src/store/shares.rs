@@ -2,8 +2,8 @@
 //!
 //! The rows of a session are one value, because hooks read the schema and pay for each of its columns. It is a list of
 //! names, then rows of 22 numbers, all as LEB128. Under the session's number with a minus stands the same once more, added
-//! up over time, branches, steps, types of files and the runs of a type of subagent: what questions about all time read,
-//! which is a tenth.
+//! up over time, branches, steps, types of files and the runs of a type of subagent, which is a tenth: it is read for
+//! questions that tell none of these apart, of all time or of a period that the session lies within.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -153,7 +153,7 @@ impl Ledger {
 
     /// What shares are good for beside their session: the prices, and the form that they are kept in.
     fn shares_version(&self) -> i64 {
-        (self.prices.version() ^ FORMAT).cast_signed()
+        self.prices.version().wrapping_add(FORMAT << 48).cast_signed()
     }
 
     /// Hands the shares to `each`, session by session. Those of sessions that were not worked out since they changed
@@ -181,7 +181,7 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn for_each_share_in_all(
+    pub fn for_each_share_summed(
         &self,
         filter: &SpentFilter,
         each: impl FnMut(SessionRow, &ShareRow),

@@ -1,10 +1,12 @@
 //! Where costs came from: the parts are the whole on real transcripts, whatever order they are read in, and steps, tools
 //! and agents show them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tallyhook::domain::Timestamp;
+use tallyhook::domain::{CostParts, Timestamp, Usage};
+use tallyhook::store::{HIDDEN_AGENT, Phase, Quarter, ShareRow, SpentFilter};
 
 use crate::support::{Example, Ledger, Session, With, at, copy_folder, repository};
 
@@ -42,6 +44,57 @@ fn parts_are_the_whole_by_every_origin() {
             assert_eq!(bill.total.responses, total.responses, "{by}");
         }
     }
+}
+
+/// What shares come to: usage, cost, calls and responses.
+type Sum = (Usage, CostParts, u64, u64);
+
+/// Shares by what is told apart when they are added up over time.
+#[derive(Debug, Default, PartialEq)]
+struct Sums(BTreeMap<([String; 4], Phase), Sum>);
+
+impl Sums {
+    fn add(&mut self, share: &ShareRow) {
+        let agent = match share.agent_id.as_str() {
+            id if id.is_empty() || id == HIDDEN_AGENT => id,
+            _ => "a subagent",
+        };
+        let names = [agent, &share.tool, &share.skill, &share.model].map(str::to_owned);
+        let sum = self.0.entry((names, share.phase)).or_default();
+        sum.0 += share.usage;
+        sum.1 += share.cost.unwrap_or_default();
+        sum.2 += share.calls;
+        sum.3 += share.responses;
+    }
+}
+
+#[test]
+fn sums_answer_for_a_period_what_all_shares_do() {
+    let (mut whole, mut cut) = (0, 0);
+    for folder in transcripts() {
+        let ledger = imported(&folder);
+        // Works the shares out.
+        ledger.cost_by("tool");
+        let store = tallyhook::store::Ledger::open_for_reports(&ledger.path()).unwrap();
+        let mut quarters: BTreeSet<Quarter> = BTreeSet::new();
+        store.for_each_share(&SpentFilter::default(), |_, share| quarters.extend(share.quarter)).unwrap();
+        let step = (quarters.len() / 6).max(1);
+        let bounds: Vec<_> = [None].into_iter().chain(quarters.into_iter().step_by(step).map(Some)).collect();
+        for (from, until) in bounds.iter().flat_map(|from| bounds.iter().map(move |until| (*from, *until))) {
+            let filter = SpentFilter { from, until, ..SpentFilter::default() };
+            let (mut all, mut summed) = (Sums::default(), Sums::default());
+            store.for_each_share(&filter, |_, share| all.add(share)).unwrap();
+            store
+                .for_each_share_summed(&filter, |_, share| {
+                    summed.add(share);
+                    whole += u32::from(share.quarter.is_none());
+                    cut += u32::from(share.quarter.is_some());
+                })
+                .unwrap();
+            assert_eq!(summed, all, "{} from {from:?} until {until:?}", folder.display());
+        }
+    }
+    assert!(whole > 0 && cut > 0, "{whole} rows of sums, {cut} others");
 }
 
 #[test]

@@ -294,7 +294,8 @@ fn add_message(
     let iterations: Vec<UsagePart<'_>> = iterations.iter().map(UsagePart::of).collect();
     reading.unfinished.note(&key, complete, message.content());
     reading.messages.push(record(key.clone(), model, read_usage(&usage, &iterations)));
-    let advisors = iterations.iter().filter(|part| part.text(InUsage::Type).as_deref() == Some(ADVISOR));
+    let advisors =
+        iterations.iter().filter(|part| part.word(InUsage::Type).as_deref() == Some(ADVISOR.as_bytes()));
     for (number, advisor) in advisors.enumerate() {
         let model = advisor.text(InUsage::Model).and_then(|model| ModelId::new(&model));
         let id = key.of_advisor(number);
@@ -346,7 +347,7 @@ fn cache_writes(usage: &UsagePart<'_>, iterations: &[UsagePart<'_>]) -> (u64, u6
     let (short, long) = usage.split();
     let Some(total) = usage.count(InUsage::CacheWrite) else { return (short, long) };
     if short + long < total {
-        let parts = iterations.iter().filter(|part| part.text(InUsage::Type).as_deref() == Some("message"));
+        let parts = iterations.iter().filter(|part| part.word(InUsage::Type).as_deref() == Some(b"message"));
         let sums = parts.map(UsagePart::split).fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
         if sums.0 + sums.1 == total {
             return sums;
