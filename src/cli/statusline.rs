@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::hook::{is_command, value};
 use crate::env::Env;
+use crate::error::Error;
 use crate::platform;
 use crate::statusline;
 
@@ -16,9 +17,9 @@ const MAX_BYTES: u64 = 1 << 20;
 /// How long the wrapped status line may take. The client itself gives up at its next message.
 const WRAPPED_TIMEOUT: Duration = Duration::from_secs(3);
 /// For whoever starts it by hand.
-const BY_HAND: &str = "tallyhook: statusline reads what Claude Code gives a status line, as JSON on stdin\n\
+const BY_HAND: &str = "statusline reads what Claude Code gives a status line, as JSON on stdin\n\
     set it up with: tallyhook init --statusline\n\
-    or try it with: echo '{}' | tallyhook statusline";
+    or try it with: echo '{\"model\":{\"display_name\":\"Opus\"}}' | tallyhook statusline";
 
 /// Whether the arguments ask for the status line (and not for its help).
 pub(super) fn is_statusline(args: &[String]) -> bool {
@@ -26,11 +27,12 @@ pub(super) fn is_statusline(args: &[String]) -> bool {
 }
 
 /// Prints the wrapped line and ours. The exit code is 0, for the client shows no line otherwise; from a terminal, where it is
-/// not the client that asks, it is 2.
+/// not the client that asks, that of wrong usage.
 pub(super) fn run(args: &[String], env: &Env) -> ExitCode {
     if std::io::stdin().is_terminal() {
-        let _told = writeln!(std::io::stderr(), "{BY_HAND}").is_ok();
-        return ExitCode::from(2);
+        let error = Error::Usage { what: BY_HAND.to_owned() };
+        let _told = writeln!(std::io::stderr(), "tallyhook: {error}").is_ok();
+        return error.exit_code();
     }
     // A fault leaves the line empty.
     std::panic::set_hook(Box::new(|_| std::process::exit(0)));

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tallyhook::hook::manifest::EVENTS;
 use tallyhook::setup::settings::{Registration, register, registered, unregister};
 
-use crate::support::{Ledger, Ran};
+use crate::support::{Ledger, Ran, without_folder};
 
 const COMMAND: &str = r#"[ -x "/opt/tallyhook" ] || exit 0; exec "/opt/tallyhook" hook"#;
 const ALL: Registration<'_> = Registration { command: COMMAND, events: &EVENTS, timeout_seconds: 5 };
@@ -91,7 +91,7 @@ fn a_dry_run_shows_the_change_and_makes_none() {
 fn what_init_says() {
     let ledger = with_settings("{\"model\": \"opus\"}\n");
     let said = |args: &[&str]| {
-        let text = ledger.run(args).text().replace(ledger.dir().to_str().unwrap(), "[folder]");
+        let text = without_folder(&ledger, ledger.run(args).text());
         // The registration itself is looked at elsewhere; a backup's name and the client are the machine's own.
         let is_shown =
             |line: &&str| !["+ ", "- ", "backup", "client "].iter().any(|start| line.starts_with(start));

@@ -1,5 +1,8 @@
 //! The status line: what it shows, what it never does, and how it is registered.
 
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::support::{Ledger, Ran, Session, With, repository};
@@ -162,14 +165,31 @@ fn a_foreign_status_line_is_never_replaced_unasked_and_comes_back() {
     assert_eq!(read(), foreign);
 }
 
-/// A terminal of its own, which nobody types in.
+/// In a terminal of its own, which nobody types in.
 #[cfg(target_os = "linux")]
 #[test]
 fn by_hand_it_says_what_it_is_for() {
-    let terminal = std::fs::File::options().read(true).write(true).open("/dev/ptmx").unwrap();
-    let ran = Ran::of(Ledger::new().command(&["statusline"]).stdin(terminal));
+    let Ok(terminal) = std::fs::File::options().read(true).write(true).open("/dev/ptmx") else {
+        println!("skipped: there are no terminals here");
+        return;
+    };
+    let ledger = Ledger::new();
+    let mut command = ledger.command(&["statusline"]);
+    let mut child = command.stdin(terminal).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let ends = Instant::now() + Duration::from_secs(20);
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > ends {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let ran = Ran::end_of(child);
     assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{ran:?}");
     insta::assert_snapshot!(ran.stderr);
+    // What it says to try shows a line.
+    let (_, advice) = ran.stderr.split_once("echo '").unwrap();
+    let (payload, _) = advice.split_once('\'').unwrap();
+    assert_eq!(shown(&ledger, &[], payload).trim(), "Opus");
 }
 
 #[test]

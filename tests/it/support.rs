@@ -677,6 +677,12 @@ pub(crate) fn sum(a: [u64; 4], b: [u64; 4]) -> [u64; 4] {
 }
 
 /// This crate's folder.
+/// A text without the name of the ledger's folder, which some systems have two of.
+pub(crate) fn without_folder(ledger: &Ledger, text: &str) -> String {
+    let real = ledger.dir().canonicalize().unwrap();
+    text.replace(real.to_str().unwrap(), "[folder]").replace(ledger.dir().to_str().unwrap(), "[folder]")
+}
+
 pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
