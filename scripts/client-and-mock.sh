@@ -10,7 +10,12 @@ built=$(realpath "${TALLYHOOK:-$repo/target/release/tallyhook}")
 work=$(mktemp -d)
 mock=
 # A check that starts more than that replaces it.
-clean_up() { kill $mock 2>/dev/null || true; rm -rf "$work"; }
+clean_up() {
+  kill $mock 2>/dev/null || true
+  # A client that was ended with its terminal writes on for a moment.
+  for _ in 1 2 3 4 5; do rm -rf "$work" 2>/dev/null && return; sleep 1; done
+  rm -rf "$work"
+}
 trap clean_up EXIT
 mkdir -p "$work"/{bin,home/.claude,proj,api}
 cp "$built" "$work/bin/tallyhook"
