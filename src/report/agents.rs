@@ -1,10 +1,10 @@
 //! `agents`: subagents by type, what they cost, and what a run of each is taken to use.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::origins::{OriginSum, phase_cells};
+use super::origins::{OriginSum, add_to, phase_cells};
 use super::usage::UNTYPED_AGENT;
 use super::{Cell, Table};
 use crate::domain::{MAIN_AGENT, PicoUsd, Usage};
@@ -93,70 +93,43 @@ impl From<Defaults> for Figures {
     }
 }
 
-/// What an agent comes to.
-#[derive(Debug, Default)]
-struct Sum {
-    agent: String,
-    runs: u64,
-    origins: OriginSum,
-}
-
-/// The agents so far.
-#[derive(Debug, Default)]
-struct Sums {
-    list: Vec<Sum>,
-    index: HashMap<String, usize>,
-    /// Whose sum was asked for last; shares come agent by agent.
-    last: usize,
-}
-
-impl Sums {
-    fn named(&mut self, agent: &str) -> &mut Sum {
-        if self.list.get(self.last).is_none_or(|last| last.agent != agent) {
-            self.last = self.index.get(agent).copied().unwrap_or(self.list.len());
-        }
-        if self.last == self.list.len() {
-            self.list.push(Sum { agent: agent.to_owned(), ..Sum::default() });
-            self.index.insert(agent.to_owned(), self.last);
-        }
-        &mut self.list[self.last]
-    }
-}
-
 impl AgentsReport {
     /// Asks the ledger, whose shares are up to date. `overrides` are the user's own rows of the defaults table.
     ///
     /// # Errors
     /// If it cannot be read.
     pub fn of(ledger: &Ledger, overrides: &Overrides) -> Result<Self, StoreError> {
-        let mut sums = Sums::default();
+        let mut sums: BTreeMap<String, OriginSum> = BTreeMap::new();
+        let mut runs: BTreeMap<String, u64> = BTreeMap::new();
         let mut whole_origins = OriginSum::default();
         let mut last = (None, String::new());
         ledger.for_each_share_summed(&SpentFilter::default(), |session, share| {
             whole_origins.add(share);
             let agent_type =
                 share.agent_type().map(|name| if name.is_empty() { UNTYPED_AGENT } else { name });
-            let sum = sums.named(agent_type.unwrap_or(match share.agent_id.as_str() {
+            let agent = agent_type.unwrap_or(match share.agent_id.as_str() {
                 "" => MAIN_AGENT,
                 HIDDEN_AGENT => HIDDEN_AGENT,
                 _ => UNTYPED_AGENT,
-            }));
-            sum.origins.add(share);
+            });
+            add_to(&mut sums, agent, share);
             // A session's shares come agent by agent: each time it is another one it is a run that the ledger has no row of.
             // What is hidden is none, and of no session there is the main conversation alone: only that is copied.
             let is_run = agent_type.is_none() && share.agent_id != HIDDEN_AGENT;
             if is_run && (last.0 != Some(session) || last.1 != share.agent_id) {
-                sum.runs += 1;
+                *runs.entry(agent.to_owned()).or_default() += 1;
                 last = (Some(session), share.agent_id.clone());
             }
         })?;
-        for (agent_type, runs) in ledger.runs_by_type()? {
-            sums.named(agent_type.as_deref().unwrap_or(UNTYPED_AGENT)).runs += runs;
+        for (agent_type, known) in ledger.runs_by_type()? {
+            let agent = agent_type.unwrap_or_else(|| UNTYPED_AGENT.to_owned());
+            // One that has spent nothing yet has a row, too.
+            sums.entry(agent.clone()).or_default();
+            *runs.entry(agent).or_default() += known;
         }
-        let sums = sums.list;
         let learned = learned(&ledger.observed_runs()?);
         let total = AgentTotal {
-            runs: sums.iter().map(|sum| sum.runs).sum(),
+            runs: runs.values().sum(),
             usage: whole_origins.usage,
             total_tokens: whole_origins.usage.total(),
             entry_tokens: whole_origins.entry.total(),
@@ -168,25 +141,24 @@ impl AgentsReport {
         let whole = total.cost_usd.unwrap_or_default();
         let mut rows: Vec<AgentRow> = sums
             .into_iter()
-            .map(|sum| {
-                let agent = sum.agent;
+            .map(|(agent, sum)| {
                 let is_type = agent != MAIN_AGENT && agent != HIDDEN_AGENT;
                 let learned = learned.get(&agent).copied();
                 let is_learned = learned.is_some_and(|learned| learned.n >= LEARNED_FROM as u64);
                 AgentRow {
-                    runs: sum.runs,
-                    usage: sum.origins.usage,
-                    total_tokens: sum.origins.usage.total(),
-                    entry_tokens: sum.origins.entry.total(),
-                    carry_tokens: sum.origins.carry.total(),
-                    entry_cost_usd: sum.origins.known(sum.origins.entry_cost),
-                    carry_cost_usd: sum.origins.known(sum.origins.carry_cost),
-                    cost_usd: sum.origins.cost_usd(),
-                    percent: sum.origins.cost_usd().and_then(|cost| cost.percent_of(whole)),
+                    runs: runs.get(&agent).copied().unwrap_or_default(),
+                    usage: sum.usage,
+                    total_tokens: sum.usage.total(),
+                    entry_tokens: sum.entry.total(),
+                    carry_tokens: sum.carry.total(),
+                    entry_cost_usd: sum.known(sum.entry_cost),
+                    carry_cost_usd: sum.known(sum.carry_cost),
+                    cost_usd: sum.cost_usd(),
+                    percent: sum.cost_usd().and_then(|cost| cost.percent_of(whole)),
                     default: is_type.then(|| defaults_for(Some(&agent), overrides).into()),
                     learned: learned.filter(|_| is_type),
                     in_force: is_type.then_some(if is_learned { "learned" } else { "default" }),
-                    is_partly_priced: sum.origins.is_partly_priced,
+                    is_partly_priced: sum.is_partly_priced,
                     agent,
                 }
             })
