@@ -17,6 +17,8 @@ const TAIL_BYTES: u64 = 256;
 const MAX_LINE_BYTES: usize = 32 << 20;
 /// How much is read at a time, in bytes; a longer line makes it more.
 const BLOCK_BYTES: usize = 128 << 10;
+/// The kernel keeps files in pages of this size, in bytes.
+const PAGE_BYTES: usize = 4 << 10;
 
 /// Tells a file that has grown from one that was written anew: a hash of its head and of what stands before the
 /// offset up to which it was read.
@@ -61,11 +63,13 @@ pub struct Buffer(Vec<u8>);
 impl Buffer {
     /// Room for a first read of `bytes`, and no more left of an earlier file than a block.
     fn prepare(&mut self, bytes: usize) -> &mut Vec<u8> {
-        if self.0.len() > BLOCK_BYTES {
-            self.0.truncate(BLOCK_BYTES);
+        // A block may begin anywhere in a page.
+        let most = BLOCK_BYTES + PAGE_BYTES;
+        if self.0.len() > most {
+            self.0.truncate(most);
             self.0.shrink_to_fit();
         }
-        let wanted = bytes.clamp(4 << 10, BLOCK_BYTES);
+        let wanted = bytes.saturating_add(PAGE_BYTES).clamp(2 * PAGE_BYTES, most);
         if self.0.len() < wanted {
             self.0.resize(wanted, 0);
         }
@@ -83,6 +87,8 @@ pub struct Lines<'b> {
     end: usize,
     searched: usize,
     is_at_end: bool,
+    /// Up to where the file was read.
+    position: u64,
     start: u64,
     /// After the last line that ends in a newline.
     offset: u64,
@@ -122,6 +128,7 @@ impl<'b> Lines<'b> {
             end: 0,
             searched: 0,
             is_at_end: false,
+            position: start,
             start,
             offset: start,
             path: path.to_path_buf(),
@@ -141,7 +148,7 @@ impl<'b> Lines<'b> {
                 self.offset += passed_over + (line.len() + 1) as u64;
                 self.begin = line.end + 1;
                 self.searched = self.begin;
-                if passed_over == 0 {
+                if passed_over == 0 && line.len() < MAX_LINE_BYTES {
                     return Ok(Some(&self.buffer[line]));
                 }
                 passed_over = 0;
@@ -162,13 +169,15 @@ impl<'b> Lines<'b> {
 
     /// Reads the next block behind what is left of the last one.
     fn fill(&mut self) -> io::Result<()> {
-        self.buffer.copy_within(self.begin..self.end, 0);
-        self.end -= self.begin;
-        self.searched -= self.begin;
-        self.begin = 0;
-        if self.end == self.buffer.len() {
-            self.buffer.resize(self.end * 2, 0);
+        let left = self.end - self.begin;
+        if left + PAGE_BYTES >= self.buffer.len() {
+            self.buffer.resize(self.buffer.len() * 2, 0);
         }
+        let begin = self.aligned(left);
+        self.buffer.copy_within(self.begin..self.end, begin);
+        self.searched = self.searched - self.begin + begin;
+        self.begin = begin;
+        self.end = begin + left;
         loop {
             match self.file.read(&mut self.buffer[self.end..]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -176,10 +185,20 @@ impl<'b> Lines<'b> {
                     let read = read?;
                     self.is_at_end = read == 0;
                     self.end += read;
+                    self.position += read as u64;
                     return Ok(());
                 }
             }
         }
+    }
+
+    /// Where `left` bytes begin in the buffer, less than a page from its start, so that what is read behind them stands at
+    /// the same place of a page as in the file. Copied to 1 to 31 bytes further on it takes the kernel 3.3 times as long
+    /// (500 MB in blocks on a Zen 3: 0.24 s of 0.07), and a buffer of the heap begins 16 bytes into a page.
+    fn aligned(&self, left: usize) -> usize {
+        let in_file = usize::try_from(self.position % PAGE_BYTES as u64).unwrap_or(0);
+        let in_memory = self.buffer.as_ptr().addr().wrapping_add(left);
+        in_file.wrapping_sub(in_memory) % PAGE_BYTES
     }
 
     /// Where reading began: 0 if the file is not the one that was known.
@@ -235,6 +254,36 @@ mod tests {
         assert_eq!(read_all(&path, Some(known)).0, ["ONE", "two", "three"]);
         std::fs::write(&path, "on").unwrap();
         assert_eq!(read_all(&path, Some(known)).0, ["on"]);
+    }
+
+    #[test]
+    fn lines_are_whole_whatever_blocks_they_begin_and_end_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.jsonl");
+        let (mut text, mut starts) = (String::new(), Vec::new());
+        for number in 0..400_usize {
+            starts.push(text.len());
+            let length = number * number * 7_919 % [60, 5_000, 40_000, 300_000][number % 4];
+            text.extend(std::iter::repeat_n(['a', 'b', 'c'][number % 3], length));
+            text.push('\n');
+        }
+        std::fs::write(&path, &text).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let mut buffer = Buffer::default();
+        for from in [0, 1, 17, 399] {
+            let known = {
+                let mut file = File::open(&path).unwrap();
+                Fingerprint::of(&mut file, starts[from] as u64)
+                    .unwrap()
+                    .map(|print| (starts[from] as u64, print))
+            };
+            let mut read = Lines::open(&mut buffer, &path, known).unwrap();
+            for line in &lines[from..] {
+                assert!(read.next_line().unwrap() == Some(line.as_bytes()), "another line from {from} on");
+            }
+            assert_eq!(read.next_line().unwrap(), None);
+            assert_eq!(read.offset(), text.len() as u64);
+        }
     }
 
     #[test]
