@@ -13,7 +13,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use serde::Serialize;
 
 use crate::agents::claude_code::{self, FoundFile, ReadFrom};
-use crate::agents::{Buffer, ReadError};
+use crate::agents::{self, Buffer, ReadError};
 use crate::config::Config;
 use crate::domain::{Agent, SessionId, Timestamp};
 use crate::env::Env;
@@ -102,6 +102,7 @@ pub fn run(
     mut tell: impl FnMut(ImportProgress),
 ) -> Result<ImportReport, StoreError> {
     ledger.expect_much()?;
+    agents::expect_much();
     let mut report = ImportReport::default();
     let tasks = find_work(ledger, roots, &mut report)?;
     let total = (tasks.len(), tasks.iter().map(Task::bytes).sum());

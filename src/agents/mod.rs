@@ -18,3 +18,8 @@ pub struct ReadError {
     #[source]
     pub source: std::io::Error,
 }
+
+/// Gives a process that reads much the means for it; they take a while to get ready.
+pub fn expect_much() {
+    crate::json::use_whole_processor();
+}

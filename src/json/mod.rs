@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use crate::domain::MAX_COUNT;
 pub use picked::{Inside, Picked, first_byte, is_end, lossy};
-pub use scan::{Malformed, open_string};
+pub use scan::{Malformed, open_string, use_whole_processor};
 use scan::{members_of, skip_space, string_end, value_end};
 
 /// A JSON value that was not looked into yet.

@@ -4,9 +4,12 @@
 //! Names, commas and colons are checked where they are asked for: on the level that is read. Further inside only
 //! strings, brackets and literals are, so that no depth costs more than its brackets.
 
-use wide::u8x16;
+use std::sync::OnceLock;
 
-use super::find;
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, dispatch, u8x64};
+
+use super::find::{self, LANES};
 
 const OTHER_VALUE: &str = "another kind of value";
 const TOO_EARLY: &str = "it ends too early";
@@ -210,30 +213,52 @@ pub(super) fn value_end(bytes: &[u8], at: usize) -> Result<usize, Fault> {
 
 /// The index after the closing quote of the string that starts at `start`.
 pub(super) fn string_end(bytes: &[u8], start: usize) -> Result<usize, Fault> {
-    let mut at = start + 1;
-    if let Some(end) = short_end(bytes, at) {
+    let from = start + 1;
+    if let Some(end) = short_end(bytes, from) {
         return Ok(end + 1);
     }
-    let contents = bytes.get(at..).unwrap_or_default();
+    let level = LEVEL.get().copied().unwrap_or(Level::baseline());
+    let contents = bytes.get(from..).unwrap_or_default();
+    match dispatch!(level, simd => long_end(simd, contents)) {
+        Some(end) => Ok(from + end + 1),
+        None => Err(Fault { reason: TOO_EARLY, at: bytes.len() }),
+    }
+}
+
+/// What strings are passed over by.
+static LEVEL: OnceLock<Level> = OnceLock::new();
+
+/// Lets strings be passed over by all that the processor can do, which is for who reads much: it has to be asked for
+/// that, and a hook has no time for it (see [`find`]).
+pub fn use_whole_processor() {
+    LEVEL.get_or_init(Level::new);
+}
+
+/// The place of the quote that closes the string with these contents, and with more behind it.
+#[inline(always)]
+fn long_end<S: Simd>(simd: S, contents: &[u8]) -> Option<usize> {
     let (blocks, rest) = contents.as_chunks::<BLOCK>();
     let mut escapes = Escapes::default();
+    let mut at = 0;
     for block in blocks {
-        let ends = places(block, b'"') & !escapes.escaped(places(block, b'\\'));
+        let block = u8x64::simd_from(simd, *block);
+        let places = |byte: u8| block.simd_eq(byte).to_bitmask();
+        let ends = places(b'"') & !escapes.escaped(places(b'\\'));
         if ends != 0 {
-            return Ok(at + ends.trailing_zeros() as usize + 1);
+            return Some(at + ends.trailing_zeros() as usize);
         }
         at += BLOCK;
     }
     let mut is_escaped = escapes.next_is_escaped;
     for byte in rest {
-        at += 1;
         match byte {
-            b'"' if !is_escaped => return Ok(at),
+            b'"' if !is_escaped => return Some(at),
             b'\\' => is_escaped = !is_escaped,
             _ => is_escaped = false,
         }
+        at += 1;
     }
-    Err(Fault { reason: TOO_EARLY, at: bytes.len() })
+    None
 }
 
 /// Where a string ends whose contents start at `from`, if it is short and has no escapes, as most are: the place of its
@@ -241,29 +266,13 @@ pub(super) fn string_end(bytes: &[u8], start: usize) -> Result<usize, Fault> {
 #[inline(always)]
 fn short_end(bytes: &[u8], from: usize) -> Option<usize> {
     let first = bytes.get(from..)?.first_chunk::<LANES>()?;
-    let (ends, backslashes) = (places_in_part(first, b'"'), places_in_part(first, b'\\'));
+    let (ends, backslashes) = (find::places(first, b'"'), find::places(first, b'\\'));
     (ends != 0 && ends.trailing_zeros() < backslashes.trailing_zeros())
         .then(|| from + ends.trailing_zeros() as usize)
 }
 
 /// How many bytes are looked at together: as many as a word has bits.
 const BLOCK: usize = 64;
-/// And how many of them by one instruction.
-const LANES: usize = 16;
-
-/// Where `byte` stands in a block: bit 0 is its first byte. Written out, for a loop would cost more than what it does.
-#[inline(always)]
-fn places(block: &[u8; BLOCK], byte: u8) -> u64 {
-    let (parts, _) = block.as_chunks::<LANES>();
-    let [first, second, third, fourth] = parts else { return 0 };
-    let places = |part| u64::from(places_in_part(part, byte));
-    places(first) | places(second) << LANES | places(third) << (2 * LANES) | places(fourth) << (3 * LANES)
-}
-
-#[inline(always)]
-fn places_in_part(part: &[u8; LANES], byte: u8) -> u32 {
-    u8x16::new(*part).simd_eq(u8x16::splat(byte)).to_bitmask()
-}
 
 /// Which bytes of a string a backslash stands before that is not itself escaped, block by block.
 #[derive(Default)]
@@ -412,7 +421,13 @@ mod tests {
         fn long_strings_end_at_their_first_quote_that_is_not_escaped(text in "[a\"\\\\]{0,300}", before in 0_usize..70) {
             let text = format!("{}{}", " ".repeat(before), serde_json::to_string(&text).unwrap());
             for after in ["", "\"", "\\\", \"and more than another block of sixty-four bytes, all of it behind the string's end"] {
-                prop_assert_eq!(string_end(format!("{text}{after}").as_bytes(), before), Ok(text.len()));
+                let with_more = format!("{text}{after}");
+                prop_assert_eq!(string_end(with_more.as_bytes(), before), Ok(text.len()));
+                for level in [Level::baseline(), Level::new()] {
+                    let contents = &with_more.as_bytes()[before + 1..];
+                    let end = dispatch!(level, simd => long_end(simd, contents));
+                    prop_assert_eq!(end, Some(text.len() - before - 2), "by {:?}", level);
+                }
             }
             prop_assert!(string_end(&text.as_bytes()[..text.len() - 1], before).is_err());
         }
