@@ -35,27 +35,45 @@ impl Malformed {
     }
 }
 
-/// The same by its place in the text.
+/// Where bytes stop being JSON; at their end if they end too early. No more than that, so that a register hands it on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fault {
-    reason: &'static str,
-    at: usize,
+pub(super) struct FaultAt(usize);
+
+impl FaultAt {
+    pub(super) fn in_text(self, text: &str) -> Malformed {
+        malformed(if self.0 < text.len() { SYNTAX } else { TOO_EARLY }, self.0, text)
+    }
+}
+
+/// Why bytes are no object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// They are no JSON.
+    At(FaultAt),
+    /// They are another value, which ends there.
+    OtherValue(usize),
+}
+
+impl From<FaultAt> for Fault {
+    fn from(at: FaultAt) -> Self {
+        Self::At(at)
+    }
 }
 
 impl Fault {
-    fn at(bytes: &[u8], at: usize) -> Self {
-        Self { reason: if at < bytes.len() { SYNTAX } else { TOO_EARLY }, at: at.min(bytes.len()) }
-    }
-
     pub(super) fn in_text(self, text: &str) -> Malformed {
-        let before = &text.as_bytes()[..self.at];
-        let line_start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
-        Malformed {
-            reason: self.reason,
-            line: memchr::memchr_iter(b'\n', before).count() + 1,
-            column: self.at - line_start + 1,
+        match self {
+            Self::At(at) => at.in_text(text),
+            Self::OtherValue(end) => malformed(OTHER_VALUE, end, text),
         }
     }
+}
+
+fn malformed(reason: &'static str, at: usize, text: &str) -> Malformed {
+    let at = at.min(text.len());
+    let before = &text.as_bytes()[..at];
+    let line_start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
+    Malformed { reason, line: memchr::memchr_iter(b'\n', before).count() + 1, column: at - line_start + 1 }
 }
 
 /// Calls `member` with the literal of each name and the text of each value of the object that `text` starts with, and
@@ -68,7 +86,7 @@ pub(super) fn members_of<'a>(
     let mut at = skip_space(bytes, 0);
     if bytes.get(at) != Some(&b'{') {
         let end = value_end(bytes, at)?;
-        return Err(Fault { reason: OTHER_VALUE, at: end });
+        return Err(Fault::OtherValue(end));
     }
     at = skip_space(bytes, at + 1);
     if bytes.get(at) == Some(&b'}') {
@@ -76,12 +94,12 @@ pub(super) fn members_of<'a>(
     }
     loop {
         if bytes.get(at) != Some(&b'"') {
-            return Err(Fault::at(bytes, at));
+            return Err(FaultAt(at).into());
         }
         let name_end = string_end(bytes, at)?;
         let colon = skip_space(bytes, name_end);
         if bytes.get(colon) != Some(&b':') {
-            return Err(Fault::at(bytes, colon));
+            return Err(FaultAt(colon).into());
         }
         let start = skip_space(bytes, colon + 1);
         let end = value_end(bytes, start)?;
@@ -90,7 +108,7 @@ pub(super) fn members_of<'a>(
         match bytes.get(at) {
             Some(b',') => at = skip_space(bytes, at + 1),
             Some(b'}') => return Ok(at + 1),
-            _ => return Err(Fault::at(bytes, at)),
+            _ => return Err(FaultAt(at).into()),
         }
     }
 }
@@ -166,7 +184,7 @@ pub fn open_string<'a>(beginning: &'a [u8], path: [&str; 2], beside: &str) -> Op
 }
 
 /// Calls `element` with the text of each element of the array that `text` is; other values have none.
-pub(super) fn elements_of<'a>(text: &'a str, mut element: impl FnMut(&'a str)) -> Result<(), Fault> {
+pub(super) fn elements_of<'a>(text: &'a str, mut element: impl FnMut(&'a str)) -> Result<(), FaultAt> {
     let bytes = text.as_bytes();
     if bytes.first() != Some(&b'[') {
         return Ok(());
@@ -182,7 +200,7 @@ pub(super) fn elements_of<'a>(text: &'a str, mut element: impl FnMut(&'a str)) -
         match bytes.get(at) {
             Some(b',') => at = skip_space(bytes, at + 1),
             Some(b']') => return Ok(()),
-            _ => return Err(Fault::at(bytes, at)),
+            _ => return Err(FaultAt(at)),
         }
     }
 }
@@ -190,7 +208,7 @@ pub(super) fn elements_of<'a>(text: &'a str, mut element: impl FnMut(&'a str)) -
 /// Nothing but white space may follow.
 pub(super) fn expect_end(text: &str, at: usize) -> Result<(), Malformed> {
     let at = skip_space(text.as_bytes(), at);
-    if at < text.len() { Err(Fault { reason: SYNTAX, at }.in_text(text)) } else { Ok(()) }
+    if at < text.len() { Err(FaultAt(at).in_text(text)) } else { Ok(()) }
 }
 
 #[inline(always)]
@@ -203,7 +221,7 @@ pub(super) fn skip_space(bytes: &[u8], mut at: usize) -> usize {
 }
 
 /// The index after the value that starts at `at`.
-pub(super) fn value_end(bytes: &[u8], at: usize) -> Result<usize, Fault> {
+pub(super) fn value_end(bytes: &[u8], at: usize) -> Result<usize, FaultAt> {
     match bytes.get(at) {
         Some(b'"') => string_end(bytes, at),
         Some(b'{' | b'[') => container_end(bytes, at),
@@ -212,7 +230,7 @@ pub(super) fn value_end(bytes: &[u8], at: usize) -> Result<usize, Fault> {
 }
 
 /// The index after the closing quote of the string that starts at `start`.
-pub(super) fn string_end(bytes: &[u8], start: usize) -> Result<usize, Fault> {
+pub(super) fn string_end(bytes: &[u8], start: usize) -> Result<usize, FaultAt> {
     let from = start + 1;
     if let Some(end) = short_end(bytes, from) {
         return Ok(end + 1);
@@ -221,7 +239,7 @@ pub(super) fn string_end(bytes: &[u8], start: usize) -> Result<usize, Fault> {
     let contents = bytes.get(from..).unwrap_or_default();
     match dispatch!(level, simd => long_end(simd, contents)) {
         Some(end) => Ok(from + end + 1),
-        None => Err(Fault { reason: TOO_EARLY, at: bytes.len() }),
+        None => Err(FaultAt(bytes.len())),
     }
 }
 
@@ -298,7 +316,7 @@ impl Escapes {
 }
 
 /// The index after the bracket that closes the one at `start`.
-fn container_end(bytes: &[u8], start: usize) -> Result<usize, Fault> {
+fn container_end(bytes: &[u8], start: usize) -> Result<usize, FaultAt> {
     let mut open = Brackets::default();
     let mut at = start;
     loop {
@@ -310,7 +328,7 @@ fn container_end(bytes: &[u8], start: usize) -> Result<usize, Fault> {
             }
             Some(&bracket @ (b'}' | b']')) => {
                 if open.pop() != Some(bracket == b'}') {
-                    return Err(Fault::at(bytes, at));
+                    return Err(FaultAt(at));
                 }
                 at += 1;
                 if open.is_empty() {
@@ -324,7 +342,7 @@ fn container_end(bytes: &[u8], start: usize) -> Result<usize, Fault> {
 }
 
 /// The index after the number, `true`, `false` or `null` that starts at `at`.
-fn literal_end(bytes: &[u8], at: usize) -> Result<usize, Fault> {
+fn literal_end(bytes: &[u8], at: usize) -> Result<usize, FaultAt> {
     let mut end = at;
     while let Some(byte) = bytes.get(end)
         && IN_LITERALS[usize::from(*byte)]
@@ -333,7 +351,7 @@ fn literal_end(bytes: &[u8], at: usize) -> Result<usize, Fault> {
     }
     match bytes.get(at..end) {
         Some([b'-' | b'0'..=b'9', ..] | b"true" | b"false" | b"null") => Ok(end),
-        _ => Err(Fault::at(bytes, at)),
+        _ => Err(FaultAt(at)),
     }
 }
 
