@@ -38,10 +38,29 @@ pub fn either(bytes: &[u8], from: usize, one: u8, other: u8) -> Option<usize> {
 /// Whether `byte` is among `bytes`.
 #[must_use]
 pub fn has(bytes: &[u8], byte: u8) -> bool {
-    let Some(last) = bytes.last_chunk::<LANES>() else { return bytes.contains(&byte) };
+    let Some(last) = bytes.last_chunk::<LANES>() else { return has_in_few(bytes, byte) };
     let is_in = |block: &[u8; LANES]| places(block, byte) != 0;
     // The last block overlaps the one before, so that no byte is looked at by itself.
     bytes.as_chunks::<LANES>().0.iter().any(is_in) || is_in(last)
+}
+
+/// The same for fewer bytes than a block: by two words that overlap.
+#[inline(always)]
+fn has_in_few(bytes: &[u8], byte: u8) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let is_in = |word: u64| {
+        // The wanted byte is 0 now. Without one, no byte gets its highest bit by a subtraction of 1 that had none.
+        let word = word ^ (ONES * u64::from(byte));
+        word.wrapping_sub(ONES) & !word & (ONES << 7) != 0
+    };
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        return is_in(u64::from_ne_bytes(*first)) || is_in(u64::from_ne_bytes(*last));
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let halves = [*first, *last].map(|half| u64::from(u32::from_ne_bytes(half)));
+        return is_in(halves[0] << 32 | halves[1]);
+    }
+    bytes.contains(&byte)
 }
 
 /// Where `byte` stands in a block: bit 0 is its first byte.
@@ -82,6 +101,14 @@ mod tests {
             prop_assert_eq!(byte(&bytes, from, 3), expected(&[3]));
             prop_assert_eq!(either(&bytes, from, 3, 2), expected(&[3, 2]));
             prop_assert_eq!(has(&bytes, 3), bytes.contains(&3));
+        }
+
+        #[test]
+        fn one_among_few_is_found(bytes in prop::collection::vec(any::<u8>(), 0..20), near in -1_i8..=1) {
+            // Bytes that differ from one that is there in their lowest or highest bits too.
+            for byte in bytes.iter().flat_map(|byte| [byte.wrapping_add_signed(near), byte ^ 0x80]) {
+                prop_assert_eq!(has(&bytes, byte), bytes.contains(&byte));
+            }
         }
     }
 }

@@ -230,11 +230,16 @@ pub(super) fn value_end(bytes: &[u8], at: usize) -> Result<usize, FaultAt> {
 }
 
 /// The index after the closing quote of the string that starts at `start`.
+#[inline]
 pub(super) fn string_end(bytes: &[u8], start: usize) -> Result<usize, FaultAt> {
-    let from = start + 1;
-    if let Some(end) = short_end(bytes, from) {
-        return Ok(end + 1);
+    match short_end(bytes, start + 1) {
+        Some(end) => Ok(end + 1),
+        None => long_string_end(bytes, start + 1),
     }
+}
+
+/// The index after the closing quote of any string whose contents start at `from`.
+fn long_string_end(bytes: &[u8], from: usize) -> Result<usize, FaultAt> {
     let level = LEVEL.get().copied().unwrap_or(Level::baseline());
     let contents = bytes.get(from..).unwrap_or_default();
     match dispatch!(level, simd => long_end(simd, contents)) {
@@ -283,11 +288,22 @@ fn long_end<S: Simd>(simd: S, contents: &[u8]) -> Option<usize> {
 /// closing quote.
 #[inline(always)]
 fn short_end(bytes: &[u8], from: usize) -> Option<usize> {
-    let first = bytes.get(from..)?.first_chunk::<LANES>()?;
-    let (ends, backslashes) = (find::places(first, b'"'), find::places(first, b'\\'));
-    (ends != 0 && ends.trailing_zeros() < backslashes.trailing_zeros())
-        .then(|| from + ends.trailing_zeros() as usize)
+    let mut at = from;
+    for _ in 0..SHORT_BLOCKS {
+        let block = bytes.get(at..)?.first_chunk::<LANES>()?;
+        let ends = find::places(block, b'"');
+        let marks = ends | find::places(block, b'\\');
+        if marks != 0 {
+            let first = marks & marks.wrapping_neg();
+            return (ends & first != 0).then(|| at + marks.trailing_zeros() as usize);
+        }
+        at += LANES;
+    }
+    None
 }
+
+/// Ids and times are no longer.
+const SHORT_BLOCKS: usize = 3;
 
 /// How many bytes are looked at together: as many as a word has bits.
 const BLOCK: usize = 64;
