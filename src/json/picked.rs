@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::scan::{skip_space, value_end, walk};
+use super::scan::{Visitor, skip_space, value_end, walk};
 use super::{Object, Raw, count, decode, find};
 
 /// The values of an object's members, by the place that a name has in a list of `N`. As in [`Object`], of members with the
@@ -40,24 +40,12 @@ impl<'a, const N: usize> Picked<'a, N> {
         bytes: &'a [u8],
         at: usize,
         place: impl Fn(&[u8]) -> Option<usize>,
-        mut inside: impl FnMut(usize, usize) -> Inside,
+        inside: impl FnMut(usize, usize) -> Inside,
     ) -> Option<usize> {
-        walk(bytes, at, |name, start| {
-            let place = place(name);
-            if place.is_none() && find::has(name, b'\\') {
-                return None;
-            }
-            let end = match place.map_or(Inside::Unread, |place| inside(place, start)) {
-                Inside::Unread => value_end(bytes, start).ok()?,
-                Inside::EndsAt(end) => end,
-                Inside::Unknown => return None,
-            };
-            self.set(place, &bytes[start..end]);
-            Some(end)
-        })
+        walk(bytes, at, &mut Picker { picked: self, bytes, place, inside })
     }
 
-    fn set(&mut self, place: Option<usize>, value: &'a [u8]) {
+    pub(super) fn set(&mut self, place: Option<usize>, value: &'a [u8]) {
         if let Some(slot) = place.and_then(|place| self.0.get_mut(place)) {
             *slot = value;
         }
@@ -111,6 +99,47 @@ impl<'a, const N: usize> Picked<'a, N> {
     #[must_use]
     pub fn is_true(&self, place: usize) -> bool {
         self.bytes(place) == Some(b"true")
+    }
+}
+
+/// Picks the members that have a place.
+pub(super) struct Picker<'p, 'a, P, I, const N: usize> {
+    pub(super) picked: &'p mut Picked<'a, N>,
+    pub(super) bytes: &'a [u8],
+    pub(super) place: P,
+    pub(super) inside: I,
+}
+
+impl<P: Fn(&[u8]) -> Option<usize>, I: FnMut(usize, usize) -> Inside, const N: usize>
+    Picker<'_, '_, P, I, N>
+{
+    /// Takes the member of that place and name and returns where its value ends.
+    #[inline(always)]
+    pub(super) fn pick(&mut self, place: Option<usize>, name: &[u8], start: usize) -> Option<usize> {
+        if place.is_none() && find::has(name, b'\\') {
+            return None;
+        }
+        let end = match place.map_or(Inside::Unread, |place| (self.inside)(place, start)) {
+            Inside::Unread => value_end(self.bytes, start).ok()?,
+            Inside::EndsAt(end) => end,
+            Inside::Unknown => return None,
+        };
+        self.picked.set(place, &self.bytes[start..end]);
+        Some(end)
+    }
+}
+
+impl<'a, P: Fn(&[u8]) -> Option<usize>, I: FnMut(usize, usize) -> Inside, const N: usize> Visitor<'a>
+    for Picker<'_, 'a, P, I, N>
+{
+    #[inline(always)]
+    fn row(&mut self, _: usize) -> Option<usize> {
+        None
+    }
+
+    #[inline(always)]
+    fn member(&mut self, _: usize, name: &'a [u8], start: usize) -> Option<usize> {
+        self.pick((self.place)(name), name, start)
     }
 }
 

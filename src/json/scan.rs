@@ -113,14 +113,20 @@ pub(super) fn members_of<'a>(
     }
 }
 
-/// Calls `value` with the name of each member of the object that starts at `at` and the place of its value, of which it
-/// returns the end, and returns where the object ends. `None` for what is no object or malformed. A name goes to its first
-/// quote: one with escapes has a backslash, which whoever knows the name need not look for.
-pub(super) fn walk<'a>(
-    bytes: &'a [u8],
-    at: usize,
-    mut value: impl FnMut(&'a [u8], usize) -> Option<usize>,
-) -> Option<usize> {
+/// Takes the members of an object as [`walk`] comes to them.
+pub(super) trait Visitor<'a> {
+    /// Where a row of members ends that begins at `at`, if the visitor has taken it as a whole.
+    fn row(&mut self, at: usize) -> Option<usize>;
+
+    /// Where the value ends that starts at `start`, of the member that begins at `at`. `None` if it is malformed. The name
+    /// goes to its first quote: one with escapes has a backslash, which whoever knows the name need not look for.
+    fn member(&mut self, at: usize, name: &'a [u8], start: usize) -> Option<usize>;
+}
+
+/// Leads `visitor` through the object that starts at `at`, and returns where the object ends. `None` for what is no object
+/// or malformed.
+#[inline(always)]
+pub(super) fn walk<'a>(bytes: &'a [u8], at: usize, visitor: &mut impl Visitor<'a>) -> Option<usize> {
     if bytes.get(at) != Some(&b'{') {
         return None;
     }
@@ -129,16 +135,21 @@ pub(super) fn walk<'a>(
         return Some(at + 1);
     }
     loop {
-        if bytes.get(at) != Some(&b'"') {
-            return None;
-        }
-        let name_end = find::byte_nearby(bytes, at + 1, b'"')?;
-        let name = &bytes[at + 1..name_end];
-        let colon = skip_space(bytes, name_end + 1);
-        if bytes.get(colon) != Some(&b':') {
-            return None;
-        }
-        at = skip_space(bytes, value(name, skip_space(bytes, colon + 1))?);
+        let end = match visitor.row(at) {
+            Some(end) => end,
+            None => {
+                if bytes.get(at) != Some(&b'"') {
+                    return None;
+                }
+                let name_end = find::byte_nearby(bytes, at + 1, b'"')?;
+                let colon = skip_space(bytes, name_end + 1);
+                if bytes.get(colon) != Some(&b':') {
+                    return None;
+                }
+                visitor.member(at, &bytes[at + 1..name_end], skip_space(bytes, colon + 1))?
+            }
+        };
+        at = skip_space(bytes, end);
         match bytes.get(at) {
             Some(b',') => at = skip_space(bytes, at + 1),
             Some(b'}') => return Some(at + 1),

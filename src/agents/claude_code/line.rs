@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use crate::domain::Timestamp;
-use crate::json::{Inside, Object, Picked, first_byte, is_end, lossy};
+use crate::json::{Inside, Object, Picked, Row, first_byte, is_end, lossy};
 
 /// Makes a list of members: a place for each name.
 macro_rules! members {
@@ -46,6 +46,7 @@ members! {
         Cwd = b"cwd",
         Version = b"version",
         Slug = b"slug",
+        UserType = b"userType",
         Entrypoint = b"entrypoint",
         IsMeta = b"isMeta",
         IsCompactSummary = b"isCompactSummary",
@@ -58,6 +59,24 @@ members! {
         StartTime = b"startTime",
         AiTitle = b"aiTitle",
         CustomTitle = b"customTitle",
+    }
+}
+
+impl Member {
+    /// Whether line after line says the same there. The client writes most of these side by side.
+    fn is_repeated(place: usize) -> bool {
+        const REPEATED: [Member; 9] = [
+            Member::IsSidechain,
+            Member::AgentId,
+            Member::UserType,
+            Member::Entrypoint,
+            Member::Cwd,
+            Member::SessionId,
+            Member::Version,
+            Member::GitBranch,
+            Member::Slug,
+        ];
+        REPEATED.iter().any(|member| *member as usize == place)
     }
 }
 
@@ -168,20 +187,19 @@ impl<'a> Data<'a> {
 
 impl<'a> Line<'a> {
     /// Reads a line in one pass into one that is empty; `false` if it is one for [`Object`]. In place, for a line is as
-    /// large as a fifth of what it was read from.
-    pub(super) fn read(&mut self, bytes: &'a [u8]) -> bool {
-        self.read_at(bytes, first_byte(bytes)).is_some_and(|end| is_end(bytes, end))
+    /// large as a fifth of what it was read from. `row` is of the lines before.
+    pub(super) fn read(&mut self, bytes: &'a [u8], row: &mut Row) -> bool {
+        let Self { members, message } = self;
+        let from = (bytes, first_byte(bytes));
+        let end = members.read_repeating(from, row, Member::is_repeated, Member::place, |place, start| {
+            message_inside(message, bytes, place, start)
+        });
+        end.is_some_and(|end| is_end(bytes, end))
     }
 
     fn read_at(&mut self, bytes: &'a [u8], start: usize) -> Option<usize> {
         let Self { members, message } = self;
-        members.read(bytes, start, Member::place, |place, start| {
-            if place == Member::Message as usize {
-                inside(message, MessagePart::read, bytes, start)
-            } else {
-                Inside::Unread
-            }
-        })
+        members.read(bytes, start, Member::place, |place, start| message_inside(message, bytes, place, start))
     }
 
     /// A line that was read already.
@@ -327,6 +345,20 @@ impl<'a> UsagePart<'a> {
     }
 }
 
+/// Reads the message that is a line's member.
+fn message_inside<'a>(
+    message: &mut Option<MessagePart<'a>>,
+    bytes: &'a [u8],
+    place: usize,
+    start: usize,
+) -> Inside {
+    if place == Member::Message as usize {
+        inside(message, MessagePart::read, bytes, start)
+    } else {
+        Inside::Unread
+    }
+}
+
 fn read_part<'a>(part: &mut Picked<'a, { InPart::COUNT }>, bytes: &'a [u8], start: usize) -> Option<usize> {
     part.read(bytes, start, InPart::place, |_, _| Inside::Unread)
 }
@@ -358,14 +390,14 @@ mod tests {
         Object::parse(text).ok().map(|line| Line::of(&line))
     }
 
-    /// The fast reader either gives what the other one gives, or leaves the line to it.
-    fn check(bytes: &[u8]) -> Result<bool, TestCaseError> {
+    /// The fast reader either gives what the other one gives, or leaves the line to it. Whether it did not.
+    fn check(bytes: &[u8], row: &mut Row) -> Result<bool, TestCaseError> {
         let text = String::from_utf8_lossy(bytes);
         if let (Some(fast), Cow::Borrowed(text)) = (Data::read(bytes), &text) {
             prop_assert_eq!(Some(fast), Object::parse(text).ok().map(|data| Data::of(&data)));
         }
         let mut fast = Line::default();
-        if !fast.read(bytes) {
+        if !fast.read(bytes, row) {
             return Ok(false);
         }
         let slow = slowly(&text);
@@ -414,6 +446,26 @@ mod tests {
         prop::sample::select(known).prop_map(str::to_owned)
     }
 
+    fn any_repeated() -> impl Strategy<Value = String> {
+        let repeated =
+            vec!["isSidechain", "agentId", "userType", "entrypoint", "cwd", "sessionId", "version", "slug"];
+        prop::sample::select(repeated).prop_map(str::to_owned)
+    }
+
+    /// Members as text, with values of which many are short.
+    fn some_members(
+        names: BoxedStrategy<String>,
+        count: std::ops::Range<usize>,
+    ) -> impl Strategy<Value = String> {
+        let value = prop_oneof![any_json(), (0..30_u8).prop_map(|number| number.to_string())];
+        prop::collection::vec((names, value), count).prop_map(|members| {
+            let members = members
+                .iter()
+                .map(|(name, value)| format!("{}:{value}", serde_json::to_string(name).unwrap()));
+            members.collect::<Vec<_>>().join(",")
+        })
+    }
+
     /// JSON as text, so that names repeat, stand in any order and are escaped.
     fn any_json() -> impl Strategy<Value = String> {
         let scalar = prop_oneof![
@@ -451,7 +503,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_fast_reader_reads_what_the_other_reads(line in any_json()) {
-            let is_fast = check(line.as_bytes())?;
+            let is_fast = check(line.as_bytes(), &mut Row::default())?;
             if !line.contains("\\") {
                 prop_assert_eq!(is_fast, line.starts_with('{'));
             }
@@ -465,17 +517,39 @@ mod tests {
             let mut bytes = line.into_bytes();
             bytes.truncate(cut.index(bytes.len() + 1));
             bytes.extend(next.into_bytes());
-            check(&bytes)?;
+            check(&bytes, &mut Row::default())?;
             let at = at.index(bytes.len());
             bytes[at] = byte;
-            check(&bytes)?;
+            check(&bytes, &mut Row::default())?;
+        }
+
+        #[test]
+        fn nor_where_lines_repeat_a_row_of_members(
+            rows in prop::collection::vec(some_members(any_repeated().boxed(), 3..7), 1..3),
+            others in prop::collection::vec(some_members(prop_oneof![any_name(), any_repeated()].boxed(), 0..4), 1..3),
+            lines in prop::collection::vec(any::<[prop::sample::Index; 3]>(), 2..8),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..6_usize), 8),
+        ) {
+            let mut row = Row::default();
+            for (of, (at, byte, in_line)) in lines.iter().zip(changes) {
+                let parts = [&others[of[0].index(others.len())], &rows[of[1].index(rows.len())], &others[of[2].index(others.len())]];
+                let parts: Vec<&str> = parts.into_iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+                let mut line = format!("{{{}}}", parts.join(",")).into_bytes();
+                check(&line, &mut row)?;
+                if in_line == 0 {
+                    let at = at.index(line.len());
+                    // A neighbour of what stands there: another digit, another letter.
+                    line[at] = if byte % 2 == 0 { line[at] ^ 1 } else { byte };
+                    check(&line, &mut row)?;
+                }
+            }
         }
     }
 
     #[test]
     fn only_what_has_no_escapes_is_known_as_it_is_written() {
         let mut line = Line::default();
-        assert!(line.read(br#"{"slug":"a-b","version":"a\\b","cwd":7}"#));
+        assert!(line.read(br#"{"slug":"a-b","version":"a\\b","cwd":7}"#, &mut Row::default()));
         assert!(line.is_written(Member::Slug, "a-b") && !line.is_written(Member::Slug, "a-"));
         assert!(!line.is_written(Member::Version, r"a\\b"));
         assert!(!line.is_written(Member::Cwd, "7") && !line.is_written(Member::GitBranch, ""));
@@ -489,9 +563,10 @@ mod tests {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(folder);
             for path in files_below(&folder) {
                 let bytes = std::fs::read(path).unwrap();
+                let mut row = Row::default();
                 for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                     lines += 1;
-                    fast += usize::from(check(line).unwrap());
+                    fast += usize::from(check(line, &mut row).unwrap());
                 }
             }
         }
