@@ -284,9 +284,8 @@ impl Task {
                 Ok(reading) => reading,
                 Err(fault) => return parcel.add(Piece { result: Err(fault) }),
             };
-            // By the readers, for the writer is alone, and what waits for it is a third.
-            reading.messages = reconcile::merge_all(reading.messages);
-            // They wait for the writer, and were two records and more each.
+            // They wait for the writer, which joins the others, and were two records and more each.
+            reconcile::merge_neighbours(&mut reading.messages);
             reading.messages.shrink_to_fit();
             finalize::adjust_facts(&mut reading, env, config, false);
             let has_more = reading.has_more;

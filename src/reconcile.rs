@@ -16,15 +16,35 @@ use crate::domain::{
 /// response is, and when it came, says the best witness: the main conversation before a sidechain before an echo, an
 /// original before a fork's copy, then the file that starts first.
 #[must_use]
-pub fn merge(a: Message, b: Message) -> Message {
-    let best = if usage_rank(&b) > usage_rank(&a) { &b } else { &a };
+pub fn merge(mut a: Message, mut b: Message) -> Message {
+    merge_into(&mut a, &mut b);
+    a
+}
+
+/// Makes `a` what both are; nothing is left in `b` that anyone would want.
+fn merge_into(a: &mut Message, b: &mut Message) {
+    let best = if usage_rank(b) > usage_rank(a) { &*b } else { &*a };
     let (usage, complete, model, modifiers) = (best.usage, best.complete, best.model.clone(), best.modifiers);
     // Files that repeat a response repeat all of it; one that is cut has less.
     let content_tokens = a.content_tokens.max(b.content_tokens);
     // Any record that names the skill will do; the order must not matter.
-    let skill = a.skill.clone().max(b.skill.clone());
-    let owner = if owner_rank(&b) < owner_rank(&a) { b } else { a };
-    Message { usage, complete, model, modifiers, content_tokens, skill, ..owner }
+    let skill = a.skill.take().max(b.skill.take());
+    if owner_rank(b) < owner_rank(a) {
+        std::mem::swap(a, b);
+    }
+    (a.usage, a.complete, a.model, a.modifiers) = (usage, complete, model, modifiers);
+    (a.content_tokens, a.skill) = (content_tokens, skill);
+}
+
+/// Joins the records of each response that follow each other, as most do.
+pub fn merge_neighbours(records: &mut Vec<Message>) {
+    records.dedup_by(|later, earlier| {
+        let is_same = later.id == earlier.id;
+        if is_same {
+            merge_into(earlier, later);
+        }
+        is_same
+    });
 }
 
 /// Larger is better. The fields after the output only make the choice between equals the same in any order.
@@ -295,6 +315,21 @@ mod tests {
             let left = merge(merge(a.clone(), b.clone()), c.clone());
             prop_assert_eq!(&merge(left.clone(), b.clone()), &left);
             prop_assert_eq!(left, merge(a, merge(b, c)));
+        }
+
+        #[test]
+        fn neighbours_that_are_joined_first_change_nothing(
+            records in prop::collection::vec((any_record(), any::<bool>()), 0..8)
+        ) {
+            let of = |(record, is_first): (Message, bool)| Message {
+                id: MessageId::new(if is_first { "msg_1" } else { "msg_2" }).unwrap(),
+                ..record
+            };
+            let records: Vec<Message> = records.into_iter().map(of).collect();
+            let mut joined = records.clone();
+            merge_neighbours(&mut joined);
+            prop_assert!(joined.windows(2).all(|pair| pair[0].id != pair[1].id));
+            prop_assert_eq!(merge_all(joined), merge_all(records));
         }
     }
 }

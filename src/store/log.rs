@@ -14,7 +14,6 @@ use super::{alerts, kept, responses, shares};
 use crate::agents::Fingerprint;
 use crate::agents::claude_code::{Progress, Reading};
 use crate::domain::{Agent, SessionId, Timestamp};
-use crate::reconcile;
 
 /// One transcript's new lines, to be stored together.
 #[derive(Debug)]
@@ -59,9 +58,8 @@ impl Ledger {
         &mut self,
         session: &SessionId,
         client: Agent,
-        mut batch: LogBatch,
+        batch: LogBatch,
     ) -> Result<(), StoreError> {
-        batch.reading.messages = reconcile::merge_all(batch.reading.messages);
         self.record_logs(client, [(session.clone(), batch)]).map(|_| ())
     }
 
@@ -106,8 +104,7 @@ impl Ledger {
         set().map_err(StoreError::query("set up the ledger"))
     }
 
-    /// Stores what a number of transcripts told, in one transaction. Returns how many responses were new. Whoever joins
-    /// the records of a response before ([`reconcile::merge_all`]) saves a look-up for each.
+    /// Stores what a number of transcripts told, in one transaction. Returns how many responses were new.
     ///
     /// # Errors
     /// If the ledger cannot be written.
