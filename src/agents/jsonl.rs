@@ -15,8 +15,10 @@ const HEAD_BYTES: u64 = 512;
 const TAIL_BYTES: u64 = 256;
 /// A line longer than this is skipped; images of 12 MB do occur (FACTS section 4).
 const MAX_LINE_BYTES: usize = 32 << 20;
-/// How much is read at a time, in bytes; a longer line makes it more.
+/// How much is read at a time, in bytes.
 const BLOCK_BYTES: usize = 128 << 10;
+/// How much of the memory for long lines is kept for the next file's, in bytes.
+const KEPT_BYTES: usize = 1 << 20;
 /// The kernel keeps files in pages of this size, in bytes.
 const PAGE_BYTES: usize = 4 << 10;
 
@@ -61,15 +63,14 @@ impl Fingerprint {
 pub struct Buffer(Vec<u8>);
 
 impl Buffer {
-    /// Room for a first read of `bytes`, and no more left of an earlier file than a block.
+    /// Room for a first read of `bytes`, and not much more left of an earlier file.
     fn prepare(&mut self, bytes: usize) -> &mut Vec<u8> {
-        // A block may begin anywhere in a page.
-        let most = BLOCK_BYTES + PAGE_BYTES;
-        if self.0.len() > most {
-            self.0.truncate(most);
+        if self.0.len() > KEPT_BYTES {
+            self.0.truncate(KEPT_BYTES);
             self.0.shrink_to_fit();
         }
-        let wanted = bytes.saturating_add(PAGE_BYTES).clamp(2 * PAGE_BYTES, most);
+        // A block may begin anywhere in a page.
+        let wanted = bytes.clamp(PAGE_BYTES, BLOCK_BYTES) + PAGE_BYTES;
         if self.0.len() < wanted {
             self.0.resize(wanted, 0);
         }
@@ -174,12 +175,16 @@ impl<'b> Lines<'b> {
             self.buffer.resize(self.buffer.len() * 2, 0);
         }
         let begin = self.aligned(left);
-        self.buffer.copy_within(self.begin..self.end, begin);
+        if begin != self.begin {
+            self.buffer.copy_within(self.begin..self.end, begin);
+        }
         self.searched = self.searched - self.begin + begin;
         self.begin = begin;
         self.end = begin + left;
+        // No more than a block, so that it is still in the cache when its lines are read.
+        let room = self.end..self.buffer.len().min(self.end + BLOCK_BYTES);
         loop {
-            match self.file.read(&mut self.buffer[self.end..]) {
+            match self.file.read(&mut self.buffer[room.clone()]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 read => {
                     let read = read?;
