@@ -284,7 +284,8 @@ impl Task {
                 Ok(reading) => reading,
                 Err(fault) => return parcel.add(Piece { result: Err(fault) }),
             };
-            // They wait for the writer, which joins the others, and were two records and more each.
+            // Most responses are several records side by side: joined they take less memory while they wait. The writer
+            // joins those that stand apart.
             reconcile::merge_neighbours(&mut reading.messages);
             reading.messages.shrink_to_fit();
             finalize::adjust_facts(&mut reading, env, config, false);

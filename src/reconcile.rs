@@ -12,9 +12,8 @@ use crate::domain::{
 /// Joins two records of one response.
 ///
 /// The usage is that of the record that is known to be complete, else of the one with the most output: a stream's
-/// earlier records have its start value. Whose the
-/// response is, and when it came, says the best witness: the main conversation before a sidechain before an echo, an
-/// original before a fork's copy, then the file that starts first.
+/// earlier records have its start value. Whose the response is, and when it came, says the best witness: the main
+/// conversation before a sidechain before an echo, an original before a fork's copy, then the file that starts first.
 #[must_use]
 pub fn merge(mut a: Message, mut b: Message) -> Message {
     merge_into(&mut a, &mut b);

@@ -17,6 +17,8 @@ use crate::reconcile;
 
 /// A file among those of a transaction, and a response in it.
 type Place = (usize, usize);
+/// The responses of a file, and whose each is.
+type OfFile = (Vec<Message>, Vec<SessionRow>);
 
 /// A transaction that takes what was read of transcripts.
 pub(super) struct LogWriter<'c> {
@@ -32,7 +34,7 @@ pub(super) struct LogWriter<'c> {
     totals: BTreeSet<i64>,
     /// Responses that are not stored yet and whose they are, in the order in which they were read: file by file, for
     /// they are too many to be moved.
-    messages: Vec<(Vec<Message>, Vec<SessionRow>)>,
+    messages: Vec<OfFile>,
     /// Sessions that have a copy of another's response, and that one, with the place in `messages`.
     copies: Vec<(Place, SessionRow, SessionRow)>,
     /// Whether the ledger is known to hold no responses yet.
@@ -169,10 +171,19 @@ impl<'c> LogWriter<'c> {
         while let Some((beginning, place @ (file, at))) = order.next() {
             records.clear();
             records.push(place);
-            let id = |(file, at): Place| &messages[file].0[at].id;
-            while let Some((_, next)) = order.next_if(|next| next.0 == beginning && id(next.1) == id(place)) {
+            let id = messages[file].0[at].id.clone();
+            let is_same = |(other, next): Place| messages[other].0[next].id == id;
+            while let Some((_, next)) = order.next_if(|next| next.0 == beginning && is_same(next.1)) {
                 records.push(next);
             }
+            // Of each file there is one: a fork's copy stands where its file first has the response.
+            records.dedup_by(|later, first| {
+                let is_same = later.0 == first.0;
+                if is_same {
+                    join_in_file(&mut messages[first.0], first.1, later.1);
+                }
+                is_same
+            });
             let (message, row) = (&messages[file].0[at], messages[file].1[at]);
             if !knows_none && records.len() == 1 && execute(&mut insert, message, row)? > 0 {
                 is_new[file][at] = true;
@@ -229,7 +240,7 @@ impl<'c> LogWriter<'c> {
     /// Joins what is known of a response with other records of it. Returns whose it is, too.
     fn join(
         &mut self,
-        messages: &[(Vec<Message>, Vec<SessionRow>)],
+        messages: &[OfFile],
         mut known: (Message, SessionRow),
         others: &[Place],
     ) -> rusqlite::Result<(Message, SessionRow)> {
@@ -288,9 +299,18 @@ impl<'c> LogWriter<'c> {
     }
 }
 
+/// Joins two records of one response that stand in one file.
+fn join_in_file((records, owners): &mut OfFile, first: usize, later: usize) {
+    let merged = reconcile::merge(records[first].clone(), records[later].clone());
+    if merged.session != records[first].session {
+        owners[first] = owners[later];
+    }
+    records[first] = merged;
+}
+
 /// The places of `messages` in the order of their ids, each with the beginning of its id. Records of one response stay in the
 /// order in which they were read.
-fn in_order(messages: &[(Vec<Message>, Vec<SessionRow>)]) -> impl Iterator<Item = (u128, Place)> + use<> {
+fn in_order(messages: &[OfFile]) -> impl Iterator<Item = (u128, Place)> + use<> {
     // The beginnings of the ids stand beside each other in memory, the ids do not; few begin alike.
     let beginning = |message: &Message| {
         let id = message.id.as_str().as_bytes();

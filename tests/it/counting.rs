@@ -762,6 +762,39 @@ fn a_fork_of_a_fork_begins_with_its_own_parents_total() {
 }
 
 #[test]
+fn a_fork_of_a_fork_may_repeat_a_response_late() {
+    // The records of a response do not always stand side by side (FACTS section 4).
+    for is_imported in [true, false] {
+        let ledger = Ledger::new();
+        fork_with_totals(&ledger);
+        let (fork, next) = (Session::new(&ledger, "fork"), Session::new(&ledger, "a-next"));
+        let lines = std::fs::read_to_string(fork.transcript().path()).unwrap();
+        let mut copies: Vec<Value> = lines
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .filter(|line| line["type"] == "user" || line["type"] == "assistant")
+            .map(|line| line.with("sessionId", "a-next"))
+            .collect();
+        let first = copies.iter().find(|line| line["message"]["id"] == "msg_1").unwrap().clone();
+        copies.push(first);
+        let note = json!({ "type": "queue-operation", "timestamp": at(120), "sessionId": "a-next" });
+        let total = cost_state("a-next", &[(OPUS, answers(4, 740_210) + output(1_060_500))]);
+        let own = [next.says(121), next.answer("msg_5", 122, 700_000), total];
+        next.transcript().write(&[note]).append(&copies).append(&own);
+        if !is_imported {
+            for session in ["parent", "fork", "a-next"] {
+                ledger.hook(Session::new(&ledger, session).stop());
+            }
+        }
+        ledger.import();
+        // As that of one that does not: its parent is the fork, not the fork's parent.
+        let hidden = output(503 + 60_000 + 1_000_000);
+        assert_usage(&ledger.total(), 5, answers(5, 743_210) + hidden, &[]);
+        assert_eq!(ledger.actual("a-next").usage, answers(1, 700_000) + output(1_000_000));
+    }
+}
+
+#[test]
 fn a_side_question_does_not_hide_whose_copies_a_fork_has() {
     for (name, asks) in [("a-fork", "fork"), ("z-fork", "fork"), ("a-fork", "parent"), ("z-fork", "parent")] {
         let ledger = Ledger::new();
