@@ -6,7 +6,7 @@
 
 pub mod find;
 mod picked;
-mod row;
+mod repeated;
 mod scan;
 mod unescape;
 
@@ -14,7 +14,7 @@ use std::borrow::Cow;
 
 use crate::domain::MAX_COUNT;
 pub use picked::{Inside, Picked, first_byte, is_end, lossy};
-pub use row::Row;
+pub use repeated::Repeated;
 pub use scan::{Malformed, open_string, use_whole_processor};
 use scan::{members_of, skip_space, string_end, value_end};
 

@@ -133,7 +133,7 @@ impl<'a, P: Fn(&[u8]) -> Option<usize>, I: FnMut(usize, usize) -> Inside, const 
     for Picker<'_, 'a, P, I, N>
 {
     #[inline(always)]
-    fn row(&mut self, _: usize) -> Option<usize> {
+    fn several(&mut self, _: usize) -> Option<usize> {
         None
     }
 

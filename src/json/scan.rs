@@ -115,8 +115,8 @@ pub(super) fn members_of<'a>(
 
 /// Takes the members of an object as [`walk`] comes to them.
 pub(super) trait Visitor<'a> {
-    /// Where a row of members ends that begins at `at`, if the visitor has taken it as a whole.
-    fn row(&mut self, at: usize) -> Option<usize>;
+    /// Where the members end that begin at `at`, if the visitor has taken several as a whole.
+    fn several(&mut self, at: usize) -> Option<usize>;
 
     /// Where the value ends that starts at `start`, of the member that begins at `at`. `None` if it is malformed. The name
     /// goes to its first quote: one with escapes has a backslash, which whoever knows the name need not look for.
@@ -135,7 +135,7 @@ pub(super) fn walk<'a>(bytes: &'a [u8], at: usize, visitor: &mut impl Visitor<'a
         return Some(at + 1);
     }
     loop {
-        let end = match visitor.row(at) {
+        let end = match visitor.several(at) {
             Some(end) => end,
             None => {
                 if bytes.get(at) != Some(&b'"') {
@@ -268,7 +268,7 @@ pub fn use_whole_processor() {
     LEVEL.get_or_init(Level::new);
 }
 
-/// The place of the quote that closes the string with these contents, and with more behind it.
+/// The place of the quote that closes the string which `contents` begins within.
 #[inline(always)]
 fn long_end<S: Simd>(simd: S, contents: &[u8]) -> Option<usize> {
     let (blocks, rest) = contents.as_chunks::<BLOCK>();
@@ -446,6 +446,15 @@ mod tests {
         })
     }
 
+    /// What the processor has of what strings are passed over by.
+    fn levels() -> Vec<Level> {
+        let best = Level::new();
+        let mut levels = vec![Level::baseline(), best];
+        #[cfg(target_arch = "x86_64")]
+        levels.extend(best.as_avx2().map(|avx2| avx2.level()));
+        levels
+    }
+
     proptest! {
         #[test]
         fn values_end_where_serde_json_says(value in any_value(), pretty in any::<bool>(), after in "[ ,\\]}x]{0,3}") {
@@ -468,7 +477,7 @@ mod tests {
             for after in ["", "\"", "\\\", \"and more than another block of sixty-four bytes, all of it behind the string's end"] {
                 let with_more = format!("{text}{after}");
                 prop_assert_eq!(string_end(with_more.as_bytes(), before), Ok(text.len()));
-                for level in [Level::baseline(), Level::new()] {
+                for level in levels() {
                     let contents = &with_more.as_bytes()[before + 1..];
                     let end = dispatch!(level, simd => long_end(simd, contents));
                     prop_assert_eq!(end, Some(text.len() - before - 2), "by {:?}", level);

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use crate::domain::Timestamp;
-use crate::json::{Inside, Object, Picked, Row, first_byte, is_end, lossy};
+use crate::json::{Inside, Object, Picked, Repeated, first_byte, is_end, lossy};
 
 /// Makes a list of members: a place for each name.
 macro_rules! members {
@@ -187,13 +187,14 @@ impl<'a> Data<'a> {
 
 impl<'a> Line<'a> {
     /// Reads a line in one pass into one that is empty; `false` if it is one for [`Object`]. In place, for a line is as
-    /// large as a fifth of what it was read from. `row` is of the lines before.
-    pub(super) fn read(&mut self, bytes: &'a [u8], row: &mut Row) -> bool {
+    /// large as a fifth of what it was read from. `repeated` is what the lines before had in common.
+    pub(super) fn read(&mut self, bytes: &'a [u8], repeated: &mut Repeated) -> bool {
         let Self { members, message } = self;
         let from = (bytes, first_byte(bytes));
-        let end = members.read_repeating(from, row, Member::is_repeated, Member::place, |place, start| {
-            message_inside(message, bytes, place, start)
-        });
+        let end =
+            members.read_repeating(from, repeated, Member::is_repeated, Member::place, |place, start| {
+                message_inside(message, bytes, place, start)
+            });
         end.is_some_and(|end| is_end(bytes, end))
     }
 
@@ -391,13 +392,13 @@ mod tests {
     }
 
     /// The fast reader either gives what the other one gives, or leaves the line to it. Whether it did not.
-    fn check(bytes: &[u8], row: &mut Row) -> Result<bool, TestCaseError> {
+    fn check(bytes: &[u8], repeated: &mut Repeated) -> Result<bool, TestCaseError> {
         let text = String::from_utf8_lossy(bytes);
         if let (Some(fast), Cow::Borrowed(text)) = (Data::read(bytes), &text) {
             prop_assert_eq!(Some(fast), Object::parse(text).ok().map(|data| Data::of(&data)));
         }
         let mut fast = Line::default();
-        if !fast.read(bytes, row) {
+        if !fast.read(bytes, repeated) {
             return Ok(false);
         }
         let slow = slowly(&text);
@@ -447,8 +448,17 @@ mod tests {
     }
 
     fn any_repeated() -> impl Strategy<Value = String> {
-        let repeated =
-            vec!["isSidechain", "agentId", "userType", "entrypoint", "cwd", "sessionId", "version", "slug"];
+        let repeated = vec![
+            "isSidechain",
+            "agentId",
+            "userType",
+            "entrypoint",
+            "cwd",
+            "sessionId",
+            "version",
+            "gitBranch",
+            "slug",
+        ];
         prop::sample::select(repeated).prop_map(str::to_owned)
     }
 
@@ -503,7 +513,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_fast_reader_reads_what_the_other_reads(line in any_json()) {
-            let is_fast = check(line.as_bytes(), &mut Row::default())?;
+            let is_fast = check(line.as_bytes(), &mut Repeated::default())?;
             if !line.contains("\\") {
                 prop_assert_eq!(is_fast, line.starts_with('{'));
             }
@@ -517,10 +527,10 @@ mod tests {
             let mut bytes = line.into_bytes();
             bytes.truncate(cut.index(bytes.len() + 1));
             bytes.extend(next.into_bytes());
-            check(&bytes, &mut Row::default())?;
+            check(&bytes, &mut Repeated::default())?;
             let at = at.index(bytes.len());
             bytes[at] = byte;
-            check(&bytes, &mut Row::default())?;
+            check(&bytes, &mut Repeated::default())?;
         }
 
         #[test]
@@ -530,17 +540,17 @@ mod tests {
             lines in prop::collection::vec(any::<[prop::sample::Index; 3]>(), 2..8),
             changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..6_usize), 8),
         ) {
-            let mut row = Row::default();
+            let mut repeated = Repeated::default();
             for (of, (at, byte, in_line)) in lines.iter().zip(changes) {
                 let parts = [&others[of[0].index(others.len())], &rows[of[1].index(rows.len())], &others[of[2].index(others.len())]];
                 let parts: Vec<&str> = parts.into_iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
                 let mut line = format!("{{{}}}", parts.join(",")).into_bytes();
-                check(&line, &mut row)?;
+                check(&line, &mut repeated)?;
                 if in_line == 0 {
                     let at = at.index(line.len());
                     // A neighbour of what stands there: another digit, another letter.
                     line[at] = if byte % 2 == 0 { line[at] ^ 1 } else { byte };
-                    check(&line, &mut row)?;
+                    check(&line, &mut repeated)?;
                 }
             }
         }
@@ -549,10 +559,30 @@ mod tests {
     #[test]
     fn only_what_has_no_escapes_is_known_as_it_is_written() {
         let mut line = Line::default();
-        assert!(line.read(br#"{"slug":"a-b","version":"a\\b","cwd":7}"#, &mut Row::default()));
+        assert!(line.read(br#"{"slug":"a-b","version":"a\\b","cwd":7}"#, &mut Repeated::default()));
         assert!(line.is_written(Member::Slug, "a-b") && !line.is_written(Member::Slug, "a-"));
         assert!(!line.is_written(Member::Version, r"a\\b"));
         assert!(!line.is_written(Member::Cwd, "7") && !line.is_written(Member::GitBranch, ""));
+    }
+
+    #[test]
+    fn what_the_lines_of_each_client_repeat_is_taken_as_a_whole() {
+        // Clients up to 2.1.72 and more write it first, those from 2.1.227 on last (seen in their transcripts).
+        let place = r#""userType":"external","cwd":"/p","sessionId":"s","version":"2.1.0","gitBranch":"main","slug":"a-b""#;
+        let first = |uuid: &str| {
+            format!(r#"{{"parentUuid":null,"isSidechain":false,{place},"type":"user","uuid":"{uuid}"}}"#)
+        };
+        let last = |uuid: &str| {
+            format!(r#"{{"parentUuid":null,"isSidechain":false,"type":"user","uuid":"{uuid}",{place}}}"#)
+        };
+        for written in [&first as &dyn Fn(&str) -> String, &last] {
+            let mut repeated = Repeated::default();
+            for (uuid, taken) in [("1", false), ("2", true), ("3", true)] {
+                let text = written(uuid);
+                assert!(check(text.as_bytes(), &mut repeated).unwrap());
+                assert_eq!(repeated.were_taken(), taken, "{text}");
+            }
+        }
     }
 
     #[test]
@@ -563,10 +593,10 @@ mod tests {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(folder);
             for path in files_below(&folder) {
                 let bytes = std::fs::read(path).unwrap();
-                let mut row = Row::default();
+                let mut repeated = Repeated::default();
                 for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                     lines += 1;
-                    fast += usize::from(check(line, &mut row).unwrap());
+                    fast += usize::from(check(line, &mut repeated).unwrap());
                 }
             }
         }

@@ -313,10 +313,10 @@ pub fn read_with(buffer: &mut Buffer, path: &Path, from: &ReadFrom) -> Result<Re
         answered: resumed.is_some_and(|progress| progress.answered),
     });
     reading.has_content = from.content.is_some();
-    let mut row = json::Row::default();
+    let mut repeated = json::Repeated::default();
     while let Some(line) = lines.next_line()? {
         reading.lines += 1;
-        wire::add_line(line, from, &mut row, &mut reading);
+        wire::add_line(line, from, &mut repeated, &mut reading);
         if lines.offset() - lines.start() >= CHUNK_BYTES {
             reading.has_more = true;
             break;
