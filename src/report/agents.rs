@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::origins::{OriginSum, add_to, phase_cells};
+use super::origins::{OriginFigures, OriginSum, add_to, phase_cells};
 use super::usage::UNTYPED_AGENT;
 use super::{Cell, Table};
-use crate::domain::{MAIN_AGENT, PicoUsd, Usage};
+use crate::domain::{MAIN_AGENT, PicoUsd};
 use crate::estimate::subagents::{Defaults, LEARNED_FROM, Overrides, defaults_for, median};
 use crate::store::{HIDDEN_AGENT, Ledger, ObservedRun, RUNS_OF_A_TYPE, SpentFilter, StoreError};
 
@@ -24,16 +24,12 @@ pub struct AgentsReport {
 
 /// All agents together.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "the names say it")]
 pub struct AgentTotal {
+    /// Subagent runs and sessions.
     pub runs: u64,
-    pub usage: Usage,
-    pub total_tokens: u64,
-    pub entry_tokens: u64,
-    pub carry_tokens: u64,
-    pub entry_cost_usd: Option<PicoUsd>,
-    pub carry_cost_usd: Option<PicoUsd>,
-    pub cost_usd: Option<PicoUsd>,
+    /// What they come to.
+    #[serde(flatten)]
+    pub figures: OriginFigures,
 }
 
 /// An agent's type.
@@ -43,20 +39,9 @@ pub struct AgentRow {
     pub agent: String,
     /// Subagent runs; sessions in the case of `main`.
     pub runs: u64,
-    /// What they used.
-    pub usage: Usage,
-    /// All classes.
-    pub total_tokens: u64,
-    /// Of these, what came into its contexts and was written there.
-    pub entry_tokens: u64,
-    /// And what was read again by its later responses.
-    pub carry_tokens: u64,
-    /// What the first cost.
-    pub entry_cost_usd: Option<PicoUsd>,
-    /// And the second.
-    pub carry_cost_usd: Option<PicoUsd>,
-    /// What has a price.
-    pub cost_usd: Option<PicoUsd>,
+    /// What they come to.
+    #[serde(flatten)]
+    pub figures: OriginFigures,
     /// Its part of all cost, 0 to 100.
     pub percent: Option<f64>,
     /// What the table says of a run; null where there are no runs.
@@ -65,8 +50,6 @@ pub struct AgentRow {
     pub learned: Option<Figures>,
     /// Which of both tells what a run is billed until its transcript does: `default` or `learned`.
     pub in_force: Option<&'static str>,
-    #[serde(skip)]
-    is_partly_priced: bool,
 }
 
 /// What a run uses.
@@ -128,17 +111,8 @@ impl AgentsReport {
             *runs.entry(agent).or_default() += known;
         }
         let learned = learned(&ledger.observed_runs()?);
-        let total = AgentTotal {
-            runs: runs.values().sum(),
-            usage: whole_origins.usage,
-            total_tokens: whole_origins.usage.total(),
-            entry_tokens: whole_origins.entry.total(),
-            carry_tokens: whole_origins.carry.total(),
-            entry_cost_usd: whole_origins.known(whole_origins.entry_cost),
-            carry_cost_usd: whole_origins.known(whole_origins.carry_cost),
-            cost_usd: whole_origins.cost_usd(),
-        };
-        let whole = total.cost_usd.unwrap_or_default();
+        let total = AgentTotal { runs: runs.values().sum(), figures: (&whole_origins).into() };
+        let whole = total.figures.cost_usd.unwrap_or_default();
         let mut rows: Vec<AgentRow> = sums
             .into_iter()
             .map(|(agent, sum)| {
@@ -147,25 +121,22 @@ impl AgentsReport {
                 let is_learned = learned.is_some_and(|learned| learned.n >= LEARNED_FROM as u64);
                 AgentRow {
                     runs: runs.get(&agent).copied().unwrap_or_default(),
-                    usage: sum.usage,
-                    total_tokens: sum.usage.total(),
-                    entry_tokens: sum.entry.total(),
-                    carry_tokens: sum.carry.total(),
-                    entry_cost_usd: sum.known(sum.entry_cost),
-                    carry_cost_usd: sum.known(sum.carry_cost),
-                    cost_usd: sum.cost_usd(),
+                    figures: (&sum).into(),
                     percent: sum.cost_usd().and_then(|cost| cost.percent_of(whole)),
                     default: is_type.then(|| defaults_for(Some(&agent), overrides).into()),
                     learned: learned.filter(|_| is_type),
                     in_force: is_type.then_some(if is_learned { "learned" } else { "default" }),
-                    is_partly_priced: sum.is_partly_priced,
                     agent,
                 }
             })
             .collect();
         rows.sort_by_cached_key(|row| {
             let is_hidden = row.agent == HIDDEN_AGENT;
-            (is_hidden, std::cmp::Reverse((row.cost_usd, row.total_tokens)), row.agent.clone())
+            (
+                is_hidden,
+                std::cmp::Reverse((row.figures.cost_usd, row.figures.total_tokens)),
+                row.agent.clone(),
+            )
         });
         Ok(Self { schema_version: 1, rows, total })
     }
@@ -184,29 +155,30 @@ impl AgentsReport {
         let part = |amount| Cell::Usd { amount, at_least: false };
         for row in &self.rows {
             let is_hidden = row.agent == HIDDEN_AGENT;
-            let each = row.cost_usd.filter(|_| row.runs > 0 && !is_hidden);
+            let sum = &row.figures;
+            let each = sum.cost_usd.filter(|_| row.runs > 0 && !is_hidden);
             let each = each.map(|cost| PicoUsd::from_pico(cost.as_pico() / i128::from(row.runs)));
-            let [entry, carry] = phase_cells(row.entry_cost_usd, row.carry_cost_usd, row.cost_usd);
+            let [entry, carry] = phase_cells(sum.entry_cost_usd, sum.carry_cost_usd, sum.cost_usd);
             costs.rows.push(vec![
                 Cell::Text(row.agent.clone()),
                 if is_hidden { Cell::Text(String::new()) } else { Cell::Count(row.runs) },
-                Cell::Count(row.total_tokens),
+                Cell::Count(sum.total_tokens),
                 entry,
                 carry,
-                Cell::Usd { amount: row.cost_usd, at_least: row.is_partly_priced },
+                Cell::Usd { amount: sum.cost_usd, at_least: sum.is_partly_priced },
                 Cell::percent(row.percent),
                 each.map_or(Cell::Text(String::new()), |each| part(Some(each))),
             ]);
         }
         if self.rows.len() > 1 {
-            let at_least = self.rows.iter().any(|row| row.is_partly_priced);
+            let sum = &self.total.figures;
             costs.total = Some(vec![
                 Cell::Text("total".to_owned()),
                 Cell::Count(self.total.runs),
-                Cell::Count(self.total.total_tokens),
-                part(self.total.entry_cost_usd),
-                part(self.total.carry_cost_usd),
-                Cell::Usd { amount: self.total.cost_usd, at_least },
+                Cell::Count(sum.total_tokens),
+                part(sum.entry_cost_usd),
+                part(sum.carry_cost_usd),
+                Cell::Usd { amount: sum.cost_usd, at_least: sum.is_partly_priced },
                 Cell::Text(String::new()),
                 Cell::Text(String::new()),
             ]);

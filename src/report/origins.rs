@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::Cell;
+use serde::Serialize;
+
+use super::{Cell, add_known};
 use crate::domain::{CostParts, PicoUsd, ToolName, Usage};
 use crate::store::{HIDDEN_AGENT, Phase, ShareRow};
 
@@ -120,6 +122,57 @@ impl OriginSum {
     #[must_use]
     pub fn cost_usd(&self) -> Option<PicoUsd> {
         self.cost.map(|cost| cost.total())
+    }
+}
+
+/// What an [`OriginSum`] comes to, as reports tell it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct OriginFigures {
+    /// What was used.
+    pub usage: Usage,
+    /// All classes.
+    pub total_tokens: u64,
+    /// Of these, what came into the contexts and was written there.
+    pub entry_tokens: u64,
+    /// And what was read again by later responses.
+    pub carry_tokens: u64,
+    /// What the first cost.
+    pub entry_cost_usd: Option<PicoUsd>,
+    /// And the second.
+    pub carry_cost_usd: Option<PicoUsd>,
+    /// What has a price.
+    pub cost_usd: Option<PicoUsd>,
+    /// Whether part of it has none.
+    #[serde(skip)]
+    pub is_partly_priced: bool,
+}
+
+impl From<&OriginSum> for OriginFigures {
+    fn from(sum: &OriginSum) -> Self {
+        Self {
+            usage: sum.usage,
+            total_tokens: sum.usage.total(),
+            entry_tokens: sum.entry.total(),
+            carry_tokens: sum.carry.total(),
+            entry_cost_usd: sum.known(sum.entry_cost),
+            carry_cost_usd: sum.known(sum.carry_cost),
+            cost_usd: sum.cost_usd(),
+            is_partly_priced: sum.is_partly_priced,
+        }
+    }
+}
+
+impl OriginFigures {
+    /// Adds others.
+    pub fn add(&mut self, other: &Self) {
+        self.usage += other.usage;
+        self.total_tokens = self.total_tokens.saturating_add(other.total_tokens);
+        self.entry_tokens = self.entry_tokens.saturating_add(other.entry_tokens);
+        self.carry_tokens = self.carry_tokens.saturating_add(other.carry_tokens);
+        add_known(&mut self.entry_cost_usd, other.entry_cost_usd);
+        add_known(&mut self.carry_cost_usd, other.carry_cost_usd);
+        add_known(&mut self.cost_usd, other.cost_usd);
+        self.is_partly_priced |= other.is_partly_priced;
     }
 }
 

@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 
-use super::origins::{Origin, OriginSum, add_to, phase_cells};
-use super::{Cell, ROWS_SHOWN, Table, add_known};
-use crate::domain::{PicoUsd, Usage};
+use super::origins::{Origin, OriginFigures, OriginSum, add_to, phase_cells};
+use super::{Cell, ROWS_SHOWN, Table};
 use crate::store::{Ledger, SpentFilter, StoreError};
 
 /// `tools --json`.
@@ -32,47 +31,24 @@ pub struct ToolRow {
 
 /// What calls come to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "the names say it")]
 pub struct ToolSum {
+    /// Their number; 0 for what is no tool.
     pub calls: u64,
-    pub usage: Usage,
-    pub total_tokens: u64,
-    pub entry_tokens: u64,
-    pub carry_tokens: u64,
-    pub entry_cost_usd: Option<PicoUsd>,
-    pub carry_cost_usd: Option<PicoUsd>,
-    pub cost_usd: Option<PicoUsd>,
-    #[serde(skip)]
-    is_partly_priced: bool,
+    /// What they and their results come to.
+    #[serde(flatten)]
+    pub figures: OriginFigures,
 }
 
 impl From<&OriginSum> for ToolSum {
     fn from(sum: &OriginSum) -> Self {
-        Self {
-            calls: sum.calls,
-            usage: sum.usage,
-            total_tokens: sum.usage.total(),
-            entry_tokens: sum.entry.total(),
-            carry_tokens: sum.carry.total(),
-            entry_cost_usd: sum.known(sum.entry_cost),
-            carry_cost_usd: sum.known(sum.carry_cost),
-            cost_usd: sum.cost_usd(),
-            is_partly_priced: sum.is_partly_priced,
-        }
+        Self { calls: sum.calls, figures: sum.into() }
     }
 }
 
 impl ToolSum {
     fn add(&mut self, other: &Self) {
         self.calls += other.calls;
-        self.usage += other.usage;
-        self.total_tokens = self.total_tokens.saturating_add(other.total_tokens);
-        self.entry_tokens = self.entry_tokens.saturating_add(other.entry_tokens);
-        self.carry_tokens = self.carry_tokens.saturating_add(other.carry_tokens);
-        add_known(&mut self.entry_cost_usd, other.entry_cost_usd);
-        add_known(&mut self.carry_cost_usd, other.carry_cost_usd);
-        add_known(&mut self.cost_usd, other.cost_usd);
-        self.is_partly_priced |= other.is_partly_priced;
+        self.figures.add(&other.figures);
     }
 }
 
@@ -98,7 +74,7 @@ impl ToolsReport {
             })
             .collect();
         rows.sort_by_cached_key(|row| {
-            let rank = std::cmp::Reverse((row.sum.cost_usd, row.sum.total_tokens));
+            let rank = std::cmp::Reverse((row.sum.figures.cost_usd, row.sum.figures.total_tokens));
             (row.tool.starts_with('('), rank, row.tool.clone())
         });
         Ok(Self { schema_version: 1, rows, total: (&total).into() })
@@ -118,8 +94,8 @@ impl ToolsReport {
         for row in short.rows.splice(ROWS_SHOWN..tools, []) {
             others.sum.add(&row.sum);
         }
-        let whole = self.total.cost_usd.unwrap_or_default();
-        others.percent = others.sum.cost_usd.and_then(|cost| cost.percent_of(whole));
+        let whole = self.total.figures.cost_usd.unwrap_or_default();
+        others.percent = others.sum.figures.cost_usd.and_then(|cost| cost.percent_of(whole));
         short.rows.insert(ROWS_SHOWN, others);
         Some((short, over))
     }
@@ -136,14 +112,16 @@ impl ToolsReport {
         let columns = ["tool", "calls", "tokens", "entry", "carry", "cost", "share"];
         let mut table = Table::new("Tools: what came in, and what it cost again and again", &columns);
         let cells = |name: &str, sum: &ToolSum, share: Cell| {
-            let [entry, carry] = phase_cells(sum.entry_cost_usd, sum.carry_cost_usd, sum.cost_usd);
+            let figures = &sum.figures;
+            let [entry, carry] =
+                phase_cells(figures.entry_cost_usd, figures.carry_cost_usd, figures.cost_usd);
             vec![
                 Cell::Text(name.to_owned()),
                 if sum.calls == 0 { Cell::Text(String::new()) } else { Cell::Count(sum.calls) },
-                Cell::Count(sum.total_tokens),
+                Cell::Count(figures.total_tokens),
                 entry,
                 carry,
-                Cell::Usd { amount: sum.cost_usd, at_least: sum.is_partly_priced },
+                Cell::Usd { amount: figures.cost_usd, at_least: figures.is_partly_priced },
                 share,
             ]
         };
