@@ -133,11 +133,6 @@ impl<'a, P: Fn(&[u8]) -> Option<usize>, I: FnMut(usize, usize) -> Inside, const 
     for Picker<'_, 'a, P, I, N>
 {
     #[inline(always)]
-    fn several(&mut self, _: usize) -> Option<usize> {
-        None
-    }
-
-    #[inline(always)]
     fn member(&mut self, _: usize, name: &'a [u8], start: usize) -> Option<usize> {
         self.pick((self.place)(name), name, start)
     }

@@ -116,7 +116,10 @@ pub(super) fn members_of<'a>(
 /// Takes the members of an object as [`walk`] comes to them.
 pub(super) trait Visitor<'a> {
     /// Where the members end that begin at `at`, if the visitor has taken several as a whole.
-    fn several(&mut self, at: usize) -> Option<usize>;
+    #[inline(always)]
+    fn several(&mut self, _at: usize) -> Option<usize> {
+        None
+    }
 
     /// Where the value ends that starts at `start`, of the member that begins at `at`. `None` if it is malformed. The name
     /// goes to its first quote: one with escapes has a backslash, which whoever knows the name need not look for.
