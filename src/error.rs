@@ -9,8 +9,8 @@ pub enum Error {
     /// The ledger could not be opened, read or written.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
-    /// The ledger was busy, and the event could not be put beside it either.
-    #[error("the ledger is busy, and its spool cannot be written: {0}")]
+    /// The ledger did not take the event, and it could not be put beside it either.
+    #[error("an event was lost: it could not be written beside the ledger either: {0}")]
     Spool(#[source] std::io::Error),
     /// The settings file could not be understood.
     #[error(transparent)]

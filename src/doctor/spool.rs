@@ -6,13 +6,21 @@ use crate::store::{Spool, SpoolState};
 const NAME: &str = "spool";
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
-    let SpoolState { waiting, unreadable } = Spool::of(subject.ledger_path).state();
+    let SpoolState { waiting, forbidden, unreadable } = Spool::of(subject.ledger_path).state();
     if unreadable > 0 {
         let found = format!("{unreadable} events beside the ledger could not be understood");
         return vec![Check::warning(
             NAME,
             found,
-            "install the newest release, or remove the *.unreadable files",
+            "install the newest release, or remove the folder whose name ends in .spool-unreadable",
+        )];
+    }
+    if forbidden > 0 {
+        let found = format!("{forbidden} events or folders beside the ledger belong to another user");
+        return vec![Check::warning(
+            NAME,
+            found,
+            "give the folder whose name ends in .spool to yourself with chown -R; the next event stores them",
         )];
     }
     if waiting > 0 {

@@ -3,7 +3,8 @@
 //! Only where the user has set a budget or switched an alert on does it speak, by the answer that [`handle`] returns.
 //!
 //! It fails open. Whatever goes wrong, the client goes on; the fault goes to a small log beside the ledger, with
-//! nothing of the payload but paths. A ledger of a newer release is left alone without a word.
+//! nothing of the payload but paths. An event that does not reach the ledger waits beside it; for a newer release's ledger it
+//! does so without a word.
 
 mod event;
 mod fault_log;
@@ -79,7 +80,7 @@ pub fn handle(stdin: impl Read, env: &Env, options: &Options) -> Handled {
     let mut handled = Handled::default();
     let Some(path) = ledger_path(env, options) else { return handled };
     match run(stdin, env, options, &path, &mut handled) {
-        Ok(()) | Err(Error::Store(StoreError::Newer { .. })) => {}
+        Ok(()) => {}
         Err(error) => fault_log::append(&path, env.now(), &with_sources(&error)),
     }
     handled
@@ -128,9 +129,13 @@ fn run(
     handled.ledger = match Ledger::open_for_hook(path, text.len() <= BRIEF_BYTES && payload.event.is_brief())
     {
         Ok(ledger) => Some(ledger),
-        // The event goes to the spool.
-        Err(error) if error.is_busy() => None,
-        Err(error) => return Err(error.into()),
+        // The event goes to the spool, whatever keeps it out of the ledger.
+        Err(error) => {
+            if !error.is_passing() {
+                fault_log::append(path, env.now(), &with_sources(&error));
+            }
+            None
+        }
     };
     let mut ledger = handled.ledger.as_mut();
     let sighting = payload.sighting(env, options.client);
@@ -218,14 +223,22 @@ impl Hook<'_> {
         Event { sighting: self.sighting.clone(), change }
     }
 
-    /// Records what has happened. What the ledger has no time for goes to the spool.
+    /// Records what has happened. What the ledger cannot take goes to the spool.
     fn record(&self, ledger: Option<&mut Ledger>, change: Change) -> Result<(), Error> {
         let event = self.event(change);
         match ledger.map(|ledger| ledger.record(&event)) {
-            Some(Err(error)) if !error.is_busy() => Err(error.into()),
             Some(Ok(())) => Ok(()),
-            Some(Err(_)) | None => self.spool(&event),
+            Some(Err(error)) => self.spool_after(&event, &error),
+            None => self.spool(&event),
         }
+    }
+
+    /// Puts an event where the next writer finds it, after the ledger has not taken it.
+    fn spool_after(&self, event: &Event, error: &StoreError) -> Result<(), Error> {
+        if !error.is_passing() {
+            self.note(error);
+        }
+        self.spool(event)
     }
 
     /// Puts an event where the next writer finds it.

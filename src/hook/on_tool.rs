@@ -26,7 +26,7 @@ pub(super) fn finished(
     ledger: Option<&mut Ledger>,
     tool: &ToolPayload<'_>,
 ) -> Result<(), Error> {
-    let known = Known::of(hook, ledger.as_deref())?;
+    let known = Known::of(hook, ledger.as_deref());
     let view = tool.view(hook.payload, known.session.client_version.as_deref());
     let outcome = if tool.failed { ToolOutcome::Failed } else { ToolOutcome::Ok };
     let returned = estimate::returned(known.encoding, &view, |agent_type| {
@@ -47,7 +47,7 @@ pub(super) fn batch(
     ledger: Option<&mut Ledger>,
     tools: &[ToolPayload<'_>],
 ) -> Result<(), Error> {
-    let known = Known::of(hook, ledger.as_deref())?;
+    let known = Known::of(hook, ledger.as_deref());
     let mut calls = Vec::with_capacity(tools.len());
     // A ledger that makes readers wait is asked once and no more.
     let mut answers = ledger.is_some();
@@ -89,7 +89,10 @@ pub(super) fn batch(
         // Whatever is wrong with the transcript, the event is kept.
         Err(error) => {
             hook.note(&error);
-            Ok(ledger.record(&event)?)
+            match ledger.record(&event) {
+                Ok(()) => Ok(()),
+                Err(error) => hook.spool_after(&event, &error),
+            }
         }
     }
 }
@@ -106,16 +109,21 @@ struct Known {
 }
 
 impl Known {
-    /// Looks it up. A ledger that is busy must not hold the hook up: then it is what any session begins with.
-    fn of(hook: &Hook<'_>, ledger: Option<&Ledger>) -> Result<Self, Error> {
+    /// Looks it up. A ledger that cannot be read must not cost the event: then it is what any session begins with.
+    fn of(hook: &Hook<'_>, ledger: Option<&Ledger>) -> Self {
         let session = match ledger.map(|ledger| ledger.session_knowledge(&hook.payload.session)) {
-            Some(Err(error)) if !error.is_busy() => return Err(error.into()),
             Some(Ok(session)) => session,
-            Some(Err(_)) | None => SessionKnowledge::default(),
+            Some(Err(error)) => {
+                if !error.is_busy() {
+                    hook.note(&error);
+                }
+                SessionKnowledge::default()
+            }
+            None => SessionKnowledge::default(),
         };
         let alerts = Alerts::parse(session.alerts.as_deref().unwrap_or_default());
         let _first = hook.alerts.set(alerts).is_ok();
-        Ok(Self { encoding: Encoding::of(hook.options.client, session.model.as_ref()), session })
+        Self { encoding: Encoding::of(hook.options.client, session.model.as_ref()), session }
     }
 
     /// The encoding's counts as the session's model reads them. What is no count of text, or comes from somewhere that

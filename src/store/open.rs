@@ -101,6 +101,12 @@ impl StoreError {
         matches!(self, Self::Open { source, .. } | Self::Query { source, .. } if is_busy(source))
     }
 
+    /// Whether it passes without anybody's doing, or the user knows of it: nothing to note.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        self.is_busy() || matches!(self, Self::Newer { .. })
+    }
+
     /// Wraps a failed statement.
     pub(super) fn query(what: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
         move |source| Self::Query { what, source }

@@ -1,30 +1,47 @@
-//! Where events wait that the ledger had no time for: a folder beside it, one file an event.
+//! Where events wait that could not be written into the ledger: a folder beside it, one file an event.
 //!
-//! A hook that cannot get the write lock within its patience puts its event here and ends. The next writer applies
-//! what waits, oldest first, before its own event and in the same transaction, and removes the files after the commit.
-//! A process that is killed in between leaves files that were applied; their names are kept in the ledger
-//! (`spooled`), so nobody applies them again.
+//! A hook whose event does not reach the ledger, for whatever reason (another process holds it, the disk is full, it is
+//! damaged, a newer release has made it), puts the event here and ends. The next writer that can applies what waits, oldest
+//! first, before its own event and in the same transaction, and removes the files after the commit. A process that is
+//! killed in between leaves files that were applied; their names are kept in the ledger (`spooled`) for as long as the files
+//! are there, so nobody applies them again.
 //!
-//! Files hold what a row holds (sizes, names, ids, counts) and no content. Each appears whole, by a rename.
+//! Files hold what a row holds (sizes, names, ids, counts) and no content. Each is written whole and synced under another
+//! name, then renamed. Names hold a random number: process ids repeat in containers that share a folder.
+//!
+//! If the folder belongs to somebody else, as one that `sudo` has left, events go to a second one.
 
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use super::event::{Event, apply};
 
 /// How many events one writer takes at most: it is a hook, and its client waits.
 const MAX_AT_ONCE: usize = 500;
+/// How many drafts of killed processes one writer removes at most.
+const MAX_DRAFTS_AT_ONCE: usize = 2_000;
 /// What a whole event's file name ends in.
 const EXTENSION: &str = "json";
-/// And that of a file that is no event; it is kept for `doctor` to tell of.
-const UNREADABLE: &str = "unreadable";
+/// A draft that is older was left by a process that is gone: a hook ends within seconds.
+const DEAD_DRAFT: Duration = Duration::from_secs(600);
+/// Longest event that is read. What a hook writes is a few KB; a batch of 1,000 calls is below one MB.
+const MAX_BYTES: u64 = 16 << 20;
+/// More links in a row than any system follows.
+const MAX_LINKS: usize = 40;
 
 /// The spool of a ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spool {
-    folder: PathBuf,
+    /// The usual folder, and the one for those who may not use it.
+    folders: [PathBuf; 2],
+    /// Where files are put that are no events; `doctor` tells of them.
+    unreadable: PathBuf,
 }
 
 /// Files whose events are stored.
@@ -40,17 +57,39 @@ pub(super) struct Applied {
 pub struct SpoolState {
     /// Events that wait.
     pub waiting: usize,
+    /// Events and folders that this user may not read.
+    pub forbidden: usize,
     /// Files that could not be understood.
     pub unreadable: usize,
 }
 
+/// What stands in the folders.
+#[derive(Debug, Default)]
+struct Listing {
+    /// Whole events, the oldest first.
+    events: Vec<PathBuf>,
+    /// Drafts of processes that are gone.
+    dead_drafts: Vec<PathBuf>,
+    /// Folders that this user may not read.
+    forbidden: usize,
+}
+
 impl Spool {
-    /// The spool of the ledger at `path`: `<path>.spool`.
+    /// The spool of the ledger at `path`: `<path>.spool`. If `path` is a link, that of the file it leads to, so that
+    /// everybody who opens the ledger, by whatever name, finds the same.
     #[must_use]
     pub fn of(path: &Path) -> Self {
-        let mut folder = path.as_os_str().to_owned();
-        folder.push(".spool");
-        Self { folder: PathBuf::from(folder) }
+        let mut path = path.to_path_buf();
+        for _ in 0..MAX_LINKS {
+            let Ok(target) = std::fs::read_link(&path) else { break };
+            path = path.parent().map_or_else(|| target.clone(), |folder| folder.join(&target));
+        }
+        let beside = |ending: &str| {
+            let mut name: OsString = path.clone().into_os_string();
+            name.push(ending);
+            PathBuf::from(name)
+        };
+        Self { folders: [beside(".spool"), beside(".spool-2")], unreadable: beside(".spool-unreadable") }
     }
 
     /// Puts an event where the next writer finds it.
@@ -58,88 +97,207 @@ impl Spool {
     /// # Errors
     /// If the file cannot be written.
     pub fn put(&self, event: &Event) -> io::Result<()> {
-        const ATTEMPTS: u32 = 20;
-        for _ in 1..ATTEMPTS {
-            // A writer that has emptied the folder removes it, even between our making it and using it.
-            match self.try_put(event) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                result => return result,
-            }
+        let text = serde_json::to_vec(event)?;
+        // Names sort by the event's time.
+        let (millis, process) = (event.sighting.at.as_millis().max(0), std::process::id());
+        // The standard library's own source of randomness, which the system seeds in each process.
+        let random = RandomState::new().hash_one(process);
+        let name = format!("{millis:015}-{process:010}-{random:016x}");
+        let [usual, second] = &self.folders;
+        match put_into(usual, &name, &text) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => put_into(second, &name, &text),
+            result => result,
         }
-        self.try_put(event)
-    }
-
-    fn try_put(&self, event: &Event) -> io::Result<()> {
-        let mut builder = std::fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        match builder.create(&self.folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        // Names sort by the event's time. One process puts one event, so its id makes the name the only one.
-        let millis = event.sighting.at.as_millis().max(0);
-        let name = format!("{millis:015}-{:010}", std::process::id());
-        let (draft, whole) = (self.folder.join(&name), self.folder.join(format!("{name}.{EXTENSION}")));
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(&draft)?.write_all(&serde_json::to_vec(event)?)?;
-        std::fs::rename(draft, whole)
     }
 
     /// What is in the spool.
     #[must_use]
     pub fn state(&self) -> SpoolState {
-        SpoolState { waiting: self.files(EXTENSION).len(), unreadable: self.files(UNREADABLE).len() }
+        let listing = self.list();
+        let is_forbidden = |path: &&PathBuf| {
+            std::fs::File::open(path).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+        };
+        let forbidden = listing.events.iter().filter(is_forbidden).count();
+        let unreadable = std::fs::read_dir(&self.unreadable).map_or(0, Iterator::count);
+        SpoolState {
+            waiting: listing.events.len() - forbidden,
+            forbidden: forbidden + listing.forbidden,
+            unreadable,
+        }
     }
 
-    /// Whether there may be something in it; costs a look at one name.
+    /// Whether there may be something in it; costs a look at two names.
     pub(super) fn exists(&self) -> bool {
-        self.folder.exists()
+        self.folders.iter().any(|folder| folder.exists())
     }
 
-    fn files(&self, extension: &str) -> Vec<PathBuf> {
-        let Ok(entries) = std::fs::read_dir(&self.folder) else { return Vec::new() };
-        let mut files: Vec<PathBuf> = entries
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|found| found == extension))
-            .collect();
-        files.sort();
-        files
+    fn list(&self) -> Listing {
+        let mut listing = Listing::default();
+        for folder in &self.folders {
+            let entries = match std::fs::read_dir(folder) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    listing.forbidden += usize::from(error.kind() == io::ErrorKind::PermissionDenied);
+                    continue;
+                }
+            };
+            for path in entries.flatten().map(|entry| entry.path()) {
+                if path.extension().is_some_and(|extension| extension == EXTENSION) {
+                    listing.events.push(path);
+                } else if listing.dead_drafts.len() < MAX_DRAFTS_AT_ONCE && is_older(&path, DEAD_DRAFT) {
+                    listing.dead_drafts.push(path);
+                }
+            }
+        }
+        listing.events.sort_by(|one, other| one.file_name().cmp(&other.file_name()));
+        listing
     }
 
     /// Applies what waits, within the caller's transaction. The caller passes the result, the files that are stored now
     /// or were before, to [`Self::remove`] after its commit.
+    ///
+    /// An event that the ledger refuses, though it can be written, is set aside: else it would keep out all that follow.
     pub(super) fn apply_waiting(&self, conn: &Connection) -> rusqlite::Result<Applied> {
-        let mut files = self.files(EXTENSION);
-        files.truncate(MAX_AT_ONCE);
+        let Listing { mut events, dead_drafts, .. } = self.list();
+        for draft in dead_drafts {
+            // Who may not remove it leaves it to its owner.
+            let _removed = std::fs::remove_file(draft).is_ok();
+        }
+        forget_removed(conn, &events)?;
+        events.truncate(MAX_AT_ONCE);
         let mut applied = Applied::default();
-        for file in files {
-            // Another writer may have taken it between the look and the lock.
-            let Ok(text) = std::fs::read(&file) else { continue };
+        for file in events {
+            let text = match read_bounded(&file) {
+                Ok(Some(text)) => text,
+                Ok(None) => {
+                    self.set_aside(&file);
+                    continue;
+                }
+                // Another user's, or gone.
+                Err(_) => continue,
+            };
             let Ok(event) = serde_json::from_slice::<Event>(&text) else {
-                let _set_aside = std::fs::rename(&file, file.with_extension(UNREADABLE)).is_ok();
+                self.set_aside(&file);
                 continue;
             };
             let name = file.file_name().unwrap_or_default().to_string_lossy();
-            if conn.execute("INSERT OR IGNORE INTO spooled VALUES (?1)", [name])? > 0 {
-                apply(conn, &event)?;
-                applied.new += 1;
-            }
+            conn.execute_batch("SAVEPOINT waiting")?;
+            let is_new = match store(conn, &name, &event) {
+                Ok(is_new) => is_new,
+                Err(error) if is_events_fault(&error) => {
+                    conn.execute_batch("ROLLBACK TO waiting; RELEASE waiting")?;
+                    self.set_aside(&file);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            conn.execute_batch("RELEASE waiting")?;
+            applied.new += usize::from(is_new);
             applied.files.push(file);
         }
         Ok(applied)
     }
 
-    /// Removes files that were applied, and the folder once it is empty.
+    /// Puts a file that is no event where no writer looks.
+    fn set_aside(&self, file: &Path) {
+        let Some(name) = file.file_name() else { return };
+        let _moved = make_folder(&self.unreadable)
+            .and_then(|()| std::fs::rename(file, self.unreadable.join(name)))
+            .is_ok();
+    }
+
+    /// Removes files that were applied, and the folders once they are empty.
     pub(super) fn remove(&self, applied: &Applied) {
         for file in &applied.files {
             // One that stays is known by its name.
             let _removed = std::fs::remove_file(file).is_ok();
         }
-        let _removed = std::fs::remove_dir(&self.folder).is_ok();
+        for folder in &self.folders {
+            let _removed = std::fs::remove_dir(folder).is_ok();
+        }
     }
+}
+
+/// Whether the event itself cannot be stored, in a ledger that can be written.
+fn is_events_fault(error: &rusqlite::Error) -> bool {
+    !matches!(error, rusqlite::Error::SqliteFailure(failure, _)
+        if !matches!(failure.code, ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig))
+}
+
+/// Stores an event, unless its file was stored before. Returns whether it was not.
+fn store(conn: &Connection, name: &str, event: &Event) -> rusqlite::Result<bool> {
+    let is_new = conn.execute("INSERT OR IGNORE INTO spooled VALUES (?1)", [name])? > 0;
+    if is_new {
+        apply(conn, event)?;
+    }
+    Ok(is_new)
+}
+
+/// Forgets the names of files that are gone: none of them comes again.
+fn forget_removed(conn: &Connection, events: &[PathBuf]) -> rusqlite::Result<()> {
+    let names: Vec<String> = conn
+        .prepare_cached("SELECT name FROM spooled")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    let there: HashSet<_> = events.iter().filter_map(|file| file.file_name()?.to_str()).collect();
+    for name in names.iter().filter(|name| !there.contains(name.as_str())) {
+        conn.prepare_cached("DELETE FROM spooled WHERE name = ?1")?.execute([name])?;
+    }
+    Ok(())
+}
+
+/// Reads an event's file; `None` if it is no file that a hook has written.
+fn read_bounded(file: &Path) -> io::Result<Option<Vec<u8>>> {
+    let metadata = std::fs::symlink_metadata(file)?;
+    if !metadata.is_file() || metadata.len() > MAX_BYTES {
+        return Ok(None);
+    }
+    std::fs::read(file).map(Some)
+}
+
+fn put_into(folder: &Path, name: &str, text: &[u8]) -> io::Result<()> {
+    const ATTEMPTS: u32 = 20;
+    for _ in 1..ATTEMPTS {
+        // A writer that has emptied the folder removes it, even between our making it and using it.
+        match try_put_into(folder, name, text) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            result => return result,
+        }
+    }
+    try_put_into(folder, name, text)
+}
+
+fn try_put_into(folder: &Path, name: &str, text: &[u8]) -> io::Result<()> {
+    make_folder(folder)?;
+    let (draft, whole) = (folder.join(name), folder.join(format!("{name}.{EXTENSION}")));
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&draft)?;
+    let written = file.write_all(text).and_then(|()| file.sync_data());
+    let put = written.and_then(|()| std::fs::rename(&draft, whole));
+    if put.is_err() {
+        let _removed = std::fs::remove_file(&draft).is_ok();
+    }
+    put
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a file was written that long ago, by the clock that also stamps files.
+fn is_older(path: &Path, age: Duration) -> bool {
+    let modified = std::fs::symlink_metadata(path).and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|since| since > age))
 }

@@ -117,11 +117,11 @@ fn a_newer_ledger_is_refused_by_commands() {
 fn a_newer_ledger_is_left_alone_by_the_hook() {
     let ledger = newer_ledger();
     let session = Session::new(&ledger, "s");
-    let before = ledger.bytes();
+    let before = std::fs::read(ledger.path()).unwrap();
     for payload in [session.start(), session.tool("Bash", "toolu_2"), session.stop(), session.end()] {
         ledger.run_hook(payload).assert_silent("a newer ledger");
     }
-    assert_eq!(ledger.bytes(), before);
+    assert!(std::fs::read(ledger.path()).unwrap() == before);
     assert_eq!(ledger.faults(), "");
 }
 
@@ -276,10 +276,133 @@ fn the_spool_holds_no_content_and_a_file_that_is_no_event_is_kept() {
     assert!(!std::fs::read_to_string(file).unwrap().contains("secret"));
     std::fs::write(file.with_file_name("1.json"), "{").unwrap();
     assert_eq!(ledger.calls().len(), 1);
-    assert_eq!(spooled(&ledger), [file.with_file_name("1.unreadable")]);
+    assert_eq!(spooled(&ledger), Vec::<PathBuf>::new());
+    assert!(ledger.path().with_extension("db.spool-unreadable").join("1.json").exists());
     let checks = ledger.run(&["doctor", "--json"]).json();
     let spool = checks["checks"].as_array().unwrap().iter().find(|check| check["check"] == "spool").unwrap();
     assert_eq!(spool["status"], "warning");
+}
+
+#[test]
+fn an_event_that_a_broken_ledger_cannot_take_is_stored_once_it_can() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "s");
+    ledger.hook(session.start());
+    let whole = std::fs::read(ledger.path()).unwrap();
+    // Damaged in its middle: it can be opened, and not be written.
+    let mut broken = whole.clone();
+    broken[100..].fill(0xff);
+    std::fs::write(ledger.path(), &broken).unwrap();
+    ledger.hook(session.tool("Bash", "toolu_1"));
+    // No database at all.
+    std::fs::write(ledger.path(), "not a database, though it is as long as one may be ".repeat(100)).unwrap();
+    ledger.hook(session.batch(&[("Bash", "toolu_1", "ok".into())]));
+    ledger.hook(session.prompt("p1"));
+    // Its tables are gone.
+    std::fs::write(ledger.path(), &whole).unwrap();
+    ledger.sqlite().execute_batch("ALTER TABLE tool_calls RENAME TO calls_of_before").unwrap();
+    ledger.hook(session.tool("Read", "toolu_2"));
+    assert_eq!(spooled(&ledger).len(), 4);
+    assert!(ledger.faults().lines().count() >= 3, "{}", ledger.faults());
+    ledger.sqlite().execute_batch("ALTER TABLE calls_of_before RENAME TO tool_calls").unwrap();
+    ledger.hook(session.tool("Bash", "toolu_3"));
+    assert_eq!(ids_in_the_order_of_their_rows(&ledger), ["toolu_1", "toolu_2", "toolu_3"]);
+    assert_eq!(spooled(&ledger), Vec::<PathBuf>::new());
+    assert_eq!(ledger.report("s")["session"]["turns"], 1);
+}
+
+#[test]
+fn events_wait_for_the_release_that_knows_their_ledger() {
+    let ledger = newer_ledger();
+    let session = Session::new(&ledger, "s");
+    for number in 0..50 {
+        ledger.hook(session.tool("Bash", &format!("toolu_{number:02}")));
+    }
+    assert_eq!(spooled(&ledger).len(), 50);
+    assert_eq!(ledger.faults(), "");
+    std::fs::remove_file(ledger.path()).unwrap();
+    ledger.hook(session.tool("Bash", "toolu_50"));
+    assert_eq!(ledger.calls().len(), 51);
+    assert_eq!(spooled(&ledger), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn an_event_that_no_ledger_takes_does_not_keep_out_those_that_follow() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "s");
+    ledger.hook(session.start());
+    while_locked(&ledger, &[session.tool("Bash", "toolu_1"), session.tool("Bash", "toolu_2")]);
+    let db = ledger.sqlite();
+    db.execute_batch(
+        "CREATE TRIGGER refuse BEFORE INSERT ON tool_calls WHEN new.tool_use_id = 'toolu_1'
+         BEGIN SELECT raise(ABORT, 'refused'); END",
+    )
+    .unwrap();
+    ledger.hook(session.tool("Bash", "toolu_3"));
+    assert_eq!(ids_in_the_order_of_their_rows(&ledger), ["toolu_2", "toolu_3"]);
+    assert_eq!(std::fs::read_dir(ledger.path().with_extension("db.spool-unreadable")).unwrap().count(), 1);
+    ledger.assert_sound();
+}
+
+#[test]
+fn processes_of_one_number_and_moment_overwrite_no_event() {
+    // As in containers that share a folder: each has its process 1.
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "s");
+    ledger.hook(session.start());
+    let calls: Vec<Value> = (0..40).map(|number| session.tool("Bash", &format!("toolu_{number}"))).collect();
+    let newer = "PRAGMA user_version = 999";
+    let version: i64 = ledger.sqlite().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    ledger.sqlite().execute_batch(newer).unwrap();
+    ledger.hooks(&calls);
+    ledger.sqlite().pragma_update(None, "user_version", version).unwrap();
+    assert_eq!(spooled(&ledger).len(), 40);
+    assert_eq!(ledger.calls().len(), 40);
+}
+
+#[test]
+fn drafts_of_killed_processes_and_names_of_stored_files_do_not_pile_up() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "s");
+    ledger.hook(session.start());
+    let folder = ledger.path().with_extension("db.spool");
+    std::fs::create_dir(&folder).unwrap();
+    let old = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+    for number in 0..50 {
+        let draft = std::fs::File::create(folder.join(format!("000-{number}"))).unwrap();
+        draft.set_modified(old).unwrap();
+    }
+    // One that somebody writes at this moment stays.
+    std::fs::File::create(folder.join("001-young")).unwrap();
+    ledger.hook(session.tool("Bash", "toolu_1"));
+    assert_eq!(spooled(&ledger), [folder.join("001-young")]);
+    std::fs::remove_file(folder.join("001-young")).unwrap();
+    for number in 2..5 {
+        while_locked(&ledger, &[session.tool("Bash", &format!("toolu_{number}"))]);
+        ledger.hook(session.prompt("p1"));
+    }
+    let marks: i64 = ledger.sqlite().query_row("SELECT count(*) FROM spooled", [], |row| row.get(0)).unwrap();
+    assert!(marks <= 1, "{marks}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_ledger_of_two_names_has_one_spool() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "s");
+    ledger.hook(session.start());
+    let link = ledger.path().with_extension("link");
+    std::os::unix::fs::symlink("ledger.db", &link).unwrap();
+    assert_eq!(ledger.path().file_name().unwrap(), "ledger.db");
+    let writer = ledger.sqlite();
+    writer.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let mut command = ledger.command(&["--db", link.to_str().unwrap(), "hook"]);
+    Ran::with_stdin(&mut command, session.tool("Bash", "toolu_1").to_string().as_bytes())
+        .assert_silent("hook");
+    writer.execute_batch("COMMIT").unwrap();
+    drop(writer);
+    assert_eq!(spooled(&ledger).len(), 1);
+    assert_eq!(ledger.calls().len(), 1);
 }
 
 #[test]
