@@ -18,6 +18,7 @@ mod counting;
 mod doctor;
 mod estimates;
 mod faces;
+mod facts;
 mod hook;
 mod migrations;
 mod origins;
