@@ -15,6 +15,7 @@ mod cli;
 mod corpus;
 mod cost;
 mod counting;
+mod docs;
 mod doctor;
 mod estimates;
 mod faces;
