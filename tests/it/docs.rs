@@ -571,3 +571,28 @@ fn without_data_the_json_is_whole_and_documented() {
     }
     assert_eq!(contract.faults, BTreeSet::new());
 }
+
+// Exit codes.
+
+#[test]
+fn every_exit_code_is_what_the_page_says() {
+    let page = page("exit-codes.md");
+    let rows: Vec<Vec<&str>> = page.lines().filter_map(cells).skip(1).collect();
+    let example = Example::replayed();
+    assert_eq!(example.ledger.run(&["budget", "set", "1", "--tokens"]).code, Some(0));
+    let empty = Ledger::new();
+    let mut codes = Vec::new();
+    for row in &rows {
+        let [code, _, command] = row[..] else { panic!("{row:?}") };
+        let (command, place) = command.trim_start_matches('`').split_once('`').unwrap();
+        let ledger = if place.contains("no ledger") { &empty } else { &example.ledger };
+        let args: Vec<&str> = command.split(' ').skip(1).collect();
+        // As in a hook of the session, so that this is the session that is shown.
+        let mut command = ledger.command(&args);
+        command.env("CLAUDE_CODE_SESSION_ID", Example::SESSION).stdin(std::process::Stdio::null());
+        let ran = Ran::of(&mut command);
+        assert_eq!(ran.code.map(|code| code.to_string()).as_deref(), Some(code), "{args:?}: {ran:?}");
+        codes.push(code);
+    }
+    assert_eq!(codes, ["0", "1", "2", "3", "4"]);
+}
