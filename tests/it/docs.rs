@@ -596,3 +596,113 @@ fn every_exit_code_is_what_the_page_says() {
     }
     assert_eq!(codes, ["0", "1", "2", "3", "4"]);
 }
+
+// The ledger's schema.
+
+/// A column of a new ledger: its name and what SQLite says of it.
+fn columns(db: &rusqlite::Connection, table: &str) -> Vec<(String, String)> {
+    let sql = "SELECT name, type, \"notnull\", dflt_value, pk FROM pragma_table_info(?1) ORDER BY cid";
+    let mut query = db.prepare(sql).unwrap();
+    let rows = query.query_map([table], |row| {
+        let (name, kind): (String, String) = (row.get(0)?, row.get(1)?);
+        let (is_required, default, key): (bool, Option<String>, u32) =
+            (row.get(2)?, row.get(3)?, row.get(4)?);
+        let mut words = vec![kind];
+        words.extend(is_required.then(|| "not null".to_owned()));
+        words.extend(default.map(|default| format!("default {default}")));
+        words.extend((key > 0).then(|| format!("key {key}")));
+        Ok((name, words.join(", ")))
+    });
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
+/// The names of tables, or the definitions of indexes that were made by name.
+fn defined(db: &rusqlite::Connection, sql: &str) -> Vec<String> {
+    let mut query = db.prepare(sql).unwrap();
+    query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+/// `docs/schema.md` as it should be: what it says already, with the tables, columns and indexes that a new ledger has. What
+/// is new has a `?` for a meaning.
+fn schema_page(db: &rusqlite::Connection, page: &str) -> String {
+    let (preamble, described) = page.split_once("\n## Tables\n").unwrap();
+    let described = sections(described);
+    let tables = defined(db, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name");
+    let mut out = format!("{preamble}\n## Tables\n");
+    for table in tables {
+        let lines =
+            described.iter().find(|(heading, _)| *heading == table).map_or(&[][..], |(_, lines)| lines);
+        let words: Vec<&str> = lines
+            .iter()
+            .skip(1)
+            .take_while(|line| !line.starts_with('|'))
+            .copied()
+            .filter(|line| !line.is_empty())
+            .collect();
+        let words = if words.is_empty() { "?".to_owned() } else { words.join("\n") };
+        out.push_str(&format!(
+            "\n### {table}\n\n{words}\n\n| column | type | meaning |\n| --- | --- | --- |\n"
+        ));
+        for (column, kind) in columns(db, &table) {
+            let row = lines.iter().filter_map(|line| cells(line)).find(|row| row[0] == column);
+            let meaning = row.and_then(|row| row.get(2).copied()).unwrap_or("?");
+            out.push_str(&format!("| {column} | {kind} | {meaning} |\n"));
+        }
+        let sql = format!(
+            "SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = '{table}' AND sql IS NOT NULL ORDER BY name"
+        );
+        for index in defined(db, &sql) {
+            out.push_str(&format!("\n`{index}`\n"));
+        }
+    }
+    out
+}
+
+#[test]
+fn the_schema_is_that_of_a_new_ledger() {
+    let ledger = Ledger::new();
+    ledger.hook(Session::new(&ledger, "s").start());
+    let db = ledger.sqlite();
+    let written = page("schema.md");
+    let version = format!("The schema's version is {}.", store::SCHEMA_VERSION);
+    let version_line = Regex::new(r"The schema's version is \d+\.").unwrap();
+    let expected = schema_page(&db, &version_line.replace(&written, version.as_str()));
+    #[expect(clippy::disallowed_methods, reason = "the same switch as that of the snapshots")]
+    let is_blessed = std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always");
+    if is_blessed {
+        std::fs::write(repository().join("docs/schema.md"), &expected).unwrap();
+    }
+    assert!(
+        is_blessed || written == expected,
+        "docs/schema.md is not that of the migrations; write it anew with\n    INSTA_UPDATE=always cargo test --locked --test it \
+         the_schema_is_that_of_a_new_ledger\nand say what the new columns mean"
+    );
+    let unknown: Vec<_> = expected.lines().filter(|line| *line == "?" || line.ends_with("| ? |")).collect();
+    assert_eq!(unknown, Vec::<&str>::new(), "say in docs/schema.md what these mean");
+}
+
+#[test]
+fn every_name_in_meta_is_documented() {
+    let example = rich();
+    let ledger = &example.ledger;
+    ledger.run(&["alerts", "on"]).text();
+    let s = Session::new(ledger, "second");
+    ledger.hook(s.tool("Bash", "toolu_8"));
+    let other = Session::new(ledger, "elsewhere");
+    s.transcript().append(&[other.says(70), other.answer("msg_70", 71, 5)]);
+    ledger.hook(s.stop());
+    let page = page("schema.md");
+    let (_, lines) = sections(&page).into_iter().find(|(heading, _)| *heading == "Names in meta").unwrap();
+    let known: Vec<&str> = lines.iter().filter_map(|line| cells(line)).skip(1).map(|row| row[0]).collect();
+    let names = defined(&ledger.sqlite(), "SELECT name FROM meta");
+    let of_kind = |known: &str, name: &str| match known.split_once("NAME") {
+        Some((before, _)) => name.starts_with(before),
+        None => name == known,
+    };
+    for name in &names {
+        assert!(known.iter().any(|known| of_kind(known, name)), "{name} is not documented");
+    }
+    for known in known {
+        assert!(names.iter().any(|name| of_kind(known, name)), "there is no {known} in {names:?}");
+    }
+}
