@@ -20,6 +20,7 @@ mod doctor;
 mod estimates;
 mod faces;
 mod facts;
+mod guarantees;
 mod hook;
 mod migrations;
 mod origins;
