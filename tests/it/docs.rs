@@ -2,7 +2,7 @@
 //! a source that is there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::CommandFactory as _;
 use regex::Regex;
@@ -14,7 +14,8 @@ use tallyhook::report::trends::Trends;
 use tallyhook::report::usage::UsageReport;
 use tallyhook::store;
 
-use crate::support::{Example, Ledger, Ran, Session, With, files_below, repository};
+use crate::support::{Example, Ledger, Ran, Session, With, repository};
+use crate::tidy::{anchor, tree};
 
 /// A page below `docs/`.
 fn page(name: &str) -> String {
@@ -40,13 +41,6 @@ fn sections(page: &str) -> Vec<(&str, Vec<&str>)> {
 fn cells(line: &str) -> Option<Vec<&str>> {
     let row = line.strip_prefix("| ")?.strip_suffix(" |")?;
     (!row.starts_with("---")).then(|| row.split(" | ").map(str::trim).collect())
-}
-
-/// The anchor that a heading has in a Markdown page.
-pub(crate) fn anchor(heading: &str) -> String {
-    let kept = heading.trim().to_lowercase();
-    let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
 // Sources.
@@ -96,36 +90,20 @@ fn every_fact_says_where_it_comes_from() {
     }
 }
 
-/// The pages that people read, with their paths in the repository.
-pub(crate) fn pages() -> Vec<(PathBuf, String)> {
-    let mut files = files_below(&repository().join("docs"));
-    files.extend(std::fs::read_dir(repository()).unwrap().map(|entry| entry.unwrap().path()));
-    for folder in ["examples", "src", "tests"] {
-        files.extend(files_below(&repository().join(folder)));
-    }
-    files.retain(|file| file.is_file() && file.extension().is_some_and(|extension| extension == "md"));
-    files.sort();
-    let read = |file: PathBuf| {
-        let text = std::fs::read_to_string(&file).unwrap();
-        (file.strip_prefix(repository()).unwrap().to_path_buf(), text)
-    };
-    files.into_iter().map(read).collect()
-}
-
 #[test]
 fn every_test_and_file_that_the_documentation_names_is_there() {
     let name =
         Regex::new(r"\b((?:src|tests|benches|scripts|examples)/[\w./-]*\w(?:\.\w+)?)(?:::(\w+))?").unwrap();
     let mut checked = 0;
-    for (path, text) in pages().iter().filter(|(path, _)| path.starts_with("docs")) {
+    for (path, text) in tree().iter().filter(|(path, _)| path.starts_with("docs/") && path.ends_with(".md")) {
         for found in name.captures_iter(text) {
             let file = repository().join(&found[1]);
-            assert!(file.exists(), "{}: there is no {}", path.display(), &found[1]);
+            assert!(file.exists(), "{path}: there is no {}", &found[1]);
             if let Some(test) = found.get(2) {
                 let source = std::fs::read_to_string(&file).unwrap();
                 let function = format!("fn {}(", test.as_str());
                 let Some((before, _)) = source.split_once(&function) else {
-                    panic!("{}: {} has no {}", path.display(), &found[1], test.as_str());
+                    panic!("{path}: {} has no {}", &found[1], test.as_str());
                 };
                 // The attribute may stand a few lines above, with others between; properties have it within a macro.
                 let above: Vec<&str> = before.lines().rev().take(5).collect();
