@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Counts tokens and cost of Claude Code's transcripts. It shares no line with tallyhook, so that the two can be
-compared (check-counts.sh): the rules are those of FACTS sections 4 and 8, named where they are applied.
+compared (check-counts.sh): the rules are those of docs/facts.md#transcripts and docs/facts.md#prices, named where they are applied.
 
   scripts/count-independent.py [--prices FILE] [--responses] PATH...
 
@@ -27,7 +27,7 @@ BELIEVABLE = 10**12  # tokens; what is more is no count
 # --- values, as odd as they come ---------------------------------------------------------------------------------
 
 def count(value):
-    """A whole number from 0 on. FACTS 7: -1, 1e3, 2^64, "5" and null occur, and must lose no more than themselves."""
+    """A whole number from 0 on. docs/facts.md#late-and-damaged-lines: -1, 1e3, 2^64, "5" and null occur, and must lose no more than themselves."""
     if isinstance(value, str):
         try:
             value = float(value) if re.search("[.eE]", value) else int(value)
@@ -86,7 +86,7 @@ class Usage(NamedTuple):
 
     @classmethod
     def of(cls, usage):
-        """`message.usage`, or one of its iterations. FACTS 4: writes that the split leaves out are 5 m."""
+        """`message.usage`, or one of its iterations. docs/facts.md#what-changes-the-bill: writes that the split leaves out are 5 m."""
         split = obj(usage.get("cache_creation"))
         short, long = (count(split.get(f"ephemeral_{kind}_input_tokens")) for kind in ("5m", "1h"))
         short = max(short, count(usage.get("cache_creation_input_tokens")) - long)
@@ -95,7 +95,7 @@ class Usage(NamedTuple):
                    count(usage.get("cache_read_input_tokens")), short, long, searches)
 
 
-# --- prices (FACTS 8) --------------------------------------------------------------------------------------------
+# --- prices (docs/facts.md#prices) --------------------------------------------------------------------------------------------
 
 def model_name(model):
     """One name for a model's many ids: with a date, Bedrock's, Vertex's, a reseller's, with a long context."""
@@ -207,7 +207,7 @@ class Record:
 
     @property
     def owner_rank(self):
-        """FACTS 4: session and agent come from the main line, and a message belongs to the session whose file starts
+        """docs/facts.md#forks: session and agent come from the main line, and a message belongs to the session whose file starts
         first. Between equals 2.1.330 marks a fork's copies with the id of the session that made the request."""
         return self.source, self.log.start, self.is_marked_copy
 
@@ -231,7 +231,7 @@ NEXT_VALUE, NEXT_OBJECT = re.compile(r"[^\s,]"), re.compile(r'\{\s*"')
 def values(raw):
     """The JSON values of a line, and whether a part of it was broken.
 
-    FACTS 4: be ready for cut lines, NULs, other bytes than UTF-8, CRLF. A cut line has no newline, so the next writer's
+    docs/facts.md#late-and-damaged-lines: be ready for cut lines, NULs, other bytes than UTF-8, CRLF. A cut line has no newline, so the next writer's
     first record stands behind it; what looks like a whole record there is one.
     """
     text = raw.decode("utf-8", "replace").removeprefix("\ufeff").replace("\0", " ").strip()
@@ -281,7 +281,7 @@ class Counter:
                         self.message(log, line, at)
 
     def message(self, log, line, at):
-        """FACTS 4: only `assistant` lines have usage, and old clients echo those of subagents in `progress` lines."""
+        """docs/facts.md#which-lines-count: only `assistant` lines have usage, and old clients echo those of subagents in `progress` lines."""
         record, source = line, MAIN
         if line.get("type") == "progress":
             record, source = obj(obj(line.get("data")).get("message")), ECHO
@@ -293,7 +293,7 @@ class Counter:
         agent = name(obj(line.get("data")).get("agentId") if source == ECHO else line.get("agentId")) or log.agent
         if source == MAIN and (line.get("isSidechain") is True or agent):
             source = SIDECHAIN
-        # FACTS 4: the key is message.id, in all files together; without one requestId, then the line's uuid.
+        # docs/facts.md#records-of-one-response: the key is message.id, in all files together; without one requestId, then the line's uuid.
         ids = (("message", message.get("id")), ("request", record.get("requestId")), ("line", record.get("uuid")))
         key = next((pair for pair in ids if name(pair[1])), ("nameless", f"{log.number}:{self.lines}"))
         iterations = usage.get("iterations") if isinstance(usage.get("iterations"), list) else []
@@ -301,7 +301,7 @@ class Counter:
         self.records[key].append(Record(
             log, self.lines, source, session, agent, name(message.get("model")) or "unknown", Usage.of(usage),
             message.get("stop_reason") is not None, at, usage.get("speed"), usage.get("inference_geo"),
-            # FACTS 4: advisors are billed besides, under their own model; fallbacks that failed are not.
+            # docs/facts.md#what-changes-the-bill: advisors are billed besides, under their own model; fallbacks that failed are not.
             [(name(part.get("model")) or "unknown", Usage.of(part), part.get("speed"), part.get("inference_geo"))
              for part in map(obj, iterations) if part.get("type") == "advisor_message"],
             name(line.get("requestSessionId")) not in (None, session)))
@@ -327,7 +327,7 @@ class Counter:
     # --- responses ---
 
     def responses(self):
-        """Each API response once: FACTS 4."""
+        """Each API response once: docs/facts.md#records-of-one-response."""
         self.parents = {session: self.parent_of(session) for session in self.states}
         self.undecided = set()
         for key, records in self.records.items():
@@ -357,7 +357,7 @@ class Counter:
     # --- hidden calls ---
 
     def parent_of(self, session):
-        """FACTS 4: a fork's cost-state goes on from its parent's, with the same `startTime`. So the parent is the
+        """docs/facts.md#the-clients-own-total: a fork's cost-state goes on from its parent's, with the same `startTime`. So the parent is the
         session with that time whose lines are repeated here and whose file starts first (or, where both files start
         with the copied line, whose first total is smaller). With it goes the time of the fork: that of its first line
         of its own."""
@@ -380,12 +380,12 @@ class Counter:
         return max(parents)[-2:] if parents else None
 
     def last_state(self, session, until=NEVER):
-        """FACTS 4: the last one wins, for it is cumulative over resumes."""
+        """docs/facts.md#the-clients-own-total: the last one wins, for it is cumulative over resumes."""
         states = [state for state in self.states[session] if state.at <= until]
         return max(states, key=lambda state: (state.at, state.log.number, state.line), default=None)
 
     def hidden(self, responses):
-        """What no line shows: session, model, usage, cost and time. FACTS 4: cost-state minus the lines, and minus the
+        """What no line shows: session, model, usage, cost and time. docs/facts.md#the-clients-own-total: cost-state minus the lines, and minus the
         parent's at the fork."""
         self.disagreements = []
         by_session = defaultdict(list)
@@ -418,7 +418,7 @@ class Counter:
                            "cost": self.prices.cost(model, rest, at, 0)}
 
     def split_of(self, model, rest, shown, usd, at):
-        """FACTS 4: a cost-state without a split takes the lines' split, and for the rest the one that reproduces its
+        """docs/facts.md#the-clients-own-total: a cost-state without a split takes the lines' split, and for the rest the one that reproduces its
         `costUSD`; where that says nothing, the lifetime that most of the lines' writes have."""
         writes, rates = rest.writes, self.prices.rates(model, at, 0)
         if writes > 0 and usd is not None and rates is not None:

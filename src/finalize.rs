@@ -19,7 +19,7 @@ use crate::estimate;
 use crate::estimate::subagents::defaults_for;
 use crate::store::{AgentSighting, Ledger, LogBatch, SessionRecord, StoreError};
 
-/// The last message reaches the file 2 to 102 ms after `Stop` has started (FACTS section 4).
+/// The last message reaches the file 2 to 102 ms after `Stop` has started (`docs/facts.md#late-and-damaged-lines`).
 const LATE_LINE: Duration = Duration::from_millis(250);
 /// The answer whose tools have run can reach it as late, and each of them makes the next request wait.
 const LATE_CALL: Duration = Duration::from_millis(150);

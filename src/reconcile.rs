@@ -1,7 +1,7 @@
 //! Makes one response out of all the records that tell of it. Pure: reads no file, no ledger and no clock.
 //!
 //! [`merge`] is associative, commutative and idempotent, so records may come in any order, from any file, any
-//! number of times (`FACTS.md` section 4 has the rules).
+//! number of times (`docs/facts.md#records-of-one-response`).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -122,7 +122,7 @@ pub struct Total {
 
 impl Total {
     /// The usage with its cache writes split: as the lines are, and the rest so that it comes to the client's own cost.
-    /// Where that cannot be told the rest is like most of the lines (FACTS section 4).
+    /// Where that cannot be told the rest is like most of the lines (`docs/facts.md#the-clients-own-total`).
     #[must_use]
     pub fn split(&self, lines: &Usage, price: Option<impl Fn(&Usage) -> PicoUsd>) -> Usage {
         let total = self.usage.cache_write();

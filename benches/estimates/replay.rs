@@ -181,7 +181,7 @@ fn generation(model: &ModelId) -> &'static str {
     }
 }
 
-/// Where a fit begins: the figures that were known before (FACTS section 6).
+/// Where a fit begins: the figures that were known before (`docs/facts.md#claudes-tokenizers`).
 fn neutral(generation: &str) -> Line {
     match generation {
         "Claude 4" => Line { slope: 1.16, per_call: 20.0 },

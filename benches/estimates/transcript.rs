@@ -14,7 +14,8 @@ use tallyhook::estimate::{CallView, Era};
 use tallyhook::json::Object;
 use tallyhook::reconcile::merge_all;
 
-/// Clients from these versions on send `tool_use_id` and `prompt_id` (FACTS section 2; the transcripts' `promptId`).
+/// Clients from these versions on send `tool_use_id` and `prompt_id` (`docs/facts.md#payloads-by-age`; the transcripts'
+/// `promptId`).
 const SENDS_TOOL_USE_ID: Version = (2, 1, 30);
 const SENDS_PROMPT_ID: Version = (2, 1, 100);
 

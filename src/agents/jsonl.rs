@@ -13,7 +13,7 @@ use super::ReadError;
 const HEAD_BYTES: u64 = 512;
 /// How much before the offset does, in bytes.
 const TAIL_BYTES: u64 = 256;
-/// A line longer than this is skipped; images of 12 MB do occur (FACTS section 4).
+/// A line longer than this is skipped; images of 12 MB do occur (`docs/facts.md#which-lines-count`).
 const MAX_LINE_BYTES: usize = 32 << 20;
 /// How much is read at a time, in bytes.
 const BLOCK_BYTES: usize = 128 << 10;

@@ -8,14 +8,18 @@ use crate::report::agents::AgentsReport;
 pub(super) fn run(context: &Context, args: &AgentsArgs) -> Result<(), Error> {
     let here = context.env.cwd().to_string_lossy().into_owned();
     let config = context.config(Some(&here))?;
-    let report = match context.ledger()? {
-        Some(mut ledger) => {
-            context.refresh_origins(&mut ledger)?;
-            AgentsReport::of(&ledger, &config.subagents)?
+    let mut ledger = context.ledger()?;
+    let report = match &mut ledger {
+        Some(ledger) => {
+            context.refresh_origins(ledger)?;
+            AgentsReport::of(ledger, &config.subagents)?
         }
-        None => return Err(context.no_ledger()?),
+        None => AgentsReport::none(),
     };
     context.show(&args.face, &report, !report.is_empty(), || report.tables(), |_| None)?;
+    if ledger.is_none() {
+        return Err(context.no_ledger()?);
+    }
     if report.is_empty() {
         return Err(Error::NoData { what: "the ledger holds no responses yet".to_owned() });
     }

@@ -33,12 +33,14 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Error> {
         None => import::usual_folders(&context.env),
     };
     if let Some(missing) = args.path.as_ref().and(roots.iter().find(|root| !root.exists())) {
+        if args.json {
+            print_json(context, &ImportReport::default())?;
+        }
         return Err(Error::NoData { what: format!("there is no {}", missing.display()) });
     }
     let report = read(context, &context.ledger_path()?, &roots)?;
     if args.json {
-        let answer = Answer { schema_version: 1, report: &report };
-        context.print(&render::json(&answer).map_err(|source| Error::Output { source })?)?;
+        print_json(context, &report)?;
     } else {
         context.print(&summary(&report))?;
     }
@@ -49,6 +51,11 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Error> {
         });
     }
     Ok(())
+}
+
+fn print_json(context: &Context, report: &ImportReport) -> Result<(), Error> {
+    let answer = Answer { schema_version: 1, report };
+    context.print(&render::json(&answer).map_err(|source| Error::Output { source })?)
 }
 
 /// Imports all below `roots`, with the progress on stderr if that is a terminal.

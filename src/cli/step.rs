@@ -18,7 +18,8 @@ use crate::store::{Ledger, SessionRecord};
 #[derive(Serialize)]
 struct List<'a> {
     schema_version: u32,
-    session_id: &'a str,
+    /// Null if there is no such session.
+    session_id: Option<&'a str>,
     steps: &'a [StepUsage],
     /// The step in progress; null if the session has not begun.
     current: Option<&'a str>,
@@ -33,10 +34,10 @@ struct Tasks {
 }
 
 pub(super) fn run(context: &Context, args: &StepArgs) -> Result<(), Error> {
-    let Some(mut ledger) = context.ledger()? else { return Err(context.no_ledger()?) };
+    let Some(mut ledger) = context.ledger()? else { return nothing(context, args, context.no_ledger()?) };
     let Some(record) = find(context, &ledger, args.session.as_deref())? else {
         let what = not_found(context, Some(&ledger), args.session.as_deref())?;
-        return Err(Error::NoData { what });
+        return nothing(context, args, Error::NoData { what });
     };
     let now = context.env.now();
     match &args.action {
@@ -55,6 +56,16 @@ pub(super) fn run(context: &Context, args: &StepArgs) -> Result<(), Error> {
         }
         StepAction::List { json } => list(context, ledger, &record, *json),
     }
+}
+
+/// The answer where there is no session: the list's JSON all the same, and exit code 4.
+fn nothing(context: &Context, args: &StepArgs, why: Error) -> Result<(), Error> {
+    if let StepAction::List { json: true } = args.action {
+        let tasks = Tasks { done: 0, total: 0 };
+        let list = List { schema_version: 1, session_id: None, steps: &[], current: None, tasks };
+        context.print(&render::json(&list).map_err(|source| Error::Output { source })?)?;
+    }
+    Err(why)
 }
 
 fn start(
@@ -90,7 +101,7 @@ fn list(context: &Context, mut ledger: Ledger, record: &SessionRecord, json: boo
     if json {
         let list = List {
             schema_version: 1,
-            session_id: &record.id,
+            session_id: Some(&record.id),
             steps: &report.by_step,
             current,
             tasks: Tasks { done: tasks.done, total: tasks.total },

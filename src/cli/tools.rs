@@ -7,7 +7,10 @@ use crate::error::Error;
 use crate::report::tools::ToolsReport;
 
 pub(super) fn run(context: &Context, args: &ToolsArgs) -> Result<(), Error> {
-    let Some(mut ledger) = context.ledger()? else { return Err(context.no_ledger()?) };
+    let Some(mut ledger) = context.ledger()? else {
+        context.show(&args.face, &ToolsReport::none(), false, Vec::new, |_| None)?;
+        return Err(context.no_ledger()?);
+    };
     context.refresh_origins(&mut ledger)?;
     let place = Place {
         since: args.since,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Longest id that is taken, in characters; real ones have 20 to 60.
 const MAX_ID_CHARS: usize = 200;
 
-/// Longest name that is kept, in characters (`DESIGN.md`, step names).
+/// Longest name that is kept, in characters (`docs/guarantees.md#what-is-stored`).
 pub const MAX_NAME_CHARS: usize = 80;
 
 macro_rules! id {
@@ -68,7 +68,8 @@ id!(
     ToolUseId
 );
 id!(
-    /// The provider's id of an API response (`msg_…`), unique everywhere; see `FACTS.md` section 4 for stand-ins.
+    /// The provider's id of an API response (`msg_…`), unique everywhere; `docs/facts.md#records-of-one-response` has its
+    /// stand-ins.
     MessageId
 );
 id!(

@@ -5,7 +5,7 @@ use super::{AgentId, MessageId, ModelId, Modifiers, SessionId, Timestamp, Usage}
 /// Which kind of record told of a response; the first is the best witness of whose it is.
 ///
 /// A sidechain can replay messages of the main conversation (`/btw`), and old clients echo a subagent's
-/// messages in `progress` lines of the main file (FACTS section 4).
+/// messages in `progress` lines of the main file (`docs/facts.md#subagents`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MessageSource {
     /// A line of the main conversation.
@@ -64,7 +64,8 @@ pub struct Message {
 
 impl Message {
     /// What the log probably leaves out of an incomplete response's output, in tokens: an estimate. Logged numbers of
-    /// that kind have a median of 1 % of the content, which Claude counts as 1.16 × `cl100k_base` (FACTS section 4).
+    /// that kind have a median of 1 % of the content, which Claude counts as 1.16 × `cl100k_base`
+    /// (`docs/facts.md#incomplete-output`).
     #[must_use]
     pub fn shortfall(&self) -> u64 {
         let written = self.content_tokens.saturating_mul(116).div_ceil(100);

@@ -57,7 +57,7 @@ impl SessionKind {
         }
     }
 
-    /// Reads the client's entry point: `cli` is a person, `sdk-…` is not (FACTS section 1). `None` if unknown.
+    /// Reads the client's entry point: `cli` is a person, `sdk-…` is not (`docs/facts.md#the-hook-process`). `None` if unknown.
     #[must_use]
     pub fn from_entrypoint(entrypoint: &str) -> Option<Self> {
         match entrypoint {

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
-/// Pixels to a token (FACTS section 6, the provider's vision guide).
+/// Pixels to a token (`docs/facts.md#images-and-pdfs`, the provider's vision guide).
 const PIXELS_PER_TOKEN: u64 = 750;
 /// Longest side that is not scaled down, in pixels: of the models since Claude 4.7.
 const MAX_SIDE: u32 = 2576;
@@ -12,7 +12,7 @@ const MAX_SIDE: u32 = 2576;
 const MAX_IMAGE_TOKENS: u64 = 4_784;
 /// An image of which we cannot tell the size.
 const UNKNOWN_IMAGE_TOKENS: u64 = 1_600;
-/// The middle of the 1,500 to 3,000 tokens that a page takes (FACTS section 6).
+/// The middle of the 1,500 to 3,000 tokens that a page takes (`docs/facts.md#images-and-pdfs`).
 const TOKENS_PER_PAGE: u64 = 2_250;
 /// Bytes of a PDF taken for a page when its page objects are compressed.
 const BYTES_PER_PAGE: usize = 60_000;

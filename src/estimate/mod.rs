@@ -2,7 +2,7 @@
 //!
 //! Two numbers, each with its method: what the model *generated* to make the call (its output), and what it will
 //! read as the *returned* result. The second is about what the model really gets, which often is not what the
-//! payload carries (FACTS section 3): an `Edit` payload holds the whole file, the model reads one sentence.
+//! payload carries (`docs/facts.md#what-the-model-reads`): an `Edit` payload holds the whole file, the model reads one sentence.
 //! `PostToolBatch` later brings the exact text ([`delivered`]), and the estimate is replaced.
 //!
 //! The figures are tiktoken's, which Claude's own tokenizers exceed by a factor that depends on the model.
@@ -22,7 +22,7 @@ use counter::Encoding;
 
 pub use tools::lines_changed;
 
-/// A call of which nothing is known but that it was made (`DESIGN.md`, fallbacks).
+/// A call of which nothing is known but that it was made (`fallback_call` in `docs/json.md#method`).
 const TOKENS_PER_CALL: u64 = 50;
 
 /// How much text of a payload is encoded, in bytes; what is beyond is measured by its length. The client waits.

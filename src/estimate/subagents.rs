@@ -1,7 +1,7 @@
 //! The per-subagent defaults table: what a run is taken to use until its own transcript tells.
 //!
-//! The rows were measured on real transcripts (FACTS section 6; n is the number of runs). Names that people use
-//! but that nobody measured are mapped to the nearest measured row and say so with n = 0. The settings file can
+//! The rows were measured on real transcripts (`docs/facts.md#subagents-in-numbers`; n is the number of runs). Names that
+//! people use but that nobody measured are mapped to the nearest measured row and say so with n = 0. The settings file can
 //! replace any row (`[subagents.NAME]`).
 
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ struct Row {
     runs: u32,
 }
 
-/// One agent is billed about five times its final context (FACTS section 6).
+/// One agent is billed about five times its final context (`docs/facts.md#subagents-in-numbers`).
 const BILLED_PER_CONTEXT: u64 = 5;
 
 /// The row for types that nobody measured.
@@ -112,7 +112,7 @@ pub fn median(mut figures: Vec<u64>) -> Option<u64> {
 }
 
 /// Figures that people give by the rule of thumb, per run: near the text that is returned, far below what is billed
-/// (FACTS section 6). For those who want them all the same.
+/// (`docs/facts.md#subagents-in-numbers`). For those who want them all the same.
 const RULE_OF_THUMB: [(&str, u64); 8] = [
     ("Explore", 4_000),
     ("Research", 5_000),

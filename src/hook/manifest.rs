@@ -50,7 +50,7 @@ pub fn events_of(version: Option<Version>, is_gated: bool) -> Vec<Subscription> 
 }
 
 /// Seconds after which the client gives up waiting for the hook. At the session's end it would give up after 1.5 s
-/// (FACTS section 1) if this did not say otherwise.
+/// (`docs/facts.md#the-hook-process`) if this did not say otherwise.
 pub const TIMEOUT_SECONDS: u32 = 5;
 
 /// The plugin's command line. A plugin cannot know where the binary was installed, so it looks where installers put

@@ -1,7 +1,7 @@
 //! What budgets have to say: warnings, once for each threshold, and the hard stop.
 //!
-//! A session is stopped where the client lets it be stopped before the next paid request (FACTS section 5): a prompt is
-//! blocked, the turn ends after a batch of tools, and what would still start within a batch is refused. A call of
+//! A session is stopped where the client lets it be stopped before the next paid request (`docs/facts.md#stopping-a-session`): a
+//! prompt is blocked, the turn ends after a batch of tools, and what would still start within a batch is refused. A call of
 //! `tallyhook budget` always passes, for it is what lifts the stop. A fault of ours stops nobody.
 
 use std::borrow::Cow;

@@ -1,5 +1,5 @@
 //! What the table says, held against the client's own figures, the hand-merged list and the errors of other programs
-//! (FACTS section 10).
+//! (`docs/facts.md#known-mistakes`).
 
 use std::path::{Path, PathBuf};
 

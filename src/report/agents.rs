@@ -77,6 +77,13 @@ impl From<Defaults> for Figures {
 }
 
 impl AgentsReport {
+    /// The answer where there is no ledger.
+    #[must_use]
+    pub fn none() -> Self {
+        let total = AgentTotal { runs: 0, figures: OriginFigures::default() };
+        Self { schema_version: 1, rows: Vec::new(), total }
+    }
+
     /// Asks the ledger, whose shares are up to date. `overrides` are the user's own rows of the defaults table.
     ///
     /// # Errors

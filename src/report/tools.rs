@@ -53,6 +53,12 @@ impl ToolSum {
 }
 
 impl ToolsReport {
+    /// The answer where there is no ledger.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { schema_version: 1, rows: Vec::new(), total: ToolSum::default() }
+    }
+
     /// Asks the ledger.
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 //!
 //! # Locking
 //! Every write is one `BEGIN IMMEDIATE` transaction, and `busy_timeout` is set before anything else is said to
-//! SQLite: with `DEFERRED` transactions 200 processes lost three quarters of their rows (FACTS section 7). A hook waits
-//! for other writers for one second; then its event goes to the [`Spool`], which the next writer empties.
+//! SQLite: with `DEFERRED` transactions 200 processes lost three quarters of their rows (`docs/facts.md#sqlite-in-a-short-process`). A
+//! hook waits for other writers for one second; then its event goes to the [`Spool`], which the next writer empties.
 //!
 //! # Compatibility
 //! The schema's position is `user_version`. Migrations only add. A ledger of a newer release is refused by the

@@ -235,7 +235,7 @@ fn assert_has(value: &Value, paths: &str) {
     }
 }
 
-/// The contract of `show-usage --json` (`DESIGN.md`).
+/// The contract of `show-usage --json` (`docs/json.md#show-usage`).
 const MEMBERS: &str = "
     schema_version session.id session.client session.client_version session.kind session.project session.git_branch
     session.topic session.model session.state session.started_at session.last_activity_at session.ended_at
@@ -505,7 +505,7 @@ fn titles_are_shown_unless_the_user_wants_no_names_kept() {
 
 // Export.
 
-/// The contract of a call in an export (`DESIGN.md`).
+/// The contract of a call in an export (`docs/json.md#exported-call`).
 const CALL_MEMBERS: &str = "
     tool_use_id session_id agent tool at duration_ms ok generated_tokens returned_tokens raw_generated_tokens
     raw_returned_tokens method input_hash action_type action_name model skill mcp_server step

@@ -1,5 +1,5 @@
-//! Where other counters went wrong (FACTS section 10): for each mistake a log of a few lines whose numbers are chosen
-//! so that the mistake gives another total, imported by the real program and asked back to the pico-dollar.
+//! Where other counters went wrong (`docs/facts.md#known-mistakes`): for each mistake a log of a few lines whose numbers
+//! are chosen so that the mistake gives another total, imported by the real program and asked back to the pico-dollar.
 
 use serde_json::{Value, json};
 use tallyhook::domain::Usage;
@@ -763,7 +763,7 @@ fn a_fork_of_a_fork_begins_with_its_own_parents_total() {
 
 #[test]
 fn a_fork_of_a_fork_may_repeat_a_response_late() {
-    // The records of a response do not always stand side by side (FACTS section 4).
+    // The records of a response do not always stand side by side (`docs/facts.md#records-of-one-response`).
     for is_imported in [true, false] {
         let ledger = Ledger::new();
         fork_with_totals(&ledger);

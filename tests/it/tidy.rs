@@ -1,7 +1,9 @@
 //! The source tree keeps to its own map: who may use whom, how long a file may be.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
 
 use crate::support::{files_below, repository};
 
@@ -276,6 +278,160 @@ fn every_file_says_first_what_it_is_for() {
     for source in sources() {
         assert!(source.text.starts_with("//! "), "src/{}", source.path);
     }
+}
+
+/// What is made and not written: builds, what the fuzzer collects, mutants, git's own.
+const MADE: [&str; 7] = [".git", "target", "corpus", "artifacts", "coverage", "mutants.out", "node_modules"];
+
+/// The text files of the repository, with their paths in it.
+pub(crate) fn tree() -> Vec<(String, String)> {
+    fn add(folder: &Path, files: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let is_made = path.file_name().is_some_and(|name| MADE.iter().any(|made| name == *made));
+            match path.is_dir() {
+                _ if is_made => {}
+                true => add(&path, files),
+                false => files.push(path),
+            }
+        }
+    }
+    let mut files = Vec::new();
+    add(repository(), &mut files);
+    files.sort();
+    let read = |file: PathBuf| {
+        let below = file.strip_prefix(repository()).unwrap();
+        let name = below.iter().map(|part| part.to_str().unwrap()).collect::<Vec<_>>().join("/");
+        Some((name, std::fs::read_to_string(&file).ok()?))
+    };
+    let tree: Vec<_> = files.into_iter().filter_map(read).collect();
+    assert!(tree.len() > 300, "only {} files found", tree.len());
+    tree
+}
+
+/// The anchor that a heading has in a Markdown page.
+pub(crate) fn anchor(heading: &str) -> String {
+    let kept = heading.trim().to_lowercase();
+    let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+/// A Markdown page without its blocks of code.
+fn prose(page: &str) -> impl Iterator<Item = &str> {
+    let mut is_code = false;
+    page.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        !is_code && !is_fence
+    })
+}
+
+/// Why a link leads nowhere, if it does: `target` is a path from the repository's root, with or without an anchor.
+fn broken(target: &str) -> Option<String> {
+    let (file, wanted) = target.split_once('#').map_or((target, None), |(file, anchor)| (file, Some(anchor)));
+    let path = repository().join(file);
+    let Some(wanted) = wanted else { return (!path.exists()).then(|| format!("there is no {file}")) };
+    let Ok(page) = std::fs::read_to_string(path) else { return Some(format!("there is no page {file}")) };
+    let is_there = prose(&page).any(|line| {
+        let heading = line.trim_start_matches('#');
+        heading.len() < line.len() && heading.starts_with(' ') && anchor(heading) == wanted
+    });
+    (!is_there).then(|| format!("{file} has no heading #{wanted}"))
+}
+
+#[test]
+fn every_page_that_is_cited_has_what_it_is_cited_for() {
+    let cited = Regex::new(r"docs/[\w./-]*\w\.md(?:#[\w-]+)?").unwrap();
+    let (mut wrong, mut anchors) = (Vec::new(), 0);
+    // What a recorded session says of its own project is no citation.
+    let is_record = |file: &str| file.ends_with(".json") || file.ends_with(".jsonl");
+    for (file, text) in tree().into_iter().filter(|(file, _)| !is_record(file)) {
+        for target in cited.find_iter(&text).map(|found| found.as_str()) {
+            anchors += usize::from(target.contains('#'));
+            wrong.extend(broken(target).map(|why| format!("{file} cites {target}: {why}")));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!(anchors > 40, "only {anchors} anchors are cited");
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    let (mut wrong, mut links) = (Vec::new(), 0);
+    for (file, text) in tree().iter().filter(|(file, _)| file.ends_with(".md")) {
+        let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+        for target in prose(text).flat_map(|line| link.captures_iter(line)).map(|found| found[1].to_owned()) {
+            if target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            links += 1;
+            let from_root = match target.strip_prefix('#') {
+                Some(_) => format!("{file}{target}"),
+                None => format!("{folder}/{target}").trim_start_matches('/').to_owned(),
+            };
+            wrong.extend(broken(&from_root).map(|why| format!("{file} links to {target}: {why}")));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!(links > 100, "only {links} links found");
+}
+
+/// Files that still need what lies beside the repository. The list may only get shorter.
+const NEEDS_MORE: &[&str] = &[
+    "benches/estimates/main.rs",
+    "scripts/check-counts.sh",
+    "scripts/count-independent.py",
+    "src/agents/claude_code/line.rs",
+    "src/pricing/tests.rs",
+    "tests/counter/texts.rs",
+    "tests/it/capture.rs",
+    "tests/it/corpus.rs",
+    "tests/it/estimates.rs",
+    "tests/it/origins.rs",
+];
+
+#[test]
+fn nothing_points_outside_of_the_repository() {
+    // Written so that this file does not name them. Folders that tests invent may have any name but these.
+    let outside =
+        ["FACT", "S\\b|DES", "IGN\\.md|\\.\\./sha", "red|\\bsha", "red/|/wor", "k/(?:main|wt|shared|\\.)"];
+    let outside = Regex::new(&outside.concat()).unwrap();
+    assert!(
+        ["FACTS 4", "`DESIGN.md`", "../shared", "../../shared/x", "/work/main/x"]
+            .iter()
+            .all(|text| outside.is_match(text))
+    );
+    assert!(!outside.is_match("/work/shop, docs/facts.md#prices, unshared"));
+    let mut wrong = Vec::new();
+    for (file, text) in tree() {
+        let lines = text.lines().filter(|line| outside.is_match(line)).count();
+        // One optional step of the checks reads more material where it lies there.
+        let is_known =
+            NEEDS_MORE.contains(&&*file) || file == "tests/it/tidy.rs" || file == ".ci/run" && lines == 1;
+        if lines > 0 && !is_known {
+            wrong.push(file.clone());
+        }
+        assert!(lines > 0 || !NEEDS_MORE.contains(&&*file), "{file} stands alone now; take it off the list");
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    for file in NEEDS_MORE {
+        assert!(repository().join(file).exists(), "{file} is gone; take it off the list");
+    }
+}
+
+#[test]
+fn anchors_are_those_of_the_forges() {
+    for (heading, expected) in [
+        ("The client's own total", "the-clients-own-total"),
+        ("Process start and JSON", "process-start-and-json"),
+        ("export --what sessions", "export---what-sessions"),
+        ("`cost-state` lines", "cost-state-lines"),
+    ] {
+        assert_eq!(anchor(heading), expected);
+    }
+    let page = "# One\n```\n# no heading\n```\n## Two\n";
+    assert_eq!(prose(page).collect::<Vec<_>>(), ["# One", "## Two"]);
 }
 
 #[test]

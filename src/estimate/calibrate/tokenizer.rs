@@ -1,8 +1,8 @@
 //! Whose tokenizer a model has, and the slopes by which it exceeds tiktoken until something was learned.
 //!
 //! Claude's tokenizers are not public and count more than tiktoken. The slopes here were fitted on real transcripts
-//! (FACTS section 6): `1.16 × cl100k` for the models up to 4.6, `1.7 × cl100k` for the tokenizer that came with
-//! Opus 4.7.
+//! (`docs/facts.md#claudes-tokenizers`): `1.16 × cl100k` for the models up to 4.6, `1.7 × cl100k` for the tokenizer that
+//! came with Opus 4.7.
 
 use super::super::counter::Encoding;
 use crate::domain::{Agent, ModelId};

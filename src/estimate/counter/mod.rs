@@ -1,6 +1,6 @@
 //! Counts tokens exactly as tiktoken does, without its start-up: what it builds when it starts is compiled in.
 //!
-//! tiktoken-rs takes 134 to 346 ms and 53 MB to build an encoder (FACTS section 6); this module's tables are part of
+//! tiktoken-rs takes 134 to 346 ms and 53 MB to build an encoder (`docs/facts.md#tiktoken`); this module's tables are part of
 //! the program's image (`build.rs`, [`table`]), there is no regex to compile ([`split`]), and nothing is allocated
 //! but for a single piece of more than 128 bytes ([`mod@merge`]). [`reference`](super::reference) is tiktoken-rs
 //! itself, against which tests compare all this.
@@ -51,7 +51,7 @@ impl Encoding {
 
     /// The encoding for a client's sessions, or for the session's model where that is known.
     ///
-    /// Claude's text is predicted as well by `cl100k_base` as by `o200k_base` (FACTS section 6).
+    /// Claude's text is predicted as well by `cl100k_base` as by `o200k_base` (`docs/facts.md#claudes-tokenizers`).
     #[must_use]
     pub fn of(client: Agent, model: Option<&ModelId>) -> Self {
         let openai = match model {

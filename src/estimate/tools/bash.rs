@@ -32,7 +32,8 @@ pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<
         (true, false) => stderr,
         (false, false) => Cow::Owned(format!("{stdout}\n{stderr}")),
     };
-    // Long output is saved to a file and only previewed (FACTS section 3); clients of 2025 hand all of it on.
+    // Long output is saved to a file and only previewed (`docs/facts.md#what-the-model-reads`); clients of 2025 hand all of
+    // it on.
     Some(match response.text("persistedOutputPath") {
         Some(path) => {
             let size = response.count("persistedOutputSize").unwrap_or(output.len() as u64);

@@ -1,6 +1,6 @@
 //! `cost`: what was spent, by day, session, project, model, agent and so on.
 //!
-//! The structs are the contract's JSON (`DESIGN.md`), name for name. The total is made of the rows, so they add up to it
+//! The structs are the contract's JSON (`docs/json.md#cost`), name for name. The total is made of the rows, so they add up to it
 //! in every class of tokens and to the pico-dollar; only sessions are counted anew, for one can be in many rows.
 //!
 //! # Comparing

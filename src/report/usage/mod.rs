@@ -1,6 +1,6 @@
 //! `show-usage`: one session as far as it is known.
 //!
-//! The structs are the contract's JSON (`DESIGN.md`), name for name. Parts add up: the agents' usage to the
+//! The structs are the contract's JSON (`docs/json.md#show-usage`), name for name. Parts add up: the agents' usage to the
 //! session's, the models' too, the tools' estimates to the session's. What no line of a transcript shows is a row of its
 //! own, `(hidden)`, among the agents.
 
