@@ -2,6 +2,7 @@
 //! a source that is there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::Path;
 
 use clap::CommandFactory as _;
@@ -618,19 +619,18 @@ fn schema_page(db: &rusqlite::Connection, page: &str) -> String {
             .filter(|line| !line.is_empty())
             .collect();
         let words = if words.is_empty() { "?".to_owned() } else { words.join("\n") };
-        out.push_str(&format!(
-            "\n### {table}\n\n{words}\n\n| column | type | meaning |\n| --- | --- | --- |\n"
-        ));
+        writeln!(out, "\n### {table}\n\n{words}\n\n| column | type | meaning |\n| --- | --- | --- |")
+            .unwrap();
         for (column, kind) in columns(db, &table) {
             let row = lines.iter().filter_map(|line| cells(line)).find(|row| row[0] == column);
             let meaning = row.and_then(|row| row.get(2).copied()).unwrap_or("?");
-            out.push_str(&format!("| {column} | {kind} | {meaning} |\n"));
+            writeln!(out, "| {column} | {kind} | {meaning} |").unwrap();
         }
         let sql = format!(
             "SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = '{table}' AND sql IS NOT NULL ORDER BY name"
         );
         for index in defined(db, &sql) {
-            out.push_str(&format!("\n`{index}`\n"));
+            writeln!(out, "\n`{index}`").unwrap();
         }
     }
     out
