@@ -78,6 +78,28 @@ fn a_full_disk_loses_the_estimate_and_not_the_bill() {
 }
 
 #[test]
+fn a_read_only_ledger_loses_nothing_while_its_folder_takes_files() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    ledger.hook(s.start());
+    let set_readonly = |readonly: bool| {
+        let mut permissions = std::fs::metadata(ledger.path()).unwrap().permissions();
+        permissions.set_readonly(readonly);
+        std::fs::set_permissions(ledger.path(), permissions).unwrap();
+    };
+    set_readonly(true);
+    // The superuser writes all the same; everybody else's event waits.
+    let refused = std::fs::OpenOptions::new().append(true).open(ledger.path()).is_err();
+    ledger.run_hook(s.tool("Bash", "toolu_1")).assert_silent("a read-only ledger");
+    assert_eq!(ledger.path().with_extension("db.spool").exists(), refused);
+    set_readonly(false);
+    ledger.hook(s.tool("Bash", "toolu_2"));
+    let ids: Vec<_> = ledger.calls().iter().map(|call| call["tool_use_id"].clone()).collect();
+    assert_eq!(ids, ["toolu_1", "toolu_2"]);
+    ledger.assert_sound();
+}
+
+#[test]
 fn a_power_cut_loses_the_last_events_and_an_import_brings_the_bill_back() {
     let ledger = Ledger::new();
     let s = Session::new(&ledger, "s");
