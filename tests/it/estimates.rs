@@ -11,11 +11,13 @@ mod fit;
 #[path = "../../benches/estimates/replay.rs"]
 mod replay;
 #[path = "../../benches/estimates/transcript.rs"]
-mod transcript;
+pub(crate) mod transcript;
 
 use replay::{Learning, Outcome, Replay, gap_errors, quantile, sessions};
 
-use crate::support::repository;
+use tallyhook_testdata::{Era, Recipe};
+
+use crate::material::{Tree, collected, recipe};
 
 /// Median and 90th percentile of the sessions' errors, and the gaps' median.
 fn errors(outcomes: &[Outcome], estimate: impl Fn(&Outcome) -> u64 + Copy) -> (f64, f64, f64) {
@@ -24,14 +26,49 @@ fn errors(outcomes: &[Outcome], estimate: impl Fn(&Outcome) -> u64 + Copy) -> (f
     (quantile(&sessions, 0.5), quantile(&sessions, 0.9), quantile(&gap_errors(outcomes, estimate), 0.5))
 }
 
+/// Sessions of models of both tokenizers, long enough to learn from.
+fn generated() -> Tree {
+    Tree::of(&Recipe {
+        bytes: 4_000_000,
+        eras: vec![Era::Middle, Era::Current],
+        projects: 4,
+        turns: 3,
+        responses_a_turn: 8,
+        result_bytes: 500,
+        ..recipe(5)
+    })
+}
+
 #[test]
+fn estimates_of_generated_sessions_are_near_what_contexts_grew_by() {
+    let tree = generated();
+    let files = transcript::files(&tree.projects());
+    let replay = Replay::new(&files);
+    assert_eq!(replay.priors(None).len(), 2, "two tokenizers");
+
+    let learned = replay.play(Learning::AsTheHook);
+    let (median, p90, _) = errors(&learned, Outcome::foreseen);
+    assert!(median <= 0.03 && p90 <= 0.10, "foreseen: {median} {p90}");
+    let (median, p90, gap) = errors(&learned, Outcome::explained);
+    assert!(median <= 0.03 && p90 <= 0.10 && gap <= 0.04, "as seen: {median} {p90} {gap}");
+    // The tools of the generator differ by more than the priors can know.
+    let cold = replay.play(Learning::Never);
+    let (median, _, cold_gap) = errors(&cold, Outcome::explained);
+    assert!(median <= 0.08 && gap < cold_gap * 0.7, "cold: {median} {cold_gap}, learned {gap}");
+    assert_eq!(learned.len(), cold.len());
+    assert!(learned.iter().any(|outcome| !outcome.alone), "notes of the client are in");
+    let (median, p90, gap) = errors(&replay.play(Learning::AtTurnEnds), Outcome::explained);
+    assert!(median <= 0.055 && p90 <= 0.10 && gap <= 0.06, "by turns: {median} {p90} {gap}");
+
+    // What others do is far off.
+    assert!(errors(&learned, |outcome| outcome.tiktoken).0 > 0.2);
+    assert!(errors(&learned, |outcome| outcome.quarter).0 > 0.1);
+}
+
+#[test]
+#[ignore = "needs collected transcripts: set TALLYHOOK_CORPUS to their folder"]
 fn estimates_of_real_sessions_are_near_what_contexts_grew_by() {
-    let folder = repository().join("../shared/corpus/claude");
-    if !folder.is_dir() {
-        println!("skipped: ../shared is not here");
-        return;
-    }
-    let files = transcript::files(&folder);
+    let files = transcript::files(&collected("corpus/claude"));
     let replay = Replay::new(&files);
     assert_eq!(replay.priors(None).len(), 2, "two tokenizers");
 

@@ -3,7 +3,6 @@
 //! Every test owns a temporary folder with its home, ledger and transcripts. Nothing reads the real home, clock or
 //! environment: in-process events have a fixed clock, and the real program is started without any variable.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
-#![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
 mod agree;
 mod alerts;
@@ -20,8 +19,10 @@ mod doctor;
 mod estimates;
 mod faces;
 mod facts;
+mod generated;
 mod guarantees;
 mod hook;
+mod material;
 mod migrations;
 mod origins;
 mod prices;

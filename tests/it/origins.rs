@@ -8,22 +8,15 @@ use serde_json::{Value, json};
 use tallyhook::domain::{CostParts, Timestamp, Usage};
 use tallyhook::store::{HIDDEN_AGENT, Phase, Quarter, ShareRow, SpentFilter};
 
+use crate::material::{TREE, captured, collected};
 use crate::support::{Example, Ledger, Session, With, at, copy_folder, repository};
 
 /// Everything that attribution tells apart.
 const ORIGINS: [&str; 6] = ["tool", "skill", "mcp", "step", "action", "file-type"];
 
-/// Real transcripts: the recorded example, and the shared ones where they are there.
-fn transcripts() -> Vec<PathBuf> {
-    let shared = repository().join("../shared");
-    let mut folders = vec![repository().join("examples")];
-    if shared.is_dir() {
-        folders.push(shared.join("claude-code/2.1.330/transcripts"));
-        folders.push(shared.join("corpus/claude"));
-    } else {
-        println!("without ../shared only the example is read");
-    }
-    folders
+/// The recorded example, the captured scenarios, and a generated tree with all that they lack.
+fn transcripts() -> [PathBuf; 3] {
+    [repository().join("examples"), captured(), TREE.projects()]
 }
 
 fn imported(folder: &Path) -> Ledger {
@@ -34,9 +27,19 @@ fn imported(folder: &Path) -> Ledger {
 
 #[test]
 fn parts_are_the_whole_by_every_origin() {
-    for folder in transcripts() {
-        let ledger = imported(&folder);
-        let total = ledger.total();
+    assert_parts_are_the_whole(&transcripts());
+}
+
+#[test]
+#[ignore = "needs collected transcripts: set TALLYHOOK_CORPUS to their folder"]
+fn parts_of_collected_transcripts_are_the_whole_by_every_origin() {
+    assert_parts_are_the_whole(&[collected("corpus/claude")]);
+}
+
+fn assert_parts_are_the_whole(folders: &[PathBuf]) {
+    for folder in folders {
+        let ledger = imported(folder);
+        let total = ledger.cost_by("session").total;
         for by in ORIGINS {
             // `cost_by` fails unless the rows add up to the total.
             let bill = ledger.cost_by(by);
@@ -70,9 +73,19 @@ impl Sums {
 
 #[test]
 fn sums_answer_for_a_period_what_all_shares_do() {
+    assert_sums_answer_what_shares_do(&transcripts());
+}
+
+#[test]
+#[ignore = "needs collected transcripts: set TALLYHOOK_CORPUS to their folder"]
+fn sums_of_collected_transcripts_answer_for_a_period_what_all_shares_do() {
+    assert_sums_answer_what_shares_do(&[collected("corpus/claude")]);
+}
+
+fn assert_sums_answer_what_shares_do(folders: &[PathBuf]) {
     let (mut whole, mut cut) = (0, 0);
-    for folder in transcripts() {
-        let ledger = imported(&folder);
+    for folder in folders {
+        let ledger = imported(folder);
         // Works the shares out.
         ledger.cost_by("tool");
         let store = tallyhook::store::Ledger::open_for_reports(&ledger.path()).unwrap();

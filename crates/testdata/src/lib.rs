@@ -6,8 +6,7 @@
 //!
 //! The trees have what real ones have: clients of four [`Era`]s, responses that are streamed over several lines, subagents in
 //! files of every kind and in none, forks, resumed sessions, side questions, compactions, calls that no line shows, prices
-//! with dates and tiers. [`FEATURES`] names all of it. A tree of half a megabyte
-//! or more has each feature that its recipe allows.
+//! with dates and tiers. [`FEATURES`] names all of it. A tree of all eras has each feature that its recipe allows.
 //!
 //! Contexts grow as they do for real: by what tools return, at so many tokens for a text as a made-up tokenizer of each
 //! generation of models makes of it, so that estimates of tool calls can be tried on them.

@@ -83,7 +83,8 @@ const OFTEN: [(&str, u64); 11] = [
 ];
 
 pub(crate) const AGENT_TYPES: [&str; 4] = ["Explore", "general-purpose", "Plan", "code-reviewer"];
-const SKILLS: [&str; 3] = ["release", "review-pr", "changelog"];
+/// Skills, and how many bytes their texts have.
+pub(crate) const SKILLS: [(&str, u64); 3] = [("release", 7_000), ("review-pr", 9_000), ("changelog", 11_000)];
 
 /// What calls depend on besides chance.
 #[derive(Debug, Clone, Copy)]
@@ -201,7 +202,7 @@ pub(crate) fn call<'w>(
             (tool, format!("{{\"url\":\"{url}\",\"prompt\":\"{prompt}\"}}"), What::Web { url, bytes })
         }
         "Skill" => {
-            let skill = chance.pick(&SKILLS);
+            let (skill, _) = chance.pick(&SKILLS);
             (tool, format!("{{\"skill\":\"{skill}\"}}"), What::Skill(skill))
         }
         "Agent" => {

@@ -18,7 +18,8 @@ use crate::words::{Words, word};
 pub struct Recipe {
     /// The same seed gives the same bytes.
     pub seed: u64,
-    /// Sessions are made until the files have this many bytes.
+    /// Sessions are made until the files have this many bytes. A tree of all eras grows beyond it until it has every feature
+    /// that the recipe allows.
     pub bytes: u64,
     /// The clients that have written the transcripts.
     pub eras: Vec<Era>,
@@ -56,11 +57,11 @@ impl Recipe {
         }
     }
 
-    /// A tree of short sessions with small results, for tests: less than a megabyte, and every feature is in it.
+    /// A tree of short sessions with small results, for tests: about a megabyte, with every feature in it.
     #[must_use]
     pub fn small(seed: u64) -> Self {
         Self {
-            bytes: 500_000,
+            bytes: 0,
             projects: 3,
             turns: 2,
             responses_a_turn: 3,
@@ -220,7 +221,7 @@ pub fn make(recipe: &Recipe, prices: &Prices, sink: &mut dyn Sink) -> io::Result
         .collect();
     let mut maker = Maker { recipe, prices, words: &words, chance, truth: Truth::default(), projects };
     let mut number = 0;
-    while maker.truth.bytes < recipe.bytes {
+    while maker.truth.bytes < recipe.bytes || number < ENOUGH && maker.lacks_features() {
         for session in maker.family(number) {
             for (path, text, lines) in session.into_files() {
                 sink.file(&path, &text)?;
@@ -233,6 +234,9 @@ pub fn make(recipe: &Recipe, prices: &Prices, sink: &mut dyn Sink) -> io::Result
     }
     Ok(maker.truth)
 }
+
+/// Sessions after which a tree has all that it will have.
+const ENOUGH: usize = 200;
 
 /// What all sessions of a tree have in common while it is made.
 pub(crate) struct Maker<'r> {
@@ -255,6 +259,17 @@ impl Maker<'_> {
 
     pub(crate) fn made(&self, feature: Feature) -> u64 {
         self.truth.made.get(feature.name()).copied().unwrap_or(0)
+    }
+
+    /// Whether a tree of all eras still lacks a feature that its recipe allows.
+    fn lacks_features(&self) -> bool {
+        let allows = |feature| match feature {
+            Feature::TerminalFork => self.recipe.terminal_forks,
+            Feature::Crash => self.recipe.crashes,
+            _ => true,
+        };
+        self.recipe.eras == Era::ALL
+            && FEATURES.iter().any(|(feature, _)| allows(*feature) && self.made(*feature) == 0)
     }
 
     /// Whether a feature is to be made now: where the tree has none yet, and in `percent` of 100 other cases. Says yes only

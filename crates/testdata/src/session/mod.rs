@@ -167,7 +167,7 @@ impl Session {
                 chance.weighted(&[(CacheTime::FiveMinutes, 4), (CacheTime::OneHour, 4), (CacheTime::Both, 2)])
             }
         };
-        let size = if is_long { chance.between(185_000, 198_000) } else { chance.between(15_000, 24_000) };
+        let size = if is_long { chance.between(188_000, 206_000) } else { chance.between(15_000, 24_000) };
         let has_ids = match era {
             Era::Early => chance.pick(&[(true, true), (false, true), (true, false), (false, false)]),
             _ => (true, true),

@@ -26,13 +26,13 @@ impl Session {
             let feature = if depth == 0 { Feature::Subagent } else { Feature::NestedSubagent };
             let may_start = depth == 0 || depth == 1 && self.era == Era::Current;
             let percent = if depth == 0 { 5 } else { 2 };
-            if may_start && (self.lacks_subagent(maker) || maker.wants(feature, percent)) {
+            if may_start && (maker.wants(feature, percent) || self.lacks_subagent(maker)) {
                 let setting = self.setting(maker);
                 calls.push(tools::call("Agent", setting, &mut self.tasks.clone(), words, &mut maker.chance));
             }
         }
         let says = is_last || maker.chance.percent(45);
-        let bytes = maker.chance.around(if is_last { 700 } else { 160 }, 2);
+        let bytes = maker.chance.around(if is_last { 500 } else { 160 }, 2);
         let text = words.passage(Kind::Prose, bytes, &mut maker.chance);
         let mut blocks = Vec::new();
         if maker.chance.percent(30) {
@@ -87,7 +87,8 @@ impl Session {
             Era::Early => Feature::Sidechain,
             Era::Flat if number(self.version) < (2, 1, 0) => Feature::FlatAgentFile,
             Era::Flat => Feature::Echo,
-            Era::Middle | Era::Current => Feature::Subagent,
+            Era::Middle => Feature::Subagent,
+            Era::Current => Feature::WorkflowAgent,
         };
         maker.made(feature) == 0
     }
@@ -385,7 +386,8 @@ impl Session {
     /// What follows the call of a skill: its text.
     fn load_skill(&mut self, maker: &mut Maker<'_>, voice: &mut Voice, skill: &'static str) {
         let Some(log) = voice.log else { return };
-        let lines = maker.words.passage(Kind::Prose, maker.recipe.result_bytes, &mut maker.chance);
+        let bytes = tools::SKILLS.iter().find(|(name, _)| *name == skill).map_or(0, |(_, bytes)| *bytes);
+        let lines = maker.words.passage(Kind::Prose, bytes, &mut maker.chance);
         let mut body = String::from(
             "\"isMeta\":true,\"message\":{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"",
         );
