@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Compares the token counter with tiktoken-rs on everything: every token and every character in every position, some
-# 400,000 random and adversarial strings, all sources of the cargo registry, the corpus if it lies beside the
-# repository, and the folders given as arguments. Prints the number of comparisons and of differences; fails if there
-# is one, or if there were fewer than three million comparisons. Takes some minutes.
+# 400,000 random and adversarial strings, the texts of this repository and of the cargo registry, and those of the
+# folders given as arguments. Prints the number of comparisons and of differences; fails if there is one, or if there
+# were fewer than three million comparisons. Takes some minutes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

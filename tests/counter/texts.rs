@@ -67,12 +67,13 @@ fn slice(token: &str, from: &Index, to: &Index) -> String {
     token.chars().skip(from.min(to)).take(from.abs_diff(to)).collect()
 }
 
-/// The texts of this repository; in the long form also those of cargo's registry, of the corpus beside the
-/// repository, and of the folders in `TALLYHOOK_PROOF_TEXTS`.
+/// Texts of this repository; in the long form all of them, those of cargo's registry, and those of the folders in
+/// `TALLYHOOK_PROOF_TEXTS`.
 pub(crate) fn files(all: bool) -> Vec<String> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut roots =
-        vec![here.join("src"), here.join("tests"), here.join("README.md"), here.join("Cargo.lock")];
+    let transcripts = "tests/fixtures/claude-code/2.1.330/transcripts/resume";
+    let short = ["src", "tests/counter", "tests/it", transcripts, "README.md", "Cargo.lock"];
+    let mut roots: Vec<PathBuf> = short.iter().map(|path| here.join(path)).collect();
     if all {
         #[expect(
             clippy::disallowed_methods,
@@ -83,7 +84,7 @@ pub(crate) fn files(all: bool) -> Vec<String> {
             .map(PathBuf::from)
             .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".cargo")));
         roots.extend(cargo.map(|cargo| cargo.join("registry/src")));
-        roots.push(here.join("../shared/corpus"));
+        roots.push(here.join("tests/fixtures"));
         roots.extend(variable("TALLYHOOK_PROOF_TEXTS").iter().flat_map(std::env::split_paths));
     }
     let mut texts = Vec::new();

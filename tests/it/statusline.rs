@@ -169,10 +169,7 @@ fn a_foreign_status_line_is_never_replaced_unasked_and_comes_back() {
 #[cfg(target_os = "linux")]
 #[test]
 fn by_hand_it_says_what_it_is_for() {
-    let Ok(terminal) = std::fs::File::options().read(true).write(true).open("/dev/ptmx") else {
-        println!("skipped: there are no terminals here");
-        return;
-    };
+    let terminal = std::fs::File::options().read(true).write(true).open("/dev/ptmx").unwrap();
     let ledger = Ledger::new();
     let mut command = ledger.command(&["statusline"]);
     let mut child = command.stdin(terminal).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

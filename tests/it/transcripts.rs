@@ -1,13 +1,14 @@
 //! Transcripts as the client really leaves them: streamed, resumed, copied, cut, late. Each response counts once.
 
-use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tallyhook::domain::Usage;
 
-use crate::support::{Ledger, Ran, Session, Transcript, With, answers, cases};
+use crate::support::{Ledger, Session, Transcript, With, answers, cases};
 
 /// A session and its transcript in a new ledger.
 fn session() -> (Ledger, Session) {
@@ -482,75 +483,58 @@ fn a_late_event_of_a_compaction_is_no_second_compaction() {
 
 // The last line comes late.
 
-/// Starts the real hook on a `Stop`, appends `late` 50 ms later, and waits for the hook. `None` if this machine was
-/// so slow that the hook may have given up waiting.
-fn stop_with_late_lines(ledger: &Ledger, payload: &Value, file: &Transcript, late: &[Value]) -> Option<()> {
-    let mut command = ledger.command(&["hook"]);
-    let started = Instant::now();
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let client = std::thread::spawn({
-        let (file, late) = (file.clone(), late.to_vec());
-        move || {
-            std::thread::sleep(Duration::from_millis(50));
+/// Hands a payload to the hook, and writes lines to a file when it waits for the first time. Returns how often it waited.
+fn waits_with_late_lines(ledger: &Ledger, payload: &Value, file: &Transcript, late: Vec<Value>) -> usize {
+    let waits = Arc::new(AtomicUsize::new(0));
+    let (counted, file) = (Arc::clone(&waits), file.clone());
+    let answer = ledger.hook_answer_meanwhile(payload.clone(), move || {
+        if counted.fetch_add(1, Ordering::Relaxed) == 0 {
             file.append(&late);
-            started.elapsed()
         }
     });
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), payload.to_string().as_bytes()).unwrap();
-    Ran::end_of(child).assert_silent("late lines");
-    (client.join().unwrap() < Duration::from_millis(200)).then_some(())
+    assert_eq!(answer, Value::Null);
+    waits.load(Ordering::Relaxed)
 }
 
 #[test]
 fn stop_waits_for_the_last_line() {
-    for _attempt in 0..10 {
-        let (ledger, s) = session();
-        s.transcript().write(&[s.says(1), s.call("msg_1", 2, 10), s.result(3)]);
-        let late = [s.answer("msg_2", 4, 20)];
-        if stop_with_late_lines(&ledger, &s.stop(), &s.transcript(), &late).is_some() {
-            assert_eq!(ledger.usage("s"), answers(2, 30));
-            return;
-        }
-    }
-    println!("skipped: this machine is too busy to be 50 ms late");
+    let (ledger, s) = session();
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 10), s.result(3)]);
+    let waits = waits_with_late_lines(&ledger, &s.stop(), &s.transcript(), vec![s.answer("msg_2", 4, 20)]);
+    assert_eq!((waits, ledger.usage("s")), (1, answers(2, 30)));
 }
 
 #[test]
 fn the_stop_of_a_subagent_waits_for_its_last_line() {
-    for _attempt in 0..10 {
-        let (ledger, s) = session();
-        s.transcript().write(&[s.says(1), s.call("msg_1", 2, 10)]);
-        let file = s.subagent("subagents", "a1");
-        file.write(&[s.says(3).with("isSidechain", true).with("agentId", "a1")]);
-        let stop = s
-            .event("SubagentStop")
-            .with("agent_id", "a1")
-            .with("agent_type", "Explore")
-            .with("agent_transcript_path", file.path().to_str().unwrap());
-        let late = [s.answer_of("a1", "msg_2", 4, 20)];
-        if stop_with_late_lines(&ledger, &stop, &file, &late).is_some() {
-            assert_eq!(ledger.usage("s"), answers(2, 30));
-            return;
-        }
-    }
-    println!("skipped: this machine is too busy to be 50 ms late");
+    let (ledger, s) = session();
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 10)]);
+    let file = s.subagent("subagents", "a1");
+    file.write(&[s.says(3).with("isSidechain", true).with("agentId", "a1")]);
+    let stop = s
+        .event("SubagentStop")
+        .with("agent_id", "a1")
+        .with("agent_type", "Explore")
+        .with("agent_transcript_path", file.path().to_str().unwrap());
+    let waits = waits_with_late_lines(&ledger, &stop, &file, vec![s.answer_of("a1", "msg_2", 4, 20)]);
+    assert_eq!((waits, ledger.usage("s")), (1, answers(2, 30)));
 }
 
 #[test]
 fn stop_does_not_wait_where_the_answer_is_there() {
     let (ledger, s) = session();
     s.transcript().write(&[s.says(1), s.answer("msg_1", 2, 10)]);
-    ledger.hook(s.start());
-    let fastest = (0..5)
-        .map(|_| {
-            let started = Instant::now();
-            ledger.run_hook(s.stop()).assert_silent("an answer that is there");
-            started.elapsed()
-        })
-        .min()
-        .unwrap();
-    assert!(fastest < Duration::from_millis(200), "{fastest:?}");
+    assert_eq!(waits_with_late_lines(&ledger, &s.stop(), &s.transcript(), Vec::new()), 0);
+    assert_eq!(ledger.usage("s"), answers(1, 10));
+}
+
+#[test]
+fn the_real_hook_waits_a_quarter_of_a_second_for_a_line_that_does_not_come() {
+    let (ledger, s) = session();
+    s.transcript().write(&[s.says(1), s.call("msg_1", 2, 10), s.result(3)]);
+    let started = Instant::now();
+    ledger.run_hook(s.stop()).assert_silent("a line that does not come");
+    assert!(started.elapsed() >= Duration::from_millis(240), "{:?}", started.elapsed());
+    assert_eq!(ledger.usage("s"), answers(1, 10));
 }
 
 // Sessions without an end.

@@ -380,9 +380,11 @@ fn inside<'a, T: Default>(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::path::Path;
 
     use proptest::prelude::*;
+    use tallyhook_testdata::{Prices, Recipe, make};
 
     use super::*;
 
@@ -585,23 +587,44 @@ mod tests {
         }
     }
 
-    #[test]
-    fn real_lines_are_read_alike_and_fast() {
-        let mut lines = 0;
-        let mut fast = 0;
-        for folder in ["corpus", "claude-code"] {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(folder);
-            for path in files_below(&folder) {
-                let bytes = std::fs::read(path).unwrap();
-                let mut repeated = Repeated::default();
-                for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                    lines += 1;
-                    fast += usize::from(check(line, &mut repeated).unwrap());
-                }
+    /// Fails unless the lines of some files are read alike, and nearly all of them fast.
+    fn assert_read_alike_and_fast<T: AsRef<[u8]>>(files: impl IntoIterator<Item = T>) {
+        let (mut lines, mut fast) = (0, 0);
+        for file in files {
+            let mut repeated = Repeated::default();
+            for line in file.as_ref().split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                lines += 1;
+                fast += usize::from(check(line, &mut repeated).unwrap());
             }
         }
-        // Where the folders are, they hold a handful of lines that are broken.
-        assert!(fast * 100 >= lines * 99, "only {fast} of {lines} lines are read fast");
+        // A handful may be broken.
+        assert!(lines > 500 && fast * 100 >= lines * 99, "only {fast} of {lines} lines are read fast");
+    }
+
+    fn contents(folder: &Path) -> impl Iterator<Item = Vec<u8>> {
+        files_below(folder).into_iter().map(|path| std::fs::read(path).unwrap())
+    }
+
+    #[test]
+    fn captured_lines_are_read_alike_and_fast() {
+        assert_read_alike_and_fast(contents(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/claude-code"),
+        ));
+    }
+
+    #[test]
+    fn lines_of_clients_of_all_times_are_read_alike_and_fast() {
+        let mut files = BTreeMap::new();
+        make(&Recipe::small(1), &Prices::list(), &mut files).unwrap();
+        assert_read_alike_and_fast(files.into_values());
+    }
+
+    #[test]
+    #[ignore = "needs collected transcripts: set TALLYHOOK_CORPUS to their folder"]
+    fn collected_lines_are_read_alike_and_fast() {
+        #[expect(clippy::disallowed_methods, reason = "a test binary has no command line of its own")]
+        let folder = std::env::var_os("TALLYHOOK_CORPUS").unwrap();
+        assert_read_alike_and_fast(contents(&Path::new(&folder).join("corpus")));
     }
 
     fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
