@@ -1,10 +1,11 @@
-//! How well tool calls are estimated: real transcripts played through the hook's own code.
+//! How well tool calls are estimated: transcripts played through the hook's own code.
 //!
-//! `cargo bench --bench estimates -- [FOLDER]...` reads the transcripts below each folder (by default the collected
-//! ones beside this repository) and makes of them the payloads that the client would have sent. Each call is estimated from
-//! its payload alone, before the response that reads it; then the calibration learns from what the context really grew by.
-//! A folder's sub-folders are repositories: each has a ledger of its own, and begins with priors that were fitted on the
-//! others.
+//! `cargo bench --bench estimates -- [FOLDER]...` reads the transcripts below each folder and makes of them the payloads that
+//! the client would have sent. Without a folder it reads `corpus/claude` in the folder that `TALLYHOOK_CORPUS` names, or, where
+//! that is not set, a generated tree: its contexts grow by rules of its own, so its figures say whether the estimates work
+//! and not how near they come to a real model. Each call is estimated from its payload alone, before the response that
+//! reads it; then the calibration learns from what the context really grew by. A folder's sub-folders are repositories: each
+//! has a ledger of its own, and begins with priors that were fitted on the others.
 //!
 //! **What is compared.** A gap lies between two responses of one context; its growth is that of input, cache reads and cache
 //! writes less the first one's output. Left out are gaps after a response whose output was not logged whole, those with a
@@ -21,7 +22,7 @@
 //!   client adds for an error.
 //!
 //! The slopes that a repository begins with were never fitted on it; the constants of the fit (noise, when a gap counts for
-//! less, how fast it forgets) were chosen on all of these transcripts, and near them little changes.
+//! less, how fast it forgets) were chosen on a collection of real transcripts, and near them little changes.
 //!
 //! **When it learns.** The first block is how the hook does it ([`replay::Learning::AsTheHook`]); the others are bounds.
 #![expect(clippy::print_stdout, reason = "a report for people")]
@@ -37,22 +38,39 @@ mod replay;
 mod report;
 mod transcript;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use replay::Replay;
+use tallyhook_testdata::{Era, Prices, Recipe, write};
 
-/// Where the collected transcripts are.
-const COLLECTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/corpus/claude");
+/// Sessions of models of both tokenizers, with outputs that are logged whole.
+fn generate(folder: &Path) -> std::io::Result<PathBuf> {
+    let recipe = Recipe { eras: vec![Era::Middle, Era::Current], projects: 8, ..Recipe::of_megabytes(40, 1) };
+    let truth = write(&recipe, &Prices::list(), folder)?;
+    println!(
+        "a generated tree of {} MB; give a folder of real transcripts for real figures",
+        truth.bytes / 1_000_000
+    );
+    Ok(folder.join("projects"))
+}
 
-fn main() {
+fn main() -> std::io::Result<()> {
     // Cargo adds `--bench`.
-    let folders: Vec<PathBuf> =
+    let mut folders: Vec<PathBuf> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).map(PathBuf::from).collect();
-    let folders = if folders.is_empty() { vec![PathBuf::from(COLLECTED)] } else { folders };
+    let generated = tempfile::tempdir()?;
+    if folders.is_empty() {
+        #[expect(clippy::disallowed_methods, reason = "the environment of a benchmark")]
+        let corpus = std::env::var_os("TALLYHOOK_CORPUS");
+        folders.push(match corpus {
+            Some(corpus) => Path::new(&corpus).join("corpus/claude"),
+            None => generate(generated.path())?,
+        });
+    }
     let files: Vec<_> = folders.iter().flat_map(|folder| transcript::files(folder)).collect();
     if files.iter().all(|file| file.gaps.is_empty()) {
-        println!("no transcripts in {folders:?}");
-        return;
+        return Err(std::io::Error::other(format!("no transcripts in {folders:?}")));
     }
     report::print(&Replay::new(&files));
+    Ok(())
 }
