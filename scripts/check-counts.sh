@@ -5,12 +5,13 @@
 #
 #   scripts/check-counts.sh [FOLDER…]      the example session without any, or for instance ~/.claude/projects
 #
-# TALLYHOOK names the binary (default: target/release/tallyhook). Nothing of yours is touched: ledger and home are a temp
+# TALLYHOOK names the binary (without it, the release is built). Nothing of yours is touched: ledger and home are a temp
 # folder. Exits with 1 if anything differs. Needs python3, 3.11 or later.
 set -euo pipefail
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 [ $# -gt 0 ] || set -- "$repo/examples/session/projects"
-tallyhook=$(realpath "${TALLYHOOK:-$repo/target/release/tallyhook}")
+[ -n "${TALLYHOOK:-}" ] || (cd "$repo" && cargo build --release --locked)
+tallyhook=$(realpath "${TALLYHOOK:-${CARGO_TARGET_DIR:-$repo/target}/release/tallyhook}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 - "$repo/scripts/count-independent.py" "$tallyhook" "$work" "$@" <<'PYTHON'
