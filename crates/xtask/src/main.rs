@@ -108,4 +108,25 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn every_verb_that_is_named_somewhere_is_there() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let pages = std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+        let others =
+            ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", ".ci/run", ".github/workflows/ci.yml"];
+        let mut named = 0;
+        for path in pages.chain(others.map(|name| root.join(name))) {
+            let text = std::fs::read_to_string(&path).unwrap();
+            for (at, before) in text.match_indices("cargo xtask ") {
+                let verb = &text[at + before.len()..];
+                let verb =
+                    &verb[..verb.find(|c: char| c != '-' && !c.is_ascii_lowercase() && c != '2').unwrap()];
+                let is_there = VERBS.iter().any(|(name, ..)| *name == verb);
+                assert!(is_there, "{} names `cargo xtask {verb}`", path.display());
+                named += 1;
+            }
+        }
+        assert!(named > 10, "{named}");
+    }
 }
