@@ -9,8 +9,8 @@ type Verb = (&'static str, &'static str, &'static [Step]);
 /// A command. Leading `NAME=VALUE` words are its environment; `xtask` is another verb of this table.
 type Step = &'static [&'static str];
 
-/// Builds the binary that is measured: a stale one would give stale figures.
-const BUILD: Step = &["cargo", "build", "--release", "--locked"];
+/// Stands for the path of the program that `cargo build` makes.
+const BUILT: &str = "{tallyhook}";
 
 #[rustfmt::skip]
 const VERBS: &[Verb] = &[
@@ -25,13 +25,21 @@ const VERBS: &[Verb] = &[
     ("bless", "Run the tests and take what they see as the new snapshots; read the diff", &[
         &["INSTA_UPDATE=always", "INSTA_FORCE_PASS=1", "cargo", "test", "--locked", "--no-fail-fast"],
     ]),
-("bench-hook", "Measure what a tool call pays for the hook", &[&["bash", "scripts/bench-hook.sh"]]),
-    ("bench-import", "Measure an import and check its totals", &[BUILD, &["bash", "scripts/bench-import.sh"]]),
+    ("e2e", "Run the real client against a mock of its API and compare the totals", &[
+        &["cargo", "build", "--locked"],
+        &["python3", "tests/e2e/run.py", "--binary", BUILT],
+    ]),
+    ("bench-hook", "Measure what a tool call pays for the hook", &[&["bash", "scripts/bench-hook.sh"]]),
+    ("bench-import", "Measure an import and check its totals", &[&["bash", "scripts/bench-import.sh"]]),
     ("bench-reports", "Measure the reports on a million tool calls", &[&["bash", "scripts/bench-reports.sh"]]),
     ("bench-estimates", "Measure how far estimates are off", &[&["cargo", "bench", "--locked", "--bench", "estimates", "--"]]),
     ("bench-counter", "Measure the token counter", &[&["cargo", "bench", "--locked", "--bench", "counter", "--"]]),
     ("prove-counter", "Compare the token counter with tiktoken-rs in millions of texts", &[&["bash", "scripts/prove-counter.sh"]]),
     ("counts", "Compare the totals of transcripts with an independent count", &[&["bash", "scripts/check-counts.sh"]]),
+    ("origins", "Compare where the costs in a TRANSCRIPT came from with an independent count", &[
+        &["cargo", "build", "--locked"],
+        &["python3", "scripts/origins-independent.py", BUILT],
+    ]),
     ("deny", "Check the licenses and advisories of all dependencies; needs cargo-deny", &[&["cargo", "deny", "check"]]),
     ("fuzz", "Fuzz the token counter; needs nightly and cargo-fuzz", &[&["cargo", "+nightly", "fuzz", "run", "counter"]]),
     ("prices", "Compare prices.toml with a newer price list", &[&["bash", "scripts/update-prices.sh"]]),
@@ -81,8 +89,12 @@ fn spawn(step: Step, arguments: &[String]) -> Result<(), String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let shown = format!("{} {}", step.join(" "), arguments.join(" "));
     eprintln!("xtask: {}", shown.trim_end());
+    // Cargo puts all programs of a profile into one folder.
+    let built = std::env::current_exe().map_err(|error| format!("who am I? {error}"))?;
+    let built = built.with_file_name(format!("tallyhook{}", std::env::consts::EXE_SUFFIX));
     let mut command = Command::new(program);
-    command.args(words).args(arguments).envs(variables).current_dir(root);
+    command.args(words.map(|word| if *word == BUILT { built.as_os_str() } else { word.as_ref() }));
+    command.args(arguments).envs(variables).current_dir(root);
     match command.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("{program} has failed ({status})")),
@@ -106,6 +118,23 @@ mod tests {
             for step in steps.iter().filter(|step| step[0] == "xtask") {
                 assert!(VERBS.iter().any(|(name, ..)| *name == step[1]), "{name} runs {}", step[1]);
             }
+        }
+    }
+
+    #[test]
+    fn no_script_is_left_over() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+        let scripts: Vec<_> =
+            std::fs::read_dir(root.join("scripts")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        for script in &scripts {
+            let name = script.file_name().unwrap().to_str().unwrap();
+            let is_verb =
+                VERBS.iter().any(|(.., steps)| steps.concat().iter().any(|word| word.ends_with(name)));
+            let is_called = is_verb
+                || read(&root.join("README.md")).contains(&format!("scripts/{name}"))
+                || scripts.iter().any(|other| other != script && read(other).contains(name));
+            assert!(is_called, "nothing calls scripts/{name}");
         }
     }
 
