@@ -1,5 +1,4 @@
-//! Writes the token counter's tables and the price table, so that the program finds them ready in its own image, and
-//! tells the linker how to lay that image out.
+//! Writes the token counter's tables and the price table, so that the program finds them ready in its own image.
 //!
 //! Building tiktoken-rs's encoder takes 134 to 346 ms and 53 MB in each process; a hook lives for one millisecond.
 //! Here it is built once, at compile time, and asked for the bytes of every rank. `estimate::counter::table`
@@ -13,7 +12,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::{env, fs};
 
 use regex_syntax::hir::{Class, HirKind};
@@ -50,44 +48,6 @@ fn main() {
 
     println!("cargo::rerun-if-changed=src/pricing/prices.toml");
     prices::write(Path::new("src/pricing/prices.toml"), &out.join("prices.rs"));
-    lay_out(out);
-}
-
-/// Lets the linker put what a hook runs side by side, and equal functions in one place. A page of code that a process is
-/// the first to touch costs it ten microseconds: scattered over seven megabytes they are a quarter of a hook's time.
-///
-/// `scripts/hot-path.order` names the functions (scripts/order-hot-path.sh makes it); a name that is there no more is
-/// passed over. Only LLD takes both options, which is rustc's own linker on Linux; with another nothing changes.
-fn lay_out(out: &Path) {
-    const ORDER: &str = "scripts/hot-path.order";
-    println!("cargo::rerun-if-changed={ORDER}");
-    #[expect(clippy::disallowed_methods, reason = "this is how cargo tells a build script what it builds")]
-    let told = |name: &str| env::var(name).unwrap_or_default();
-    if told("PROFILE") != "release" || told("CARGO_CFG_TARGET_OS") != "linux" {
-        return;
-    }
-    let order = Path::new(&told("CARGO_MANIFEST_DIR")).join(ORDER);
-    let options = [
-        "--icf=safe".to_owned(),
-        format!("--symbol-ordering-file={}", order.display()),
-        "--no-warn-symbol-ordering".to_owned(),
-    ];
-    let probe = out.join("probe.rs");
-    fs::write(&probe, "fn main() {}").expect("OUT_DIR can be written");
-    let flags = told("CARGO_ENCODED_RUSTFLAGS");
-    // By way of the C compiler, or to the linker itself.
-    for options in [options.each_ref().map(|option| format!("-Wl,{option}")), options] {
-        let mut rustc = Command::new(told("RUSTC"));
-        rustc.arg(&probe).arg("-o").arg(out.join("probe")).args(["--target", &told("TARGET")]);
-        rustc.args(flags.split('\x1f').filter(|flag| !flag.is_empty()));
-        rustc.args(options.iter().map(|option| format!("-Clink-arg={option}"))).stderr(Stdio::null());
-        if rustc.status().is_ok_and(|status| status.success()) {
-            for option in options {
-                println!("cargo::rustc-link-arg-bins={option}");
-            }
-            return;
-        }
-    }
 }
 
 /// The bytes of every ordinary token, by rank.

@@ -21,7 +21,10 @@ while getopts n:c:r:s:l:h option; do
   esac
 done
 shift $((OPTIND - 1))
-[ $# -gt 0 ] || set -- "$repo/target/release/tallyhook"
+if [ $# -eq 0 ]; then
+  (cd "$repo" && cargo build --release --locked)
+  set -- "${CARGO_TARGET_DIR:-$repo/target}/release/tallyhook"
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 "$repo/scripts/bench-reports.py" "$work" "$runs" "$calls" "$responses" "$sessions" "$ledger" "$@"

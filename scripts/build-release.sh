@@ -31,7 +31,7 @@ has_musl() {
 flags="-Ctarget-feature=+crt-static -Crelocation-model=static"
 if [ "${LIBC:-musl}" = musl ] && has_musl; then
   target=$musl
-  # rustc's own linker, which lays the hot path out (build.rs).
+  # rustc's own linker: it takes an order of functions.
   flags+=" -Clinker=rust-lld"
 elif [ "${LIBC:-gnu}" = gnu ] && has_static_glibc 2>/dev/null; then
   target=$host
@@ -45,8 +45,21 @@ echo "building for $target, linked statically" >&2
 # cannot be static. Fixed addresses save the relocations at each start.
 name=${target^^}
 export "CARGO_TARGET_${name//-/_}_RUSTFLAGS=$flags"
-cargo build --release --locked --target "$target"
 binary=${CARGO_TARGET_DIR:-$repo/target}/$target/release/tallyhook
+build() { cargo rustc --release --locked --target "$target" --package tallyhook --bin tallyhook -- "$@" >&2; }
+# Puts what a hook runs side by side, for a process pays for each page of code that it is the first to touch: 2 % of a hook's
+# time. The names are those of this very build, so it is linked twice. LAYOUT=no leaves it out.
+has() { for tool; do command -v "$tool" >/dev/null || return; done; }
+if [ "$target" = "$musl" ] && [ "${LAYOUT:-yes}" = yes ] && has valgrind nm python3; then
+  order=$(mktemp)
+  trap 'rm -f "$order"' EXIT
+  build -Cstrip=none
+  python3 scripts/order-hot-path.py "$binary" >"$order"
+  echo "laying out $(wc -l <"$order") functions" >&2
+  build -Clink-arg=--symbol-ordering-file="$order" -Clink-arg=--no-warn-symbol-ordering
+else
+  build
+fi
 # A file that was written in one go lies in larger pieces of the page cache than the linker leaves it in: the hook has a
 # tenth fewer page faults, and takes 0.5 ms less. Installing copies it anyway.
 cp "$binary" "$binary.copy" && mv "$binary.copy" "$binary"

@@ -3,24 +3,23 @@
 # independent count (count-independent.py): responses, tokens by class, hidden calls and pico-dollars, for the whole and
 # by session, model and day.
 #
-#   scripts/check-counts.sh FOLDER…
+#   scripts/check-counts.sh [FOLDER…]      the example session without any, or for instance ~/.claude/projects
 #
-# TALLYHOOK names the binary (default: target/release/tallyhook), PRICES the table of prices of the independent count
-# (default: anthropic-effective.json below ../shared/pricing). Nothing of yours is touched: ledger and home are a temp
-# folder. Exits with 1 if anything differs.
+# TALLYHOOK names the binary (without it, the release is built). Nothing of yours is touched: ledger and home are a temp
+# folder. Exits with 1 if anything differs. Needs python3, 3.11 or later.
 set -euo pipefail
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-[ $# -gt 0 ] || { echo "usage: scripts/check-counts.sh FOLDER..." >&2; exit 2; }
-tallyhook=$(realpath "${TALLYHOOK:-$repo/target/release/tallyhook}")
-prices=${PRICES:-$repo/../shared/pricing/anthropic-effective.json}
+[ $# -gt 0 ] || set -- "$repo/examples/session/projects"
+[ -n "${TALLYHOOK:-}" ] || (cd "$repo" && cargo build --release --locked)
+tallyhook=$(realpath "${TALLYHOOK:-${CARGO_TARGET_DIR:-$repo/target}/release/tallyhook}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-python3 - "$repo/scripts/count-independent.py" "$tallyhook" "$prices" "$work" "$@" <<'PYTHON'
+python3 - "$repo/scripts/count-independent.py" "$tallyhook" "$work" "$@" <<'PYTHON'
 import importlib.util, json, os, subprocess, sys
 from collections import defaultdict
 from decimal import Decimal
 
-script, tallyhook, prices, work, *folders = sys.argv[1:]
+script, tallyhook, work, *folders = sys.argv[1:]
 spec = importlib.util.spec_from_file_location("count_independent", script)
 independent = sys.modules["count_independent"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(independent)
@@ -55,7 +54,7 @@ def added(rows):
 
 def differences(folder, ledger):
     imported = tallied(ledger, "import", "--path", folder)
-    sums, _ = independent.count_paths([folder], prices)
+    sums, _ = independent.count_paths([folder])
     by = {kind: tallied(ledger, "cost", "--by", kind, "--tz", "UTC") for kind in ("session", "model", "day", "agent")}
     found = {"total": figures(by["session"]["total"]),
              "hidden": added((row["key"], figures(row)) for row in by["agent"]["rows"]).get("(hidden)")}

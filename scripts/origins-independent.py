@@ -304,6 +304,8 @@ def texts_of(line):
 
 
 def main():
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     tallyhook = os.path.abspath(sys.argv[1])
     failed = 0
     for path in sys.argv[2:]:
