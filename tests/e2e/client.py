@@ -36,11 +36,11 @@ def install(version, folder):
     return binary
 
 
-def settings_for(project):
-    """What the client's own state says after its first run: known key, trusted project."""
+def client_state(projects):
+    """What the client remembers after its first run: the key is known, the projects are trusted."""
     return {"hasCompletedOnboarding": True, "theme": "dark", "numStartups": 3, "bypassPermissionsModeAccepted": True,
             "customApiKeyResponses": {"approved": [KEY[-20:]], "rejected": []},
-            "projects": {project: {"hasTrustDialogAccepted": True, "hasCompletedProjectOnboarding": True}}}
+            "projects": {path: {"hasTrustDialogAccepted": True, "hasCompletedProjectOnboarding": True} for path in projects}}
 
 
 class Headless:

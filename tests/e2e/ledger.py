@@ -35,37 +35,46 @@ def recorded(world, ledger):
     return {session: usage for session, usage in sessions.items() if any(usage)}
 
 
-def compare(world, how, ledger):
-    """Notes each session of which a ledger and the truth say different things."""
+def differences(world, ledger):
+    """By session, what a ledger and the truth say differently."""
     want, have, none = truth(world.api.answers), recorded(world, ledger), [0] * len(CLASSES)
-    for session in sorted(want.keys() | have.keys(), key=str):
-        for name, got, right in zip(CLASSES, have.get(session, none), want.get(session, none)):
-            if got != right:
-                world.problems.append(f"{how}: session {session}: {name} {got:,}, the API billed {right:,} ({got - right:+,})")
+    found = {}
+    for session in want.keys() | have.keys():
+        off = [got - right for got, right in zip(have.get(session, none), want.get(session, none))]
+        if any(off):
+            found[session] = (f"{sum(have.get(session, none)[:-1]):,} tokens, the API billed {sum(want.get(session, none)[:-1]):,} ("
+                              + ", ".join(f"{name} {amount:+,}" for name, amount in zip(CLASSES, off) if amount) + ")")
+    return found
 
 
 def check_totals(world):
     """Compares the ledger as the hooks left it, as it is when someone looks, and what an import makes of the same logs."""
     projects, hooks_alone = world.home + "/.claude/projects", world.folder + "/hooks-alone"
+    found = {}
     # With no transcript there, a report cannot learn what the hooks have missed.
     shutil.copytree(os.path.dirname(world.ledger), hooks_alone)
     os.rename(projects, projects + ".away")
-    compare(world, "by the hooks alone", hooks_alone + "/ledger.db")
+    found["by the hooks alone"] = differences(world, hooks_alone + "/ledger.db")
     os.rename(projects + ".away", projects)
-    compare(world, "by the hooks", world.ledger)
+    found["by the hooks"] = differences(world, world.ledger)
     imported = world.folder + "/imported.db"
     world.tallyhook("import", ledger=imported)
-    compare(world, "by an import", imported)
+    found["by an import"] = differences(world, imported)
     before = world.tallyhook("export", "--what", "responses", "--format", "jsonl")
     world.tallyhook("import")
-    compare(world, "by the hooks, then an import", world.ledger)
-    world.check("responses that an import changes after the hooks",
-                set(world.tallyhook("export", "--what", "responses", "--format", "jsonl").splitlines()) ^ set(before.splitlines()), set())
+    found["by the hooks, then an import"] = differences(world, world.ledger)
+    after = world.tallyhook("export", "--what", "responses", "--format", "jsonl")
+    world.check("responses that an import changes after the hooks", sorted(set(after.splitlines()) ^ set(before.splitlines())), [])
+    ways = {}
+    for way, sessions in found.items():
+        for session, off in sessions.items():
+            ways.setdefault((session, off), []).append(way)
+    world.problems += [f"session {session}, {'; '.join(how)}: {off}" for (session, off), how in ways.items()]
     check_hook(world)
     check_scripts(world)
-    sessions = truth(world.api.answers)
-    total = sum(sum(usage[:-1]) for usage in sessions.values())
-    world.notes.append(f"{len(sessions)} sessions, {sum(map(bool, (a.usage for a in world.api.answers)))} responses, {total:,} tokens")
+    answers = [answer for answer in world.api.answers if answer.usage]
+    total = sum(sum(usage[:-1]) for usage in truth(answers).values())
+    world.notes.append(f"{len(truth(answers))} sessions, {len(answers)} responses, {total:,} tokens")
 
 
 def check_hook(world):
@@ -78,6 +87,6 @@ def check_hook(world):
 def check_scripts(world):
     """A script that was not played to its end, or went past it, shows a scenario that does not do what it says."""
     played = {answer.script for answer in world.api.answers if answer.is_last}
-    world.check("scripts that were not played to their ends", sorted(set(world.api.scripts) - played - {"compact", "side"}), [])
+    world.check("scripts that were not played to their ends", sorted(set(world.api.scripts) - played - set(world.cut_short)), [])
     beyond = {answer.script for answer in world.api.answers if answer.kind == "turn" and answer.is_beyond}
     world.check("scripts that were played beyond their ends", sorted(map(str, beyond)), [])

@@ -202,9 +202,10 @@ class Handler(BaseHTTPRequestHandler):
     def stream(self, answer, message, turn, cut):
         started = dict(message["usage"], output_tokens=1)
         self.event("message_start", message=dict(message, content=[], stop_reason=None, usage=started))
-        answer.usage = started
+        answer.usage, generated = started, 0
         for index, block in enumerate(message["content"]):
             if index == cut:
+                answer.usage = None  # Whatever the provider bills for it, the client never learns it.
                 self.connection.shutdown(socket.SHUT_RDWR)
                 raise ConnectionResetError
             self.wait(turn.get("gap_ms", 0) if index else 0)
@@ -220,6 +221,9 @@ class Handler(BaseHTTPRequestHandler):
             for delta in deltas:
                 self.event("content_block_delta", index=index, delta=delta)
             self.event("content_block_stop", index=index)
+            # Someone who interrupts pays for what was generated until then: the client takes four characters for a token.
+            generated += len(block.get("text", ""))
+            answer.usage = dict(started, output_tokens=max(1, -(-generated // 4)))
         answer.usage, answer.ended_ns = message["usage"], time.time_ns()
         final = {name: value for name, value in message["usage"].items() if name not in ("cache_creation", "service_tier")}
         self.event("message_delta", delta={"stop_reason": message["stop_reason"], "stop_sequence": None}, usage=final)

@@ -1,5 +1,4 @@
 """A terminal with the client in it, by tmux: keys go in, screens come out."""
-import re
 import shlex
 import subprocess
 import time
@@ -14,7 +13,7 @@ class Terminal:
         self.api, self.tmux = api, ["tmux", "-S", socket, "-f", "/dev/null"]
         self.env, self.pages = env, []
         words = ["env", "-i", *(f"{name}={value}" for name, value in env.items()), *command]
-        self.run("new-session", "-d", "-s", "e2e", "-x", "160", "-y", "50", "-c", cwd, " ".join(map(shlex.quote, words)))
+        self.run("new-session", "-d", "-s", "e2e", "-x", "180", "-y", "60", "-c", cwd, " ".join(map(shlex.quote, words)))
 
     def __enter__(self):
         # A prompt is taken once the screen stands still.
@@ -45,11 +44,12 @@ class Terminal:
 
     def settle(self, seconds=1.5, at_most=60):
         """Waits until nothing moves: no request is under way, and the screen has stood still for `seconds`."""
-        last, since = self.screen(), time.monotonic()
+        # The mark before a tool that waits for leave blinks.
+        last, since = self.screen().replace("●", " "), time.monotonic()
         ends = since + at_most
         while time.monotonic() - since < seconds and time.monotonic() < ends:
             time.sleep(STEP)
-            screen = self.screen()
+            screen = self.screen().replace("●", " ")
             if screen != last or self.api.under_way:
                 last, since = screen, time.monotonic()
         self.pages.append(last)
@@ -65,22 +65,23 @@ class Terminal:
 
     def command(self, text):
         """Types a line, sends it, and waits until nothing moves."""
-        self.type(text)
-        self.key("Enter")
+        self.send(text)
         self.settle()
+
+    def send(self, text, script=None):
+        self.type(f"{text} [[s:{script}]]" if script else text)
+        self.key("Enter")
 
     def say(self, text, script):
         """Sends a prompt and waits until its script was played to the end."""
         since = len(self.api.answers)
-        self.type(f"{text} [[s:{script}]]")
-        self.key("Enter")
+        self.send(text, script)
         self.wait(f"the end of {script}", lambda: self.api.is_done(script, since))
         self.settle()
 
     def leave(self):
         """Ends the client by its own command, and waits until it has ended."""
-        self.type("/exit")
-        self.key("Enter")
+        self.send("/exit")
         self.wait("the client's end", self.has_ended, 20)
 
     def hang_up(self):
@@ -90,8 +91,3 @@ class Terminal:
 
     def has_ended(self):
         return subprocess.run([*self.tmux, "has-session", "-t", "e2e"], capture_output=True, env=self.env).returncode != 0
-
-    def said(self, text):
-        """How often a text was to be read at most, on one screen; without its line breaks and the marks of continued lines."""
-        pages = (re.sub(r"[\s\u2500-\u257f⎿]+", " ", page) for page in self.pages)
-        return max(page.count(text) for page in pages)

@@ -1,25 +1,32 @@
 """A machine of its own for one scenario: a home, a project, an environment, the mock, and what is played there."""
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
 import zlib
 
-from client import KEY, Headless, settings_for
+from client import KEY, Headless, client_state
 from terminal import Terminal
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+# All events of the client but WorktreeCreate, which takes the place of what the client does by itself.
+EVENTS = ("PreToolUse PostToolUse PostToolUseFailure PostToolBatch Notification UserPromptSubmit UserPromptExpansion SessionStart "
+          "SessionEnd Stop StopFailure SubagentStart SubagentStop PreCompact PostCompact PreModelSwitch PostModelSwitch "
+          "PermissionRequest PermissionDenied Setup TeammateIdle TaskCreated TaskCompleted Elicitation ElicitationResult "
+          "ConfigChange InstructionsLoaded CwdChanged FileChanged DirectoryAdded MessageDisplay").split()
 REPOSITORY = os.path.dirname(os.path.dirname(HERE))
 
 
 class World:
     """What a scenario plays with.
 
-    Paths: `home`, `project`, `ledger` (where tallyhook makes it by itself). `check` notes what is not as it should be.
+    Paths: `home`, `project`, `elsewhere` (another folder that the client trusts), `ledger` (where tallyhook makes it by itself). `check` notes what is not as it should be.
     """
 
-    def __init__(self, folder, api, claude, tallyhook):
+    def __init__(self, folder, api, claude, tallyhook, cut_short=()):
+        self.cut_short = cut_short
         self.folder, self.api, self.claude, self.binary = folder, api, claude, tallyhook
         self.home, self.project, self.bin = (os.path.join(folder, name) for name in ("home", "project", "bin"))
         self.ledger = os.path.join(self.home, ".local/share/tallyhook/ledger.db")
@@ -35,7 +42,9 @@ class World:
                     "HTTPS_PROXY": api.url, "NO_PROXY": "127.0.0.1", "DISABLE_AUTOUPDATER": "1", "DISABLE_TELEMETRY": "1",
                     "DISABLE_ERROR_REPORTING": "1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "IS_SANDBOX": "1"}
         make_project(self.project)
-        write(self.home + "/.claude.json", settings_for(self.project))
+        self.elsewhere = os.path.join(folder, "elsewhere")
+        os.makedirs(self.elsewhere)
+        write(self.home + "/.claude.json", client_state([self.project, self.elsewhere]))
         self.options = ["--dangerously-skip-permissions"]
         write(self.home + "/.claude/settings.json", {"skipDangerousModePermissionPrompt": True})
 
@@ -60,8 +69,8 @@ class World:
         write(path, {"mcpServers": {"mini": {"command": "python3", "args": [HERE + "/mcp_server.py"]}}})
         self.options += ["--mcp-config", path, "--strict-mcp-config"]
 
-    def prompt(self, text, *options, script=None, cwd=None, timeout=120):
-        """Runs the client headless with a prompt, or a list of prompts, and returns the run."""
+    def prompt(self, text, *options, script=None, cwd=None, timeout=120, code=0):
+        """Runs the client headless with a prompt, or a list of prompts, and returns the run. `code`: its exit code, None: any."""
         texts = [text] if isinstance(text, str) else text
         texts = [f"{text} [[s:{script}]]" if script else text for text in texts]
         run = Headless([self.claude, *self.options, *options], texts, cwd or self.project, self.env, timeout)
@@ -69,6 +78,8 @@ class World:
         write(f"{self.folder}/headless-{len(self.headless)}.jsonl", "".join(run.output))
         if not run.session:
             self.problems.append(f"the client said: {''.join(run.output)[:2000]}")
+        elif code is not None:
+            self.check("the client's exit code", run.code, code)
         return run
 
     def terminal(self, *options, cwd=None):
@@ -94,6 +105,15 @@ class World:
             return json.loads(self.tallyhook(*words, "--json", ledger=ledger))
         except ValueError:
             return {}
+
+    def said(self, text):
+        """How often the user has read a text: in what headless runs printed, and at most on one screen of each terminal, without its
+        line breaks and the marks of continued lines."""
+        times = sum("".join(run.output).count(text) for run in self.headless)
+        for terminal in self.terminals:
+            pages = (re.sub(r"[\s\u2500-\u257f]+", " ", page) for page in terminal.pages)
+            times += max((page.count(text) for page in pages), default=0)
+        return times
 
     def check(self, what, have, want):
         if have != want:

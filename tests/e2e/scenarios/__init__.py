@@ -1,6 +1,6 @@
 """Scenarios by suite. A scenario is a function that plays in a `World`, with the scripts of the mock that it needs."""
 from dataclasses import dataclass
-from typing import Callable, Optional
+from typing import Callable
 
 
 @dataclass
@@ -13,8 +13,9 @@ class Scenario:
     verify: Callable
     terminal: bool = False  # needs tmux
     short: bool = False  # part of the short form
+    cut_short: frozenset = frozenset()  # scripts that are not played to their ends
     lacks: Callable = lambda: None  # what this machine lacks to run it, or None
-    clean_up: Optional[Callable] = None
+    clean_up: Callable = lambda world: None
 
 
 SUITES = {}
