@@ -28,12 +28,6 @@ pub(super) fn run(context: &Context, args: PricesArgs) -> Result<(), Error> {
     }
 }
 
-/// Reads dollars for a million tokens.
-pub(super) fn per_million(text: &str) -> Result<u64, String> {
-    edit::per_million(text)
-        .ok_or_else(|| "expected dollars like 3 or 0.25, with at most six decimals".to_owned())
-}
-
 /// Reads the first day of a price.
 pub(super) fn date(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse_date(text).ok_or_else(|| "expected a date like 2026-11-22".to_owned())

@@ -7,6 +7,7 @@
 
 mod agree;
 mod alerts;
+mod amounts;
 mod batches;
 mod bill;
 mod budgets;

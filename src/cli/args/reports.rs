@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::domain::amount::{self, AmountFault};
 use crate::report::calendar::{AskedDay, Zone};
 use crate::report::cost::By;
 use crate::report::origins::Origin;
@@ -188,7 +189,7 @@ pub struct HistoryArgs {
     #[arg(long, value_name = "PATH")]
     pub project: Option<PathBuf>,
     /// How many sessions have a row
-    #[arg(long, value_name = "N", default_value = "20")]
+    #[arg(long, value_name = "N", default_value = "20", value_parser = rows, allow_negative_numbers = true)]
     pub limit: u32,
     /// Give every session a row
     #[arg(long, conflicts_with = "limit")]
@@ -202,7 +203,7 @@ pub struct HistoryArgs {
 #[derive(Debug, Clone, Args)]
 pub struct TrendsArgs {
     /// How many days, of which today is the last
-    #[arg(long, value_name = "N", default_value = "7", value_parser = clap::value_parser!(u16).range(1..=3660))]
+    #[arg(long, value_name = "N", default_value = "7", value_parser = days, allow_negative_numbers = true)]
     pub days: u16,
     /// Count days in this time zone, such as Europe/Berlin
     #[arg(long, value_name = "ZONE", value_parser = crate::cli::cost::zone)]
@@ -341,4 +342,12 @@ pub enum ExportFormat {
     Jsonl,
     /// CSV, with a line of headings
     Csv,
+}
+
+fn rows(text: &str) -> Result<u32, AmountFault> {
+    amount::count(text, 0, u32::MAX)
+}
+
+fn days(text: &str) -> Result<u16, AmountFault> {
+    amount::count(text, 1, 3_660)
 }
