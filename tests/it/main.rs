@@ -16,6 +16,7 @@ mod cli;
 mod corpus;
 mod cost;
 mod counting;
+mod dates;
 mod doctor;
 mod estimates;
 mod faces;

@@ -38,10 +38,10 @@ pub struct ShowUsageArgs {
 /// Options of `tools`.
 #[derive(Debug, Clone, Args)]
 pub struct ToolsArgs {
-    /// From this day on: a date, today, yesterday, or 7d for the last seven days
+    /// First day: 2026-11-01, today, yesterday, monday, week, month, or 7d, 2w, 3m for the last days
     #[arg(long, value_name = "DATE", value_parser = crate::cli::cost::day)]
     pub since: Option<AskedDay>,
-    /// Up to this day, with it
+    /// Last day, in the same forms
     #[arg(long, value_name = "DATE", value_parser = crate::cli::cost::day)]
     pub until: Option<AskedDay>,
     /// Only the sessions of this folder, or below it
@@ -107,10 +107,10 @@ pub struct CostArgs {
     /// What the rows are
     #[arg(long, value_name = "KEY", default_value = "day")]
     pub by: CostBy,
-    /// From this day on: a date, today, yesterday, or 7d for the last seven days
+    /// First day: 2026-11-01, today, yesterday, monday, week, month, or 7d, 2w, 3m for the last days
     #[arg(long, value_name = "DATE", value_parser = crate::cli::cost::day)]
     pub since: Option<AskedDay>,
-    /// Up to this day, with it
+    /// Last day, in the same forms
     #[arg(long, value_name = "DATE", value_parser = crate::cli::cost::day)]
     pub until: Option<AskedDay>,
     /// Only the sessions of this folder, or below it
