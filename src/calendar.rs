@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use jiff::civil::Date;
+use jiff::civil::{Date, ISOWeekDate, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Span, ToSpan as _};
 
@@ -31,6 +31,12 @@ impl Zone {
     #[must_use]
     pub fn of_user(env: &Env) -> Self {
         env.var("TZ").and_then(|name| Self::named(&name)).unwrap_or_else(Self::of_system)
+    }
+
+    /// UTC.
+    #[must_use]
+    pub const fn utc() -> Self {
+        Self(TimeZone::UTC)
     }
 
     /// The zone of an IANA name (`Europe/Berlin`, `UTC`); `None` if there is none.
@@ -133,38 +139,127 @@ impl fmt::Display for Day {
     }
 }
 
-/// A day as it is asked for, which can depend on today.
+/// A day or a span of days as it is asked for, which can depend on today. As a beginning its first day is meant, as an
+/// end its last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AskedDay {
     /// That very day.
     On(Day),
     /// So many days before today.
     Back(u32),
+    /// The latest day of that name, by its distance from Monday; today if it is one.
+    Weekday(i8),
+    /// The first of so many months, whose last day is today.
+    MonthsBack(u32),
+    /// This week.
+    ThisWeek,
+    /// This month.
+    ThisMonth,
+    /// The week that begins on that Monday.
+    Week(Day),
+    /// The month that begins on that day.
+    Month(Day),
 }
 
+/// The days of the week, from Monday on.
+const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+
 impl AskedDay {
-    /// Reads `2026-11-22`, `today`, `yesterday`, `7d` (the first of seven days, of which today is the last).
+    /// All forms, for help and errors.
+    pub const FORMS: &str = "2026-11-01, today, yesterday, monday, week, month, 7d, 2w or 3m";
+
+    /// Reads `2026-11-22`, `20261122`, `today`, `yesterday`, a day of the week (`monday`, `mon`), `week`, `month`, `7d` (the
+    /// first of seven days, of which today is the last), `2w`, `3m`, and the keys that reports show: `2026-W47`, `2026-11`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        match text {
+        let text = text.trim().to_ascii_lowercase();
+        let weekday = WEEKDAYS.iter().position(|name| *name == text || name[..3] == text);
+        if let Some(weekday) = weekday {
+            return i8::try_from(weekday).ok().map(Self::Weekday);
+        }
+        match text.as_str() {
             "today" => Some(Self::Back(0)),
             "yesterday" => Some(Self::Back(1)),
-            _ => match text.strip_suffix('d') {
-                Some(days) => {
-                    let days = days.parse::<u32>().ok().filter(|days| (1..=MAX_DAYS_BACK).contains(days))?;
-                    Some(Self::Back(days - 1))
-                }
-                None => Day::parse(text).map(Self::On),
-            },
+            "week" => Some(Self::ThisWeek),
+            "month" => Some(Self::ThisMonth),
+            text => Self::parse_span(text).or_else(|| Self::parse_date(text)),
         }
     }
 
-    /// The day that is meant.
+    /// `7d`, `2w`, `3m`.
+    fn parse_span(text: &str) -> Option<Self> {
+        let digits = text.get(..text.len().checked_sub(1)?)?;
+        // A sign is none, whatever Rust says.
+        if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let number = digits.parse::<u32>().ok().filter(|number| (1..=MAX_DAYS_BACK).contains(number))?;
+        let within = |days: u32| (days <= MAX_DAYS_BACK).then_some(number);
+        match text.as_bytes().last()? {
+            b'd' => Some(Self::Back(number - 1)),
+            b'w' => within(number * 7).map(|weeks| Self::Back(weeks * 7 - 1)),
+            b'm' => within(number * 31).map(Self::MonthsBack),
+            _ => None,
+        }
+    }
+
+    /// `2026-11-22`, `20261122`, `2026-11`, `2026-w47`.
+    fn parse_date(text: &str) -> Option<Self> {
+        if !text.is_ascii() {
+            return None;
+        }
+        match text.len() {
+            8 if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Day::parse(&[&text[..4], &text[4..6], &text[6..]].join("-")).map(Self::On)
+            }
+            7 => Day::parse(&format!("{text}-01")).map(Self::Month),
+            8 => {
+                let (year, week) = text.split_once("-w").filter(|(year, week)| {
+                    [(year, 4), (week, 2)].iter().all(|(digits, length)| {
+                        digits.len() == *length && digits.bytes().all(|byte| byte.is_ascii_digit())
+                    })
+                })?;
+                let date = ISOWeekDate::new(year.parse().ok()?, week.parse().ok()?, Weekday::Monday).ok()?;
+                Some(Self::Week(Day(date.date())))
+            }
+            _ => Day::parse(text).map(Self::On),
+        }
+    }
+
+    /// The first day that is meant.
     #[must_use]
-    pub fn on(self, today: Day) -> Day {
+    pub fn first(self, today: Day) -> Day {
         match self {
-            Self::On(day) => day,
+            Self::On(day) | Self::Week(day) | Self::Month(day) => day,
             Self::Back(days) => today.plus_days(i32::try_from(days).map_or(i32::MIN, |days| -days)),
+            Self::Weekday(weekday) => today
+                .plus_days(-i32::from((today.0.weekday().to_monday_zero_offset() - weekday).rem_euclid(7))),
+            Self::MonthsBack(months) => {
+                today.plus_months(i32::try_from(months).map_or(i32::MIN, |months| -months)).plus_days(1)
+            }
+            Self::ThisWeek => today.monday(),
+            Self::ThisMonth => today.first_of_month(),
+        }
+    }
+
+    /// The last day that is meant: of a week or a month its last one, of all others the first, which is the only one.
+    #[must_use]
+    pub fn last(self, today: Day) -> Day {
+        let first = self.first(today);
+        match self {
+            Self::Week(_) | Self::ThisWeek => first.plus_days(6),
+            Self::Month(_) | Self::ThisMonth => first.last_of_month(),
+            _ => first,
+        }
+    }
+
+    /// Whether it goes on until today, so that as a beginning it says everything.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        match self {
+            Self::Back(days) => days != 1,
+            Self::MonthsBack(_) | Self::ThisWeek | Self::ThisMonth => true,
+            _ => false,
         }
     }
 }
@@ -294,17 +389,85 @@ mod tests {
 
     #[test]
     fn days_are_asked_for_by_date_or_from_today() {
+        // A Sunday.
         let today = Day::parse("2026-11-22").unwrap();
-        let on = |text: &str| AskedDay::parse(text).map(|asked| asked.on(today).to_string());
-        assert_eq!(on("today").unwrap(), "2026-11-22");
-        assert_eq!(on("yesterday").unwrap(), "2026-11-21");
-        assert_eq!(on("7d").unwrap(), "2026-11-16");
-        assert_eq!(on("1d"), on("today"));
-        assert_eq!(on("2024-02-29").unwrap(), "2024-02-29");
-        for text in
-            ["", "0d", "d", "-1d", "99999d", "2026-02-30", "2026-11-2", "2026-11-22T10", "+026-11-22", "x"]
-        {
-            assert_eq!(on(text), None, "{text}");
+        let first = |text: &str| AskedDay::parse(text).map(|asked| asked.first(today).to_string());
+        for (text, day) in [
+            ("today", "2026-11-22"),
+            ("Yesterday", "2026-11-21"),
+            ("1d", "2026-11-22"),
+            ("7d", "2026-11-16"),
+            ("2w", "2026-11-09"),
+            ("1m", "2026-10-23"),
+            ("3m", "2026-08-23"),
+            ("week", "2026-11-16"),
+            ("month", "2026-11-01"),
+            ("monday", "2026-11-16"),
+            ("SAT", "2026-11-21"),
+            ("sunday", "2026-11-22"),
+            ("2024-02-29", "2024-02-29"),
+            ("20261101", "2026-11-01"),
+            ("2026-10", "2026-10-01"),
+            ("2026-W47", "2026-11-16"),
+            ("2026-w01", "2025-12-29"),
+        ] {
+            assert_eq!(first(text).as_deref(), Some(day), "{text}");
+        }
+        for text in [
+            "",
+            "0d",
+            "d",
+            "-1d",
+            "+7d",
+            "٧d",
+            "7",
+            "99999d",
+            "1500w",
+            "400m",
+            "7 days",
+            "2026-02-30",
+            "20260230",
+            "2026-11-2",
+            "2026-11-22T10",
+            "+026-11-22",
+            "2026-13",
+            "2026-W54",
+            "2026-W7",
+            "11/01/2026",
+            "01.11.2026",
+            "week-1",
+            "mo",
+            "tomorrow",
+            "x",
+            "tägl",
+        ] {
+            assert_eq!(first(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn as_an_end_a_week_and_a_month_are_whole() {
+        let today = Day::parse("2026-11-18").unwrap();
+        let last = |text: &str| AskedDay::parse(text).unwrap().last(today).to_string();
+        assert_eq!((last("week"), last("month")), ("2026-11-22".to_owned(), "2026-11-30".to_owned()));
+        assert_eq!((last("2026-W47"), last("2026-02")), ("2026-11-22".to_owned(), "2026-02-28".to_owned()));
+        assert_eq!((last("yesterday"), last("monday")), ("2026-11-17".to_owned(), "2026-11-16".to_owned()));
+    }
+
+    #[test]
+    fn weeks_are_those_of_the_reports_and_months_are_never_too_long() {
+        for date in ["2026-11-22", "2027-01-03", "2026-03-31", "2028-02-29", "2026-01-01"] {
+            let today = Day::parse(date).unwrap();
+            let asked = |text: &str| AskedDay::parse(text).unwrap();
+            assert_eq!(asked("week").first(today), asked(&today.week()).first(today), "{date}");
+            assert_eq!(asked("month").first(today), asked(&today.month()).first(today), "{date}");
+            assert_eq!(asked("1w").first(today), asked("7d").first(today), "{date}");
+            let days = today.days_since(asked("1m").first(today)) + 1;
+            assert!((28..=31).contains(&days), "{date}: {days}");
+            for weekday in WEEKDAYS {
+                let back = today.days_since(asked(weekday).first(today));
+                assert!((0..7).contains(&back), "{date} {weekday}: {back}");
+            }
         }
     }
 

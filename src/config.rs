@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::domain::amount::{self, AmountFault};
 use crate::domain::{Limit, Per, PicoUsd, clean_name};
 use crate::estimate::subagents::{Defaults, Overrides, rule_of_thumb};
 
@@ -128,19 +129,53 @@ impl From<Period> for Per {
     }
 }
 
-/// `session = { usd = "2.50", tokens = 1000000 }`; the sum is a text, for no float holds one.
+/// `session = { usd = "2.50", tokens = 1000000 }`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LowerLimit {
-    #[serde(default, deserialize_with = "sum")]
+    #[serde(default, deserialize_with = "usd")]
     usd: Option<PicoUsd>,
+    #[serde(default, deserialize_with = "tokens")]
     tokens: Option<u64>,
 }
 
-fn sum<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<PicoUsd>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let sum = PicoUsd::parse(&text).filter(|sum| *sum >= PicoUsd::ZERO);
-    sum.map(Some).ok_or_else(|| serde::de::Error::custom("this is no sum in USD"))
+/// An amount as people write it, as a number or as a text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Amount {
+    Whole(i64),
+    Fraction(f64),
+    Text(String),
+}
+
+impl Amount {
+    /// Its text. Rust writes the shortest decimal that reads back as the same float, which is what stands in the file.
+    fn text(self) -> String {
+        match self {
+            Self::Whole(number) => number.to_string(),
+            Self::Fraction(number) => number.to_string(),
+            Self::Text(text) => text,
+        }
+    }
+}
+
+/// Reads an amount. The error repeats nothing of the file.
+fn typed<'de, T, D: serde::Deserializer<'de>>(
+    deserializer: D,
+    read: impl Fn(&str) -> Result<T, AmountFault>,
+    wrong: &str,
+) -> Result<Option<T>, D::Error> {
+    let amount = Amount::deserialize(deserializer).ok();
+    let read = amount.and_then(|amount| read(&amount.text()).ok());
+    read.map(Some).ok_or_else(|| serde::de::Error::custom(wrong))
+}
+
+fn usd<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<PicoUsd>, D::Error> {
+    typed(deserializer, amount::usd, "this isn't an amount in USD; write it like 2.50")
+}
+
+fn tokens<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    typed(deserializer, amount::tokens, "this isn't a number of tokens; write it like 500000 or \"500k\"")
 }
 
 #[derive(Deserialize)]
@@ -277,10 +312,37 @@ mod tests {
         assert_eq!(config.lowered.limit(Per::Session, Limit::Tokens(5_000)), Limit::Tokens(1_000));
         assert_eq!(config.lowered.limit(Per::Day, Limit::Tokens(5_000)), Limit::Tokens(5_000));
         assert_eq!(config.lowered.limit(Per::Week, usd("50")), usd("50"));
-        for text in ["[budgets]\nsession = { stop = false }\n", "[budgets]\nyear = { usd = \"1\" }\n"] {
-            std::fs::write(&file, text).unwrap();
-            assert!(Config::default().add_project(dir.path()).is_err(), "{text}");
+        let texts = [
+            "session = { stop = false }",
+            "year = { usd = \"1\" }",
+            "day = { usd = \"2,50\" }",
+            "day = { usd = \"1,000\" }",
+            "day = { usd = -1 }",
+            "day = { usd = nan }",
+            "day = { usd = 1e400 }",
+            "day = { usd = 9300000 }",
+            "day = { usd = true }",
+            "day = { tokens = \"1,5\" }",
+            "day = { tokens = -1 }",
+        ];
+        for text in texts {
+            let text = format!("[budgets]\n{text}\n");
+            std::fs::write(&file, &text).unwrap();
+            let error = Config::default().add_project(dir.path()).unwrap_err().to_string();
+            assert!(error.contains("line 2, column"), "{text}: {error}");
+            assert!(!error.contains("2,50") && !error.contains("9300000"), "{error}");
         }
+    }
+
+    #[test]
+    fn amounts_are_numbers_or_texts() {
+        let (dir, _file) = project("[budgets]\nday = { usd = 2.5, tokens = \"500k\" }\nweek = { usd = 3 }\n");
+        let mut config = Config::default();
+        config.add_project(dir.path()).unwrap();
+        let usd = |text: &str| Limit::Usd(amount::usd(text).unwrap());
+        assert_eq!(config.lowered.limit(Per::Day, usd("5")), usd("2.50"));
+        assert_eq!(config.lowered.limit(Per::Week, usd("5")), usd("3"));
+        assert_eq!(config.lowered.limit(Per::Day, Limit::Tokens(1_000_000)), Limit::Tokens(500_000));
     }
 
     #[test]

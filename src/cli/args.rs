@@ -9,8 +9,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{ModelId, Timestamp};
+use crate::domain::{ModelId, amount};
 use crate::estimate::counter::Encoding;
+use crate::report::calendar::AskedDay;
 
 pub use alerts::*;
 pub use budget::*;
@@ -426,23 +427,23 @@ pub struct PricesSetArgs {
     #[arg(value_parser = model_id)]
     pub model: ModelId,
     /// Input
-    #[arg(long, value_name = "USD", value_parser = super::prices::per_million)]
+    #[arg(long, value_name = "USD", value_parser = amount::per_million, allow_negative_numbers = true)]
     pub input: u64,
     /// Output
-    #[arg(long, value_name = "USD", value_parser = super::prices::per_million)]
+    #[arg(long, value_name = "USD", value_parser = amount::per_million, allow_negative_numbers = true)]
     pub output: u64,
     /// Reading from the cache
-    #[arg(long, value_name = "USD", value_parser = super::prices::per_million)]
+    #[arg(long, value_name = "USD", value_parser = amount::per_million, allow_negative_numbers = true)]
     pub cache_read: Option<u64>,
     /// Writing to the cache for 5 minutes
-    #[arg(long = "cache-write-5m", value_name = "USD", value_parser = super::prices::per_million)]
+    #[arg(long = "cache-write-5m", value_name = "USD", value_parser = amount::per_million, allow_negative_numbers = true)]
     pub cache_write_5m: Option<u64>,
     /// Writing to the cache for 1 hour
-    #[arg(long = "cache-write-1h", value_name = "USD", value_parser = super::prices::per_million)]
+    #[arg(long = "cache-write-1h", value_name = "USD", value_parser = amount::per_million, allow_negative_numbers = true)]
     pub cache_write_1h: Option<u64>,
-    /// First day of the price (UTC); without it, it holds from the beginning
-    #[arg(long, value_name = "DATE", value_parser = super::prices::date)]
-    pub from: Option<Timestamp>,
+    /// First day of the price (UTC): 2026-11-01, today, monday, month; without it, it holds from the beginning
+    #[arg(long, value_name = "DATE", value_parser = super::cost::day)]
+    pub from: Option<AskedDay>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -5,9 +5,8 @@ use super::{Context, session, show_usage, uninstall};
 use crate::budget::{self, Course, Held};
 use crate::calendar::Zone;
 use crate::config::Lowered;
-use crate::domain::{
-    Budget, Limit, MAX_NAME_CHARS, Mode, PicoUsd, Scope, Timeline, clean_name, plural, task_list,
-};
+use crate::domain::amount::{self, AmountFault};
+use crate::domain::{Budget, Limit, MAX_NAME_CHARS, Mode, Scope, Timeline, clean_name, plural, task_list};
 use crate::error::Error;
 use crate::origins;
 use crate::render;
@@ -67,8 +66,8 @@ fn change(context: &Context, which: &Which, to: impl Fn(Budget) -> Option<Budget
         );
         return Err(Error::Usage { what });
     };
-    let changed =
-        to(budget).ok_or_else(|| Error::Usage { what: "the limit would be too large".to_owned() })?;
+    let changed = to(budget)
+        .ok_or_else(|| Error::Usage { what: "the limit would be more than can be kept".to_owned() })?;
     ledger.change_budget(&changed)?;
     show(context, &mut ledger)
 }
@@ -256,15 +255,17 @@ fn scope(context: &Context, which: &Which) -> Scope {
 }
 
 fn limit(text: &str, is_tokens: bool) -> Result<Limit, Error> {
-    let wrong = |what: &str| Error::Usage { what: format!("{text:?} is no {what}") };
+    let wrong = |what: &str, fault: AmountFault| {
+        // `500k` without --tokens is most likely a number of tokens.
+        let is_scaled = !is_tokens && text.ends_with(['k', 'K', 'm', 'M', 'b', 'B']);
+        let hint = if is_scaled && amount::tokens(text).is_ok() { "; for tokens add --tokens" } else { "" };
+        Error::Usage { what: format!("{text:?} isn't {what}: {fault}{hint}") }
+    };
     if is_tokens {
-        let digits: String = text.chars().filter(|c| !matches!(c, ',' | '_')).collect();
-        return digits.parse().map(Limit::Tokens).map_err(|_| wrong("number of tokens, such as 500000"));
+        amount::tokens(text).map(Limit::Tokens).map_err(|fault| wrong("a number of tokens", fault))
+    } else {
+        amount::usd(text).map(Limit::Usd).map_err(|fault| wrong("an amount in USD", fault))
     }
-    PicoUsd::parse(text)
-        .filter(|sum| *sum >= PicoUsd::ZERO)
-        .map(Limit::Usd)
-        .ok_or_else(|| wrong("sum in USD, such as 5 or 2.50"))
 }
 
 fn name(budget: &Budget) -> String {

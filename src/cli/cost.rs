@@ -44,8 +44,7 @@ pub(super) fn run(context: &Context, args: &CostArgs) -> Result<(), Error> {
 
 /// Reads a day that is asked for.
 pub(super) fn day(text: &str) -> Result<AskedDay, String> {
-    AskedDay::parse(text)
-        .ok_or_else(|| "expected a date like 2026-11-22, today, yesterday, or 7d for seven days".to_owned())
+    AskedDay::parse(text).ok_or_else(|| format!("expected a day like {}", AskedDay::FORMS))
 }
 
 /// Reads a time zone.
@@ -62,11 +61,11 @@ pub(super) fn today(context: &Context, zone: &Zone) -> Result<Day, Error> {
 fn query(context: &Context, args: &CostArgs) -> Result<Query, Error> {
     let zone = args.tz.clone().unwrap_or_else(Zone::of_system);
     let today = today(context, &zone)?;
-    let (since, until) = (args.since.map(|day| day.on(today)), args.until.map(|day| day.on(today)));
+    let (since, until) = (args.since.map(|day| day.first(today)), args.until.map(|day| day.last(today)));
     if let (Some(since), Some(until)) = (since, until)
         && since > until
     {
-        let what = format!("the first day, {since}, comes after the last one, {until}; exchange them");
+        let what = format!("the first day, {since}, comes after the last one, {until}; swap them");
         return Err(Error::Usage { what });
     }
     Ok(Query {

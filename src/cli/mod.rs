@@ -11,6 +11,7 @@ mod dashboard;
 mod diff;
 mod doctor;
 mod export;
+mod hints;
 mod history;
 mod hook;
 mod import;
@@ -75,7 +76,7 @@ pub fn main() -> ExitCode {
         let _told = std::io::stderr().lock().write_all(text.as_bytes()).is_ok();
         std::process::exit(1);
     }));
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| hints::with_tips(error, &args).exit());
     let context = Context { env, options: cli.global };
     match context.run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,12 +6,14 @@ use super::Context;
 use super::args::{
     PricesArgs, PricesCheckArgs, PricesCommand, PricesListArgs, PricesSetArgs, PricesShowArgs,
 };
+use super::cost::today;
 use super::suggest::did_you_mean;
 use crate::domain::{Timestamp, plural};
 use crate::error::Error;
 use crate::pricing::edit::{self, Filled, NewPrice};
 use crate::pricing::{PriceTable, UserPrices, text_of};
 use crate::render;
+use crate::report::calendar::{AskedDay, Zone};
 use crate::report::prices as report;
 use crate::setup::files;
 
@@ -28,15 +30,10 @@ pub(super) fn run(context: &Context, args: PricesArgs) -> Result<(), Error> {
     }
 }
 
-/// Reads dollars for a million tokens.
-pub(super) fn per_million(text: &str) -> Result<u64, String> {
-    edit::per_million(text)
-        .ok_or_else(|| "expected dollars like 3 or 0.25, with at most six decimals".to_owned())
-}
-
-/// Reads the first day of a price.
-pub(super) fn date(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse_date(text).ok_or_else(|| "expected a date like 2026-11-22".to_owned())
+/// The first moment of a day that is asked for, in UTC, where prices begin.
+fn start_of(context: &Context, day: AskedDay) -> Result<Timestamp, Error> {
+    let utc = Zone::utc();
+    Ok(utc.start_of(day.first(today(context, &utc)?)))
 }
 
 fn list(context: &Context, args: &PricesListArgs) -> Result<(), Error> {
@@ -84,7 +81,7 @@ fn print_model(context: &Context, prices: &PriceTable, model: &str, as_json: boo
 fn set(context: &Context, args: &PricesSetArgs) -> Result<(), Error> {
     let path = prices_path(context)?;
     let mut price = NewPrice {
-        from: args.from,
+        from: args.from.map(|day| start_of(context, day)).transpose()?,
         input: args.input,
         output: args.output,
         cache_read: args.cache_read,

@@ -3,7 +3,7 @@
 use super::Context;
 use super::args::{Operation, ReportUsageArgs};
 use crate::config::Config;
-use crate::domain::{MAX_NAME_CHARS, PicoUsd, Usage, clean_name, plural};
+use crate::domain::{MAX_NAME_CHARS, Usage, clean_name, plural};
 use crate::error::Error;
 use crate::estimate::subagents::defaults_for;
 use crate::store::{Ledger, Report};
@@ -58,14 +58,6 @@ pub(super) fn run(context: &Context, args: &ReportUsageArgs) -> Result<(), Error
             "say what was used: --tokens, --input and --output, --cost, or --operation with --chars",
         ));
     }
-    let given = match &args.cost {
-        Some(cost) => Some(
-            PicoUsd::parse(cost)
-                .filter(|cost| *cost >= PicoUsd::ZERO)
-                .ok_or_else(|| Error::Usage { what: format!("{cost:?} is no sum in USD, such as 0.25") })?,
-        ),
-        None => None,
-    };
     let now = context.env.now();
     let model = args.model.as_deref().and_then(name);
     let prices = context.prices()?;
@@ -87,7 +79,7 @@ pub(super) fn run(context: &Context, args: &ReportUsageArgs) -> Result<(), Error
         input: args.input,
         output: args.output,
         tokens,
-        cost: given.or(priced),
+        cost: args.cost.or(priced),
         is_estimate: args.operation.is_some(),
     };
     let is_new = ledger.add_report(&report)?;

@@ -11,7 +11,7 @@ use crate::origins;
 use crate::render;
 use crate::report::origins::phase_cells;
 use crate::report::usage::{Basis, Filter, StepUsage, UsageReport};
-use crate::report::{Cell, Table};
+use crate::report::{Cell, Share, Table};
 use crate::store::{Ledger, SessionRecord};
 
 /// `step list --json`.
@@ -123,7 +123,8 @@ fn list(context: &Context, mut ledger: Ledger, record: &SessionRecord, json: boo
 }
 
 fn table(steps: &[StepUsage]) -> Table {
-    let columns = ["step", "times", "duration", "tokens", "entry", "carry", "cost", "share"];
+    let share = Share::heading(steps.iter().map(|step| step.paid.share));
+    let columns = ["step", "times", "duration", "tokens", "entry", "carry", "cost", share];
     let mut table = Table::new("Steps", &columns);
     for step in steps {
         let [entry, carry] =
@@ -136,7 +137,7 @@ fn table(steps: &[StepUsage]) -> Table {
             entry,
             carry,
             Cell::Usd { amount: step.paid.cost_usd, at_least: step.paid.is_partly_priced },
-            Cell::percent(step.paid.percent),
+            step.paid.share.cell(),
         ]);
     }
     table

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{PicoUsd, Timestamp};
+use super::{MAX_COUNT, PicoUsd, Timestamp};
 
 /// The share of a limit, in per cent, at which the user is warned unless he says otherwise.
 const USUAL_WARNING: u8 = 80;
@@ -28,12 +28,16 @@ impl Limit {
         }
     }
 
-    /// Raised by as much; `None` if that is of another kind.
+    /// Raised by as much; `None` if that is of another kind, or the sum is more than the ledger can hold.
     #[must_use]
     pub fn plus(self, more: Self) -> Option<Self> {
         match (self, more) {
-            (Self::Usd(one), Self::Usd(two)) => one.checked_add(two).map(Self::Usd),
-            (Self::Tokens(one), Self::Tokens(two)) => one.checked_add(two).map(Self::Tokens),
+            (Self::Usd(one), Self::Usd(two)) => {
+                one.checked_add(two).filter(|sum| *sum <= PicoUsd::MOST_KEPT).map(Self::Usd)
+            }
+            (Self::Tokens(one), Self::Tokens(two)) => {
+                one.checked_add(two).filter(|sum| *sum <= MAX_COUNT).map(Self::Tokens)
+            }
             _ => None,
         }
     }
@@ -368,5 +372,8 @@ mod tests {
         assert_eq!(usd.min(tokens), usd);
         assert_eq!(tokens.min(Limit::Tokens(3)), Limit::Tokens(3));
         assert_eq!(tokens.plus(tokens), Some(Limit::Tokens(10)));
+        // A limit that is more than the ledger can hold would be kept as less.
+        assert_eq!(Limit::Usd(PicoUsd::MOST_KEPT).plus(usd), None);
+        assert_eq!(tokens.plus(Limit::Tokens(MAX_COUNT)), None);
     }
 }

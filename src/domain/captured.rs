@@ -111,6 +111,9 @@ pub struct UnreadLine {
     pub line: usize,
     /// Its text, made harmless. It is shown and not kept.
     pub text: String,
+    /// Why, where a number in it has two readings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// What a pasted cost screen says. What it does not show is `None`, which is not zero.
@@ -141,6 +144,9 @@ pub struct CapturedCost {
 }
 
 impl CapturedCost {
+    /// The plan of a subscription whose name the screen leaves out.
+    pub const UNNAMED_PLAN: &str = "unnamed";
+
     /// Whether nothing was recognised.
     #[must_use]
     pub fn is_empty(&self) -> bool {

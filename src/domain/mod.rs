@@ -2,6 +2,7 @@
 
 mod agent;
 mod alert;
+pub mod amount;
 mod budget;
 mod captured;
 mod context;

@@ -26,6 +26,8 @@ impl PicoUsd {
     pub const ZERO: Self = Self(0);
     /// One dollar.
     pub const DOLLAR: Self = Self(1_000_000_000_000);
+    /// The largest sum that the ledger can hold: $9,223,372 and some cents.
+    pub const MOST_KEPT: Self = Self(i64::MAX as i128);
 
     /// The sum of that many pico-dollars.
     #[must_use]
@@ -73,19 +75,18 @@ impl PicoUsd {
         (whole > Self::ZERO).then(|| self.to_f64() * 100.0 / whole.to_f64())
     }
 
-    /// Reads dollars in decimal: `12`, `0.0123`, `$1,234.5`, `3e-05`. What is finer than a pico-dollar is rounded, for
-    /// the client writes the noise of its floats (`0.031924600000000004`). `None` if it is no such number.
+    /// Reads dollars as programs write them, in JSON for instance: `12`, `0.0123`, `3e-05`. What is finer than a
+    /// pico-dollar is rounded, because the client writes the noise of its floats (`0.031924600000000004`). `None` if it
+    /// is no such number. What people type is read by [`amount::usd`](super::amount::usd).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
-        let text = text.strip_prefix('$').unwrap_or(text);
         let (digits, exponent) = match text.split_once(['e', 'E']) {
             Some((digits, exponent)) => (digits, exponent.parse::<i32>().ok()?),
             None => (text, 0),
         };
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        let whole = whole.replace(',', "");
         let all = format!("{whole}{fraction}");
         if all.is_empty() || all.len() > 200 || !all.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
@@ -351,7 +352,7 @@ mod tests {
     #[test]
     fn dollars_are_read_to_the_last_digit() {
         assert_eq!(usd("0.0123").as_pico(), 12_300_000_000);
-        assert_eq!(usd("$1,234.5"), PicoUsd::from_pico(1_234_500_000_000_000));
+        assert_eq!(usd("1234.5"), PicoUsd::from_pico(1_234_500_000_000_000));
         assert_eq!(usd("3e-05").as_pico(), 30_000_000);
         assert_eq!(usd("1.5E2").as_pico(), 150_000_000_000_000);
         assert_eq!(usd("-.5").as_pico(), -500_000_000_000);
@@ -360,7 +361,9 @@ mod tests {
         assert_eq!(usd("1e-13"), PicoUsd::ZERO);
         assert_eq!(usd("9e-13").as_pico(), 1);
         assert_eq!(usd("1e-40"), PicoUsd::ZERO);
-        for text in ["", "-", "$", ".", "e5", "1.2.3", "0x1", "nan", "1e400", "12 €", "1e"] {
+        for text in
+            ["", "-", "$", ".", "e5", "1.2.3", "0x1", "nan", "1e400", "12 €", "1e", "$5", "2,50", "1,000"]
+        {
             assert_eq!(PicoUsd::parse(text), None, "{text}");
         }
     }

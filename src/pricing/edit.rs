@@ -90,12 +90,6 @@ impl NewPrice {
     }
 }
 
-/// Reads dollars for a million tokens, as `prices.toml` has them; `None` if it is no such number.
-#[must_use]
-pub fn per_million(text: &str) -> Option<u64> {
-    file::micros(text)
-}
-
 /// The text of the user's file with that price in it: in the place of the one of the same day, else behind the model's
 /// others, else in a stanza of its own. `text` is what the file holds now, and `path` where, for the errors.
 ///
@@ -187,6 +181,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::amount::per_million;
 
     fn price(input: &str, from: Option<&str>) -> NewPrice {
         NewPrice {
@@ -255,7 +250,7 @@ mod tests {
         // Opus 5.5 reads its cache for a twentieth.
         let mut new = price("2", None);
         assert_eq!(complete("claude-opus-5-5", &mut new), Filled::AsBefore);
-        assert_eq!(new.cache_read, per_million("0.1"));
+        assert_eq!(new.cache_read, per_million("0.1").ok());
         assert_eq!(complete("house-model", &mut price("3", None)), Filled::Nothing);
     }
 

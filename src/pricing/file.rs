@@ -142,7 +142,7 @@ impl<'de> Deserialize<'de> for Micros {
             type Value = Micros;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a number of 0 to {MAX_USD} with at most six decimals")
+                write!(f, "a number like 2.50, of 0 to {MAX_USD} with at most six decimals")
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Micros, E> {

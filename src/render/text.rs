@@ -52,8 +52,8 @@ const SMALL_SUMS: usize = 4;
 /// A table with its title above and a rule below the headings.
 ///
 /// If it is too wide for the terminal, first the columns go that are for wide ones alone, then large numbers lose digits
-/// (`12.4M`), then large sums their cents, then names are
-/// cut. Cells are never wrapped: figures are to be read in columns.
+/// (`12.4M`), then large sums their cents, then names are cut, and at last the percentages go. Cells are never wrapped:
+/// figures are to be read in columns.
 #[must_use]
 pub fn table(table: &Table, style: Style) -> String {
     let width = usize::from(style.width);
@@ -72,6 +72,11 @@ pub fn table(table: &Table, style: Style) -> String {
         cells = all(short, 0);
     }
     fit_names(table, &mut cells, width);
+    if natural_width(table, &cells) > width
+        && let Some(narrower) = without_percentages(table)
+    {
+        return self::table(&narrower, style);
+    }
     draw_bars(table, &mut cells, width);
 
     let mut text = comfy_table::Table::new();
@@ -116,12 +121,25 @@ fn fitting(table: &Table, width: usize, style: Style) -> Table {
         if natural_width(&table, &cells) <= width {
             break;
         }
-        table.columns.remove(at);
-        for row in table.rows.iter_mut().chain(&mut table.total) {
-            row.remove(at);
-        }
+        remove_column(&mut table, at);
     }
     table
+}
+
+/// The table without its last column of percentages: what they are worked out from stands beside them. `None` if it has none.
+fn without_percentages(table: &Table) -> Option<Table> {
+    let is_percent = |at: &usize| table.rows.iter().any(|row| matches!(row[*at], Cell::Percent(_)));
+    let at = (0..table.columns.len()).rev().find(is_percent)?;
+    let mut narrower = table.clone();
+    remove_column(&mut narrower, at);
+    Some(narrower)
+}
+
+fn remove_column(table: &mut Table, at: usize) {
+    table.columns.remove(at);
+    for row in table.rows.iter_mut().chain(&mut table.total) {
+        row.remove(at);
+    }
 }
 
 /// What a terminal without more than ASCII can show of a text, in as many columns where the text is ours and in a table.
@@ -397,7 +415,9 @@ fn part_line(part: &Part, style: Style) -> String {
     if part.paid.cost_usd.is_some() || part.paid.is_partly_priced {
         parts.push(cost(part.paid.cost_usd, part.paid.is_partly_priced, SMALL_SUMS));
     }
-    parts.extend(part.paid.percent.map(|share| format!("{share:.1} % of the session's tokens")));
+    let share = part.paid.share;
+    let what = if share.cost_percent.is_some() { "cost" } else { "tokens" };
+    parts.extend(share.percent.map(|share| format!("{share:.1} % of the session's {what}")));
     joined(&label("only", style), &parts, style)
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::origins::{OriginFigures, OriginSum, add_to, phase_cells};
 use super::usage::UNTYPED_AGENT;
-use super::{Cell, Table};
+use super::{Cell, Share, Table};
 use crate::domain::{MAIN_AGENT, PicoUsd};
 use crate::estimate::subagents::{Defaults, LEARNED_FROM, Overrides, defaults_for, median};
 use crate::store::{HIDDEN_AGENT, Ledger, ObservedRun, RUNS_OF_A_TYPE, SpentFilter, StoreError};
@@ -42,8 +42,9 @@ pub struct AgentRow {
     /// What they come to.
     #[serde(flatten)]
     pub figures: OriginFigures,
-    /// Its part of all cost, 0 to 100.
-    pub percent: Option<f64>,
+    /// Its part of all agents.
+    #[serde(flatten)]
+    pub share: Share,
     /// What the table says of a run; null where there are no runs.
     pub default: Option<Figures>,
     /// The medians of the user's own runs, with their number; null if there are none.
@@ -119,7 +120,7 @@ impl AgentsReport {
         }
         let learned = learned(&ledger.observed_runs()?);
         let total = AgentTotal { runs: runs.values().sum(), figures: (&whole_origins).into() };
-        let whole = total.figures.cost_usd.unwrap_or_default();
+        let whole = total.figures.whole();
         let mut rows: Vec<AgentRow> = sums
             .into_iter()
             .map(|(agent, sum)| {
@@ -129,7 +130,7 @@ impl AgentsReport {
                 AgentRow {
                     runs: runs.get(&agent).copied().unwrap_or_default(),
                     figures: (&sum).into(),
-                    percent: sum.cost_usd().and_then(|cost| cost.percent_of(whole)),
+                    share: whole.share(sum.cost_usd(), sum.usage.total()),
                     default: is_type.then(|| defaults_for(Some(&agent), overrides).into()),
                     learned: learned.filter(|_| is_type),
                     in_force: is_type.then_some(if is_learned { "learned" } else { "default" }),
@@ -157,8 +158,9 @@ impl AgentsReport {
     /// The tables for people.
     #[must_use]
     pub fn tables(&self) -> Vec<Table> {
+        let share = Share::heading(self.rows.iter().map(|row| row.share));
         let mut costs =
-            Table::new("Agents", &["agent", "runs", "tokens", "entry", "carry", "cost", "share", "a run"]);
+            Table::new("Agents", &["agent", "runs", "tokens", "entry", "carry", "cost", share, "a run"]);
         let part = |amount| Cell::Usd { amount, at_least: false };
         for row in &self.rows {
             let is_hidden = row.agent == HIDDEN_AGENT;
@@ -173,7 +175,7 @@ impl AgentsReport {
                 entry,
                 carry,
                 Cell::Usd { amount: sum.cost_usd, at_least: sum.is_partly_priced },
-                Cell::percent(row.percent),
+                row.share.cell(),
                 each.map_or(Cell::Text(String::new()), |each| part(Some(each))),
             ]);
         }

@@ -253,7 +253,7 @@ impl BudgetsReport {
     /// The table for people.
     #[must_use]
     pub fn table(&self) -> Table {
-        let columns = ["for", "per<", "used", "limit", "share", "left", "warns at?", "then<", "state<"];
+        let columns = ["for", "per<", "used", "limit", "of limit", "left", "warns at?", "action<", "state<"];
         let mut table = Table::new("Budgets", &columns);
         let usd = |amount: PicoUsd| Cell::Usd { amount: Some(amount), at_least: false };
         for budget in &self.budgets {

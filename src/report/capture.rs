@@ -341,7 +341,11 @@ impl CaptureReport {
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if let Some(plan) = &self.captured.subscription {
-            notes.push(format!("a Claude {plan} subscription pays for this session"));
+            let plan = if plan == CapturedCost::UNNAMED_PLAN { String::new() } else { format!("{plan} ") };
+            notes.push(format!("a Claude {plan}subscription pays for this session"));
+        }
+        for unread in &self.captured.unread {
+            notes.extend(unread.reason.as_ref().map(|reason| format!("line {}: {reason}", unread.line)));
         }
         if self.captured.inaccurate {
             notes.push("the client warns that its cost may be wrong: it did not know all models".to_owned());

@@ -8,7 +8,7 @@ use super::budgets::BudgetsReport;
 use super::calendar::{Day, Zone};
 use super::cost::{By, CostReport, CostRow, CostSum, Query};
 use super::origins::Origin;
-use super::{Cell, Table};
+use super::{Cell, Share, Table};
 use crate::domain::{PicoUsd, plural};
 use crate::store::{Ledger, StoreError};
 
@@ -101,11 +101,11 @@ fn latest_first(title: &str, by: &'static str, report: &CostReport, count: i32) 
 /// The most expensive rows, and the others as one; `None` where nothing has a name, as where no skill was used.
 fn top(by: By, report: &CostReport) -> Option<Table> {
     let title = format!("Top {}s of the last {RECENT_DAYS} days", by.name());
-    let mut table = Table::new(title, &[by.name(), "sessions", "tokens", "cost", "share"]);
-    let total = report.total.sum.cost_usd.unwrap_or_default();
-    let with_share = |mut cells: Vec<Cell>, cost: Option<PicoUsd>| {
-        let share = cost.and_then(|cost| cost.percent_of(total));
-        cells.push(Cell::percent(share));
+    let whole = report.total.sum.whole();
+    let shares = report.rows.iter().map(|row| whole.share(row.sum.cost_usd, row.sum.total_tokens));
+    let mut table = Table::new(title, &[by.name(), "sessions", "tokens", "cost", Share::heading(shares)]);
+    let with_share = |mut cells: Vec<Cell>, cost: Option<PicoUsd>, tokens: u64| {
+        cells.push(whole.share(cost, tokens).cell());
         cells
     };
     let is_unnamed = |row: &&CostRow| by == SKILL && row.key.starts_with('(');
@@ -117,7 +117,7 @@ fn top(by: By, report: &CostReport) -> Option<Table> {
     }
     for row in named {
         let name = if by == By::Project { Cell::Path(row.key.clone()) } else { Cell::Text(row.key.clone()) };
-        table.rows.push(with_share(cells(name, &row.sum), row.sum.cost_usd));
+        table.rows.push(with_share(cells(name, &row.sum), row.sum.cost_usd, row.sum.total_tokens));
     }
     let other = plural(others.len() as u64, "other");
     for (name, rows) in [(other, others), (format!("no {}", by.name()), &unnamed)] {
@@ -126,17 +126,19 @@ fn top(by: By, report: &CostReport) -> Option<Table> {
         }
         let cost = rows.iter().filter_map(|row| row.sum.cost_usd).reduce(|one, other| one + other);
         let at_least = rows.iter().any(|row| !row.sum.unpriced_models.is_empty());
+        let tokens = rows.iter().map(|row| row.sum.total_tokens).sum();
         let row = vec![
             Cell::Text(name),
             // One session can be in several of them.
             Cell::Unknown,
-            Cell::Count(rows.iter().map(|row| row.sum.total_tokens).sum()),
+            Cell::Count(tokens),
             Cell::Usd { amount: cost, at_least },
         ];
-        table.rows.push(with_share(row, cost));
+        table.rows.push(with_share(row, cost, tokens));
     }
+    let total = &report.total.sum;
     table.total =
-        Some(with_share(cells(Cell::Text("total".to_owned()), &report.total.sum), report.total.sum.cost_usd));
+        Some(with_share(cells(Cell::Text("total".to_owned()), total), total.cost_usd, total.total_tokens));
     Some(table)
 }
 

@@ -13,6 +13,7 @@ pub mod history;
 pub mod origins;
 pub mod prices;
 pub mod reported;
+mod share;
 mod table;
 pub mod tools;
 pub mod trends;
@@ -21,6 +22,7 @@ pub mod usage;
 use std::ops::AddAssign;
 
 pub use crate::calendar;
+pub use share::{Share, Whole};
 pub use table::{Align, Cell, Column, Table};
 
 /// Most rows with names in a table for a terminal; what is over is one row.

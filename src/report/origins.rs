@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Cell, add_known};
+use super::{Cell, Whole, add_known};
 use crate::domain::{CostParts, PicoUsd, ToolName, Usage};
 use crate::store::{HIDDEN_AGENT, Phase, ShareRow};
 
@@ -163,6 +163,12 @@ impl From<&OriginSum> for OriginFigures {
 }
 
 impl OriginFigures {
+    /// These as a whole that others are parts of.
+    #[must_use]
+    pub fn whole(&self) -> Whole {
+        Whole { cost: self.cost_usd.unwrap_or_default(), tokens: self.total_tokens }
+    }
+
     /// Adds others.
     pub fn add(&mut self, other: &Self) {
         self.usage += other.usage;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::origins::{Origin, OriginFigures, OriginSum, add_to, phase_cells};
-use super::{Cell, ROWS_SHOWN, Table};
+use super::{Cell, ROWS_SHOWN, Share, Table};
 use crate::store::{Ledger, SpentFilter, StoreError};
 
 /// `tools --json`.
@@ -25,8 +25,9 @@ pub struct ToolRow {
     /// What it comes to.
     #[serde(flatten)]
     pub sum: ToolSum,
-    /// Its part of all cost, 0 to 100.
-    pub percent: Option<f64>,
+    /// Its part of all tools.
+    #[serde(flatten)]
+    pub share: Share,
 }
 
 /// What calls come to.
@@ -70,12 +71,13 @@ impl ToolsReport {
             add_to(&mut sums, &Origin::Tool.key(share, false), share);
             total.add(share);
         })?;
-        let whole = total.cost_usd().unwrap_or_default();
+        let total = ToolSum::from(&total);
+        let whole = total.figures.whole();
         let mut rows: Vec<ToolRow> = sums
             .into_iter()
             .map(|(tool, sum)| ToolRow {
                 tool,
-                percent: sum.cost_usd().and_then(|cost| cost.percent_of(whole)),
+                share: whole.share(sum.cost_usd(), sum.usage.total()),
                 sum: (&sum).into(),
             })
             .collect();
@@ -83,7 +85,7 @@ impl ToolsReport {
             let rank = std::cmp::Reverse((row.sum.figures.cost_usd, row.sum.figures.total_tokens));
             (row.tool.starts_with('('), rank, row.tool.clone())
         });
-        Ok(Self { schema_version: 1, rows, total: (&total).into() })
+        Ok(Self { schema_version: 1, rows, total })
     }
 
     /// The same with so few tools that they can be looked over, the most expensive ones, and the others as one. Returns how
@@ -96,12 +98,13 @@ impl ToolsReport {
             return None;
         }
         let mut short = self.clone();
-        let mut others = ToolRow { tool: format!("{over} others"), percent: None, sum: ToolSum::default() };
+        let mut others =
+            ToolRow { tool: format!("{over} others"), share: Share::default(), sum: ToolSum::default() };
         for row in short.rows.splice(ROWS_SHOWN..tools, []) {
             others.sum.add(&row.sum);
         }
-        let whole = self.total.figures.cost_usd.unwrap_or_default();
-        others.percent = others.sum.figures.cost_usd.and_then(|cost| cost.percent_of(whole));
+        let figures = &others.sum.figures;
+        others.share = self.total.figures.whole().share(figures.cost_usd, figures.total_tokens);
         short.rows.insert(ROWS_SHOWN, others);
         Some((short, over))
     }
@@ -115,7 +118,8 @@ impl ToolsReport {
     /// The table for people.
     #[must_use]
     pub fn table(&self) -> Table {
-        let columns = ["tool", "calls", "tokens", "entry", "carry", "cost", "share"];
+        let share = Share::heading(self.rows.iter().map(|row| row.share));
+        let columns = ["tool", "calls", "tokens", "entry", "carry", "cost", share];
         let mut table = Table::new("Tools: what came in, and what it cost again and again", &columns);
         let cells = |name: &str, sum: &ToolSum, share: Cell| {
             let figures = &sum.figures;
@@ -131,8 +135,7 @@ impl ToolsReport {
                 share,
             ]
         };
-        table.rows =
-            self.rows.iter().map(|row| cells(&row.tool, &row.sum, Cell::percent(row.percent))).collect();
+        table.rows = self.rows.iter().map(|row| cells(&row.tool, &row.sum, row.share.cell())).collect();
         if self.rows.len() > 1 {
             table.total = Some(cells("total", &self.total, Cell::Text(String::new())));
         }

@@ -309,9 +309,12 @@ fn assert_parts_add_up(report: &Value) {
     }
     let generated = estimate["generated_tokens"].as_u64().unwrap();
     assert_eq!(estimate["total_tokens"], generated + estimate["returned_tokens"].as_u64().unwrap());
-    for (table, of) in [("by_agent", "total_tokens"), ("by_tool", "calls")] {
-        let percent: f64 = rows(table).iter().map(|row| row["percent"].as_f64().unwrap()).sum();
-        assert!((percent - 100.0).abs() < 1e-6, "{table} ({of}): {percent}");
+    for table in ["by_agent", "by_tool"] {
+        for member in ["percent", "cost_percent", "tokens_percent"] {
+            // What has no price has no share of the cost.
+            let percent: f64 = rows(table).iter().filter_map(|row| row[member].as_f64()).sum();
+            assert!((percent - 100.0).abs() < 1e-6, "{table} {member}: {percent}");
+        }
     }
 }
 

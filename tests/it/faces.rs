@@ -557,3 +557,115 @@ fn the_tables_of_the_dashboard_add_up_and_name_the_spikes() {
 fn help_of_dashboard() {
     insta::assert_snapshot!(Ledger::new().run(&["dashboard", "--help"]).text());
 }
+
+/// A session whose main conversation reads a cache, which is cheap, and whose subagent writes, which is not: a quarter of the
+/// tokens is most of the cost.
+fn cheap_and_dear() -> Ledger {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "s");
+    let cached = json!({ "input_tokens": 0, "output_tokens": 1, "cache_read_input_tokens": 300_000 });
+    let written = json!({ "input_tokens": 0, "output_tokens": 100_000 });
+    session.transcript().write(&[
+        session.says(1),
+        session.call("msg_1", 2, 1).with("message.usage", cached).with("attributionSkill", "review"),
+        session.result_of(3, "toolu_1", "done"),
+    ]);
+    session
+        .subagent("subagents", "a1")
+        .meta("Explore")
+        .write(&[session.answer_of("a1", "msg_2", 4, 1).with("message.usage", written)]);
+    ledger.import();
+    ledger
+}
+
+#[test]
+fn a_percentage_beside_a_cost_is_that_of_the_cost_in_every_table_and_format() {
+    let ledger = cheap_and_dear();
+    // The subagent has a quarter of the tokens.
+    let report = ledger.run(&["show-usage", "--json", "--session", "s"]).json();
+    let row = |agent: &str| {
+        let rows = report["by_agent"].as_array().unwrap();
+        rows.iter().find(|row| row["agent"] == agent).unwrap().clone()
+    };
+    let (dear, all) = (row("Explore"), &report["actual"]);
+    let of = |member: &str| dear[member].as_f64().unwrap() * 100.0 / all[member].as_f64().unwrap();
+    assert!(of("cost_usd") > 90.0 && of("total_tokens") < 30.0, "{report:#}");
+    for (table, whole) in [("by_agent", all), ("by_tool", all), ("by_step", all)] {
+        for row in report[table].as_array().unwrap() {
+            let share =
+                |member: &str| row[member].as_f64().unwrap_or(0.0) * 100.0 / whole[member].as_f64().unwrap();
+            let is = |member: &str, of: f64| (row[member].as_f64().unwrap() - of).abs() < 1e-6;
+            assert!(
+                is("percent", share("cost_usd")) && is("cost_percent", share("cost_usd")),
+                "{table}: {row}"
+            );
+            assert!(is("tokens_percent", share("total_tokens")), "{table}: {row}");
+        }
+    }
+
+    let faces = [
+        (&["tools"][..], "rows"),
+        (&["agents"], "rows"),
+        (&["cost", "--by", "tool"], "rows"),
+        (&["cost", "--by", "skill"], "rows"),
+        (&["cost", "--by", "step"], "rows"),
+    ];
+    for (args, rows) in faces {
+        let run = |format: &str| ledger.run(&[args, &["--format", format]].concat()).text().to_owned();
+        let report: Value = serde_json::from_str(&run("json")).unwrap();
+        let whole = report["total"]["cost_usd"].as_f64().unwrap();
+        for row in report[rows].as_array().unwrap() {
+            let expected = row["cost_usd"].as_f64().unwrap() * 100.0 / whole;
+            assert!((row["percent"].as_f64().unwrap() - expected).abs() < 1e-6, "{args:?}: {row}");
+            assert_eq!(row["percent"], row["cost_percent"], "{args:?}: {row}");
+            assert!(row["tokens_percent"].is_f64(), "{args:?}: {row}");
+        }
+        let csv = run("csv");
+        let heads: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
+        let column = |name: &str| heads.iter().position(|head| *head == name).unwrap();
+        for line in csv.lines().skip(1).filter(|line| !line.starts_with("total")) {
+            let cells: Vec<&str> = line.split(',').collect();
+            let number = |name: &str| cells[column(name)].parse::<f64>().unwrap();
+            assert!((number("of cost") - number("cost") * 100.0 / whole).abs() < 1e-6, "{args:?}: {line}");
+        }
+        assert!(run("text").lines().nth(1).unwrap().contains("of cost"), "{args:?}");
+        assert!(run("markdown").contains("| of cost |"), "{args:?}");
+    }
+
+    // Those that have no CSV say it in their heads: agents, tools, steps and skills.
+    let detailed = ledger.run(&["show-usage", "--session", "s", "--detailed"]).text().to_owned();
+    assert_eq!(detailed.matches("of cost").count(), 4, "{detailed}");
+    assert!(!detailed.contains("share"), "{detailed}");
+    let steps = ledger.run(&["step", "list", "--session", "s"]).text().to_owned();
+    assert!(steps.contains("of cost") && !steps.contains("share"), "{steps}");
+}
+
+#[test]
+fn without_any_price_a_share_is_of_the_tokens_and_says_so() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "s");
+    let of_house =
+        |message: &str, second| session.answer(message, second, 80).with("message.model", "house-model");
+    session.transcript().write(&[session.says(1), of_house("msg_1", 2)]);
+    ledger.import();
+    let report = ledger.run(&["show-usage", "--json", "--session", "s"]).json();
+    let main = &report["by_agent"][0];
+    assert_eq!((&main["cost_percent"], &main["percent"]), (&Value::Null, &json!(100.0)), "{main}");
+    let text = ledger.run(&["show-usage", "--session", "s"]).text().to_owned();
+    assert!(text.contains("of tokens") && !text.contains("of cost"), "{text}");
+    // Beside a model that has a price, what has none has no share that is shown.
+    session.transcript().append(&[session.answer("msg_3", 4, 80)]);
+    session
+        .subagent("subagents", "a1")
+        .meta("Explore")
+        .write(&[session.answer_of("a1", "msg_4", 5, 80).with("message.model", "house-model")]);
+    ledger.import();
+    let report = ledger.run(&["show-usage", "--json", "--session", "s"]).json();
+    let rows = report["by_agent"].as_array().unwrap();
+    let unpriced = rows.iter().find(|row| row["agent"] == "Explore").unwrap();
+    assert_eq!(
+        (&unpriced["percent"], unpriced["tokens_percent"].is_f64()),
+        (&Value::Null, true),
+        "{unpriced}"
+    );
+}

@@ -6,6 +6,7 @@
 
 mod agree;
 mod alerts;
+mod amounts;
 mod batches;
 mod bill;
 mod budgets;
@@ -14,6 +15,7 @@ mod cli;
 mod corpus;
 mod cost;
 mod counting;
+mod dates;
 mod docs;
 mod doctor;
 mod estimates;

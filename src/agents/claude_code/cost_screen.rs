@@ -3,9 +3,13 @@
 //! A paste is what a terminal showed: with prompts and frames around it, cut at any width, coloured perhaps. A line is
 //! recognised by its label; a line that has none goes on with the line before it; what is left is told line by line and
 //! never guessed at. Numbers keep how far they are rounded ([`Shown`]).
+//!
+//! The client writes numbers in the American form. A paste that came through another program can have those of another
+//! country, and they are read where only one reading exists ([`amount::pasted`]).
 
 use std::borrow::Cow;
 
+use crate::domain::amount::{self, AmountFault};
 use crate::domain::{
     CapturedCost, CapturedLimit, CapturedModel, MAX_COUNT, PicoUsd, Shown, ShownCost, ShownUsage, UnreadLine,
     clean_name,
@@ -17,6 +21,11 @@ const MAX_LINES: usize = 2_000;
 const MAX_LINE_CHARS: usize = 200;
 /// Longest name of a model or limit.
 const MAX_NAME_CHARS: usize = 80;
+/// What a subscriber's screen begins with since 2.0, up to what pays for it.
+const POWERED: [&str; 2] =
+    ["You are currently using your subscription", "You are currently using your overages"];
+/// The heading of the screen's own analysis, which ends it.
+const BEHAVIORS: &str = "What's contributing to your usage?";
 /// The headings of the client's panel.
 const TABS: [&str; 6] = ["Settings", "Status", "Config", "Usage", "Stats", "Help"];
 
@@ -40,10 +49,28 @@ struct Reader {
     cost: CapturedCost,
     /// Whether models are listed here.
     in_models: bool,
-    /// A line of usage that may go on: its number, its text, and whether it could be read as it is.
-    open: Option<(usize, String, bool)>,
+    /// Whether the client's own analysis has begun, which says nothing of the session's cost.
+    in_behaviors: bool,
+    /// Whether a remark in brackets goes on.
+    in_remark: bool,
+    /// A line of usage that may go on.
+    open: Option<Open>,
     /// The limit that the next bar belongs to, and its line.
     limit: Option<(usize, String)>,
+}
+
+/// A line of usage that the terminal may have cut.
+struct Open {
+    number: usize,
+    text: String,
+    /// Whether it could be read as it is.
+    is_read: bool,
+}
+
+/// What a line of usage is of.
+enum Used {
+    Model(CapturedModel),
+    All(ShownUsage),
 }
 
 impl Reader {
@@ -52,48 +79,74 @@ impl Reader {
             return;
         }
         self.close();
+        if std::mem::take(&mut self.in_remark) && label_of(line).is_none() {
+            self.in_remark = !line.ends_with(')');
+            self.cost.is_inaccurate |= line.contains("inaccurate");
+            return;
+        }
         if is_decoration(line) || self.read_labelled(number, line) || self.read_limit(number, line) {
             return;
         }
+        if self.in_behaviors || line == BEHAVIORS || line.starts_with("breakdown ·") {
+            self.in_behaviors |= line == BEHAVIORS;
+            self.cost.notices.extend(clean_name(line, MAX_LINE_CHARS));
+            return;
+        }
         if self.in_models && line.contains(':') {
-            let is_read = self.read_model(line);
-            self.open = Some((number, line.to_owned(), is_read));
+            self.open_usage(number, line);
             return;
         }
         self.unread(number, line);
     }
 
+    /// Takes a line of usage, as far as it goes.
+    fn open_usage(&mut self, number: usize, line: &str) {
+        let is_read = used_of(line).is_some_and(|used| self.take(used));
+        self.open = Some(Open { number, text: line.to_owned(), is_read });
+    }
+
+    fn take(&mut self, used: Used) -> bool {
+        match used {
+            Used::Model(model) => self.cost.models.push(model),
+            Used::All(usage) => self.cost.usage = self.cost.usage.or(Some(usage)),
+        }
+        true
+    }
+
     /// Takes a line as the rest of the one before it, which the terminal has cut.
     fn goes_on(&mut self, line: &str) -> bool {
-        let Some((number, before, was_read)) = self.open.take() else { return false };
-        let joined = format!("{before} {line}");
+        let Some(open) = self.open.take() else { return false };
+        let joined = format!("{} {line}", open.text);
         let starts_anew = label_of(line).is_some() || is_limit_name(line);
-        if !starts_anew && let Some(model) = model_of(&joined) {
-            if was_read {
-                self.cost.models.pop();
+        if !starts_anew && let Some(used) = used_of(&joined) {
+            match &used {
+                Used::Model(_) if open.is_read => drop(self.cost.models.pop()),
+                Used::All(_) if open.is_read => self.cost.usage = None,
+                _ => {}
             }
-            self.cost.models.push(model);
-            self.open = Some((number, joined, true));
+            let is_read = self.take(used);
+            self.open = Some(Open { text: joined, is_read, ..open });
             return true;
         }
         // Neither is it the end of a line that was cut more than once.
-        if !starts_anew && !was_read && model_of(line).is_none() {
-            self.open = Some((number, joined, false));
+        if !starts_anew && !open.is_read && used_of(line).is_none() {
+            self.open = Some(Open { text: joined, ..open });
             return true;
         }
-        self.open = Some((number, before, was_read));
+        self.open = Some(open);
         false
     }
 
     fn close(&mut self) {
-        if let Some((number, line, false)) = self.open.take() {
-            self.unread(number, &line);
+        if let Some(Open { number, text, is_read: false }) = self.open.take() {
+            self.unread(number, &text);
         }
     }
 
     fn unread(&mut self, line: usize, text: &str) {
+        let reason = two_readings(text);
         let text = clean_name(text, MAX_LINE_CHARS).unwrap_or_default();
-        self.cost.unread.push(UnreadLine { line, text });
+        self.cost.unread.push(UnreadLine { line, text, reason });
     }
 
     /// A line with one of the labels that screens have; `false` if it has none.
@@ -105,12 +158,20 @@ impl Reader {
         let Some((label, value)) = label_of(line) else { return false };
         self.in_models = label == Label::Models;
         let is_read = match label {
-            Label::Models => value.is_empty() || self.read_model(value),
+            Label::Models if value.is_empty() => true,
+            Label::Models | Label::Usage => {
+                // A model can stand beside the label.
+                self.open_usage(number, if label == Label::Models { value } else { line });
+                return true;
+            }
             Label::Total => self.read_total(value),
             Label::ApiTime => keep(&mut self.cost.api_ms, duration_of(value)),
             Label::WallTime => keep(&mut self.cost.wall_ms, duration_of(value)),
             Label::Changes => keep(&mut self.cost.lines, changes_of(value)),
-            Label::Usage => keep(&mut self.cost.usage, usage_of(value).map(|(usage, _)| usage)),
+            Label::Remark => {
+                self.cost.notices.extend(clean_name(line, MAX_LINE_CHARS));
+                true
+            }
         };
         if !is_read {
             self.unread(number, line);
@@ -118,22 +179,25 @@ impl Reader {
         true
     }
 
+    /// `$0.0975`, and in brackets what is to be known of it: that models were unknown, or whose rates it has.
     fn read_total(&mut self, value: &str) -> bool {
         let (amount, rest) = value.split_once(' ').unwrap_or((value, ""));
+        let rest = rest.trim();
         self.cost.is_inaccurate |= rest.contains("inaccurate");
-        let is_known = rest.trim().is_empty() || rest.contains("inaccurate");
-        keep(&mut self.cost.total, cost_of(amount)) && is_known
-    }
-
-    fn read_model(&mut self, line: &str) -> bool {
-        let model = model_of(line);
-        let is_read = model.is_some();
-        self.cost.models.extend(model);
-        is_read
+        if rest.contains("configured rates") {
+            self.cost.notices.extend(clean_name(rest.trim_matches(['(', ')']), MAX_LINE_CHARS));
+        }
+        self.in_remark = rest.starts_with('(') && !rest.ends_with(')');
+        keep(&mut self.cost.total, cost_of(amount)) && (rest.is_empty() || rest.starts_with('('))
     }
 
     /// The name of a limit, its bar, when it starts anew, or a notice.
     fn read_limit(&mut self, number: usize, line: &str) -> bool {
+        if let Some(limit) = limit_of(line) {
+            self.in_models = false;
+            self.cost.limits.push(limit);
+            return true;
+        }
         if is_limit_name(line) {
             self.in_models = false;
             self.limit = Some((number, clean_name(line, MAX_NAME_CHARS).unwrap_or_default()));
@@ -186,28 +250,56 @@ enum Label {
     Changes,
     Models,
     Usage,
+    /// What belongs to none of the figures that are kept.
+    Remark,
 }
 
 /// The label of a line, in whatever case, and what follows it.
 fn label_of(line: &str) -> Option<(Label, &str)> {
     let (label, value) = line.split_once(':')?;
     let label = match label.trim().to_ascii_lowercase().as_str() {
-        "total cost" => Label::Total,
+        // For readers of screens it is said what the screen is.
+        "cost" => return label_of(value.trim()),
+        // The latter since 2.1.
+        "total cost" | "estimated cost" => Label::Total,
         "total duration (api)" => Label::ApiTime,
         "total duration (wall)" => Label::WallTime,
         "total code changes" => Label::Changes,
-        "usage by model" => Label::Models,
+        // The latter in 1.0.
+        "usage by model" | "token usage by model" => Label::Models,
         "usage" => Label::Usage,
+        "mods' model calls" | "prompt cache (main)" | "spend (utc)" => Label::Remark,
         _ => return None,
     };
     Some((label, value.trim()))
 }
 
-/// `With your Claude Max subscription, no need to monitor cost …`
+/// `With your Claude Max subscription, no need to monitor cost …`, or `You are currently using your subscription …`
 fn subscription_of(line: &str) -> Option<String> {
+    if POWERED.iter().any(|start| line.starts_with(start)) {
+        return Some(CapturedCost::UNNAMED_PLAN.to_owned());
+    }
     let (_, rest) = line.split_once("With your Claude ")?;
     let (plan, _) = rest.split_once(" subscription")?;
     clean_name(plan, MAX_NAME_CHARS)
+}
+
+/// `Current session: 83% used · resets 8:49am`, `Spend limit: $3.50 / $10.00 spent (35%) · resets Aug 3`
+fn limit_of(line: &str) -> Option<CapturedLimit> {
+    let (name, rest) = line.split_once(": ")?;
+    if !is_limit_name(name) && name != "Spend limit" {
+        return None;
+    }
+    let (share, resets) = match rest.split_once(" · resets ") {
+        Some((share, resets)) => (share, clean_name(resets, MAX_NAME_CHARS)),
+        None => (rest, None),
+    };
+    let share = match share.rsplit_once('(') {
+        Some((_, share)) => share.strip_suffix(')')?,
+        None => share.strip_suffix(" used")?,
+    };
+    let used_percent = share.strip_suffix('%')?.parse().ok().filter(|share| *share <= 1_000)?;
+    Some(CapturedLimit { limit: clean_name(name, MAX_NAME_CHARS)?, used_percent, resets })
 }
 
 /// A line without the colours and moves of a terminal.
@@ -258,6 +350,17 @@ fn bar_of(line: &str) -> Option<u64> {
     share.parse().ok().filter(|share| *share <= 1_000)
 }
 
+/// A line of usage, of one model or of all.
+fn used_of(line: &str) -> Option<Used> {
+    match label_of(line) {
+        Some((Label::Usage, value)) => {
+            usage_of(value).filter(|(_, rest)| rest.is_empty()).map(|(usage, _)| Used::All(usage))
+        }
+        Some(_) => None,
+        None => model_of(line).map(Used::Model),
+    }
+}
+
 /// `claude-haiku:  13.5k input, 222 output, 0 cache read, 0 cache write ($0.0146)`
 fn model_of(line: &str) -> Option<CapturedModel> {
     let (model, value) = line.split_once(": ")?;
@@ -275,7 +378,8 @@ fn usage_of(text: &str) -> Option<(ShownUsage, &str)> {
     let (list, rest) = text.split_at(text.find('(').unwrap_or(text.len()));
     let mut usage = ShownUsage::default();
     let mut seen = Vec::new();
-    for part in list.trim().split(',') {
+    // Without the space a comma belongs to a number.
+    for part in list.trim().split(", ") {
         let (number, class) = part.trim().split_once(' ')?;
         let number = number_of(number)?;
         let class = class.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -299,37 +403,54 @@ fn usage_of(text: &str) -> Option<(ShownUsage, &str)> {
     is_whole.then_some((usage, rest))
 }
 
+/// What a suffix stands for, in either case.
+fn unit_of(text: &str) -> (&str, u64) {
+    let scaled = |suffix: [char; 2], unit| text.strip_suffix(suffix).map(|digits| (digits, unit));
+    scaled(['k', 'K'], 1_000)
+        .or_else(|| scaled(['m', 'M'], 1_000_000))
+        .or_else(|| scaled(['b', 'B'], 1_000_000_000))
+        .unwrap_or((text, 1))
+}
+
 /// `640`, `1,234`, `18.5k`, `1.7m`.
 fn number_of(text: &str) -> Option<Shown> {
-    let text = text.replace(',', "").to_ascii_lowercase();
-    let (digits, unit) = match text.char_indices().last()? {
-        (at, 'k') => (&text[..at], 1_000),
-        (at, 'm') => (&text[..at], 1_000_000),
-        (at, 'b') => (&text[..at], 1_000_000_000),
-        _ => (&*text, 1),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !is_number(whole) || !is_number(fraction) || fraction.len() > 9 {
-        return None;
-    }
-    let step = unit / 10_u64.checked_pow(u32::try_from(fraction.len()).ok()?)?;
-    if step == 0 {
-        return None;
-    }
-    let value = format!("{whole}{fraction}").parse::<u64>().ok()?.checked_mul(step)?;
-    (value <= MAX_COUNT).then_some(Shown { value, step })
+    let (digits, unit) = unit_of(text);
+    // Without a suffix all digits are shown, so that nothing stands behind a point.
+    let number = amount::pasted(digits, unit == 1)
+        .ok()
+        .filter(|_| digits.starts_with(|c: char| c.is_ascii_digit()))?;
+    let step = unit / 10_u64.checked_pow(u32::try_from(number.decimals()).ok()?)?;
+    let value = number.times(unit).filter(|value| *value <= MAX_COUNT && step > 0)?;
+    Some(Shown { value, step })
 }
 
 /// `$0.0975`, `$46.40`, `$1,234.50`
 fn cost_of(text: &str) -> Option<ShownCost> {
     let digits = text.trim().strip_prefix('$')?;
-    if !digits.starts_with(|c: char| c.is_ascii_digit()) || digits.contains(['e', 'E', '-']) {
-        return None;
-    }
-    let decimals = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-    let step = 10_i128.checked_pow(12_u32.checked_sub(u32::try_from(decimals).ok()?)?)?;
-    Some(ShownCost { amount: PicoUsd::parse(digits)?, step: PicoUsd::from_pico(step) })
+    let number =
+        amount::pasted(digits, false).ok().filter(|_| digits.starts_with(|c: char| c.is_ascii_digit()))?;
+    let step = 10_i128.checked_pow(12_u32.checked_sub(u32::try_from(number.decimals()).ok()?)?)?;
+    let amount = number.dollars().filter(|amount| *amount <= PicoUsd::MOST_KEPT)?;
+    Some(ShownCost { amount, step: PicoUsd::from_pico(step) })
+}
+
+/// Why a line was not read, if a sum or a rounded number in it can mean two things.
+fn two_readings(line: &str) -> Option<String> {
+    line.split([' ', '(', ')']).find_map(|word| {
+        let word = word.trim_end_matches(',');
+        let (number, suffix) = match word.strip_prefix('$') {
+            Some(number) => (number, ""),
+            None => word.split_at(unit_of(word).0.len()),
+        };
+        let is_rounded = number.len() < word.len();
+        match amount::pasted(number, false).err().filter(|_| is_rounded)? {
+            AmountFault::Either(one, other) => {
+                let (one, other) = (format!("{one}{suffix}"), format!("{other}{suffix}"));
+                Some(AmountFault::Either(one, other).to_string())
+            }
+            _ => None,
+        }
+    })
 }
 
 /// `1d 22h 55m`, `1m 59.9s`, `0s`, in milliseconds.
@@ -348,23 +469,14 @@ fn duration_of(text: &str) -> Option<u64> {
             "d" => 86_400_000,
             _ => return None,
         };
-        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        let part = if fraction.is_empty() {
-            whole.parse::<u64>().ok()?.checked_mul(unit)?
-        } else {
-            let scale =
-                10_u64.checked_pow(u32::try_from(fraction.len()).ok().filter(|digits| *digits <= 6)?)?;
-            let number = whole.parse::<u64>().ok()?.checked_mul(scale)?;
-            number.checked_add(fraction.parse().ok()?)?.checked_mul(unit)? / scale
-        };
-        millis = millis.checked_add(part)?;
+        millis = millis.checked_add(amount::pasted(digits, false).ok()?.times_cut(unit)?)?;
     }
     Some(millis)
 }
 
 /// `10 lines added, 1 line removed`
 fn changes_of(text: &str) -> Option<(u64, u64)> {
-    let (added, removed) = text.split_once(',')?;
+    let (added, removed) = text.split_once(", ")?;
     let count = |text: &str, what: &str| {
         let mut words = text.split_whitespace();
         let count = number_of(words.next()?)?.value;
@@ -388,6 +500,39 @@ mod tests {
         for odd in ["", "k", ".5k", "-1", "1.5", "1e3", "99999999999m", "1.2.3k"] {
             assert_eq!(number_of(odd), None, "{odd}");
         }
+    }
+
+    #[test]
+    fn numbers_of_other_countries_are_read_where_only_one_reading_exists() {
+        let tenth = Shown { value: 18_500, step: 100 };
+        assert_eq!((number_of("18,5k"), number_of("18.5k")), (Some(tenth), Some(tenth)));
+        assert_eq!(
+            (number_of("1.234"), number_of("1\u{202f}234")),
+            (Some(Shown::exact(1_234)), Some(Shown::exact(1_234)))
+        );
+        let cost = |text: &str| cost_of(text).map(|cost| (cost.amount.to_decimal(), cost.step.to_decimal()));
+        let expected = Some(("1234.56".to_owned(), "0.01".to_owned()));
+        assert_eq!((cost("$1.234,56"), cost("$1,234.56")), (expected.clone(), expected));
+        assert_eq!(cost("$0,0975"), Some(("0.0975".to_owned(), "0.0001".to_owned())));
+        assert_eq!(duration_of("1m 59,9s"), Some(119_900));
+        assert_eq!(changes_of("1,234 lines added, 1.005 lines removed"), Some((1_234, 1_005)));
+        for text in ["$1,234", "$1.234", "$12,345", "$1,2,3", "$9300000", "€5"] {
+            assert_eq!(cost(text), None, "{text}");
+        }
+        assert_eq!((number_of("1,234k"), number_of("1.234m")), (None, None));
+    }
+
+    #[test]
+    fn a_line_with_two_readings_says_so() {
+        let read = parse(
+            "Total cost: $1,234\nTotal moons: 3\nUsage by model:\n x: 1.234k input, 0 output, 0 cache read, 0 cache write",
+        );
+        let reasons: Vec<_> =
+            read.unread.iter().map(|unread| (unread.line, unread.reason.as_deref())).collect();
+        let either = |one: &str, other: &str| format!("it could be {one} or {other}; write the one you mean");
+        let (total, model) = (either("1234", "1.234"), either("1.234k", "1234k"));
+        assert_eq!(reasons, [(1, Some(&*total)), (2, None), (4, Some(&*model))]);
+        assert_eq!(read.total, None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::domain::AlertKind;
+use crate::domain::amount::{self, AmountFault};
 
 /// Options of `alerts`.
 #[derive(Debug, Clone, Args)]
@@ -23,7 +24,7 @@ pub enum AlertsAction {
         /// Which
         names: Vec<AlertArg>,
         /// How often the same call is made before it is told
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000))]
+        #[arg(long, value_name = "N", value_parser = repeats, allow_negative_numbers = true)]
         repeats: Option<u32>,
     },
     /// Switch alerts off: all of them, or those that are named
@@ -57,4 +58,8 @@ impl From<AlertArg> for AlertKind {
             AlertArg::Subagents => Self::Subagents,
         }
     }
+}
+
+fn repeats(text: &str) -> Result<u32, AmountFault> {
+    amount::count(text, 2, 1_000)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::domain::Per;
+use crate::domain::{Per, amount};
 
 /// Options of `budget`.
 #[derive(Debug, Clone, Args)]
@@ -22,16 +22,17 @@ pub enum BudgetAction {
     Set(BudgetSetArgs),
     /// Raise a limit
     Add {
-        /// By how much: USD, or tokens with --tokens
+        /// By how much, in USD (2.50), or with --tokens in tokens (500k, 1.5M)
+        #[arg(allow_negative_numbers = true)]
         amount: String,
         /// Which budget, if there are several
         #[command(flatten)]
         which: Which,
     },
-    /// Set the share at which to warn
+    /// Set the warning threshold
     Warn {
-        /// In per cent
-        #[arg(value_parser = clap::value_parser!(u8).range(1..=100))]
+        /// In percent, from 1 to 100
+        #[arg(value_parser = amount::percent, allow_negative_numbers = true)]
         percent: u8,
         /// Which budgets
         #[command(flatten)]
@@ -57,8 +58,8 @@ pub enum BudgetAction {
     },
     /// Let sessions go on for a while, whatever was used
     Override {
-        /// How long: 30m, 1h, 2d
-        #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+        /// How long: 30m, 1h, 1h30m, 2d
+        #[arg(long = "for", value_name = "TIME", value_parser = amount::duration, allow_negative_numbers = true)]
         time: Duration,
         /// Which budgets
         #[command(flatten)]
@@ -69,13 +70,14 @@ pub enum BudgetAction {
 /// Options of `budget set`.
 #[derive(Debug, Clone, Args)]
 pub struct BudgetSetArgs {
-    /// The limit: USD, or tokens with --tokens
+    /// The limit in USD (2.50), or with --tokens in tokens (500k, 1.5M)
+    #[arg(allow_negative_numbers = true)]
     pub amount: String,
     /// What it holds for
     #[command(flatten)]
     pub which: Which,
-    /// Warn at this share, in per cent
-    #[arg(long, value_name = "PCT", default_value = "80", value_parser = clap::value_parser!(u8).range(1..=100))]
+    /// The warning threshold, in percent
+    #[arg(long, value_name = "PCT", default_value = "80", value_parser = amount::percent, allow_negative_numbers = true)]
     pub warn: u8,
     /// Stop a session at the limit, before its next paid request
     #[arg(long)]
@@ -127,21 +129,4 @@ impl From<PerArg> for Per {
             PerArg::Total => Self::Total,
         }
     }
-}
-
-/// Reads `90s`, `30m`, `1h`, `2d`.
-fn duration(text: &str) -> Result<Duration, String> {
-    const LONGEST: u64 = 366 * 86_400;
-    let wrong = || "say how long, such as 30m, 1h or 2d".to_owned();
-    let (number, unit) = text.split_at(text.len() - text.chars().next_back().map_or(0, char::len_utf8));
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let all = number.checked_mul(seconds).filter(|all| (1..=LONGEST).contains(all)).ok_or_else(wrong)?;
-    Ok(Duration::from_secs(all))
 }

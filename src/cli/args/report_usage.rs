@@ -2,6 +2,8 @@
 
 use clap::{Args, ValueEnum};
 
+use crate::domain::{PicoUsd, amount};
+
 /// Options of `report-usage`.
 #[derive(Debug, Clone, Args)]
 pub struct ReportUsageArgs {
@@ -9,17 +11,17 @@ pub struct ReportUsageArgs {
     #[arg(long, value_name = "ID")]
     pub agent_id: Option<String>,
     /// Tokens in all; else input and output together
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = amount::tokens, allow_negative_numbers = true)]
     pub tokens: Option<u64>,
     /// Tokens of input
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = amount::tokens, allow_negative_numbers = true)]
     pub input: Option<u64>,
     /// Tokens of output
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = amount::tokens, allow_negative_numbers = true)]
     pub output: Option<u64>,
     /// What it cost, in USD; else it is worked out from the tokens and the model
-    #[arg(long, value_name = "USD")]
-    pub cost: Option<String>,
+    #[arg(long, value_name = "USD", value_parser = amount::usd, allow_negative_numbers = true)]
+    pub cost: Option<PicoUsd>,
     /// What it was for
     #[arg(long, value_name = "ID")]
     pub task_id: Option<String>,
@@ -36,7 +38,7 @@ pub struct ReportUsageArgs {
     #[arg(long, value_name = "NAME", requires = "operation")]
     pub tool: Option<String>,
     /// How many characters were read or written
-    #[arg(long, value_name = "N", requires = "operation")]
+    #[arg(long, value_name = "N", requires = "operation", value_parser = amount::tokens, allow_negative_numbers = true)]
     pub chars: Option<u64>,
 }
 

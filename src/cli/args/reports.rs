@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::domain::amount::{self, AmountFault};
 use crate::report::calendar::{AskedDay, Zone};
 use crate::report::cost::By;
 use crate::report::origins::Origin;
@@ -37,10 +38,10 @@ pub struct ShowUsageArgs {
 /// Options of `tools`.
 #[derive(Debug, Clone, Args)]
 pub struct ToolsArgs {
-    /// From this day on: a date, today, yesterday, or 7d for the last seven days
+    /// First day: 2026-11-01, today, yesterday, monday, week, month, or 7d, 2w, 3m for the last days
     #[arg(long, value_name = "DATE", value_parser = crate::cli::cost::day)]
     pub since: Option<AskedDay>,
-    /// Up to this day, with it
+    /// Last day, in the same forms
     #[arg(long, value_name = "DATE", value_parser = crate::cli::cost::day)]
     pub until: Option<AskedDay>,
     /// Only the sessions of this folder, or below it
@@ -106,10 +107,10 @@ pub struct CostArgs {
     /// What the rows are
     #[arg(long, value_name = "KEY", default_value = "day")]
     pub by: CostBy,
-    /// From this day on: a date, today, yesterday, or 7d for the last seven days
+    /// First day: 2026-11-01, today, yesterday, monday, week, month, or 7d, 2w, 3m for the last days
     #[arg(long, value_name = "DATE", value_parser = crate::cli::cost::day)]
     pub since: Option<AskedDay>,
-    /// Up to this day, with it
+    /// Last day, in the same forms
     #[arg(long, value_name = "DATE", value_parser = crate::cli::cost::day)]
     pub until: Option<AskedDay>,
     /// Only the sessions of this folder, or below it
@@ -188,7 +189,7 @@ pub struct HistoryArgs {
     #[arg(long, value_name = "PATH")]
     pub project: Option<PathBuf>,
     /// How many sessions have a row
-    #[arg(long, value_name = "N", default_value = "20")]
+    #[arg(long, value_name = "N", default_value = "20", value_parser = rows, allow_negative_numbers = true)]
     pub limit: u32,
     /// Give every session a row
     #[arg(long, conflicts_with = "limit")]
@@ -202,7 +203,7 @@ pub struct HistoryArgs {
 #[derive(Debug, Clone, Args)]
 pub struct TrendsArgs {
     /// How many days, of which today is the last
-    #[arg(long, value_name = "N", default_value = "7", value_parser = clap::value_parser!(u16).range(1..=3660))]
+    #[arg(long, value_name = "N", default_value = "7", value_parser = days, allow_negative_numbers = true)]
     pub days: u16,
     /// Count days in this time zone, such as Europe/Berlin
     #[arg(long, value_name = "ZONE", value_parser = crate::cli::cost::zone)]
@@ -341,4 +342,12 @@ pub enum ExportFormat {
     Jsonl,
     /// CSV, with a line of headings
     Csv,
+}
+
+fn rows(text: &str) -> Result<u32, AmountFault> {
+    amount::count(text, 0, u32::MAX)
+}
+
+fn days(text: &str) -> Result<u16, AmountFault> {
+    amount::count(text, 1, 3_660)
 }

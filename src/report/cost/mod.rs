@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::calendar::{Day, Zone};
+use super::{Share, Whole};
 use crate::domain::{CostParts, PicoUsd, Usage};
 use crate::store::{Ledger, SessionRow, SpentFilter, StoreError};
 pub use groups::By;
@@ -87,6 +88,9 @@ pub struct CostRow {
     /// And when it was read again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carry_cost_usd: Option<PicoUsd>,
+    /// Its part of the total, where the rows are by what costs came from.
+    #[serde(flatten)]
+    pub share: Option<Share>,
     /// What has changed, if that was asked.
     #[serde(flatten)]
     pub change: Option<Change>,
@@ -183,6 +187,14 @@ impl From<&Sum> for CostSum {
     }
 }
 
+impl CostSum {
+    /// This as a whole that others are parts of.
+    #[must_use]
+    pub fn whole(&self) -> Whole {
+        Whole { cost: self.cost_usd.unwrap_or_default(), tokens: self.total_tokens }
+    }
+}
+
 impl CostReport {
     /// The answer where there is no ledger.
     #[must_use]
@@ -219,12 +231,17 @@ impl CostReport {
         let span = Span::of_days(query.since, query.until, &query.zone);
         let groups = groups::read(ledger, &filter, (span, None), query.by, (&places, &query.zone))?;
         let groups = groups.into_sorted();
-        let total = total(groups.iter().map(|group| &group.now));
+        let total = total_of(&total(groups.iter().map(|group| &group.now)));
+        let mut rows: Vec<CostRow> = groups.iter().map(|group| row(query, &places, group, None)).collect();
+        let whole = total.whole();
+        for row in rows.iter_mut().filter(|row| row.entry_cost_usd.is_some()) {
+            row.share = Some(whole.share(row.sum.cost_usd, row.sum.total_tokens));
+        }
         Ok(Self {
             since: query.since.map(|day| day.to_string()),
             until: query.until.map(|day| day.to_string()),
-            rows: groups.iter().map(|group| row(query, &places, group, None)).collect(),
-            total: CostTotal { sum: total_of(&total), change: None },
+            rows,
+            total: CostTotal { sum: total, change: None },
             ..Self::none(query.by)
         })
     }
@@ -277,6 +294,7 @@ fn row(query: &Query, places: &Places, group: &Group, change: Option<Change>) ->
         sum: (&group.now).into(),
         entry_cost_usd: phases.map(|phases| phases.0),
         carry_cost_usd: phases.map(|phases| phases.1),
+        share: None,
         change,
         label,
     }

@@ -3,7 +3,7 @@
 use super::{Change, Changes, CostReport, CostRow, CostSum, CostTotal, Label, Previous};
 use crate::domain::{CostParts, PicoUsd, clean_name, grouped, plural};
 use crate::report::origins::{NO_KEY, phase_cells};
-use crate::report::{Cell, ROWS_SHOWN, Table, add_known};
+use crate::report::{Cell, ROWS_SHOWN, Share, Table, add_known};
 
 /// Characters of a session's id that tell it from others.
 const SHORT_ID: usize = 8;
@@ -27,7 +27,11 @@ impl CostReport {
                 CostRow::joined(short.rows.drain(..over).collect(), format!("+{}", grouped(over as u64)));
             short.rows.insert(0, earlier);
         } else {
-            let others = CostRow::joined(short.rows.split_off(ROWS_SHOWN), format!("{over} others"));
+            let mut others = CostRow::joined(short.rows.split_off(ROWS_SHOWN), format!("{over} others"));
+            if others.entry_cost_usd.is_some() {
+                let whole = self.total.sum.whole();
+                others.share = Some(whole.share(others.sum.cost_usd, others.sum.total_tokens));
+            }
             short.rows.push(others);
         }
         Some((short, over))
@@ -102,7 +106,8 @@ impl CostReport {
         let is_compared = self.total.change.is_some();
         let has_phases = !detail && !is_compared && self.rows.iter().any(|row| row.entry_cost_usd.is_some());
         if has_phases {
-            columns.extend(["tokens", "entry", "carry", "cost", "share"]);
+            columns.extend(["tokens", "entry", "carry", "cost"]);
+            columns.push(Share::heading(self.rows.iter().filter_map(|row| row.share)));
         } else if detail {
             columns.extend(["input", "output", "read", "write", "search", "cost"]);
         } else if is_compared || is_session {
@@ -119,9 +124,6 @@ impl CostReport {
         };
         let mut table = Table::new(self.title(), &columns);
         let is_long = !detail && !is_compared && !is_session && !has_phases;
-        let whole = self.total.sum.cost_usd.unwrap_or_default();
-        let share =
-            |sum: &CostSum| sum.cost_usd.map_or(Cell::Unknown, |cost| Cell::percent(cost.percent_of(whole)));
         table.rows = self
             .rows
             .iter()
@@ -134,7 +136,7 @@ impl CostReport {
                 if has_phases {
                     let cost = row.sum.cost_usd;
                     sums.splice(1..1, phase_cells(row.entry_cost_usd, row.carry_cost_usd, cost));
-                    sums.push(share(&row.sum));
+                    sums.push(row.share.unwrap_or_default().cell());
                 }
                 cells.extend(sums);
                 cells.extend(row.change.iter().flat_map(&change_cells));
@@ -187,6 +189,7 @@ impl CostRow {
             sum: CostSum::default(),
             entry_cost_usd: None,
             carry_cost_usd: None,
+            share: None,
             change: None,
             label: Label { started: None, topic },
         };

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, SessionState, Timeline, Timestamp, Usage};
 use crate::origins::foreseen;
 use crate::pricing::PriceTable;
+use crate::report::Share;
 use crate::report::budgets::{BudgetInfo, Work};
 use crate::report::history::HistoryRow;
 use crate::report::reported::ReportedAgent;
@@ -254,7 +255,8 @@ pub struct AgentUsage {
     /// Whether part of it has no price.
     #[serde(skip)]
     pub is_partly_priced: bool,
-    pub percent: Option<f64>,
+    #[serde(flatten)]
+    pub share: Share,
     pub duration_seconds: Option<u64>,
     pub last_updated_at: Option<Timestamp>,
     /// What runs without a known response are taken to use, from the defaults table.
@@ -329,8 +331,10 @@ pub struct OriginUsage {
     /// Whether part of it has no price.
     #[serde(skip)]
     pub is_partly_priced: bool,
-    /// Its share of the tokens that were paid for, 0 to 100; where nothing is known of these, of the estimates.
-    pub percent: Option<f64>,
+    /// Its share of the session, or of the part of it that was asked for. Where nothing is known of what was paid, its share of
+    /// the tokens is that of the estimates.
+    #[serde(flatten)]
+    pub share: Share,
 }
 
 /// The main conversation's context.
@@ -421,7 +425,7 @@ impl UsageReport {
         let spending = Spending::of(ledger.session_spent(record.row)?, &names, &wanted);
         let shown: Usage = usage.iter().map(|group| group.usage).sum();
         let total = shown + spending.hidden_usage();
-        let whole = shares.iter().map(|share| share.usage.total()).sum();
+        let whole = origins::whole(shares);
         let mut shares: Vec<&ShareRow> = shares.iter().collect();
         shares.retain(|share| {
             wanted(agent_of(share, &names)) && filter.step.as_deref().is_none_or(|step| share.step == step)

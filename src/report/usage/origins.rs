@@ -3,10 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rollup::{AgentNames, percent};
+use super::rollup::AgentNames;
 use super::{McpUsage, OriginUsage, SkillUsage, StepUsage, ToolUsage, agent_of};
 use crate::domain::{Timeline, Timestamp, ToolName, Usage};
 use crate::report::origins::{NO_KEY, Origin, OriginSum, sum};
+use crate::report::{Share, Whole};
 use crate::store::{CallGroup, HIDDEN_AGENT, ShareRow};
 
 /// What the calls of a group come to.
@@ -48,8 +49,8 @@ fn join(
 }
 
 impl OriginUsage {
-    /// Of `whole` tokens that were paid for.
-    fn of(sum: &OriginSum, whole: u64) -> Self {
+    /// Of all that was paid for.
+    fn of(sum: &OriginSum, whole: Whole) -> Self {
         let known = |cost| sum.cost.map(|_| cost);
         let total_tokens = sum.usage.total();
         Self {
@@ -58,34 +59,39 @@ impl OriginUsage {
             carry_cost_usd: known(sum.carry_cost),
             cost_usd: sum.cost_usd(),
             is_partly_priced: sum.is_partly_priced,
-            percent: percent(total_tokens, whole),
+            share: whole.share(sum.cost_usd(), total_tokens),
         }
     }
 
     /// The same of calls; where nothing was paid that is known of, the share is that of `estimated` tokens.
-    fn of_calls(sum: &OriginSum, calls: &CallSum, (whole, estimated): (u64, u64)) -> Self {
+    fn of_calls(sum: &OriginSum, calls: &CallSum, (whole, estimated): (Whole, u64)) -> Self {
         let paid = Self::of(sum, whole);
-        let share =
-            if whole > 0 { paid.percent } else { percent(calls.generated + calls.returned, estimated) };
-        Self { percent: share, ..paid }
+        let own = calls.generated + calls.returned;
+        let share = if whole.tokens > 0 { paid.share } else { Share::of_tokens(own, estimated) };
+        Self { share, ..paid }
     }
 }
 
-fn whole(shares: &[&ShareRow]) -> u64 {
-    shares.iter().map(|share| share.usage.total()).sum()
+/// All that was paid for.
+pub(super) fn whole<'r>(shares: impl IntoIterator<Item = &'r ShareRow>) -> Whole {
+    let mut whole = Whole::default();
+    for share in shares {
+        whole.cost += share.cost.unwrap_or_default().total();
+        whole.tokens += share.usage.total();
+    }
+    whole
 }
 
-/// What all these shares come to, of `whole` tokens that were paid for.
-pub(super) fn of_all(shares: &[&ShareRow], whole: u64) -> (Usage, OriginUsage) {
+/// What all these shares come to, of all that was paid for.
+pub(super) fn of_all(shares: &[&ShareRow], whole: Whole) -> (Usage, OriginUsage) {
     let mut sum = OriginSum::default();
     shares.iter().for_each(|share| sum.add(share));
     (sum.usage, OriginUsage::of(&sum, whole))
 }
 
-/// Tools by what they cost, then by estimate; what is none comes last. The share is that of the tokens paid for; where
-/// nothing is known of these, that of the estimates.
+/// Tools by what they cost, then by estimate; what is none comes last.
 pub(super) fn by_tool(shares: &[&ShareRow], calls: &[CallGroup]) -> Vec<ToolUsage> {
-    let paid = whole(shares);
+    let paid = whole(shares.iter().copied());
     let estimated: u64 = calls.iter().map(|call| call.generated + call.returned).sum();
     let sums = sum(shares.iter().copied(), Origin::Tool, false);
     let mut rows: Vec<ToolUsage> = join(sum_calls(calls, |call| Some(call.tool.clone())), sums)
@@ -113,7 +119,7 @@ pub(super) fn by_tool(shares: &[&ShareRow], calls: &[CallGroup]) -> Vec<ToolUsag
 }
 
 pub(super) fn by_skill(shares: &[&ShareRow], calls: &[CallGroup]) -> Vec<SkillUsage> {
-    let paid = whole(shares);
+    let paid = whole(shares.iter().copied());
     let sums = sum(shares.iter().copied(), Origin::Skill, false);
     let mut rows: Vec<SkillUsage> = join(sum_calls(calls, |call| call.skill.clone()), sums)
         .into_iter()
@@ -130,7 +136,7 @@ pub(super) fn by_skill(shares: &[&ShareRow], calls: &[CallGroup]) -> Vec<SkillUs
 }
 
 pub(super) fn by_mcp_server(shares: &[&ShareRow], calls: &[CallGroup]) -> Vec<McpUsage> {
-    let paid = whole(shares);
+    let paid = whole(shares.iter().copied());
     let estimated: u64 = calls.iter().map(|call| call.generated + call.returned).sum();
     let server = |call: &CallGroup| ToolName::new(&call.tool).mcp_server().map(str::to_owned);
     let mut rows: Vec<McpUsage> =
@@ -173,7 +179,7 @@ pub(super) fn by_step(
     for share in shares {
         agents.entry(Origin::Step.key(share, false).into_owned()).or_default().insert(agent_of(share, names));
     }
-    let paid = whole(shares);
+    let paid = whole(shares.iter().copied());
     let mut rows: Vec<(usize, StepUsage)> = sum(shares.iter().copied(), Origin::Step, false)
         .into_iter()
         .map(|(step, sum)| {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Actual, AgentUsage, EstimateInfo, ModelUsage, PendingInfo, UNTYPED_AGENT};
 use crate::domain::{MAIN_AGENT, Timestamp, Usage};
+use crate::report::Whole;
 use crate::store::{AgentRun, CallGroup, HIDDEN_AGENT, PendingCalls, UsageGroup};
 
 use super::money::Spending;
@@ -159,7 +160,11 @@ pub(super) fn by_agent(
     if spending.hidden_usage() != Usage::default() {
         agents.entry(HIDDEN_AGENT).or_default().usage += spending.hidden_usage();
     }
-    let total: u64 = agents.values().map(|sum| sum.usage.total()).sum();
+    let cost = |agent: &str, usage| spending.agent(agent).cost(usage);
+    let whole = Whole {
+        cost: agents.iter().filter_map(|(agent, sum)| cost(agent, sum.usage)).sum(),
+        tokens: agents.values().map(|sum| sum.usage.total()).sum(),
+    };
     let mut rows: Vec<AgentUsage> = agents
         .into_iter()
         .map(|(agent, sum)| AgentUsage {
@@ -167,9 +172,9 @@ pub(super) fn by_agent(
             invocations: if agent == MAIN_AGENT { turns } else { sum.runs.len() as u64 },
             usage: sum.usage,
             total_tokens: sum.usage.total(),
-            cost_usd: spending.agent(agent).cost(sum.usage),
+            cost_usd: cost(agent, sum.usage),
             is_partly_priced: spending.agent(agent).is_partly_priced(),
-            percent: percent(sum.usage.total(), total),
+            share: whole.share(cost(agent, sum.usage), sum.usage.total()),
             duration_seconds: if agent == MAIN_AGENT { main_span } else { sum.seconds },
             last_updated_at: sum.last,
             pending_tokens: sum.pending,
@@ -179,11 +184,6 @@ pub(super) fn by_agent(
         (row.agent == HIDDEN_AGENT, row.agent != MAIN_AGENT, std::cmp::Reverse(row.total_tokens))
     });
     rows
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a share for people, not money")]
-pub(super) fn percent(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| part as f64 * 100.0 / whole as f64)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for people, not money")]

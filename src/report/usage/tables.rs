@@ -4,7 +4,7 @@ use super::{OriginUsage, Part, ToolUsage, UsageReport};
 use crate::domain::{PicoUsd, Usage};
 use crate::report::history::sessions_table;
 use crate::report::origins::phase_cells;
-use crate::report::{Cell, Table};
+use crate::report::{Cell, Share, Table};
 use crate::store::HIDDEN_AGENT;
 
 /// Headings short enough for a table with money to fit 80 columns: cache reads and writes.
@@ -47,7 +47,7 @@ impl UsageReport {
     fn agent_table(&self) -> Table {
         let mut columns = vec!["agent", "runs", "input", "output", CACHE_READ, CACHE_WRITE, "total"];
         columns.extend(self.has_money().then_some("cost"));
-        columns.push("share");
+        columns.push(Share::heading(self.by_agent.iter().map(|agent| agent.share)));
         let mut table = Table::new("Actual usage by agent", &columns);
         for agent in &self.by_agent {
             // What is hidden are no runs.
@@ -64,7 +64,7 @@ impl UsageReport {
                 row.extend(usage_cells(&agent.usage));
             }
             row.extend(self.money_cell(agent.cost_usd, agent.is_partly_priced));
-            row.push(Cell::percent(agent.percent));
+            row.push(agent.share.cell());
             table.rows.push(row);
         }
         if let Some(actual) = self.actual.as_ref().filter(|_| self.by_agent.len() > 1) {
@@ -105,10 +105,11 @@ impl UsageReport {
         let has_cost = self.has_origins();
         let mut columns = vec!["tool", "calls", "failed"];
         columns.extend(if has_cost {
-            &["returned", "entry", "carry", "cost", "share"][..]
+            &["returned", "entry", "carry", "cost"][..]
         } else {
-            &["written", "returned", "total", "share"]
+            &["written", "returned", "total"]
         });
+        columns.push(Share::heading(self.by_tool.iter().map(|tool| tool.paid.share)));
         let title = if has_cost {
             "Tools: what came in, and what it cost again and again"
         } else {
@@ -131,7 +132,7 @@ impl UsageReport {
             } else {
                 row.extend([tool.generated_tokens, tool.returned_tokens, estimated].map(Cell::Estimate));
             }
-            row.push(Cell::percent(tool.paid.percent));
+            row.push(tool.paid.share.cell());
             table.rows.push(row);
         }
         if self.by_tool.len() > 1 {
@@ -175,7 +176,8 @@ impl UsageReport {
     }
 
     fn step_table(&self) -> Table {
-        let columns = ["step", "times", "duration", "agents<", "tokens", "cost", "share"];
+        let share = Share::heading(self.by_step.iter().map(|step| step.paid.share));
+        let columns = ["step", "times", "duration", "agents<", "tokens", "cost", share];
         let mut table = Table::new("Steps", &columns);
         for step in &self.by_step {
             table.rows.push(vec![
@@ -185,14 +187,15 @@ impl UsageReport {
                 Cell::Text(step.agents.join(", ")),
                 Cell::Count(step.paid.total_tokens),
                 Cell::Usd { amount: step.paid.cost_usd, at_least: step.paid.is_partly_priced },
-                Cell::percent(step.paid.percent),
+                step.paid.share.cell(),
             ]);
         }
         table
     }
 
     fn skill_table(&self) -> Table {
-        let columns = ["skill", "calls", "tokens", "entry", "carry", "cost", "share"];
+        let share = Share::heading(self.by_skill.iter().map(|skill| skill.paid.share));
+        let columns = ["skill", "calls", "tokens", "entry", "carry", "cost", share];
         let mut table = Table::new("Skills: their texts, and what was done for them", &columns);
         for skill in &self.by_skill {
             let mut row = vec![
@@ -202,14 +205,15 @@ impl UsageReport {
                 Cell::Count(skill.paid.total_tokens),
             ];
             row.extend(cost_cells(&skill.paid));
-            row.push(Cell::percent(skill.paid.percent));
+            row.push(skill.paid.share.cell());
             table.rows.push(row);
         }
         table
     }
 
     fn mcp_table(&self) -> Table {
-        let columns = ["MCP server", "calls", "failed", "returned", "entry", "carry", "cost", "share"];
+        let share = Share::heading(self.by_mcp_server.iter().map(|server| server.paid.share));
+        let columns = ["MCP server", "calls", "failed", "returned", "entry", "carry", "cost", share];
         let mut table = Table::new("MCP servers", &columns);
         for server in &self.by_mcp_server {
             let mut row = vec![
@@ -222,7 +226,7 @@ impl UsageReport {
                 },
             ];
             row.extend(cost_cells(&server.paid));
-            row.push(Cell::percent(server.paid.percent));
+            row.push(server.paid.share.cell());
             table.rows.push(row);
         }
         table
