@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::{
-    AgentId, Message, MessageId, MessageSource, ModelId, Modifiers, PicoUsd, SessionId, Timestamp, Usage,
+    AgentId, Iterations, Message, MessageId, MessageSource, ModelId, Modifiers, PicoUsd, SessionId,
+    Timestamp, Usage,
 };
 
 /// Joins two records of one response.
@@ -24,6 +25,7 @@ pub fn merge(mut a: Message, mut b: Message) -> Message {
 fn merge_into(a: &mut Message, b: &mut Message) {
     let best = if usage_rank(b) > usage_rank(a) { &*b } else { &*a };
     let (usage, complete, model, modifiers) = (best.usage, best.complete, best.model.clone(), best.modifiers);
+    let iterations = best.iterations.clone();
     // Files that repeat a response repeat all of it; one that is cut has less.
     let content_tokens = a.content_tokens.max(b.content_tokens);
     // Any record that names the skill will do; the order must not matter.
@@ -32,7 +34,7 @@ fn merge_into(a: &mut Message, b: &mut Message) {
         std::mem::swap(a, b);
     }
     (a.usage, a.complete, a.model, a.modifiers) = (usage, complete, model, modifiers);
-    (a.content_tokens, a.skill) = (content_tokens, skill);
+    (a.content_tokens, a.skill, a.iterations) = (content_tokens, skill, iterations);
 }
 
 /// Joins the records of each response that follow each other, as most do.
@@ -46,11 +48,16 @@ pub fn merge_neighbours(records: &mut Vec<Message>) {
     });
 }
 
-/// Larger is better. The fields after the output only make the choice between equals the same in any order.
-fn usage_rank(message: &Message) -> (bool, u64, [u64; 5], Option<&ModelId>, Modifiers) {
+/// Larger is better: a row whose counts were set to 0 is the worst witness, whatever else it says. The fields after the output
+/// only make the choice between equals the same in any order.
+type UsageRank<'a> = (bool, bool, u64, [u64; 5], Option<&'a ModelId>, Modifiers, Option<&'a Iterations>);
+
+fn usage_rank(message: &Message) -> UsageRank<'_> {
     let Usage { input, output, cache_read, cache_write_5m, cache_write_1h, web_searches } = message.usage;
+    let has_counts = input + output + cache_read > 0;
     let rest = [cache_write_1h, cache_write_5m, cache_read, input, web_searches];
-    (message.complete, output, rest, message.model.as_ref(), message.modifiers)
+    let iterations = message.iterations.as_deref();
+    (has_counts, message.complete, output, rest, message.model.as_ref(), message.modifiers, iterations)
 }
 
 /// Smaller is better. The fields after the file's start only make the choice between equals the same in any order.
@@ -226,6 +233,7 @@ mod tests {
             model: ModelId::new("claude-opus-5-5"),
             at: Some(Timestamp::from_millis(1_000)),
             usage: Usage { output, ..Usage::default() },
+            iterations: None,
             complete: true,
             skill: None,
             branch: None,
@@ -269,7 +277,7 @@ mod tests {
             prop::option::of(prop::sample::select(vec!["m", "n"])),
             prop::option::of(0_i64..3),
             (0_u64..3, 0_u64..3),
-            any::<(bool, bool)>(),
+            any::<(bool, bool, bool)>(),
             (prop::option::of(prop::sample::select(vec!["p", "q"])), 0_i64..3, 0_u64..3),
         )
             .prop_map(
@@ -281,7 +289,7 @@ mod tests {
                     model,
                     at,
                     (output, input),
-                    (complete, copied),
+                    (complete, copied, has_iterations),
                     (skill, bits, content),
                 )| {
                     Message {
@@ -294,6 +302,9 @@ mod tests {
                         model: model.and_then(ModelId::new),
                         at: at.map(Timestamp::from_millis),
                         usage: Usage { output, input, ..Usage::default() },
+                        iterations: has_iterations.then(|| {
+                            Iterations::unknown_to_client(Usage { output, input, ..Usage::default() })
+                        }),
                         complete,
                         skill: skill.map(str::to_owned),
                         branch: skill.map(str::to_owned),

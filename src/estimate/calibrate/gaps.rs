@@ -172,6 +172,7 @@ mod tests {
             model: ModelId::new("claude-opus-5-5"),
             at: None,
             usage: Usage { cache_read: prompt, output, ..Usage::default() },
+            iterations: None,
             complete: true,
             skill: None,
             branch: None,
