@@ -95,6 +95,65 @@ class Usage(NamedTuple):
                    count(usage.get("cache_read_input_tokens")), short, long, searches)
 
 
+class Requests(NamedTuple):
+    """What a response bills. The API's pages on compaction, the advisor tool and fallback say of `usage.iterations`:
+    each is a request; a compaction and an advisor are in no other number; an attempt that was declined is billed only if
+    it had written something; the counts beside the list are the sum, or have the first request's prompt alone."""
+    own: list  # usage of each request
+    client: Usage  # what the client adds to its own total: the counts beside the list
+    beside: list  # kind, model, usage: billed under other models' names
+
+    @classmethod
+    def of(cls, usage, model):
+        def counts(one):
+            return (one.input_tokens, one.output_tokens, one.cache_read_tokens, one.writes)
+
+        def total(many):
+            return Usage(*map(sum, zip(Usage(), *many)))
+
+        whole = Usage.of(usage)
+        entries = usage.get("iterations")
+        entries = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+        used = [Usage.of(entry)._replace(web_searches=0) for entry in entries]
+        named = [name(entry.get("model")) for entry in entries]
+        kinds = [{"advisor_message": "advisor", "compaction": "compaction", "fallback_message": "fallback"}.get(
+            entry.get("type"), "message") for entry in entries]
+        asked = total(one for one, kind in zip(used, kinds) if kind == "message")
+        is_whole = counts(asked) == counts(whole)
+        stepped_in = not is_whole and any(
+            kind == "fallback" and model is not None and who == model for kind, who in zip(kinds, named))
+        own, compactions, beside = [], [], []
+        order = []
+        for entry, one, kind, who in zip(entries, used, kinds, named):
+            if kind == "compaction":
+                order.append(one)
+                compactions.append(one)
+            elif kind == "advisor":
+                beside.append((kind, who or "unknown", Usage.of(entry)))
+            elif (kind == "message" and (not stepped_in or who == model)) or (
+                    kind == "fallback" and not is_whole and who in (None, model)):
+                order.append(one)
+                own.append((len(order) - 1, entry))
+            elif kind == "message" and one.output_tokens > 0:
+                beside.append((kind, who or "unknown", Usage.of(entry)))
+        answered = total(order[at] for at, _ in own)
+        if any(counts(answered)) and all(a >= b for a, b in zip(counts(answered), counts(whole))):
+            more = max(0, whole.cache_write_1h_tokens - answered.cache_write_1h_tokens)
+            for at, entry in own:
+                one = order[at]
+                known = count(obj(entry.get("cache_creation")).get("ephemeral_5m_input_tokens"))
+                moved = min(more, one.cache_write_5m_tokens - known)
+                order[at] = one._replace(cache_write_5m_tokens=one.cache_write_5m_tokens - moved,
+                                         cache_write_1h_tokens=one.cache_write_1h_tokens + moved)
+                more -= moved
+            order[own[-1][0]] = order[own[-1][0]]._replace(web_searches=whole.web_searches)
+            return cls(order, whole, beside)
+        if asked.writes == whole.writes:
+            whole = whole._replace(cache_write_5m_tokens=asked.cache_write_5m_tokens,
+                                   cache_write_1h_tokens=asked.cache_write_1h_tokens)
+        return cls(compactions + ([whole] if any(whole) or not compactions else []), whole, beside)
+
+
 # --- prices (FACTS 8) --------------------------------------------------------------------------------------------
 
 def model_name(model):
@@ -197,13 +256,16 @@ class Record:
     session: str
     agent: str | None
     model: str
-    usage: Usage
+    billed: Requests
     complete: bool
     at: int | None
     speed: object
     geo: object
-    advisors: list  # model, usage, speed, geo
     is_marked_copy: bool
+
+    @property
+    def usage(self):
+        return Usage(*map(sum, zip(Usage(), *self.billed.own)))
 
     @property
     def owner_rank(self):
@@ -296,14 +358,11 @@ class Counter:
         # FACTS 4: the key is message.id, in all files together; without one requestId, then the line's uuid.
         ids = (("message", message.get("id")), ("request", record.get("requestId")), ("line", record.get("uuid")))
         key = next((pair for pair in ids if name(pair[1])), ("nameless", f"{log.number}:{self.lines}"))
-        iterations = usage.get("iterations") if isinstance(usage.get("iterations"), list) else []
         session = name(line.get("sessionId")) or log.session
         self.records[key].append(Record(
-            log, self.lines, source, session, agent, name(message.get("model")) or "unknown", Usage.of(usage),
+            log, self.lines, source, session, agent, name(message.get("model")) or "unknown",
+            Requests.of(usage, name(message.get("model"))),
             message.get("stop_reason") is not None, at, usage.get("speed"), usage.get("inference_geo"),
-            # FACTS 4: advisors are billed besides, under their own model; fallbacks that failed are not.
-            [(name(part.get("model")) or "unknown", Usage.of(part), part.get("speed"), part.get("inference_geo"))
-             for part in map(obj, iterations) if part.get("type") == "advisor_message"],
             name(line.get("requestSessionId")) not in (None, session)))
 
     def state(self, log, line, last):
@@ -331,9 +390,11 @@ class Counter:
         self.parents = {session: self.parent_of(session) for session in self.states}
         self.undecided = set()
         for key, records in self.records.items():
-            # One whole record counts, of whatever source: a complete one (with stop_reason), then the largest output.
-            best = min(records, key=lambda record: (not record.complete, -record.usage.output_tokens, record.source,
-                                                    record.log.number, record.line))
+            # One whole record counts, of whatever source: a complete one (with stop_reason), then the largest output. A
+            # row whose counts were set to 0 counts where there is no other.
+            best = min(records, key=lambda record: (not any(record.usage[:3]), not record.complete,
+                                                    -record.usage.output_tokens, record.source, record.log.number,
+                                                    record.line))
             # Whose it is, and when it came, an echo says only where there is no other record of the response.
             records = [record for record in records if record.source != ECHO] or records
             rank = min((*record.owner_rank, self.forks_above(record.session)) for record in records)
@@ -342,11 +403,15 @@ class Counter:
                 self.undecided |= {record.session for record in owners}
             owner = min(owners, key=lambda record: (record.session, record.log.number, record.line))
             at = min((record.at for record in records if record.at is not None), default=None)
-            parts = [(best.model, best.usage, best.speed, best.geo)] + best.advisors
-            for number, (model, usage, speed, geo) in enumerate(parts):
-                yield {"id": key[1] if number == 0 else f"{key[1]} advisor {number}", "session": owner.session,
-                       "agent": owner.agent, "model": model, "usage": usage, "at": at,
-                       "cost": self.prices.cost(model, usage, at, usage.prompt, speed, geo)}
+            parts = [("", best.model, best.billed.own, best.billed.client)] + [
+                (f" {kind} {number}", model, [usage], usage if kind == "advisor" else Usage())
+                for number, (kind, model, usage) in enumerate(best.billed.beside)]
+            for suffix, model, requests, client in parts:
+                # FACTS 12: price tiers apply to each request.
+                costs = [self.prices.cost(model, usage, at, usage.prompt, best.speed, best.geo) for usage in requests]
+                yield {"id": key[1] + suffix, "session": owner.session, "agent": owner.agent, "model": model,
+                       "usage": Usage(*map(sum, zip(Usage(), *requests))), "client": client, "at": at,
+                       "speed": best.speed, "geo": best.geo, "cost": None if None in costs else sum(costs)}
 
     def forks_above(self, session):
         depth = 0
@@ -404,7 +469,7 @@ class Counter:
                 shown = Sum()
                 for response in by_session[session]:
                     if model_name(response["model"]) == model and (response["at"] or 0) < state.until:
-                        shown.add(response)
+                        shown.add(response | {"usage": response["client"]})
                 rest = total.minus(shown.usage)
                 if not is_split:
                     rest = self.split_of(model, rest, shown, usd, at)
@@ -499,7 +564,8 @@ def main():
     sums, responses = count_paths(args.paths, args.prices)
     if args.responses:
         for response in responses:
-            print(json.dumps(response | {"usage": response["usage"]._asdict()}))
+            shown = {kind: response[kind]._asdict() for kind in ("usage", "client")}
+            print(json.dumps(response | shown))
     print(json.dumps(sums, indent=1))
 
 
