@@ -3,11 +3,13 @@
 //! [`merge`] is associative, commutative and idempotent, so records may come in any order, from any file, any
 //! number of times (`FACTS.md` section 4 has the rules).
 
-use std::collections::{BTreeMap, HashMap};
+pub mod totals;
+
+use std::collections::HashMap;
 
 use crate::domain::{
-    AgentId, Iterations, Message, MessageId, MessageSource, ModelId, Modifiers, PicoUsd, SessionId,
-    Timestamp, Usage,
+    AgentId, Iterations, Message, MessageId, MessageSource, ModelId, Modifiers, SessionId, Timestamp,
+    Usage,
 };
 
 /// Joins two records of one response.
@@ -114,106 +116,6 @@ pub fn merge_all(records: Vec<Message>) -> Vec<Message> {
         }
     }
     merged.into_iter().flatten().collect()
-}
-
-/// A client's own total of a session and model.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Total {
-    /// What was used. Without a split all cache writes stand as 5-minute ones.
-    pub usage: Usage,
-    /// Whether the cache writes are split.
-    pub is_split: bool,
-    /// What the client says that it cost.
-    pub cost: Option<PicoUsd>,
-}
-
-impl Total {
-    /// The usage with its cache writes split: as the lines are, and the rest so that it comes to the client's own cost.
-    /// Where that cannot be told the rest is like most of the lines (FACTS section 4).
-    #[must_use]
-    pub fn split(&self, lines: &Usage, price: Option<impl Fn(&Usage) -> PicoUsd>) -> Usage {
-        let total = self.usage.cache_write();
-        if self.is_split || total == 0 {
-            return self.usage;
-        }
-        let short = lines.cache_write_5m.min(total);
-        let long = lines.cache_write_1h.min(total - short);
-        let rest = total - short - long;
-        let with_long = |more: u64| Usage {
-            cache_write_5m: short + rest - more,
-            cache_write_1h: long + more,
-            ..self.usage
-        };
-        let more = match (self.cost, price) {
-            (Some(cost), Some(price)) if rest > 0 => {
-                // The cost grows by the same sum with each token, so two prices tell the number.
-                let (none, all) = (price(&with_long(0)).as_pico(), price(&with_long(rest)).as_pico());
-                let each = (all - none).max(1);
-                let more = ((cost.as_pico() - none) * i128::from(rest) * 2 + each) / (each * 2);
-                u64::try_from(more.clamp(0, i128::from(rest))).unwrap_or(rest)
-            }
-            _ if long > short => rest,
-            _ => 0,
-        };
-        with_long(more)
-    }
-}
-
-/// What a total comes to beside the lines.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Hidden {
-    /// What no line shows.
-    pub hidden: Usage,
-    /// What the lines show and the total has not: a disagreement.
-    pub excess: Usage,
-}
-
-/// A session's hidden calls by model: its client's total, less what a fork has inherited, less what the lines show.
-///
-/// `canonical` gives the name that stands for all names of a model; `split` the usage of a total beside lines.
-#[must_use]
-pub fn hidden(
-    own: &BTreeMap<String, Total>,
-    inherited: &BTreeMap<String, Total>,
-    lines: &[(String, Usage)],
-    canonical: impl Fn(&str) -> String,
-    split: impl Fn(&str, &Total, &Usage) -> Usage,
-) -> BTreeMap<String, Hidden> {
-    let mut shown: BTreeMap<String, Usage> = BTreeMap::new();
-    for (model, usage) in lines {
-        *shown.entry(canonical(model)).or_default() += *usage;
-    }
-    let earlier = by_model(inherited, &canonical);
-    by_model(own, &canonical)
-        .into_iter()
-        .map(|(model, total)| {
-            let before = earlier.get(&model).copied().unwrap_or_default();
-            let since = Total {
-                usage: total.usage.saturating_sub(before.usage),
-                is_split: total.is_split,
-                cost: total.cost.map(|cost| cost - before.cost.unwrap_or_default()),
-            };
-            let shown = shown.get(&model).copied().unwrap_or_default();
-            let used = split(&model, &since, &shown);
-            let part = Hidden { hidden: used.saturating_sub(shown), excess: shown.saturating_sub(used) };
-            (model, part)
-        })
-        .collect()
-}
-
-/// Totals under the names that stand for all names of a model.
-fn by_model(totals: &BTreeMap<String, Total>, canonical: impl Fn(&str) -> String) -> BTreeMap<String, Total> {
-    let mut sums: BTreeMap<String, Total> = BTreeMap::new();
-    for (model, total) in totals {
-        sums.entry(canonical(model))
-            .and_modify(|sum| {
-                sum.usage += total.usage;
-                sum.is_split &= total.is_split;
-                sum.cost = sum.cost.zip(total.cost).map(|(sum, cost)| sum + cost);
-            })
-            .or_insert(*total);
-    }
-    sums
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ use super::model_id::Name;
 use super::user::UserPrices;
 use crate::domain::{Cost, CostParts, Message, ModelId, Modifiers, Timestamp, Usage};
 
-/// Changes whenever the same table would price differently: names read otherwise, rows chosen otherwise.
-const METHOD: u64 = 1;
+/// Changes whenever the same table would price differently: names read otherwise, rows chosen otherwise, requests and hidden
+/// calls told apart otherwise.
+const METHOD: u64 = 2;
 
 /// Context of a model whose id ends in `[1m]`, in tokens.
 const LONG_CONTEXT: u64 = 1_000_000;
@@ -187,6 +188,12 @@ impl PriceTable {
         let (index, name) = self.resolve(model)?;
         let window = self.model(index)?.window;
         if name.is_some_and(|name| name.long_context) { window.max(Some(LONG_CONTEXT)) } else { window }
+    }
+
+    /// A model's name without what clouds, resellers and clients write around it.
+    #[must_use]
+    pub fn normal_form(model: &str) -> String {
+        Name::new(model).key
     }
 
     /// What the table has under a name that logs give a model.
