@@ -8,8 +8,7 @@ pub mod totals;
 use std::collections::HashMap;
 
 use crate::domain::{
-    AgentId, Iterations, Message, MessageId, MessageSource, ModelId, Modifiers, SessionId, Timestamp,
-    Usage,
+    AgentId, Iterations, Message, MessageId, MessageSource, ModelId, Modifiers, SessionId, Timestamp, Usage,
 };
 
 /// Joins two records of one response.

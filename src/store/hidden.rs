@@ -172,7 +172,9 @@ fn told(conn: &Connection, prices: &PriceTable, session: SessionRow) -> rusqlite
         }
     }
     let turns = conn
-        .prepare_cached("SELECT at FROM prompts WHERE session = ?1 AND uuid IS NOT NULL AND at NOT NULL ORDER BY at")?
+        .prepare_cached(
+            "SELECT at FROM prompts WHERE session = ?1 AND uuid IS NOT NULL AND at NOT NULL ORDER BY at",
+        )?
         .query_map([session.0], |row| row.get(0).map(Timestamp::from_millis))?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let mut lines = Lines::default();
