@@ -292,11 +292,11 @@ impl Ledger {
         self.prices = prices;
     }
 
-    /// Prices all that is stored anew if that was done with other prices than the ledger's own now.
+    /// Prices all that is stored anew if that was done with other prices than the ledger's own now. Whether it was.
     ///
     /// # Errors
     /// If the ledger cannot be written.
-    pub fn reprice(&mut self) -> Result<(), StoreError> {
+    pub fn reprice(&mut self) -> Result<bool, StoreError> {
         let is_current = || -> rusqlite::Result<bool> {
             Ok(match version(&self.conn)? {
                 Some(version) => version == stamp(&self.prices),
@@ -304,7 +304,7 @@ impl Ledger {
             })
         };
         if is_current().map_err(StoreError::query("read the prices' version"))? {
-            return Ok(());
+            return Ok(false);
         }
         let prices = self.prices.clone();
         self.write("price the responses", |tx| {
@@ -317,8 +317,10 @@ impl Ledger {
             super::hidden::add_all(tx, &prices, &mut spending)?;
             spending.write(tx)?;
             kept::void(tx)?;
+            kept::reprice_pending(tx, &prices)?;
             set_version(tx, stamp(&prices))
-        })
+        })?;
+        Ok(true)
     }
 }
 
