@@ -95,7 +95,66 @@ class Usage(NamedTuple):
                    count(usage.get("cache_read_input_tokens")), short, long, searches)
 
 
-# --- prices (docs/facts.md#prices) --------------------------------------------------------------------------------------------
+class Requests(NamedTuple):
+    """What a response bills. The API's pages on compaction, the advisor tool and fallback say of `usage.iterations`:
+    each is a request; a compaction and an advisor are in no other number; an attempt that was declined is billed only if
+    it had written something; the counts beside the list are the sum, or have the first request's prompt alone."""
+    own: list  # usage of each request
+    client: Usage  # what the client adds to its own total: the counts beside the list
+    beside: list  # kind, model, usage: billed under other models' names
+
+    @classmethod
+    def of(cls, usage, model):
+        def counts(one):
+            return (one.input_tokens, one.output_tokens, one.cache_read_tokens, one.writes)
+
+        def total(many):
+            return Usage(*map(sum, zip(Usage(), *many)))
+
+        whole = Usage.of(usage)
+        entries = usage.get("iterations")
+        entries = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+        used = [Usage.of(entry)._replace(web_searches=0) for entry in entries]
+        named = [name(entry.get("model")) for entry in entries]
+        kinds = [{"advisor_message": "advisor", "compaction": "compaction", "fallback_message": "fallback"}.get(
+            entry.get("type"), "message") for entry in entries]
+        asked = total(one for one, kind in zip(used, kinds) if kind == "message")
+        is_whole = counts(asked) == counts(whole)
+        stepped_in = not is_whole and any(
+            kind == "fallback" and model is not None and who == model for kind, who in zip(kinds, named))
+        own, compactions, beside = [], [], []
+        order = []
+        for entry, one, kind, who in zip(entries, used, kinds, named):
+            if kind == "compaction":
+                order.append(one)
+                compactions.append(one)
+            elif kind == "advisor":
+                beside.append((kind, who or "unknown", Usage.of(entry)))
+            elif (kind == "message" and (not stepped_in or who == model)) or (
+                    kind == "fallback" and not is_whole and who in (None, model)):
+                order.append(one)
+                own.append((len(order) - 1, entry))
+            elif kind == "message" and one.output_tokens > 0:
+                beside.append((kind, who or "unknown", Usage.of(entry)))
+        answered = total(order[at] for at, _ in own)
+        if any(counts(answered)) and all(a >= b for a, b in zip(counts(answered), counts(whole))):
+            more = max(0, whole.cache_write_1h_tokens - answered.cache_write_1h_tokens)
+            for at, entry in own:
+                one = order[at]
+                known = count(obj(entry.get("cache_creation")).get("ephemeral_5m_input_tokens"))
+                moved = min(more, one.cache_write_5m_tokens - known)
+                order[at] = one._replace(cache_write_5m_tokens=one.cache_write_5m_tokens - moved,
+                                         cache_write_1h_tokens=one.cache_write_1h_tokens + moved)
+                more -= moved
+            order[own[-1][0]] = order[own[-1][0]]._replace(web_searches=whole.web_searches)
+            return cls(order, whole, beside)
+        if asked.writes == whole.writes:
+            whole = whole._replace(cache_write_5m_tokens=asked.cache_write_5m_tokens,
+                                   cache_write_1h_tokens=asked.cache_write_1h_tokens)
+        return cls(compactions + ([whole] if any(whole) or not compactions else []), whole, beside)
+
+
+# --- prices (docs/facts.md#prices) ---
 
 def model_name(model):
     """One name for a model's many ids: with a date, Bedrock's, Vertex's, a reseller's, with a long context."""
@@ -150,9 +209,18 @@ class Prices:
             usd *= Fraction(row.get("fast", 1))
         if geo == "us" and self.has_us_inference(model):
             usd *= self.us
+        if self.is_regional(model):
+            usd *= self.us
         pico = (usd + usage.web_searches * self.search) * 10**12
         assert pico.denominator == 1, f"{model}: not a whole pico-dollar"
         return int(pico)
+
+    @staticmethod
+    def is_regional(model):
+        """A cloud's regional endpoint costs a tenth more from the models of 4.5 on."""
+        version = re.match(r"claude-[a-z]+-(\d+)(?:-(\d+))?$", model_name(model))
+        return bool(re.match(r"(?:.*/)?(?:us-gov|us|eu|au|jp|ca|apac|sa|uk)\.anthropic\.", model.lower())) and (
+            version is not None and (int(version[1]), int(version[2] or 0)) >= (4, 5))
 
     @staticmethod
     def has_us_inference(model):
@@ -196,13 +264,16 @@ class Record:
     session: str
     agent: str | None
     model: str
-    usage: Usage
+    billed: Requests
     complete: bool
     at: int | None
     speed: object
     geo: object
-    advisors: list  # model, usage, speed, geo
     is_marked_copy: bool
+
+    @property
+    def usage(self):
+        return Usage(*map(sum, zip(Usage(), *self.billed.own)))
 
     @property
     def owner_rank(self):
@@ -253,6 +324,8 @@ class Counter:
         self.logs = []
         self.records = defaultdict(list)  # by the response's key
         self.states = defaultdict(list)  # by session
+        self.turns = defaultdict(set)  # by session: when the user spoke
+        self.regional = {}  # by model: a regional name that totals give it
         self.lines = self.broken = 0
 
     def read(self, path):
@@ -274,6 +347,12 @@ class Counter:
                         for state in waiting:
                             state.until = at
                         waiting, last = [], at
+                    if (line.get("type") == "user" and at is not None and not log.agent
+                            and not line.get("isSidechain") and not line.get("isMeta")):
+                        content = obj(line.get("message")).get("content")
+                        if not any(obj(block).get("type") == "tool_result" for block in
+                                   (content if isinstance(content, list) else [])):
+                            self.turns[name(line.get("sessionId")) or log.session].add(at)
                     if line.get("type") == "cost-state":
                         waiting.append(self.state(log, line, last))
                     else:
@@ -295,14 +374,11 @@ class Counter:
         # docs/facts.md#records-of-one-response: the key is message.id, in all files together; without one requestId, then the line's uuid.
         ids = (("message", message.get("id")), ("request", record.get("requestId")), ("line", record.get("uuid")))
         key = next((pair for pair in ids if name(pair[1])), ("nameless", f"{log.number}:{self.lines}"))
-        iterations = usage.get("iterations") if isinstance(usage.get("iterations"), list) else []
         session = name(line.get("sessionId")) or log.session
         self.records[key].append(Record(
-            log, self.lines, source, session, agent, name(message.get("model")) or "unknown", Usage.of(usage),
+            log, self.lines, source, session, agent, name(message.get("model")) or "unknown",
+            Requests.of(usage, name(message.get("model"))),
             message.get("stop_reason") is not None, at, usage.get("speed"), usage.get("inference_geo"),
-            # docs/facts.md#what-changes-the-bill: advisors are billed besides, under their own model; fallbacks that failed are not.
-            [(name(part.get("model")) or "unknown", Usage.of(part), part.get("speed"), part.get("inference_geo"))
-             for part in map(obj, iterations) if part.get("type") == "advisor_message"],
             name(line.get("requestSessionId")) not in (None, session)))
 
     def state(self, log, line, last):
@@ -317,7 +393,10 @@ class Counter:
                           count(total.get("webSearchRequests")))
             usd = total.get("costUSD")
             usd = Fraction(repr(usd)) if isinstance(usd, (int, float)) and math.isfinite(usd) else None
-            models[model_name(model)] = (usage, is_split, usd)
+            self.regional |= {model_name(model): model} if self.prices.is_regional(model) else {}
+            old, old_is_split, old_usd = models.get(model_name(model), (Usage(), True, 0))
+            models[model_name(model)] = (old.plus(usage), old_is_split and is_split,
+                                         None if None in (old_usd, usd) else old_usd + usd)
         session = name(line.get("sessionId")) or log.session
         state = State(log, self.lines, session, last, NEVER, line.get("startTime"), models)
         self.states[session].append(state)
@@ -330,9 +409,11 @@ class Counter:
         self.parents = {session: self.parent_of(session) for session in self.states}
         self.undecided = set()
         for key, records in self.records.items():
-            # One whole record counts, of whatever source: a complete one (with stop_reason), then the largest output.
-            best = min(records, key=lambda record: (not record.complete, -record.usage.output_tokens, record.source,
-                                                    record.log.number, record.line))
+            # One whole record counts, of whatever source: a complete one (with stop_reason), then the largest output. A
+            # row whose counts were set to 0 counts where there is no other.
+            best = min(records, key=lambda record: (not any(record.usage[:3]), not record.complete,
+                                                    -record.usage.output_tokens, record.source, record.log.number,
+                                                    record.line))
             # Whose it is, and when it came, an echo says only where there is no other record of the response.
             records = [record for record in records if record.source != ECHO] or records
             rank = min((*record.owner_rank, self.forks_above(record.session)) for record in records)
@@ -341,11 +422,15 @@ class Counter:
                 self.undecided |= {record.session for record in owners}
             owner = min(owners, key=lambda record: (record.session, record.log.number, record.line))
             at = min((record.at for record in records if record.at is not None), default=None)
-            parts = [(best.model, best.usage, best.speed, best.geo)] + best.advisors
-            for number, (model, usage, speed, geo) in enumerate(parts):
-                yield {"id": key[1] if number == 0 else f"{key[1]} advisor {number}", "session": owner.session,
-                       "agent": owner.agent, "model": model, "usage": usage, "at": at,
-                       "cost": self.prices.cost(model, usage, at, usage.prompt, speed, geo)}
+            parts = [("", best.model, best.billed.own, best.billed.client)] + [
+                (f" {kind} {number}", model, [usage], usage if kind == "advisor" else Usage())
+                for number, (kind, model, usage) in enumerate(best.billed.beside)]
+            for suffix, model, requests, client in parts:
+                # docs/facts.md#what-changes-the-bill: price tiers apply to each request.
+                costs = [self.prices.cost(model, usage, at, usage.prompt, best.speed, best.geo) for usage in requests]
+                yield {"id": key[1] + suffix, "session": owner.session, "agent": owner.agent, "model": model,
+                       "usage": Usage(*map(sum, zip(Usage(), *requests))), "client": client, "at": at,
+                       "speed": best.speed, "geo": best.geo, "cost": None if None in costs else sum(costs)}
 
     def forks_above(self, session):
         depth = 0
@@ -378,56 +463,239 @@ class Counter:
                     parents.append((shared, *beginning(other), other, forked_at))
         return max(parents)[-2:] if parents else None
 
-    def last_state(self, session, until=NEVER):
-        """docs/facts.md#the-clients-own-total: the last one wins, for it is cumulative over resumes."""
-        states = [state for state in self.states[session] if state.at <= until]
+    def last_state(self, session, start, until):
+        """docs/facts.md#the-clients-own-total: of one `startTime` the last one counts, for it is cumulative over resumes."""
+        states = [state for state in self.states[session]
+                  if state.at <= until and None in (start, state.start) or state.start == start and state.at <= until]
         return max(states, key=lambda state: (state.at, state.log.number, state.line), default=None)
 
     def hidden(self, responses):
-        """What no line shows: session, model, usage, cost and time. docs/facts.md#the-clients-own-total: cost-state minus the lines, and minus the
-        parent's at the fork."""
+        """What no line shows: session, model, usage, cost and time. docs/facts.md#the-clients-own-total: what the client has counted since its
+        `startTime`, less what the lines show since then; totals of several starts add up. A fork's total goes on from its
+        parent's. What was hidden by the time of a total keeps that time."""
         self.disagreements = []
         by_session = defaultdict(list)
         for response in responses:
             by_session[response["session"]].append(response)
         for session in sorted(self.states):
-            state, parent = self.last_state(session), self.parents[session]
-            before = self.last_state(*parent) if parent else None
-            at = None if state.at == -NEVER else state.at
-            inherited = before.models if before else {}
-            for model, (total, is_split, usd) in state.models.items():
-                base, base_is_split, base_usd = inherited.get(model, (Usage(), True, 0))
-                total, is_split = total.minus(base), is_split and base_is_split
-                usd = None if usd is None or base_usd is None else usd - base_usd
-                # What came after the last record (a resumed session that crashed) is not in it.
-                shown = Sum()
-                for response in by_session[session]:
-                    if model_name(response["model"]) == model and (response["at"] or 0) < state.until:
-                        shown.add(response)
-                rest = total.minus(shown.usage)
-                if not is_split:
-                    rest = self.split_of(model, rest, shown, usd, at)
-                if min(rest) < 0:
-                    below = {"session": session, "model": model, "cost_state_minus_lines": rest._asdict()}
-                    self.disagreements.append(below)
-                    rest = Usage(*(max(0, tokens) for tokens in rest))
-                if any(rest):
-                    # How long the prompts were is not known, so no tier holds.
-                    yield {"session": session, "model": model, "usage": rest, "at": at,
-                           "cost": self.prices.cost(model, rest, at, 0)}
+            lines = sorted(by_session[session], key=lambda line: line["at"] or 0)
+            counted, totals, reached, found = set(), {}, {}, []
+            states = sorted(self.states[session], key=lambda state: (state.at, state.log.number, state.line))
+            # A record that stands at one moment with one of the same start is the same total, written again.
+            states = [state for state, later in zip(states, states[1:] + [None])
+                      if later is None or (state.at, state.start) != (later.at, later.start)]
+            for state in states:
+                had = totals.get(state.start, {})
+                totals[state.start], goes_on = self.own_total(session, state)
+                window = self.window(state, lines, counted, reached.get(state.start), goes_on or had, had, totals)
+                reached[state.start] = max(state.until, reached.get(state.start, state.until))
+                counted |= set(window)
+                at = None if state.at == -NEVER else state.at
+                found.append((at, *self.left(session, totals, [lines[i] for i in sorted(counted)],
+                                             [lines[i] for i in window], at)))
+            if found:
+                self.disagreements += found[-1][2]
+            for (_, earlier, _), (_, later, _) in zip(found[-2::-1], found[:0:-1]):
+                for model in earlier:
+                    name, usage = earlier[model]
+                    least = later.get(model, (None, Usage()))[1]
+                    earlier[model] = name, Usage(*map(min, zip(usage, least)))
+            known = defaultdict(Usage)
+            for at, models, _ in found:
+                for model, ((name, speed, geo), usage) in models.items():
+                    more = Usage(*(max(0, tokens) for tokens in usage.minus(known[model])))
+                    known[model] = known[model].plus(more)
+                    if any(more):
+                        # How long the prompts were is not known, so no tier holds.
+                        yield {"session": session, "model": name, "usage": more, "at": at,
+                               "cost": self.prices.cost(name, more, at, 0, speed, geo)}
 
-    def split_of(self, model, rest, shown, usd, at):
+    def own_total(self, session, state):
+        """A state's models, by name, less what a fork has from its parent's last total of the same start."""
+        parent = self.parents[session]
+        before = self.last_state(parent[0], state.start, parent[1]) if parent else None
+        models = dict(state.models)
+        for model, (usage, is_split, usd) in (before.models if before else {}).items():
+            if model in models:
+                own, own_is_split, own_usd = models[model]
+                models[model] = (own.minus(usage), own_is_split and is_split,
+                                 None if own_usd is None or usd is None else own_usd - usd)
+        return models, before is not None
+
+    def window(self, state, lines, counted, reached, goes_on, had, totals):
+        """The lines that a total has and none before it had."""
+        def four(usages):
+            total = Usage(*map(sum, zip(Usage(), *usages)))
+            return (total.input_tokens, total.output_tokens, total.cache_read_tokens, total.writes, total.web_searches)
+
+        def fits(have, need):
+            return all(a >= b for a, b in zip(have, need))
+
+        def used(models):
+            return four(usage for usage, _, _ in models.values())
+
+        def shown(places):
+            return four(lines[i]["client"] for i in places)
+
+        start = state.start if isinstance(state.start, (int, float)) else -NEVER
+        reach = [i for i, line in enumerate(lines) if i not in counted and (line["at"] or 0) < state.until
+                 and (reached is None or (line["at"] or 0) >= reached)]
+        own = [i for i in reach if lines[i]["at"] is None or lines[i]["at"] >= start]
+        grown = [max(0, a - b) for a, b in zip(used(totals[state.start]), used(had))]
+        if state.at != -NEVER and start > state.at and fits(grown, shown(reach)):
+            own = reach  # the clock was set back
+        everything = [sum(parts) for parts in zip(*map(used, totals.values()))]
+        if goes_on and not fits(everything, shown(counted | set(own))):
+            # A process that was killed has left lines, and no total; the next one goes on from the last total.
+            for turn in sorted(self.turns[state.session]):
+                later = [i for i in own if (lines[i]["at"] or -NEVER) >= turn]
+                if later and fits(grown, shown(later)):
+                    return later
+        return own
+
+    def left(self, session, totals, lines, window, at):
+        """By model of the totals, what no line has, and what to call it; and what the lines have too much."""
+        models = {}
+        for chain in totals.values():
+            for model, (usage, is_split, usd) in chain.items():
+                old, old_is_split, old_usd = models.get(model, (Usage(), True, 0))
+                models[model] = (old.plus(usage), old_is_split and is_split,
+                                 None if old_usd is None or usd is None else old_usd + usd)
+        by_model = defaultdict(list)
+        for line in lines:
+            by_model[model_name(line["model"])].append(line)
+        shown = {model: Usage(*map(sum, zip(Usage(), *(line["client"] for line in of)))) for model, of in by_model.items()}
+        taken = {model: shown.get(model, Usage()) for model in models}
+        answered = {model: {model} & shown.keys() for model in models}
+
+        def room(model, more=Usage()):
+            """What a total has beyond these lines and those that it has already; less than nothing where these are more."""
+            usage, is_split, usd = models[model]
+            all_lines = taken[model].plus(more)
+            rest = usage.minus(all_lines)
+            if not is_split:
+                rest = self.split_of(model, rest, all_lines, usage, usd, at)
+            # Writes are one class: lines that do not tell how long theirs last are taken to have them for 5 minutes.
+            writes = rest.writes
+            if writes >= 0:
+                long = min(max(0, rest.cache_write_1h_tokens), writes)
+                return rest._replace(cache_write_1h_tokens=long, cache_write_5m_tokens=writes - long)
+            long = max(min(0, rest.cache_write_1h_tokens), writes)
+            return rest._replace(cache_write_1h_tokens=long, cache_write_5m_tokens=writes - long)
+
+        def is_alias(model):
+            return self.prices.row(model) is None
+
+        def likely(model, line_model):
+            words = [set(re.findall("[a-z]{4,}", name)) - {"claude"} for name in (model, line_model)]
+            if model in shown:
+                grade = 3
+            elif answered[model]:
+                grade = 2
+            else:
+                grade = 0 if is_alias(model) else 1
+            return not words[0] & words[1], grade
+
+        def has_room(model, usage):
+            return min(room(model, usage)) >= 0
+
+        def best(usage, line_model, besides=None):
+            fitting = [model for model in models if model != besides and has_room(model, usage)]
+            return min(fitting, default=None, key=lambda model: (
+                four_of(room(model)) != four_of(usage), likely(model, line_model), sum(room(model)[:5]), model))
+
+        def four_of(usage):
+            return (*usage[:3], usage.writes, usage.web_searches)
+
+        def spread(usage, line_model, among):
+            for model in among:
+                have = room(model)
+                writes = min(max(0, have.writes), usage.writes)
+                short = min(usage.cache_write_5m_tokens, writes)
+                part = Usage(*(min(max(0, a), b) for a, b in zip(have, usage)))._replace(
+                    cache_write_5m_tokens=short, cache_write_1h_tokens=writes - short)
+                if any(part):
+                    taken[model] = taken[model].plus(part)
+                    answered[model].add(line_model)
+                    usage = usage.minus(part)
+            return usage
+
+        excess = {}
+        for line_model in sorted(shown.keys() - models.keys(), key=lambda model: (-sum(shown[model][:5]), model)):
+            usage = shown[line_model]
+            if model := best(usage, line_model):
+                taken[model], rest = taken[model].plus(usage), Usage()
+                answered[model].add(line_model)
+            else:
+                rest = spread(usage, line_model, sorted(models, key=lambda model: (likely(model, line_model), model)))
+            if any(rest):
+                excess[line_model] = rest
+        for model in sorted(models):
+            over = Usage(*(max(0, -tokens) for tokens in room(model)))
+            if not any(over):
+                continue
+            free = [other for other in sorted(models) if other != model and not answered[other]]
+            has_answers = over.prompt > 0 and over.output_tokens > 0
+            other = best(over, model, model) if has_answers else None
+            together = Usage(*map(sum, zip(Usage(), *(Usage(*(max(0, t) for t in room(one))) for one in free))))
+            if other is None and not (has_answers and all(a >= b for a, b in zip(four_of(together), four_of(over)))):
+                excess[model] = over
+                continue
+            taken[model] = taken[model].minus(over)
+            if other is not None:
+                taken[other], rest = taken[other].plus(over), Usage()
+                answered[other].add(model)
+            else:
+                rest = spread(over, model, free)
+            if any(rest):
+                excess[model] = rest
+        hidden = {}
+        for model in models:
+            rest = Usage(*(max(0, tokens) for tokens in room(model)))
+            if any(rest):
+                hidden[model] = (self.called(model, is_alias(model), model in shown, answered[model], lines, window), rest)
+        below = [{"session": session, "model": model, "lines_minus_cost_state": usage._asdict()}
+                 for model, usage in excess.items()]
+        return hidden, below
+
+    def called(self, model, is_alias, has_lines, answered, lines, window):
+        """Hidden calls keep the name, the region and the mode of the lines that answer to a name, if that is one model's."""
+        def usual(among, key):
+            sums = defaultdict(int)
+            for line in among:
+                sums[key(line)] += sum(line["client"][:5])
+            return max(sums, key=lambda name: sums[name], default=None)
+
+        def whole(line):
+            return line["model"], line["speed"], line["geo"]
+
+        if not has_lines and not is_alias:
+            mode = usual(lines, lambda line: (line["speed"], line["geo"]))
+            return (self.regional.get(model, model), *(mode or (None, None)))
+        came = {model_name(line["model"]) for line in window}
+        behind = {model} if has_lines else (answered & came or answered)
+        if len(behind) != 1:
+            return model, None, None
+        name = next(iter(behind))
+        return (usual((line for line in window if model_name(line["model"]) == name), whole)
+                or usual((line for line in lines if model_name(line["model"]) == name), whole))
+
+    def split_of(self, model, rest, shown, usage, usd, at):
         """docs/facts.md#the-clients-own-total: a cost-state without a split takes the lines' split, and for the rest the one that reproduces its
         `costUSD`; where that says nothing, the lifetime that most of the lines' writes have."""
-        writes, rates = rest.writes, self.prices.rates(model, at, 0)
-        if writes > 0 and usd is not None and rates is not None:
-            left = usd * 10**6 - Fraction(shown.pico, 10**6) - rest.web_searches * self.prices.search * 10**6
-            left -= rest.input_tokens * rates["in"] + rest.output_tokens * rates["out"]
-            left -= rest.cache_read_tokens * rates["cr"] + writes * rates["cw5m"]
-            long = min(writes, max(0, round(left / (rates["cw1h"] - rates["cw5m"]))))
+        writes, rates = usage.writes, self.prices.rates(model, at, 0)
+        short = min(shown.cache_write_5m_tokens, writes)
+        long = min(shown.cache_write_1h_tokens, writes - short)
+        left = writes - short - long
+        if left > 0 and usd is not None and rates is not None:
+            dollars = usd * 10**6 - usage.web_searches * self.prices.search * 10**6
+            dollars -= usage.input_tokens * rates["in"] + usage.output_tokens * rates["out"]
+            dollars -= usage.cache_read_tokens * rates["cr"] + (short + left) * rates["cw5m"] + long * rates["cw1h"]
+            more = min(left, max(0, math.floor(dollars / (rates["cw1h"] - rates["cw5m"]) + Fraction(1, 2))))
         else:
-            long = max(0, writes) if shown.usage.cache_write_1h_tokens > shown.usage.cache_write_5m_tokens else 0
-        return rest._replace(cache_write_5m_tokens=writes - long, cache_write_1h_tokens=long)
+            more = left if long > short else 0
+        return rest._replace(cache_write_5m_tokens=short + left - more - shown.cache_write_5m_tokens,
+                             cache_write_1h_tokens=long + more - shown.cache_write_1h_tokens)
 
 
 # --- the whole ---------------------------------------------------------------------------------------------------
@@ -498,7 +766,8 @@ def main():
     sums, responses = count_paths(args.paths, args.prices)
     if args.responses:
         for response in responses:
-            print(json.dumps(response | {"usage": response["usage"]._asdict()}))
+            shown = {kind: response[kind]._asdict() for kind in ("usage", "client")}
+            print(json.dumps(response | shown))
     print(json.dumps(sums, indent=1))
 
 

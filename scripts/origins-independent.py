@@ -169,6 +169,12 @@ def usage(message):
     return [raw.get("input_tokens") or 0, total - long, long, raw.get("cache_read_input_tokens") or 0]
 
 
+def last_request(message):
+    """The usage of the last request within a response, compactions aside: what is left in the context."""
+    parts = [part for part in message["usage"].get("iterations") or [] if part.get("type") == "message"]
+    return {"usage": parts[-1]} if len(parts) > 1 else message
+
+
 def share(amount, sizes):
     total, parts, sofar, end = sum(sizes), [], 0, 0
     if total == 0:
@@ -215,13 +221,14 @@ def attribute(conversation, tallyhook, tools, paid):
                 settle()
                 seen.add(ident)
                 prompt = usage(final[ident])
-                total = sum(prompt)
+                total = sum(usage(last_request(final[ident])))
                 if total:
                     model = final[ident]["model"].replace(".", "-").replace("@", "-").lower()
                     percent = 116 if any(old in model for old in OLD) or model.endswith("claude-opus-4") else 170
                     if compacted:
                         live = [("(system)", min(total, sum(size for who, size in live if who == "(system)")))]
-                    out = share(final[last]["usage"].get("output_tokens") or 0, [w for _, w in wrote]) if last else []
+                    out = share(last_request(final[last])["usage"].get("output_tokens") or 0,
+                                [w for _, w in wrote]) if last else []
                     made = [(who.lstrip("~"), part) for (who, _), part in zip(wrote, out)
                             if not (who.startswith("~") and had_prompt)]
                     came = [(who, -(-weight * percent // 100)) for who, weight in pending]

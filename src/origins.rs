@@ -306,10 +306,10 @@ fn share_out(
         let shared = attribution::attribute(&entries, file.agent.as_ref(), |id, of| {
             if let Some(message) = known.get(id).filter(|message| !message.copied) {
                 let is_own = message.agent.as_ref() == of && done.insert(id.clone());
-                return Some(paid(message, is_own.then(|| buckets.of(message))));
+                return Some(paid(message, if is_own { buckets.of(message) } else { Vec::new() }));
             }
             match ledger.response(id) {
-                Ok(found) => found.map(|message| paid(&message, None)),
+                Ok(found) => found.map(|message| paid(&message, Vec::new())),
                 Err(error) => {
                     fault = Some(error);
                     None
@@ -328,16 +328,17 @@ fn share_out(
     let mut left: Vec<&Message> = messages.iter().filter(is_left).collect();
     left.sort_by(|one, other| one.id.cmp(&other.id));
     for message in left {
-        let at = buckets.of(message);
-        let (bucket, rates) = &buckets.list[at];
-        let cost = rates.map(|rates| rates.cost(&message.usage)).unwrap_or_default();
-        let skill = message.skill.clone().unwrap_or_default();
-        let (tool, phase) = match message.id.is_advisors() {
-            true => (ADVISOR, Phase::Entry),
-            false => (NONE, Phase::Unplaced),
-        };
-        let key = (bucket.clone(), tool.to_owned(), skill, String::new(), phase);
-        rows.add(key, (1, 0), message.usage, cost);
+        for (number, (at, usage)) in buckets.of(message).into_iter().enumerate() {
+            let (bucket, rates) = &buckets.list[at];
+            let cost = rates.map(|rates| rates.cost(&usage)).unwrap_or_default();
+            let skill = message.skill.clone().unwrap_or_default();
+            let (tool, phase) = match message.id.is_advisors() {
+                true => (ADVISOR, Phase::Entry),
+                false => (NONE, Phase::Unplaced),
+            };
+            let key = (bucket.clone(), tool.to_owned(), skill, String::new(), phase);
+            rows.add(key, (u64::from(number == 0), 0), usage, cost);
+        }
     }
     Ok(SessionOrigins { shares: complete(ledger, session, rows)?, calls, error_percent: off.percent() })
 }
@@ -378,9 +379,15 @@ impl Off {
     }
 }
 
-fn paid(message: &Message, bucket: Option<usize>) -> Paid {
+/// A response whose requests belong to these buckets, the first of which has its last one; none if another one pays for it.
+fn paid(message: &Message, buckets: Vec<(usize, Usage)>) -> Paid {
     let percent = message.model.as_ref().map_or(100, |model| Tokenizer::of(model).estimate(100));
-    Paid { usage: message.usage, bucket, percent }
+    let mut others = buckets.into_iter();
+    let (bucket, usage) = match others.next() {
+        Some((bucket, usage)) => (Some(bucket), usage),
+        None => (None, message.usage),
+    };
+    Paid { usage, last: message.last_iteration(), bucket, others: others.collect(), percent }
 }
 
 /// The buckets so far, each with its rates.
@@ -392,16 +399,30 @@ struct Buckets<'a> {
 }
 
 impl Buckets<'_> {
-    fn of(&mut self, message: &Message) -> usize {
-        let model = message.model.as_ref().map_or("", ModelId::as_str);
-        let usage = message.usage;
-        let rates = self.prices.price(model, message.at, usage.prompt(), message.modifiers);
+    /// Those of a response's requests, with what belongs to each; the one of its last request first.
+    fn of(&mut self, message: &Message) -> Vec<(usize, Usage)> {
+        let mut found: Vec<(usize, Usage)> = Vec::with_capacity(1);
+        let mut last = None;
+        for (usage, rates) in self.prices.priced(message) {
+            let priced = rates.is_some() || message.usage == Usage::default();
+            let at = self.place(message, rates, priced);
+            last = Some(at);
+            match found.iter_mut().find(|(known, _)| *known == at) {
+                Some((_, sum)) => *sum += usage,
+                None => found.push((at, usage)),
+            }
+        }
+        found.sort_by_key(|(at, _)| Some(*at) != last);
+        found
+    }
+
+    fn place(&mut self, message: &Message, rates: Option<Rates>, priced: bool) -> usize {
         let bucket = Bucket {
             quarter: message.at.map(Quarter::containing),
             agent: message.agent.as_ref().map_or("", AgentId::as_str).to_owned(),
-            model: model.to_owned(),
+            model: message.model.as_ref().map_or("", ModelId::as_str).to_owned(),
             branch: message.branch.clone().unwrap_or_default(),
-            priced: rates.is_some() || usage == Usage::default(),
+            priced,
             step: message.at.and_then(|at| self.timeline.at(at)).unwrap_or_default().to_owned(),
         };
         let key = (bucket, rates);

@@ -3,10 +3,12 @@
 //! [`merge`] is associative, commutative and idempotent, so records may come in any order, from any file, any
 //! number of times (`docs/facts.md#records-of-one-response`).
 
-use std::collections::{BTreeMap, HashMap};
+pub mod totals;
+
+use std::collections::HashMap;
 
 use crate::domain::{
-    AgentId, Message, MessageId, MessageSource, ModelId, Modifiers, PicoUsd, SessionId, Timestamp, Usage,
+    AgentId, Iterations, Message, MessageId, MessageSource, ModelId, Modifiers, SessionId, Timestamp, Usage,
 };
 
 /// Joins two records of one response.
@@ -24,6 +26,7 @@ pub fn merge(mut a: Message, mut b: Message) -> Message {
 fn merge_into(a: &mut Message, b: &mut Message) {
     let best = if usage_rank(b) > usage_rank(a) { &*b } else { &*a };
     let (usage, complete, model, modifiers) = (best.usage, best.complete, best.model.clone(), best.modifiers);
+    let iterations = best.iterations.clone();
     // Files that repeat a response repeat all of it; one that is cut has less.
     let content_tokens = a.content_tokens.max(b.content_tokens);
     // Any record that names the skill will do; the order must not matter.
@@ -32,7 +35,7 @@ fn merge_into(a: &mut Message, b: &mut Message) {
         std::mem::swap(a, b);
     }
     (a.usage, a.complete, a.model, a.modifiers) = (usage, complete, model, modifiers);
-    (a.content_tokens, a.skill) = (content_tokens, skill);
+    (a.content_tokens, a.skill, a.iterations) = (content_tokens, skill, iterations);
 }
 
 /// Joins the records of each response that follow each other, as most do.
@@ -46,11 +49,16 @@ pub fn merge_neighbours(records: &mut Vec<Message>) {
     });
 }
 
-/// Larger is better. The fields after the output only make the choice between equals the same in any order.
-fn usage_rank(message: &Message) -> (bool, u64, [u64; 5], Option<&ModelId>, Modifiers) {
+/// Larger is better: a row whose counts were set to 0 is the worst witness, whatever else it says. The fields after the output
+/// only make the choice between equals the same in any order.
+type UsageRank<'a> = (bool, bool, u64, [u64; 5], Option<&'a ModelId>, Modifiers, Option<&'a Iterations>);
+
+fn usage_rank(message: &Message) -> UsageRank<'_> {
     let Usage { input, output, cache_read, cache_write_5m, cache_write_1h, web_searches } = message.usage;
+    let has_counts = input + output + cache_read > 0;
     let rest = [cache_write_1h, cache_write_5m, cache_read, input, web_searches];
-    (message.complete, output, rest, message.model.as_ref(), message.modifiers)
+    let iterations = message.iterations.as_deref();
+    (has_counts, message.complete, output, rest, message.model.as_ref(), message.modifiers, iterations)
 }
 
 /// Smaller is better. The fields after the file's start only make the choice between equals the same in any order.
@@ -109,106 +117,6 @@ pub fn merge_all(records: Vec<Message>) -> Vec<Message> {
     merged.into_iter().flatten().collect()
 }
 
-/// A client's own total of a session and model.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Total {
-    /// What was used. Without a split all cache writes stand as 5-minute ones.
-    pub usage: Usage,
-    /// Whether the cache writes are split.
-    pub is_split: bool,
-    /// What the client says that it cost.
-    pub cost: Option<PicoUsd>,
-}
-
-impl Total {
-    /// The usage with its cache writes split: as the lines are, and the rest so that it comes to the client's own cost.
-    /// Where that cannot be told the rest is like most of the lines (`docs/facts.md#the-clients-own-total`).
-    #[must_use]
-    pub fn split(&self, lines: &Usage, price: Option<impl Fn(&Usage) -> PicoUsd>) -> Usage {
-        let total = self.usage.cache_write();
-        if self.is_split || total == 0 {
-            return self.usage;
-        }
-        let short = lines.cache_write_5m.min(total);
-        let long = lines.cache_write_1h.min(total - short);
-        let rest = total - short - long;
-        let with_long = |more: u64| Usage {
-            cache_write_5m: short + rest - more,
-            cache_write_1h: long + more,
-            ..self.usage
-        };
-        let more = match (self.cost, price) {
-            (Some(cost), Some(price)) if rest > 0 => {
-                // The cost grows by the same sum with each token, so two prices tell the number.
-                let (none, all) = (price(&with_long(0)).as_pico(), price(&with_long(rest)).as_pico());
-                let each = (all - none).max(1);
-                let more = ((cost.as_pico() - none) * i128::from(rest) * 2 + each) / (each * 2);
-                u64::try_from(more.clamp(0, i128::from(rest))).unwrap_or(rest)
-            }
-            _ if long > short => rest,
-            _ => 0,
-        };
-        with_long(more)
-    }
-}
-
-/// What a total comes to beside the lines.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Hidden {
-    /// What no line shows.
-    pub hidden: Usage,
-    /// What the lines show and the total has not: a disagreement.
-    pub excess: Usage,
-}
-
-/// A session's hidden calls by model: its client's total, less what a fork has inherited, less what the lines show.
-///
-/// `canonical` gives the name that stands for all names of a model; `split` the usage of a total beside lines.
-#[must_use]
-pub fn hidden(
-    own: &BTreeMap<String, Total>,
-    inherited: &BTreeMap<String, Total>,
-    lines: &[(String, Usage)],
-    canonical: impl Fn(&str) -> String,
-    split: impl Fn(&str, &Total, &Usage) -> Usage,
-) -> BTreeMap<String, Hidden> {
-    let mut shown: BTreeMap<String, Usage> = BTreeMap::new();
-    for (model, usage) in lines {
-        *shown.entry(canonical(model)).or_default() += *usage;
-    }
-    let earlier = by_model(inherited, &canonical);
-    by_model(own, &canonical)
-        .into_iter()
-        .map(|(model, total)| {
-            let before = earlier.get(&model).copied().unwrap_or_default();
-            let since = Total {
-                usage: total.usage.saturating_sub(before.usage),
-                is_split: total.is_split,
-                cost: total.cost.map(|cost| cost - before.cost.unwrap_or_default()),
-            };
-            let shown = shown.get(&model).copied().unwrap_or_default();
-            let used = split(&model, &since, &shown);
-            let part = Hidden { hidden: used.saturating_sub(shown), excess: shown.saturating_sub(used) };
-            (model, part)
-        })
-        .collect()
-}
-
-/// Totals under the names that stand for all names of a model.
-fn by_model(totals: &BTreeMap<String, Total>, canonical: impl Fn(&str) -> String) -> BTreeMap<String, Total> {
-    let mut sums: BTreeMap<String, Total> = BTreeMap::new();
-    for (model, total) in totals {
-        sums.entry(canonical(model))
-            .and_modify(|sum| {
-                sum.usage += total.usage;
-                sum.is_split &= total.is_split;
-                sum.cost = sum.cost.zip(total.cost).map(|(sum, cost)| sum + cost);
-            })
-            .or_insert(*total);
-    }
-    sums
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,6 +134,7 @@ mod tests {
             model: ModelId::new("claude-opus-5-5"),
             at: Some(Timestamp::from_millis(1_000)),
             usage: Usage { output, ..Usage::default() },
+            iterations: None,
             complete: true,
             skill: None,
             branch: None,
@@ -269,7 +178,7 @@ mod tests {
             prop::option::of(prop::sample::select(vec!["m", "n"])),
             prop::option::of(0_i64..3),
             (0_u64..3, 0_u64..3),
-            any::<(bool, bool)>(),
+            any::<(bool, bool, bool)>(),
             (prop::option::of(prop::sample::select(vec!["p", "q"])), 0_i64..3, 0_u64..3),
         )
             .prop_map(
@@ -281,7 +190,7 @@ mod tests {
                     model,
                     at,
                     (output, input),
-                    (complete, copied),
+                    (complete, copied, has_iterations),
                     (skill, bits, content),
                 )| {
                     Message {
@@ -294,6 +203,9 @@ mod tests {
                         model: model.and_then(ModelId::new),
                         at: at.map(Timestamp::from_millis),
                         usage: Usage { output, input, ..Usage::default() },
+                        iterations: has_iterations.then(|| {
+                            Iterations::unknown_to_client(Usage { output, input, ..Usage::default() })
+                        }),
                         complete,
                         skill: skill.map(str::to_owned),
                         branch: skill.map(str::to_owned),

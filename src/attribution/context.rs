@@ -65,11 +65,11 @@ impl Context {
     pub(super) fn answer(&mut self, id: MessageId, paid: Paid, skill: Option<&str>, book: &mut Book) {
         self.settle(book);
         self.seen.insert(id.clone());
-        if paid.usage.prompt() > 0 {
+        if paid.last.prompt() > 0 {
             let fresh = self.grow(&paid, book);
-            if let Some(bucket) = paid.bucket {
+            for (bucket, usage) in paid.requests() {
                 book.turn_to(bucket);
-                self.share_prompt(share::prompt(&paid.usage), fresh, book);
+                self.share_prompt(share::prompt(&usage), fresh, book);
             }
             self.pending.clear();
             self.has_prompt = false;
@@ -140,27 +140,30 @@ impl Context {
     pub(super) fn settle(&mut self, book: &mut Book) {
         let Some(last) = self.last.as_mut().filter(|last| !last.is_settled) else { return };
         last.is_settled = true;
+        let weights: Vec<u64> = last.written.iter().map(|written| written.weight).collect();
+        for (bucket, usage) in last.paid.requests() {
+            book.turn_to(bucket);
+            let own = &mut book.paid[last.output];
+            own.entry += Usage { web_searches: usage.web_searches, ..Usage::default() };
+            let parts = share::share(usage.output, &weights);
+            if parts.is_empty() {
+                own.entry.output += usage.output;
+            }
+            for (written, part) in last.written.iter().zip(parts) {
+                book.paid[written.item].entry.output += part;
+            }
+        }
         let Some(bucket) = last.paid.bucket else { return };
         book.turn_to(bucket);
-        let searches = Usage { web_searches: last.paid.usage.web_searches, ..Usage::default() };
-        let own = &mut book.paid[last.output];
-        own.entry += searches;
-        own.responses += 1;
-        let weights: Vec<u64> = last.written.iter().map(|written| written.weight).collect();
-        let parts = share::share(last.paid.usage.output, &weights);
-        if parts.is_empty() {
-            book.paid[last.output].entry.output += last.paid.usage.output;
-        }
-        for (written, part) in last.written.iter().zip(parts) {
-            let paid = &mut book.paid[written.item];
-            paid.entry.output += part;
-            paid.calls += u64::from(written.item != last.output);
+        book.paid[last.output].responses += 1;
+        for written in last.written.iter().filter(|written| written.item != last.output) {
+            book.paid[written.item].calls += 1;
         }
     }
 
     /// Lets in what is new, so that all entries are as large as the prompt. Returns where the new ones begin.
     fn grow(&mut self, paid: &Paid, book: &mut Book) -> usize {
-        let total = paid.usage.prompt();
+        let total = paid.last.prompt();
         let system = book.common(Source::System);
         if self.is_compacted {
             // Its part stays.
@@ -217,7 +220,7 @@ impl Context {
     fn written_sizes(&self) -> Vec<Live> {
         let Some(last) = &self.last else { return Vec::new() };
         let weights: Vec<u64> = last.written.iter().map(|written| written.weight).collect();
-        let sizes = share::share(last.paid.usage.output, &weights);
+        let sizes = share::share(last.paid.last.output, &weights);
         let kept =
             last.written.iter().zip(sizes).filter(|(written, _)| !(written.is_thinking && self.has_prompt));
         kept.map(|(written, size)| Live { item: written.item, size }).collect()
@@ -229,6 +232,14 @@ impl Context {
         let (for_new, for_old) = share::split(prompt, size(new), size(old));
         pay(new, for_new, |item, usage| book.paid[item].entry += usage);
         pay(old, for_old, |item, usage| book.paid[item].carry += usage);
+    }
+}
+
+impl Paid {
+    /// What it used, by bucket.
+    pub(super) fn requests(&self) -> impl Iterator<Item = (usize, Usage)> + use<> {
+        let whole = self.bucket.map(|bucket| (bucket, self.usage));
+        whole.into_iter().chain(self.others.clone())
     }
 }
 

@@ -54,13 +54,17 @@ pub struct Item {
 }
 
 /// A response as the ledger has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paid {
-    /// What it used.
+    /// What it used, but for [`Self::others`].
     pub usage: Usage,
+    /// Its last request, whose prompt and output are the context that it leaves.
+    pub last: Usage,
     /// Under what its shares are added up: responses of one bucket have one price. `None` for a response that another
     /// conversation pays for (a fork's copy): it says how large the context is, and shares nothing.
     pub bucket: Option<usize>,
+    /// Requests within it that have another price, with their buckets.
+    pub others: Vec<(usize, Usage)>,
     /// How many tokens the model reads where tiktoken counts 100.
     pub percent: u64,
 }

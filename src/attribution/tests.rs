@@ -31,10 +31,15 @@ fn result(call: &str, tokens: u64) -> ContextEntry {
     ContextEntry::Result { call: ToolUseId::new(call).unwrap(), tokens, media: false }
 }
 
+/// A response of one request.
+fn paid(usage: Usage, bucket: Option<usize>, percent: u64) -> Paid {
+    Paid { usage, last: usage, bucket, others: Vec::new(), percent }
+}
+
 fn run(entries: &[ContextEntry], usages: &[Usage]) -> Attribution {
     attribute(entries, None, |id, _| {
         let number: usize = id.as_str()[4..].parse().unwrap();
-        Some(Paid { usage: usages[number], bucket: Some(0), percent: 100 })
+        Some(paid(usages[number], Some(0), 100))
     })
 }
 
@@ -128,10 +133,30 @@ fn a_copy_says_how_large_the_context_is_and_pays_nothing() {
     let usages = [usage(0, 10_000, 0, 20), usage(0, 2_020, 10_000, 50)];
     let shared = attribute(&entries, None, |id, _| {
         let number: usize = id.as_str()[4..].parse().unwrap();
-        Some(Paid { usage: usages[number], bucket: (number > 0).then_some(0), percent: 100 })
+        Some(paid(usages[number], (number > 0).then_some(0), 100))
     });
     assert_eq!(of(&shared, &Source::Tool(ToolName::new("Read"))), (usage(0, 2_020, 0, 0), Usage::default()));
     assert_eq!(sum(&shared), usages[1]);
+}
+
+#[test]
+fn a_response_of_two_requests_leaves_the_context_of_the_last_and_each_pays_its_own_price() {
+    let entries = [ContextEntry::Prompt { tokens: 100 }, response(0, 50, &[]), response(1, 10, &[])];
+    let (first, second) = (usage(0, 1_000, 0, 30), usage(5, 200, 1_000, 20));
+    let next = usage(0, 20, 1_205, 10);
+    let shared = attribute(&entries, None, |id, _| {
+        Some(match id.as_str() {
+            "msg_0" => Paid { last: second, others: vec![(1, first)], ..paid(second, Some(0), 100) },
+            _ => paid(next, Some(0), 100),
+        })
+    });
+    let of_bucket = |bucket: usize| -> Usage {
+        let shares = shared.shares.iter().filter(|share| share.bucket == bucket);
+        shares.map(|share| share.entry + share.carry).sum()
+    };
+    assert_eq!((of_bucket(0), of_bucket(1)), (second + next, first));
+    // What the second request wrote, 20 tokens, is all that the context has grown by.
+    assert_eq!(of(&shared, &Source::Output).0, usage(0, 20, 0, 30 + 20 + 10));
 }
 
 fn entries() -> impl Strategy<Value = Vec<ContextEntry>> {
@@ -176,10 +201,15 @@ proptest! {
         let shared = attribute(&entries, None, |id, agent| {
             let number: usize = id.as_str()[4..].parse().unwrap();
             let is_owned = owned >> number & 1 == 1;
-            if is_owned && counted.insert((number, agent.cloned())) {
-                expected[number % 3] += usages[number];
+            let mut paid = paid(usages[number], is_owned.then_some(number % 3), 160);
+            if is_owned && number > 8 && usages[number - 1].prompt() > 0 {
+                paid.others = vec![(number % 2, usages[number - 1])];
+                paid.last = usages[number - 1];
             }
-            Some(Paid { usage: usages[number], bucket: is_owned.then_some(number % 3), percent: 160 })
+            if is_owned && counted.insert((number, agent.cloned())) {
+                paid.requests().for_each(|(bucket, usage)| expected[bucket] += usage);
+            }
+            Some(paid)
         });
         for (bucket, expected) in expected.into_iter().enumerate() {
             let parts = shared.shares.iter().filter(|share| share.bucket == bucket);

@@ -103,6 +103,10 @@ fn set(context: &Context, args: &PricesSetArgs) -> Result<(), Error> {
         ),
     }
     let prices = PriceTable::with_overrides(UserPrices::parse(&edited, &path)?);
+    // Budgets that stop a session, and the status line, read no prices: what they show holds from now on.
+    if let Err(error) = context.priced_ledger(&prices) {
+        context.say(&format!("the ledger keeps its old prices until the next command: {error}"));
+    }
     print_model(context, &prices, args.model.as_str(), args.json)
 }
 

@@ -83,12 +83,20 @@ id!(
 
 /// What stands between a response's id and the number of an advisor that was asked within it.
 const ADVISOR: &str = "/advisor/";
+/// The same of an attempt of another model that was declined.
+const ATTEMPT: &str = "/attempt/";
 
 impl MessageId {
     /// The id under which the pass of an advisor is kept that was asked within this response, beside which it is billed.
     #[must_use]
     pub fn of_advisor(&self, number: usize) -> Option<Self> {
         Self::new(&format!("{self}{ADVISOR}{number}"))
+    }
+
+    /// The id under which an attempt of another model is kept that was declined before this response.
+    #[must_use]
+    pub fn of_attempt(&self, number: usize) -> Option<Self> {
+        Self::new(&format!("{self}{ATTEMPT}{number}"))
     }
 
     /// Whether this is an advisor's pass.

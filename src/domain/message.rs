@@ -1,5 +1,7 @@
 //! One API response, as a log tells it.
 
+use std::cmp::Ordering;
+
 use super::{AgentId, MessageId, ModelId, Modifiers, SessionId, Timestamp, Usage};
 
 /// Which kind of record told of a response; the first is the best witness of whose it is.
@@ -49,6 +51,8 @@ pub struct Message {
     pub at: Option<Timestamp>,
     /// What the record says was used.
     pub usage: Usage,
+    /// The requests that it took, if the record tells them apart; their sum is [`Self::usage`].
+    pub iterations: Option<Box<Iterations>>,
     /// Whether the response is known to be complete (`stop_reason` is set). If not, `usage.output` may be only
     /// the value at the stream's start.
     pub complete: bool,
@@ -62,7 +66,84 @@ pub struct Message {
     pub content_tokens: u64,
 }
 
+/// A request to a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Iteration {
+    /// What it used.
+    pub usage: Usage,
+    /// Whether the server summed the conversation up by it, so that its prompt is not the context that is left.
+    pub is_compaction: bool,
+}
+
+/// The requests that a response took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Iterations {
+    /// Each of them, in their order.
+    pub each: Vec<Iteration>,
+    /// What the client itself adds to its total for the response.
+    pub by_client: Usage,
+}
+
+impl Iterations {
+    /// One that the client's own total leaves out.
+    #[must_use]
+    pub fn unknown_to_client(usage: Usage) -> Box<Self> {
+        Box::new(Self { each: vec![Iteration { usage, is_compaction: false }], by_client: Usage::default() })
+    }
+
+    /// All of it as numbers, to compare by.
+    fn counts(&self) -> Vec<[u64; 7]> {
+        let counts = |usage: &Usage, is_compaction: bool| {
+            let Usage { input, output, cache_read, cache_write_5m, cache_write_1h, web_searches } = *usage;
+            [
+                input,
+                output,
+                cache_read,
+                cache_write_5m,
+                cache_write_1h,
+                web_searches,
+                u64::from(is_compaction),
+            ]
+        };
+        let each = self.each.iter().map(|iteration| counts(&iteration.usage, iteration.is_compaction));
+        [counts(&self.by_client, false)].into_iter().chain(each).collect()
+    }
+}
+
+impl PartialOrd for Iterations {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Iterations {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.counts().cmp(&other.counts())
+    }
+}
+
 impl Message {
+    /// The requests that it took.
+    pub fn billed(&self) -> impl Iterator<Item = Usage> {
+        let each = self.iterations.as_ref().map_or(&[][..], |iterations| &iterations.each);
+        let whole = self.iterations.is_none().then_some(self.usage);
+        each.iter().map(|iteration| iteration.usage).chain(whole)
+    }
+
+    /// The request whose prompt and output are the context that is left: the last one, compactions aside.
+    #[must_use]
+    pub fn last_iteration(&self) -> Usage {
+        let each = self.iterations.as_ref().map_or(&[][..], |iterations| &iterations.each);
+        let last = each.iter().rfind(|iteration| !iteration.is_compaction && iteration.usage.prompt() > 0);
+        last.map_or(self.usage, |iteration| iteration.usage)
+    }
+
+    /// What the client itself adds to its total for it.
+    #[must_use]
+    pub fn by_client(&self) -> Usage {
+        self.iterations.as_ref().map_or(self.usage, |iterations| iterations.by_client)
+    }
+
     /// What the log probably leaves out of an incomplete response's output, in tokens: an estimate. Logged numbers of
     /// that kind have a median of 1 % of the content, which Claude counts as 1.16 × `cl100k_base`
     /// (`docs/facts.md#incomplete-output`).

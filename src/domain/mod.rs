@@ -29,7 +29,7 @@ pub use ids::{
     AgentId, MAX_NAME_CHARS, MessageId, ModelId, SessionId, ToolUseId, clean_name, is_unsafe, shell_word,
     single_quoted,
 };
-pub use message::{Message, MessageSource};
+pub use message::{Iteration, Iterations, Message, MessageSource};
 pub use modifiers::Modifiers;
 pub use money::{Cost, CostParts, PicoUsd};
 pub use session::{CompactionTrigger, SessionKind, SessionState, Version, client_version};

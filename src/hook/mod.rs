@@ -147,6 +147,7 @@ fn run(
         ledger_path: path,
         alerts: OnceCell::new(),
         call: OnceCell::new(),
+        prices: OnceCell::new(),
     };
     // What is not known stops nobody.
     let answer = |ledger: &mut Ledger| {
@@ -216,6 +217,8 @@ struct Hook<'a> {
     alerts: OnceCell<Alerts>,
     /// Hashes of the call that has finished: of its tool and input, and of its id.
     call: OnceCell<(u64, Option<u64>)>,
+    /// The user's own prices, where somebody has asked; `None` if they cannot be read.
+    prices: OnceCell<Option<UserPrices>>,
 }
 
 impl Hook<'_> {
@@ -296,14 +299,16 @@ impl Hook<'_> {
     /// The prices in force, for what transcripts tell. The user's own that cannot be read are passed over; the next
     /// command says so and prices all of it.
     fn prices(&self) -> PriceTable {
-        match self.env.prices_path(self.options.config.as_deref()).map(|path| UserPrices::read(&path)) {
-            Some(Ok(own)) => PriceTable::with_overrides(own),
-            Some(Err(error)) => {
-                self.note(&error);
-                PriceTable::builtin()
-            }
-            None => PriceTable::builtin(),
-        }
+        self.own_prices().cloned().map_or_else(PriceTable::builtin, PriceTable::with_overrides)
+    }
+
+    /// The user's own prices; `None` if they cannot be read.
+    fn own_prices(&self) -> Option<&UserPrices> {
+        let read = || match self.env.prices_path(self.options.config.as_deref()) {
+            Some(path) => UserPrices::read(&path).inspect_err(|error| self.note(error)).ok(),
+            None => Some(UserPrices::default()),
+        };
+        self.prices.get_or_init(read).as_ref()
     }
 
     /// Notes a fault that the hook goes on after.

@@ -69,6 +69,15 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
     }
     let session = hook.payload.session.as_str();
     let Some(mut asked) = ledger.budgets_of(session)? else { return Ok(Answer::Nothing) };
+    // Prices that have changed since hold for this event already; those that cannot be read lift no stop.
+    if hook.own_prices().is_some() {
+        ledger.set_prices(hook.prices());
+        match ledger.reprice() {
+            Ok(true) => asked = ledger.budgets_of(session)?.unwrap_or(asked),
+            Ok(false) => {}
+            Err(error) => hook.note(&error),
+        }
+    }
     let looks = match event {
         // The turn before may have ended without a word (Esc). Mostly nothing is new, and costs a look at the file.
         HookEvent::UserPromptSubmit { .. } => Some(&[][..]),

@@ -4,11 +4,11 @@ use super::builtin;
 use super::model::{Model, Rates};
 use super::model_id::Name;
 use super::user::UserPrices;
-use crate::domain::Modifiers;
-use crate::domain::{Cost, Timestamp, Usage};
+use crate::domain::{Cost, CostParts, Message, ModelId, Modifiers, Timestamp, Usage};
 
-/// Changes whenever the same table would price differently: names read otherwise, rows chosen otherwise.
-const METHOD: u64 = 1;
+/// Changes whenever the same table would price differently: names read otherwise, rows chosen otherwise, requests and hidden
+/// calls told apart otherwise.
+const METHOD: u64 = 2;
 
 /// Context of a model whose id ends in `[1m]`, in tokens.
 const LONG_CONTEXT: u64 = 1_000_000;
@@ -93,7 +93,7 @@ impl PriceTable {
         Timestamp::from_millis(builtin::DATE)
     }
 
-    /// What one response cost. A sum is priced by its class: its prompt would be taken for a long one.
+    /// What one request cost. A sum is priced by its class: its prompt would be taken for a long one.
     ///
     /// Without a time the prices of the
     /// table's [`date`](Self::date) hold. What used nothing cost nothing, whatever the model.
@@ -112,7 +112,7 @@ impl PriceTable {
         }
     }
 
-    /// The rates of a response with that many tokens of prompt; `None` if the model has no price.
+    /// The rates of a request with that many tokens of prompt; `None` if the model has no price.
     #[must_use]
     pub fn price(
         &self,
@@ -124,7 +124,32 @@ impl PriceTable {
         self.rates(self.class(model, at, prompt, modifiers)?)
     }
 
-    /// The class of such a response; `None` if the model has no price.
+    /// The requests of a response, each with the rates of its own prompt; `None` if its model has no price.
+    pub fn priced<'m>(
+        &self,
+        message: &'m Message,
+    ) -> impl Iterator<Item = (Usage, Option<Rates>)> + use<'_, 'm> {
+        let model = message.model.as_ref().map_or("", ModelId::as_str);
+        message
+            .billed()
+            .map(move |usage| (usage, self.price(model, message.at, usage.prompt(), message.modifiers)))
+    }
+
+    /// What a response cost: the sum of its requests.
+    #[must_use]
+    pub fn cost_of(&self, message: &Message) -> Cost {
+        let mut sum = CostParts::default();
+        for (usage, rates) in self.priced(message) {
+            match rates {
+                Some(rates) => sum += rates.cost(&usage),
+                None if usage == Usage::default() => {}
+                None => return Cost::unpriced(message.model.as_ref().map_or("", ModelId::as_str)),
+            }
+        }
+        Cost::known(sum)
+    }
+
+    /// The class of such a request; `None` if the model has no price.
     #[must_use]
     pub fn class(
         &self,
@@ -163,6 +188,12 @@ impl PriceTable {
         let (index, name) = self.resolve(model)?;
         let window = self.model(index)?.window;
         if name.is_some_and(|name| name.long_context) { window.max(Some(LONG_CONTEXT)) } else { window }
+    }
+
+    /// A model's name without what clouds, resellers and clients write around it.
+    #[must_use]
+    pub fn normal_form(model: &str) -> String {
+        Name::new(model).key
     }
 
     /// What the table has under a name that logs give a model.

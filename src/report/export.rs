@@ -194,8 +194,7 @@ impl ExportedResponse {
             Some(id) => types.0.get(&(session, id.clone())).map_or(UNTYPED_AGENT, |name| name).to_owned(),
         };
         let model = message.model.as_ref().map(|model| model.as_str().to_owned());
-        let cost =
-            prices.cost(model.as_deref().unwrap_or_default(), message.at, &message.usage, message.modifiers);
+        let cost = prices.cost_of(message);
         Self {
             message_id: message.id.as_str().to_owned(),
             session_id: (!message.copied).then(|| message.session.as_str().to_owned()),

@@ -1,16 +1,18 @@
 //! Hidden calls: what the client's own totals (`cost-state`) have and no line shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::responses::iterations;
 use super::spending::Spending;
 use super::writer::{SessionRow, signed, unsigned};
 use super::{Ledger, StoreError};
 use crate::agents::claude_code::CostState;
-use crate::domain::{PicoUsd, Timestamp, Usage};
+use crate::domain::{Modifiers, PicoUsd, Timestamp, Usage};
 use crate::pricing::PriceTable;
-use crate::reconcile::{self, Total};
+use crate::reconcile::totals::{Models, Name, Session, Shown, State, Told, Total, Totals};
 
 /// Where a client's total has less than the lines show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,20 +33,18 @@ impl Ledger {
     pub fn disagreements(&self) -> Result<Vec<Disagreement>, StoreError> {
         let read = || -> rusqlite::Result<Vec<Disagreement>> {
             let mut found = Vec::new();
-            for session in with_states(&self.conn)? {
-                let Some((_, parts)) = parts(&self.conn, &self.prices, session)? else { continue };
-                let session_id: String = self.conn.query_row(
-                    "SELECT session_id FROM sessions WHERE id = ?1",
-                    [session.0],
-                    |row| row.get(0),
-                )?;
-                found.extend(parts.into_iter().filter(|(_, part)| part.excess != Usage::default()).map(
-                    |(model, part)| Disagreement {
-                        session_id: session_id.clone(),
-                        model,
-                        excess: part.excess,
-                    },
-                ));
+            for row in with_states(&self.conn)? {
+                let told = told(&self.conn, &self.prices, row)?;
+                if told.excess.is_empty() {
+                    continue;
+                }
+                let sql = "SELECT session_id FROM sessions WHERE id = ?1";
+                let session_id: String = self.conn.query_row(sql, [row.0], |row| row.get(0))?;
+                found.extend(told.excess.into_iter().map(|(model, excess)| Disagreement {
+                    session_id: session_id.clone(),
+                    model,
+                    excess,
+                }));
             }
             Ok(found)
         };
@@ -52,17 +52,19 @@ impl Ledger {
     }
 }
 
-/// Stores a total. Of two at one moment the later record counts.
+/// Stores a total. Of two at one moment the later record counts, unless they are of processes that have counted apart.
 pub(super) fn record(conn: &Connection, session: SessionRow, state: &CostState) -> rusqlite::Result<()> {
     let usage = state.usage;
+    let started_at = state.started_at.map(Timestamp::as_millis);
+    let at = free_moment(conn, session, state.at.map_or(0, Timestamp::as_millis), started_at)?;
     conn.prepare_cached(
         "INSERT OR REPLACE INTO cost_states VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?
     .execute(params![
         session.0,
-        state.at.map_or(0, Timestamp::as_millis),
+        at,
         state.model.as_str(),
-        state.started_at.map(Timestamp::as_millis),
+        started_at,
         signed(usage.input),
         signed(usage.output),
         signed(usage.cache_read),
@@ -73,6 +75,28 @@ pub(super) fn record(conn: &Connection, session: SessionRow, state: &CostState) 
         state.cost_usd.map(|cost| cost.to_decimal()),
     ])?;
     Ok(())
+}
+
+/// The first millisecond from `at` on that no total of another start has: the table has one for each.
+fn free_moment(
+    conn: &Connection,
+    session: SessionRow,
+    at: i64,
+    started_at: Option<i64>,
+) -> rusqlite::Result<i64> {
+    const SQL: &str =
+        "SELECT at FROM cost_states WHERE session = ?1 AND at >= ?2 AND at < ?2 + 1000 AND started_at IS NOT ?3
+         GROUP BY at ORDER BY at";
+    let mut query = conn.prepare_cached(SQL)?;
+    let mut taken = query.query(params![session.0, at, started_at])?;
+    let mut free = at;
+    while let Some(row) = taken.next()? {
+        if row.get::<_, i64>(0)? > free {
+            break;
+        }
+        free += 1;
+    }
+    Ok(free)
 }
 
 /// The time of a session's last total.
@@ -107,13 +131,11 @@ fn add(
     session: SessionRow,
     spending: &mut Spending,
 ) -> rusqlite::Result<()> {
-    let Some((at, parts)) = parts(conn, prices, session)? else { return Ok(()) };
-    for (model, part) in parts {
-        if part.hidden != Usage::default() {
-            // Many requests in one sum: no prompt to compare with a tier.
-            let rates = prices.price(&model, at, 0, Default::default());
-            spending.add_hidden(session, at, &model, part.hidden, rates);
-        }
+    for hidden in told(conn, prices, session)?.hidden {
+        let Name { model, modifiers } = hidden.name;
+        // Many requests in one sum: no prompt to compare with a tier.
+        let rates = prices.price(&model, hidden.at, 0, modifiers);
+        spending.add_hidden(session, hidden.at, &model, hidden.usage, rates);
     }
     Ok(())
 }
@@ -124,102 +146,174 @@ fn with_states(conn: &Connection) -> rusqlite::Result<Vec<SessionRow>> {
         .collect()
 }
 
-/// The time of a session's last total, and what it comes to by model beside the lines up to then.
-type Parts = (Option<Timestamp>, BTreeMap<String, reconcile::Hidden>);
-
-fn parts(conn: &Connection, prices: &PriceTable, session: SessionRow) -> rusqlite::Result<Option<Parts>> {
-    let Some(at) = last_state(conn, session)? else { return Ok(None) };
-    let (own, started_at) = states(conn, session, at)?;
-    let inherited = match parent_state(conn, session, started_at)? {
-        Some((parent, at)) => Some(states(conn, parent, at)?.0),
-        None => None,
-    };
-    // The total without a time stands for all there is. A subagent can answer after the last dated line before the
-    // total, but not after the session has gone on. Without its parent's total a fork's own covers those copies that
-    // are younger than the client's start.
-    let until = if at == 0 { i64::MAX } else { at };
-    let mut lines: Vec<(String, Usage)> = conn
-        .prepare_cached(
-            "SELECT coalesce(model, ''), sum(input_tokens), sum(output_tokens), sum(cache_read_tokens),
-               sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(web_searches)
-             FROM responses WHERE session = ?1 AND (NOT copied OR ?3 AND coalesce(at >= ?4, 1))
-               AND coalesce(at, 0) <= CASE WHEN agent_id IS NULL THEN ?2 ELSE min(
-                 coalesce((SELECT min(at) FROM responses WHERE session = ?1 AND at > ?2 AND agent_id IS NULL), 9e18),
-                 coalesce((SELECT min(at) FROM prompts WHERE session = ?1 AND at > ?2 AND uuid IS NOT NULL), 9e18))
-               END
-             GROUP BY model",
-        )?
-        .query_map(params![session.0, until, inherited.is_none(), started_at], |row| {
-            Ok((row.get(0)?, usage(row, 1)?))
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    if inherited.is_none() {
-        lines.extend(lines_before_fork(conn, session, started_at)?);
+impl Models for PriceTable {
+    fn name(&self, model: &str) -> (String, bool) {
+        match self.find(model) {
+            Some(found) => (found.model.id.to_string(), true),
+            None => (Self::normal_form(model), false),
+        }
     }
-    let inherited = inherited.unwrap_or_default();
-    let time = (at != 0).then(|| Timestamp::from_millis(at));
-    let rates = |model: &str| prices.price(model, time, 0, Default::default());
-    // Lines and totals may call one model by two names.
-    let canonical =
-        |model: &str| prices.find(model).map_or_else(|| model.to_owned(), |found| found.model.id.to_string());
-    let parts = reconcile::hidden(&own, &inherited, &lines, canonical, |model, totals, lines| {
-        totals.split(lines, rates(model).map(|rates| move |usage: &Usage| rates.cost(usage).total()))
-    });
-    Ok(Some((time, parts)))
+
+    fn cost(&self, model: &str, at: Option<Timestamp>, usage: &Usage) -> Option<PicoUsd> {
+        Some(self.price(model, at, 0, Modifiers::default())?.cost(usage).total())
+    }
 }
 
-/// A session's total at a moment, by model, and when the client says that it started.
-fn states(
-    conn: &Connection,
-    session: SessionRow,
-    at: i64,
-) -> rusqlite::Result<(BTreeMap<String, Total>, Option<i64>)> {
-    let mut started_at = None;
+fn told(conn: &Connection, prices: &PriceTable, session: SessionRow) -> rusqlite::Result<Told> {
+    let states = states(conn, session)?;
+    if states.is_empty() {
+        return Ok(Told::default());
+    }
+    let starts: BTreeSet<Option<Timestamp>> = states.iter().map(|state| state.started_at).collect();
+    let mut inherited = BTreeMap::new();
+    for start in &starts {
+        if let Some(totals) = parents_total(conn, session, *start)? {
+            inherited.insert(*start, totals);
+        }
+    }
+    let turns = conn
+        .prepare_cached(
+            "SELECT at FROM prompts WHERE session = ?1 AND uuid IS NOT NULL AND at NOT NULL ORDER BY at",
+        )?
+        .query_map([session.0], |row| row.get(0).map(Timestamp::from_millis))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut lines = Lines::default();
+    lines.read(conn, "SELECT COLUMNS FROM responses r WHERE r.session = ?1", session)?;
+    if inherited.len() < starts.len() {
+        // A total that goes on from none of the parent's can have what the parent did before the fork.
+        let before = "SELECT COLUMNS FROM sessions s JOIN responses r ON r.session = s.parent
+            WHERE s.id = ?1 AND NOT r.copied AND r.at <= s.log_first_at";
+        lines.read(conn, before, session)?;
+    }
+    let (lines, names) = lines.told(&turns);
+    Ok(Session { states, lines, names, turns, inherited }.told(prices))
+}
+
+/// Responses as they are read.
+#[derive(Default)]
+struct Lines {
+    found: Vec<Found>,
+    names: Vec<Name>,
+    places: HashMap<(String, i64), usize>,
+}
+
+struct Found {
+    line: Shown,
+    is_main: bool,
+}
+
+impl Lines {
+    fn read(&mut self, conn: &Connection, sql: &str, session: SessionRow) -> rusqlite::Result<()> {
+        const COLUMNS: &str = "r.session, r.agent_id IS NULL, r.copied, r.at, r.mode, coalesce(r.model, ''),
+            r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_5m_tokens, r.cache_write_1h_tokens,
+            r.web_searches, r.iterations";
+        let mut query = conn.prepare_cached(&sql.replace("COLUMNS", COLUMNS))?;
+        let mut rows = query.query([session.0])?;
+        while let Some(row) = rows.next()? {
+            let (owner, copied): (i64, bool) = (row.get(0)?, row.get(2)?);
+            let usage = usage(row, 6)?;
+            let by_client = iterations(row, 12, &usage)?.map_or(usage, |iterations| iterations.by_client);
+            let line = Shown {
+                at: row.get::<_, Option<i64>>(3)?.map(Timestamp::from_millis),
+                told_at: None,
+                name: self.name(row)?,
+                usage: by_client,
+                is_before_fork: copied || owner != session.0,
+            };
+            self.found.push(Found { line, is_main: row.get(1)? });
+        }
+        Ok(())
+    }
+
+    /// The place of a response's model and modifiers.
+    fn name(&mut self, row: &Row<'_>) -> rusqlite::Result<usize> {
+        let mode: i64 = row.get(4)?;
+        let model = match row.get_ref(5)? {
+            ValueRef::Text(text) => std::str::from_utf8(text).unwrap_or_default(),
+            _ => "",
+        };
+        // Most have the name of the one before.
+        let is_last = |name: &Name| name.model == model && name.modifiers == Modifiers::from_bits(mode);
+        if let Some(last) = self.found.last().map(|found| found.line.name)
+            && self.names.get(last).is_some_and(is_last)
+        {
+            return Ok(last);
+        }
+        let next = self.names.len();
+        let place = *self.places.entry((model.to_owned(), mode)).or_insert(next);
+        if place == next {
+            self.names.push(Name { model: model.to_owned(), modifiers: Modifiers::from_bits(mode) });
+        }
+        Ok(place)
+    }
+
+    /// The lines in the order in which totals come to have them. A subagent can answer after the last dated line before a
+    /// total, but not after the session has gone on: its answer is told with what the main conversation said last.
+    fn told(self, turns: &[Timestamp]) -> (Vec<Shown>, Vec<Name>) {
+        let main = self.found.iter().filter(|found| found.is_main).filter_map(|found| found.line.at);
+        let mut spoken: Vec<Timestamp> = main.chain(turns.iter().copied()).collect();
+        spoken.sort_unstable();
+        let told = |found: Found| {
+            let told_at = match found.line.at {
+                Some(at) if !found.is_main => {
+                    spoken.partition_point(|spoken| *spoken < at).checked_sub(1).map(|last| spoken[last])
+                }
+                at => at,
+            };
+            Shown { told_at, ..found.line }
+        };
+        let mut lines: Vec<Shown> = self.found.into_iter().map(told).collect();
+        lines.sort_by_key(|line| line.told_at);
+        (lines, self.names)
+    }
+}
+
+/// A session's totals, in the order of time.
+fn states(conn: &Connection, session: SessionRow) -> rusqlite::Result<Vec<State>> {
     let mut query = conn.prepare_cached(
         "SELECT model, input_tokens, output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
-           web_searches, split, cost_usd, started_at
-         FROM cost_states WHERE session = ?1 AND at = ?2",
+           web_searches, split, cost_usd, at, started_at
+         FROM cost_states WHERE session = ?1 ORDER BY at",
     )?;
-    let states = query
-        .query_map([session.0, at], |row| {
-            started_at = row.get(9)?;
-            let cost: Option<String> = row.get(8)?;
-            let cost = cost.and_then(|cost| PicoUsd::parse(&cost));
-            Ok((row.get(0)?, Total { usage: usage(row, 1)?, is_split: row.get(7)?, cost }))
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok((states, started_at))
+    let mut rows = query.query([session.0])?;
+    let mut states: Vec<State> = Vec::new();
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        let (at, started_at): (i64, Option<i64>) = (row.get(9)?, row.get(10)?);
+        if last != Some(at) {
+            states.push(State {
+                at: (at != 0).then(|| Timestamp::from_millis(at)),
+                started_at: started_at.map(Timestamp::from_millis),
+                totals: Totals::new(),
+            });
+            last = Some(at);
+        }
+        if let Some(state) = states.last_mut() {
+            let cost = row.get::<_, Option<String>>(8)?.and_then(|cost| PicoUsd::parse(&cost));
+            state.totals.insert(row.get(0)?, Total { usage: usage(row, 1)?, is_split: row.get(7)?, cost });
+        }
+    }
+    Ok(states)
 }
 
-/// The total that a fork began with: its parent's last one before the fork, of the same start as far as that is known.
-fn parent_state(
+/// The total that a fork's went on from: its parent's last one before the fork, of the same start as far as that is known.
+fn parents_total(
     conn: &Connection,
     session: SessionRow,
-    started_at: Option<i64>,
-) -> rusqlite::Result<Option<(SessionRow, i64)>> {
-    conn.prepare_cached(
-        "SELECT p.session, p.at FROM sessions s JOIN cost_states p ON p.session = s.parent
-         WHERE s.id = ?1 AND coalesce(p.started_at = ?2, 1) AND p.at <= s.log_first_at ORDER BY p.at DESC LIMIT 1",
-    )?
-    .query_row(params![session.0, started_at], |row| Ok((SessionRow(row.get(0)?), row.get(1)?)))
-    .optional()
-}
-
-/// What the lines of a fork's parent show up to the fork: without a total of the parent's from then, the fork's own covers
-/// those that are younger than the client's start, which is the fork's own if nothing was there to go on from.
-fn lines_before_fork(
-    conn: &Connection,
-    session: SessionRow,
-    started_at: Option<i64>,
-) -> rusqlite::Result<Vec<(String, Usage)>> {
-    conn.prepare_cached(
-        "SELECT coalesce(r.model, ''), sum(input_tokens), sum(output_tokens), sum(cache_read_tokens),
-           sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(web_searches)
-         FROM sessions s JOIN responses r ON r.session = s.parent
-         WHERE s.id = ?1 AND NOT r.copied AND r.at <= s.log_first_at AND coalesce(r.at >= ?2, 1) GROUP BY r.model",
-    )?
-    .query_map(params![session.0, started_at], |row| Ok((row.get(0)?, usage(row, 1)?)))?
-    .collect()
+    start: Option<Timestamp>,
+) -> rusqlite::Result<Option<Totals>> {
+    let found: Option<(i64, i64)> = conn
+        .prepare_cached(
+            "SELECT p.session, p.at FROM sessions s JOIN cost_states p ON p.session = s.parent
+             WHERE s.id = ?1 AND coalesce(p.started_at = ?2, 1) AND p.at <= s.log_first_at
+             ORDER BY p.at DESC LIMIT 1",
+        )?
+        .query_row(params![session.0, start.map(Timestamp::as_millis)], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((parent, at)) = found else { return Ok(None) };
+    let states = states(conn, SessionRow(parent))?;
+    let is_it = |state: &&State| state.at.map_or(0, Timestamp::as_millis) == at;
+    Ok(states.iter().find(is_it).map(|state| state.totals.clone()))
 }
 
 fn usage(row: &Row<'_>, first: usize) -> rusqlite::Result<Usage> {

@@ -14,6 +14,7 @@ use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{
     AgentId, Budget, BudgetSpan, Limit, MAIN_AGENT, ModelId, Per, PicoUsd, Scope, Timestamp, ToolUseId, Used,
 };
+use crate::pricing::PriceTable;
 
 /// Estimates of contexts that nobody has heard of for so long are taken to have come to nothing.
 const PENDING_MILLIS: i64 = 86_400_000;
@@ -325,6 +326,24 @@ pub(super) fn note_pending(
             PicoUsd::times(tokens, pending.rate).to_i64(),
         ],
     )?;
+    Ok(())
+}
+
+/// Prices anew what the last results are estimated to add.
+pub(super) fn reprice_pending(conn: &Connection, prices: &PriceTable) -> rusqlite::Result<()> {
+    let mut query = conn.prepare("SELECT session, agent, at, model, tokens FROM pending")?;
+    let found: Vec<(i64, String, i64, Option<String>, i64)> = query
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (session, agent, at, model, tokens) in found {
+        let at = Timestamp::from_millis(at);
+        let rates = model.and_then(|model| prices.price(&model, at, 0, Default::default()));
+        let pico = PicoUsd::times(unsigned(tokens), rates.map_or(0, |rates| rates.cache_write_5m)).to_i64();
+        conn.execute(
+            "UPDATE pending SET pico = ?3 WHERE session = ?1 AND agent = ?2",
+            params![session, agent, pico],
+        )?;
+    }
     Ok(())
 }
 

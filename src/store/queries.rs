@@ -423,16 +423,9 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn context_size(&self, session: SessionRow) -> Result<Option<ContextSize>, StoreError> {
-        const SQL: &str = "SELECT input_tokens + cache_read_tokens + cache_write_5m_tokens
-            + cache_write_1h_tokens + output_tokens, at
-          FROM responses WHERE session = ?1 AND NOT copied AND agent_id IS NULL AND message_id NOT LIKE '%/advisor/%'
-          ORDER BY at DESC LIMIT 1";
-        self.conn
-            .query_row(SQL, [session.0], |row| {
-                Ok(ContextSize { tokens: unsigned(row, 0)?, at: time(row, 1)? })
-            })
-            .optional()
-            .map_err(StoreError::query("read the context's size"))
+        let last = super::responses::last_of(&self.conn, session)
+            .map_err(StoreError::query("read the context's size"))?;
+        Ok(last.map(|last| ContextSize { tokens: last.last_iteration().total(), at: last.at }))
     }
 
     /// Hands every tool call to `each`, in the order in which they were recorded.
@@ -451,7 +444,7 @@ impl Ledger {
             coalesce(
               (SELECT model FROM responses r WHERE r.session = c.session AND r.agent_id IS c.agent_id
                 AND r.model IS NOT NULL AND r.at <= c.at AND r.message_id NOT LIKE '%/advisor/%'
-                ORDER BY r.at DESC LIMIT 1),
+                AND r.message_id NOT LIKE '%/attempt/%' ORDER BY r.at DESC LIMIT 1),
               c.model, iif(c.agent_id IS NULL, s.model, NULL)),
             coalesce(c.raw_generated_tokens, c.generated_tokens), coalesce(c.raw_returned_tokens, c.returned_tokens)
           FROM tool_calls c JOIN sessions s ON s.id = c.session

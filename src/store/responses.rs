@@ -1,10 +1,12 @@
 //! Rows of `responses`, written and read.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Statement, ToSql};
 
 use super::writer::{SessionRow, signed, unsigned};
 use crate::domain::{
-    AgentId, Message, MessageId, MessageSource, ModelId, Modifiers, SessionId, Timestamp, Usage,
+    AgentId, Iteration, Iterations, Message, MessageId, MessageSource, ModelId, Modifiers, SessionId,
+    Timestamp, Usage,
 };
 
 /// The columns of a response, in the order of [`execute`]'s values and of [`read_message`].
@@ -12,15 +14,15 @@ macro_rules! response {
     () => {
         "message_id, session, agent_id, copied, source, file_start, at, model, input_tokens, output_tokens,
          cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, complete, skill, branch, mode,
-         content_tokens"
+         content_tokens, iterations"
     };
 }
 /// How many columns these are.
-const COLUMNS: usize = 19;
+const COLUMNS: usize = 20;
 /// Their values.
 macro_rules! values {
     () => {
-        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     };
 }
 /// Stores a response that is not known.
@@ -85,6 +87,7 @@ fn bind(
     session: SessionRow,
 ) -> rusqlite::Result<()> {
     let usage = message.usage;
+    let iterations = message.iterations.as_deref().map(text_of);
     let values: [&dyn ToSql; COLUMNS] = [
         &message.id.as_str(),
         &session.0,
@@ -105,6 +108,7 @@ fn bind(
         &message.branch,
         &message.modifiers.to_bits(),
         &signed(message.content_tokens),
+        &iterations,
     ];
     for (number, value) in (before + 1..).zip(values) {
         statement.raw_bind_parameter(number, value)?;
@@ -136,6 +140,17 @@ pub(super) fn responses_of(conn: &Connection, session: SessionRow) -> rusqlite::
         found.extend(read_message(row)?.map(|(message, _)| message));
     }
     Ok(found)
+}
+
+/// The last response of a session's main conversation; what other models did beside one is none.
+pub(super) fn last_of(conn: &Connection, session: SessionRow) -> rusqlite::Result<Option<Message>> {
+    const SQL: &str = concat!(
+        responses!(),
+        " WHERE session = ?1 AND NOT copied AND agent_id IS NULL AND message_id NOT LIKE '%/advisor/%'
+          AND message_id NOT LIKE '%/attempt/%' ORDER BY at DESC LIMIT 1"
+    );
+    let found = conn.query_row(SQL, [session.0], read_message).optional()?;
+    Ok(found.flatten().map(|(message, _)| message))
 }
 
 /// Calls `each` with every response and its session.
@@ -170,13 +185,69 @@ pub(super) fn for_each_response_in_order(
     Ok(())
 }
 
+/// The requests of a response as the ledger keeps them: an array of what the client itself counts and of each request, these
+/// with a 1 behind the classes if it is a compaction.
+fn text_of(iterations: &Iterations) -> String {
+    let counts = |usage: &Usage| {
+        let Usage { input, output, cache_read, cache_write_5m, cache_write_1h, web_searches } = *usage;
+        vec![input, output, cache_read, cache_write_5m, cache_write_1h, web_searches]
+    };
+    let mut rows = vec![counts(&iterations.by_client)];
+    rows.extend(iterations.each.iter().map(|iteration| {
+        let mut row = counts(&iteration.usage);
+        row.extend(iteration.is_compaction.then_some(1));
+        row
+    }));
+    serde_json::to_string(&rows).unwrap_or_default()
+}
+
+/// Reads them again. What does not come to the response's `usage` is none of ours and tells nothing.
+pub(super) fn iterations(
+    row: &rusqlite::Row<'_>,
+    column: usize,
+    usage: &Usage,
+) -> rusqlite::Result<Option<Box<Iterations>>> {
+    let text = match row.get_ref(column)? {
+        ValueRef::Text(text) => text,
+        _ => return Ok(None),
+    };
+    let rows: Vec<Vec<u64>> = serde_json::from_slice(text).unwrap_or_default();
+    let mut iterations = rows.iter().filter_map(|row| {
+        let [input, output, cache_read, cache_write_5m, cache_write_1h, web_searches, rest @ ..] = &row[..]
+        else {
+            return None;
+        };
+        let usage = Usage {
+            input: *input,
+            output: *output,
+            cache_read: *cache_read,
+            cache_write_5m: *cache_write_5m,
+            cache_write_1h: *cache_write_1h,
+            web_searches: *web_searches,
+        };
+        Some(Iteration { usage, is_compaction: rest == [1] })
+    });
+    let Some(Iteration { usage: by_client, .. }) = iterations.next() else { return Ok(None) };
+    let each: Vec<Iteration> = iterations.collect();
+    let is_whole = each.iter().map(|iteration| iteration.usage).sum::<Usage>() == *usage;
+    Ok((is_whole && !each.is_empty()).then(|| Box::new(Iterations { each, by_client })))
+}
+
 fn read_message(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<(Message, SessionRow)>> {
     let time = |column: usize| -> rusqlite::Result<Option<Timestamp>> {
         Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
     };
     let id = |column: usize| row.get::<_, String>(column);
-    let (Some(message_id), Some(session)) = (MessageId::new(&id(0)?), SessionId::new(&id(19)?)) else {
+    let (Some(message_id), Some(session)) = (MessageId::new(&id(0)?), SessionId::new(&id(20)?)) else {
         return Ok(None);
+    };
+    let usage = Usage {
+        input: unsigned(row.get(8)?),
+        output: unsigned(row.get(9)?),
+        cache_read: unsigned(row.get(10)?),
+        cache_write_5m: unsigned(row.get(11)?),
+        cache_write_1h: unsigned(row.get(12)?),
+        web_searches: unsigned(row.get(13)?),
     };
     let message = Message {
         id: message_id,
@@ -187,14 +258,8 @@ fn read_message(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<(Message, Se
         file_start: time(5)?,
         at: time(6)?,
         model: row.get::<_, Option<String>>(7)?.and_then(|model| ModelId::new(&model)),
-        usage: Usage {
-            input: unsigned(row.get(8)?),
-            output: unsigned(row.get(9)?),
-            cache_read: unsigned(row.get(10)?),
-            cache_write_5m: unsigned(row.get(11)?),
-            cache_write_1h: unsigned(row.get(12)?),
-            web_searches: unsigned(row.get(13)?),
-        },
+        usage,
+        iterations: iterations(row, 19, &usage)?,
         complete: row.get(14)?,
         skill: row.get(15)?,
         branch: row.get(16)?,

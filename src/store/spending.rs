@@ -47,10 +47,21 @@ impl Spending {
     pub(super) fn add(&mut self, message: &Message, session: SessionRow, prices: &PriceTable, sign: i64) {
         let model = message.model.as_ref().map_or("", ModelId::as_str);
         let usage = message.usage;
-        let rates = prices.price(model, message.at, usage.prompt(), message.modifiers);
+        let last = message.last_iteration();
+        let rates = prices.price(model, message.at, last.prompt(), message.modifiers);
         let shortfall = message.shortfall();
         let shortfall_cost = rates.map_or(0, |rates| PicoUsd::times(shortfall, rates.output).to_i64());
-        let amounts = amounts(1, usage, rates, [i64::from(shortfall > 0), signed(shortfall), shortfall_cost]);
+        let shortfall = [i64::from(shortfall > 0), signed(shortfall), shortfall_cost];
+        let amounts = match message.iterations {
+            None => amounts_of(1, usage, rates, shortfall),
+            Some(_) => {
+                let mut sums = amounts_of(1, Usage::default(), None, shortfall);
+                for (usage, rates) in prices.priced(message) {
+                    add(&mut sums, &amounts_of(0, usage, rates, [0; 3]), 1);
+                }
+                sums
+            }
+        };
         let quarter = quarter(message.at);
         let session = if message.copied { NO_SESSION } else { session.0 };
         let agent = message.agent.as_ref().map_or("", AgentId::as_str);
@@ -101,7 +112,7 @@ impl Spending {
             branch: String::new(),
             priced: rates.is_some(),
         };
-        self.change(key, amounts(0, usage, rates, [0; 3]), 1);
+        self.change(key, amounts_of(0, usage, rates, [0; 3]), 1);
     }
 
     /// Takes away what a session is known to have used beside its lines.
@@ -245,7 +256,7 @@ fn quarter(at: Option<Timestamp>) -> i64 {
     at.map_or(NO_QUARTER, |at| at.as_millis().div_euclid(Quarter::MILLIS))
 }
 
-fn amounts(responses: i64, usage: Usage, rates: Option<Rates>, shortfall: [i64; 3]) -> Amounts {
+fn amounts_of(responses: i64, usage: Usage, rates: Option<Rates>, shortfall: [i64; 3]) -> Amounts {
     let (cost, savings) = rates.map_or((CostParts::default(), PicoUsd::ZERO), |rates| {
         (rates.cost(&usage), rates.cache_savings(&usage))
     });
@@ -281,11 +292,11 @@ impl Ledger {
         self.prices = prices;
     }
 
-    /// Prices all that is stored anew if that was done with other prices than the ledger's own now.
+    /// Prices all that is stored anew if that was done with other prices than the ledger's own now. Whether it was.
     ///
     /// # Errors
     /// If the ledger cannot be written.
-    pub fn reprice(&mut self) -> Result<(), StoreError> {
+    pub fn reprice(&mut self) -> Result<bool, StoreError> {
         let is_current = || -> rusqlite::Result<bool> {
             Ok(match version(&self.conn)? {
                 Some(version) => version == stamp(&self.prices),
@@ -293,7 +304,7 @@ impl Ledger {
             })
         };
         if is_current().map_err(StoreError::query("read the prices' version"))? {
-            return Ok(());
+            return Ok(false);
         }
         let prices = self.prices.clone();
         self.write("price the responses", |tx| {
@@ -306,8 +317,10 @@ impl Ledger {
             super::hidden::add_all(tx, &prices, &mut spending)?;
             spending.write(tx)?;
             kept::void(tx)?;
+            kept::reprice_pending(tx, &prices)?;
             set_version(tx, stamp(&prices))
-        })
+        })?;
+        Ok(true)
     }
 }
 

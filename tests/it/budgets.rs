@@ -286,6 +286,65 @@ fn a_project_lowers_a_limit_and_cannot_raise_it() {
     assert!(is_stop(&ledger.hook_answer(batch(&s))));
 }
 
+/// A session that has written a million tokens on a model of the user's own, and a dollar a day.
+fn on_a_house_model() -> (Ledger, Session) {
+    let (ledger, s) = held_to(&["1", "--per", "day", "--stop"]);
+    ledger.it_is("2099-11-22T10:05:00Z");
+    let answer = s.answer("msg_1", 2, 1_000_000).with("message.model", "house-model");
+    s.transcript().write(&[s.says(1), answer]);
+    ledger.hook(s.stop());
+    assert_eq!(ledger.hook_answer(s.prompt("p1")), Value::Null);
+    (ledger, s)
+}
+
+#[test]
+fn prices_that_are_set_while_a_budget_stops_hold_for_the_next_event() {
+    let set = |ledger: &Ledger, output: &str| {
+        ledger.run(&["prices", "set", "house-model", "--input", "1", "--output", output]).code
+    };
+    let (ledger, s) = on_a_house_model();
+    assert_eq!(set(&ledger, "2"), Some(0));
+    assert_eq!(ledger.hook_answer(s.prompt("p2"))["decision"], "block");
+    assert_eq!(set(&ledger, "0.5"), Some(0));
+    assert_eq!(ledger.hook_answer(s.prompt("p3")), Value::Null);
+}
+
+#[test]
+fn prices_that_are_changed_by_hand_hold_for_the_next_event() {
+    let file = |ledger: &Ledger| ledger.home().join(".config/tallyhook/prices.toml");
+    type Next = fn(&Session) -> Value;
+    let prompt: Next = |s| s.prompt("p2");
+    for next in [prompt, |s| asks(s, "make"), batch] {
+        let (ledger, s) = on_a_house_model();
+        std::fs::create_dir_all(file(&ledger).parent().unwrap()).unwrap();
+        for (output, stops) in [("2", true), ("0.5", false), ("3", true)] {
+            let text = format!("[models.house-model]\nprices = [{{ input = 1, output = {output} }}]\n");
+            std::fs::write(file(&ledger), text).unwrap();
+            let answer = ledger.hook_answer(next(&s));
+            assert_eq!(answer != Value::Null, stops, "{output}: {answer}");
+        }
+        // A file that nobody can read stops nobody, and lifts nothing.
+        std::fs::write(file(&ledger), "[models.house-model").unwrap();
+        assert_ne!(ledger.hook_answer(next(&s)), Value::Null);
+        assert!(ledger.faults().contains("prices"), "{}", ledger.faults());
+    }
+}
+
+#[test]
+fn what_results_are_foreseen_to_cost_is_priced_anew_too() {
+    let (ledger, s) = on_a_house_model();
+    let pending = || -> (i64, i64) {
+        let sql = "SELECT tokens, pico FROM pending";
+        ledger.sqlite().query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    };
+    let result = json!("a".repeat(4_000));
+    ledger.hook(s.tool("Bash", "toolu_1")).hook(s.batch(&[("Bash", "toolu_1", result)]));
+    let (tokens, pico) = pending();
+    assert!(tokens > 0 && pico == 0, "{tokens} {pico}");
+    let set = ledger.run(&["prices", "set", "house-model", "--input", "4", "--output", "0.5"]);
+    assert_eq!((set.code, pending()), (Some(0), (tokens, tokens * 4_000_000)));
+}
+
 #[test]
 fn a_changed_budget_warns_anew() {
     let (ledger, s) = held_to(&["600", "--tokens"]);

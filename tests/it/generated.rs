@@ -164,7 +164,6 @@ fn a_tree_with_forks_made_in_a_terminal_is_counted_as_it_was_made() {
 }
 
 #[test]
-#[ignore = "a later total moves earlier hidden calls to its own day yet"]
 fn hidden_calls_stay_on_the_day_that_first_told_of_them() {
     for seed in [3, 4] {
         let tree = Tree::of(&Recipe { overnight: true, ..recipe(seed) });
@@ -173,7 +172,6 @@ fn hidden_calls_stay_on_the_day_that_first_told_of_them() {
 }
 
 #[test]
-#[ignore = "a total that began after a crash is taken for one of the whole session yet"]
 fn hidden_calls_after_a_crash_are_counted() {
     for seed in [4] {
         let tree = Tree::of(&Recipe { crashes: true, ..recipe(seed) });

@@ -35,6 +35,7 @@ mod store;
 mod support;
 mod tables;
 mod tidy;
+mod totals;
 mod transcripts;
 mod trees;
 mod words;

@@ -4,6 +4,7 @@
 
 mod content;
 pub mod cost_screen;
+mod iterations;
 mod line;
 mod paths;
 mod tasks;

@@ -135,7 +135,8 @@ fn has_advisor(message: &Message, messages: &HashMap<&MessageId, &Message>) -> b
 impl State<'_> {
     fn gap(&self, next: &Message) -> Option<Gap> {
         let last = self.last.filter(|last| last.complete && !self.is_spoilt && last.model == next.model)?;
-        let growth = next.usage.prompt().checked_sub(last.usage.prompt())?.checked_sub(last.usage.output)?;
+        let left = last.last_iteration();
+        let growth = next.last_iteration().prompt().checked_sub(left.prompt())?.checked_sub(left.output)?;
         let is_whole = !self.answers.is_empty() && self.answers.len() == self.calls.len();
         is_whole.then_some(())?;
         Some(Gap {
@@ -172,6 +173,7 @@ mod tests {
             model: ModelId::new("claude-opus-5-5"),
             at: None,
             usage: Usage { cache_read: prompt, output, ..Usage::default() },
+            iterations: None,
             complete: true,
             skill: None,
             branch: None,

@@ -1,0 +1,736 @@
+//! What a client's own totals tell beside the lines of its transcripts: which lines a total covers, which of its models has
+//! answered under which name, and when what is left was used.
+//!
+//! - *Chains.* A total counts what follows its own start, and goes on when a session is resumed from the file. Totals of one
+//!   start are one chain: the last one counts, and those of different starts add up. A process that finds no total in the
+//!   file begins a new chain. What a process used that ended without a total is in none; the next one goes on from the last
+//!   total in the file.
+//! - *Names.* The client counts under the name that was asked for, lines have the name that answered. Names that mean one
+//!   model are one. Lines of a model that no total names are covered by a name that no line has, or by what is left elsewhere.
+//! - *Days.* What was hidden up to a total keeps that time when a later total comes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::{Modifiers, PicoUsd, Timestamp, Usage};
+
+/// What is known of models and their names.
+pub trait Models {
+    /// What stands for all names of a model, and whether it has a price.
+    fn name(&self, model: &str) -> (String, bool);
+    /// What usage of a model costs if no request has a long prompt.
+    fn cost(&self, model: &str, at: Option<Timestamp>, usage: &Usage) -> Option<PicoUsd>;
+}
+
+/// A client's own total of a session and model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Total {
+    /// What was used. Without a split all cache writes stand as 5-minute ones.
+    pub usage: Usage,
+    /// Whether the cache writes are split.
+    pub is_split: bool,
+    /// What the client says that it cost.
+    pub cost: Option<PicoUsd>,
+}
+
+impl Total {
+    /// The usage with its cache writes split: as the lines are, and the rest so that it comes to the client's own cost.
+    /// Where that cannot be told the rest is like most of the lines.
+    #[must_use]
+    pub fn split(&self, lines: &Usage, price: impl Fn(&Usage) -> Option<PicoUsd>) -> Usage {
+        let total = self.usage.cache_write();
+        if self.is_split || total == 0 {
+            return self.usage;
+        }
+        let short = lines.cache_write_5m.min(total);
+        let long = lines.cache_write_1h.min(total - short);
+        let rest = total - short - long;
+        let with_long = |more: u64| Usage {
+            cache_write_5m: short + rest - more,
+            cache_write_1h: long + more,
+            ..self.usage
+        };
+        let prices = || Some((self.cost?, price(&with_long(0))?, price(&with_long(rest))?));
+        let more = match prices() {
+            Some((cost, none, all)) if rest > 0 => {
+                // The cost grows by the same sum with each token, so two prices tell the number.
+                let each = (all - none).as_pico().max(1);
+                let more = ((cost - none).as_pico() * i128::from(rest) * 2 + each) / (each * 2);
+                u64::try_from(more.clamp(0, i128::from(rest))).unwrap_or(rest)
+            }
+            _ if long > short => rest,
+            _ => 0,
+        };
+        with_long(more)
+    }
+
+    fn since(&self, before: &Self) -> Self {
+        Self {
+            usage: self.usage.saturating_sub(before.usage),
+            is_split: self.is_split,
+            cost: self.cost.map(|cost| cost - before.cost.unwrap_or_default()),
+        }
+    }
+
+    fn and(&self, other: &Self) -> Self {
+        Self {
+            usage: self.usage + other.usage,
+            is_split: self.is_split && other.is_split,
+            cost: self.cost.zip(other.cost).map(|(one, other)| one + other),
+        }
+    }
+}
+
+/// Totals by the names that the client gives its models.
+pub type Totals = BTreeMap<String, Total>;
+
+/// A client's total at a moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State {
+    /// The time of the last dated record before it. Without one it stands for all there is.
+    pub at: Option<Timestamp>,
+    /// When the client says that it began to count.
+    pub started_at: Option<Timestamp>,
+    /// What it has counted.
+    pub totals: Totals,
+}
+
+/// A response, as far as totals go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// When it was written.
+    pub at: Option<Timestamp>,
+    /// From which moment on a total has it. `None` if all have.
+    pub told_at: Option<Timestamp>,
+    /// Its name's place in [`Session::names`].
+    pub name: usize,
+    /// What the client counts for it.
+    pub usage: Usage,
+    /// Whether it is from before a fork, so that only a total has it which does not go on from one of the parent's.
+    pub is_before_fork: bool,
+}
+
+/// The model of responses, and how they were processed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Name {
+    /// The model's name.
+    pub model: String,
+    /// What changes its price.
+    pub modifiers: Modifiers,
+}
+
+/// What is known of a session.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Session {
+    /// Its totals, in the order of time.
+    pub states: Vec<State>,
+    /// Its responses, in the order of [`Shown::told_at`].
+    pub lines: Vec<Shown>,
+    /// Their models.
+    pub names: Vec<Name>,
+    /// When the user has spoken, in order.
+    pub turns: Vec<Timestamp>,
+    /// What a fork's total went on from, by the start of that total.
+    pub inherited: BTreeMap<Option<Timestamp>, Totals>,
+}
+
+/// What no line shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hidden {
+    /// When it was known.
+    pub at: Option<Timestamp>,
+    /// The model that it is priced as.
+    pub name: Name,
+    /// What was used.
+    pub usage: Usage,
+}
+
+/// What totals tell beside the lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    /// What no line shows.
+    pub hidden: Vec<Hidden>,
+    /// By model, what the lines show and no total has: a disagreement.
+    pub excess: BTreeMap<String, Usage>,
+}
+
+impl Session {
+    /// What its totals tell beside its lines.
+    #[must_use]
+    pub fn told(&self, models: &dyn Models) -> Told {
+        let keys: Vec<String> = self.names.iter().map(|name| models.name(&name.model).0).collect();
+        let mut coverage = Coverage::new(self, &keys, models);
+        // By total: what is hidden up to then, and what to call it.
+        let mut found: Vec<BTreeMap<String, (Usage, Name)>> = Vec::with_capacity(self.states.len());
+        let mut told = Told::default();
+        for state in &self.states {
+            let window = coverage.take(state);
+            let groups = coverage.groups();
+            let pairing = Pairing::of(&groups, &coverage.shown, models, state.at);
+            let left = pairing.nodes.iter().map(|node| (node, node.left()));
+            let hidden = left.filter(|(_, left)| *left != Usage::default());
+            found.push(
+                hidden
+                    .map(|(node, left)| (node.key.to_owned(), (left, coverage.name(node, &window))))
+                    .collect(),
+            );
+            told.excess = pairing.excess;
+        }
+        // What a later total shows to be none is none: a line was counted before it was written.
+        for at in (1..found.len()).rev() {
+            let (earlier, later) = found.split_at_mut(at);
+            for (key, (usage, _)) in &mut earlier[at - 1] {
+                let most = later[0].get(key).map(|(usage, _)| *usage).unwrap_or_default();
+                *usage = least(*usage, most);
+            }
+        }
+        let mut before: BTreeMap<String, Usage> = BTreeMap::new();
+        for (state, hidden) in self.states.iter().zip(found) {
+            for (key, (usage, name)) in hidden {
+                let known = before.entry(key).or_default();
+                let more = usage.saturating_sub(*known);
+                *known += more;
+                if more != Usage::default() {
+                    told.hidden.push(Hidden { at: state.at, name, usage: more });
+                }
+            }
+        }
+        told
+    }
+}
+
+/// Which lines the totals so far have, and what these come to.
+struct Coverage<'s> {
+    session: &'s Session,
+    models: &'s dyn Models,
+    /// What stands for the name of each of [`Session::names`].
+    keys: &'s [String],
+    is_covered: Vec<bool>,
+    /// The covered lines by what stands for their name, and all together.
+    shown: BTreeMap<&'s str, Usage>,
+    all_shown: Usage,
+    chains: BTreeMap<Option<Timestamp>, Chain>,
+    has_dates: bool,
+}
+
+/// Totals of one start.
+#[derive(Debug, Default)]
+struct Chain {
+    /// When the last one was; what no total had by then none of the chain has.
+    last_at: Option<Timestamp>,
+    has_begun: bool,
+    totals: Totals,
+}
+
+/// What the client has counted under names that mean one model.
+#[derive(Debug, Default)]
+struct Group {
+    total: Total,
+    /// The name that has most of it.
+    name: String,
+    most: u64,
+    has_price: bool,
+}
+
+impl<'s> Coverage<'s> {
+    fn new(session: &'s Session, keys: &'s [String], models: &'s dyn Models) -> Self {
+        Self {
+            session,
+            models,
+            keys,
+            is_covered: vec![false; session.lines.len()],
+            shown: BTreeMap::new(),
+            all_shown: Usage::default(),
+            chains: BTreeMap::new(),
+            has_dates: session.states.iter().any(|state| state.at.is_some()),
+        }
+    }
+
+    /// Takes the next total in. Returns the lines that it has and none before had.
+    fn take(&mut self, state: &State) -> Vec<usize> {
+        let (lines, start) = (&self.session.lines, state.started_at);
+        let inherited = self.session.inherited.get(&start);
+        let chain = self.chains.entry(start).or_default();
+        let goes_on = chain.has_begun || inherited.is_some();
+        // What the chain's last total did not have no later one has.
+        let first = chain.last_at.map_or(0, |last| lines.partition_point(|line| line.told_at <= Some(last)));
+        let end = match state.at {
+            None if !self.has_dates => lines.len(),
+            at => lines.partition_point(|line| line.told_at <= at),
+        };
+        let before = sum(&chain.totals);
+        chain.totals = match inherited {
+            Some(inherited) => since(&state.totals, inherited, self.models),
+            None => state.totals.clone(),
+        };
+        (chain.last_at, chain.has_begun) = (state.at, true);
+        let grown = sum(&chain.totals).saturating_sub(before);
+        let in_reach: Vec<usize> = (first..end.max(first))
+            .filter(|at| !self.is_covered[*at] && !(lines[*at].is_before_fork && inherited.is_some()))
+            .collect();
+        let is_after_start =
+            |at: &usize| lines[*at].at.is_none() || start.is_none() || lines[*at].at >= start;
+        let mut window: Vec<usize> = in_reach.iter().copied().filter(is_after_start).collect();
+        if state.at.is_some() && start > state.at && has_all(&grown, &self.sum_of(&in_reach)) {
+            // It begins after the last line: only hidden calls followed, or the clock was set back.
+            window = in_reach;
+        }
+        let all: Usage = self.chains.values().map(|chain| sum(&chain.totals)).sum();
+        if goes_on && !has_all(&all, &(self.all_shown + self.sum_of(&window))) {
+            // Some of the lines are of a process that ended without a total: it is the others that this one has.
+            let later = |turn: &Timestamp| -> Vec<usize> {
+                window.iter().copied().filter(|at| lines[*at].at >= Some(*turn)).collect()
+            };
+            let fits = |own: &Vec<usize>| !own.is_empty() && has_all(&grown, &self.sum_of(own));
+            if let Some(own) = self.session.turns.iter().map(later).find(fits) {
+                window = own;
+            }
+        }
+        for at in &window {
+            self.is_covered[*at] = true;
+            *self.shown.entry(&self.keys[lines[*at].name]).or_default() += lines[*at].usage;
+            self.all_shown += lines[*at].usage;
+        }
+        window
+    }
+
+    fn sum_of(&self, lines: &[usize]) -> Usage {
+        lines.iter().map(|at| self.session.lines[*at].usage).sum()
+    }
+
+    /// What all chains come to, by the names that stand for models.
+    fn groups(&self) -> BTreeMap<String, Group> {
+        let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+        for (name, total) in self.chains.values().flat_map(|chain| &chain.totals) {
+            let (key, has_price) = self.models.name(name);
+            let group = groups.entry(key).or_insert_with(|| Group {
+                total: Total { is_split: true, cost: Some(PicoUsd::ZERO), ..Total::default() },
+                has_price,
+                ..Group::default()
+            });
+            group.total = group.total.and(total);
+            if group.name.is_empty() || total.usage.total() > group.most {
+                (group.name, group.most) = (name.clone(), total.usage.total());
+            }
+        }
+        groups
+    }
+
+    /// What the hidden calls of a name of the totals are priced as; `window` are the lines that have come with them.
+    fn name(&self, node: &Node<'_>, window: &[usize]) -> Name {
+        if node.is_exact {
+            return self.usual_name(node.key, window);
+        }
+        if node.group.has_price {
+            let price = |model: &str| node.models.cost(model, node.at, &ONE_OF_EACH);
+            let is_alike = price(node.key) == price(&node.group.name);
+            let model = if is_alike { node.key } else { &node.group.name };
+            return Name { model: model.to_owned(), modifiers: self.usual_modifiers() };
+        }
+        // Somebody's own name for a model is priced as the one that has answered to it, if that is certain.
+        let came: BTreeSet<&str> = window.iter().map(|at| self.key_of(*at)).collect();
+        let mut answered: Vec<&str> = node.answered.intersection(&came).copied().collect();
+        if answered.is_empty() {
+            answered.extend(&node.answered);
+        }
+        match answered[..] {
+            [one] => self.usual_name(one, window),
+            _ => Name { model: node.group.name.clone(), modifiers: Modifiers::default() },
+        }
+    }
+
+    fn key_of(&self, line: usize) -> &'s str {
+        &self.keys[self.session.lines[line].name]
+    }
+
+    /// The name that most tokens of a model have, of these lines or else of all that are covered.
+    fn usual_name(&self, key: &str, window: &[usize]) -> Name {
+        let covered: Vec<usize>;
+        let mut lines = window;
+        if !window.iter().any(|at| self.key_of(*at) == key) {
+            covered = (0..self.is_covered.len()).filter(|at| self.is_covered[*at]).collect();
+            lines = &covered;
+        }
+        let mut tokens: BTreeMap<usize, u64> = BTreeMap::new();
+        for at in lines.iter().filter(|at| self.key_of(**at) == key) {
+            let line = &self.session.lines[*at];
+            *tokens.entry(line.name).or_default() += line.usage.total();
+        }
+        let most = tokens.into_iter().max_by_key(|(name, tokens)| (*tokens, std::cmp::Reverse(*name)));
+        most.and_then(|(name, _)| self.session.names.get(name)).cloned().unwrap_or_default()
+    }
+
+    /// How most tokens of the session were processed.
+    fn usual_modifiers(&self) -> Modifiers {
+        let mut tokens: BTreeMap<Modifiers, u64> = BTreeMap::new();
+        for (line, _) in
+            self.session.lines.iter().zip(&self.is_covered).filter(|(_, is_covered)| **is_covered)
+        {
+            *tokens.entry(self.session.names[line.name].modifiers).or_default() += line.usage.total();
+        }
+        let most =
+            tokens.into_iter().max_by_key(|(modifiers, tokens)| (*tokens, std::cmp::Reverse(*modifiers)));
+        most.map(|(modifiers, _)| modifiers).unwrap_or_default()
+    }
+}
+
+/// Totals less what a fork has inherited, whatever the two call a model.
+fn since(totals: &Totals, inherited: &Totals, models: &dyn Models) -> Totals {
+    let mut before: BTreeMap<String, Total> = BTreeMap::new();
+    for (name, total) in inherited {
+        let known = before.entry(models.name(name).0);
+        known.and_modify(|known| *known = known.and(total)).or_insert(*total);
+    }
+    let mut since = Totals::new();
+    for (name, total) in totals {
+        let rest = match before.get_mut(&models.name(name).0) {
+            Some(before) => {
+                let rest = total.since(before);
+                *before = before.since(total);
+                rest
+            }
+            None => *total,
+        };
+        since.insert(name.clone(), rest);
+    }
+    since
+}
+
+/// Which lines stand behind which name of the totals.
+struct Pairing<'n> {
+    nodes: Vec<Node<'n>>,
+    excess: BTreeMap<String, Usage>,
+}
+
+/// A model of the totals, and the lines that it covers.
+struct Node<'n> {
+    key: &'n str,
+    group: &'n Group,
+    models: &'n dyn Models,
+    at: Option<Timestamp>,
+    lines: Usage,
+    /// The models of these lines.
+    answered: BTreeSet<&'n str>,
+    is_exact: bool,
+}
+
+impl Node<'_> {
+    fn used(&self, lines: &Usage) -> Usage {
+        self.group.total.split(lines, |usage| self.models.cost(self.key, self.at, usage))
+    }
+
+    fn left(&self) -> Usage {
+        beyond(&self.used(&self.lines), &self.lines)
+    }
+
+    fn excess(&self) -> Usage {
+        beyond(&self.lines, &self.used(&self.lines))
+    }
+
+    /// Whether there is room for these lines, too.
+    fn covers(&self, lines: Usage) -> bool {
+        let all = self.lines + lines;
+        has_all(&self.used(&all), &all)
+    }
+
+    /// How much of these lines there is room for.
+    fn room_for(&self, lines: Usage) -> Usage {
+        least(beyond(&self.used(&(self.lines + lines)), &self.lines), lines)
+    }
+
+    /// How likely lines of another name are to be among these; smaller is likelier.
+    fn rank(&self, lines: &str) -> (bool, u8) {
+        let is_alias = !self.group.has_price;
+        let grade = match (self.is_exact, self.answered.is_empty()) {
+            (false, true) if is_alias => 0,
+            (false, true) => 1,
+            (false, false) => 2,
+            (true, _) => 3,
+        };
+        (!shares_word(&self.group.name, lines), grade)
+    }
+}
+
+impl<'n> Pairing<'n> {
+    fn of(
+        groups: &'n BTreeMap<String, Group>,
+        shown: &BTreeMap<&'n str, Usage>,
+        models: &'n dyn Models,
+        at: Option<Timestamp>,
+    ) -> Self {
+        let node = |(key, group): (&'n String, &'n Group)| Node {
+            key,
+            group,
+            models,
+            at,
+            lines: shown.get(key.as_str()).copied().unwrap_or_default(),
+            answered: shown.contains_key(key.as_str()).then_some(key.as_str()).into_iter().collect(),
+            is_exact: shown.contains_key(key.as_str()),
+        };
+        let mut pairing = Self { nodes: groups.iter().map(node).collect(), excess: BTreeMap::new() };
+        let mut others: Vec<(&'n str, Usage)> = shown
+            .iter()
+            .filter(|(key, _)| !groups.contains_key(**key))
+            .map(|(key, usage)| (*key, *usage))
+            .collect();
+        others.sort_by_key(|(key, usage)| (std::cmp::Reverse(usage.total()), *key));
+        for (key, usage) in others {
+            pairing.place(key, usage);
+        }
+        for at in 0..pairing.nodes.len() {
+            pairing.place_excess(at);
+        }
+        pairing
+    }
+
+    /// Finds a name for lines whose own no total has.
+    fn place(&mut self, key: &'n str, usage: Usage) {
+        let rank = |node: &Node<'_>| (node.left() != usage, node.rank(key), node.left().total());
+        let whole = self.nodes.iter_mut().filter(|node| node.covers(usage)).min_by_key(|node| rank(node));
+        if let Some(node) = whole {
+            node.take(key, usage);
+            return;
+        }
+        let mut rest = usage;
+        let mut nodes: Vec<&mut Node<'n>> = self.nodes.iter_mut().collect();
+        nodes.sort_by_key(|node| node.rank(key));
+        for node in nodes {
+            let part = node.room_for(rest);
+            if part != Usage::default() {
+                node.take(key, part);
+                rest = rest.saturating_sub(part);
+            }
+        }
+        if rest != Usage::default() {
+            *self.excess.entry(key.to_owned()).or_default() += rest;
+        }
+    }
+
+    /// Where lines have more than the total of their own name, whole answers may have been asked for under another.
+    fn place_excess(&mut self, at: usize) {
+        let (key, excess) = (self.nodes[at].key, self.nodes[at].excess());
+        if excess == Usage::default() {
+            return;
+        }
+        let is_free = |node: &Node<'_>| node.answered.is_empty();
+        let rank = |node: &Node<'_>| (node.left() != excess, node.rank(key), node.left().total());
+        let has_answers = excess.prompt() > 0 && excess.output > 0;
+        let others = || self.nodes.iter().enumerate().filter(|(other, _)| *other != at && has_answers);
+        let whole = others().filter(|(_, node)| node.covers(excess)).min_by_key(|(_, node)| rank(node));
+        let whole = whole.map(|(other, _)| other);
+        let free: Usage = others().filter(|(_, node)| is_free(node)).map(|(_, node)| node.left()).sum();
+        if whole.is_none() && !(has_answers && has_all(&free, &excess)) {
+            *self.excess.entry(key.to_owned()).or_default() += excess;
+            return;
+        }
+        self.nodes[at].lines = self.nodes[at].lines.saturating_sub(excess);
+        if let Some(other) = whole {
+            self.nodes[other].take(key, excess);
+            return;
+        }
+        let mut rest = excess;
+        for (_, node) in
+            self.nodes.iter_mut().enumerate().filter(|(other, node)| *other != at && is_free(node))
+        {
+            let part = node.room_for(rest);
+            if part != Usage::default() {
+                node.take(key, part);
+                rest = rest.saturating_sub(part);
+            }
+        }
+        if rest != Usage::default() {
+            *self.excess.entry(key.to_owned()).or_default() += rest;
+        }
+    }
+}
+
+impl<'n> Node<'n> {
+    fn take(&mut self, key: &'n str, lines: Usage) {
+        self.lines += lines;
+        self.answered.insert(key);
+    }
+}
+
+/// A usage by which prices are compared.
+const ONE_OF_EACH: Usage =
+    Usage { input: 1, output: 1, cache_read: 1, cache_write_5m: 1, cache_write_1h: 1, web_searches: 0 };
+
+/// All models together, however their cache writes are split.
+fn sum(totals: &Totals) -> Usage {
+    totals.values().map(|total| total.usage).sum()
+}
+
+/// Whether `all` has what `part` has, in each class. Cache writes are one class, for not every total splits them.
+fn has_all(all: &Usage, part: &Usage) -> bool {
+    all.input >= part.input
+        && all.output >= part.output
+        && all.cache_read >= part.cache_read
+        && all.cache_write() >= part.cache_write()
+        && all.web_searches >= part.web_searches
+}
+
+/// What `all` has beyond `part`. Of cache writes only their sum counts: lines that do not tell how long theirs last are taken to
+/// have them for 5 minutes, whatever the total says.
+fn beyond(all: &Usage, part: &Usage) -> Usage {
+    let writes = all.cache_write().saturating_sub(part.cache_write());
+    let long = all.cache_write_1h.saturating_sub(part.cache_write_1h).min(writes);
+    Usage { cache_write_5m: writes - long, cache_write_1h: long, ..all.saturating_sub(*part) }
+}
+
+/// What both have, class by class.
+fn least(one: Usage, other: Usage) -> Usage {
+    one.saturating_sub(one.saturating_sub(other))
+}
+
+/// Whether two names share a word that tells models of a maker apart.
+fn shares_word(name: &str, other: &str) -> bool {
+    let words = |text: &str| -> BTreeSet<String> {
+        let text = text.to_ascii_lowercase();
+        let words =
+            text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| word.len() > 3 && *word != "claude");
+        words.map(str::to_owned).collect()
+    };
+    !words(name).is_disjoint(&words(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Names that begin with `m` have a price.
+    struct Known;
+
+    impl Models for Known {
+        fn name(&self, model: &str) -> (String, bool) {
+            (model.to_owned(), model.starts_with('m'))
+        }
+
+        fn cost(&self, model: &str, _: Option<Timestamp>, usage: &Usage) -> Option<PicoUsd> {
+            let pico = i128::from(usage.cache_write_5m) * 5 + i128::from(usage.cache_write_1h) * 8;
+            model.starts_with('m').then_some(PicoUsd::from_pico(pico))
+        }
+    }
+
+    fn usage((input, output, read, write): (u64, u64, u64, u64)) -> Usage {
+        Usage { input, output, cache_read: read, cache_write_5m: write, ..Usage::default() }
+    }
+
+    fn second(number: i64) -> Option<Timestamp> {
+        Some(Timestamp::from_millis(number * 1_000))
+    }
+
+    fn line(at: i64, name: usize, usage: Usage) -> Shown {
+        Shown { at: second(at), told_at: second(at), name, usage, is_before_fork: false }
+    }
+
+    fn state(at: i64, totals: &[(&str, Usage)]) -> State {
+        let total = |(name, usage): &(&str, Usage)| {
+            ((*name).to_owned(), Total { usage: *usage, is_split: true, cost: None })
+        };
+        State { at: second(at), started_at: None, totals: totals.iter().map(total).collect() }
+    }
+
+    fn names(models: &[&str]) -> Vec<Name> {
+        let name = |model: &&str| Name { model: (*model).to_owned(), modifiers: Modifiers::default() };
+        models.iter().map(name).collect()
+    }
+
+    fn hidden(told: &Told) -> Usage {
+        told.hidden.iter().map(|hidden| hidden.usage).sum()
+    }
+
+    #[test]
+    fn writes_without_a_split_are_split_as_the_lines_and_the_rest_by_the_cost() {
+        let total =
+            Total { usage: usage((0, 0, 0, 100)), is_split: false, cost: Some(PicoUsd::from_pico(620)) };
+        let lines = Usage { cache_write_1h: 10, ..usage((0, 0, 0, 20)) };
+        let split = total.split(&lines, |usage| Known.cost("m", None, usage));
+        assert_eq!((split.cache_write_5m, split.cache_write_1h), (60, 40));
+        let unknown = total.split(&lines, |_| None);
+        assert_eq!((unknown.cache_write_5m, unknown.cache_write_1h), (90, 10));
+    }
+
+    fn any_usage() -> impl Strategy<Value = Usage> {
+        (0..50_u64, 0..50_u64, 0..500_u64, 0..50_u64).prop_map(usage)
+    }
+
+    proptest! {
+        /// Whatever names the client gives the models: what is hidden is all that it counted less all lines.
+        #[test]
+        fn under_other_names_totals_less_lines_is_what_is_hidden(
+            lines in prop::collection::vec((0..3_usize, 0..3_usize, any_usage()), 1..12),
+            more in prop::collection::vec(any_usage(), 3),
+            is_split in any::<bool>(),
+        ) {
+            const ASKED: [&str; 3] = ["a", "b", "m-asked"];
+            let mut totals: BTreeMap<String, Total> = BTreeMap::new();
+            for (name, more) in ASKED.iter().zip(&more) {
+                totals.insert((*name).to_owned(), Total { usage: *more, is_split, cost: None });
+            }
+            let mut shown = Vec::new();
+            for (at, (asked, answered, usage)) in (1..).zip(&lines) {
+                totals.get_mut(ASKED[*asked]).unwrap().usage += *usage;
+                shown.push(line(at, *answered, *usage));
+            }
+            let session = Session {
+                states: vec![State { at: second(100), started_at: None, totals }],
+                lines: shown,
+                names: names(&["m-1", "m-2", "house"]),
+                ..Session::default()
+            };
+            let told = session.told(&Known);
+            prop_assert_eq!(hidden(&told), more.into_iter().sum::<Usage>());
+            prop_assert_eq!(told.excess, BTreeMap::new());
+        }
+
+        /// Totals of one start come to the last one, whatever day each part has.
+        #[test]
+        fn totals_of_one_start_come_to_the_last_of_them(
+            lines in prop::collection::vec((1..40_i64, any_usage()), 0..10),
+            grown in prop::collection::vec((1..40_i64, any_usage()), 1..6),
+        ) {
+            let (mut lines, mut grown) = (lines, grown);
+            lines.sort_by_key(|(at, _)| *at);
+            grown.sort_by_key(|(at, _)| *at);
+            grown.dedup_by_key(|(at, _)| *at);
+            let mut sum = Usage::default();
+            let states: Vec<State> = grown
+                .iter()
+                .map(|(at, more)| {
+                    sum += *more;
+                    state(*at, &[("m", sum)])
+                })
+                .collect();
+            let last = states.last().and_then(|state| state.at).unwrap();
+            let session = Session {
+                states,
+                lines: lines.iter().map(|(at, usage)| line(*at, 0, *usage)).collect(),
+                names: names(&["m"]),
+                ..Session::default()
+            };
+            let shown: Usage = session.lines.iter().filter(|line| line.at <= Some(last)).map(|line| line.usage).sum();
+            let told = session.told(&Known);
+            prop_assert_eq!(hidden(&told), beyond(&sum, &shown));
+            for hidden in &told.hidden {
+                prop_assert!(session.states.iter().any(|state| state.at == hidden.at));
+            }
+        }
+
+        /// Totals of different starts add up.
+        #[test]
+        fn totals_of_different_starts_add_up(
+            parts in prop::collection::vec((any_usage(), any_usage()), 1..5),
+        ) {
+            let mut session = Session { names: names(&["m"]), ..Session::default() };
+            for (number, (shown, more)) in (0..).zip(&parts) {
+                let start = number * 10;
+                session.lines.push(line(start + 1, 0, *shown));
+                session.states.push(State { started_at: second(start), ..state(start + 2, &[("m", *shown + *more)]) });
+            }
+            let told = session.told(&Known);
+            prop_assert_eq!(hidden(&told), parts.iter().map(|(_, more)| *more).sum::<Usage>());
+            prop_assert_eq!(told.excess, BTreeMap::new());
+        }
+    }
+}
