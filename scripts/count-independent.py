@@ -6,10 +6,10 @@ compared (check-counts.sh): the rules are those of docs/facts.md#transcripts and
 
 PATH is a transcript or a folder; every *.jsonl below a folder is read, whatever its name and depth. One JSON object
 goes to stdout; with --responses a line for each response goes before it. Money is whole pico-dollars (1 USD = 10^12).
-FILE is a table of prices as in ../shared/pricing/anthropic-effective.json, which is the default.
+FILE is a table of prices in the form of src/pricing/prices.toml, which is the default.
 Python 3.11, standard library only.
 """
-import argparse, json, math, os, re, sys
+import argparse, json, math, os, re, sys, tomllib
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -17,7 +17,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 sys.setrecursionlimit(20_000)  # tool inputs may be nested deeply
-PRICES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../shared/pricing/anthropic-effective.json")
+PRICES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../src/pricing/prices.toml")
 
 MAIN, SIDECHAIN, ECHO = range(3)  # the sources of a record, the best first
 NEVER = math.inf
@@ -107,38 +107,37 @@ def model_name(model):
 
 
 class Prices:
-    RATES = {"input_tokens": "in", "output_tokens": "out", "cache_read_tokens": "cr",
-             "cache_write_5m_tokens": "cw5m", "cache_write_1h_tokens": "cw1h"}
+    """The rates and dates of a prices.toml, by rules of its own."""
+    RATES = {"input_tokens": "input", "output_tokens": "output", "cache_read_tokens": "cache_read",
+             "cache_write_5m_tokens": "cache_write_5m", "cache_write_1h_tokens": "cache_write_1h"}
 
     def __init__(self, path):
-        with open(path, encoding="utf-8") as file:
-            table = json.load(file, parse_float=Fraction)
-        self.rows = {}
-        for row in table["rows"]:
-            for model in row["ids"]:
-                self.rows[model] = row
-                self.rows.setdefault(model_name(model), row)
-        self.search = Fraction(table["web_search_usd_per_request"])
-        self.us = Fraction(table["inference_geo_us_multiplier"]["value"])
+        with open(path, "rb") as file:
+            table = tomllib.load(file, parse_float=Fraction)
+        self.models = {}
+        for name, model in table["models"].items():
+            if model["provider"] == "anthropic":
+                for alias in (name, *model.get("aliases", [])):
+                    self.models[alias] = model
+                    self.models.setdefault(model_name(alias), model)
+        self.search = Fraction(table["providers"]["anthropic"]["web_search"])
+        self.us = Fraction(11, 10)
 
     def row(self, model):
-        return self.rows.get(model.strip()) or self.rows.get(model_name(model))
+        return self.models.get(model.strip()) or self.models.get(model_name(model))
 
     def rates(self, model, at, prompt):
         """Dollars for a million tokens by class; None for a model without a price, which costs an unknown sum.
 
         A price can have a date, and a prompt beyond a threshold puts the whole request on another price.
         """
-        row, date = self.row(model), day(at) if at is not None else "9999"
-        if row is None:
+        known, date = self.row(model), day(at) if at is not None else "9999"
+        if known is None:
             return None
-        rates = {kind: Fraction(row[kind]) for kind in self.RATES.values()}
-        if "before" in row and date < row["from"]:
-            rates.update((kind, Fraction(value)) for kind, value in row["before"].items())
-        tier = row.get("long_context")
-        if tier and prompt > tier["threshold"] and date < tier.get("until", "99999"):
-            rates.update((kind, Fraction(tier[kind])) for kind in rates)
-        return rates
+        held = [row for row in known["prices"] if str(row.get("from", "")) <= date < str(row.get("until", "99999"))
+                and prompt > row.get("over", -1)]
+        row = max(held, key=lambda row: (row.get("over", -1), str(row.get("from", ""))))
+        return {kind: Fraction(row[kind]) for kind in self.RATES.values()}
 
     def cost(self, model, usage, at, prompt, speed=None, geo=None):
         """Pico-dollars; None if the model has no price."""
@@ -147,8 +146,8 @@ class Prices:
             return None
         row, date = self.row(model), day(at) if at is not None else "9999"
         usd = sum(getattr(usage, kind) * rates[rate] for kind, rate in self.RATES.items()) / 10**6
-        if speed == "fast" and date < row.get("fast_until", "99999"):
-            usd *= Fraction(row.get("fast_multiplier", 1))
+        if speed == "fast" and date < str(row.get("fast_until", "99999")):
+            usd *= Fraction(row.get("fast", 1))
         if geo == "us" and self.has_us_inference(model):
             usd *= self.us
         pico = (usd + usage.web_searches * self.search) * 10**12

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Works out where a session's cost came from, from the definition alone (src/attribution/README.md).
 
-    scripts/origins-independent.py TALLYHOOK TRANSCRIPT...
+    scripts/origins-independent.py TALLYHOOK [TRANSCRIPT...]
 
 It shares none of the program's code but the token counter (`tallyhook count`, which is tiktoken to the token). Each main
 TRANSCRIPT is read by it and, into a ledger of its own, by TALLYHOOK; then entry and carry tokens are compared tool by
-tool and class by class. Subagents' own files, forks and hand-edited logs are not what it is for.
+tool and class by class. Subagents' own files, forks, images and hand-edited logs are not what it is for. Without a TRANSCRIPT it takes captured
+scenarios that have none of these.
 """
-import json, os, subprocess, sys, tempfile
+import glob, json, os, subprocess, sys, tempfile
 from collections import defaultdict
 
 OLD = ("claude-2", "claude-3", "claude-opus-4-0", "claude-opus-4-1", "claude-opus-4-2", "claude-opus-4-5",
@@ -303,10 +304,18 @@ def texts_of(line):
     return line[-1] if isinstance(line[-1], list) else []
 
 
+def captured():
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/fixtures/claude-code/2.1.330/transcripts")
+    scenarios = ["agents", "compact-auto", "compact-manual", "denied", "interactive", "parallel", "reread", "search", "tty-interrupt"]
+    return sorted(path for scenario in scenarios for path in glob.glob(f"{folder}/{scenario}/*/*.jsonl"))
+
+
 def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     tallyhook = os.path.abspath(sys.argv[1])
     failed = 0
-    for path in sys.argv[2:]:
+    for path in sys.argv[2:] or captured():
         ours, tools = defaultdict(lambda: {"entry": [0] * 5, "carry": [0] * 5}), {}
         for conversation in conversations(path):
             attribute(conversation, tallyhook, tools, ours)
@@ -316,7 +325,8 @@ def main():
             subprocess.run([tallyhook, "import", "--path", path], check=True, env=env, stdout=subprocess.DEVNULL)
             rows = json.loads(subprocess.run([tallyhook, "tools", "--json"], check=True, env=env,
                                              capture_output=True).stdout)["rows"]
-        theirs = {row["tool"]: (row["entry_tokens"], row["carry_tokens"]) for row in rows if row["tool"] not in ("(hidden)", "(none)")}
+        theirs = {row["tool"]: (row["entry_tokens"], row["carry_tokens"]) for row in rows
+                  if row["tool"] not in ("(hidden)", "(none)") and row["entry_tokens"] + row["carry_tokens"] > 0}
         mine = {who: (sum(part["entry"]), sum(part["carry"])) for who, part in ours.items()}
         mine = {who: both for who, both in mine.items() if any(both)}
         different = {who: (mine.get(who), theirs.get(who)) for who in mine.keys() | theirs.keys()
