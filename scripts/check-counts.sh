@@ -3,17 +3,28 @@
 # independent count (count-independent.py): responses, tokens by class, hidden calls and pico-dollars, for the whole and
 # by session, model and day.
 #
-#   scripts/check-counts.sh [FOLDER…]      the example session without any, or for instance ~/.claude/projects
+#   scripts/check-counts.sh [FOLDER…]
+#
+# Without a folder: the example session, the captured scenarios, and a generated tree of 30 MB. A folder can be one of
+# yours, for instance ~/.claude/projects. Where a truth.json lies beside a folder (crates/testdata) the totals are also
+# compared with it.
 #
 # TALLYHOOK names the binary (without it, the release is built). Nothing of yours is touched: ledger and home are a temp
 # folder. Exits with 1 if anything differs. Needs python3, 3.11 or later.
 set -euo pipefail
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-[ $# -gt 0 ] || set -- "$repo/examples/session/projects"
-[ -n "${TALLYHOOK:-}" ] || (cd "$repo" && cargo build --release --locked)
-tallyhook=$(realpath "${TALLYHOOK:-${CARGO_TARGET_DIR:-$repo/target}/release/tallyhook}")
+target=${CARGO_TARGET_DIR:-$repo/target}
+[ -n "${TALLYHOOK:-}" ] || (cd "$repo" && cargo build --release --locked -p tallyhook)
+tallyhook=$(realpath "${TALLYHOOK:-$target/release/tallyhook}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+if [ $# -eq 0 ]; then
+  (cd "$repo" && cargo build --release --locked -p tallyhook-testdata)
+  # What the ledger does not tell rightly yet is left out.
+  "$target/release/tallyhook-testdata" "$work/generated" --megabytes 30 \
+    --without terminal-forks --without overnight --without crashes
+  set -- "$repo/examples/session/projects" "$repo/tests/fixtures/claude-code" "$work/generated/projects"
+fi
 python3 - "$repo/scripts/count-independent.py" "$tallyhook" "$work" "$@" <<'PYTHON'
 import importlib.util, json, os, subprocess, sys
 from collections import defaultdict
@@ -44,6 +55,11 @@ def expected(part):
     return [part["responses"], *part["usage"].values(), part["cost_pico_usd"]]
 
 
+def true(part):
+    """Responses, the classes and pico-dollars of a part of a truth.json."""
+    return [part["responses"], *(part[kind] for kind in CLASSES), part["cost_pico_usd"]]
+
+
 def added(rows):
     """Rows by key, those of one key added up; what used nothing is left out."""
     sums = defaultdict(lambda: [0] * (len(CLASSES) + 2))
@@ -55,14 +71,14 @@ def added(rows):
 def differences(folder, ledger):
     imported = tallied(ledger, "import", "--path", folder)
     sums, _ = independent.count_paths([folder])
-    by = {kind: tallied(ledger, "cost", "--by", kind, "--tz", "UTC") for kind in ("session", "model", "day", "agent")}
-    found = {"total": figures(by["session"]["total"]),
-             "hidden": added((row["key"], figures(row)) for row in by["agent"]["rows"]).get("(hidden)")}
+    by_kind = {kind: tallied(ledger, "cost", "--by", kind, "--tz", "UTC") for kind in ("session", "model", "day", "agent")}
+    found = {"total": figures(by_kind["session"]["total"]),
+             "hidden": added((row["key"], figures(row)) for row in by_kind["agent"]["rows"]).get("(hidden)")}
     wanted = {"total": expected(sums["total"]), "hidden": expected(sums["hidden"])}
     found["hidden"] = found["hidden"] or [0] * len(wanted["hidden"])
     for kind in ("session", "model", "day"):
         name = independent.model_name if kind == "model" else str
-        have = added((name(row["key"]), figures(row)) for row in by[kind]["rows"])
+        have = added((name(row["key"]), figures(row)) for row in by_kind[kind]["rows"])
         want = added((key, expected(part)) for key, part in sums[f"by_{kind}"].items())
         for key in sorted(have.keys() | want.keys()):
             # Nothing tells whose the copies are: only the total can be compared.
@@ -77,6 +93,17 @@ def differences(folder, ledger):
     for what, have, want in (("files", imported["files"], sums["files"]), ("lines", imported["lines"], sums["lines"])):
         if have != want:
             wrong.append(f"import: {what} {have:,}, counted {want:,} ({have - want:+,})")
+    truth = os.path.join(os.path.dirname(folder), "truth.json")
+    if os.path.exists(truth):
+        with open(truth) as file:
+            made = json.load(file)
+        for by in ("session", "model", "day"):
+            name = independent.model_name if by == "model" else str
+            want = added((name(key), true(part["all"] if by == "session" else part)) for key, part in made[f"by_{by}"].items())
+            have = added((name(row["key"]), figures(row)) for row in by_kind[by]["rows"])
+            for key in sorted(have.keys() | want.keys()):
+                if have.get(key) != want.get(key):
+                    wrong.append(f"{by} {key}: {have.get(key)}, in truth {want.get(key)}")
     return sums, wrong
 
 

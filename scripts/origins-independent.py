@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Works out where a session's cost came from, from the definition alone (src/attribution/README.md).
 
-    scripts/origins-independent.py TALLYHOOK TRANSCRIPT...
+    scripts/origins-independent.py TALLYHOOK [TRANSCRIPT...]
 
 It shares none of the program's code but the token counter (`tallyhook count`, which is tiktoken to the token). Each main
 TRANSCRIPT is read by it and, into a ledger of its own, by TALLYHOOK; then entry and carry tokens are compared tool by
-tool and class by class. Subagents' own files, forks and hand-edited logs are not what it is for.
+tool and class by class. Subagents' own files, forks, images and hand-edited logs are not what it is for. Without a TRANSCRIPT it takes captured
+scenarios that have none of these.
 """
-import json, os, subprocess, sys, tempfile
+import glob, json, os, subprocess, sys, tempfile
 from collections import defaultdict
 
 OLD = ("claude-2", "claude-3", "claude-opus-4-0", "claude-opus-4-1", "claude-opus-4-2", "claude-opus-4-5",
@@ -169,12 +170,6 @@ def usage(message):
     return [raw.get("input_tokens") or 0, total - long, long, raw.get("cache_read_input_tokens") or 0]
 
 
-def last_request(message):
-    """The usage of the last request within a response, compactions aside: what is left in the context."""
-    parts = [part for part in message["usage"].get("iterations") or [] if part.get("type") == "message"]
-    return {"usage": parts[-1]} if len(parts) > 1 else message
-
-
 def share(amount, sizes):
     total, parts, sofar, end = sum(sizes), [], 0, 0
     if total == 0:
@@ -221,14 +216,13 @@ def attribute(conversation, tallyhook, tools, paid):
                 settle()
                 seen.add(ident)
                 prompt = usage(final[ident])
-                total = sum(usage(last_request(final[ident])))
+                total = sum(prompt)
                 if total:
                     model = final[ident]["model"].replace(".", "-").replace("@", "-").lower()
                     percent = 116 if any(old in model for old in OLD) or model.endswith("claude-opus-4") else 170
                     if compacted:
                         live = [("(system)", min(total, sum(size for who, size in live if who == "(system)")))]
-                    out = share(last_request(final[last])["usage"].get("output_tokens") or 0,
-                                [w for _, w in wrote]) if last else []
+                    out = share(final[last]["usage"].get("output_tokens") or 0, [w for _, w in wrote]) if last else []
                     made = [(who.lstrip("~"), part) for (who, _), part in zip(wrote, out)
                             if not (who.startswith("~") and had_prompt)]
                     came = [(who, -(-weight * percent // 100)) for who, weight in pending]
@@ -310,12 +304,18 @@ def texts_of(line):
     return line[-1] if isinstance(line[-1], list) else []
 
 
+def captured():
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/fixtures/claude-code/2.1.330/transcripts")
+    scenarios = ["agents", "compact-auto", "compact-manual", "denied", "interactive", "parallel", "reread", "search", "tty-interrupt"]
+    return sorted(path for scenario in scenarios for path in glob.glob(f"{folder}/{scenario}/*/*.jsonl"))
+
+
 def main():
-    if len(sys.argv) < 3:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
     tallyhook = os.path.abspath(sys.argv[1])
     failed = 0
-    for path in sys.argv[2:]:
+    for path in sys.argv[2:] or captured():
         ours, tools = defaultdict(lambda: {"entry": [0] * 5, "carry": [0] * 5}), {}
         for conversation in conversations(path):
             attribute(conversation, tallyhook, tools, ours)
@@ -325,7 +325,8 @@ def main():
             subprocess.run([tallyhook, "import", "--path", path], check=True, env=env, stdout=subprocess.DEVNULL)
             rows = json.loads(subprocess.run([tallyhook, "tools", "--json"], check=True, env=env,
                                              capture_output=True).stdout)["rows"]
-        theirs = {row["tool"]: (row["entry_tokens"], row["carry_tokens"]) for row in rows if row["tool"] not in ("(hidden)", "(none)")}
+        theirs = {row["tool"]: (row["entry_tokens"], row["carry_tokens"]) for row in rows
+                  if row["tool"] not in ("(hidden)", "(none)") and row["entry_tokens"] + row["carry_tokens"] > 0}
         mine = {who: (sum(part["entry"]), sum(part["carry"])) for who, part in ours.items()}
         mine = {who: both for who, both in mine.items() if any(both)}
         different = {who: (mine.get(who), theirs.get(who)) for who in mine.keys() | theirs.keys()

@@ -144,7 +144,7 @@ fn every_collected_cost_state_is_reproduced() {
 
 #[test]
 #[ignore = "needs collected price tables: set TALLYHOOK_CORPUS to their folder"]
-fn every_row_of_the_hand_merged_list_is_ours() {
+fn every_row_of_the_collected_list_is_ours() {
     let list = collected("pricing").join("anthropic-effective.json");
     let list = std::fs::read_to_string(list).unwrap();
     let list: Value = serde_json::from_str(&list).unwrap();
@@ -196,7 +196,7 @@ const NOT_LITELLMS: [(&str, &str); 10] = [
 
 #[test]
 #[ignore = "needs collected price tables: set TALLYHOOK_CORPUS to their folder"]
-fn every_name_in_litellms_table_leads_to_its_price() {
+fn every_name_in_the_collected_table_of_litellm_leads_to_its_price() {
     let list = collected("pricing").join("litellm-1.109.1-trimmed.json");
     let list = std::fs::read_to_string(list).unwrap();
     let list: serde_json::Map<String, Value> = serde_json::from_str(&list).unwrap();

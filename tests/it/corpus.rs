@@ -246,7 +246,7 @@ fn totals_of_collected_transcripts_are_those_of_an_independent_count() {
 
 #[test]
 #[ignore = "needs collected transcripts: set TALLYHOOK_CORPUS to their folder"]
-fn totals_of_scrubbed_transcripts_are_those_of_an_independent_count() {
+fn totals_of_collected_and_scrubbed_transcripts_are_those_of_an_independent_count() {
     let mut files = with_extension(&collected("corpus/skeletons"), "jsonl");
     files.retain(|file| file.to_string_lossy().contains("skeletons/claude"));
     assert!(files.iter().map(|file| assert_counted_alike(file)).sum::<usize>() > 0);
@@ -319,7 +319,7 @@ fn imported_captured_sets_cost_what_the_client_took_them_to_cost() {
 
 #[test]
 #[ignore = "needs collected transcripts: set TALLYHOOK_CORPUS to their folder"]
-fn imported_totals_without_lines_cost_what_the_client_took_them_to_cost() {
+fn collected_totals_without_lines_cost_what_the_client_took_them_to_cost() {
     for file in with_extension(&collected("corpus/cost-state"), "jsonl") {
         let state: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
         // One record is quoted with some of its models only.
@@ -332,7 +332,7 @@ fn imported_totals_without_lines_cost_what_the_client_took_them_to_cost() {
 
 #[test]
 #[ignore = "needs collected transcripts: set TALLYHOOK_CORPUS to their folder"]
-fn imported_folders_are_what_an_independent_reader_counts() {
+fn collected_folders_are_what_an_independent_reader_counts() {
     for set in collected_sets() {
         let texts: Vec<String> = with_extension(&set, "jsonl")
             .iter()
@@ -352,7 +352,7 @@ fn imported_folders_are_what_an_independent_reader_counts() {
 
 #[test]
 #[ignore = "needs collected transcripts: set TALLYHOOK_CORPUS to their folder"]
-fn imported_transcripts_are_their_ground_truth() {
+fn collected_transcripts_are_their_ground_truth() {
     let corpus = collected("corpus");
     let truths: Value =
         serde_json::from_slice(&std::fs::read(corpus.join("ground-truth.json")).unwrap()).unwrap();

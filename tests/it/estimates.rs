@@ -67,7 +67,7 @@ fn estimates_of_generated_sessions_are_near_what_contexts_grew_by() {
 
 #[test]
 #[ignore = "needs collected transcripts: set TALLYHOOK_CORPUS to their folder"]
-fn estimates_of_real_sessions_are_near_what_contexts_grew_by() {
+fn estimates_of_collected_sessions_are_near_what_contexts_grew_by() {
     let files = transcript::files(&collected("corpus/claude"));
     let replay = Replay::new(&files);
     assert_eq!(replay.priors(None).len(), 2, "two tokenizers");

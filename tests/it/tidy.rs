@@ -377,18 +377,6 @@ fn every_link_leads_somewhere() {
     assert!(links > 100, "only {links} links found");
 }
 
-/// Files that still need what lies beside the repository. The list may only get shorter.
-const NEEDS_MORE: &[&str] = &[
-    "benches/estimates/main.rs",
-    "src/agents/claude_code/line.rs",
-    "src/pricing/tests.rs",
-    "tests/counter/texts.rs",
-    "tests/it/capture.rs",
-    "tests/it/corpus.rs",
-    "tests/it/estimates.rs",
-    "tests/it/origins.rs",
-];
-
 #[test]
 fn nothing_points_outside_of_the_repository() {
     // Written so that this file does not name them. Folders that tests invent may have any name but these.
@@ -405,17 +393,12 @@ fn nothing_points_outside_of_the_repository() {
     for (file, text) in tree() {
         let lines = text.lines().filter(|line| outside.is_match(line)).count();
         // One optional step of the checks reads more material where it lies there.
-        let is_known =
-            NEEDS_MORE.contains(&&*file) || file == "tests/it/tidy.rs" || file == ".ci/run" && lines == 1;
+        let is_known = file == "tests/it/tidy.rs" || file == ".ci/run" && lines == 1;
         if lines > 0 && !is_known {
             wrong.push(file.clone());
         }
-        assert!(lines > 0 || !NEEDS_MORE.contains(&&*file), "{file} stands alone now; take it off the list");
     }
     assert_eq!(wrong, Vec::<String>::new());
-    for file in NEEDS_MORE {
-        assert!(repository().join(file).exists(), "{file} is gone; take it off the list");
-    }
 }
 
 #[test]

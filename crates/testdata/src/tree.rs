@@ -221,7 +221,10 @@ pub fn make(recipe: &Recipe, prices: &Prices, sink: &mut dyn Sink) -> io::Result
         .collect();
     let mut maker = Maker { recipe, prices, words: &words, chance, truth: Truth::default(), projects };
     let mut number = 0;
-    while maker.truth.bytes < recipe.bytes || number < ENOUGH && maker.lacks_features() {
+    while number < recipe.eras.len()
+        || maker.truth.bytes < recipe.bytes
+        || number < ENOUGH && maker.lacks_features()
+    {
         for session in maker.family(number) {
             for (path, text, lines) in session.into_files() {
                 sink.file(&path, &text)?;
@@ -319,13 +322,14 @@ impl Maker<'_> {
     fn work(&mut self, mut session: Session, era: Era, parts: u64, depth: u32, family: &mut Vec<Session>) {
         for part in 1..=parts {
             let turns = self.chance.around(self.recipe.turns, 2).max(1);
-            for _ in 0..turns {
+            for turn in 1..=turns {
                 session.turn(self);
                 let is_short = session.main_bytes() < COPIED;
                 if era >= Era::Middle && is_short && self.wants(Feature::Aside, 2) {
                     session.aside(self);
                 }
-                if is_short && self.chance.percent(2) {
+                // Not after the last one, for then nothing would say that the parent's total is younger than the fork.
+                if is_short && turn < turns && self.chance.percent(2) {
                     self.fork(&session, era, depth, family);
                 }
             }

@@ -125,8 +125,8 @@ mod tests {
     fn no_script_is_left_over() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let read = |path: &Path| std::fs::read_to_string(path).unwrap();
-        let scripts: Vec<_> =
-            std::fs::read_dir(root.join("scripts")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let scripts = std::fs::read_dir(root.join("scripts")).unwrap().map(|entry| entry.unwrap().path());
+        let scripts: Vec<_> = scripts.filter(|path| path.is_file()).collect();
         for script in &scripts {
             let name = script.file_name().unwrap().to_str().unwrap();
             let is_verb =

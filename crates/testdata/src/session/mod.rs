@@ -518,7 +518,9 @@ impl Session {
     /// without one a note of its own time stands before them.
     pub(crate) fn fork(&self, maker: &mut Maker<'_>, in_terminal: bool) -> Self {
         let id = maker.chance.uuid();
-        let start = self.clock + maker.chance.between(1, 40) as i64 * MINUTE;
+        // Before the parent goes on, for a copy has all that is there.
+        let pause = (self.clock - self.last_at).unsigned_abs();
+        let start = self.last_at + 1 + maker.chance.below(pause / 2) as i64;
         let mut log = Log::new(format!("{}/{id}.jsonl", self.folder));
         if !in_terminal {
             let line = format!(
