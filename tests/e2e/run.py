@@ -9,11 +9,13 @@ import sys
 import tempfile
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 
-import client
-from mock_api import MockApi
-from scenarios import SUITES, budgets, counts, forks, init, statusline  # noqa: F401  (they fill SUITES)
-from world import REPOSITORY, World, write
+sys.dont_write_bytecode = True
+import client  # noqa: E402
+from mock_api import MockApi  # noqa: E402
+from scenarios import SUITES, budgets, counts, forks, init, statusline  # noqa: E402, F401  (they fill SUITES)
+from world import REPOSITORY, World, write  # noqa: E402
 
 HOW_TO_GET = {
     "npm": "it comes with Node.js: https://nodejs.org, `apt install npm` or `brew install node`; or name a client with --client",
@@ -34,6 +36,7 @@ def arguments():
                         help="a Claude Code that is installed (default: $CLAUDE_BIN)")
     parser.add_argument("--client-version", metavar="V", default="latest", help="the version to install (default: the newest)")
     parser.add_argument("--cache", metavar="DIR", help="keep installed clients here, and use one that is there")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="play N scenarios at once (default: 1)")
     parser.add_argument("--keep", action="store_true", help="keep the scenarios' folders and print where they are")
     return parser.parse_args()
 
@@ -56,21 +59,24 @@ def find_binary(named):
     return found
 
 
-def play(scenario, folder, claude, binary):
-    """Plays one scenario in `folder` and returns its world."""
+def play(scenario, folder, claude, binary, keep):
+    """Plays one scenario in `folder` and returns its world and how many seconds it took."""
+    started = time.monotonic()
     with MockApi(scenario.scripts) as api:
         world = World(folder, api, claude, binary, scenario.cut_short)
         try:
             scenario.prepare(world)
             scenario.play(world)
             scenario.verify(world)
-        except Exception as error:  # Whatever it is, the next scenario is played.
-            where = traceback.extract_tb(error.__traceback__)
-            world.problems.append(f"{type(error).__name__}: {error} (at {', '.join(f'{f.name}:{f.lineno}' for f in where[-3:])})")
+        except Exception as error:  # Whatever it is, the other scenarios are played.
+            where = ", ".join(f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-3:])
+            world.problems.append(f"{type(error).__name__}: {error} (at {where})")
         finally:
             scenario.clean_up(world)
             write(folder + "/answers.json", [vars(answer) for answer in api.answers])
-    return world
+    if not keep:
+        remove(os.path.dirname(folder))
+    return world, time.monotonic() - started
 
 
 def remove(folder):
@@ -97,36 +103,35 @@ def main():
         print("nothing was played" + ("" if missing else ": no scenario is so named; see --list"), file=sys.stderr)
         return 2
     binary = find_binary(options.binary)
-    # In short paths: sockets of terminals lie below.
+    lacking = {scenario.name: scenario.lacks() for scenario in scenarios}
+    left_out = [f"{name} ({lack})" for name, lack in lacking.items() if lack]
+    scenarios = [scenario for scenario in scenarios if not lacking[scenario.name]]
+    passed, failed, outside = 0, [], set()
     root = os.path.realpath(tempfile.mkdtemp(prefix="tallyhook-e2e-"))
-    passed, failed, left_out, outside = 0, [], [], set()
     try:
-        claude = options.client and os.path.realpath(options.client) or client.install(options.client_version, options.cache or root)
+        claude = os.path.realpath(options.client) if options.client else client.install(options.client_version, options.cache or root)
         version = subprocess.run([claude, "--version"], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", "HOME": root})
         print(f"client: {claude}, {version.stdout.strip()}", flush=True)
-        for number, scenario in enumerate(scenarios):
-            name, started = f"{scenario.suite}/{scenario.name}", time.monotonic()
-            lack = scenario.lacks()
-            if lack:
-                left_out.append(f"{name} ({lack})")
-                continue
-            folder = f"{root}/{number:03}/{scenario.name}"
-            world = play(scenario, folder, claude, binary)
-            outside.update(world.api.outside)
-            print(f"{'FAIL' if world.problems else 'ok  '}  {name:44} {time.monotonic() - started:5.1f} s  {'; '.join(world.notes)}")
-            for problem in world.problems:
-                print("      " + problem.replace("\n", "\n      "))
-            sys.stdout.flush()
-            passed, failed = passed + (not world.problems), failed + [name] * bool(world.problems)
-            if not options.keep:
-                remove(os.path.dirname(folder))
+        with ThreadPoolExecutor(options.jobs) as pool:
+            # In short paths: sockets of terminals lie below.
+            playing = [pool.submit(play, scenario, f"{root}/{number:03}/{scenario.name}", claude, binary, options.keep)
+                       for number, scenario in enumerate(scenarios)]
+            for scenario, result in zip(scenarios, playing):
+                world, seconds = result.result()
+                name = f"{scenario.suite}/{scenario.name}"
+                print(f"{'FAIL' if world.problems else 'ok  '}  {name:46} {seconds:5.1f} s  {'; '.join(world.notes)}")
+                for problem in world.problems:
+                    print("      " + problem.replace("\n", "\n      "))
+                sys.stdout.flush()
+                passed, failed = passed + (not world.problems), failed + [name] * bool(world.problems)
+                outside.update(world.api.outside)
     finally:
         if options.keep:
             print(f"kept: {root}")
         else:
             remove(root)
     if outside:
-        print(f"the client was kept from reaching: {', '.join(sorted(outside))}")
+        print(f"kept the client from reaching: {', '.join(sorted(outside))}")
     if left_out:
         print(f"{len(left_out)} left out: {'; '.join(left_out)}")
     if failed:

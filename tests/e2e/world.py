@@ -5,6 +5,7 @@ import re
 import shutil
 import struct
 import subprocess
+import sys
 import zlib
 
 from client import KEY, Headless, client_state
@@ -34,7 +35,7 @@ class World:
         for path in (self.home, self.bin, os.path.join(folder, "tmp")):
             os.makedirs(path)
         os.symlink(tallyhook, os.path.join(self.bin, "tallyhook"))
-        tools = [os.path.dirname(shutil.which(tool)) for tool in ("git", "tmux", "python3") if shutil.which(tool)]
+        tools = [os.path.dirname(tool) for tool in (shutil.which("git"), shutil.which("tmux"), sys.executable) if tool]
         path = os.pathsep.join(dict.fromkeys([self.bin, *tools, "/usr/bin", "/bin"]))
         # Whatever would leave this machine goes to the mock as its proxy, which refuses it.
         self.env = {"PATH": path, "HOME": self.home, "SHELL": "/bin/bash", "LANG": "C.UTF-8", "TERM": "xterm-256color", "TZ": "UTC",

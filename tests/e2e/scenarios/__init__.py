@@ -27,7 +27,7 @@ def suite(name, prepare, verify):
 
     def of(scripts, **options):
         def add(play):
-            called = options.pop("name", play.__name__.replace("_", "-"))
+            called = options.pop("name", None) or play.__name__.replace("_", "-")
             scenarios.append(Scenario(name, called, scripts, play, **{"prepare": prepare, "verify": verify, **options}))
             return play
         return add
