@@ -365,9 +365,10 @@ impl Off {
             if !self.calibrations.contains_key(&gap.model) {
                 self.calibrations.insert(gap.model.clone(), ledger.calibration(&gap.model)?);
             }
-            let told = self.calibrations.get(&gap.model).map_or(0, |known| known.told(&gap.added(|_| None)));
-            self.estimated = self.estimated.saturating_add_unsigned(sum).saturating_add(told);
-            self.grown = self.grown.saturating_add_unsigned(gap.growth);
+            let Some(known) = self.calibrations.get(&gap.model) else { continue };
+            let added = gap.added(|_| None);
+            self.estimated = self.estimated.saturating_add_unsigned(sum).saturating_add(known.told(&added));
+            self.grown = self.grown.saturating_add_unsigned(gap.growth.saturating_sub(known.wrote(&added)));
         }
         Ok(())
     }

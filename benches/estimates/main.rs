@@ -8,7 +8,8 @@
 //! has a ledger of its own, and begins with priors that were fitted on the others.
 //!
 //! **What is compared.** A gap lies between two responses of one context; its growth is that of input, cache reads and cache
-//! writes less the first one's output. Left out are gaps after a response whose output was not logged whole, those with a
+//! writes less the first one's output. Left out are gaps after a response whose output was not logged whole (they teach
+//! nevertheless where it made calls alone), those with a
 //! compaction, an image or a user's words in them, and each gap's copies in other files; sidechains are contexts of their
 //! own. No gap is left out for what the client put in by itself (reminders, notes on changed files, hooks' contexts), though
 //! in three long sessions that is 14 to 19 % of the growth, and no payload tells of it. So each figure comes in four readings:

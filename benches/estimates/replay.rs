@@ -91,8 +91,12 @@ impl<'g> Replay<'g> {
         let prepare = |(file, gap): (&'g File, &'g Gap)| Prepared {
             file,
             gap,
-            // What is left out is needed for its time alone.
-            calls: if gap.excluded.is_none() { gap.calls.iter().map(count).collect() } else { Vec::new() },
+            // What is left out, and teaches nothing, is needed for its time alone.
+            calls: if gap.excluded.is_none() || wrote(gap) {
+                gap.calls.iter().map(count).collect()
+            } else {
+                Vec::new()
+            },
         };
         Self { gaps: all.into_iter().map(prepare).collect() }
     }
@@ -215,9 +219,16 @@ fn learn(calibration: &mut Calibration, prepared: &Prepared<'_>) {
     if let (Some(written), true) = (gap.written, gap.complete) {
         calibration.learn_written(written, gap.calls.len() as u64, gap.output);
     }
-    if let (None, Some(added)) = (gap.excluded, added(prepared)) {
-        calibration.learn(&added, gap.growth.unsigned_abs());
+    match (gap.excluded, added(prepared), &gap.lesson) {
+        (None, Some(added), _) => calibration.learn(&added, gap.growth.unsigned_abs()),
+        (Some(_), Some(added), Some(lesson)) if wrote(gap) => calibration.learn(&added, lesson.growth),
+        _ => {}
     }
+}
+
+/// Whether it is of a response of calls alone whose output was not logged whole: it teaches, and is compared with nothing.
+fn wrote(gap: &Gap) -> bool {
+    gap.lesson.as_ref().is_some_and(|lesson| lesson.wrote.is_some())
 }
 
 fn outcome(calibration: &Calibration, prepared: &Prepared<'_>) -> Outcome {

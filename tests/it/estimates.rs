@@ -15,9 +15,11 @@ pub(crate) mod transcript;
 
 use replay::{Learning, Outcome, Replay, gap_errors, quantile, sessions};
 
+use serde_json::{Value, json};
 use tallyhook_testdata::{Era, Recipe};
 
 use crate::material::{Tree, collected, recipe};
+use crate::support::{Ledger, Session, With};
 
 /// Median and 90th percentile of the sessions' errors, and the gaps' median.
 fn errors(outcomes: &[Outcome], estimate: impl Fn(&Outcome) -> u64 + Copy) -> (f64, f64, f64) {
@@ -95,4 +97,33 @@ fn estimates_of_collected_sessions_are_near_what_contexts_grew_by() {
     let all = replay.play(Learning::AtOnce);
     assert!(errors(&all, |outcome| outcome.tiktoken).0 > 0.2);
     assert!(errors(&all, |outcome| outcome.quarter).0 > 0.2);
+}
+
+#[test]
+fn a_session_of_a_client_that_logs_no_final_output_teaches_by_its_answers_of_calls_alone() {
+    let learned = |text: bool| -> u64 {
+        let ledger = Ledger::new();
+        let s = Session::new(&ledger, "s");
+        let mut lines = vec![s.says(0)];
+        for number in 1..6_u32 {
+            let call = format!("toolu_{number}");
+            let mut answer = s
+                .call_of(&format!("msg_{number}"), number * 2, &call)
+                .with("message.stop_reason", Value::Null)
+                .with("message.usage.output_tokens", 1)
+                .with("message.usage.cache_read_input_tokens", 1_000 * number);
+            if text {
+                let blocks = answer["message"]["content"].as_array_mut().unwrap();
+                blocks.insert(0, json!({ "type": "text", "text": "I look at it." }));
+            }
+            lines.extend([answer, s.result_of(number * 2 + 1, &call, &"a line of a log\n".repeat(90))]);
+        }
+        s.transcript().write(&lines);
+        ledger.hook(s.start()).hook(s.stop());
+        let sql = "SELECT value FROM meta WHERE name = 'calibration:claude-opus-5-5'";
+        let found: Option<String> = ledger.sqlite().query_row(sql, [], |row| row.get(0)).ok();
+        found.map_or(0, |text| serde_json::from_str::<Value>(&text).unwrap()["gaps"].as_u64().unwrap())
+    };
+    assert_eq!(learned(false), 4);
+    assert_eq!(learned(true), 0, "how long its texts became nobody knows");
 }

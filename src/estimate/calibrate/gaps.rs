@@ -31,6 +31,18 @@ pub struct Gap {
     pub words: u64,
     /// By how much the prompt has grown besides the first response's own output, in tokens.
     pub growth: u64,
+    /// What the first response has written, where its log has no final output and it made calls alone: then `growth` holds
+    /// that output too.
+    pub wrote: Option<Wrote>,
+}
+
+/// Calls as they were written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wrote {
+    /// Tokens of `cl100k_base`.
+    pub tokens: u64,
+    /// How many calls.
+    pub calls: u64,
 }
 
 impl Gap {
@@ -42,6 +54,9 @@ impl Gap {
             added.add(*kind, counted(call).unwrap_or(*tokens));
         }
         added.add_told(self.for_calls, self.words);
+        if let Some(wrote) = self.wrote {
+            added.add_wrote(wrote);
+        }
         added
     }
 }
@@ -73,8 +88,9 @@ pub enum Lesson {
 struct State<'a> {
     last: Option<&'a Message>,
     calls: HashMap<&'a ToolUseId, &'a ToolName>,
-    /// Text, calls, and whether there was thinking, which can be hidden.
+    /// Text and calls, calls, and whether there was thinking, which can be hidden.
     written: (u64, u64, bool),
+    has_text: bool,
     answers: Vec<Answer>,
     for_calls: u64,
     words: u64,
@@ -83,8 +99,8 @@ struct State<'a> {
 }
 
 /// Finds what `entries` teach. `messages` are their responses as far as they are known. Gaps are left out that hold a
-/// prompt, a summary or an image, whose predecessor is not complete, between two models, or beside an advisor's answer, which
-/// is billed with the response.
+/// prompt, a summary or an image, whose predecessor is not complete and wrote anything but calls, between two models, or
+/// beside an advisor's answer, which is billed with the response.
 #[must_use]
 pub fn lessons(entries: &[ContextEntry], messages: &HashMap<&MessageId, &Message>) -> Vec<Lesson> {
     let mut lessons = Vec::new();
@@ -106,6 +122,7 @@ pub fn lessons(entries: &[ContextEntry], messages: &HashMap<&MessageId, &Message
                     *state =
                         State { last: next.filter(|next| !has_advisor(next, messages)), ..State::default() };
                 }
+                state.has_text |= *text > 0;
                 state.written.0 += text + calls.iter().map(|call| call.tokens).sum::<u64>();
                 state.written.1 += calls.len() as u64;
                 state.written.2 |= *thinking > 0;
@@ -134,9 +151,17 @@ fn has_advisor(message: &Message, messages: &HashMap<&MessageId, &Message>) -> b
 
 impl State<'_> {
     fn gap(&self, next: &Message) -> Option<Gap> {
-        let last = self.last.filter(|last| last.complete && !self.is_spoilt && last.model == next.model)?;
+        let last = self.last.filter(|last| !self.is_spoilt && last.model == next.model)?;
         let left = last.last_iteration();
-        let growth = next.last_iteration().prompt().checked_sub(left.prompt())?.checked_sub(left.output)?;
+        let grown = next.last_iteration().prompt().checked_sub(left.prompt())?;
+        let (tokens, calls, has_thinking) = self.written;
+        let (growth, wrote) = if last.complete {
+            (grown.checked_sub(left.output)?, None)
+        } else if self.has_text || has_thinking {
+            return None;
+        } else {
+            (grown, Some(Wrote { tokens, calls }))
+        };
         let is_whole = !self.answers.is_empty() && self.answers.len() == self.calls.len();
         is_whole.then_some(())?;
         Some(Gap {
@@ -146,6 +171,7 @@ impl State<'_> {
             for_calls: self.for_calls,
             words: self.words,
             growth,
+            wrote,
         })
     }
 
@@ -199,9 +225,14 @@ mod tests {
     }
 
     fn gaps(between: &[ContextEntry]) -> Vec<Gap> {
-        let messages = [message("a", 1_000, 50), message("b", 1_230, 60)];
+        gaps_after(&response("a", "one"), &message("a", 1_000, 50), between)
+    }
+
+    /// The gaps after a response, with what came between it and the next.
+    fn gaps_after(first: &ContextEntry, answer: &Message, between: &[ContextEntry]) -> Vec<Gap> {
+        let messages = [answer.clone(), message("b", 1_230, 60)];
         let known = messages.iter().map(|message| (&message.id, message)).collect();
-        let mut entries = vec![response("a", "one")];
+        let mut entries = vec![first.clone()];
         entries.extend(between.iter().cloned());
         entries.push(response("b", "two"));
         let gap = |lesson| if let Lesson::Gap(gap) = lesson { Some(gap) } else { None };
@@ -220,6 +251,23 @@ mod tests {
         expected.add(Kind::Read, 90);
         expected.add_told(0, 30);
         assert_eq!(noted.added(|call| (call.as_str() == "one").then_some(90)), expected);
+    }
+
+    #[test]
+    fn an_answer_of_calls_alone_teaches_without_its_final_output() {
+        let started = Message { complete: false, ..message("a", 1_000, 1) };
+        let of = |written: u64, hidden: u64| match response("a", "one") {
+            ContextEntry::Response { id, skill, calls, .. } => {
+                ContextEntry::Response { id, skill, text: written, thinking: hidden, calls }
+            }
+            other => other,
+        };
+        let found = gaps_after(&of(0, 0), &started, &[result("one")]);
+        assert_eq!((found.len(), found[0].growth), (1, 230), "the logged output is only the stream's start");
+        assert_eq!(found[0].wrote, Some(Wrote { tokens: 20, calls: 1 }));
+        // Nobody knows how long text and thinking became.
+        assert_eq!(gaps_after(&of(5, 0), &started, &[result("one")]), []);
+        assert_eq!(gaps_after(&of(0, 5), &started, &[result("one")]), []);
     }
 
     #[test]

@@ -7,6 +7,10 @@
 //! what a call takes besides its text. It begins with a [`prior`] for the model's [`Tokenizer`], doubts it soon and forgets
 //! slowly; gaps that do not fit pull less.
 //!
+//! Older clients log no final output. Where a response made calls alone, what it wrote is known, and how the model counts
+//! that is learned from the others: such a gap teaches with its own calls taken off. Without these gaps a ledger of such
+//! logs foresaw 6 % too little in 85 calls of Opus 4.6, and 0.2 % with them.
+//!
 //! What the client itself puts in (reminders, notes on changed files, hooks' contexts: 14 to 19 % of the growth in three
 //! long transcripts of August 2026) no payload tells, so it is in no call's estimate, but foreseen apart, by what came with
 //! the last calls: [`Calibration::surplus`].
@@ -24,7 +28,7 @@ mod tokenizer;
 
 use crate::domain::{MAX_COUNT, ModelId};
 use filter::Filter;
-pub use gaps::{Answer, Gap, Lesson, WrittenBy, lessons};
+pub use gaps::{Answer, Gap, Lesson, WrittenBy, Wrote, lessons};
 pub use kind::Kind;
 pub use tokenizer::Tokenizer;
 
@@ -69,6 +73,8 @@ pub struct Added {
     told: u64,
     /// The client's own words.
     words: u64,
+    /// What the response before has written, where nobody tells how much the model counts it.
+    wrote: Option<Wrote>,
 }
 
 impl Added {
@@ -87,9 +93,15 @@ impl Added {
         self.words = self.words.saturating_add(words).min(MAX_COUNT);
     }
 
+    /// Adds the calls of the response before, which the growth holds too.
+    pub fn add_wrote(&mut self, wrote: Wrote) {
+        self.wrote = Some(wrote);
+    }
+
     /// Whether all that can have come into a context.
     fn is_possible(&self) -> bool {
-        let parts = self.tokens.iter().chain([&self.told, &self.words]);
+        let wrote = self.wrote.map_or(0, |wrote| wrote.tokens);
+        let parts = self.tokens.iter().chain([&self.told, &self.words, &wrote]);
         parts.fold(0_u64, |sum, tokens| sum.saturating_add(*tokens)) <= MAX_GROWTH
     }
 
@@ -208,6 +220,16 @@ impl Calibration {
         if more < 0.0 { -whole(-more).cast_signed() } else { whole(more).cast_signed() }
     }
 
+    /// Tokens of the growth that are the calls of the response before, as far as they are not told apart.
+    #[must_use]
+    pub fn wrote(&self, added: &Added) -> u64 {
+        added.wrote.map_or(0, |wrote| whole(self.own(wrote)))
+    }
+
+    fn own(&self, wrote: Wrote) -> f64 {
+        self.written.predict(&[real(wrote.tokens), real(wrote.calls)])
+    }
+
     /// By how much the sums of the last some hundred gaps were off, as a fraction of the real growth, what the transcript
     /// shows of the client's words included on both sides; `None` before the first gap.
     #[must_use]
@@ -222,14 +244,18 @@ impl Calibration {
         self.written.forget(FORGETTING_BY_SESSION, &prior::written(self.tokenizer));
     }
 
-    /// Learns from a gap: `added` came in, and the context grew by `growth` tokens besides the first response's output.
-    /// Gaps without a call tell nothing, nor do those of a context that shrank.
+    /// Learns from a gap: `added` came in, and the context grew by `growth` tokens besides the first response's output, or
+    /// with it, if that is among what was added. Gaps without a call tell nothing, nor do those of a context that shrank.
     pub fn learn(&mut self, added: &Added, growth: u64) {
         if added.calls == 0 || !added.is_possible() || !(1..=MAX_GROWTH).contains(&growth) {
             return;
         }
         let prior = prior::returned(self.tokenizer);
-        let (inputs, growth) = (added.seen(), real(growth));
+        let own = added.wrote.map_or(0.0, |wrote| self.own(wrote));
+        let (inputs, growth) = (added.seen(), real(growth) - own);
+        if growth < 1.0 {
+            return;
+        }
         let estimated = self.returned.predict(&inputs);
         self.sums.estimated = self.sums.estimated * FADING + estimated;
         self.sums.grown = self.sums.grown * FADING + growth;
@@ -239,6 +265,7 @@ impl Calibration {
         let words = self.returned.means[WORDS] * inputs[WORDS];
         let noise =
             NOISE_TOKENS.hypot(NOISE_SHARE * estimated.abs().max(growth)).hypot(NOISE_OF_WORDS * words);
+        let noise = noise.hypot(NOISE_SHARE * own);
         self.returned.learn(&inputs, growth, noise, &prior);
     }
 

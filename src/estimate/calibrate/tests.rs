@@ -48,6 +48,31 @@ fn learning_finds_the_slopes_that_made_the_data() {
 }
 
 #[test]
+fn answers_of_calls_alone_without_a_final_output_teach_as_the_others_do() {
+    let mut with_output = old();
+    let mut without = old();
+    for number in 1..200 {
+        let (mut added, growth) = synthetic(number);
+        with_output.learn(&added, growth);
+        let wrote = Wrote { tokens: number * 53 % 400 + 20, calls: 2 };
+        added.add_wrote(wrote);
+        // The model has written 1.2 tokens for each of theirs, and 68 for each call.
+        without.learn(&added, growth + wrote.tokens * 12 / 10 + 136);
+    }
+    assert_eq!(without.n(), 199);
+    for (kind, raw) in [(Kind::Read, 2_000), (Kind::Shell, 1_000)] {
+        assert!(near(without.estimate(kind, raw), with_output.estimate(kind, raw), 0.01), "{kind:?}");
+    }
+    let mut added = added(&[(Kind::Read, 10)]);
+    added.add_wrote(Wrote { tokens: 100, calls: 1 });
+    assert_eq!((without.wrote(&added), without.wrote(&Added::default())), (188, 0));
+    // An answer that is longer than all that came in teaches nothing.
+    let before = without;
+    without.learn(&added, 150);
+    assert_eq!(without, before);
+}
+
+#[test]
 fn few_gaps_move_all_kinds() {
     let mut calibration = old();
     let before = calibration.estimate(Kind::Web, 1_000);
