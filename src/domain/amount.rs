@@ -684,7 +684,6 @@ mod tests {
 
         #[test]
         fn a_comma_never_multiplies(whole in 0..10_000_u32, fraction in "[0-9]{1,5}") {
-            // Whatever is accepted with a comma in it is not a thousand times what it says with a point.
             if let Ok(sum) = usd(&format!("{whole},{fraction}")) {
                 prop_assert!(false, "{whole},{fraction} was read as {sum}");
             }
@@ -694,7 +693,6 @@ mod tests {
         fn what_we_show_is_read_again(pico in 0..=i64::MAX) {
             let sum = PicoUsd::from_pico(pico.into());
             prop_assert_eq!(usd(&sum.to_decimal()), Ok(sum));
-            // With its cents `$1,234.50` has one meaning.
             let cents = PicoUsd::from_pico(i128::from(pico) / 10_000_000_000 * 10_000_000_000);
             prop_assert_eq!(usd(&cents.to_dollars(2)), Ok(cents));
         }
