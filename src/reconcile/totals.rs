@@ -265,7 +265,7 @@ impl<'s> Coverage<'s> {
         (chain.last_at, chain.has_begun) = (state.at, true);
         let grown = sum(&chain.totals).saturating_sub(before);
         let in_reach: Vec<usize> = (first..end.max(first))
-            .filter(|at| !self.is_covered[*at] && !(lines[*at].is_before_fork && inherited.is_some()))
+            .filter(|at| !(self.is_covered[*at] || lines[*at].is_before_fork && inherited.is_some()))
             .collect();
         let is_after_start =
             |at: &usize| lines[*at].at.is_none() || start.is_none() || lines[*at].at >= start;
