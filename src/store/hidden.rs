@@ -199,7 +199,7 @@ fn parent_state(
 ) -> rusqlite::Result<Option<(SessionRow, i64)>> {
     conn.prepare_cached(
         "SELECT p.session, p.at FROM sessions s JOIN cost_states p ON p.session = s.parent
-         WHERE s.id = ?1 AND coalesce(p.started_at = ?2, 1) AND p.at <= s.log_first_at ORDER BY p.at DESC LIMIT 1",
+         WHERE s.id = ?1 AND coalesce(p.started_at = ?2, 1) AND p.at <= coalesce(s.forked_at, s.log_first_at) ORDER BY p.at DESC LIMIT 1",
     )?
     .query_row(params![session.0, started_at], |row| Ok((SessionRow(row.get(0)?), row.get(1)?)))
     .optional()
@@ -216,7 +216,7 @@ fn lines_before_fork(
         "SELECT coalesce(r.model, ''), sum(input_tokens), sum(output_tokens), sum(cache_read_tokens),
            sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(web_searches)
          FROM sessions s JOIN responses r ON r.session = s.parent
-         WHERE s.id = ?1 AND NOT r.copied AND r.at <= s.log_first_at AND coalesce(r.at >= ?2, 1) GROUP BY r.model",
+         WHERE s.id = ?1 AND NOT r.copied AND r.at <= coalesce(s.forked_at, s.log_first_at) AND coalesce(r.at >= ?2, 1) GROUP BY r.model",
     )?
     .query_map(params![session.0, started_at], |row| Ok((row.get(0)?, usage(row, 1)?)))?
     .collect()

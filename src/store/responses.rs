@@ -1,10 +1,11 @@
 //! Rows of `responses`, written and read.
 
-use rusqlite::{Connection, OptionalExtension as _, Statement, ToSql};
+use rusqlite::{Connection, OptionalExtension as _, Statement, ToSql, params};
 
 use super::writer::{SessionRow, signed, unsigned};
 use crate::domain::{
-    AgentId, Message, MessageId, MessageSource, ModelId, Modifiers, SessionId, Timestamp, Usage,
+    AgentId, LineTag, Message, MessageId, MessageSource, ModelId, Modifiers, RequestTag, SessionId,
+    Timestamp, Usage,
 };
 
 /// The columns of a response, in the order of [`execute`]'s values and of [`read_message`].
@@ -12,15 +13,15 @@ macro_rules! response {
     () => {
         "message_id, session, agent_id, copied, source, file_start, at, model, input_tokens, output_tokens,
          cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, complete, skill, branch, mode,
-         content_tokens"
+         content_tokens, request, line"
     };
 }
 /// How many columns these are.
-const COLUMNS: usize = 19;
+const COLUMNS: usize = 21;
 /// Their values.
 macro_rules! values {
     () => {
-        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     };
 }
 /// Stores a response that is not known.
@@ -105,10 +106,18 @@ fn bind(
         &message.branch,
         &message.modifiers.to_bits(),
         &signed(message.content_tokens),
+        &message.request.map(RequestTag::to_bits),
+        &message.line.map(LineTag::to_bits),
     ];
     for (number, value) in (before + 1..).zip(values) {
         statement.raw_bind_parameter(number, value)?;
     }
+    Ok(())
+}
+
+/// Removes one that is kept under another key, too.
+pub(super) fn delete(conn: &Connection, id: &MessageId) -> rusqlite::Result<()> {
+    conn.prepare_cached("DELETE FROM responses WHERE message_id = ?1")?.execute([id.as_str()])?;
     Ok(())
 }
 
@@ -124,6 +133,46 @@ pub(super) fn known_message(
     const SQL: &str = concat!(responses!(), " WHERE message_id = ?1");
     let found = conn.prepare_cached(SQL)?.query_row([id.as_str()], read_message).optional()?;
     Ok(found.flatten())
+}
+
+/// The responses that are kept under the id of `message`, and under variants of it those that could be the same, or `all`.
+/// Of a gateway with one id for all there can be very many.
+pub(super) fn known_by_id(
+    conn: &Connection,
+    message: &Message,
+    all: bool,
+) -> rusqlite::Result<Vec<(Message, SessionRow)>> {
+    const SQL: &str = concat!(
+        responses!(),
+        " WHERE message_id >= ?1 AND message_id < ?1 || '$' AND (message_id = ?1 OR message_id > ?1 || '#'
+           AND (?5 OR request = ?2 OR line = ?3 OR at = ?4)) ORDER BY message_id"
+    );
+    let mut query = conn.prepare_cached(SQL)?;
+    let mut rows = query.query(params![
+        message.id.base(),
+        message.request.map(RequestTag::to_bits),
+        message.line.map(LineTag::to_bits),
+        message.at.map(Timestamp::as_millis),
+        all,
+    ])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.extend(read_message(row)?);
+    }
+    Ok(found)
+}
+
+/// What a session's main conversation has from before a time, and is not known to be copied.
+pub(super) fn main_responses_before(
+    conn: &Connection,
+    session: SessionRow,
+    start: Timestamp,
+) -> rusqlite::Result<Vec<MessageId>> {
+    let mut query = conn.prepare_cached(
+        "SELECT message_id FROM responses WHERE session = ?1 AND at < ?2 AND source = 0 AND NOT copied",
+    )?;
+    let ids = query.query_map(params![session.0, start.as_millis()], |row| row.get::<_, String>(0))?;
+    ids.filter_map(|id| id.map(|id| MessageId::new(&id)).transpose()).collect()
 }
 
 /// A session's responses.
@@ -175,7 +224,7 @@ fn read_message(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<(Message, Se
         Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
     };
     let id = |column: usize| row.get::<_, String>(column);
-    let (Some(message_id), Some(session)) = (MessageId::new(&id(0)?), SessionId::new(&id(19)?)) else {
+    let (Some(message_id), Some(session)) = (MessageId::new(&id(0)?), SessionId::new(&id(COLUMNS)?)) else {
         return Ok(None);
     };
     let message = Message {
@@ -200,6 +249,8 @@ fn read_message(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<(Message, Se
         branch: row.get(16)?,
         modifiers: Modifiers::from_bits(row.get(17)?),
         content_tokens: unsigned(row.get(18)?),
+        request: row.get::<_, Option<i64>>(19)?.map(RequestTag::from_bits),
+        line: row.get::<_, Option<i64>>(20)?.map(LineTag::from_bits),
     };
     Ok(Some((message, SessionRow(row.get(1)?))))
 }
