@@ -1,6 +1,6 @@
 //! Transcripts of Claude Code whose true usage and cost are known.
 //!
-//! A [`Recipe`] says what a tree of sessions is to be like; [`make`] and [`write`] make it and return the [`Truth`]. The truth
+//! A [`Recipe`] says what a tree of sessions is to be like; [`make`] and [`write()`] make it and return the [`Truth`]. The truth
 //! is counted while the sessions are made. It is never read from their lines, and nothing here knows the program that is
 //! tested against it.
 //!
