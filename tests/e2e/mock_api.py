@@ -148,6 +148,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_error(502)
 
     def other(self):
+        if self.path.startswith("http"):
+            self.server.outside.append(self.path)
+            return self.send_error(502)
         self.read_body()
         self.send_json(404 if self.command == "POST" else 200, {})
 

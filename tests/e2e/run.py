@@ -4,6 +4,7 @@ import argparse
 import fnmatch
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -89,6 +90,8 @@ def remove(folder):
 
 
 def main():
+    # To be ended cleans up like to be interrupted.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = arguments()
     scenarios = list(selected(options))
     if options.list:
@@ -116,15 +119,20 @@ def main():
             # In short paths: sockets of terminals lie below.
             playing = [pool.submit(play, scenario, f"{root}/{number:03}/{scenario.name}", claude, binary, options.keep)
                        for number, scenario in enumerate(scenarios)]
-            for scenario, result in zip(scenarios, playing):
-                world, seconds = result.result()
-                name = f"{scenario.suite}/{scenario.name}"
-                print(f"{'FAIL' if world.problems else 'ok  '}  {name:46} {seconds:5.1f} s  {'; '.join(world.notes)}")
-                for problem in world.problems:
-                    print("      " + problem.replace("\n", "\n      "))
-                sys.stdout.flush()
-                passed, failed = passed + (not world.problems), failed + [name] * bool(world.problems)
-                outside.update(world.api.outside)
+            try:
+                for scenario, future in zip(scenarios, playing):
+                    world, seconds = future.result()
+                    name = f"{scenario.suite}/{scenario.name}"
+                    print(f"{'FAIL' if world.problems else 'ok  '}  {name:48} {seconds:5.1f} s  {'; '.join(world.notes)}")
+                    for problem in world.problems:
+                        print("      " + problem.replace("\n", "\n      "))
+                    sys.stdout.flush()
+                    passed, failed = passed + (not world.problems), failed + [name] * bool(world.problems)
+                    outside.update(world.api.outside)
+            finally:
+                # After an interruption only those that play already are waited for.
+                for future in playing:
+                    future.cancel()
     finally:
         if options.keep:
             print(f"kept: {root}")
@@ -141,4 +149,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted")

@@ -10,7 +10,7 @@ class Terminal:
     """Runs `command` in a terminal of its own. The context ends it, with what is left of the client."""
 
     def __init__(self, command, cwd, env, socket, api):
-        self.api, self.tmux = api, ["tmux", "-S", socket, "-f", "/dev/null"]
+        self.api, self.tmux = api, ["tmux", "-u", "-S", socket, "-f", "/dev/null"]
         self.env, self.pages = env, []
         words = ["env", "-i", *(f"{name}={value}" for name, value in env.items()), *command]
         self.run("new-session", "-d", "-s", "e2e", "-x", "180", "-y", "60", "-c", cwd, " ".join(map(shlex.quote, words)))

@@ -21,44 +21,46 @@ REPOSITORY = os.path.dirname(os.path.dirname(HERE))
 
 
 class World:
-    """What a scenario plays with.
+    """What a scenario plays with. `check` notes what is not as it should be.
 
-    Paths: `home`, `project`, `elsewhere` (another folder that the client trusts), `ledger` (where tallyhook makes it by itself). `check` notes what is not as it should be.
+    home       the user's, with the client's own folder in it
+    project    a Git repository with tallyhook's settings
+    elsewhere  another folder that the client trusts
+    ledger     where tallyhook makes it by itself
+    options    given to each client
+    cut_short  scripts that are not played to their ends
     """
 
     def __init__(self, folder, api, claude, tallyhook, cut_short=()):
-        self.cut_short = cut_short
-        self.folder, self.api, self.claude, self.binary = folder, api, claude, tallyhook
-        self.home, self.project, self.bin = (os.path.join(folder, name) for name in ("home", "project", "bin"))
+        self.folder, self.api, self.claude, self.binary, self.cut_short = folder, api, claude, tallyhook, cut_short
+        self.home, self.project, self.elsewhere, self.bin, temporary = (
+            os.path.join(folder, name) for name in ("home", "project", "elsewhere", "bin", "tmp"))
         self.ledger = os.path.join(self.home, ".local/share/tallyhook/ledger.db")
         self.problems, self.notes, self.headless, self.terminals = [], [], [], []
-        for path in (self.home, self.bin, os.path.join(folder, "tmp")):
-            os.makedirs(path)
-        os.symlink(tallyhook, os.path.join(self.bin, "tallyhook"))
-        tools = [os.path.dirname(tool) for tool in (shutil.which("git"), shutil.which("tmux"), sys.executable) if tool]
-        path = os.pathsep.join(dict.fromkeys([self.bin, *tools, "/usr/bin", "/bin"]))
-        # Whatever would leave this machine goes to the mock as its proxy, which refuses it.
-        self.env = {"PATH": path, "HOME": self.home, "SHELL": "/bin/bash", "LANG": "C.UTF-8", "TERM": "xterm-256color", "TZ": "UTC",
-                    "TMPDIR": os.path.join(folder, "tmp"), "ANTHROPIC_BASE_URL": api.url, "ANTHROPIC_API_KEY": KEY,
-                    "HTTPS_PROXY": api.url, "NO_PROXY": "127.0.0.1", "DISABLE_AUTOUPDATER": "1", "DISABLE_TELEMETRY": "1",
-                    "DISABLE_ERROR_REPORTING": "1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "IS_SANDBOX": "1"}
-        make_project(self.project)
-        self.elsewhere = os.path.join(folder, "elsewhere")
-        os.makedirs(self.elsewhere)
-        write(self.home + "/.claude.json", client_state([self.project, self.elsewhere]))
         self.options = ["--dangerously-skip-permissions"]
+        for path in (self.home, self.elsewhere, self.bin, temporary):
+            os.makedirs(path)
+        make_project(self.project)
+        os.symlink(tallyhook, os.path.join(self.bin, "tallyhook"))
+        write(self.home + "/.claude.json", client_state([self.project, self.elsewhere]))
         write(self.home + "/.claude/settings.json", {"skipDangerousModePermissionPrompt": True})
+        tools = [os.path.dirname(tool) for tool in (shutil.which("git"), shutil.which("tmux"), sys.executable) if tool]
+        self.env = {"PATH": os.pathsep.join(dict.fromkeys([self.bin, *tools, "/usr/bin", "/bin"])),
+                    "HOME": self.home, "TMPDIR": temporary, "SHELL": "/bin/bash", "LANG": "C.UTF-8", "TERM": "xterm-256color", "TZ": "UTC",
+                    "ANTHROPIC_BASE_URL": api.url, "ANTHROPIC_API_KEY": KEY, "IS_SANDBOX": "1", "DISABLE_AUTOUPDATER": "1",
+                    "DISABLE_TELEMETRY": "1", "DISABLE_ERROR_REPORTING": "1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+                    # Whatever would leave this machine goes to the mock as a proxy, which refuses it.
+                    "HTTPS_PROXY": api.url, "HTTP_PROXY": api.url, "http_proxy": api.url, "NO_PROXY": "127.0.0.1"}
 
     def settings(self, **members):
         """Adds members to the project's settings."""
         path = self.project + "/.claude/settings.json"
         write(path, {**(json.load(open(path)) if os.path.exists(path) else {}), **members})
 
-    def hooks(self, events, command, **first):
-        """Registers a command for events, and other ones for those in `first`."""
-        commands = {**{event: command for event in events}, **first}
-        self.settings(hooks={event: [{"hooks": [{"type": "command", "command": line, "timeout": 10}]}]
-                             for event, line in commands.items()})
+    def hooks(self, events, command):
+        """Registers a command for events."""
+        hook = {"type": "command", "command": command, "timeout": 10}
+        self.settings(hooks={event: [{"hooks": [hook]}] for event in events})
 
     def plugin(self):
         """Has the client load this repository as a plugin."""
@@ -108,8 +110,10 @@ class World:
             return {}
 
     def said(self, text):
-        """How often the user has read a text: in what headless runs printed, and at most on one screen of each terminal, without its
-        line breaks and the marks of continued lines."""
+        """How often the user has read a text: in what headless runs printed, and on one screen of each terminal.
+
+        A screen is read without its line breaks and the marks of continued lines.
+        """
         times = sum("".join(run.output).count(text) for run in self.headless)
         for terminal in self.terminals:
             pages = (re.sub(r"[\s\u2500-\u257f]+", " ", page) for page in terminal.pages)
@@ -162,7 +166,7 @@ def make_project(folder):
         "document.pdf": PDF,
         "notebook.ipynb": NOTEBOOK,
         "CLAUDE.md": "# Rules\n\nBe brief.\n",
-        ".claude/agents/reviewer.md": "---\nname: reviewer\ndescription: Reviews code\ntools: Read, Bash\nmodel: sonnet\n---\nReview.\n",
+        ".claude/agents/reviewer.md": "---\nname: reviewer\ndescription: Reviews\ntools: Read, Bash\nmodel: sonnet\n---\nReview.\n",
         ".claude/skills/greet/SKILL.md": "---\nname: greet\ndescription: Greets someone\n---\nGreet $ARGUMENTS.\n",
         ".claude/commands/hello.md": "---\ndescription: Say hello\n---\nHello to $ARGUMENTS.\n",
         "other/b.txt": "four\n",

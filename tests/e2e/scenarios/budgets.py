@@ -91,7 +91,8 @@ budget("parallel", {"main": [turn(*(bash(f"sleep 0.{n}; echo {n}") for n in rang
        50_000, "stopped", 3)
 
 # In the background the subagent reaches the limit while the main conversation waits in a tool: neither sends another request.
-budget("subagent", {"main": [turn(agent("sub")), turn("Go on.", bash("until [ -e reached ]; do sleep 0.1; done; sleep 1")), turn("Done.")],
+WAIT = bash("until [ -e reached ]; do sleep 0.1; done; sleep 1")
+budget("subagent", {"main": [turn(agent("sub")), turn("Go on.", WAIT), turn("Done.")],
                     "sub": [*steps(2)[:2], turn("Step 2.", bash("touch reached"))] + steps(5)}, 90_000, "stopped", 5)
 # A request of the main conversation that is under way cannot be taken back by a hook: it is the last one.
 budget("subagent-under-way", {"main": [turn(agent("sub")), turn("Go on.", READ, wait_ms=15_000), turn("Done.")], "sub": steps(8)},
@@ -101,13 +102,14 @@ budget("subagent-foreground", {"main": [turn(agent("sub", **FOREGROUND)), turn("
        90_000, "stopped", 5)
 budget("subagent-nested", {"main": [turn(agent("sub", **FOREGROUND)), turn("Done.")],
                            "sub": [turn(agent("deep", **FOREGROUND)), turn("Done.")], "deep": steps(8)}, 90_000, "stopped", 5)
-# The answer that asks for a subagent reaches the limit: it is not started. Without PreToolUse nothing keeps it from its first request.
+# The answer that asks for a subagent reaches the limit: it is not started. Without PreToolUse nothing keeps it from its first
+# request.
 for called, way, more in [("subagent-refused", with_init, 0), ("subagent-as-plugin", with_plugin, 1)]:
-    budget(called, {"main": [turn(READ), turn(agent("sub", **FOREGROUND)), turn("Done.")], "sub": steps(8)}, 37_000, "stopped", 2 + more,
-           register=way, after=more)
+    budget(called, {"main": [turn(READ), turn(agent("sub", **FOREGROUND)), turn("Done.")], "sub": steps(8)},
+           37_000, "stopped", 2 + more, register=way, after=more)
 # The client shows nobody what is said inside a subagent; the main conversation says it.
-budget("subagent-warned", {"main": [turn(agent("sub", **FOREGROUND)), turn("Done.")], "sub": steps(5)}, 170_000, "warned", 8, stop=False,
-       warn=55)
+budget("subagent-warned", {"main": [turn(agent("sub", **FOREGROUND)), turn("Done.")], "sub": steps(5)},
+       170_000, "warned", 8, stop=False, warn=55)
 
 
 def resumed(world):
@@ -134,7 +136,8 @@ def set_while_running(world):
                 [os.path.exists(f"{world.project}/{name}.made") for name in ("first", "second")], [True, False])
 
 
-# The budget registers PreToolUse under a client that runs. It takes the changed settings: the last call is refused and makes no file.
+# The budget registers PreToolUse under a client that runs. It takes the changed settings: the last call is refused and makes no
+# file.
 budget("set-while-running", {"main": [turn(bash("tallyhook budget set 0 --tokens --stop"), bash("sleep 2; touch first.made"),
                                            bash("touch second.made"))] + steps(4)}, 0, "stopped", 1, set_while_running, set_before=False)
 
@@ -155,8 +158,8 @@ def in_terminal(world):
 
 
 # In a terminal: stopped, a prompt is blocked, the user lifts the stop by a prompt of his own, and it goes on.
-budget("terminal", {"one": [*steps(4)[:4], turn(bash(ADD)), turn("Go on.", READ), turn("Done.")], "two": steps(2)}, 70_000, "lifted", 7,
-       in_terminal, terminal=True, turns=2,
+budget("terminal", {"one": [*steps(4)[:4], turn(bash(ADD)), turn("Go on.", READ), turn("Done.")], "two": steps(2)},
+       70_000, "lifted", 7, in_terminal, terminal=True, turns=2,
        said={"%) used this session": 1, "tallyhook: stopped, the budget": 2, "Done.": 1})
 
 
@@ -215,8 +218,8 @@ def lacks_mount():
 for called, command in FAULTS.items():
     options = {"prepare": small_disk, "lacks": lacks_mount} if called == "full" else {}
     options = {"lacks": lacks_immutable} if called.startswith("read-only") else options
-    budget(called, {"main": [turn(READ), turn(bash(f"cd ~/{FOLDER} && {command}; true"))] + steps(5)}, 60_000, "untouched", 8, fault=True,
-           clean_up=make_writable, **options)
+    budget(called, {"main": [turn(READ), turn(bash(f"cd ~/{FOLDER} && {command}; true"))] + steps(5)},
+           60_000, "untouched", 8, fault=True, clean_up=make_writable, **options)
 
 # Alerts, with a budget that is far away. In a terminal a subagent runs in the background, and the turn after it is one more.
 ALERTED = {"3 times with the same input": 1, "; this session so far": 1}

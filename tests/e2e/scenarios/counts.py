@@ -198,10 +198,12 @@ def stream_that_breaks(world):
     world.prompt("Go", script="main")
 
 
-HOUR = {"cache_creation_input_tokens": 9_000, "cache_creation": {"ephemeral_5m_input_tokens": 2_000, "ephemeral_1h_input_tokens": 7_000}}
+HOUR = {"cache_creation_input_tokens": 9_000,
+        "cache_creation": {"ephemeral_5m_input_tokens": 2_000, "ephemeral_1h_input_tokens": 7_000}}
+SEARCHES = {"server_tool_use": {"web_search_requests": 3, "web_fetch_requests": 0}}
 
 
-@counts({"main": [turn(READ, usage=HOUR), turn("Done.", usage={"server_tool_use": {"web_search_requests": 3, "web_fetch_requests": 0}})]})
+@counts({"main": [turn(READ, usage=HOUR), turn("Done.", usage=SEARCHES)]})
 def cache_writes_and_web_searches(world):
     world.prompt("Go", script="main")
 
