@@ -253,7 +253,7 @@ fn matching(context: &Context, ledger: &Ledger, which: &Which) -> Result<Vec<Bud
     let names: Vec<String> = budgets.iter().map(name).collect();
     let found: Vec<Budget> = budgets.into_iter().filter(is_meant).collect();
     if found.is_empty() {
-        return Err(Error::NoData { what: format!("no budget is so; there are: {}", names.join("; ")) });
+        return Err(Error::NoData { what: format!("no such budget; there are: {}", names.join("; ")) });
     }
     Ok(found)
 }

@@ -228,19 +228,19 @@ impl Trends {
                     };
                     format!("{change:+.1} % against {before} ({})", usd(self.previous_usd))
                 }
-                None => "nothing was spent in the days before".to_owned(),
+                None => "no earlier spending".to_owned(),
             }),
         ));
         let most = self.days.iter().find(|day| Some(&day.date) == self.most_expensive_day.as_ref());
-        lines.extend(most.map(|day| ("most", Cell::Text(format!("{}, {}", day.date, usd(day.cost_usd))))));
+        lines.extend(most.map(|day| ("peak", Cell::Text(format!("{}, {}", day.date, usd(day.cost_usd))))));
         let step = |step: &TrendStep| {
             let session: String = step.session_id.chars().take(8).collect();
             format!("{} of {session}, {}", step.step, step.cost_usd)
         };
         if let (Some(most), Some(least)) = (&self.most_expensive_step, &self.least_expensive_step) {
-            lines.push(("step", Cell::Text(format!("most: {}", step(most)))));
+            lines.push(("costliest step", Cell::Text(step(most))));
             if least != most {
-                lines.push(("", Cell::Text(format!("least: {}", step(least)))));
+                lines.push(("cheapest step", Cell::Text(step(least))));
             }
         }
         lines.extend(self.forecast_month_usd.map(|forecast| {
@@ -251,7 +251,7 @@ impl Trends {
             } else {
                 format!(", probably between {low} and {high}")
             };
-            ("month", Cell::Text(format!("~{mid} by its end{range}")))
+            ("month-end forecast", Cell::Text(format!("~{mid}{range}")))
         }));
         lines
     }
