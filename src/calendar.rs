@@ -59,6 +59,21 @@ impl Zone {
     }
 }
 
+impl Zone {
+    /// What a clock there shows: `03:21` if that is today, else with its day.
+    #[must_use]
+    pub fn clock(&self, at: Timestamp, now: Timestamp) -> String {
+        let shown = |at: Timestamp| {
+            let at = jiff::Timestamp::from_millisecond(at.as_millis()).ok()?;
+            Some(at.to_zoned(self.0.clone()).datetime())
+        };
+        let Some(at) = shown(at) else { return "the end of time".to_owned() };
+        let clock = format!("{:02}:{:02}", at.hour(), at.minute());
+        let is_today = shown(now).is_some_and(|now| now.date() == at.date());
+        if is_today { clock } else { format!("{} {clock}", at.date()) }
+    }
+}
+
 /// A day of the calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day(Date);
@@ -469,6 +484,16 @@ mod tests {
                 assert!((0..7).contains(&back), "{date} {weekday}: {back}");
             }
         }
+    }
+
+    #[test]
+    fn a_clock_shows_the_time_of_its_zone_and_another_day_with_its_date() {
+        let (now, at) = (Timestamp::parse("2026-11-30T06:46:08Z").unwrap(), "2026-11-30T18:45:08Z");
+        let shown = |name: &str| zone(name).clock(Timestamp::parse(at).unwrap(), now);
+        assert_eq!((shown("UTC"), shown("America/New_York")), ("18:45".to_owned(), "13:45".to_owned()));
+        // In Kolkata it is after midnight.
+        assert_eq!(shown("Asia/Kolkata"), "2026-12-01 00:15");
+        assert_eq!(zone("UTC").clock(Timestamp::from_millis(i64::MAX), now), "the end of time");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::estimate::calibrate::{Calibration, Lesson, Tokenizer, lessons};
 use crate::finalize;
 use crate::pricing::{PriceTable, Rates};
 use crate::store::{
-    HIDDEN_AGENT, Ledger, Phase, Quarter, SessionRow, SessionTranscript, ShareRow, StoreError,
+    HIDDEN_AGENT, Ledger, Phase, Quarter, SessionRow, SessionTranscript, ShareRow, StaleSession, StoreError,
 };
 
 /// What is no tool, in the place of its name.
@@ -48,19 +48,25 @@ pub enum Progress {
     Sharing(usize, usize),
 }
 
-/// Shares out what was spent in all sessions that have changed. `keeps_names` says whether tasks may be named.
+/// Shares out what was spent in all sessions that have changed, or in some of them. `keeps_names` says whether tasks may be
+/// named.
 ///
 /// # Errors
 /// If the ledger cannot be read or written. A transcript that cannot be read is passed over: its part stays unplaced.
 pub fn refresh(
     ledger: &mut Ledger,
     keeps_names: bool,
+    only: Option<&[SessionRow]>,
     mut tell: impl FnMut(Progress),
 ) -> Result<(), StoreError> {
-    let stale: HashSet<SessionRow> = ledger.stale_sessions(None)?.iter().map(|session| session.row).collect();
+    let only: Option<HashSet<SessionRow>> = only.map(|only| only.iter().copied().collect());
+    let is_wanted = |session: &StaleSession| only.as_ref().is_none_or(|only| only.contains(&session.row));
+    let mut stale = ledger.stale_sessions(None)?;
+    stale.retain(is_wanted);
     if stale.is_empty() {
         return Ok(());
     }
+    let stale: HashSet<SessionRow> = stale.iter().map(|session| session.row).collect();
     let mut transcripts: HashMap<SessionRow, Vec<SessionTranscript>> = HashMap::new();
     for transcript in ledger.session_transcripts(None)? {
         if stale.contains(&transcript.session) {
@@ -68,7 +74,8 @@ pub fn refresh(
         }
     }
     read_contents(ledger, keeps_names, transcripts.values().flatten(), &mut tell)?;
-    let stale = ledger.stale_sessions(None)?;
+    let mut stale = ledger.stale_sessions(None)?;
+    stale.retain(is_wanted);
     let mut done = 0;
     for part in stale.chunks(SESSIONS_AT_ONCE) {
         let mut shares = Vec::with_capacity(part.len());

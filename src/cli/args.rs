@@ -169,8 +169,8 @@ pub enum Command {
     History(HistoryArgs),
     /// Show what the last days cost, what changed, and what the month will probably cost
     ///
-    /// The forecast adds the mean of the last four weeks' days for each day that is left; its range holds four times out
-    /// of five, if days stay as different from each other as they were.
+    /// The forecast adds the mean of the last four weeks' days for each day after today, so on a month's last day it is what
+    /// the month has cost. Its range holds four times out of five, if days stay as different from each other as they were.
     #[command(
         after_help = "Examples:\n  tallyhook trends\n  tallyhook trends --days 30\n  tallyhook trends --json"
     )]

@@ -82,16 +82,24 @@ fn change_all(context: &Context, which: &Which, to: impl Fn(Budget) -> Budget) -
 }
 
 fn status(context: &Context, id: Option<&str>, check: bool, json: bool) -> Result<(), Error> {
-    let mut ledger = match open(context) {
-        Err(error) if json => {
+    let nothing = |why: Error| {
+        if json {
             let none = BudgetsReport { schema_version: 1, budgets: Vec::new(), session_id: None, work: None };
             context.print(&render::json(&none).map_err(|source| Error::Output { source })?)?;
-            return Err(error);
         }
-        ledger => ledger?,
+        Err(why)
+    };
+    let mut ledger = match open(context) {
+        Ok(ledger) => ledger,
+        Err(error) => return nothing(error),
     };
     let record = match session::find(context, &ledger, id)? {
         Some(record) => Some(show_usage::refreshed(context, &mut ledger, record)?),
+        // Whoever asks about a session must not be told about none.
+        None if id.is_some() => {
+            let what = session::not_found(context, Some(&ledger), id)?;
+            return nothing(Error::NoData { what });
+        }
         None => None,
     };
     let report = report(context, &mut ledger, record.as_ref())?;
@@ -103,7 +111,7 @@ fn status(context: &Context, id: Option<&str>, check: bool, json: bool) -> Resul
     } else {
         let style = context.style();
         let mut text = render::table(&report.table(), style);
-        for note in report.notes() {
+        for note in report.notes(&Zone::of_user(&context.env), context.env.now()) {
             text.push_str(&render::note(&note, style));
         }
         context.print(&text)?;
@@ -115,7 +123,11 @@ fn status(context: &Context, id: Option<&str>, check: bool, json: bool) -> Resul
 fn show(context: &Context, ledger: &mut Ledger) -> Result<(), Error> {
     let record = session::find(context, ledger, None)?;
     let report = report(context, ledger, record.as_ref())?;
-    context.print(&render::table(&report.table(), context.style()))
+    let mut text = render::table(&report.table(), context.style());
+    for pause in report.pauses(&Zone::of_user(&context.env), context.env.now()) {
+        text.push_str(&render::note(&pause, context.style()));
+    }
+    context.print(&text)
 }
 
 /// How all budgets stand, those of sessions for this one.
@@ -241,7 +253,7 @@ fn matching(context: &Context, ledger: &Ledger, which: &Which) -> Result<Vec<Bud
     let names: Vec<String> = budgets.iter().map(name).collect();
     let found: Vec<Budget> = budgets.into_iter().filter(is_meant).collect();
     if found.is_empty() {
-        return Err(Error::NoData { what: format!("no budget is so; there are: {}", names.join("; ")) });
+        return Err(Error::NoData { what: format!("no such budget; there are: {}", names.join("; ")) });
     }
     Ok(found)
 }

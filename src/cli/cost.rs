@@ -130,7 +130,7 @@ pub(super) fn others(rows: usize) -> String {
 /// Why there is nothing to show.
 pub(super) fn nothing(is_filtered: bool) -> String {
     if is_filtered {
-        "nothing was spent there; ask for a longer time, or leave out --project or --model".to_owned()
+        "no matching spending; widen the dates, or leave out --project or --model".to_owned()
     } else {
         "the ledger holds no responses yet; they come when the first turn ends".to_owned()
     }

@@ -4,14 +4,18 @@ use super::Context;
 use super::args::HistoryArgs;
 use super::cost::folders;
 use crate::error::Error;
-use crate::report::history::History;
+use crate::report::history::{History, sessions};
 
 pub(super) fn run(context: &Context, args: &HistoryArgs) -> Result<(), Error> {
     let folders = args.project.as_ref().map(|project| folders(context.env.cwd(), project));
     let limit = if args.all { usize::MAX } else { args.limit as usize };
-    let ledger = context.ledger()?;
-    let history = match &ledger {
-        Some(ledger) => History::of(ledger, folders.as_deref(), limit)?,
+    let mut ledger = context.ledger()?;
+    let history = match &mut ledger {
+        Some(ledger) => {
+            let sessions = sessions(ledger, folders.as_deref())?;
+            context.refresh_calls(ledger, &sessions[..limit.min(sessions.len())])?;
+            History::of(ledger, &sessions, limit)?
+        }
         None => History::none(),
     };
     let has_data = history.totals.sum.sessions > 0;

@@ -44,7 +44,7 @@ use crate::render::{self, Style};
 use crate::report::Table;
 use crate::setup::SetupError;
 use crate::setup::plan::Backups;
-use crate::store::{Ledger, SessionRow, StoreError};
+use crate::store::{Ledger, SessionRecord, SessionRow, StoreError};
 use args::{Cli, ColorChoice, Command, Face, FaceArgs};
 
 /// Width of tables where there is no terminal to ask, nor `COLUMNS`.
@@ -173,7 +173,25 @@ impl Context {
     /// Works out where costs came from, as far as that is not known yet.
     fn refresh_origins(&self, ledger: &mut Ledger) -> Result<(), Error> {
         let keeps_names = self.config(None)?.store_names;
-        with_progress(|tell| Ok(origins::refresh(ledger, keeps_names, tell)?))
+        with_progress(|tell| Ok(origins::refresh(ledger, keeps_names, None, tell)?))
+    }
+
+    /// Works it out for those of some sessions whose calls no hook has told, as after an import.
+    fn refresh_calls(&self, ledger: &mut Ledger, sessions: &[SessionRecord]) -> Result<(), Error> {
+        let rows: Vec<SessionRow> = sessions.iter().map(|session| session.row).collect();
+        let counts = ledger.session_counts(&rows)?;
+        let is_told = |row: &SessionRow| counts.get(row).is_some_and(|counts| counts.tool_calls > 0);
+        let untold: Vec<SessionRow> = rows.into_iter().filter(|row| !is_told(row)).collect();
+        if untold.is_empty() {
+            return Ok(());
+        }
+        let keeps_names = self.config(None)?.store_names;
+        let done = with_progress(|tell| Ok(origins::refresh(ledger, keeps_names, Some(&untold), tell)?));
+        if let Err(error) = done {
+            // All else that is known of the sessions is right, as where the ledger cannot be written.
+            self.say(&format!("tallyhook: calls of sessions that were imported are not known: {error}"));
+        }
+        Ok(())
     }
 
     /// The same of one session.

@@ -83,7 +83,7 @@ pub(super) fn run(context: &Context, args: &ReportUsageArgs) -> Result<(), Error
         is_estimate: args.operation.is_some(),
     };
     let is_new = ledger.add_report(&report)?;
-    let cost = report.cost.map(|cost| format!(", {}", cost.to_dollars(4))).unwrap_or_default();
+    let cost = report.cost.map(|cost| format!(", {cost}")).unwrap_or_default();
     let mark = if report.is_estimate { "~" } else { "" };
     context.print(&match is_new {
         true => format!("reported {mark}{}{cost}\n", plural(tokens, "token")),

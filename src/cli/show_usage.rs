@@ -52,6 +52,7 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
         for record in ledger.recent_sessions(Some(project), HISTORY_ROWS)? {
             records.push(refreshed(context, &mut ledger, record)?);
         }
+        context.refresh_calls(&mut ledger, &records)?;
         report.history = Some(history::recent(&ledger, &records)?);
     }
     let missing = missing(&ledger, &record, &report, &filter, basis)?;

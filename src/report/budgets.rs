@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::calendar::Zone;
 use super::{Cell, Table};
 use crate::budget::{self, Course, Held};
-use crate::domain::{Limit, PicoUsd, State, Timestamp, shell_word};
+use crate::domain::{Limit, Mode, PicoUsd, State, Timestamp, shell_word};
 
 /// `budget status --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -188,6 +189,11 @@ impl BudgetInfo {
         }
     }
 
+    /// `day (project /work/x)`: what tells it from others.
+    fn name(&self) -> String {
+        format!("{} ({})", self.per, self.scope)
+    }
+
     /// Whether it is used up.
     #[must_use]
     pub fn is_exceeded(&self) -> bool {
@@ -278,12 +284,20 @@ impl BudgetsReport {
         table
     }
 
-    /// What the table leaves out: rates, stops, overrides, models without a price.
+    /// Until when budgets stop nobody, by the user's clock.
     #[must_use]
-    pub fn notes(&self) -> Vec<String> {
+    pub fn pauses(&self, zone: &Zone, now: Timestamp) -> Vec<String> {
+        let stopping = self.budgets.iter().filter(|budget| budget.mode == Mode::Stop.name());
+        let paused = stopping.filter_map(|budget| Some((budget.name(), budget.override_until?)));
+        paused.map(|(name, until)| format!("{name}: paused until {}", zone.clock(until, now))).collect()
+    }
+
+    /// What the table leaves out: rates, stops, overrides, models without a price. Times are those of the user's clock.
+    #[must_use]
+    pub fn notes(&self, zone: &Zone, now: Timestamp) -> Vec<String> {
         let mut notes: Vec<String> = self.work.iter().filter_map(Work::line).collect();
         for budget in &self.budgets {
-            let name = format!("{} ({})", budget.per, budget.scope);
+            let name = budget.name();
             if budget.used_tokens > 0 {
                 notes.push(format!("{name}: {}", budget.lines[2]));
             }
@@ -298,9 +312,6 @@ impl BudgetsReport {
                 notes.push(format!("{name}: what you can do"));
                 notes.extend(advice);
             }
-            if let Some(until) = budget.override_until {
-                notes.push(format!("{name}: nothing is stopped until {}", until.to_rfc3339()));
-            }
             if !budget.unpriced_models.is_empty() {
                 notes.push(format!(
                     "{name}: without a price, so not counted: {}",
@@ -308,6 +319,7 @@ impl BudgetsReport {
                 ));
             }
         }
+        notes.extend(self.pauses(zone, now));
         notes.extend(pause(&self.budgets));
         notes
     }

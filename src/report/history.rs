@@ -2,7 +2,7 @@
 //!
 //! Only the rows that are shown are looked at closely; the others are one sum, so that rows and that sum make the totals.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::usage::SessionInfo;
 use super::{Cell, Table, add_known};
 use crate::domain::{PicoUsd, Usage, grouped, plural};
-use crate::store::{Grain, Ledger, SessionRecord, SessionRow, SpentFilter, StoreError};
+use crate::store::{Grain, Ledger, Phase, SessionRecord, SessionRow, SpentFilter, StoreError};
 
 /// Of a table of sessions; what they have used comes last.
 const COLUMNS: [&str; 10] = [
@@ -56,6 +56,9 @@ pub struct HistoryRow {
     /// Whether part of it has no price.
     #[serde(skip)]
     is_partly_priced: bool,
+    /// Whether its calls are known though no hook has told of any.
+    #[serde(skip)]
+    has_calls: bool,
 }
 
 /// Sessions together.
@@ -124,23 +127,16 @@ impl History {
         Self { schema_version: 1, rows: Vec::new(), earlier: None, totals: Totals::default() }
     }
 
-    /// Reads the sessions, of all projects or of some folders and what is below them; at most `limit` are rows.
+    /// Looks up what [`sessions`] have used; at most `limit` are rows.
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn of(ledger: &Ledger, folders: Option<&[PathBuf]>, limit: usize) -> Result<Self, StoreError> {
-        let mut records = ledger.recent_sessions(None, u32::MAX)?;
-        if let Some(folders) = folders {
-            records.retain(|record| {
-                let project = record.project.as_deref().map(Path::new);
-                project.is_some_and(|project| folders.iter().any(|folder| project.starts_with(folder)))
-            });
-        }
+    pub fn of(ledger: &Ledger, records: &[SessionRecord], limit: usize) -> Result<Self, StoreError> {
         let spent = spent(ledger, &SpentFilter::default())?;
         let of = |record: &SessionRecord| spent.get(&record.row).copied().unwrap_or_default();
         let mut history = Self::none();
         let mut totals = Sum::default();
-        for record in &records {
+        for record in records {
             totals.add(&of(record));
         }
         history.totals.average_cost_usd = totals.cost_usd.and_then(|cost| mean(cost, totals.sessions));
@@ -184,6 +180,21 @@ impl History {
     }
 }
 
+/// The sessions, the latest first, of all projects or of some folders and what is below them.
+///
+/// # Errors
+/// If the ledger cannot be read.
+pub fn sessions(ledger: &Ledger, folders: Option<&[PathBuf]>) -> Result<Vec<SessionRecord>, StoreError> {
+    let mut records = ledger.recent_sessions(None, u32::MAX)?;
+    if let Some(folders) = folders {
+        records.retain(|record| {
+            let project = record.project.as_deref().map(Path::new);
+            project.is_some_and(|project| folders.iter().any(|folder| project.starts_with(folder)))
+        });
+    }
+    Ok(records)
+}
+
 /// Recent sessions, from their records.
 ///
 /// # Errors
@@ -204,9 +215,16 @@ fn rows(
     // Of sessions that were imported no hook has told; their shares know the calls.
     let untold = sessions.iter().filter(|row| counts.get(row).is_none_or(|counts| counts.tool_calls == 0));
     let untold: Vec<SessionRow> = untold.copied().collect();
+    // Where nothing could be placed, the transcript is gone, and so is what it told of calls.
+    let mut told: HashSet<SessionRow> = HashSet::new();
     ledger.for_each_share_summed(
         &SpentFilter { sessions: Some(untold), ..SpentFilter::default() },
-        |session, share| counts.entry(session).or_default().tool_calls += share.calls,
+        |session, share| {
+            counts.entry(session).or_default().tool_calls += share.calls;
+            if share.phase != Phase::Unplaced {
+                told.insert(session);
+            }
+        },
     )?;
     let rows = records.iter().map(|record| {
         let spent = spent.get(&record.row).copied().unwrap_or_default();
@@ -216,6 +234,7 @@ fn rows(
             total_tokens: spent.usage.total(),
             cost_usd: spent.known_cost(),
             is_partly_priced: spent.is_partly_priced,
+            has_calls: told.contains(&record.row),
         }
     });
     Ok(rows.collect())
@@ -237,9 +256,9 @@ pub(super) fn sessions_table(title: &str, rows: &[HistoryRow]) -> Table {
             Cell::Span(session.duration_seconds),
             text(session.model.as_deref().map(short_model)),
             Cell::Count(session.turns),
-            // An import alone knows no calls before a view has looked where costs came from.
+            // An import alone knows no calls of a transcript that is gone.
             match session.tool_calls {
-                0 if row.total_tokens > 0 => Cell::Unknown,
+                0 if row.total_tokens > 0 && !row.has_calls => Cell::Unknown,
                 calls => Cell::Count(calls),
             },
             Cell::Count(row.total_tokens),

@@ -1,9 +1,10 @@
 //! `trends`: the last days, what changed, and what the month will probably cost.
 //!
 //! # The forecast
-//! What this month has cost so far, and for each day that is left the mean of the whole days before today, at most
-//! [`SAMPLE_DAYS`] of them. The range holds four months out of five if days are as different from each other as they
-//! were: 1.28 standard deviations of the sum that is left, the mean's own uncertainty included.
+//! What this month has cost so far, and for each day after today the mean of the whole days before today, at most
+//! [`SAMPLE_DAYS`] of them. On the last day of a month nothing is left, so the forecast is what the month has cost. The
+//! range holds four months out of five if days are as different from each other as they were: 1.28 standard deviations of
+//! the sum that is left, the mean's own uncertainty included.
 
 use std::collections::BTreeMap;
 
@@ -133,7 +134,7 @@ impl Trends {
             sum
         };
         let steps = match ledger {
-            Some(ledger) => steps(ledger, zone, first)?,
+            Some(ledger) => steps(ledger, zone, first, today)?,
             None => Vec::new(),
         };
         let total = of(first, today.plus_days(1));
@@ -227,19 +228,19 @@ impl Trends {
                     };
                     format!("{change:+.1} % against {before} ({})", usd(self.previous_usd))
                 }
-                None => "nothing was spent in the days before".to_owned(),
+                None => "no earlier spending".to_owned(),
             }),
         ));
         let most = self.days.iter().find(|day| Some(&day.date) == self.most_expensive_day.as_ref());
-        lines.extend(most.map(|day| ("most", Cell::Text(format!("{}, {}", day.date, usd(day.cost_usd))))));
+        lines.extend(most.map(|day| ("peak", Cell::Text(format!("{}, {}", day.date, usd(day.cost_usd))))));
         let step = |step: &TrendStep| {
             let session: String = step.session_id.chars().take(8).collect();
             format!("{} of {session}, {}", step.step, step.cost_usd)
         };
         if let (Some(most), Some(least)) = (&self.most_expensive_step, &self.least_expensive_step) {
-            lines.push(("step", Cell::Text(format!("most: {}", step(most)))));
+            lines.push(("costliest step", Cell::Text(step(most))));
             if least != most {
-                lines.push(("", Cell::Text(format!("least: {}", step(least)))));
+                lines.push(("cheapest step", Cell::Text(step(least))));
             }
         }
         lines.extend(self.forecast_month_usd.map(|forecast| {
@@ -250,7 +251,7 @@ impl Trends {
             } else {
                 format!(", probably between {low} and {high}")
             };
-            ("month", Cell::Text(format!("~{mid} by its end{range}")))
+            ("month-end forecast", Cell::Text(format!("~{mid}{range}")))
         }));
         lines
     }
@@ -288,10 +289,11 @@ fn sums(ledger: &Ledger, zone: &Zone, first: Day) -> Result<BTreeMap<Day, Sum>, 
     Ok(sums)
 }
 
-/// What sessions' steps cost from a day on; those without a cost are left out.
-fn steps(ledger: &Ledger, zone: &Zone, first: Day) -> Result<Vec<TrendStep>, StoreError> {
+/// What sessions' steps cost from a day on until the end of another one; those without a cost are left out.
+fn steps(ledger: &Ledger, zone: &Zone, first: Day, last: Day) -> Result<Vec<TrendStep>, StoreError> {
+    let start = |day| Some(Quarter::from_time(zone.start_of(day)));
     let filter =
-        SpentFilter { from: Some(Quarter::from_time(zone.start_of(first))), ..SpentFilter::default() };
+        SpentFilter { from: start(first), until: start(last.plus_days(1)), ..SpentFilter::default() };
     let mut sums: BTreeMap<(SessionRow, String), PicoUsd> = BTreeMap::new();
     ledger.for_each_share(&filter, |session, share| {
         if !share.step.is_empty() {
@@ -323,10 +325,10 @@ fn forecast(sums: &BTreeMap<Day, Sum>, zone: &Zone, now: Timestamp, today: Day) 
     #[expect(clippy::cast_precision_loss, reason = "a share of a day")]
     let left_today = (tomorrow.since(now).as_millis() as f64 / DAY_MILLIS).min(1.0);
     if sample.is_empty() {
-        // Today is all that is known: the day goes on as it went.
+        // Today is all that is known: other days are as this one will have been, if it goes on as it went.
         sample.push(cost_of(today) / (1.0 - left_today).max(0.05));
     }
-    let left = f64::from(today.last_of_month().days_since(today)) + left_today;
+    let left = f64::from(today.last_of_month().days_since(today));
     #[expect(clippy::cast_precision_loss, reason = "at most 28")]
     let count = sample.len() as f64;
     let mean = sample.iter().sum::<f64>() / count;
@@ -342,6 +344,8 @@ fn forecast(sums: &BTreeMap<Day, Sum>, zone: &Zone, now: Timestamp, today: Day) 
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn day(text: &str) -> Day {
@@ -367,8 +371,8 @@ mod tests {
         let sums =
             costs(&[("2026-11-19", "2"), ("2026-11-20", "2"), ("2026-11-21", "2"), ("2026-11-22", "1")]);
         let forecast = of(&sums, "2026-11-22T12:00:00Z");
-        // Seven so far, half a day and eight days at two dollars.
-        let expected = PicoUsd::parse("24").unwrap();
+        // Seven so far, and eight days at two dollars.
+        let expected = PicoUsd::parse("23").unwrap();
         assert_eq!((forecast.low, forecast.mid, forecast.high), (expected, expected, expected));
     }
 
@@ -378,7 +382,46 @@ mod tests {
         let forecast = of(&sums, "2026-11-03T12:00:00Z");
         assert!(forecast.low < forecast.mid && forecast.mid < forecast.high);
         assert!(forecast.low >= PicoUsd::parse("51").unwrap());
-        let last = of(&sums, "2026-11-30T23:59:59.999Z");
-        assert_eq!((last.low, last.high), (PicoUsd::parse("51").unwrap(), PicoUsd::parse("51").unwrap()));
+    }
+
+    #[test]
+    fn on_the_last_day_of_a_month_the_forecast_is_the_month() {
+        let sums = costs(&[("2026-11-01", "0"), ("2026-11-02", "50"), ("2026-11-30", "1.2345")]);
+        let month = PicoUsd::parse("51.2345").unwrap();
+        for now in ["2026-11-30T00:00:00Z", "2026-11-30T12:00:00Z", "2026-11-30T23:59:59.999Z"] {
+            let last = of(&sums, now);
+            assert_eq!((last.low, last.mid, last.high), (month, month, month), "{now}");
+        }
+        // Nothing else is known, and what is dated after today is not of today.
+        for (date, now) in [("2026-11-30", "2026-11-30T00:01:00Z"), ("2028-02-29", "2028-02-29T06:00:00Z")] {
+            let only = of(&costs(&[(date, "3"), ("2099-01-01", "9")]), now);
+            assert_eq!(
+                (only.low, only.high),
+                (PicoUsd::parse("3").unwrap(), PicoUsd::parse("3").unwrap()),
+                "{date}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_forecast_has_an_order_and_is_not_below_what_was_spent(
+            days in proptest::collection::vec((0..60_i32, 0..100_000_u32), 1..40),
+            millis in 0..86_400_000_i64,
+            ahead in 0..61_i32,
+        ) {
+            let first = day("2026-10-05");
+            let mut sums: BTreeMap<Day, Sum> = BTreeMap::new();
+            for (number, cents) in days {
+                let cost = PicoUsd::times(cents.into(), 10_000_000_000);
+                sums.insert(first.plus_days(number), Sum { cost, is_priced: true, ..Sum::default() });
+            }
+            let today = first.plus_days(ahead);
+            let zone = Zone::utc();
+            let now = Timestamp::from_millis(zone.start_of(today).as_millis() + millis);
+            let spent: PicoUsd = sums.range(today.first_of_month()..=today).map(|(_, sum)| sum.cost).sum();
+            let Forecast { low, mid, high } = forecast(&sums, &zone, now, today).unwrap();
+            prop_assert!(spent <= low && low <= mid && mid <= high, "{spent} {low} {mid} {high}");
+        }
     }
 }

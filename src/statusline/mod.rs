@@ -57,18 +57,24 @@ pub fn line(
     let figures = ledger.as_mut().map(|ledger| ask(ledger, &payload, env)).unwrap_or_default();
     let session = payload.session.as_ref();
     let budget = ledger.as_mut().zip(session).and_then(|(ledger, session)| fullest(ledger, session, env));
-    let template = template.unwrap_or(DEFAULT_TEMPLATE);
-    let line = template::fill(template, |name| field(name, &payload, &figures, budget));
+    let fill = |template| template::fill(template, |name| field(name, &payload, &figures, budget));
+    let line = match template {
+        Some(template) => fill(template),
+        // Without a model nothing stands before the first separator.
+        None => fill(DEFAULT_TEMPLATE).trim_start_matches(" · ").to_owned(),
+    };
     (line, ledger)
 }
 
 /// What the ledger knows. The client's own cost is kept where it is news; if that fails, nothing is lost that matters.
 fn ask(ledger: &mut Ledger, payload: &Payload, env: &Env) -> StatusFigures {
-    let zone = Zone::of_system();
+    let zone = Zone::of_user(env);
     let (Some(session), Some(today)) = (&payload.session, zone.day_of(env.now())) else {
         return StatusFigures::default();
     };
-    let figures = ledger.status(session, Quarter::from_time(zone.start_of(today))).unwrap_or_default();
+    // Of a clock that was set back, or of another machine's, tomorrow's spending may be there already.
+    let day = [today, today.plus_days(1)].map(|day| Quarter::from_time(zone.start_of(day)));
+    let figures = ledger.status(session, day).unwrap_or_default();
     if let (Some(row), Some(cost)) = (figures.session, payload.cost)
         && figures.client_cost != Some(cost)
     {
@@ -94,7 +100,7 @@ fn fullest(ledger: &mut Ledger, session: &SessionId, env: &Env) -> Option<f64> {
         // A project's file that cannot be used lowers nothing.
         let _lowered = config.add_project(Path::new(&project)).is_ok();
     }
-    let held = budget::standings(ledger, asked, now, Zone::of_system, &config.lowered).ok()?;
+    let held = budget::standings(ledger, asked, now, || Zone::of_user(env), &config.lowered).ok()?;
     held.iter().map(|held| held.standing.percent()).max_by(f64::total_cmp)
 }
 
@@ -114,7 +120,7 @@ fn field(name: &str, payload: &Payload, figures: &StatusFigures, budget: Option<
             (None, Some(_)) => client,
             _ => own,
         },
-        "today" => sum(&figures.since),
+        "today" => sum(&figures.of_day),
         "budget" => budget.map(percent).unwrap_or_default(),
         "context" => count(payload.context),
         "window" => count(payload.window),

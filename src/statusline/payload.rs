@@ -1,7 +1,11 @@
 //! What the client writes on the status line's stdin. Whatever is missing or odd is absent.
 
-use crate::domain::{MAX_NAME_CHARS, PicoUsd, SessionId, clean_name};
+use crate::domain::{MAX_NAME_CHARS, PicoUsd, SessionId, Version, clean_name, client_version};
 use crate::json::{Object, Raw};
+
+/// Since then a client's `total_input_tokens` is what stands in the context. Before, it was the sum of all requests of the
+/// session, which soon is a multiple of the window.
+const TOTAL_IS_CONTEXT: Version = (2, 1, 132);
 
 /// A limit of a subscription.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,15 +56,21 @@ impl Payload {
         let workspace = object.object("workspace").unwrap_or_default();
         let usage = context.object("current_usage");
         let (tokens, cache_hit_rate) = usage.as_ref().map_or((None, None), usage_of);
+        let version = name(&object, "version");
+        let is_current =
+            version.as_deref().is_some_and(|version| client_version(version) >= TOTAL_IS_CONTEXT);
+        let total = context.count("total_input_tokens").filter(|tokens| is_current && *tokens > 0);
+        let tokens = tokens.or(total);
+        // A context that is larger than the window has another one.
         let window = context.count("context_window_size").filter(|window| *window > 0);
-        let tokens = tokens.or_else(|| context.count("total_input_tokens").filter(|tokens| *tokens > 0));
+        let window = window.filter(|window| tokens.is_none_or(|tokens| tokens <= *window));
         #[expect(clippy::cast_precision_loss, reason = "a share for people")]
         let share = tokens.zip(window).map(|(tokens, window)| tokens as f64 * 100.0 / window as f64);
         Self {
             session: object.text("session_id").and_then(|id| SessionId::new(&id)),
             model: name(&model, "display_name").or_else(|| name(&model, "id")),
             project: name(&workspace, "project_dir").or_else(|| name(&object, "cwd")),
-            version: name(&object, "version"),
+            version,
             cost: cost.raw("total_cost_usd").and_then(|raw| PicoUsd::parse(raw.get())),
             duration_ms: cost.count("total_duration_ms"),
             api_duration_ms: cost.count("total_api_duration_ms"),
@@ -68,7 +78,11 @@ impl Payload {
             lines_removed: cost.count("total_lines_removed"),
             context: tokens,
             window,
-            context_percent: context.raw("used_percentage").and_then(percent).or(share),
+            context_percent: context
+                .raw("used_percentage")
+                .and_then(percent)
+                .filter(|used| *used <= 100.0)
+                .or(share),
             cache_hit_rate,
             limits: object.object("rate_limits").map(|limits| limits_of(&limits)).unwrap_or_default(),
         }
@@ -119,6 +133,27 @@ mod tests {
         let limits: Vec<_> =
             payload.limits.iter().map(|limit| (limit.name.as_str(), limit.used_percent)).collect();
         assert_eq!(limits, [("5h", 83.2), ("7d", 47.0), ("7d opus", 7.0)]);
+    }
+
+    #[test]
+    fn a_cumulative_total_is_no_context() {
+        let read = |version: &str, context: &str| {
+            let payload = Payload::read(&format!(r#"{{"version":{version},"context_window":{context}}}"#));
+            (payload.context, payload.context_percent)
+        };
+        let total = r#"{"total_input_tokens":150000,"context_window_size":200000,"current_usage":null}"#;
+        // It would fit into the window all the same.
+        for version in [r#""2.0.65""#, r#""2.0.70""#, r#""2.1.131""#, r#""odd""#, "null"] {
+            assert_eq!(read(version, total), (None, None), "{version}");
+        }
+        for version in [r#""2.1.132""#, r#""2.1.330""#, r#""3.0.0""#] {
+            assert_eq!(read(version, total), (Some(150_000), Some(75.0)), "{version}");
+        }
+        let usage = r#"{"total_input_tokens":2500000,"context_window_size":200000,"current_usage":{"input_tokens":50000}}"#;
+        assert_eq!(read(r#""2.0.70""#, usage), (Some(50_000), Some(25.0)));
+        let large =
+            r#"{"context_window_size":200000,"used_percentage":175,"current_usage":{"input_tokens":350000}}"#;
+        assert_eq!(read(r#""2.0.70""#, large), (Some(350_000), None));
     }
 
     proptest! {

@@ -15,7 +15,7 @@ const STATUS: &str = "WITH s (id) AS MATERIALIZED (SELECT id FROM sessions WHERE
     FROM spent WHERE session = (SELECT id FROM s)),
   day AS (SELECT sum(iif(priced, input_pico + output_pico + cache_read_pico + cache_write_pico
         + web_search_pico, NULL)) AS pico, min(priced) AS priced
-    FROM spent WHERE quarter >= ?2)
+    FROM spent WHERE quarter >= ?2 AND quarter < ?3)
   SELECT (SELECT id FROM s), own.pico, own.priced, own.read, own.prompt, day.pico, day.priced,
     (SELECT cost_pico FROM client_costs WHERE session = (SELECT id FROM s))
   FROM own, day";
@@ -40,8 +40,8 @@ pub struct StatusFigures {
     pub session: Option<SessionRow>,
     /// What it has cost.
     pub of_session: StatusSum,
-    /// What all sessions have cost since some time.
-    pub since: StatusSum,
+    /// What all sessions have cost in a day.
+    pub of_day: StatusSum,
     /// What the client said last that the session has cost.
     pub client_cost: Option<PicoUsd>,
 }
@@ -56,13 +56,13 @@ impl Ledger {
         Self::open_current(path)
     }
 
-    /// What `session` has cost, and all sessions from a quarter on.
+    /// What `session` has cost, and all sessions from a quarter on until another one.
     ///
     /// The rows of a session and those of a day are found by the two keys of `spent`, so the history does not matter.
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn status(&self, session: &SessionId, since: Quarter) -> Result<StatusFigures, StoreError> {
+    pub fn status(&self, session: &SessionId, day: [Quarter; 2]) -> Result<StatusFigures, StoreError> {
         let pico = |row: &Row<'_>, column| -> rusqlite::Result<Option<PicoUsd>> {
             Ok(row.get::<_, Option<i64>>(column)?.map(|pico| PicoUsd::from_pico(pico.into())))
         };
@@ -72,7 +72,8 @@ impl Ledger {
         let is_partly = |row: &Row<'_>, column| -> rusqlite::Result<bool> {
             Ok(row.get::<_, Option<bool>>(column)? == Some(false))
         };
-        let found = self.conn.query_row(STATUS, params![session.as_str(), since.number()], |row| {
+        let bounds = params![session.as_str(), day[0].number(), day[1].number()];
+        let found = self.conn.query_row(STATUS, bounds, |row| {
             Ok(StatusFigures {
                 session: row.get::<_, Option<i64>>(0)?.map(SessionRow),
                 of_session: StatusSum {
@@ -81,7 +82,7 @@ impl Ledger {
                     cache_read: count(row, 3)?,
                     prompt: count(row, 4)?,
                 },
-                since: StatusSum {
+                of_day: StatusSum {
                     cost: pico(row, 5)?,
                     is_partly_priced: is_partly(row, 6)?,
                     ..StatusSum::default()
@@ -122,10 +123,10 @@ mod tests {
         let ledger = Ledger::in_memory().unwrap();
         let mut statement = ledger.conn.prepare(&format!("EXPLAIN QUERY PLAN {STATUS}")).unwrap();
         let steps: Vec<String> =
-            statement.query_map(params!["s", 0], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+            statement.query_map(params!["s", 0, 96], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
         let plan = steps.join("\n");
         assert!(plan.contains("SEARCH spent USING INDEX spent_by_session (session=?)"), "{plan}");
-        assert!(plan.contains("SEARCH spent USING PRIMARY KEY (quarter>?)"), "{plan}");
+        assert!(plan.contains("SEARCH spent USING PRIMARY KEY (quarter>? AND quarter<?)"), "{plan}");
         assert!(!plan.contains("SCAN spent") && !plan.contains("SCAN sessions"), "{plan}");
     }
 }

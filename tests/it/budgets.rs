@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
+use tallyhook::domain::Timestamp;
+use tallyhook::report::calendar::Zone;
 
 use crate::support::{Ledger, Ran, Session, With};
 
@@ -491,6 +493,56 @@ fn the_client_is_asked_for_each_call_only_while_a_budget_stops() {
     assert_eq!(read().matches("PreToolUse").count(), 1);
     ledger.run(&["budget", "clear"]).text();
     assert!(!read().contains("PreToolUse"));
+}
+
+#[test]
+fn the_status_of_a_session_that_is_not_there_is_no_data() {
+    let ledger = Ledger::new();
+    for id in ["aaaa-1", "aaaa-2"] {
+        let s = Session::new(&ledger, id);
+        s.transcript().write(&[s.says(1), s.call(&format!("msg_{id}"), 2, 387)]);
+        ledger.hooks([s.start(), s.stop()]);
+    }
+    set(&ledger, &["100", "--tokens"]);
+    for (id, why) in
+        [("bbbb", "no session starts with"), ("aaaa", "2 sessions start with"), ("", "sessions start")]
+    {
+        for flags in [&["--check"][..], &["--check", "--json"], &[], &["--json"]] {
+            let ran = ledger.run(&[&["budget", "status", "--session", id], flags].concat());
+            assert_eq!(ran.code, Some(4), "{id:?} {flags:?}: {ran:?}");
+            assert!(ran.stderr.contains(why), "{id:?} {flags:?}: {ran:?}");
+            if flags.contains(&"--json") {
+                assert_eq!((&ran.json()["session_id"], &ran.json()["budgets"]), (&Value::Null, &json!([])));
+            } else {
+                assert_eq!(ran.stdout, "", "{id:?} {flags:?}");
+            }
+        }
+    }
+    assert_eq!(ledger.run(&["budget", "status", "--session", "aaaa-1", "--check"]).code, Some(3));
+}
+
+#[test]
+fn an_override_ends_by_the_users_clock() {
+    let ledger = Ledger::new().with_var("TZ", "Asia/Kolkata");
+    set(&ledger, &["1", "--per", "day", "--stop"]);
+    let said = ledger.run(&["budget", "override", "--for", "1h"]).text().to_owned();
+    let status = ledger.run(&["budget", "status"]).text().to_owned();
+    let until = ledger.run(&["budget", "status", "--json"]).json()["budgets"][0]["override_until"].clone();
+    let until = Timestamp::parse(until.as_str().unwrap()).unwrap();
+    // Half an hour beside every whole one; around midnight the day stands before it.
+    let clock = Zone::named("Asia/Kolkata").unwrap().clock(until, until);
+    for text in [&said, &status] {
+        let line =
+            text.lines().find(|line| line.contains("paused until")).unwrap_or_else(|| panic!("{text}"));
+        assert!(
+            line.starts_with("day (everything): paused until ") && line.ends_with(&clock),
+            "{line} {clock}"
+        );
+    }
+    // Where nothing is stopped nothing pauses.
+    set(&ledger, &["1", "--per", "day"]);
+    ledger.run(&["budget", "override", "--for", "1h"]).text();
+    assert!(!ledger.run(&["budget", "status"]).text().contains("paused"));
 }
 
 #[test]

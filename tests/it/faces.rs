@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tallyhook::domain::{PicoUsd, Usage};
+use tallyhook::domain::{PicoUsd, Timestamp, Usage};
+use tallyhook::report::calendar::Zone;
+use tallyhook::report::trends::Trends;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::support::{Example, Ledger, Session, With, at, repository, usage};
+use crate::support::{Example, Ledger, Session, With, at, files_below, repository, usage};
 
 const WHATS: [&str; 7] = ["sessions", "calls", "responses", "days", "steps", "compactions", "reports"];
 
@@ -50,7 +52,7 @@ fn faults(schema: &Value, root: &Value, value: &Value, path: &str, found: &mut V
         found.push(format!("{path} is {number}"));
     }
     if let (Some("date-time"), Some(text)) = (schema["format"].as_str(), value.as_str())
-        && tallyhook::domain::Timestamp::parse(text).is_none()
+        && Timestamp::parse(text).is_none()
     {
         found.push(format!("{path} is no time: {text}"));
     }
@@ -253,7 +255,7 @@ fn recent() -> Ledger {
     let now = chrono_now();
     let lines: Vec<Value> = (0..20_i64)
         .map(|day| {
-            let at = tallyhook::domain::Timestamp::from_millis(now - day * 86_400_000).to_rfc3339();
+            let at = Timestamp::from_millis(now - day * 86_400_000).to_rfc3339();
             session.answer(&format!("msg_{day}"), 1, 1_000).with("timestamp", at)
         })
         .collect();
@@ -556,6 +558,83 @@ fn the_tables_of_the_dashboard_add_up_and_name_the_spikes() {
 #[test]
 fn help_of_dashboard() {
     insta::assert_snapshot!(Ledger::new().run(&["dashboard", "--help"]).text());
+}
+
+#[test]
+fn after_an_import_history_knows_the_calls_at_once() {
+    let imported = || {
+        let ledger = Ledger::new();
+        let s = Session::new(&ledger, "with-calls");
+        s.transcript().write(&[
+            s.says(1),
+            s.call_of("msg_1", 2, "toolu_1"),
+            s.result_of(3, "toolu_1", "one"),
+            s.call_of("msg_2", 4, "toolu_2"),
+            s.result_of(5, "toolu_2", "two"),
+            s.answer("msg_3", 6, 5),
+        ]);
+        let quiet = Session::new(&ledger, "without-calls");
+        quiet.transcript().write(&[quiet.says(11), quiet.answer("msg_4", 12, 5)]);
+        ledger.import();
+        ledger
+    };
+    let expected = [("with-calls", 2), ("without-calls", 0)];
+    let report = imported().run(&["history", "--json"]).json();
+    for (id, calls) in expected {
+        let row = report["rows"].as_array().unwrap().iter().find(|row| row["id"] == id).unwrap();
+        assert_eq!(row["tool_calls"], calls, "{row}");
+    }
+    for format in ["text", "csv", "markdown"] {
+        let text = imported().run(&["history", "--format", format]).text().to_owned();
+        for (id, calls) in expected {
+            let line = text.lines().find(|line| line.contains(&id[..8])).unwrap();
+            let cells: Vec<&str> = line.split([' ', ',', '|']).filter(|cell| !cell.is_empty()).collect();
+            assert!(cells.contains(&&*calls.to_string()) && !cells.contains(&"-"), "{format}: {text}");
+        }
+    }
+    // The list below a session is no other.
+    let ledger = imported();
+    let report = ledger.run(&["show-usage", "--session", "without-calls", "--history", "--json"]).json();
+    let row = report["history"].as_array().unwrap().iter().find(|row| row["id"] == "with-calls").unwrap();
+    assert_eq!(row["tool_calls"], 2, "{row}");
+    // Only what is shown is worked out.
+    let ledger = imported();
+    ledger.run(&["history", "--limit", "1"]).text();
+    let worked_out: i64 = ledger
+        .sqlite()
+        .query_row("SELECT count(*) FROM shares WHERE session > 0", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(worked_out, 1);
+    // Of a transcript that is gone nobody knows.
+    let ledger = imported();
+    for file in files_below(&ledger.projects()) {
+        std::fs::remove_file(file).unwrap();
+    }
+    let text = ledger.run(&["history", "--format", "csv"]).text().to_owned();
+    assert!(text.lines().skip(1).take(2).all(|line| line.contains(",,")), "{text}");
+}
+
+#[test]
+fn trends_end_today() {
+    let ledger = cheap_and_dear();
+    ledger.run(&["tools"]).text();
+    let trends = |now: &str| {
+        let (zone, now) = (Zone::named("UTC").unwrap(), Timestamp::parse(now).unwrap());
+        let store = tallyhook::store::Ledger::open_for_reports(&ledger.path()).unwrap();
+        Trends::of(Some(&store), &zone, now, zone.day_of(now).unwrap(), 7).unwrap()
+    };
+    // All of it is dated 2099-11-22: of a clock that was ahead.
+    let before = trends("2099-11-21T12:00:00Z");
+    assert!(before.is_empty() && before.most_expensive_step.is_none(), "{before:?}");
+    let on_the_day = trends("2099-11-22T23:00:00Z");
+    assert!(on_the_day.most_expensive_step.is_some(), "{on_the_day:?}");
+    // On a month's last day the forecast is the month.
+    let month = ledger.run(&["cost", "--by", "month", "--tz", "UTC", "--json"]).json();
+    let last = trends("2099-11-30T06:00:00Z").forecast_month_usd.unwrap();
+    let shown = serde_json::to_value(last).unwrap();
+    for member in ["low", "mid", "high"] {
+        assert_eq!(shown[member], month["rows"][0]["cost_usd"], "{member}");
+    }
 }
 
 /// A session whose main conversation reads a cache, which is cheap, and whose subagent writes, which is not: a quarter of the

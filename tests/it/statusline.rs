@@ -4,6 +4,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tallyhook::domain::Timestamp;
+use tallyhook::env::Env;
 
 use crate::support::{Ledger, Ran, Session, With, repository};
 
@@ -44,9 +46,79 @@ fn the_line_has_the_ledgers_cost_and_the_clients() {
     let limits = json!({ "five_hour": { "used_percentage": 83 }, "seven_day": { "used_percentage": 47.4 } });
     let line = shown(&ledger, &[], &payload.with("rate_limits", limits).to_string());
     let cost = ledger.run(&["show-usage", "--json"]).json()["actual"]["cost_usd"].as_f64().unwrap();
-    let expected = format!("Opus 5.5 · ${cost:.2} (client $0.0923) · today ${cost:.2} · ctx 18k of 1M (2 %)");
+    let expected = format!("Opus 5.5 · ${cost:.2} (client $0.0923) · ctx 18k of 1M (2 %)");
     assert!(line.starts_with(&expected), "{line}\n{expected}");
     assert!(line.ends_with(" · 5h 83 % 7d 47 %\n"), "{line}");
+}
+
+/// The line at a point in time, by the clock of a zone.
+fn line_at(ledger: &Ledger, time: &str, zone: &str, template: &str) -> String {
+    let env = Env::fixed(ledger.dir(), Timestamp::parse(time).unwrap(), &[("TZ", zone)]);
+    let payload = payload().without("cost").to_string();
+    tallyhook::statusline::line(&payload, &env, Some(&ledger.path()), Some(template)).0
+}
+
+#[test]
+fn today_ends_today_and_begins_at_the_users_midnight() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "f179d91c-f680-4c56-bea5-13f33e26020d");
+    let answer = |message: &str, at: &str| {
+        session
+            .answer(message, 2, 40_000)
+            .with("timestamp", at)
+            .with("message.usage", json!({ "input_tokens": 0, "output_tokens": 40_000 }))
+    };
+    // A dollar each, at 25 for a million. The last is of a clock that was ahead.
+    session.transcript().write(&[
+        answer("msg_1", "2026-11-29T18:29:00.000Z"),
+        answer("msg_2", "2026-11-29T18:31:00.000Z"),
+        answer("msg_3", "2026-11-30T12:00:00.000Z"),
+        answer("msg_4", "2026-12-05T01:00:00.000Z"),
+    ]);
+    ledger.import();
+    for (time, zone, today) in [
+        ("2026-11-29T23:59:59Z", "UTC", "$1.60"),
+        ("2026-11-30T00:00:00Z", "UTC", "$0.80"),
+        ("2026-11-30T18:29:59Z", "Asia/Kolkata", "$1.60"),
+        ("2026-11-30T18:30:00Z", "Asia/Kolkata", ""),
+        ("2026-11-29T18:29:59Z", "Asia/Kolkata", "$0.80"),
+        ("2026-12-05T00:00:00Z", "UTC", "$0.80"),
+        // There it is still the evening before, and so it will be when that comes.
+        ("2026-12-05T00:30:00Z", "America/New_York", "$0.80"),
+        ("2026-12-04T23:59:59Z", "UTC", ""),
+    ] {
+        assert_eq!(line_at(&ledger, time, zone, "[{today}]"), today, "{time} {zone}");
+    }
+    // The session's own cost is all of it.
+    assert_eq!(line_at(&ledger, "2026-11-30T12:00:00Z", "UTC", "{cost}"), "$3.20");
+}
+
+#[test]
+fn a_cumulative_total_of_an_old_client_is_no_context() {
+    let ledger = Ledger::new();
+    let old = |version: &str, total: u64| {
+        let context = json!({
+            "total_input_tokens": total, "total_output_tokens": 90_000, "context_window_size": 200_000,
+            "current_usage": null,
+        });
+        json!({ "version": version, "model": { "display_name": "Opus" }, "context_window": context })
+            .to_string()
+    };
+    assert_eq!(shown(&ledger, &[], &old("2.0.70", 2_500_000)), "Opus\n");
+    // Nor is one that would still fit.
+    assert_eq!(shown(&ledger, &[], &old("2.1.131", 150_000)), "Opus\n");
+    assert_eq!(shown(&ledger, &[], &old("2.1.132", 150_000)), "Opus · ctx 150k of 200k (75 %)\n");
+}
+
+#[test]
+fn without_a_model_the_line_begins_with_a_figure() {
+    let ledger = Ledger::new();
+    assert_eq!(shown(&ledger, &[], r#"{"cost":{"total_cost_usd":1}}"#), "$1.00\n");
+    // What a template begins with is the user's business.
+    assert_eq!(
+        shown(&ledger, &["--template", " · {cost}"], r#"{"cost":{"total_cost_usd":1}}"#),
+        " · $1.00\n"
+    );
 }
 
 #[test]
