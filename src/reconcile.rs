@@ -3,6 +3,7 @@
 //! [`merge`] is associative, commutative and idempotent, so records may come in any order, from any file, any
 //! number of times (`FACTS.md` section 4 has the rules).
 
+mod pairing;
 pub mod totals;
 
 use std::collections::HashMap;
