@@ -302,6 +302,18 @@ fn pico(dollars: &Value) -> i128 {
 }
 
 #[test]
+fn what_the_client_writes_when_it_is_interrupted_is_no_turn() {
+    // In the client's own words, which no list of ours may know otherwise.
+    let folder = captured().join("2.1.330/transcripts/tty-interrupt");
+    let [file] = &with_extension(&folder, "jsonl")[..] else {
+        panic!("one transcript in {}", folder.display())
+    };
+    assert!(std::fs::read_to_string(file).unwrap().contains("interrupted by user"));
+    let session = file.file_stem().unwrap().to_str().unwrap();
+    assert_eq!(imported(&folder).report(session)["session"]["turns"], 2);
+}
+
+#[test]
 fn imported_captured_sets_cost_what_the_client_took_them_to_cost() {
     // A total is cumulative, over resumes and forks too: all of these have the time when it began.
     let mut totals: HashMap<String, i128> = HashMap::new();
