@@ -42,7 +42,7 @@ mod transcript;
 use std::path::{Path, PathBuf};
 
 use replay::Replay;
-use tallyhook_testdata::{Era, Prices, Recipe, write};
+use tallyhook_testdata::{Era, Prices, Recipe, corpus, write};
 
 /// Sessions of models of both tokenizers, with outputs that are logged whole.
 fn generate(folder: &Path) -> std::io::Result<PathBuf> {
@@ -61,10 +61,8 @@ fn main() -> std::io::Result<()> {
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).map(PathBuf::from).collect();
     let generated = tempfile::tempdir()?;
     if folders.is_empty() {
-        #[expect(clippy::disallowed_methods, reason = "the environment of a benchmark")]
-        let corpus = std::env::var_os("TALLYHOOK_CORPUS");
-        folders.push(match corpus {
-            Some(corpus) => Path::new(&corpus).join("corpus/claude"),
+        folders.push(match corpus() {
+            Some(corpus) => corpus.join("corpus/claude"),
             None => generate(generated.path())?,
         });
     }

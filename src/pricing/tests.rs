@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use serde_json::Value;
+use tallyhook_testdata::collected;
 
 use super::*;
 use crate::domain::{Cost, CostParts, PicoUsd, Timestamp, Usage};
@@ -37,16 +38,6 @@ fn base(model: &str) -> [u64; 5] {
 const FAST: Modifiers = Modifiers { fast: true, us: false, batch: false };
 const US: Modifiers = Modifiers { fast: false, us: true, batch: false };
 const BATCH: Modifiers = Modifiers { fast: false, us: false, batch: true };
-
-/// A folder of collected material: other people's work, so none of it is in this repository.
-fn collected(folder: &str) -> PathBuf {
-    #[expect(clippy::disallowed_methods, reason = "a test binary has no command line of its own")]
-    let root = std::env::var_os("TALLYHOOK_CORPUS");
-    let root = root.unwrap_or_else(|| panic!("set TALLYHOOK_CORPUS to the folder with {folder}"));
-    let folder = Path::new(&root).join(folder);
-    assert!(folder.is_dir(), "{} is not there", folder.display());
-    folder
-}
 
 fn jsonl(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap();

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use tallyhook::domain::Usage;
+pub(crate) use tallyhook_testdata::collected;
 use tallyhook_testdata::{Prices, Recipe, Truth, write};
 
 use crate::support::{files_below, repository};
@@ -19,16 +20,6 @@ pub(crate) fn captured_sets() -> Vec<PathBuf> {
         folders_in(&captured()).iter().flat_map(|client| folders_in(&client.join("transcripts"))).collect();
     assert!(sets.len() >= 18, "{sets:?}");
     sets
-}
-
-/// A folder of collected transcripts, payloads or price tables. They are other people's work, so none of it is here.
-pub(crate) fn collected(folder: &str) -> PathBuf {
-    #[expect(clippy::disallowed_methods, reason = "a test binary has no command line of its own")]
-    let root = std::env::var_os("TALLYHOOK_CORPUS");
-    let root = root.unwrap_or_else(|| panic!("set TALLYHOOK_CORPUS to the folder with {folder}"));
-    let folder = Path::new(&root).join(folder);
-    assert!(folder.is_dir(), "{} is not there", folder.display());
-    folder
 }
 
 /// The folders directly below some.

@@ -13,6 +13,7 @@
 
 mod chance;
 pub mod clock;
+mod collected;
 mod log;
 mod models;
 pub mod prices;
@@ -23,6 +24,7 @@ mod truth;
 mod words;
 
 pub use chance::Chance;
+pub use collected::{collected, corpus};
 pub use models::Era;
 pub use prices::Prices;
 pub use tree::{FEATURES, Feature, Folder, Recipe, Sink, make, write};

@@ -384,7 +384,7 @@ mod tests {
     use std::path::Path;
 
     use proptest::prelude::*;
-    use tallyhook_testdata::{Prices, Recipe, make};
+    use tallyhook_testdata::{Prices, Recipe, collected, make};
 
     use super::*;
 
@@ -622,9 +622,7 @@ mod tests {
     #[test]
     #[ignore = "needs collected transcripts: set TALLYHOOK_CORPUS to their folder"]
     fn collected_lines_are_read_alike_and_fast() {
-        #[expect(clippy::disallowed_methods, reason = "a test binary has no command line of its own")]
-        let folder = std::env::var_os("TALLYHOOK_CORPUS").unwrap();
-        assert_read_alike_and_fast(contents(&Path::new(&folder).join("corpus")));
+        assert_read_alike_and_fast(contents(&collected("corpus")));
     }
 
     fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
