@@ -27,7 +27,7 @@ use crate::error::Error;
 use crate::finalize::{self, Asks, Task, Wait};
 use crate::json::Object;
 use crate::pricing::{PriceTable, UserPrices};
-use crate::store::{Change, Event, Ledger, LogBatch, SessionSighting, Spool, StoreError};
+use crate::store::{Change, Event, Ledger, LogBatch, SessionSighting, Spool};
 use event::{HookEvent, Payload};
 pub use fault_log::path_of as fault_log_path;
 use intake::Intake;
@@ -230,18 +230,11 @@ impl Hook<'_> {
     fn record(&self, ledger: Option<&mut Ledger>, change: Change) -> Result<(), Error> {
         let event = self.event(change);
         match ledger.map(|ledger| ledger.record(&event)) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) => self.spool_after(&event, &error),
-            None => self.spool(&event),
+            Some(Ok(())) => return Ok(()),
+            Some(Err(error)) if !error.is_passing() => self.note(&error),
+            Some(Err(_)) | None => {}
         }
-    }
-
-    /// Puts an event where the next writer finds it, after the ledger has not taken it.
-    fn spool_after(&self, event: &Event, error: &StoreError) -> Result<(), Error> {
-        if !error.is_passing() {
-            self.note(error);
-        }
-        self.spool(event)
+        self.spool(&event)
     }
 
     /// Puts an event where the next writer finds it.

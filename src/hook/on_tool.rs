@@ -89,10 +89,7 @@ pub(super) fn batch(
         // Whatever is wrong with the transcript, the event is kept.
         Err(error) => {
             hook.note(&error);
-            match ledger.record(&event) {
-                Ok(()) => Ok(()),
-                Err(error) => hook.spool_after(&event, &error),
-            }
+            hook.record(Some(ledger), event.change)
         }
     }
 }
