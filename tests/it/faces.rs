@@ -429,8 +429,8 @@ fn hostile_names_break_out_of_no_face() {
         assert_harmless(&face.join(" "), &csv);
         assert_no_formula(&csv_rows(&csv));
     }
-    let both = [(&narrow, 80), (&wide, 160)];
-    for (number, (ledger, columns)) in (0..6).zip(both.into_iter().cycle()) {
+    let both = |number: u8| [(number, (&narrow, 80)), (number, (&wide, 160))];
+    for (number, (ledger, columns)) in (0..6).flat_map(both) {
         let session = format!("hostile-{number}");
         for args in [
             &["show-usage", "--session", &session, "--detailed", "--history"][..],
