@@ -189,7 +189,7 @@ impl BudgetInfo {
         }
     }
 
-    /// `day (project /work/x)`: what tells it from others.
+    /// `day (project /home/ana/shop)`: what tells it from others.
     fn name(&self) -> String {
         format!("{} ({})", self.per, self.scope)
     }

@@ -29,11 +29,11 @@ impl Whole {
 /// A part of a whole, 0 to 100.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Share {
-    /// The one that tables show: of the cost, or of the tokens where nothing of the whole has cost anything.
+    /// What tables show: the share of the cost, or of the tokens where nothing of the whole has cost anything.
     pub percent: Option<f64>,
-    /// Of the cost; null without a price.
+    /// Share of the cost; null without a price.
     pub cost_percent: Option<f64>,
-    /// Of the tokens.
+    /// Share of the tokens.
     pub tokens_percent: Option<f64>,
 }
 

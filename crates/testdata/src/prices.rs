@@ -6,15 +6,15 @@ use crate::truth::Usage;
 /// Pico-dollars a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rates {
-    /// Of input that no cache holds.
+    /// Price of an input token that no cache holds.
     pub input: u64,
-    /// Of output.
+    /// Price of an output token.
     pub output: u64,
-    /// Of input read from a cache.
+    /// Price of an input token that is read from a cache.
     pub cache_read: u64,
-    /// Of input written to a cache for 5 minutes.
+    /// Price of an input token that is written to a cache for 5 minutes.
     pub cache_write_5m: u64,
-    /// Of input written to a cache for 1 hour.
+    /// Price of an input token that is written to a cache for 1 hour.
     pub cache_write_1h: u64,
 }
 
@@ -33,7 +33,7 @@ impl Rates {
         }
     }
 
-    /// The same rates with another price of a cache read, in dollars for 1,000 million tokens.
+    /// Replaces the price of a cache read, in dollars for 1,000 million tokens.
     #[must_use]
     pub const fn with_cache_read(self, cache_read: u64) -> Self {
         Self { cache_read: cache_read * 1_000, ..self }
