@@ -81,10 +81,8 @@ def differences(folder, ledger):
         have = added((name(row["key"]), figures(row)) for row in by_kind[kind]["rows"])
         want = added((key, expected(part)) for key, part in sums[f"by_{kind}"].items())
         for key in sorted(have.keys() | want.keys()):
-            # Nothing tells whose the copies are: only the total can be compared.
-            if kind != "session" or key not in sums["undecided_sessions"]:
-                none = [0] * (len(CLASSES) + 2)
-                found[f"{kind} {key}"], wanted[f"{kind} {key}"] = have.get(key, none), want.get(key, none)
+            none = [0] * (len(CLASSES) + 2)
+            found[f"{kind} {key}"], wanted[f"{kind} {key}"] = have.get(key, none), want.get(key, none)
     wrong = []
     for what in wanted:
         for kind, have, want in zip(("responses", *CLASSES, "pico-dollars"), found[what], wanted[what]):

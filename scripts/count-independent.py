@@ -230,6 +230,15 @@ class Prices:
             version is not None and (int(version[1]), int(version[2] or 0)) >= (4, 6))
 
 
+# What the client writes for itself, and copies into no fork.
+NOTES = {"queue-operation", "last-prompt", "mode", "permission-mode", "api-request", "cost-state"}
+
+
+# And all that no other client writes.
+OURS = NOTES | set("""progress attachment ai-title custom-title agent-name summary file-history-snapshot file-history-delta
+    tools-used atis-latch api-request-shape api-request-blob pr-link session-owner usageReport tag""".split())
+
+
 # --- reading -----------------------------------------------------------------------------------------------------
 
 @dataclass(eq=False)
@@ -240,6 +249,25 @@ class Log:
     start: float = NEVER
     dated: list = field(default_factory=list)  # uuid or None, time
     uuids: set = field(default_factory=set)
+    named: str | None = None  # the session that the last line names which names one
+    stretch: list = field(default_factory=list)  # kind and time of the lines behind a note at the start, see is_fork
+    run: "Record | None" = None  # the last response, while no user line has followed: lines without ids may go on with it
+
+    def is_fork(self):
+        """A headless fork begins with the client's own note, and its copies are older than that. So is all that a clock says
+        that was set back, so copies stand in one stretch, up to the prompt that the note announced."""
+        if not self.stretch or self.stretch[0][0] != "queue-operation":
+            return False
+        has_older = False
+        for kind, at in self.stretch:
+            talks = kind in ("user", "result", "assistant") and at is not None
+            if talks and at < self.start:
+                has_older = True
+            elif talks:
+                return has_older and kind == "user" and at - self.start <= 60_000
+            elif has_older and kind in NOTES:
+                return False
+        return False
 
     @property
     def session(self):
@@ -271,15 +299,42 @@ class Record:
     geo: object
     is_marked_copy: bool
 
+    uuid: str | None
+    request: object  # its id, else the record that its run begins with
+    has_request: bool
+    is_nameless: bool  # has neither its own id nor its request's
+
     @property
     def usage(self):
         return Usage(*map(sum, zip(Usage(), *self.billed.own)))
 
     @property
-    def owner_rank(self):
-        """docs/facts.md#forks: session and agent come from the main line, and a message belongs to the session whose file starts
-        first. Between equals 2.1.330 marks a fork's copies with the id of the session that made the request."""
-        return self.source, self.log.start, self.is_marked_copy
+    def is_copy(self):
+        """Known to be a fork's: by its marks, or older than its file."""
+        return self.source == MAIN and (
+            self.is_marked_copy or (self.at is not None and self.at < self.log.start and self.log.is_a_fork))
+
+    def is_same(self, other):
+        """Whether two records with one id are of one response. An id alone does not say so: gateways have one for all, or
+        count from 1 in each session."""
+        if self.uuid and self.uuid == other.uuid:
+            return True
+        at_once = self.at is not None and self.at == other.at
+        if self.session != other.session:
+            if self.uuid and other.uuid:
+                return at_once and self.request == other.request
+            if self.at is not None and other.at is not None:
+                return at_once
+            return self.request == other.request
+        if self.request == other.request or at_once or self.has_request != other.has_request:
+            return True
+        same_prompt = 0 < self.billed.client.prompt == other.billed.client.prompt
+        if not self.has_request:
+            return same_prompt
+        if ECHO in (self.source, other.source):
+            return same_prompt
+        # A side question repeats what it has not paid for, with requests of its own.
+        return same_prompt and self.source != other.source and self.usage == other.usage
 
 
 @dataclass
@@ -318,6 +373,54 @@ def values(raw):
     return found, broken
 
 
+class Older:
+    """Which of sessions that have the same records is the oldest: the one that made them."""
+
+    def __init__(self, responses):
+        self.has, self.copies, self.starts = defaultdict(dict), defaultdict(set), defaultdict(lambda: NEVER)
+        self.aside = set()  # what is of no main conversation, and not copied with it
+        for number, records in enumerate(responses):
+            if all(record.source != MAIN for record in records):
+                self.aside.add(number)
+            for record in records:
+                if record.source == ECHO:
+                    continue
+                at = self.has[record.session].get(number)
+                self.has[record.session][number] = record.at if at is None else min(at, record.at or at)
+                if record.source == MAIN:
+                    self.starts[record.session] = min(self.starts[record.session], record.log.start)
+                if record.is_copy:
+                    self.copies[record.session].add(number)
+
+    def before(self, a, b):
+        """Whether session `a` is the older of two."""
+        shared = self.has[a].keys() & self.has[b].keys()
+        marked = [any(n in self.copies[y] and n not in self.copies[x] for n in shared) for x, y in ((a, b), (b, a))]
+        if marked[0] != marked[1]:
+            return marked[0]
+        last = max((at for n in shared for at in (self.has[a][n], self.has[b][n]) if at is not None), default=-NEVER)
+        own = [[(at, n) for n, at in self.has[x].items() if n not in shared and at is not None] for x in (a, b)]
+        # A fork's own are younger than what it has copied.
+        older = [any(at < last for at, _ in times) for times in own]
+        if older[0] != older[1]:
+            return older[0]
+        # Its file can start with a note of the client's.
+        notes = [self.starts[x] > last for x in (a, b)]
+        if notes[0] != notes[1]:
+            return notes[1]
+        # A fork is made to go on with at once, and has all that was there.
+        later = [min((at for at, n in times if at >= last and n not in self.aside), default=NEVER) for times in own]
+        if later[0] != later[1]:
+            return later[0] > later[1]
+        return (self.starts[a], a) < (self.starts[b], b)
+
+    def first(self, sessions):
+        best, *others = sorted(sessions)
+        for other in others:
+            best = other if self.before(other, best) else best
+        return best
+
+
 class Counter:
     def __init__(self, prices):
         self.prices = prices
@@ -332,13 +435,16 @@ class Counter:
         log = Log(path, len(self.logs))
         self.logs.append(log)
         waiting, last = [], -NEVER
+        lines, broken_lines, is_ours = self.lines, self.broken, False
         with open(path, "rb") as file:
             for raw in file:
                 found, broken = values(raw)
                 self.lines += bool(found or broken)
                 self.broken += broken
                 for line in filter(lambda value: isinstance(value, dict), found):
-                    at = time(line.get("timestamp"))
+                    is_ours = is_ours or self.is_ours(line)
+                    at = time(line.get("timestamp")) if line.get("timestamp") else time(line.get("_audit_timestamp"))
+                    log.named = name(line.get("sessionId")) or name(line.get("session_id")) or log.named
                     if uuid := name(line.get("uuid")):
                         log.uuids.add(uuid)
                     if at is not None:
@@ -353,10 +459,31 @@ class Counter:
                         if not any(obj(block).get("type") == "tool_result" for block in
                                    (content if isinstance(content, list) else [])):
                             self.turns[name(line.get("sessionId")) or log.session].add(at)
+                    if log.start != NEVER and line.get("isSidechain") is not True:
+                        kind = line.get("type")
+                        content = obj(line.get("message")).get("content")
+                        if kind == "user" and isinstance(content, list) and any(
+                                obj(part).get("type") == "tool_result" for part in content):
+                            kind = "result"
+                        log.stretch.append((kind, at))
+                    if line.get("type") == "user":
+                        log.run = None
                     if line.get("type") == "cost-state":
                         waiting.append(self.state(log, line, last))
                     else:
                         self.message(log, line, at)
+        log.is_a_fork = log.is_fork()
+        if not is_ours:
+            # The log of another client.
+            self.lines, self.broken = lines, broken_lines
+
+    @staticmethod
+    def is_ours(line):
+        if line.get("type") in ("user", "assistant"):
+            return obj(line.get("message")).get("content") is not None
+        if line.get("type") == "system":
+            return "isSidechain" in line or {"session_id", "subtype"} <= line.keys()
+        return line.get("type") in OURS
 
     def message(self, log, line, at):
         """docs/facts.md#which-lines-count: only `assistant` lines have usage, and old clients echo those of subagents in `progress` lines."""
@@ -371,15 +498,34 @@ class Counter:
         agent = name(obj(line.get("data")).get("agentId") if source == ECHO else line.get("agentId")) or log.agent
         if source == MAIN and (line.get("isSidechain") is True or agent):
             source = SIDECHAIN
-        # docs/facts.md#records-of-one-response: the key is message.id, in all files together; without one requestId, then the line's uuid.
-        ids = (("message", message.get("id")), ("request", record.get("requestId")), ("line", record.get("uuid")))
-        key = next((pair for pair in ids if name(pair[1])), ("nameless", f"{log.number}:{self.lines}"))
-        session = name(line.get("sessionId")) or log.session
-        self.records[key].append(Record(
+        session = name(line.get("sessionId")) or name(line.get("session_id")) or log.named or log.session
+        if source == MAIN and not name(line.get("sessionId")) and line.get("parent_tool_use_id"):
+            source = SIDECHAIN
+        # docs/facts.md#records-of-one-response: the key is message.id, in all files together; without one requestId, then the run of lines.
+        ids = (("message", message.get("id")), ("request", record.get("requestId")))
+        key = next((pair for pair in ids if name(pair[1])), None)
+        forked_from = obj(line.get("forkedFrom")).get("sessionId")
+        found = Record(
             log, self.lines, source, session, agent, name(message.get("model")) or "unknown",
             Requests.of(usage, name(message.get("model"))),
             message.get("stop_reason") is not None, at, usage.get("speed"), usage.get("inference_geo"),
-            name(line.get("requestSessionId")) not in (None, session)))
+            any(name(mark) not in (None, session) for mark in (line.get("requestSessionId"), forked_from)),
+            name(record.get("uuid")), None, bool(name(record.get("requestId"))), key is None)
+        run = log.run if source != ECHO else None
+        if found.has_request:
+            found.request = record["requestId"]
+        else:
+            # A run is one response, as far as nothing ends it.
+            goes_on = run is not None and not run.has_request and run.is_nameless == found.is_nameless
+            if goes_on and key is None:
+                goes_on = not run.complete or run.usage == found.usage
+            elif goes_on:
+                goes_on = run.key == key
+            found.request = run.request if goes_on else (found.uuid or ("line", log.number, self.lines))
+        found.key = key or ("run", found.request)
+        if source != ECHO:
+            log.run = found
+        self.records[found.key].append(found)
 
     def state(self, log, line, last):
         models = {}
@@ -397,7 +543,7 @@ class Counter:
             old, old_is_split, old_usd = models.get(model_name(model), (Usage(), True, 0))
             models[model_name(model)] = (old.plus(usage), old_is_split and is_split,
                                          None if None in (old_usd, usd) else old_usd + usd)
-        session = name(line.get("sessionId")) or log.session
+        session = name(line.get("sessionId")) or log.named or log.session
         state = State(log, self.lines, session, last, NEVER, line.get("startTime"), models)
         self.states[session].append(state)
         return state
@@ -407,20 +553,23 @@ class Counter:
     def responses(self):
         """Each API response once: docs/facts.md#records-of-one-response."""
         self.parents = {session: self.parent_of(session) for session in self.states}
-        self.undecided = set()
-        for key, records in self.records.items():
-            # One whole record counts, of whatever source: a complete one (with stop_reason), then the largest output. A
-            # row whose counts were set to 0 counts where there is no other.
-            best = min(records, key=lambda record: (not any(record.usage[:3]), not record.complete,
-                                                    -record.usage.output_tokens, record.source, record.log.number,
-                                                    record.line))
+        together = [(key, part) for key, records in self.records.items() for part in self.apart(records)]
+        older = Older(records for _, records in together)
+        for key, records in together:
+            # One whole record counts, of whatever source: one that shows anything, a complete one (with stop_reason), then
+            # the largest output.
+            best = min(records, key=lambda record: (
+                not (record.usage.input_tokens or record.usage.output_tokens or record.usage.cache_read_tokens),
+                not record.complete, -record.usage.output_tokens, record.source, record.log.number, record.line))
             # Whose it is, and when it came, an echo says only where there is no other record of the response.
             records = [record for record in records if record.source != ECHO] or records
-            rank = min((*record.owner_rank, self.forks_above(record.session)) for record in records)
-            owners = [record for record in records if (*record.owner_rank, self.forks_above(record.session)) == rank]
-            if len({record.session for record in owners}) > 1:
-                self.undecided |= {record.session for record in owners}
-            owner = min(owners, key=lambda record: (record.session, record.log.number, record.line))
+            rank = min((record.source, record.is_copy) for record in records)
+            owners = [record for record in records if (record.source, record.is_copy) == rank]
+            session = older.first({record.session for record in owners})
+            owner = min((record for record in owners if record.session == session),
+                        key=lambda record: (record.log.number, record.line))
+            # The originals of copies that nobody has: they count, but for no session.
+            session = "(none)" if owner.is_copy else session
             at = min((record.at for record in records if record.at is not None), default=None)
             parts = [("", best.model, best.billed.own, best.billed.client)] + [
                 (f" {kind} {number}", model, [usage], usage if kind == "advisor" else Usage())
@@ -428,15 +577,21 @@ class Counter:
             for suffix, model, requests, client in parts:
                 # docs/facts.md#what-changes-the-bill: price tiers apply to each request.
                 costs = [self.prices.cost(model, usage, at, usage.prompt, best.speed, best.geo) for usage in requests]
-                yield {"id": key[1] + suffix, "session": owner.session, "agent": owner.agent, "model": model,
+                yield {"id": str(key[1]) + suffix, "session": session, "agent": owner.agent, "model": model,
                        "usage": Usage(*map(sum, zip(Usage(), *requests))), "client": client, "at": at,
                        "speed": best.speed, "geo": best.geo, "cost": None if None in costs else sum(costs)}
 
-    def forks_above(self, session):
-        depth = 0
-        while session in self.parents and self.parents[session] and depth < 100:
-            session, depth = self.parents[session][0], depth + 1
-        return depth
+    @staticmethod
+    def apart(records):
+        """Records with one key by the response that they are of."""
+        groups = []
+        for record in records:
+            found = [group for group in groups if any(record.is_same(other) for other in group)]
+            # A record without a request could be of each of them: it is of one.
+            found = found if record.has_request else found[:1]
+            groups = [group for group in groups if not any(group is other for other in found)]
+            groups.append([record] + [other for group in found for other in group])
+        return groups
 
     # --- hidden calls ---
 
@@ -750,8 +905,6 @@ def count_paths(paths, prices=PRICES):
     sums = {"files": len(counter.logs), "lines": counter.lines, "broken_lines": counter.broken,
             "total": total.json(), "hidden": hidden.json()}
     sums |= {f"by_{kind}": {key: by[kind][key].json() for key in sorted(by[kind])} for kind in by}
-    # A fork and its parent whose files start with the same line, so that nothing says whose the copies are.
-    sums["undecided_sessions"] = sorted(counter.undecided)
     # Sessions whose lines show more than the client's own total.
     sums["disagreements"] = counter.disagreements
     return sums, responses

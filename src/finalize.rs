@@ -5,7 +5,7 @@
 //! for. Running it twice changes nothing. Its cost goes with the transcripts' new bytes, not with their length.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::agents::ReadError;
@@ -175,10 +175,12 @@ pub fn catch_up(
     let (Some(session), Some(client)) = (SessionId::new(&record.id), Agent::from_name(&record.client)) else {
         return Ok(Vec::new());
     };
+    let moved = moved_transcript(ledger, env, &session, record)?;
+    let known = Path::new(record.transcript.as_deref().unwrap_or_default());
     let mut task = Task {
         session: &session,
         client,
-        transcript: Path::new(record.transcript.as_deref().unwrap_or_default()),
+        transcript: moved.as_deref().unwrap_or(known),
         wait: Wait::No,
         turn_ended: false,
         has_crons: false,
@@ -194,6 +196,39 @@ pub fn catch_up(
         faults = complete(ledger, env, config, &task)?;
     }
     Ok(faults)
+}
+
+/// The folders where Claude Code keeps its transcripts.
+#[must_use]
+pub fn usual_folders(env: &Env) -> Vec<PathBuf> {
+    match env.path_var("CLAUDE_CONFIG_DIR") {
+        Some(folder) => vec![folder.join("projects")],
+        None => env
+            .home()
+            .map(|home| vec![home.join(".claude/projects"), home.join(".config/claude/projects")])
+            .unwrap_or_default(),
+    }
+}
+
+/// Where a session's transcript is now that is no more where it was: the session works in another folder, or the client's
+/// own folder has moved.
+fn moved_transcript(
+    ledger: &Ledger,
+    env: &Env,
+    session: &SessionId,
+    record: &SessionRecord,
+) -> Result<Option<PathBuf>, StoreError> {
+    if record.transcript.as_deref().is_none_or(|known| claude_code::is_transcript(Path::new(known))) {
+        return Ok(None);
+    }
+    let read = ledger.session_transcripts(Some(record.row))?;
+    let mains = read.into_iter().filter(|file| file.agent.is_none() && file.session == record.row);
+    let mut mains: Vec<PathBuf> = mains.map(|file| PathBuf::from(file.path)).collect();
+    mains.retain(|path| {
+        claude_code::session_of_path(path).as_ref() == Some(session) && claude_code::is_transcript(path)
+    });
+    let mut folders = usual_folders(env).into_iter();
+    Ok(mains.pop().or_else(|| folders.find_map(|folder| claude_code::find_main(&folder, session))))
 }
 
 /// A file to be read.
@@ -283,7 +318,7 @@ fn read_new(
     let mut from = ReadFrom {
         session: task.session.clone(),
         agent: source.agent.map(|file| file.agent.clone()),
-        progress: state.as_ref().map(|state| state.progress),
+        progress: state.as_ref().map(|state| state.progress.clone()),
         count: estimate::written,
         content: Some(content_reader(ledger)?),
     };
@@ -322,7 +357,9 @@ fn read_new(
             continue;
         }
         (size, modified_at) = (now_size, now_modified);
-        from.progress = reading.as_ref().map(|reading| reading.progress).or(from.progress);
+        if let Some(reading) = &reading {
+            from.progress = Some(reading.progress.clone());
+        }
         let more = match claude_code::read(source.path, &from) {
             Ok(more) => more,
             Err(fault) => return Ok(Err(fault)),
@@ -356,17 +393,20 @@ pub(crate) fn content_reader(ledger: &Ledger) -> Result<ContentReader, StoreErro
 /// Puts a number in the title's place if the user wants no names kept, tells scheduled runs from other headless ones,
 /// and believes no time that has not come yet.
 pub(crate) fn adjust_facts(reading: &mut Reading, env: &Env, config: &Config, has_crons: bool) {
-    let facts = &mut reading.facts;
     if !config.store_names {
-        facts.topic = Some((NUMBERED_TOPIC_RANK, String::new()));
         for change in &mut reading.task_changes {
             change.kind.take_names();
         }
     }
-    if has_crons && facts.kind == Some(SessionKind::Headless) {
-        facts.kind = Some(SessionKind::Scheduled);
+    for facts in reading.all_facts_mut() {
+        if !config.store_names {
+            facts.topic = Some((NUMBERED_TOPIC_RANK, String::new()));
+        }
+        if has_crons && facts.kind == Some(SessionKind::Headless) {
+            facts.kind = Some(SessionKind::Scheduled);
+        }
+        facts.last_at = facts.last_at.map(|last| last.min(env.now()));
     }
-    facts.last_at = facts.last_at.map(|last| last.min(env.now()));
 }
 
 /// The subagent run that a transcript is of.

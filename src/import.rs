@@ -6,6 +6,7 @@
 //! after or beside it, twice and in any order comes to the same.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -18,6 +19,7 @@ use crate::config::Config;
 use crate::domain::{Agent, SessionId, Timestamp};
 use crate::env::Env;
 use crate::estimate;
+pub use crate::finalize::usual_folders;
 use crate::finalize::{self, ABANDONED};
 use crate::reconcile;
 use crate::store::{Ledger, LogBatch, StoreError, TranscriptState};
@@ -38,6 +40,8 @@ pub struct ImportReport {
     pub files: u64,
     /// Files that had nothing new.
     pub files_unchanged: u64,
+    /// Files that are no transcripts of Claude Code; nothing of them is stored.
+    pub files_refused: u64,
     /// Bytes that were read.
     pub bytes: u64,
     /// Lines that were read.
@@ -70,18 +74,6 @@ pub struct ImportProgress {
     pub files: (usize, usize),
     /// Bytes of them.
     pub bytes: (u64, u64),
-}
-
-/// The folders where Claude Code keeps its transcripts.
-#[must_use]
-pub fn usual_folders(env: &Env) -> Vec<PathBuf> {
-    match env.path_var("CLAUDE_CONFIG_DIR") {
-        Some(folder) => vec![folder.join("projects")],
-        None => env
-            .home()
-            .map(|home| vec![home.join(".claude/projects"), home.join(".config/claude/projects")])
-            .unwrap_or_default(),
-    }
 }
 
 /// How many transcripts are below `roots`.
@@ -133,22 +125,20 @@ pub fn run(
         let mut waiting: Vec<(SessionId, LogBatch)> = Vec::new();
         let mut responses = 0;
         for piece in receiver.into_iter().flatten() {
-            match piece.result {
-                Ok((session, batch)) => {
+            match piece {
+                Piece::Read(session, batch) => {
                     report.note(&batch);
                     done.bytes.0 += batch.bytes();
                     done.files.0 += usize::from(!batch.reading.has_more);
                     responses += batch.reading.messages.len();
                     sessions.insert(session.clone());
-                    waiting.push((session, batch));
+                    sessions.extend(batch.reading.facts_of_others.iter().map(|(named, _)| named.clone()));
+                    waiting.push((session, *batch));
                 }
-                Err(fault) => {
+                Piece::PassedOver(skipped) => {
                     done.files.0 += 1;
-                    report.skipped.push(Skipped {
-                        file: fault.path.display().to_string(),
-                        lines: None,
-                        reason: format!("the file cannot be read: {}", fault.source),
-                    });
+                    report.files_refused += u64::from(skipped.is_refused);
+                    report.skipped.extend(skipped.what);
                 }
             }
             if responses >= RESPONSES_AT_ONCE || waiting.len() >= FILES_AT_ONCE {
@@ -197,8 +187,25 @@ struct Task {
 }
 
 /// What a reader hands to the writer.
-struct Piece {
-    result: Result<(SessionId, LogBatch), ReadError>,
+enum Piece {
+    /// A part of a transcript, or all of it.
+    Read(SessionId, Box<LogBatch>),
+    /// A file of which nothing is stored.
+    PassedOver(PassedOver),
+}
+
+/// A file of which nothing is stored.
+struct PassedOver {
+    /// Whether it is no transcript.
+    is_refused: bool,
+    /// What the user is told.
+    what: Option<Skipped>,
+}
+
+impl Piece {
+    fn bytes(&self) -> u64 {
+        if let Self::Read(_, batch) = self { batch.bytes() } else { 0 }
+    }
 }
 
 /// What a reader has not handed over yet.
@@ -215,7 +222,7 @@ impl<'s> Parcel<'s> {
 
     /// An error says that nobody listens any more.
     fn add(&mut self, piece: Piece) -> Result<(), ()> {
-        self.bytes += piece.result.as_ref().map_or(0, |(_, batch)| batch.bytes());
+        self.bytes += piece.bytes();
         self.pieces.push(piece);
         if self.bytes < BYTES_AT_ONCE {
             return Ok(());
@@ -274,15 +281,18 @@ impl Task {
         let mut from = ReadFrom {
             session: self.file.session.clone(),
             agent: self.file.agent.clone(),
-            progress: self.state.as_ref().map(|state| state.progress),
+            progress: self.state.as_ref().map(|state| state.progress.clone()),
             count: estimate::written,
             // Read when a view first asks where the cost came from.
             content: None,
         };
+        // What is no transcript leaves nothing behind, so what is not understood is held back until a line is.
+        let mut is_understood = self.state.is_some();
+        let mut held = Vec::new();
         loop {
             let mut reading = match claude_code::read_with(buffer, &self.file.path, &from) {
                 Ok(reading) => reading,
-                Err(fault) => return parcel.add(Piece { result: Err(fault) }),
+                Err(fault) => return parcel.add(unreadable(&fault)),
             };
             // Most responses are several records side by side: joined they take less memory while they wait. The writer
             // joins those that stand apart.
@@ -290,16 +300,46 @@ impl Task {
             reading.messages.shrink_to_fit();
             finalize::adjust_facts(&mut reading, env, config, false);
             let has_more = reading.has_more;
-            from.progress = Some(reading.progress);
+            let has_lines = reading.progress.offset > 0;
+            is_understood |= reading.is_understood;
+            from.progress = Some(reading.progress.clone());
             let session = reading.session.clone().unwrap_or_else(|| from.session.clone());
             from.session.clone_from(&session);
             let run = agent.as_ref().map(|file| finalize::run_of(file, &reading, config));
             let path = self.file.path.to_string_lossy().into_owned();
             let batch = LogBatch { path, run, size: self.size, modified_at: self.modified_at, reading };
-            parcel.add(Piece { result: Ok((session, batch)) })?;
+            held.push(Piece::Read(session, Box::new(batch)));
+            if is_understood {
+                held.drain(..).try_for_each(|piece| parcel.add(piece))?;
+            }
+            if !has_more && !is_understood {
+                return parcel.add(self.refused(has_lines));
+            }
             if !has_more {
                 return Ok(());
             }
         }
     }
+
+    /// A file in which nothing was understood. One without a whole line is a transcript that is only beginning; and what the client
+    /// lays beside its subagents' transcripts is nothing that anyone meant to import.
+    fn refused(&self, has_lines: bool) -> Piece {
+        let is_beside_subagents =
+            self.file.path.components().any(|part| part.as_os_str() == OsStr::new("subagents"));
+        let what = (has_lines && !is_beside_subagents).then(|| Skipped {
+            file: self.file.path.display().to_string(),
+            lines: None,
+            reason: claude_code::foreign::describe(&self.file.path).to_owned(),
+        });
+        Piece::PassedOver(PassedOver { is_refused: what.is_some(), what })
+    }
+}
+
+fn unreadable(fault: &ReadError) -> Piece {
+    let what = Skipped {
+        file: fault.path.display().to_string(),
+        lines: None,
+        reason: format!("the file cannot be read: {}", fault.source),
+    };
+    Piece::PassedOver(PassedOver { is_refused: false, what: Some(what) })
 }

@@ -239,7 +239,7 @@ fn read_content(path: &Path, mut from: ReadFrom) -> Vec<Reading> {
     let mut readings = Vec::new();
     while let Ok(reading) = claude_code::read(path, &from) {
         let has_more = reading.has_more;
-        from.progress = Some(reading.progress);
+        from.progress = Some(reading.progress.clone());
         readings.push(reading);
         if !has_more {
             break;

@@ -5,17 +5,55 @@
 
 pub mod totals;
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use crate::domain::{
-    AgentId, Iterations, Message, MessageId, MessageSource, ModelId, Modifiers, SessionId, Timestamp, Usage,
+    AgentId, Iterations, LineTag, Message, MessageId, MessageSource, ModelId, Modifiers, RequestTag, SessionId,
+    Timestamp, Usage,
 };
+
+/// Whether two records that have the same id, or lack one, are of one response.
+///
+/// An id alone does not say so: gateways answer with a constant one, or count from 1 in every session. Within a session a
+/// record is of another response if its request, its line and its time are all others; in another session it is a copy
+/// only if it is the same line (`agents::claude_code::identity` has the rules, each with its reason). `shares_session` says
+/// whether the session of the one is known to have the response of the other.
+#[must_use]
+pub fn is_same(a: &Message, b: &Message, shares_session: bool) -> bool {
+    if a.line.is_some() && a.line == b.line {
+        return true;
+    }
+    let is_same_time = a.at.is_some() && a.at == b.at;
+    let is_same_request = a.request.is_some() && a.request == b.request;
+    let are_named = [a, b].map(|record| record.request.is_some_and(RequestTag::is_named));
+    if !shares_session {
+        return match (a.line, b.line) {
+            (Some(_), Some(_)) => is_same_time && is_same_request,
+            _ if a.at.is_some() && b.at.is_some() => is_same_time,
+            _ => is_same_request || (a.request.is_none() && b.request.is_none()),
+        };
+    }
+    let [a_prompt, b_prompt] = [a, b].map(|record| record.by_client().prompt());
+    let has_same_prompt = a_prompt > 0 && a_prompt == b_prompt;
+    let is_echo = [a, b].iter().any(|record| record.source == MessageSource::Progress);
+    is_same_request
+        || is_same_time
+        || match are_named {
+            [true, true] if is_echo => has_same_prompt,
+            // A side question can repeat the conversation with requests, lines and times of its own.
+            [true, true] => a.source != b.source && has_same_prompt && a.usage == b.usage,
+            [false, false] => has_same_prompt || a.request.is_none() || b.request.is_none(),
+            _ => true,
+        }
+}
 
 /// Joins two records of one response.
 ///
 /// The usage is that of the record that is known to be complete, else of the one with the most output: a stream's
-/// earlier records have its start value. Whose the response is, and when it came, says the best witness: the main
-/// conversation before a sidechain before an echo, an original before a fork's copy, then the file that starts first.
+/// earlier records have its start value. Whose the response is says the best witness: the main conversation before a
+/// sidechain before an echo, an original before a fork's copy, then the file that starts first. Between sessions whose
+/// records are equally good the ledger decides by what else these have (`store::owners`).
 #[must_use]
 pub fn merge(mut a: Message, mut b: Message) -> Message {
     merge_into(&mut a, &mut b);
@@ -31,17 +69,38 @@ fn merge_into(a: &mut Message, b: &mut Message) {
     let content_tokens = a.content_tokens.max(b.content_tokens);
     // Any record that names the skill will do; the order must not matter.
     let skill = a.skill.take().max(b.skill.take());
+    let (request, (at, line)) = match a.source.cmp(&b.source) {
+        Ordering::Less => (a.request, (a.at, a.line)),
+        Ordering::Greater => (b.request, (b.at, b.line)),
+        Ordering::Equal => (better_request(a.request, b.request), earliest((a.at, a.line), (b.at, b.line))),
+    };
     if owner_rank(b) < owner_rank(a) {
         std::mem::swap(a, b);
     }
     (a.usage, a.complete, a.model, a.modifiers) = (usage, complete, model, modifiers);
+    (a.request, a.at, a.line) = (request, at, line);
     (a.content_tokens, a.skill, a.iterations) = (content_tokens, skill, iterations);
 }
+
+/// The request of two records of one response. One that the log names is the better witness.
+fn better_request(a: Option<RequestTag>, b: Option<RequestTag>) -> Option<RequestTag> {
+    let rank = |tag: &RequestTag| (!tag.is_named(), tag.to_bits());
+    [a, b].into_iter().flatten().min_by_key(rank)
+}
+
+/// The first line of two records of one response.
+fn earliest(a: Line, b: Line) -> Line {
+    let rank = |(at, line): &Line| (at.is_none(), *at, line.is_none(), *line);
+    if rank(&b) < rank(&a) { b } else { a }
+}
+
+/// When a line was written, and which it is.
+type Line = (Option<Timestamp>, Option<LineTag>);
 
 /// Joins the records of each response that follow each other, as most do.
 pub fn merge_neighbours(records: &mut Vec<Message>) {
     records.dedup_by(|later, earlier| {
-        let is_same = later.id == earlier.id;
+        let is_same = later.id == earlier.id && is_same(earlier, later, earlier.session == later.session);
         if is_same {
             merge_into(earlier, later);
         }
@@ -55,10 +114,9 @@ type UsageRank<'a> = (bool, bool, u64, [u64; 5], Option<&'a ModelId>, Modifiers,
 
 fn usage_rank(message: &Message) -> UsageRank<'_> {
     let Usage { input, output, cache_read, cache_write_5m, cache_write_1h, web_searches } = message.usage;
-    let has_counts = input + output + cache_read > 0;
     let rest = [cache_write_1h, cache_write_5m, cache_read, input, web_searches];
     let iterations = message.iterations.as_deref();
-    (has_counts, message.complete, output, rest, message.model.as_ref(), message.modifiers, iterations)
+    (!message.is_zeroed(), message.complete, output, rest, message.model.as_ref(), message.modifiers, iterations)
 }
 
 /// Smaller is better. The fields after the file's start only make the choice between equals the same in any order.
@@ -69,7 +127,6 @@ struct OwnerRank<'a> {
     file_start: Dated,
     session: &'a SessionId,
     agent: Option<&'a AgentId>,
-    at: Dated,
     branch: Option<&'a str>,
 }
 
@@ -83,7 +140,6 @@ fn owner_rank(message: &Message) -> OwnerRank<'_> {
         file_start: (message.file_start.is_none(), message.file_start),
         session: &message.session,
         agent: message.agent.as_ref(),
-        at: (message.at.is_none(), message.at),
         branch: message.branch.as_deref(),
     }
 }
@@ -126,6 +182,8 @@ mod tests {
     fn record(session: &str, source: MessageSource, start: i64, output: u64) -> Message {
         Message {
             id: MessageId::new("msg_1").unwrap(),
+            request: Some(RequestTag::named(b"req_1")),
+            line: None,
             session: SessionId::new(session).unwrap(),
             file_start: Some(Timestamp::from_millis(start)),
             copied: false,
@@ -169,6 +227,73 @@ mod tests {
         assert_eq!(merge(replay, record("s", MessageSource::Main, 2, 5)).agent, None);
     }
 
+    /// A record of a line, as most have them.
+    fn line_of(session: &str, request: &str, line: &str, at: i64, input: u64) -> Message {
+        Message {
+            request: Some(RequestTag::named(request.as_bytes())),
+            line: Some(LineTag::of(line.as_bytes())),
+            at: Some(Timestamp::from_millis(at)),
+            usage: Usage { input, output: 7, ..Usage::default() },
+            ..record(session, MessageSource::Main, 1, 7)
+        }
+    }
+
+    fn without_request(message: Message) -> Message {
+        Message { request: message.line.map(RequestTag::begun_by), ..message }
+    }
+
+    #[test]
+    fn an_id_that_a_gateway_repeats_is_not_believed_alone() {
+        let first = line_of("s", "req_1", "l1", 10, 100);
+        let same = |other: &Message| is_same(&first, other, first.session == other.session);
+        assert!(!same(&line_of("s", "req_2", "l2", 20, 110)));
+        assert!(same(&line_of("s", "req_1", "l2", 20, 100)), "streamed in several lines");
+        assert!(same(&line_of("s", "req_2", "l1", 20, 100)), "the same line");
+        assert!(same(&line_of("s", "req_2", "l2", 10, 100)), "at the same time");
+        assert!(same(&without_request(line_of("s", "", "l2", 20, 110))), "nothing names another request");
+        // Two sessions that count from 1, with the requests or without.
+        assert!(!same(&line_of("t", "req_1", "l2", 20, 100)));
+        assert!(!same(&line_of("t", "req_1", "l2", 10, 100)) || same(&line_of("t", "req_1", "l1", 10, 100)));
+        assert!(same(&line_of("t", "req_1", "l1", 10, 100)), "a fork's copy");
+    }
+
+    #[test]
+    fn where_requests_have_no_ids_the_prompt_tells_responses_apart() {
+        let first = without_request(line_of("s", "", "l1", 10, 100));
+        let other = |line: &str, at, input| without_request(line_of("s", "", line, at, input));
+        assert!(!is_same(&first, &other("l2", 20, 110), true));
+        assert!(is_same(&first, &other("l2", 20, 100), true));
+        let empty = without_request(line_of("s", "", "l1", 10, 0));
+        assert!(!is_same(&empty, &other("l2", 20, 0), true), "no prompt tells nothing");
+    }
+
+    #[test]
+    fn a_side_question_repeats_what_it_has_not_paid_for() {
+        let first = line_of("s", "req_1", "l1", 10, 100);
+        let replay = |input| Message {
+            source: MessageSource::Sidechain,
+            agent: AgentId::new("aside"),
+            ..line_of("s", "req_2", "l2", 20, input)
+        };
+        assert!(is_same(&first, &replay(100), true));
+        assert!(!is_same(&first, &replay(110), true), "an answer of its own");
+        let echo = Message {
+            source: MessageSource::Progress,
+            usage: Usage { output: 1, ..first.usage },
+            ..replay(100)
+        };
+        assert!(is_same(&first, &echo, true));
+    }
+
+    #[test]
+    fn a_zeroed_record_beats_no_full_one_though_it_ends_the_response() {
+        let full = Message { complete: false, ..line_of("s", "req_1", "l1", 10, 100) };
+        let usage = Usage { cache_write_1h: 900, ..Usage::default() };
+        let zeroed = Message { usage, ..line_of("s", "req_1", "l2", 20, 0) };
+        assert_eq!(merge(full.clone(), zeroed.clone()).usage, full.usage);
+        assert_eq!(merge(zeroed, full.clone()).usage, full.usage);
+    }
+
     fn any_record() -> impl Strategy<Value = Message> {
         (
             prop::sample::select(vec!["a", "b", "c"]),
@@ -180,6 +305,7 @@ mod tests {
             (0_u64..3, 0_u64..3),
             any::<(bool, bool, bool)>(),
             (prop::option::of(prop::sample::select(vec!["p", "q"])), 0_i64..3, 0_u64..3),
+            (prop::option::of((any::<bool>(), 0_u8..3)), prop::option::of(0_u8..3)),
         )
             .prop_map(
                 |(
@@ -192,9 +318,17 @@ mod tests {
                     (output, input),
                     (complete, copied, has_iterations),
                     (skill, bits, content),
+                    (request, line),
                 )| {
+                    let line = line.map(|line| LineTag::of(&[line]));
+                    let request = request.map(|(is_named, number)| {
+                        let begun = RequestTag::begun_by(LineTag::of(&[number]));
+                        if is_named { RequestTag::named(&[number]) } else { begun }
+                    });
                     Message {
                         id: MessageId::new("msg_1").unwrap(),
+                        request,
+                        line,
                         session: SessionId::new(session).unwrap(),
                         file_start: start.map(Timestamp::from_millis),
                         copied,
@@ -239,8 +373,18 @@ mod tests {
             let records: Vec<Message> = records.into_iter().map(of).collect();
             let mut joined = records.clone();
             merge_neighbours(&mut joined);
-            prop_assert!(joined.windows(2).all(|pair| pair[0].id != pair[1].id));
+            prop_assert!(joined.len() <= records.len());
             prop_assert_eq!(merge_all(joined), merge_all(records));
+        }
+
+        #[test]
+        fn two_records_are_of_one_response_whichever_comes_first(
+            a in any_record(), b in any_record(), shares in any::<bool>()
+        ) {
+            prop_assert!(is_same(&a, &a, true));
+            prop_assert_eq!(is_same(&a, &b, shares), is_same(&b, &a, shares));
+            // What is known in the same session is no less alike than in another one.
+            prop_assert!(!is_same(&a, &b, false) || is_same(&a, &b, true));
         }
     }
 }

@@ -24,7 +24,7 @@ const ALIAS_BYTES: usize = 4 << 10;
 
 /// Tells a file that has grown from one that was written anew: a hash of its head and of what stands before the
 /// offset up to which it was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Fingerprint(u64);
 
 impl Fingerprint {

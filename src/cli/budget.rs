@@ -1,12 +1,14 @@
 //! `tallyhook budget`: sets limits and shows how they stand.
 
+use std::path::PathBuf;
+
 use super::args::{BudgetAction, BudgetArgs, BudgetSetArgs, Which};
 use super::{Context, session, show_usage, uninstall};
 use crate::budget::{self, Course, Held};
 use crate::calendar::Zone;
 use crate::config::Lowered;
 use crate::domain::amount::{self, AmountFault};
-use crate::domain::{Budget, Limit, MAX_NAME_CHARS, Mode, Scope, Timeline, clean_name, plural, task_list};
+use crate::domain::{Budget, Limit, MAX_NAME_CHARS, Mode, Scope, Timeline, clean_name, plural, project_folder, task_list};
 use crate::error::Error;
 use crate::origins;
 use crate::render;
@@ -261,7 +263,8 @@ fn matching(context: &Context, ledger: &Ledger, which: &Which) -> Result<Vec<Bud
 fn scope(context: &Context, which: &Which) -> Scope {
     let project = which.project.as_ref().map(|path| context.env.cwd().join(path));
     // As the client names it: without links and dots, where it is there.
-    let project = project.map(|path| path.canonicalize().unwrap_or(path).to_string_lossy().into_owned());
+    let folder = |path: PathBuf| path.canonicalize().unwrap_or(path).to_string_lossy().into_owned();
+    let project = project.map(|path| project_folder(folder(path)));
     let name = |name: &Option<String>| name.as_ref().and_then(|name| clean_name(name, MAX_NAME_CHARS));
     Scope { project, agent: name(&which.agent), model: name(&which.model) }
 }

@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::Context;
 use super::args::{CostArgs, CostBy, Face, FaceArgs};
-use crate::domain::grouped;
+use crate::domain::{grouped, project_folder};
 use crate::error::Error;
 use crate::report::calendar::{AskedDay, Day, Zone};
 use crate::report::cost::{By, CostReport, Query};
@@ -119,7 +119,11 @@ pub(super) fn folders(cwd: &Path, given: &Path) -> Vec<PathBuf> {
         }
     }
     let real = plain.canonicalize().ok().filter(|real| *real != plain);
-    std::iter::once(plain).chain(real).collect()
+    // In the letter of a drive as the ledger has it.
+    let named = |path: PathBuf| {
+        path.into_os_string().into_string().map_or_else(PathBuf::from, |path| project_folder(path).into())
+    };
+    std::iter::once(plain).chain(real).map(named).collect()
 }
 
 /// What is said of rows that a table for the terminal has as one.

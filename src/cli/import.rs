@@ -44,6 +44,11 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Error> {
     } else {
         context.print(&summary(&report))?;
     }
+    if report.files > 0 && report.files_refused == report.files {
+        return Err(Error::NoData {
+            what: "there is no transcript of Claude Code; nothing was imported".to_owned(),
+        });
+    }
     if report.files == 0 {
         let looked: Vec<String> = roots.iter().map(|root| root.display().to_string()).collect();
         return Err(Error::NoData {

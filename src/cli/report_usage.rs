@@ -3,7 +3,7 @@
 use super::Context;
 use super::args::{Operation, ReportUsageArgs};
 use crate::config::Config;
-use crate::domain::{MAX_NAME_CHARS, Usage, clean_name, plural};
+use crate::domain::{MAX_NAME_CHARS, Usage, clean_name, plural, project_folder};
 use crate::error::Error;
 use crate::estimate::subagents::defaults_for;
 use crate::store::{Ledger, Report};
@@ -36,7 +36,7 @@ pub(super) fn run(context: &Context, args: &ReportUsageArgs) -> Result<(), Error
         .ok_or_else(|| usage("say who reports: --agent-id ID, or set TALLYHOOK_AGENT_ID"))?;
     let project =
         context.env.path_var("CLAUDE_PROJECT_DIR").unwrap_or_else(|| context.env.cwd().to_path_buf());
-    let project = project.to_string_lossy().into_owned();
+    let project = project_folder(project.to_string_lossy().into_owned());
     let (used, tokens) = match args.operation {
         Some(operation) => {
             let used = estimate(&context.config(Some(&project))?, operation, args);

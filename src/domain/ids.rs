@@ -85,6 +85,9 @@ id!(
 const ADVISOR: &str = "/advisor/";
 /// The same of an attempt of another model that was declined.
 const ATTEMPT: &str = "/attempt/";
+/// What stands before the mark of a [`MessageId::variant`], and how many digits that has.
+const VARIANT: char = '#';
+const VARIANT_DIGITS: usize = 16;
 
 impl MessageId {
     /// The id under which the pass of an advisor is kept that was asked within this response, beside which it is billed.
@@ -103,6 +106,29 @@ impl MessageId {
     #[must_use]
     pub fn is_advisors(&self) -> bool {
         self.as_str().contains(ADVISOR)
+    }
+
+    /// The id under which another response is kept whose log gives it an id that is taken; `mark` tells them apart.
+    #[must_use]
+    pub fn variant(&self, mark: u64) -> Option<Self> {
+        Self::new(&format!("{}{VARIANT}{mark:0VARIANT_DIGITS$x}", self.base()))
+    }
+
+    /// The id as the log gives it.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        let text = self.as_str();
+        let Some(end) = text.len().checked_sub(VARIANT_DIGITS + 1) else { return text };
+        let (head, tail) = text.as_bytes().split_at(end);
+        let is_mark = |digits: &[u8]| digits.iter().all(u8::is_ascii_hexdigit);
+        let is_variant = tail[0] == VARIANT as u8 && is_mark(&tail[1..]) && !head.is_empty();
+        if is_variant { &text[..end] } else { text }
+    }
+
+    /// Whether this is the id of a [`Self::variant`].
+    #[must_use]
+    pub fn is_variant(&self) -> bool {
+        self.base().len() < self.as_str().len()
     }
 }
 
@@ -134,6 +160,17 @@ pub fn clean_name(text: &str, max: usize) -> Option<String> {
     }
     let name = name.trim();
     (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// The name under which a project's folder is known. Windows takes a drive's letter in either case, and so do its programs:
+/// `c:\\app` and `C:\\app` are one project.
+#[must_use]
+pub fn project_folder(mut path: String) -> String {
+    let is_drive = matches!(path.as_bytes(), [b'a'..=b'z', b':'] | [b'a'..=b'z', b':', b'\\' | b'/', ..]);
+    if is_drive && let Some(letter) = path.get_mut(..1) {
+        letter.make_ascii_uppercase();
+    }
+    path
 }
 
 /// Writes `text` as one word of a POSIX shell, for command lines that people are told to copy. Names come from outside:
@@ -169,11 +206,35 @@ mod tests {
     }
 
     #[test]
+    fn a_drives_letter_is_the_same_in_either_case() {
+        let folder = |path: &str| project_folder(path.to_owned());
+        assert_eq!(folder(r"c:\Users\u"), r"C:\Users\u");
+        assert_eq!(folder("d:/app"), "D:/app");
+        assert_eq!((folder("c:"), folder("")), ("C:".to_owned(), String::new()));
+        for other in ["c:app", "/c/app", "cd:/app", r"C:\c:\x"] {
+            assert_eq!(folder(other), other);
+        }
+    }
+
+    #[test]
     fn an_id_with_an_escape_sequence_is_refused() {
         assert!(SessionId::new("8efa9846-317e-4207-a56e-a0276f6e897e").is_some());
         assert!(SessionId::new("").is_none());
         assert!(SessionId::new("a\u{1b}[31m").is_none());
         assert!(SessionId::new(&"x".repeat(201)).is_none());
+    }
+
+    #[test]
+    fn a_variant_of_an_id_knows_the_id() {
+        let id = MessageId::new("msg_1").unwrap();
+        let variant = id.variant(0xab).unwrap();
+        assert_eq!(variant.as_str(), "msg_1#00000000000000ab");
+        assert_eq!((variant.base(), id.base()), ("msg_1", "msg_1"));
+        assert_eq!(variant.variant(1).unwrap().as_str(), "msg_1#0000000000000001");
+        assert!(variant.is_variant() && !id.is_variant());
+        for odd in ["#00000000000000ab", "é#0000000000000é", "a#b", "msg#00000000000000ag"] {
+            assert!(!MessageId::new(odd).unwrap().is_variant(), "{odd}");
+        }
     }
 
     #[test]

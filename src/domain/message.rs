@@ -30,16 +30,95 @@ impl MessageSource {
     }
 }
 
+/// What stands in comparisons for an id from a log: few bytes, the same in every process.
+fn hash(text: &[u8]) -> i64 {
+    const FACTOR: u64 = 0xff51_afd7_ed55_8ccd;
+    let mut hash = (text.len() as u64).wrapping_mul(FACTOR);
+    for part in text.chunks(8) {
+        let mut word = [0; 8];
+        word[..part.len()].copy_from_slice(part);
+        hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(FACTOR);
+        hash ^= hash >> 32;
+    }
+    // Never 0, which stands for none.
+    (hash >> 1).cast_signed() | 1
+}
+
+/// Which line of a log a record is: a hash of the line's id. Copies of a line keep it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LineTag(i64);
+
+impl LineTag {
+    /// That of the line with this id.
+    #[must_use]
+    pub fn of(uuid: &[u8]) -> Self {
+        Self(hash(uuid))
+    }
+
+    /// From the ledger.
+    #[must_use]
+    pub const fn from_bits(bits: i64) -> Self {
+        Self(bits)
+    }
+
+    /// For the ledger.
+    #[must_use]
+    pub const fn to_bits(self) -> i64 {
+        self.0
+    }
+}
+
+/// Which request a record answers: a hash of the request's id. Where the log names none, the first line of the answer
+/// stands for the request, and the tag is not [named](Self::is_named).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestTag(i64);
+
+impl RequestTag {
+    /// That of the request with this id.
+    #[must_use]
+    pub fn named(id: &[u8]) -> Self {
+        Self(hash(id))
+    }
+
+    /// That of a request without an id whose answer begins with this line.
+    #[must_use]
+    pub const fn begun_by(line: LineTag) -> Self {
+        Self(-line.0)
+    }
+
+    /// Whether the log names the request.
+    #[must_use]
+    pub const fn is_named(self) -> bool {
+        self.0 > 0
+    }
+
+    /// From the ledger.
+    #[must_use]
+    pub const fn from_bits(bits: i64) -> Self {
+        Self(bits)
+    }
+
+    /// For the ledger.
+    #[must_use]
+    pub const fn to_bits(self) -> i64 {
+        self.0
+    }
+}
+
 /// One record of an API response. A response is streamed as several records with the same id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// The key of the response, the same in every file that tells of it.
     pub id: MessageId,
-    /// The session whose file the record stands in.
+    /// The request that it answers.
+    pub request: Option<RequestTag>,
+    /// The line, of several the earliest.
+    pub line: Option<LineTag>,
+    /// The session that the record names.
     pub session: SessionId,
-    /// When that file starts: a response belongs to the session whose file starts first (forks copy messages).
+    /// When its file starts.
     pub file_start: Option<Timestamp>,
-    /// Whether it is older than its file, and so a fork's copy of another session's record.
+    /// Whether it is known to be a fork's copy of another session's record.
     pub copied: bool,
     /// Which kind of record it is.
     pub source: MessageSource,
@@ -47,7 +126,7 @@ pub struct Message {
     pub agent: Option<AgentId>,
     /// The model that answered.
     pub model: Option<ModelId>,
-    /// When the record was written.
+    /// When the record was written; of several the earliest time.
     pub at: Option<Timestamp>,
     /// What the record says was used.
     pub usage: Usage,
@@ -142,6 +221,12 @@ impl Message {
     #[must_use]
     pub fn by_client(&self) -> Usage {
         self.iterations.as_ref().map_or(self.usage, |iterations| iterations.by_client)
+    }
+
+    /// Whether it shows next to nothing: clients have written such records after whole ones, with a `stop_reason`.
+    #[must_use]
+    pub fn is_zeroed(&self) -> bool {
+        self.usage.input == 0 && self.usage.output == 0 && self.usage.cache_read == 0
     }
 
     /// What the log probably leaves out of an incomplete response's output, in tokens: an estimate. Logged numbers of

@@ -26,10 +26,10 @@ pub use context::{ContextCall, ContextEntry, TaskChange, TaskChangeKind, file_ty
 pub use counted::{grouped, plural};
 pub use estimate::{Estimate, Method};
 pub use ids::{
-    AgentId, MAX_NAME_CHARS, MessageId, ModelId, SessionId, ToolUseId, clean_name, is_unsafe, shell_word,
-    single_quoted,
+    AgentId, MAX_NAME_CHARS, MessageId, ModelId, SessionId, ToolUseId, clean_name, is_unsafe, project_folder,
+    shell_word, single_quoted,
 };
-pub use message::{Iteration, Iterations, Message, MessageSource};
+pub use message::{Iteration, Iterations, LineTag, Message, MessageSource, RequestTag};
 pub use modifiers::Modifiers;
 pub use money::{Cost, CostParts, PicoUsd};
 pub use session::{CompactionTrigger, SessionKind, SessionState, Version, client_version};

@@ -7,7 +7,7 @@ use super::on_budget::is_budget_command;
 use crate::agents::claude_code::session_of_path;
 use crate::domain::{
     Agent, AgentId, CompactionTrigger, MAX_NAME_CHARS, ModelId, SessionId, SessionKind, ToolName, ToolUseId,
-    clean_name, client_version,
+    clean_name, client_version, project_folder,
 };
 use crate::env::Env;
 use crate::estimate::{CallView, Era};
@@ -146,8 +146,8 @@ impl<'a> Payload<'a> {
             client,
             at: env.now(),
             project: match named {
-                Some(project) => Some((project, true)),
-                None => self.cwd.clone().map(|cwd| (cwd, false)),
+                Some(project) => Some((project_folder(project), true)),
+                None => self.cwd.clone().map(|cwd| (project_folder(cwd), false)),
             },
             transcript: self.transcript.clone(),
             kind: env.var("CLAUDE_CODE_ENTRYPOINT").and_then(|name| SessionKind::from_entrypoint(&name)),

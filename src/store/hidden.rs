@@ -182,7 +182,8 @@ fn told(conn: &Connection, prices: &PriceTable, session: SessionRow) -> rusqlite
     if inherited.len() < starts.len() {
         // A total that goes on from none of the parent's can have what the parent did before the fork.
         let before = "SELECT COLUMNS FROM sessions s JOIN responses r ON r.session = s.parent
-            WHERE s.id = ?1 AND NOT r.copied AND r.at <= s.log_first_at";
+            WHERE s.id = ?1 AND NOT r.copied
+              AND r.at <= coalesce(s.forked_at, s.log_first_at)";
         lines.read(conn, before, session)?;
     }
     let (lines, names) = lines.told(&turns);
@@ -305,7 +306,7 @@ fn parents_total(
     let found: Option<(i64, i64)> = conn
         .prepare_cached(
             "SELECT p.session, p.at FROM sessions s JOIN cost_states p ON p.session = s.parent
-             WHERE s.id = ?1 AND coalesce(p.started_at = ?2, 1) AND p.at <= s.log_first_at
+             WHERE s.id = ?1 AND coalesce(p.started_at = ?2, 1) AND p.at <= coalesce(s.forked_at, s.log_first_at)
              ORDER BY p.at DESC LIMIT 1",
         )?
         .query_row(params![session.0, start.map(Timestamp::as_millis)], |row| Ok((row.get(0)?, row.get(1)?)))

@@ -12,7 +12,7 @@ use super::writer::{SessionRow, unsigned};
 use super::{AgentSighting, Ledger, StoreError};
 use super::{alerts, kept, responses, shares};
 use crate::agents::Fingerprint;
-use crate::agents::claude_code::{Progress, Reading};
+use crate::agents::claude_code::{LastResponse, Note, Progress, Reading};
 use crate::domain::{Agent, SessionId, Timestamp};
 
 /// One transcript's new lines, to be stored together.
@@ -135,7 +135,7 @@ impl Ledger {
         let read = || -> rusqlite::Result<HashMap<String, TranscriptState>> {
             let mut query = self.conn.prepare(&sql)?;
             query
-                .query_map([below.as_str(), LAST_CHAR], |row| Ok((row.get(8)?, transcript_state(row)?)))?
+                .query_map([below.as_str(), LAST_CHAR], |row| Ok((row.get(9)?, transcript_state(row)?)))?
                 .collect()
         };
         read().map_err(StoreError::query("look up the transcripts"))
@@ -208,7 +208,8 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be written.
     pub fn remove_session(&mut self, session: &SessionId) -> Result<bool, StoreError> {
-        const ROWS: [&str; 15] = [
+        const ROWS: [&str; 16] = [
+            "DELETE FROM claims WHERE session = ?1",
             "DELETE FROM meta WHERE name GLOB 'lines_of:' || ?1 || ':*'",
             "DELETE FROM pending WHERE session = ?1",
             "DELETE FROM context_parts WHERE path IN (SELECT path FROM transcripts WHERE session = ?1)",
@@ -271,7 +272,8 @@ impl Ledger {
 }
 
 /// The columns of [`transcript_state`].
-const STATE: &str = "offset, size, modified_at, fingerprint, file_start, starts_with_note, answered, last_at";
+const STATE: &str =
+    "offset, size, modified_at, fingerprint, file_start, starts_with_note, answered, last_at, last_response";
 /// No path has a character above it.
 const LAST_CHAR: &str = "\u{10ffff}";
 
@@ -291,9 +293,10 @@ fn transcript_state(row: &rusqlite::Row<'_>) -> rusqlite::Result<TranscriptState
             offset: unsigned(row.get(0)?),
             fingerprint: Fingerprint::from_bits(row.get::<_, i64>(3)?.cast_unsigned()),
             file_start: time(4)?,
-            starts_with_note: row.get(5)?,
+            note: Note::from_rank(row.get(5)?),
             last_at: time(7)?,
             answered: row.get(6)?,
+            last_response: row.get::<_, Option<String>>(8)?.and_then(|text| LastResponse::from_text(&text)),
         },
     })
 }

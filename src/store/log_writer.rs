@@ -2,21 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
 use super::event::record_run;
+use super::gather::{self, Place, Response, Responses};
 use super::log::LogBatch;
+use super::owners::{self, Claim, Kind, Sharing};
 use super::responses::{self, INSERT, REPLACE, execute, known_message};
 use super::spending::{self, Spending};
-use super::writer::{SessionRow, session_row, signed};
+use super::writer::{SessionRow, session_id, session_row_and_own, signed};
 use super::{contexts, hidden, shares};
-use crate::agents::claude_code::{Compaction, Facts, Prompt};
-use crate::domain::{Agent, Message, MessageSource, ModelId, SessionId, SessionKind, Timestamp};
+use crate::agents::claude_code::{Compaction, Facts, LastResponse, Note, Prompt};
+use crate::domain::{Agent, Message, MessageId, MessageSource, ModelId, SessionId, SessionKind, Timestamp};
 use crate::pricing::PriceTable;
-use crate::reconcile;
 
-/// A file among those of a transaction, and a response in it.
-type Place = (usize, usize);
 /// The responses of a file, and whose each is.
 type OfFile = (Vec<Message>, Vec<SessionRow>);
 
@@ -26,6 +25,13 @@ pub(super) struct LogWriter<'c> {
     client: Agent,
     prices: &'c PriceTable,
     rows: HashMap<SessionId, SessionRow>,
+    /// Of sessions that share records with others: up to when what they have is of matter for whose these are.
+    sharing: HashMap<SessionRow, Timestamp>,
+    /// Sessions for which that must be worked out anew.
+    disputed: BTreeSet<SessionRow>,
+    /// Sessions whose earlier records have turned out to be copies: those older than the time, and whether responses are
+    /// among them.
+    found_copies: Vec<(SessionRow, Timestamp, bool)>,
     spending: Spending,
     /// Sessions whose responses have changed, and the earliest time of these; totals count up to a time. A subagent's
     /// answer counts from the beginning, for it can come after the last dated line before the total.
@@ -35,8 +41,6 @@ pub(super) struct LogWriter<'c> {
     /// Responses that are not stored yet and whose they are, in the order in which they were read: file by file, for
     /// they are too many to be moved.
     messages: Vec<OfFile>,
-    /// Sessions that have a copy of another's response, and that one, with the place in `messages`.
-    copies: Vec<(Place, SessionRow, SessionRow)>,
     /// Whether the ledger is known to hold no responses yet.
     pub(super) knows_none: bool,
     /// Responses that were not known.
@@ -51,11 +55,13 @@ impl<'c> LogWriter<'c> {
             client,
             prices,
             rows: HashMap::new(),
+            sharing: HashMap::new(),
+            disputed: BTreeSet::new(),
+            found_copies: Vec::new(),
             spending: Spending::default(),
             changed: BTreeMap::new(),
             totals: BTreeSet::new(),
             messages: Vec::new(),
-            copies: Vec::new(),
             knows_none: false,
             new: 0,
         })
@@ -65,7 +71,10 @@ impl<'c> LogWriter<'c> {
         if let Some(row) = self.rows.get(session) {
             return Ok(*row);
         }
-        let row = session_row(self.conn, session, self.client)?;
+        let (row, own_at) = session_row_and_own(self.conn, session, self.client)?;
+        if let Some(own_at) = own_at {
+            self.sharing.insert(row, own_at);
+        }
         self.rows.insert(session.clone(), row);
         Ok(row)
     }
@@ -74,12 +83,25 @@ impl<'c> LogWriter<'c> {
         let conn = self.conn;
         let row = self.row(session)?;
         let reading = batch.reading;
-        let progress = reading.progress;
+        let progress = &reading.progress;
         let file_start = progress.file_start;
         if let Some(run) = &batch.run {
             record_run(conn, row, run)?;
         } else {
-            record_facts(conn, row, &reading.facts, &batch.path)?;
+            for (named, facts) in reading.facts_by_session(session) {
+                let of = self.row(named)?;
+                let source =
+                    FactsSource { path: &batch.path, is_home: of == row, is_start: reading.start == 0 };
+                record_facts(conn, of, facts, source)?;
+            }
+        }
+        if batch.run.is_none() && progress.note == Note::Copies && reading.is_newly_fork {
+            self.found_copies.extend(file_start.map(|start| (row, start, true)));
+        }
+        if let Some(until) = reading.copied_until.filter(|_| batch.run.is_none() && reading.start > 0) {
+            // Prompts have no marks: those of an earlier reading can be from before a response that has.
+            let after = Timestamp::from_millis(until.as_millis().saturating_add(1));
+            self.found_copies.push((row, after, false));
         }
         for (agent, agent_type) in &reading.agent_types {
             let named = conn
@@ -104,24 +126,16 @@ impl<'c> LogWriter<'c> {
                 shares::touch(conn, row)?;
             }
         }
-        let mut owners = Vec::with_capacity(reading.messages.len());
-        for message in &reading.messages {
-            let owner = if message.session == *session { row } else { self.row(&message.session)? };
-            if owner.0 != row.0 {
-                contexts::note_lines_of(conn, owner, &batch.path)?;
-            }
-            owners.push(owner);
-        }
-        if !owners.is_empty() {
-            self.messages.push((reading.messages, owners));
-        }
         for prompt in &reading.prompts {
             let owner = self.row(&prompt.session)?;
-            record_log_prompt(conn, owner, prompt, file_start)?;
+            let claims = record_log_prompt(conn, owner, prompt, file_start)?;
+            self.claim(&prompt.uuid, Kind::Prompt, claims)?;
+            self.note_record(owner, prompt.at);
         }
         for compaction in &reading.compactions {
             let owner = self.row(&compaction.session)?;
-            record_boundary(conn, owner, compaction, file_start)?;
+            let claims = record_boundary(conn, owner, compaction, file_start)?;
+            self.claim(&compaction.uuid, Kind::Compaction, claims)?;
         }
         for state in &reading.cost_states {
             let owner = self.row(&state.session)?;
@@ -130,14 +144,14 @@ impl<'c> LogWriter<'c> {
         }
         conn.prepare_cached(
             "INSERT INTO transcripts (path, session, agent_id, offset, size, modified_at, fingerprint, file_start,
-               starts_with_note, answered, skipped_lines, last_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+               starts_with_note, answered, skipped_lines, last_at, last_response)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
              ON CONFLICT (path) DO UPDATE SET
                session = excluded.session, agent_id = excluded.agent_id, offset = excluded.offset,
                size = excluded.size, modified_at = excluded.modified_at, fingerprint = excluded.fingerprint,
                file_start = excluded.file_start, starts_with_note = excluded.starts_with_note,
                answered = excluded.answered, skipped_lines = skipped_lines + excluded.skipped_lines,
-               last_at = excluded.last_at",
+               last_at = excluded.last_at, last_response = excluded.last_response",
         )?
         .execute(params![
             batch.path,
@@ -148,11 +162,68 @@ impl<'c> LogWriter<'c> {
             batch.modified_at.map(Timestamp::as_millis),
             progress.fingerprint.to_bits().cast_signed(),
             file_start.map(Timestamp::as_millis),
-            progress.starts_with_note,
+            progress.note.rank(),
             progress.answered,
             signed(reading.skipped_lines),
             progress.last_at.map(Timestamp::as_millis),
+            progress.last_response.as_ref().map(LastResponse::to_text),
         ])?;
+        self.add_messages(
+            session,
+            row,
+            &batch.path,
+            reading.messages,
+            batch.run.is_none() && reading.start == 0,
+        )
+    }
+
+    fn add_messages(
+        &mut self,
+        session: &SessionId,
+        row: SessionRow,
+        path: &str,
+        messages: Vec<Message>,
+        begins_session: bool,
+    ) -> rusqlite::Result<()> {
+        let mut owners = Vec::with_capacity(messages.len());
+        // Some clients leave its parent's id on what a fork has copied: it stands before all that is the fork's.
+        let (mut before, mut parent) = (None, None);
+        for message in &messages {
+            let owner = if message.session == *session { row } else { self.row(&message.session)? };
+            if owner != row {
+                contexts::note_lines_of(self.conn, owner, path)?;
+                before = Some(owner);
+            } else if parent.is_none() {
+                parent = Some(before);
+            }
+            owners.push(owner);
+        }
+        if let Some(parent) = parent.flatten().filter(|_| begins_session) {
+            let linked = self
+                .conn
+                .prepare_cached("UPDATE sessions SET parent = ?2 WHERE id = ?1 AND parent IS NULL")?
+                .execute([row.0, parent.0])?;
+            if linked > 0 {
+                self.totals.insert(row.0);
+            }
+        }
+        if !owners.is_empty() {
+            self.messages.push((messages, owners));
+        }
+        Ok(())
+    }
+
+    /// Notes that several sessions have a record.
+    fn claim(
+        &mut self,
+        key: &str,
+        kind: Kind,
+        claims: impl IntoIterator<Item = Claim>,
+    ) -> rusqlite::Result<()> {
+        for claim in claims {
+            owners::note(self.conn, key, kind, &claim)?;
+            self.disputed.insert(claim.session);
+        }
         Ok(())
     }
 
@@ -172,44 +243,52 @@ impl<'c> LogWriter<'c> {
             records.clear();
             records.push(place);
             let id = messages[file].0[at].id.clone();
-            let is_same = |(other, next): Place| messages[other].0[next].id == id;
-            while let Some((_, next)) = order.next_if(|next| next.0 == beginning && is_same(next.1)) {
+            let has_id = |(other, next): Place| messages[other].0[next].id.base() == id.base();
+            while let Some((_, next)) = order.next_if(|next| next.0 == beginning && has_id(next.1)) {
                 records.push(next);
             }
-            // Of each file there is one: a fork's copy stands where its file first has the response.
-            records.dedup_by(|later, first| {
-                let is_same = later.0 == first.0;
-                if is_same {
-                    join_in_file(&mut messages[first.0], first.1, later.1);
-                }
-                is_same
-            });
-            let (message, row) = (&messages[file].0[at], messages[file].1[at]);
-            if !knows_none && records.len() == 1 && execute(&mut insert, message, row)? > 0 {
-                is_new[file][at] = true;
-                continue;
-            }
-            let known = if knows_none { None } else { known_message(self.conn, &message.id)? };
-            if known.is_some() || records.len() > 1 {
-                let (first, others) = match &known {
-                    Some(known) => (known.clone(), &records[..]),
-                    None => ((message.clone(), row), &records[1..]),
-                };
-                (messages[file].0[at], messages[file].1[at]) = self.join(&messages, first, others)?;
-            }
-            let (message, row) = (&messages[file].0[at], messages[file].1[at]);
-            match known {
-                Some((known, known_row)) if known != *message => {
-                    self.spending.add(&known, known_row, self.prices, -1);
-                    self.spending.add(message, row, self.prices, 1);
-                    execute(&mut *self.conn.prepare_cached(REPLACE)?, message, row)?;
-                }
-                Some(_) => {}
-                None if knows_none => {
+            if records.len() == 1 && !id.is_variant() {
+                if knows_none {
                     is_new[file][at] = true;
                     fresh.push(place);
+                    continue;
                 }
-                None => is_new[file][at] = execute(&mut insert, message, row)? > 0,
+                if execute(&mut insert, &messages[file].0[at], messages[file].1[at])? > 0 {
+                    is_new[file][at] = true;
+                    continue;
+                }
+            }
+            for response in self.responses_of(&messages, &records)? {
+                let (key, claims) = (response.message.id.as_str(), response.claims());
+                let is_shared = match claims {
+                    [one] => {
+                        self.sharing.contains_key(&one.session) && owners::has(self.conn, key, one.session)?
+                    }
+                    _ => true,
+                };
+                if is_shared {
+                    self.claim(key, Kind::Response, claims.iter().copied())?;
+                }
+                let Response { message, row, known, doubles, place: (file, at), .. } = response;
+                for (double, row) in doubles {
+                    self.note_change(&double, row);
+                    self.spending.add(&double, row, self.prices, -1);
+                    owners::forget(self.conn, double.id.as_str())?;
+                    responses::delete(self.conn, &double.id)?;
+                }
+                match known {
+                    Some((known, known_row)) => self.replace((&known, known_row), (&message, row))?,
+                    None => {
+                        (messages[file].0[at], messages[file].1[at]) = (message, row);
+                        if knows_none {
+                            is_new[file][at] = true;
+                            fresh.push((file, at));
+                        } else {
+                            let (records, owners) = &mut messages[file];
+                            is_new[file][at] = insert_somewhere(&mut insert, &mut records[at], owners[at])?;
+                        }
+                    }
+                }
             }
         }
         let record = |(file, at): &Place| (&messages[*file].0[*at], messages[*file].1[*at]);
@@ -222,50 +301,141 @@ impl<'c> LogWriter<'c> {
                 self.spending.add(message, *row, self.prices, 1);
             }
         }
-        // A fork's last copy tells whose it is: its parent's own responses stand behind those that both have copied.
-        let mut copies = std::mem::take(&mut self.copies);
-        copies.sort_unstable_by_key(|(place, ..)| *place);
-        for (_, copy, owner) in copies {
-            let linked = self
-                .conn
-                .prepare_cached("UPDATE sessions SET parent = ?2 WHERE id = ?1 AND parent IS NOT ?2")?
-                .execute(params![copy.0, owner.0])?;
-            if linked > 0 {
-                self.totals.insert(copy.0);
+        Ok(())
+    }
+
+    /// Puts records with one id together that are of one response, and with what the ledger has of it.
+    fn responses_of(&self, messages: &[OfFile], records: &[Place]) -> rusqlite::Result<Vec<Response>> {
+        let mut found = Responses::default();
+        let are_many = records.len() > gather::MANY;
+        for (number, place @ (file, at)) in records.iter().copied().enumerate() {
+            let (message, row) = (&messages[file].0[at], messages[file].1[at]);
+            if !self.knows_none && (number == 0 || !are_many) {
+                for known in responses::known_by_id(self.conn, message, are_many)? {
+                    found.add_known(known);
+                }
+            }
+            found.add(self.conn, message, row, place)?;
+        }
+        found.into_list(self.conn)
+    }
+
+    /// Stores what is known of a response now.
+    fn replace(
+        &mut self,
+        (known, known_row): (&Message, SessionRow),
+        (message, row): (&Message, SessionRow),
+    ) -> rusqlite::Result<()> {
+        if known == message {
+            return Ok(());
+        }
+        self.note_change(known, known_row);
+        self.note_change(message, row);
+        self.spending.add(known, known_row, self.prices, -1);
+        self.spending.add(message, row, self.prices, 1);
+        execute(&mut *self.conn.prepare_cached(REPLACE)?, message, row)?;
+        Ok(())
+    }
+
+    /// What a fork's file was read of before it was known to be one: its copies count, but not for the fork.
+    fn note_found_copies(&mut self) -> rusqlite::Result<()> {
+        for (session, start, has_responses) in std::mem::take(&mut self.found_copies) {
+            let kinds = [Kind::Prompt, Kind::Compaction, Kind::Response];
+            owners::note_copies(self.conn, session, start, if has_responses { &kinds } else { &kinds[..2] })?;
+            if self.sharing.contains_key(&session) {
+                self.disputed.insert(session);
+            }
+            for sql in FORGET_COPIES {
+                self.conn.prepare_cached(sql)?.execute(params![session.0, start.as_millis()])?;
+            }
+            if !has_responses {
+                continue;
+            }
+            for sql in FORGET_EARLIER {
+                self.conn.prepare_cached(sql)?.execute(params![session.0, start.as_millis()])?;
+            }
+            for id in responses::main_responses_before(self.conn, session, start)? {
+                if let Some((known, row)) = known_message(self.conn, &id)? {
+                    let copy = Message { copied: true, ..known.clone() };
+                    self.replace((&known, row), (&copy, row))?;
+                }
             }
         }
         Ok(())
     }
 
-    /// Joins what is known of a response with other records of it. Returns whose it is, too.
-    fn join(
-        &mut self,
-        messages: &[OfFile],
-        mut known: (Message, SessionRow),
-        others: &[Place],
-    ) -> rusqlite::Result<(Message, SessionRow)> {
-        for place @ (file, at) in others.iter().copied() {
-            let (message, row) = (&messages[file].0[at], messages[file].1[at]);
-            let (before, before_row) = known;
-            // A sidechain can replay messages too, and of a fork's copies; that it is one says its main conversation.
-            let are_main = [message, &before].iter().all(|record| record.source == MessageSource::Main);
-            let other = (are_main && message.session != before.session).then_some(row);
-            let merged = reconcile::merge(before.clone(), message.clone());
-            let owner = self.row(&merged.session)?;
-            if let Some(other) = other {
-                let copy = if other == owner { before_row } else { other };
-                self.copies.push((place, copy, owner));
-            }
-            if before != merged {
-                self.note_change(&before, before_row);
-                self.note_change(&merged, owner);
-            }
-            known = (merged, owner);
+    /// Works out anew to whom records belong that several sessions have, where that can have changed.
+    fn settle_owners(&mut self) -> rusqlite::Result<()> {
+        if self.disputed.is_empty() {
+            return Ok(());
         }
-        Ok(known)
+        let disputed = std::mem::take(&mut self.disputed);
+        let sharing = Sharing::read(self.conn, &disputed)?;
+        let sessions: BTreeSet<i64> = sharing.sessions().map(|session| session.0).collect();
+        let settled = sharing.settle();
+        let mut given = 0;
+        for (key, kind, claim) in settled.owners {
+            match kind {
+                Kind::Response => {
+                    let Some((known, row)) =
+                        MessageId::new(&key).map_or(Ok(None), |id| known_message(self.conn, &id))?
+                    else {
+                        continue;
+                    };
+                    let session = if row == claim.session {
+                        known.session.clone()
+                    } else {
+                        let Some(session) = session_id(self.conn, claim.session)? else { continue };
+                        session
+                    };
+                    let Claim { copied, file_start, .. } = claim;
+                    let message = Message { session, copied, file_start, ..known.clone() };
+                    self.replace((&known, row), (&message, claim.session))?;
+                }
+                Kind::Prompt => given += give(self.conn, PROMPTS, &key, &claim)?,
+                Kind::Compaction => given += give(self.conn, COMPACTIONS, &key, &claim)?,
+            }
+        }
+        for (session, parent, forked_at) in settled.parents {
+            let known: Option<i64> = self
+                .conn
+                .prepare_cached("SELECT parent FROM sessions WHERE id = ?1")?
+                .query_row([session.0], |row| row.get(0))?;
+            // One that the lines name is no matter of what both have.
+            let parent = parent.map(|parent| parent.0).or(known.filter(|known| !sessions.contains(known)));
+            let linked = self
+                .conn
+                .prepare_cached(
+                    "UPDATE sessions SET parent = ?2, forked_at = ?3
+                     WHERE id = ?1 AND (parent IS NOT ?2 OR forked_at IS NOT ?3)",
+                )?
+                .execute(params![session.0, parent, forked_at.map(Timestamp::as_millis)])?;
+            if linked > 0 {
+                self.totals.insert(session.0);
+            }
+        }
+        if given > 0 {
+            // Turns have other numbers.
+            sessions.iter().try_for_each(|session| shares::touch(self.conn, SessionRow(*session)))?;
+        }
+        for (session, own_at) in settled.own {
+            let own_at = own_at.map_or(i64::MAX, Timestamp::as_millis);
+            self.conn
+                .prepare_cached("UPDATE sessions SET own_at = ?2 WHERE id = ?1 AND own_at IS NOT ?2")?
+                .execute([session.0, own_at])?;
+        }
+        Ok(())
+    }
+
+    /// Notes that a session has a record of that time, which can be of matter for whose those are that it shares.
+    fn note_record(&mut self, session: SessionRow, at: Option<Timestamp>) {
+        if self.sharing.get(&session).is_some_and(|own_at| at.is_none_or(|at| at < *own_at)) {
+            self.disputed.insert(session);
+        }
     }
 
     fn note_change(&mut self, message: &Message, session: SessionRow) {
+        self.note_record(session, message.at);
         let at = message.at.filter(|_| message.agent.is_none()).map_or(0, Timestamp::as_millis);
         self.changed.entry(session.0).and_modify(|first| *first = at.min(*first)).or_insert(at);
     }
@@ -273,6 +443,8 @@ impl<'c> LogWriter<'c> {
     /// Writes what was added up, and the hidden calls that have changed with it.
     pub(super) fn finish(mut self) -> rusqlite::Result<u64> {
         self.store_messages()?;
+        self.note_found_copies()?;
+        self.settle_owners()?;
         let changed = std::mem::take(&mut self.changed);
         for (session, first) in &changed {
             let last = hidden::last_state(self.conn, SessionRow(*session))?;
@@ -299,21 +471,12 @@ impl<'c> LogWriter<'c> {
     }
 }
 
-/// Joins two records of one response that stand in one file.
-fn join_in_file((records, owners): &mut OfFile, first: usize, later: usize) {
-    let merged = reconcile::merge(records[first].clone(), records[later].clone());
-    if merged.session != records[first].session {
-        owners[first] = owners[later];
-    }
-    records[first] = merged;
-}
-
-/// The places of `messages` in the order of their ids, each with the beginning of its id. Records of one response stay in the
-/// order in which they were read.
+/// The places of `messages` in the order of the ids that their log gives them, each with the beginning of its id. Records of one
+/// response stay in the order in which they were read.
 fn in_order(messages: &[OfFile]) -> impl Iterator<Item = (u128, Place)> + use<> {
     // The beginnings of the ids stand beside each other in memory, the ids do not; few begin alike.
     let beginning = |message: &Message| {
-        let id = message.id.as_str().as_bytes();
+        let id = message.id.base().as_bytes();
         let mut beginning = [0; 16];
         let length = id.len().min(beginning.len());
         beginning[..length].copy_from_slice(&id[..length]);
@@ -325,30 +488,69 @@ fn in_order(messages: &[OfFile]) -> impl Iterator<Item = (u128, Place)> + use<> 
             messages.iter().enumerate().map(move |(at, message)| (beginning(message), (file, at)))
         })
         .collect();
-    let id = |place: &Place| &messages[place.0].0[place.1].id;
+    let id = |place: &Place| messages[place.0].0[place.1].id.base();
     order.sort_by(|(one, a), (other, b)| one.cmp(other).then_with(|| id(a).cmp(id(b))));
     order.into_iter()
 }
 
-/// Stores what the main transcript `path` says of its session.
-fn record_facts(conn: &Connection, session: SessionRow, facts: &Facts, path: &str) -> rusqlite::Result<()> {
+/// Stores a response that is not known under a key that is free.
+fn insert_somewhere(
+    insert: &mut Statement<'_>,
+    message: &mut Message,
+    row: SessionRow,
+) -> rusqlite::Result<bool> {
+    if execute(insert, message, row)? > 0 {
+        return Ok(true);
+    }
+    let ids: Vec<MessageId> = gather::marks(message).filter_map(|mark| message.id.variant(mark)).collect();
+    for id in ids {
+        message.id = id;
+        if execute(insert, message, row)? > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Where facts of a session come from.
+struct FactsSource<'a> {
+    path: &'a str,
+    /// Whether it is the session's own file.
+    is_home: bool,
+    /// Whether it was read from its start.
+    is_start: bool,
+}
+
+/// Stores what a main transcript says of a session. What its lines say in turn is taken from the latest one, in whatever file
+/// that stands; its project from the first one that names it. What a file goes on with is later than what it had, whatever
+/// the clock said.
+fn record_facts(
+    conn: &Connection,
+    session: SessionRow,
+    facts: &Facts,
+    source: FactsSource<'_>,
+) -> rusqlite::Result<()> {
     let (topic_rank, topic) = match &facts.topic {
         Some((rank, topic)) => (*rank, Some(topic.as_str())),
         None => (0, None),
     };
     conn.prepare_cached(
         "UPDATE sessions SET
-           client_version = coalesce(?2, client_version),
+           client_version = iif(?12 AND ?10 < log_last_at, coalesce(client_version, ?2), coalesce(?2, client_version)),
            kind = CASE WHEN ?3 = 'scheduled' THEN ?3 ELSE coalesce(kind, ?3) END,
-           project = CASE WHEN project_named THEN project ELSE coalesce(?4, project) END,
-           git_branch = coalesce(?5, git_branch),
-           model = coalesce(?6, model),
-           topic = CASE WHEN ?7 = 0 OR ?7 < topic_rank THEN topic WHEN ?8 = '' THEN 'session ' || id ELSE ?8 END,
+           project = CASE WHEN project_named THEN project
+             WHEN ?12 AND coalesce(?9 <= log_first_at, 1) THEN coalesce(?4, project) ELSE coalesce(project, ?4) END,
+           git_branch = iif(?12 AND ?10 < log_last_at, coalesce(git_branch, ?5), coalesce(?5, git_branch)),
+           model = iif(?12 AND ?10 < log_last_at, coalesce(model, ?6), coalesce(?6, model)),
+           topic = CASE WHEN ?7 = 0 OR ?7 < topic_rank OR ?7 = topic_rank AND ?12 AND ?10 < log_last_at THEN topic
+             WHEN ?8 = '' THEN 'session ' || id ELSE ?8 END,
            topic_rank = max(topic_rank, ?7),
            log_first_at = coalesce(min(log_first_at, ?9), log_first_at, ?9),
            log_last_at = coalesce(max(log_last_at, ?10), log_last_at, ?10),
            last_seen_at = max(last_seen_at, coalesce(?10, 0)),
-           transcript_path = coalesce(transcript_path, ?11)
+           transcript_path = CASE WHEN transcript_path IS NULL THEN ?11
+             WHEN ?13 AND (?10 > log_last_at OR transcript_path NOT LIKE '%' || session_id || '.jsonl') THEN ?11
+             ELSE transcript_path END
          WHERE id = ?1",
     )?
     .execute(params![
@@ -362,19 +564,21 @@ fn record_facts(conn: &Connection, session: SessionRow, facts: &Facts, path: &st
         topic,
         facts.first_at.map(Timestamp::as_millis),
         facts.last_at.map(Timestamp::as_millis),
-        path,
+        source.path,
+        source.is_start,
+        source.is_home,
     ])?;
     Ok(())
 }
 
-/// Stores a prompt of the transcript; a hook's row of the same prompt becomes it.
+/// Stores a prompt of the transcript; a hook's row of the same prompt becomes it. If another session has it, returns the
+/// claims of both.
 fn record_log_prompt(
     conn: &Connection,
     session: SessionRow,
     prompt: &Prompt,
     file_start: Option<Timestamp>,
-) -> rusqlite::Result<()> {
-    take_place(conn, TAKE_PROMPT, session, &prompt.uuid, file_start)?;
+) -> rusqlite::Result<Vec<Claim>> {
     if let Some(prompt_id) = &prompt.prompt_id {
         conn.prepare_cached("DELETE FROM prompts WHERE session = ?1 AND prompt_id = ?2 AND uuid IS NULL")?
             .execute(params![session.0, prompt_id])?;
@@ -399,17 +603,25 @@ fn record_log_prompt(
         )?
         .execute([session.0])?;
     }
-    Ok(())
+    if inserted > 0 {
+        return Ok(Vec::new());
+    }
+    claims(
+        conn,
+        PROMPTS,
+        &prompt.uuid,
+        Claim { session, source: MessageSource::Main, copied: false, file_start, at: prompt.at },
+    )
 }
 
-/// Stores a compaction of the transcript; the hooks' rows before it become it.
+/// Stores a compaction of the transcript; the hooks' rows before it become it. If another session has it, returns the claims
+/// of both.
 fn record_boundary(
     conn: &Connection,
     session: SessionRow,
     compaction: &Compaction,
     file_start: Option<Timestamp>,
-) -> rusqlite::Result<()> {
-    take_place(conn, TAKE_COMPACTION, session, &compaction.uuid, file_start)?;
+) -> rusqlite::Result<Vec<Claim>> {
     let inserted = conn
         .prepare_cached(
             "INSERT INTO compactions (session, uuid, trigger, at, tokens_before, tokens_after, file_start)
@@ -428,21 +640,70 @@ fn record_boundary(
     if inserted > 0 {
         conn.prepare_cached("DELETE FROM compactions WHERE session = ?1 AND trigger = ?2 AND uuid IS NULL")?
             .execute(params![session.0, compaction.trigger.name()])?;
+        return Ok(Vec::new());
     }
-    Ok(())
+    claims(
+        conn,
+        COMPACTIONS,
+        &compaction.uuid,
+        Claim { session, source: MessageSource::Main, copied: false, file_start, at: compaction.at },
+    )
 }
 
-const TAKE_PROMPT: &str = "DELETE FROM prompts WHERE uuid = ?1 AND session != ?2 AND file_start > ?3";
-const TAKE_COMPACTION: &str = "DELETE FROM compactions WHERE uuid = ?1 AND session != ?2 AND file_start > ?3";
+/// Statements for one kind of records that have a `uuid`.
+struct OfKind {
+    known: &'static str,
+    give: &'static str,
+    forget: &'static str,
+}
 
-/// Removes a copy of the record `uuid` that stands in a file which starts later than `file_start`.
-fn take_place(
-    conn: &Connection,
-    sql: &str,
-    session: SessionRow,
-    uuid: &str,
-    file_start: Option<Timestamp>,
-) -> rusqlite::Result<()> {
-    conn.prepare_cached(sql)?.execute(params![uuid, session.0, file_start.map(Timestamp::as_millis)])?;
-    Ok(())
+const PROMPTS: OfKind = OfKind {
+    known: "SELECT session, file_start, at FROM prompts WHERE uuid = ?1 AND session != ?2",
+    give: "UPDATE prompts SET session = ?2, file_start = ?3 WHERE uuid = ?1 AND session != ?2",
+    forget: "DELETE FROM prompts WHERE uuid = ?1",
+};
+const COMPACTIONS: OfKind = OfKind {
+    known: "SELECT session, file_start, at FROM compactions WHERE uuid = ?1 AND session != ?2",
+    give: "UPDATE compactions SET session = ?2, file_start = ?3 WHERE uuid = ?1 AND session != ?2",
+    forget: "DELETE FROM compactions WHERE uuid = ?1",
+};
+
+/// What nobody else has of a fork's copies: its parent's file will tell of it.
+const FORGET_COPIES: [&str; 2] = [
+    "DELETE FROM prompts WHERE session = ?1 AND uuid IS NOT NULL AND at < ?2
+       AND NOT EXISTS (SELECT 1 FROM claims WHERE key = uuid)",
+    "DELETE FROM compactions WHERE session = ?1 AND uuid IS NOT NULL AND at < ?2
+       AND NOT EXISTS (SELECT 1 FROM claims WHERE key = uuid)",
+];
+
+/// What a session was taken to have from before the note that its file starts with.
+const FORGET_EARLIER: [&str; 2] = [
+    "DELETE FROM cost_states WHERE session = ?1 AND at < ?2 AND at > 0",
+    "UPDATE sessions SET log_first_at = ?2 WHERE id = ?1 AND log_first_at < ?2",
+];
+
+/// The claim of the session that is known to have a record, if that is another one, and a further one.
+fn claims(conn: &Connection, kind: OfKind, uuid: &str, claim: Claim) -> rusqlite::Result<Vec<Claim>> {
+    let time = |millis: Option<i64>| millis.map(Timestamp::from_millis);
+    let known = conn
+        .prepare_cached(kind.known)?
+        .query_row(params![uuid, claim.session.0], |row| {
+            Ok(Claim {
+                session: SessionRow(row.get(0)?),
+                file_start: time(row.get(1)?),
+                at: time(row.get(2)?),
+                ..claim
+            })
+        })
+        .optional()?;
+    Ok(known.map_or_else(Vec::new, |known| vec![known, claim]))
+}
+
+/// Gives a record to its owner. What is only known as a copy is told by the parent's file. Returns the number of rows.
+fn give(conn: &Connection, kind: OfKind, uuid: &str, claim: &Claim) -> rusqlite::Result<usize> {
+    if claim.copied {
+        return conn.prepare_cached(kind.forget)?.execute([uuid]);
+    }
+    let file_start = claim.file_start.map(Timestamp::as_millis);
+    conn.prepare_cached(kind.give)?.execute(params![uuid, claim.session.0, file_start])
 }

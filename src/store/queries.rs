@@ -40,7 +40,7 @@ pub struct SessionRecord {
 
 const SESSION: &str =
     "SELECT id, session_id, client, client_version, kind, project, git_branch, topic, model,
-    transcript_path, coalesce(log_first_at, hook_first_at) AS started_at,
+    transcript_path, coalesce(forked_at, log_first_at, hook_first_at) AS started_at,
     iif(finalized_at IS NULL, nullif(max(coalesce(hook_last_at, 0), coalesce(log_last_at, 0)), 0),
       coalesce(log_last_at, hook_last_at)) AS last_activity_at,
     ended_at, finalized_at

@@ -1,11 +1,12 @@
 //! Rows of `responses`, written and read.
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension as _, Statement, ToSql};
+use rusqlite::{Connection, OptionalExtension as _, Statement, ToSql, params};
 
 use super::writer::{SessionRow, signed, unsigned};
 use crate::domain::{
-    AgentId, Iteration, Iterations, Message, MessageId, MessageSource, ModelId, Modifiers, SessionId,
+    AgentId, Iteration, Iterations, LineTag, Message, MessageId, MessageSource, ModelId, Modifiers, RequestTag,
+    SessionId,
     Timestamp, Usage,
 };
 
@@ -14,15 +15,15 @@ macro_rules! response {
     () => {
         "message_id, session, agent_id, copied, source, file_start, at, model, input_tokens, output_tokens,
          cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, complete, skill, branch, mode,
-         content_tokens, iterations"
+         content_tokens, iterations, request, line"
     };
 }
 /// How many columns these are.
-const COLUMNS: usize = 20;
+const COLUMNS: usize = 22;
 /// Their values.
 macro_rules! values {
     () => {
-        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     };
 }
 /// Stores a response that is not known.
@@ -109,10 +110,18 @@ fn bind(
         &message.modifiers.to_bits(),
         &signed(message.content_tokens),
         &iterations,
+        &message.request.map(RequestTag::to_bits),
+        &message.line.map(LineTag::to_bits),
     ];
     for (number, value) in (before + 1..).zip(values) {
         statement.raw_bind_parameter(number, value)?;
     }
+    Ok(())
+}
+
+/// Removes one that is kept under another key, too.
+pub(super) fn delete(conn: &Connection, id: &MessageId) -> rusqlite::Result<()> {
+    conn.prepare_cached("DELETE FROM responses WHERE message_id = ?1")?.execute([id.as_str()])?;
     Ok(())
 }
 
@@ -128,6 +137,46 @@ pub(super) fn known_message(
     const SQL: &str = concat!(responses!(), " WHERE message_id = ?1");
     let found = conn.prepare_cached(SQL)?.query_row([id.as_str()], read_message).optional()?;
     Ok(found.flatten())
+}
+
+/// The responses that are kept under the id of `message`, and under variants of it those that could be the same, or `all`.
+/// Of a gateway with one id for all there can be very many.
+pub(super) fn known_by_id(
+    conn: &Connection,
+    message: &Message,
+    all: bool,
+) -> rusqlite::Result<Vec<(Message, SessionRow)>> {
+    const SQL: &str = concat!(
+        responses!(),
+        " WHERE message_id >= ?1 AND message_id < ?1 || '$' AND (message_id = ?1 OR message_id > ?1 || '#'
+           AND (?5 OR request = ?2 OR line = ?3 OR at = ?4)) ORDER BY message_id"
+    );
+    let mut query = conn.prepare_cached(SQL)?;
+    let mut rows = query.query(params![
+        message.id.base(),
+        message.request.map(RequestTag::to_bits),
+        message.line.map(LineTag::to_bits),
+        message.at.map(Timestamp::as_millis),
+        all,
+    ])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.extend(read_message(row)?);
+    }
+    Ok(found)
+}
+
+/// What a session's main conversation has from before a time, and is not known to be copied.
+pub(super) fn main_responses_before(
+    conn: &Connection,
+    session: SessionRow,
+    start: Timestamp,
+) -> rusqlite::Result<Vec<MessageId>> {
+    let mut query = conn.prepare_cached(
+        "SELECT message_id FROM responses WHERE session = ?1 AND at < ?2 AND source = 0 AND NOT copied",
+    )?;
+    let ids = query.query_map(params![session.0, start.as_millis()], |row| row.get::<_, String>(0))?;
+    ids.filter_map(|id| id.map(|id| MessageId::new(&id)).transpose()).collect()
 }
 
 /// A session's responses.
@@ -238,7 +287,7 @@ fn read_message(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<(Message, Se
         Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
     };
     let id = |column: usize| row.get::<_, String>(column);
-    let (Some(message_id), Some(session)) = (MessageId::new(&id(0)?), SessionId::new(&id(20)?)) else {
+    let (Some(message_id), Some(session)) = (MessageId::new(&id(0)?), SessionId::new(&id(COLUMNS)?)) else {
         return Ok(None);
     };
     let usage = Usage {
@@ -265,6 +314,8 @@ fn read_message(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<(Message, Se
         branch: row.get(16)?,
         modifiers: Modifiers::from_bits(row.get(17)?),
         content_tokens: unsigned(row.get(18)?),
+        request: row.get::<_, Option<i64>>(20)?.map(RequestTag::from_bits),
+        line: row.get::<_, Option<i64>>(21)?.map(LineTag::from_bits),
     };
     Ok(Some((message, SessionRow(row.get(1)?))))
 }

@@ -247,7 +247,7 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn session_places(&self) -> Result<Vec<SessionPlace>, StoreError> {
         const SQL: &str =
-            "SELECT id, session_id, client, project, topic, coalesce(log_first_at, hook_first_at), kind IS 'scheduled'
+            "SELECT id, session_id, client, project, topic, coalesce(forked_at, log_first_at, hook_first_at), kind IS 'scheduled'
           FROM sessions ORDER BY id";
         self.all("list the sessions", SQL, [], |row| {
             Ok(SessionPlace {

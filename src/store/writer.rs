@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use super::{Ledger, StoreError};
-use crate::domain::{Agent, SessionId};
+use crate::domain::{Agent, SessionId, Timestamp};
 
 /// A session's row in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,14 +50,35 @@ pub(super) fn session_row(
     session: &SessionId,
     client: Agent,
 ) -> rusqlite::Result<SessionRow> {
-    let found: Option<i64> = conn
-        .prepare_cached("SELECT id FROM sessions WHERE session_id = ?1")?
-        .query_row([session.as_str()], |row| row.get(0))
+    session_row_and_own(conn, session, client).map(|(row, _)| row)
+}
+
+/// The row of a session, made if need be, and when it has its first record of its own if it shares some with others.
+pub(super) fn session_row_and_own(
+    conn: &Connection,
+    session: &SessionId,
+    client: Agent,
+) -> rusqlite::Result<(SessionRow, Option<Timestamp>)> {
+    let found = conn
+        .prepare_cached("SELECT id, own_at FROM sessions WHERE session_id = ?1")?
+        .query_row([session.as_str()], |row| {
+            let own_at = row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis);
+            Ok((SessionRow(row.get(0)?), own_at))
+        })
         .optional()?;
-    if let Some(id) = found {
-        return Ok(SessionRow(id));
+    if let Some(found) = found {
+        return Ok(found);
     }
     conn.prepare_cached("INSERT INTO sessions (session_id, client, last_seen_at) VALUES (?1, ?2, 0)")?
         .execute(params![session.as_str(), client.name()])?;
-    Ok(SessionRow(conn.last_insert_rowid()))
+    Ok((SessionRow(conn.last_insert_rowid()), None))
+}
+
+/// The client's id of a session.
+pub(super) fn session_id(conn: &Connection, session: SessionRow) -> rusqlite::Result<Option<SessionId>> {
+    let id: Option<String> = conn
+        .prepare_cached("SELECT session_id FROM sessions WHERE id = ?1")?
+        .query_row([session.0], |row| row.get(0))
+        .optional()?;
+    Ok(id.and_then(|id| SessionId::new(&id)))
 }

@@ -96,11 +96,11 @@ fn a_response_without_a_request_id_counts() {
             s.answer("msg_1", 1, 8).without("requestId"),
             s.answer("msg_1", 2, 40).without("requestId"),
             s.answer("msg_2", 3, 600).with("requestId", Value::Null),
-            // Two messages of one request, and one message in two.
+            // Two messages of one request, and a line that is repeated with another one.
             s.answer("msg_3", 4, 1_000).with("requestId", "one"),
             s.answer("msg_4", 5, 5_000).with("requestId", "one"),
             s.answer("msg_5", 6, 20_000).with("requestId", "another"),
-            s.answer("msg_5", 7, 20_000).with("requestId", "a third"),
+            s.answer("msg_5", 6, 20_000).with("requestId", "a third"),
         ]
     });
     let mistakes = [

@@ -46,11 +46,35 @@ fn any_act() -> impl Strategy<Value = Act> {
 struct Plan {
     acts: Vec<Act>,
     fork_of: Option<(Index, Index)>,
+    begins: Begins,
+}
+
+/// How a session's file begins, and what of a fork's tells that it is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begins {
+    /// Headless, with a note of the client's that is younger than what it copies.
+    WithNote,
+    /// In a terminal, by an old client: nothing tells.
+    Plainly,
+    /// In a terminal: each copy of an answer names the session that has asked.
+    WithRequestSessions,
+    /// By `/branch`: each copy names where it was.
+    AsBranch,
+}
+
+fn any_beginning() -> impl Strategy<Value = Begins> {
+    prop::sample::select(vec![
+        Begins::WithNote,
+        Begins::Plainly,
+        Begins::WithRequestSessions,
+        Begins::AsBranch,
+    ])
 }
 
 fn any_tree() -> impl Strategy<Value = Vec<Plan>> {
-    let plan = (prop::collection::vec(any_act(), 1..8), prop::option::of(any::<(Index, Index)>()));
-    prop::collection::vec(plan.prop_map(|(acts, fork_of)| Plan { acts, fork_of }), 1..4)
+    let fork_of = prop::option::of(any::<(Index, Index)>());
+    let plan = (prop::collection::vec(any_act(), 1..8), fork_of, any_beginning());
+    prop::collection::vec(plan.prop_map(|(acts, fork_of, begins)| Plan { acts, fork_of, begins }), 1..5)
 }
 
 /// What a session used, as it is to be found: of its own lines, and hidden as far as the client's last total tells.
@@ -135,11 +159,15 @@ impl<'t> Maker<'t> {
         // A fork's name may sort before or after its parent's.
         let name = format!("{}-session-{number}", ["m", "c", "x"][number % 3]);
         let now = at(self.tick());
-        let note = json!({ "type": "queue-operation", "timestamp": now, "sessionId": name });
+        let begins = self.tree[number].begins;
+        let first = match begins {
+            Begins::WithNote => json!({ "type": "queue-operation", "timestamp": now, "sessionId": name }),
+            _ => json!({ "type": "mode", "mode": "normal", "sessionId": name }),
+        };
         let mut made = Made {
             session: Session::new(self.ledger, &name),
             name,
-            lines: vec![note],
+            lines: vec![first],
             truth: Truth::default(),
             total: Usage::default(),
             start: Timestamp::parse(&now).unwrap().as_millis() - 100,
@@ -149,11 +177,13 @@ impl<'t> Maker<'t> {
         };
         if let Some(parent) = parent {
             let copied = parent.lines.iter().filter(|line| line["uuid"].is_string());
-            made.lines.extend(copied.map(|line| line.clone().with("sessionId", &*made.name)));
+            made.lines.extend(copied.map(|line| copy(line, &made.name, begins)));
             if let Some(written) = parent.written {
                 (made.total, made.start) = (written, parent.start);
             }
-        } else {
+        }
+        // A fork's file is written for its first prompt, but for a headless one that is ended before.
+        if parent.is_none() || begins != Begins::WithNote {
             made.lines.push(made.session.says(self.tick()));
             self.act(&mut made, &Act::Answer { output: 1, lines: 1 });
         }
@@ -242,6 +272,21 @@ fn origin(tree: &[Plan], number: usize) -> Option<(usize, usize)> {
 
 fn agents_folder(session: &Session) -> PathBuf {
     session.transcript().path().with_extension("").join("subagents")
+}
+
+/// A line as a fork repeats it.
+fn copy(line: &Value, fork: &str, begins: Begins) -> Value {
+    let copy = line.clone().with("sessionId", fork);
+    match begins {
+        Begins::AsBranch => {
+            let from = json!({ "sessionId": line["sessionId"], "messageUuid": line["uuid"] });
+            copy.with("forkedFrom", from)
+        }
+        Begins::WithRequestSessions if line["type"] == "assistant" && line["requestSessionId"].is_null() => {
+            copy.with("requestSessionId", line["sessionId"].clone())
+        }
+        _ => copy,
+    }
 }
 
 /// Where clients of all times have put the files of subagents; two kinds of six have left none.

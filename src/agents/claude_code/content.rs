@@ -72,7 +72,7 @@ pub(super) fn add(
 
 fn add_assistant(line: &Object<'_>, context: &Context, content: &ContentReader, reading: &mut Reading) {
     let Some(message) = line.object("message") else { return };
-    let Some(id) = message_key(line, &message) else { return };
+    let Some(id) = reading.line_key.clone().or_else(|| message_key(line, &message)) else { return };
     let (mut text, mut thinking, mut calls) = (0, 0, Vec::new());
     if let Some(blocks) = message.raw("content") {
         if blocks.get().starts_with('"') {

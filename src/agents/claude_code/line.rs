@@ -59,6 +59,11 @@ members! {
         StartTime = b"startTime",
         AiTitle = b"aiTitle",
         CustomTitle = b"customTitle",
+        ForkedFrom = b"forkedFrom",
+        RequestSession = b"requestSessionId",
+        StreamSession = b"session_id",
+        StreamTime = b"_audit_timestamp",
+        ParentCall = b"parent_tool_use_id",
     }
 }
 

@@ -4,6 +4,8 @@
 
 mod content;
 pub mod cost_screen;
+pub mod foreign;
+pub mod identity;
 mod iterations;
 mod line;
 mod paths;
@@ -22,9 +24,10 @@ use crate::domain::{
 use crate::json;
 
 pub use content::ContentReader;
+pub use identity::{LastResponse, Note};
 pub use paths::{
-    AgentFile, AgentMeta, FoundFile, agent_file, agent_files, agents_folder, find_files, is_transcript,
-    session_of_path, usual_agent_file,
+    AgentFile, AgentMeta, FoundFile, agent_file, agent_files, agents_folder, find_files, find_main,
+    is_transcript, session_of_path, usual_agent_file,
 };
 pub use tasks::task_change;
 
@@ -53,7 +56,7 @@ pub struct ReadFrom {
 }
 
 /// How far a file was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
     /// After the last whole line.
     pub offset: u64,
@@ -61,13 +64,14 @@ pub struct Progress {
     pub fingerprint: Fingerprint,
     /// The time of the file's first dated record.
     pub file_start: Option<Timestamp>,
-    /// Whether that record is the client's own note (`queue-operation`) and no part of the conversation. Then older
-    /// records after it are copies: the file is a fork's.
-    pub starts_with_note: bool,
+    /// Whether that record is the client's own note (`queue-operation`), and what this says of older ones after it.
+    pub note: Note,
     /// The time of the latest dated record; `cost-state` records have none of their own.
     pub last_at: Option<Timestamp>,
     /// Whether the conversation's last record is an answer.
     pub answered: bool,
+    /// The last response.
+    pub last_response: Option<LastResponse>,
 }
 
 /// A turn's beginning.
@@ -181,6 +185,25 @@ pub struct Facts {
     pub model: Option<ModelId>,
 }
 
+impl Facts {
+    /// These, and what later lines say.
+    fn join(self, later: Self) -> Self {
+        Self {
+            first_at: self.first_at.or(later.first_at),
+            last_at: later.last_at.or(self.last_at),
+            client_version: later.client_version.or(self.client_version),
+            project: self.project.or(later.project),
+            git_branch: later.git_branch.or(self.git_branch),
+            topic: match (self.topic, later.topic) {
+                (Some(earlier), Some(later)) if earlier.0 > later.0 => Some(earlier),
+                (earlier, later) => later.or(earlier),
+            },
+            kind: self.kind.or(later.kind),
+            model: later.model.or(self.model),
+        }
+    }
+}
+
 /// What a transcript's new lines tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
@@ -198,10 +221,18 @@ pub struct Reading {
     pub task_changes: Vec<TaskChange>,
     /// Subagents' types, where the lines name them.
     pub agent_types: BTreeMap<AgentId, String>,
-    /// The session.
+    /// The session whose file it is.
     pub facts: Facts,
-    /// The session that the first line names which names one.
+    /// Other sessions that lines of it name.
+    pub facts_of_others: Vec<(SessionId, Facts)>,
+    /// The session whose file it is: the one that it is named after if a line names that, else the first that a line names.
     pub session: Option<SessionId>,
+    /// Whether any line is one of this client's.
+    pub is_understood: bool,
+    /// Up to which time the session's lines are known to be copies, by their marks.
+    pub copied_until: Option<Timestamp>,
+    /// Whether it has turned out that what is older than the file is a copy.
+    pub is_newly_fork: bool,
     /// Lines.
     pub lines: u64,
     /// Lines that are no JSON object.
@@ -215,6 +246,10 @@ pub struct Reading {
     /// Where to go on.
     pub progress: Progress,
     unfinished: Unfinished,
+    /// The session of the last line, and so of `facts`.
+    facts_of: Option<SessionId>,
+    /// The key of the line that was read last, if it shows a response.
+    line_key: Option<MessageId>,
     /// Whose the last entry is, if not the file's own.
     entries_of: Option<AgentId>,
     /// Calls that make an item of the list of tasks, and have no result yet.
@@ -234,7 +269,13 @@ impl Reading {
             cost_states: Vec::new(),
             agent_types: BTreeMap::new(),
             facts: Facts::default(),
+            facts_of_others: Vec::new(),
             session: None,
+            is_understood: false,
+            copied_until: None,
+            is_newly_fork: false,
+            facts_of: None,
+            line_key: None,
             lines: 0,
             skipped_lines: 0,
             start: progress.offset,
@@ -250,10 +291,35 @@ impl Reading {
         }
     }
 
+    /// What the lines say of each session that they name; `home` is the file's.
+    pub fn facts_by_session<'r>(
+        &'r self,
+        home: &'r SessionId,
+    ) -> impl Iterator<Item = (&'r SessionId, &'r Facts)> {
+        let others = self.facts_of_others.iter().map(|(session, facts)| (session, facts));
+        others.chain([(self.facts_of.as_ref().unwrap_or(home), &self.facts)])
+    }
+
+    /// The facts of all sessions.
+    pub fn all_facts_mut(&mut self) -> impl Iterator<Item = &mut Facts> {
+        self.facts_of_others.iter_mut().map(|(_, facts)| facts).chain([&mut self.facts])
+    }
+
+    /// Makes `facts` those of a session.
+    fn turn_to(&mut self, session: &SessionId) {
+        if self.facts_of.as_ref() == Some(session) {
+            return;
+        }
+        let Some(left) = self.facts_of.replace(session.clone()) else { return };
+        let known = self.facts_of_others.iter().position(|(other, _)| other == session);
+        let facts = known.map(|at| self.facts_of_others.swap_remove(at).1).unwrap_or_default();
+        let left_facts = std::mem::replace(&mut self.facts, facts);
+        self.facts_of_others.push((left, left_facts));
+    }
+
     /// This reading and one that went on where it ended.
     #[must_use]
     pub fn join(mut self, later: Self) -> Self {
-        let (facts, later_facts) = (self.facts, later.facts);
         self.messages.extend(later.messages);
         self.prompts.extend(later.prompts);
         self.compactions.extend(later.compactions);
@@ -265,19 +331,18 @@ impl Reading {
         self.entries.extend(later.entries);
         self.entries_of = later.entries_of;
         self.task_changes.extend(later.task_changes);
-        self.facts = Facts {
-            first_at: facts.first_at.or(later_facts.first_at),
-            last_at: later_facts.last_at.or(facts.last_at),
-            client_version: later_facts.client_version.or(facts.client_version),
-            project: facts.project.or(later_facts.project),
-            git_branch: later_facts.git_branch.or(facts.git_branch),
-            topic: match (facts.topic, later_facts.topic) {
-                (Some(earlier), Some(later)) if earlier.0 > later.0 => Some(earlier),
-                (earlier, later) => later.or(earlier),
-            },
-            kind: facts.kind.or(later_facts.kind),
-            model: later_facts.model.or(facts.model),
-        };
+        let others = later.facts_of_others.into_iter().map(|(session, facts)| (Some(session), facts));
+        for (session, facts) in others.chain([(later.facts_of, later.facts)]) {
+            if let Some(session) = session {
+                self.turn_to(&session);
+            }
+            let earlier = std::mem::take(&mut self.facts);
+            self.facts = earlier.join(facts);
+        }
+        self.session = self.session.or(later.session);
+        self.is_understood |= later.is_understood;
+        self.copied_until = self.copied_until.max(later.copied_until);
+        self.is_newly_fork |= later.is_newly_fork;
         self.lines += later.lines;
         self.skipped_lines += later.skipped_lines;
         self.has_more = later.has_more;
@@ -300,18 +365,15 @@ pub fn read(path: &Path, from: &ReadFrom) -> Result<Reading, ReadError> {
 /// # Errors
 /// As [`read`].
 pub fn read_with(buffer: &mut Buffer, path: &Path, from: &ReadFrom) -> Result<Reading, ReadError> {
-    let before = from.progress;
+    let before = from.progress.as_ref();
     let mut lines =
         Lines::open(buffer, path, before.map(|progress| (progress.offset, progress.fingerprint)))?;
     // A file written anew is read from its start, and what was known of it is void.
     let resumed = before.filter(|progress| progress.offset == lines.start());
     let mut reading = Reading::new(Progress {
         offset: lines.start(),
-        fingerprint: Fingerprint::from_bits(0),
-        file_start: resumed.and_then(|progress| progress.file_start),
-        starts_with_note: resumed.is_some_and(|progress| progress.starts_with_note),
-        last_at: resumed.and_then(|progress| progress.last_at),
-        answered: resumed.is_some_and(|progress| progress.answered),
+        fingerprint: Fingerprint::default(),
+        ..resumed.cloned().unwrap_or_default()
     });
     reading.has_content = from.content.is_some();
     let mut repeated = json::Repeated::default();
@@ -323,22 +385,27 @@ pub fn read_with(buffer: &mut Buffer, path: &Path, from: &ReadFrom) -> Result<Re
             break;
         }
     }
-    if resumed.is_some() {
-        // Only the file's first line stands in the folder where the session was started.
-        reading.facts.project = None;
-    }
     std::mem::take(&mut reading.unfinished).count(&mut reading.messages, from.count);
     let file_start = reading.progress.file_start;
-    let own_start = file_start.filter(|_| reading.progress.starts_with_note);
-    let is_copy = |at: Option<Timestamp>| at.zip(own_start).is_some_and(|(at, start)| at < start);
+    let own_start = file_start.filter(|_| reading.progress.note == Note::Copies);
+    let is_older = |at: Option<Timestamp>| at.zip(own_start).is_some_and(|(at, start)| at < start);
+    reading.is_newly_fork = own_start.is_some() && resumed.is_none_or(|before| before.note != Note::Copies);
     for message in &mut reading.messages {
         message.file_start = file_start;
-        message.copied = message.source == MessageSource::Main && is_copy(message.at);
+        message.copied |= message.source == MessageSource::Main && is_older(message.at);
     }
     // What a fork has copied is told by its parent's file.
+    let copied_until = reading.copied_until;
+    let is_copy =
+        |at: Option<Timestamp>| is_older(at) || at.zip(copied_until).is_some_and(|(at, until)| at <= until);
     reading.prompts.retain(|prompt| !is_copy(prompt.at));
     reading.compactions.retain(|compaction| !is_copy(compaction.at));
-    reading.cost_states.retain(|state| !is_copy(state.at));
+    reading.cost_states.retain(|state| !is_older(state.at));
+    if let Some(start) = own_start {
+        for time in [&mut reading.facts.first_at, &mut reading.facts.last_at] {
+            *time = time.map(|at| at.max(start));
+        }
+    }
     reading.progress.offset = lines.offset();
     reading.progress.fingerprint = lines.fingerprint()?;
     Ok(reading)

@@ -1,6 +1,11 @@
 //! Where a session's transcripts are. Paths come from payloads: only regular `.jsonl` files are ever opened, and
-//! folders are followed a few levels deep, without links.
+//! folders are followed a few levels deep.
+//!
+//! Links are followed as the client follows them: people link a project's folder or a transcript to where they keep it, and
+//! the client links subagents' files of a fork to its parent's. What is found twice by that is taken once, a link into what is
+//! searched anyway or above it is passed over, and what it leads to must be a regular file like any other.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -65,7 +70,10 @@ pub fn find_files(root: &Path) -> Vec<FoundFile> {
     if is_transcript(root) {
         paths.push(root.to_path_buf());
     }
-    find_below(root, MAX_IMPORT_DEPTH, &mut paths);
+    Search::below(root).find(root, MAX_IMPORT_DEPTH, false, &mut |path| {
+        paths.push(path);
+        true
+    });
     paths.sort();
     paths.into_iter().filter_map(FoundFile::at).collect()
 }
@@ -88,16 +96,56 @@ impl FoundFile {
     }
 }
 
-fn find_below(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let Ok(kind) = entry.file_type() else { continue };
-        let path = entry.path();
-        if kind.is_dir() && depth > 0 {
-            find_below(&path, depth - 1, paths);
-        } else if kind.is_file() && path.extension() == Some(OsStr::new("jsonl")) {
-            paths.push(path);
+/// A search for `.jsonl` files.
+struct Search {
+    /// What is searched, by its real path.
+    root: PathBuf,
+    /// Real paths of what links have led to.
+    seen: HashSet<PathBuf>,
+}
+
+impl Search {
+    fn below(root: &Path) -> Self {
+        Self { root: root.canonicalize().unwrap_or_else(|_| root.to_path_buf()), seen: HashSet::new() }
+    }
+
+    /// Hands over what is in `folder`, which a link has led to or not, until `take` has enough.
+    fn find(
+        &mut self,
+        folder: &Path,
+        depth: usize,
+        is_linked: bool,
+        take: &mut impl FnMut(PathBuf) -> bool,
+    ) -> bool {
+        let Ok(entries) = std::fs::read_dir(folder) else { return true };
+        for entry in entries.flatten() {
+            let Ok(kind) = entry.file_type() else { continue };
+            let path = entry.path();
+            let is_link = kind.is_symlink();
+            let (is_dir, is_file) =
+                if is_link { (path.is_dir(), path.is_file()) } else { (kind.is_dir(), kind.is_file()) };
+            let is_wanted = is_file && path.extension() == Some(OsStr::new("jsonl"));
+            if !(is_wanted || is_dir && depth > 0) || (is_link || is_linked && is_file) && !self.is_new(&path)
+            {
+                continue;
+            }
+            let goes_on = if is_dir {
+                let depth = if is_link { depth.min(MAX_DEPTH) } else { depth };
+                self.find(&path, depth - 1, is_linked || is_link, take)
+            } else {
+                take(path)
+            };
+            if !goes_on {
+                return false;
+            }
         }
+        true
+    }
+
+    /// Whether what a link leads to is neither found without it, nor has been, nor leads round in a circle.
+    fn is_new(&mut self, path: &Path) -> bool {
+        let Ok(real) = path.canonicalize() else { return false };
+        !real.starts_with(&self.root) && !self.root.starts_with(&real) && self.seen.insert(real)
     }
 }
 
@@ -105,6 +153,24 @@ fn find_below(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) {
 #[must_use]
 pub fn is_transcript(path: &Path) -> bool {
     path.extension() == Some(OsStr::new("jsonl")) && path.is_file()
+}
+
+/// The main transcript of a session in one of the project folders below `root`, should it have moved.
+#[must_use]
+pub fn find_main(root: &Path, session: &SessionId) -> Option<PathBuf> {
+    // An id may say anything; as a name of a file it stands for itself or not at all.
+    if session.as_str().contains(['/', '\\']) {
+        return None;
+    }
+    let name = format!("{session}.jsonl");
+    let folders = std::fs::read_dir(root).ok()?.flatten().map(|entry| entry.path());
+    let mut found: Vec<PathBuf> =
+        folders.map(|folder| folder.join(&name)).filter(|path| is_transcript(path)).collect();
+    found.sort_by_cached_key(|path| {
+        let changed = std::fs::metadata(path).and_then(|file| file.modified()).ok();
+        (changed, path.clone())
+    });
+    found.pop()
 }
 
 /// The session that a main transcript is named after.
@@ -154,23 +220,14 @@ pub fn usual_agent_file(main: &Path, agent: &AgentId) -> Option<AgentFile> {
     (is_name && is_transcript(&path)).then(|| AgentFile { path, agent: agent.clone() })
 }
 
+/// Adds the subagents' transcripts in `folder` and `depth` levels below it.
 fn collect(folder: &Path, depth: usize, files: &mut Vec<AgentFile>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let Ok(kind) = entry.file_type() else { continue };
-        let path = entry.path();
-        if files.len() >= MAX_FILES {
-            return;
-        }
-        if kind.is_dir() && depth > 0 {
-            collect(&path, depth - 1, files);
-        } else if kind.is_file()
-            && path.extension() == Some(OsStr::new("jsonl"))
-            && let Some(agent) = path.file_stem().and_then(OsStr::to_str).and_then(agent_of_name)
-        {
+    Search::below(folder).find(folder, depth, false, &mut |path| {
+        if let Some(agent) = path.file_stem().and_then(OsStr::to_str).and_then(agent_of_name) {
             files.push(AgentFile { path, agent });
         }
-    }
+        files.len() < MAX_FILES
+    });
 }
 
 fn agent_of_name(stem: &str) -> Option<AgentId> {

@@ -4,13 +4,13 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-use super::content;
 use super::iterations::Billed;
 use super::line::{Data, InData, InMessage, InUsage, Line, Member, MessagePart};
-use super::{Compaction, CostState, Prompt, ReadFrom, Reading, UNNAMED_SIDECHAIN};
+use super::{Compaction, CostState, Note, Prompt, ReadFrom, Reading, UNNAMED_SIDECHAIN};
+use super::{content, foreign, identity};
 use crate::domain::{
     AgentId, CompactionTrigger, Iterations, MAX_NAME_CHARS, Message, MessageId, MessageSource, ModelId,
-    Modifiers, PicoUsd, SessionId, SessionKind, Timestamp, Usage, clean_name,
+    Modifiers, PicoUsd, RequestTag, SessionId, SessionKind, Timestamp, Usage, clean_name, project_folder,
 };
 use crate::json::{self, Object, Raw, Repeated};
 
@@ -108,38 +108,58 @@ fn records_within(text: &str) -> Vec<Object<'_>> {
 fn add_record(line: &Line<'_>, from: &ReadFrom, reading: &mut Reading) {
     let context = Context::of(line, from, reading);
     let kind = line.word(Member::Type);
-    if reading.session.is_none() && line.text(Member::SessionId).is_some() {
+    let kind = kind.as_deref().unwrap_or_default();
+    reading.line_key = None;
+    reading.is_understood = reading.is_understood || foreign::is_own(kind, line);
+    if context.is_named {
         // Notes of the client's can stand before the first line that names it.
-        reading.session = Some(context.session.clone());
+        if reading.session.is_none() || context.session == from.session {
+            reading.session = Some(context.session.clone());
+        }
+        reading.turn_to(&context.session);
     }
-    reading.progress.last_at = context.at.max(reading.progress.last_at);
-    if let (Some(at), None) = (context.at, reading.progress.file_start) {
-        reading.progress.file_start = Some(at);
-        reading.progress.starts_with_note = kind.as_deref() == Some(b"queue-operation");
+    let progress = &mut reading.progress;
+    progress.last_at = context.at.max(progress.last_at);
+    if let (Some(at), None) = (context.at, progress.file_start) {
+        progress.file_start = Some(at);
+        progress.note = if kind == b"queue-operation" { Note::First } else { Note::None };
+    } else if progress.note != Note::None && context.source == MessageSource::Main {
+        progress.note = progress.note.after(kind, context.at, progress.file_start, || !has_result(line));
     }
-    match kind.as_deref() {
-        Some(b"assistant") => add_assistant(line, &context, reading),
-        Some(b"user") => add_user(line, &context, reading),
-        Some(b"progress") => {
+    if context.is_copy {
+        reading.note_copy(context.at);
+    }
+    match kind {
+        b"assistant" => add_assistant(line, &context, reading),
+        b"user" => add_user(line, &context, reading),
+        b"progress" => {
             add_progress(line, &context, reading);
             return;
         }
-        Some(b"system") => add_system(line, &context, reading),
-        Some(b"ai-title") => add_topic(2, line, Member::AiTitle, reading),
-        Some(b"custom-title") => add_topic(3, line, Member::CustomTitle, reading),
-        Some(b"cost-state") => {
+        b"system" => add_system(line, &context, reading),
+        b"ai-title" => add_topic(2, line, Member::AiTitle, reading),
+        b"custom-title" => add_topic(3, line, Member::CustomTitle, reading),
+        b"cost-state" => {
             add_cost_state(line, &context, reading);
             return;
         }
-        Some(b"queue-operation" | b"attachment") => {}
+        b"queue-operation" | b"attachment" => {}
         _ => return,
     }
     add_facts(line, &context, reading);
 }
 
+fn has_result(line: &Line<'_>) -> bool {
+    line.bytes(Member::Message).is_some_and(|message| TOOL_RESULT.find(message).is_some())
+}
+
 /// What all kinds of lines say of themselves.
 pub(super) struct Context {
     session: SessionId,
+    /// Whether the line names it.
+    is_named: bool,
+    /// Whether the line is marked as a copy of another session's.
+    is_copy: bool,
     agent: Option<AgentId>,
     source: MessageSource,
     at: Option<Timestamp>,
@@ -149,27 +169,35 @@ pub(super) struct Context {
 impl Context {
     fn of(line: &Line<'_>, from: &ReadFrom, before: &Reading) -> Self {
         // Every line repeats these two.
-        let known = before.session.as_ref().filter(|id| line.is_written(Member::SessionId, id.as_str()));
-        let session = known
-            .cloned()
-            .or_else(|| SessionId::new(&line.text(Member::SessionId)?))
-            .unwrap_or_else(|| from.session.clone());
+        let known = before.facts_of.as_ref().filter(|id| line.is_written(Member::SessionId, id.as_str()));
+        let named = known.cloned().or_else(|| SessionId::new(&line.text(Member::SessionId)?));
+        // Streams that were saved have no `sessionId`. In transcripts the other one can be of another session.
+        let is_stream = named.is_none() && line.bytes(Member::StreamSession).is_some();
+        let named = named.or_else(|| SessionId::new(&line.text(Member::StreamSession)?));
+        let is_named = named.is_some();
+        let session = named.or_else(|| before.facts_of.clone()).unwrap_or_else(|| from.session.clone());
         let known = from.agent.as_ref().filter(|id| line.is_written(Member::AgentId, id.as_str()));
         let named = known.cloned().or_else(|| AgentId::new(&line.text(Member::AgentId)?));
-        let sidechain = from.agent.is_some() || named.is_some() || line.is_true(Member::IsSidechain);
+        let sidechain = from.agent.is_some()
+            || named.is_some()
+            || line.is_true(Member::IsSidechain)
+            || is_stream && line.bytes(Member::ParentCall).is_some();
         let agent = named
             .or_else(|| from.agent.clone())
             .or_else(|| if sidechain { AgentId::new(UNNAMED_SIDECHAIN) } else { None });
         let source = if sidechain { MessageSource::Sidechain } else { MessageSource::Main };
-        let at = line.time(Member::Timestamp);
+        let at = line.time(Member::Timestamp).or_else(|| line.time(Member::StreamTime));
         let is_of_file = agent == from.agent;
-        Self { session, agent, source, at, is_of_file }
+        let is_copy = identity::is_marked_copy(line, &session);
+        Self { session, is_named, is_copy, agent, source, at, is_of_file }
     }
 
     /// That of an echo in such a line.
     fn of_echo(&self, data: &Data<'_>, echo: &Line<'_>) -> Self {
         Self {
             session: self.session.clone(),
+            is_named: self.is_named,
+            is_copy: self.is_copy,
             agent: data
                 .text(InData::AgentId)
                 .and_then(|id| AgentId::new(&id))
@@ -245,24 +273,22 @@ fn add_message(
     reading: &mut Reading,
 ) {
     let Some(usage) = message.usage else { return };
-    let last = reading.messages.last();
-    // Most records of a response follow each other.
-    let known = last.filter(|last| message.is_written(InMessage::Id, last.id.as_str()));
-    let key = known.map(|last| last.id.clone()).or_else(|| {
-        message
-            .text(InMessage::Id)
-            .and_then(|id| MessageId::new(&id))
-            .or_else(|| MessageId::new(&line.text(Member::RequestId)?))
-            .or_else(|| MessageId::new(&line.text(Member::Uuid)?))
-    });
+    let complete = message.word(InMessage::StopReason).is_some();
+    let billed = Billed::of(&usage, model.as_ref());
+    let told = billed.iterations.as_ref().map_or(billed.usage, |iterations| iterations.by_client);
+    let key = match context.source {
+        MessageSource::Progress => identity::key_of_echo(line, message),
+        _ => identity::key_of(line, message, (context.at, told, complete), &mut reading.progress),
+    };
     let Some(key) = key else { return };
+    reading.line_key = Some(key.id.clone());
+    let last = reading.messages.last();
     let modifiers = Modifiers::from_log(
         usage.word(InUsage::Speed).as_deref(),
         usage.word(InUsage::InferenceGeo).as_deref(),
         // Anthropic's priority tier is a contract of its own; its requests are priced like the others.
         usage.word(InUsage::ServiceTier).as_deref().filter(|tier| *tier == b"batch"),
     );
-    let complete = message.word(InMessage::StopReason).is_some();
     let last_branch = last.and_then(|last| last.branch.as_deref());
     // One that was kept is clean already.
     let branch = match last_branch.filter(|last| line.is_written(Member::GitBranch, last)) {
@@ -271,10 +297,12 @@ fn add_message(
     };
     let record = |id, model, usage, iterations: Option<Box<Iterations>>| Message {
         id,
+        request: key.request,
+        line: key.line,
         session: context.session.clone(),
-        // `read` sets these two when it knows where the file starts.
+        // `read` sets this when it knows where the file starts, and whether what is older than that is a copy.
         file_start: None,
-        copied: false,
+        copied: context.is_copy && context.is_main(),
         source: context.source,
         agent: context.agent.clone(),
         model,
@@ -287,18 +315,22 @@ fn add_message(
         modifiers,
         content_tokens: 0,
     };
-    let billed = Billed::of(&usage, model.as_ref());
-    reading.unfinished.note(&key, complete, message.content());
-    reading.messages.push(record(key.clone(), model, billed.usage, billed.iterations));
+    reading.unfinished.note(&key.id, complete, message.content());
+    reading.messages.push(record(key.id.clone(), model, billed.usage, billed.iterations));
+    let base = MessageId::new(key.id.base());
+    // What is billed beside a variant of a response is a variant too.
+    let mark = key.request.map_or(0, RequestTag::to_bits).cast_unsigned();
+    let of_variant =
+        |id: Option<MessageId>| if key.id.is_variant() { id.and_then(|id| id.variant(mark)) } else { id };
     let (mut advisors, mut attempts) = (0.., 0..);
     for beside in billed.beside {
-        let id = match beside.is_advice {
-            true => advisors.next().and_then(|number| key.of_advisor(number)),
-            false => attempts.next().and_then(|number| key.of_attempt(number)),
-        };
+        let id = base.as_ref().and_then(|base| match beside.is_advice {
+            true => advisors.next().and_then(|number| base.of_advisor(number)),
+            false => attempts.next().and_then(|number| base.of_attempt(number)),
+        });
         let iterations =
             if beside.is_advice { None } else { Some(Iterations::unknown_to_client(beside.usage)) };
-        reading.messages.extend(id.map(|id| record(id, beside.model, beside.usage, iterations)));
+        reading.messages.extend(of_variant(id).map(|id| record(id, beside.model, beside.usage, iterations)));
     }
 }
 
@@ -313,13 +345,14 @@ fn objects(json: &str) -> Vec<Object<'_>> {
     elements.into_iter().filter_map(Object::from_raw).collect()
 }
 
-/// The key of a response: its id, else its request's, else its record's.
+/// The key of a line that shows no usage: the id of the response, else of its request, else of the line.
 pub(super) fn message_key(line: &Object<'_>, message: &Object<'_>) -> Option<MessageId> {
     let candidates = [message.text("id"), line.text("requestId"), line.text("uuid")];
     candidates.into_iter().flatten().find_map(|key| MessageId::new(&key))
 }
 
 fn add_user(line: &Line<'_>, context: &Context, reading: &mut Reading) {
+    reading.close_response();
     let Some(message) = line.bytes(Member::Message) else { return };
     if line.is_true(Member::IsMeta) {
         return;
@@ -334,7 +367,7 @@ fn add_user(line: &Line<'_>, context: &Context, reading: &mut Reading) {
         return;
     }
     reading.progress.answered = false;
-    if !context.is_main() {
+    if !context.is_main() || context.is_copy {
         return;
     }
     let id = |member| line.text(member).and_then(|id| clean_name(&id, 100));
@@ -456,13 +489,13 @@ fn add_facts(line: &Line<'_>, context: &Context, reading: &mut Reading) {
         add_topic(1, line, Member::Slug, reading);
     }
     let facts = &mut reading.facts;
-    let own_start = reading.progress.file_start.filter(|_| reading.progress.starts_with_note);
-    if let Some(at) = context.at.filter(|at| own_start.is_none_or(|start| *at >= start)) {
+    let until = reading.copied_until;
+    if let Some(at) = context.at.filter(|at| !context.is_copy && until.is_none_or(|until| *at > until)) {
         facts.first_at = Some(facts.first_at.map_or(at, |first| first.min(at)));
         facts.last_at = Some(facts.last_at.map_or(at, |last| last.max(at)));
     }
     if facts.project.is_none() {
-        facts.project = line.text(Member::Cwd).and_then(|text| clean_name(&text, 4_096));
+        facts.project = line.text(Member::Cwd).and_then(|text| clean_name(&text, 4_096)).map(project_folder);
     }
     keep_last(&mut facts.client_version, line, Member::Version, 40);
     keep_last(&mut facts.git_branch, line, Member::GitBranch, MAX_BRANCH_CHARS);
@@ -498,10 +531,7 @@ mod tests {
         let mut reading = Reading::new(Progress {
             offset: 0,
             fingerprint: Fingerprint::from_bits(0),
-            file_start: None,
-            starts_with_note: false,
-            last_at: None,
-            answered: false,
+            ..Progress::default()
         });
         let mut repeated = Repeated::default();
         for line in lines {

@@ -191,6 +191,8 @@ mod tests {
     fn message(id: &str, prompt: u64, output: u64) -> Message {
         Message {
             id: MessageId::new(id).unwrap(),
+            request: None,
+            line: None,
             session: SessionId::new("s").unwrap(),
             file_start: None,
             copied: false,

@@ -1,0 +1,93 @@
+//! Files that are no transcripts of Claude Code: what tells them, and whose they are.
+
+use std::path::Path;
+
+use super::line::{Line, Member};
+use crate::agents::{Buffer, Lines};
+use crate::json::{Object, lossy};
+
+/// How many lines are looked at to name a log's client.
+const MAX_LINES: usize = 20;
+
+/// Types of lines that this client writes beside the conversation, and no other client does.
+const NOTES: [&[u8]; 22] = [
+    b"progress",
+    b"attachment",
+    b"queue-operation",
+    b"cost-state",
+    b"ai-title",
+    b"custom-title",
+    b"agent-name",
+    b"summary",
+    b"file-history-snapshot",
+    b"file-history-delta",
+    b"mode",
+    b"permission-mode",
+    b"last-prompt",
+    b"tools-used",
+    b"atis-latch",
+    b"api-request",
+    b"api-request-shape",
+    b"api-request-blob",
+    b"pr-link",
+    b"session-owner",
+    b"usageReport",
+    b"tag",
+];
+
+/// Whether a line is one of Claude Code's.
+pub(super) fn is_own(kind: &[u8], line: &Line<'_>) -> bool {
+    match kind {
+        b"user" | b"assistant" => line.message.is_some_and(|message| message.content().is_some()),
+        // Of a transcript, or of an SDK's stream.
+        b"system" => {
+            let has = |member| line.bytes(member).is_some();
+            has(Member::IsSidechain) || has(Member::StreamSession) && has(Member::Subtype)
+        }
+        _ => NOTES.contains(&kind),
+    }
+}
+
+/// What a file is that is no transcript, as far as its first lines tell.
+#[must_use]
+pub fn describe(path: &Path) -> &'static str {
+    let mut buffer = Buffer::default();
+    let Ok(mut lines) = Lines::open(&mut buffer, path, None) else { return UNKNOWN };
+    for _ in 0..MAX_LINES {
+        let Ok(Some(line)) = lines.next_line() else { break };
+        let text = lossy(line);
+        if let Some(found) = Object::parse(text.trim()).ok().and_then(|line| client_of(&line)) {
+            return found;
+        }
+    }
+    UNKNOWN
+}
+
+const UNKNOWN: &str = "no line of it is one of a Claude Code transcript";
+
+fn client_of(line: &Object<'_>) -> Option<&'static str> {
+    const CODEX: [&str; 6] =
+        ["session_meta", "turn_context", "event_msg", "response_item", "compacted", "token_usage_record"];
+    let kind = line.text("type").unwrap_or_default();
+    let has = |name: &str| line.raw(name).is_some();
+    if CODEX.contains(&kind.as_ref()) && has("payload") {
+        Some("it is a log of Codex; only transcripts of Claude Code are read")
+    } else if kind.contains('.') && has("data") {
+        Some("it is a log of GitHub Copilot CLI; only transcripts of Claude Code are read")
+    } else if has("systemPayload")
+        || has("usageMetadata")
+        || line.object("message").is_some_and(|message| message.raw("parts").is_some())
+    {
+        Some("it is a log of Qwen Code; only transcripts of Claude Code are read")
+    } else if has("projectHash") || kind == "gemini" {
+        Some("it is a log of Gemini CLI; only transcripts of Claude Code are read")
+    } else if kind == "session" && has("version") && has("id") {
+        Some("it is a log of Pi; only transcripts of Claude Code are read")
+    } else if kind == "metadata" && has("protocol_version") {
+        Some("it is a log of Kimi; only transcripts of Claude Code are read")
+    } else if has("hook_event_name") {
+        Some("it holds payloads of hooks; only transcripts of Claude Code are read")
+    } else {
+        None
+    }
+}

@@ -1,0 +1,216 @@
+//! Records with one id, put together by the response that they are of.
+
+use std::collections::HashMap;
+
+use rusqlite::Connection;
+
+use super::owners::{self, Claim};
+use super::writer::SessionRow;
+use crate::domain::{LineTag, Message, MessageId, RequestTag, Timestamp};
+use crate::reconcile;
+
+/// A file among those of a transaction, and a response in it.
+pub(super) type Place = (usize, usize);
+
+/// With more responses of one id than that, which are those of a gateway that has one for all, a record is compared with
+/// those alone that it has something in common with.
+pub(super) const MANY: usize = 64;
+
+/// What is known of one response.
+#[derive(Debug)]
+pub(super) struct Response {
+    pub(super) message: Message,
+    pub(super) row: SessionRow,
+    /// What the ledger has of it.
+    pub(super) known: Option<(Message, SessionRow)>,
+    /// What the ledger has of it under other keys, from when nothing told that it is one response.
+    pub(super) doubles: Vec<(Message, SessionRow)>,
+    /// Its first record of this transaction; of no meaning where there is none.
+    pub(super) place: Place,
+    claims: Vec<Claim>,
+}
+
+impl Response {
+    fn join(&mut self, message: &Message, row: SessionRow) {
+        let merged = reconcile::merge(self.message.clone(), message.clone());
+        if merged.session != self.message.session {
+            self.row = row;
+        }
+        // Under the key that it has.
+        self.message = Message { id: self.message.id.clone(), ..merged };
+        self.claim(&Claim::of(message, row));
+    }
+
+    fn claim(&mut self, claim: &Claim) {
+        match self.claims.iter_mut().find(|known| known.session == claim.session) {
+            Some(known) => known.join(claim),
+            None => self.claims.push(*claim),
+        }
+    }
+
+    /// Whether they are one response, as far as a session tells that has records of both.
+    fn is_one_with(&self, other: &Self) -> bool {
+        let shares_session = self.claims.iter().any(|claim| other.has(claim.session));
+        reconcile::is_same(&self.message, &other.message, shares_session)
+    }
+
+    fn has(&self, session: SessionRow) -> bool {
+        self.claims.iter().any(|claim| claim.session == session)
+    }
+
+    /// Takes what was taken for another response.
+    fn take(&mut self, other: Self) {
+        self.join(&other.message, other.row);
+        other.claims.iter().for_each(|claim| self.claim(claim));
+        self.doubles.extend(other.doubles);
+        match (&self.known, other.known) {
+            (None, Some(known)) => {
+                self.message.id = known.0.id.clone();
+                self.known = Some(known);
+            }
+            (Some(_), Some(known)) => self.doubles.push(known),
+            (_, None) => {}
+        }
+    }
+
+    /// Who has it.
+    pub(super) fn claims(&self) -> &[Claim] {
+        &self.claims
+    }
+}
+
+/// The responses that are known by one id.
+#[derive(Debug, Default)]
+pub(super) struct Responses {
+    list: Vec<Response>,
+    by_line: HashMap<LineTag, usize>,
+    by_request: HashMap<RequestTag, usize>,
+    by_time: HashMap<Timestamp, usize>,
+}
+
+impl Responses {
+    /// Adds what the ledger has, once.
+    pub(super) fn add_known(&mut self, (message, row): (Message, SessionRow)) {
+        let ids = self.list.iter().filter_map(|response| response.known.as_ref());
+        if ids.clone().all(|(known, _)| known.id != message.id) {
+            let claims = vec![Claim::of(&message, row)];
+            let known = Some((message.clone(), row));
+            self.push(Response { message, row, known, doubles: Vec::new(), place: (0, 0), claims });
+        }
+    }
+
+    /// Adds a record to the response that it is of.
+    pub(super) fn add(
+        &mut self,
+        conn: &Connection,
+        message: &Message,
+        row: SessionRow,
+        place: Place,
+    ) -> rusqlite::Result<()> {
+        if let Some(at) = self.find(conn, message, row)? {
+            self.list[at].join(message, row);
+            self.index(at, message);
+            return Ok(());
+        }
+        let id = self.free_id(message);
+        let claims = vec![Claim::of(message, row)];
+        let message = Message { id, ..message.clone() };
+        self.push(Response { message, row, known: None, doubles: Vec::new(), place, claims });
+        Ok(())
+    }
+
+    /// The responses. Of two it can turn out last that they are one: a session that has records of both shows it.
+    pub(super) fn into_list(self, conn: &Connection) -> rusqlite::Result<Vec<Response>> {
+        let mut list = self.list;
+        if list.len() < 2 || list.len() > MANY {
+            return Ok(list);
+        }
+        for response in &mut list {
+            if let Some((known, _)) = &response.known {
+                let claims = owners::claims_of(conn, known.id.as_str())?;
+                claims.iter().for_each(|claim| response.claim(claim));
+            }
+        }
+        let mut at = 0;
+        while at < list.len() {
+            match (at + 1..list.len()).find(|other| list[at].is_one_with(&list[*other])) {
+                Some(other) => {
+                    let other = list.remove(other);
+                    list[at].take(other);
+                    // What it has now can be of the ones before, too.
+                    at = 0;
+                }
+                None => at += 1,
+            }
+        }
+        Ok(list)
+    }
+
+    fn push(&mut self, response: Response) {
+        let message = response.message.clone();
+        self.list.push(response);
+        self.index(self.list.len() - 1, &message);
+    }
+
+    fn index(&mut self, at: usize, message: &Message) {
+        if let Some(line) = message.line {
+            self.by_line.entry(line).or_insert(at);
+        }
+        if let Some(request) = message.request {
+            self.by_request.entry(request).or_insert(at);
+        }
+        if let Some(time) = message.at {
+            self.by_time.entry(time).or_insert(at);
+        }
+    }
+
+    fn find(&self, conn: &Connection, message: &Message, row: SessionRow) -> rusqlite::Result<Option<usize>> {
+        if let Some(at) = message.line.and_then(|line| self.by_line.get(&line)) {
+            return Ok(Some(*at));
+        }
+        let candidates: Vec<usize> = if self.list.len() <= MANY {
+            (0..self.list.len()).collect()
+        } else {
+            let by_request = message.request.and_then(|request| self.by_request.get(&request));
+            let by_time = message.at.and_then(|time| self.by_time.get(&time));
+            by_request.into_iter().chain(by_time).copied().collect()
+        };
+        for at in &candidates {
+            let response = &self.list[*at];
+            if reconcile::is_same(&response.message, message, response.has(row)) {
+                return Ok(Some(*at));
+            }
+        }
+        // A part of a response of which the session is known to have another part.
+        for at in candidates {
+            let response = &self.list[at];
+            if let Some((known, _)) = &response.known
+                && response.message.request == message.request
+                && owners::has(conn, known.id.as_str(), row)?
+            {
+                return Ok(Some(at));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The id of a record, or a variant of it where that is taken.
+    fn free_id(&self, message: &Message) -> MessageId {
+        let taken = |id: &MessageId| self.list.iter().any(|response| response.message.id == *id);
+        if !taken(&message.id) {
+            return message.id.clone();
+        }
+        marks(message)
+            .filter_map(|mark| message.id.variant(mark))
+            .find(|id| !taken(id))
+            .unwrap_or_else(|| message.id.clone())
+    }
+}
+
+/// What tells a response from others with its id.
+pub(super) fn marks(message: &Message) -> impl Iterator<Item = u64> {
+    let request = message.request.map_or(0, RequestTag::to_bits).cast_unsigned();
+    let line = message.line.map_or(0, LineTag::to_bits).cast_unsigned();
+    let time = message.at.map_or(0, Timestamp::as_millis).cast_unsigned();
+    [request, line, request ^ line.rotate_left(1) ^ time.rotate_left(2)].into_iter()
+}
