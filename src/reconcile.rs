@@ -9,8 +9,8 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use crate::domain::{
-    AgentId, Iterations, LineTag, Message, MessageId, MessageSource, ModelId, Modifiers, RequestTag, SessionId,
-    Timestamp, Usage,
+    AgentId, Iterations, LineTag, Message, MessageId, MessageSource, ModelId, Modifiers, RequestTag,
+    SessionId, Timestamp, Usage,
 };
 
 /// Whether two records that have the same id, or lack one, are of one response.
@@ -116,7 +116,15 @@ fn usage_rank(message: &Message) -> UsageRank<'_> {
     let Usage { input, output, cache_read, cache_write_5m, cache_write_1h, web_searches } = message.usage;
     let rest = [cache_write_1h, cache_write_5m, cache_read, input, web_searches];
     let iterations = message.iterations.as_deref();
-    (!message.is_zeroed(), message.complete, output, rest, message.model.as_ref(), message.modifiers, iterations)
+    (
+        !message.is_zeroed(),
+        message.complete,
+        output,
+        rest,
+        message.model.as_ref(),
+        message.modifiers,
+        iterations,
+    )
 }
 
 /// Smaller is better. The fields after the file's start only make the choice between equals the same in any order.

@@ -8,7 +8,9 @@ use crate::budget::{self, Course, Held};
 use crate::calendar::Zone;
 use crate::config::Lowered;
 use crate::domain::amount::{self, AmountFault};
-use crate::domain::{Budget, Limit, MAX_NAME_CHARS, Mode, Scope, Timeline, clean_name, plural, project_folder, task_list};
+use crate::domain::{
+    Budget, Limit, MAX_NAME_CHARS, Mode, Scope, Timeline, clean_name, plural, project_folder, task_list,
+};
 use crate::error::Error;
 use crate::origins;
 use crate::render;

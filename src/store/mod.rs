@@ -34,6 +34,7 @@ mod hidden;
 mod kept;
 mod listing;
 mod log;
+mod log_records;
 mod log_writer;
 mod migrations;
 mod open;

@@ -5,9 +5,8 @@ use rusqlite::{Connection, OptionalExtension as _, Statement, ToSql, params};
 
 use super::writer::{SessionRow, signed, unsigned};
 use crate::domain::{
-    AgentId, Iteration, Iterations, LineTag, Message, MessageId, MessageSource, ModelId, Modifiers, RequestTag,
-    SessionId,
-    Timestamp, Usage,
+    AgentId, Iteration, Iterations, LineTag, Message, MessageId, MessageSource, ModelId, Modifiers,
+    RequestTag, SessionId, Timestamp, Usage,
 };
 
 /// The columns of a response, in the order of [`execute`]'s values and of [`read_message`].

@@ -206,7 +206,7 @@ pub(super) fn key_of(
         Some(last) => goes_on(last, None, named.or(begun), at, prompt)?,
         None => match given_id(line, message) {
             Some(base) => match last.filter(|last| last.id.base() == base.base()) {
-                Some(last) => goes_on(last, Some(base), named.or(begun), at, prompt)?,
+                Some(last) => goes_on(last, Some(&base), named.or(begun), at, prompt)?,
                 None => (base, named.or(begun)),
             },
             None => {
@@ -238,7 +238,7 @@ pub(super) fn key_of(
 /// The key and request of a record that has the id of the last response, `base` where that is not to be taken from it.
 fn goes_on(
     last: &LastResponse,
-    base: Option<MessageId>,
+    base: Option<&MessageId>,
     request: Option<RequestTag>,
     at: Option<Timestamp>,
     prompt: u64,
@@ -248,7 +248,7 @@ fn goes_on(
         return Some((last.id.clone(), if is_named { request } else { last.request.or(request) }));
     }
     let mark = request.map_or(0, RequestTag::to_bits).cast_unsigned();
-    Some((base.as_ref().unwrap_or(&last.id).variant(mark)?, request))
+    Some((base.unwrap_or(&last.id).variant(mark)?, request))
 }
 
 /// The key of a line within another one (an echo): nothing goes on with it.
