@@ -109,7 +109,12 @@ pub(super) fn filter(context: &Context, ledger: &Ledger, place: &Place<'_>) -> R
 /// The names under which the ledger may know a folder: as it was given, and without links.
 pub(super) fn folders(cwd: &Path, given: &Path) -> Vec<PathBuf> {
     let mut plain = PathBuf::new();
-    for part in cwd.join(given).components() {
+    // What was recorded on Windows is absolute here too.
+    let is_of_windows = given.to_str().is_some_and(
+        |given| matches!(given.as_bytes(), [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic()),
+    );
+    let absolute = if is_of_windows { given.to_path_buf() } else { cwd.join(given) };
+    for part in absolute.components() {
         match part {
             Component::CurDir => {}
             Component::ParentDir => {

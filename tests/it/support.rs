@@ -196,6 +196,11 @@ impl Ledger {
             .sum()
     }
 
+    /// All that `cost` counts, calls that no transcript shows too.
+    pub(crate) fn usage_of_everything(&self) -> Usage {
+        usage(&self.run(&["cost", "--json"]).json()["total"]["usage"])
+    }
+
     /// API responses of all sessions together.
     pub(crate) fn responses_of_all(&self) -> u64 {
         let ledger = self.open();

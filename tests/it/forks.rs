@@ -1,0 +1,193 @@
+//! Forks: a session that begins with what another one said. Each response counts once, for the session that asked for it,
+//! whichever file is read first, by hooks or by an import, and whatever the ids of the sessions are.
+
+use serde_json::{Value, json};
+use tallyhook::domain::Usage;
+
+use crate::bill::cost_state;
+use crate::support::{Ledger, Session, With, answers, at};
+
+/// What a fork made by `/branch` says of a line: where it was.
+fn branched(line: &Value, fork: &str) -> Value {
+    let from = json!({ "sessionId": line["sessionId"], "messageUuid": line["uuid"] });
+    line.clone().with("sessionId", fork).with("forkedFrom", from)
+}
+
+/// What `--fork-session` says of an answer: which session asked for it.
+fn asked_elsewhere(line: &Value, fork: &str) -> Value {
+    let copy = line.clone().with("sessionId", fork);
+    if line["type"] == "assistant" { copy.with("requestSessionId", line["sessionId"].clone()) } else { copy }
+}
+
+/// A copy of which nothing tells that it is one.
+fn unmarked(line: &Value, fork: &str) -> Value {
+    line.clone().with("sessionId", fork)
+}
+
+type Copy = fn(&Value, &str) -> Value;
+const COPIES: [Copy; 3] = [branched, asked_elsewhere, unmarked];
+
+/// A session's name and its transcript's lines.
+type Log = (&'static str, Vec<Value>);
+
+/// Reads the logs in every way that there is, and says what each session used.
+fn assert_usage(make: impl Fn(&Ledger) -> Vec<Log>, expected: &[(&str, Usage)]) {
+    for way in ["import", "hooks, the first first", "hooks, the last first", "one by one, then an import"] {
+        let ledger = Ledger::new();
+        let mut logs = make(&ledger);
+        if way == "hooks, the last first" {
+            logs.reverse();
+        }
+        for (name, lines) in &logs {
+            let session = Session::new(&ledger, name);
+            if way == "one by one, then an import" {
+                // As they would be seen while they are written, the halves in turn.
+                session.transcript().write(&lines[..lines.len() / 2]);
+                ledger.hook(session.stop());
+            } else {
+                session.transcript().write(lines);
+            }
+        }
+        for (name, lines) in &logs {
+            let session = Session::new(&ledger, name);
+            session.transcript().write(lines);
+            if way.starts_with("hooks") {
+                ledger.hook(session.stop());
+            }
+        }
+        if way.ends_with("import") {
+            let folder = ledger.dir().join("projects");
+            ledger.run(&["import", "--path", &folder.display().to_string()]);
+        }
+        let found: Vec<(&str, Usage)> =
+            expected.iter().map(|(name, _)| (*name, ledger.usage(name))).collect();
+        assert_eq!(found, expected, "{way}");
+        let sum = expected.iter().fold(Usage::default(), |sum, (_, usage)| sum + *usage);
+        assert_eq!(ledger.usage_of_everything(), sum, "{way}");
+    }
+}
+
+/// A parent of two turns, and its fork with one of its own.
+fn pair(ledger: &Ledger, copy: Copy, [parent, fork]: [&'static str; 2]) -> Vec<Log> {
+    let (p, f) = (Session::new(ledger, parent), Session::new(ledger, fork));
+    let before = vec![p.says(1), p.answer("msg_1", 2, 40), p.says(3), p.answer("msg_2", 4, 50)];
+    let mut own: Vec<Value> = before.iter().map(|line| copy(line, fork)).collect();
+    own.extend([f.says(10), f.answer("msg_3", 11, 60)]);
+    vec![(parent, before), (fork, own)]
+}
+
+#[test]
+fn a_fork_in_a_terminal_takes_nothing_from_its_parent() {
+    for copy in COPIES {
+        for names in [["a", "b"], ["b", "a"]] {
+            let expected = [(names[0], answers(2, 90)), (names[1], answers(1, 60))];
+            assert_usage(|ledger| pair(ledger, copy, names), &expected);
+        }
+    }
+}
+
+#[test]
+fn a_parent_that_goes_on_after_its_fork_keeps_both_parts() {
+    for copy in COPIES {
+        for names in [["a", "b"], ["b", "a"]] {
+            let make = |ledger: &Ledger| {
+                let mut logs = pair(ledger, copy, names);
+                let p = Session::new(ledger, names[0]);
+                logs[0].1.extend([p.says(20), p.answer("msg_4", 21, 70)]);
+                logs
+            };
+            assert_usage(make, &[(names[0], answers(3, 160)), (names[1], answers(1, 60))]);
+        }
+    }
+}
+
+#[test]
+fn a_fork_from_the_middle_leaves_the_rest_to_its_parent() {
+    for copy in [branched as Copy, asked_elsewhere] {
+        for names in [["a", "b"], ["b", "a"]] {
+            let make = |ledger: &Ledger| {
+                let mut logs = pair(ledger, copy, names);
+                // The second turn was rewound before.
+                logs[1].1.drain(2..4);
+                logs
+            };
+            assert_usage(make, &[(names[0], answers(2, 90)), (names[1], answers(1, 60))]);
+        }
+    }
+}
+
+#[test]
+fn a_fork_of_a_fork_has_what_it_said_itself() {
+    for copy in COPIES {
+        for names in [["a", "b", "c"], ["c", "b", "a"], ["b", "c", "a"]] {
+            let make = |ledger: &Ledger| {
+                let mut logs = pair(ledger, copy, [names[0], names[1]]);
+                let second = Session::new(ledger, names[2]);
+                let mut own: Vec<Value> = logs[1].1.iter().map(|line| copy(line, names[2])).collect();
+                own.extend([second.says(30), second.answer("msg_5", 31, 80)]);
+                logs.push((names[2], own));
+                logs
+            };
+            let expected =
+                [(names[0], answers(2, 90)), (names[1], answers(1, 60)), (names[2], answers(1, 80))];
+            assert_usage(make, &expected);
+        }
+    }
+}
+
+#[test]
+fn a_headless_fork_begins_with_a_note_that_is_younger_than_its_copies() {
+    for names in [["a", "b"], ["b", "a"]] {
+        let make = |ledger: &Ledger| {
+            let mut logs = pair(ledger, unmarked, names);
+            let note = json!({ "type": "queue-operation", "operation": "enqueue", "timestamp": at(9), "sessionId": names[1] });
+            logs[1].1.insert(0, note);
+            logs
+        };
+        assert_usage(make, &[(names[0], answers(2, 90)), (names[1], answers(1, 60))]);
+    }
+}
+
+#[test]
+fn a_forks_total_goes_on_from_its_parents() {
+    let hidden = Usage { input: 500, output: 5, ..Usage::default() };
+    for copy in COPIES {
+        for names in [["a", "b"], ["b", "a"]] {
+            let make = |ledger: &Ledger| {
+                let mut logs = pair(ledger, copy, names);
+                let parents = cost_state(names[0], &[("claude-opus-5-5", answers(2, 90) + hidden)]);
+                let forks = cost_state(names[1], &[("claude-opus-5-5", answers(3, 150) + hidden + hidden)]);
+                logs[0].1.push(parents);
+                logs[1].1.push(forks);
+                logs
+            };
+            let expected = [(names[0], answers(2, 90) + hidden), (names[1], answers(1, 60) + hidden)];
+            assert_usage(make, &expected);
+        }
+    }
+}
+
+#[test]
+fn a_fork_whose_parent_is_gone_counts_its_copies_for_nobody_in_particular() {
+    for copy in [branched as Copy, asked_elsewhere] {
+        let ledger = Ledger::new();
+        let logs = pair(&ledger, copy, ["a", "b"]);
+        let fork = Session::new(&ledger, "b");
+        fork.transcript().write(&logs[1].1);
+        ledger.hook(fork.stop());
+        assert_eq!(ledger.usage("b"), answers(1, 60));
+        assert_eq!(ledger.usage_of_everything(), answers(3, 150), "they were paid for");
+    }
+}
+
+#[test]
+fn a_side_question_counts_once() {
+    // `/btw` repeats the conversation in a sidechain, with its own lines.
+    let make = |ledger: &Ledger| {
+        let s = Session::new(ledger, "a");
+        let side = |line: Value| line.with("isSidechain", true).with("agentId", "side");
+        let repeated = side(s.answer("msg_1", 2, 40)).with("uuid", "another").with("requestId", "req-other");
+        vec![("a", vec![s.says(1), s.answer("msg_1", 2, 40), repeated, side(s.answer("msg_9", 5, 7))])]
+    };
+    assert_usage(make, &[("a", answers(2, 47))]);
+}
