@@ -431,6 +431,28 @@ fn a_compaction_on_the_server_is_not_in_the_clients_total_and_hides_nothing() {
 }
 
 #[test]
+fn an_advisor_is_counted_under_its_own_name_and_behind_no_other() {
+    let parts = json!([
+        { "type": "message", "input_tokens": 3, "output_tokens": 10, "cache_read_input_tokens": 100,
+          "cache_creation_input_tokens": 10 },
+        { "type": "advisor_message", "model": "claude-fable-5", "input_tokens": 40, "output_tokens": 200 },
+    ]);
+    let advice = Usage { input: 40, ..output(200) };
+    let more = Usage { input: 900, ..output(800) };
+    for (told, hidden_calls) in [
+        (vec![(OPUS, answers(1, 10) + more)], more),
+        (vec![(OPUS, answers(1, 10)), ("claude-fable-5", advice + more)], more),
+    ] {
+        let ledger = imported(|s| {
+            let line = s.answer("msg_1", 2, 10).with("message.usage.iterations", parts.clone());
+            vec![s.says(1), line, cost_state("session", &told)]
+        });
+        assert_eq!((hidden(&ledger), ledger.total().usage), (hidden_calls, answers(1, 10) + advice + more));
+        assert!(doctor_is_content(&ledger));
+    }
+}
+
+#[test]
 fn an_attempt_that_was_declined_is_billed_under_its_own_model_and_is_in_no_total_of_the_clients() {
     let parts = json!([
         { "type": "message", "model": "claude-fable-5", "input_tokens": 900, "output_tokens": 30 },
