@@ -577,7 +577,8 @@ class Counter:
             for suffix, model, requests, client in parts:
                 # docs/facts.md#what-changes-the-bill: price tiers apply to each request.
                 costs = [self.prices.cost(model, usage, at, usage.prompt, best.speed, best.geo) for usage in requests]
-                yield {"id": str(key[1]) + suffix, "session": session, "agent": owner.agent, "model": model,
+                yield {"id": str(key[1]) + suffix, "advice": suffix.startswith(" advisor"),
+                       "session": session, "agent": owner.agent, "model": model,
                        "usage": Usage(*map(sum, zip(Usage(), *requests))), "client": client, "at": at,
                        "speed": best.speed, "geo": best.geo, "cost": None if None in costs else sum(costs)}
 
@@ -633,7 +634,10 @@ class Counter:
         for response in responses:
             by_session[response["session"]].append(response)
         for session in sorted(self.states):
-            lines = sorted(by_session[session], key=lambda line: line["at"] or 0)
+            # An advisor is counted under its own name and no other.
+            known = {model for state in self.states[session] for model in state.models}
+            lines = [line for line in by_session[session] if not line["advice"] or model_name(line["model"]) in known]
+            lines.sort(key=lambda line: line["at"] or 0)
             counted, totals, reached, found = set(), {}, {}, []
             states = sorted(self.states[session], key=lambda state: (state.at, state.log.number, state.line))
             # A record that stands at one moment with one of the same start is the same total, written again.
@@ -762,8 +766,16 @@ class Counter:
         def four_of(usage):
             return (*usage[:3], usage.writes, usage.web_searches)
 
-        def spread(usage, line_model, among):
+        def together(which):
+            return four_of(Usage(*map(sum, zip(Usage(), *(Usage(*(max(0, t) for t in room(one))) for one in which)))))
+
+        def covers(which, usage):
+            return all(a >= b for a, b in zip(together(which), four_of(usage)))
+
+        def spread(usage, line_model, among, fits=lambda model, usage: True):
             for model in among:
+                if not fits(model, usage):
+                    continue
                 have = room(model)
                 writes = min(max(0, have.writes), usage.writes)
                 short = min(usage.cache_write_5m_tokens, writes)
@@ -778,13 +790,21 @@ class Counter:
         excess = {}
         for line_model in sorted(shown.keys() - models.keys(), key=lambda model: (-sum(shown[model][:5]), model)):
             usage = shown[line_model]
+            order = sorted(models, key=lambda model: (likely(model, line_model), model))
+            others = [model for model in order if model not in shown]
             if model := best(usage, line_model):
-                taken[model], rest = taken[model].plus(usage), Usage()
+                taken[model] = taken[model].plus(usage)
                 answered[model].add(line_model)
+            elif covers(others, usage):
+                spread(usage, line_model, others)
+            elif covers(order, usage):
+                spread(usage, line_model, order)
             else:
-                rest = spread(usage, line_model, sorted(models, key=lambda model: (likely(model, line_model), model)))
-            if any(rest):
-                excess[line_model] = rest
+                # Nobody's own name for a model, or one that has less than these lines alone, is theirs all the same.
+                rest = spread(usage, line_model, order, lambda model, rest: is_alias(model) or not answered[model] and all(
+                    a <= b for a, b in zip(four_of(room(model)), four_of(rest))))
+                if rest != usage:
+                    excess[line_model] = rest
         for model in sorted(models):
             over = Usage(*(max(0, -tokens) for tokens in room(model)))
             if not any(over):
@@ -792,18 +812,15 @@ class Counter:
             free = [other for other in sorted(models) if other != model and not answered[other]]
             has_answers = over.prompt > 0 and over.output_tokens > 0
             other = best(over, model, model) if has_answers else None
-            together = Usage(*map(sum, zip(Usage(), *(Usage(*(max(0, t) for t in room(one))) for one in free))))
-            if other is None and not (has_answers and all(a >= b for a, b in zip(four_of(together), four_of(over)))):
+            if other is None and not (has_answers and covers(free, over)):
                 excess[model] = over
                 continue
             taken[model] = taken[model].minus(over)
             if other is not None:
-                taken[other], rest = taken[other].plus(over), Usage()
+                taken[other] = taken[other].plus(over)
                 answered[other].add(model)
             else:
-                rest = spread(over, model, free)
-            if any(rest):
-                excess[model] = rest
+                spread(over, model, sorted(free, key=lambda free: (likely(free, model), free)))
         hidden = {}
         for model in models:
             rest = Usage(*(max(0, tokens) for tokens in room(model)))

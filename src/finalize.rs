@@ -2,7 +2,8 @@
 //!
 //! It runs at the end of every turn (`Stop` fires once per turn, many times a session), at the end of a subagent
 //! and of the session, at the next session's start for sessions that never had an end, and when a view is asked
-//! for. Running it twice changes nothing. Its cost goes with the transcripts' new bytes, not with their length.
+//! for. What a client writes after a session's end is read at the next of these events of any session. Running it twice
+//! changes nothing. Its cost goes with the transcripts' new bytes, not with their length.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,9 @@ const LATE_CALL: Duration = Duration::from_millis(150);
 const POLL: Duration = Duration::from_millis(5);
 /// A session without a sign of life for this long is taken to be over, though nobody said so.
 pub(crate) const ABANDONED: Duration = Duration::from_secs(30 * 60);
+/// The client's own total of a session can come after the session's end, where the client goes on with another one. It comes
+/// at once, but for a machine that is very busy or was asleep.
+const LATE_TOTAL: Duration = Duration::from_secs(5 * 60);
 /// First client version that lays no subagent transcripts beside the main one, for certain.
 const NO_FLAT_AGENTS: Version = (2, 1, 100);
 
@@ -229,6 +233,44 @@ fn moved_transcript(
     });
     let mut folders = usual_folders(env).into_iter();
     Ok(mains.pop().or_else(|| folders.find_map(|folder| claude_code::find_main(&folder, session))))
+}
+
+/// Reads on in the logs of those sessions that had ended and to which their clients have written since. `config` gives the
+/// settings for a project.
+///
+/// # Errors
+/// As [`complete`], and those of `config`.
+pub fn read_ended<E: From<StoreError>>(
+    ledger: &mut Ledger,
+    env: &Env,
+    mut config: impl FnMut(Option<&str>) -> Result<Config, E>,
+    ended: &[SessionRecord],
+) -> Result<Vec<ReadError>, E> {
+    let (mut faults, mut settled) = (Vec::new(), Vec::new());
+    for record in ended {
+        if !ledger.has_time() {
+            break;
+        }
+        if has_grown(ledger, record)? {
+            faults.extend(catch_up(ledger, env, &config(record.project.as_deref())?, record)?);
+        }
+        let may_grow = record.ended_at.is_some_and(|ended| env.now().since(ended) <= LATE_TOTAL);
+        if !may_grow && ledger.has_time() {
+            settled.push(record.row);
+        }
+    }
+    if !settled.is_empty() {
+        // Whoever cannot note it, as a report of a ledger that is read-only, looks again the next time.
+        let _noted = ledger.forget_ended(&settled).is_ok();
+    }
+    Ok(faults)
+}
+
+/// Whether a session's main transcript has more than was read of it. One that is gone has not.
+fn has_grown(ledger: &Ledger, record: &SessionRecord) -> Result<bool, StoreError> {
+    let Some(path) = &record.transcript else { return Ok(false) };
+    let (size, _) = look_at(Path::new(path));
+    Ok(size > 0 && ledger.transcript_state(path)?.is_none_or(|state| state.progress.offset < size))
 }
 
 /// A file to be read.

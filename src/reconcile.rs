@@ -3,6 +3,7 @@
 //! [`merge`] is associative, commutative and idempotent, so records may come in any order, from any file, any
 //! number of times (`docs/facts.md#records-of-one-response`).
 
+mod pairing;
 pub mod totals;
 
 use std::cmp::Ordering;

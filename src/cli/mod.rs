@@ -34,10 +34,12 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 use serde::Serialize;
 
+use crate::agents::ReadError;
 use crate::config::Config;
 use crate::domain::is_unsafe;
 use crate::env::Env;
 use crate::error::Error;
+use crate::finalize;
 use crate::origins::{self, Progress, SessionOrigins};
 use crate::pricing::{PriceTable, UserPrices};
 use crate::render::{self, Style};
@@ -166,8 +168,23 @@ impl Context {
         if let Some(ledger) = &mut ledger {
             ledger.set_prices(prices.clone());
             ledger.reprice()?;
+            self.read_ended(ledger);
         }
         Ok(ledger)
+    }
+
+    /// Reads what clients have written for sessions that had ended. All else that is known is right without it.
+    fn read_ended(&self, ledger: &mut Ledger) {
+        let read = |ledger: &mut Ledger| -> Result<Vec<ReadError>, Error> {
+            let ended = ledger.ended_sessions()?;
+            finalize::read_ended(ledger, &self.env, |project| self.config(project), &ended)
+        };
+        match read(ledger) {
+            Ok(faults) => faults.iter().for_each(|fault| self.say(&format!("tallyhook: {fault}"))),
+            Err(error) => {
+                self.say(&format!("tallyhook: what ended sessions have last used is not known: {error}"));
+            }
+        }
     }
 
     /// Works out where costs came from, as far as that is not known yet.

@@ -157,6 +157,10 @@ fn run(
         })
     };
     if let HookEvent::UserPromptSubmit { .. } = payload.event {
+        // What the session before has last used decides, too: `/clear` tells it after that one's end and this one's start.
+        if let Some(Err(error)) = ledger.as_deref_mut().map(|ledger| on_end::read_ended(&hook, ledger)) {
+            hook.note(&error);
+        }
         // A prompt that is blocked is no turn, so this comes first.
         let said = ledger.as_deref_mut().map_or(Answer::Nothing, answer);
         let recorded = match said {
@@ -275,13 +279,18 @@ impl Hook<'_> {
     /// The settings. A file that cannot be used must not stop the hook: without the user's own nothing is kept that
     /// he may have forbidden, and a project's is passed over.
     fn config(&self) -> Config {
+        self.config_of(self.sighting.project.as_ref().map(|(project, _)| project.as_str()))
+    }
+
+    /// The same for another project.
+    fn config_of(&self, project: Option<&str>) -> Config {
         let usual = self.env.config_path();
         let mut config =
             Config::of_user(usual.as_deref(), self.options.config.as_deref()).unwrap_or_else(|error| {
                 self.note(&error);
                 Config::cautious()
             });
-        if let Some((project, _)) = &self.sighting.project
+        if let Some(project) = project
             && let Err(error) = config.add_project(Path::new(project))
         {
             self.note(&error);

@@ -1,5 +1,6 @@
 //! The events at which transcripts are read: the ends of turns, subagents and sessions, and a session's start for
-//! those before it that never had an end.
+//! those before it that never had an end. At all of them but a subagent's, and at prompts, it is looked whether a session that
+//! had ended was written on.
 
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use crate::domain::SessionId;
 use crate::error::Error;
 use crate::estimate::subagents::{LEARNED_FROM, defaults_for, median};
 use crate::finalize::{self, Task, Wait};
-use crate::store::{AgentSighting, Change, Ledger};
+use crate::store::{AgentSighting, Change, Ledger, StoreError};
 
 /// How many earlier sessions one session's start completes; the client waits for it.
 const MAX_CATCH_UPS: u32 = 5;
@@ -16,21 +17,39 @@ const MAX_CATCH_UPS: u32 = 5;
 /// A session starts or goes on.
 pub(super) fn session_start(hook: &Hook<'_>, mut ledger: Option<&mut Ledger>) -> Result<(), Error> {
     hook.record(ledger.as_deref_mut(), Change::Seen)?;
-    let (Some((project, _)), Some(ledger)) = (&hook.sighting.project, ledger) else { return Ok(()) };
-    let unfinished = ledger.unfinished_sessions(project, &hook.payload.session, MAX_CATCH_UPS)?;
-    if unfinished.is_empty() {
+    let Some(ledger) = ledger else { return Ok(()) };
+    let unfinished = match &hook.sighting.project {
+        Some((project, _)) => ledger.unfinished_sessions(project, &hook.payload.session, MAX_CATCH_UPS)?,
+        None => Vec::new(),
+    };
+    if !unfinished.is_empty() {
+        let config = hook.config();
+        ledger.set_prices(hook.prices());
+        for record in unfinished {
+            if !ledger.has_time() {
+                break;
+            }
+            for fault in finalize::catch_up(ledger, hook.env, &config, &record)? {
+                hook.note(&fault);
+            }
+        }
+    }
+    read_ended(hook, ledger)
+}
+
+/// Reads what clients have written for sessions that had ended.
+pub(super) fn read_ended(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<(), Error> {
+    let ended = ledger.ended_sessions()?;
+    if ended.is_empty() {
         return Ok(());
     }
-    let config = hook.config();
     ledger.set_prices(hook.prices());
-    for record in unfinished {
-        if !ledger.has_time() {
-            break;
-        }
-        for fault in finalize::catch_up(ledger, hook.env, &config, &record)? {
-            hook.note(&fault);
-        }
-    }
+    let config = |project: Option<&str>| Ok::<_, StoreError>(hook.config_of(project));
+    let faults = match finalize::read_ended(ledger, hook.env, config, &ended) {
+        Err(error) if error.is_busy() => return Ok(()),
+        faults => faults?,
+    };
+    faults.iter().for_each(|fault| hook.note(fault));
     Ok(())
 }
 
@@ -70,7 +89,8 @@ pub(super) fn turn_end(
     has_crons: bool,
 ) -> Result<(), Error> {
     hook.record(ledger.as_deref_mut(), Change::Seen)?;
-    complete(hook, ledger, Wait::Main, true, has_crons)
+    complete(hook, ledger.as_deref_mut(), Wait::Main, true, has_crons)?;
+    ledger.map_or(Ok(()), |ledger| read_ended(hook, ledger))
 }
 
 /// The client has closed the session.
@@ -80,7 +100,8 @@ pub(super) fn session_end(
     reason: Option<String>,
 ) -> Result<(), Error> {
     hook.record(ledger.as_deref_mut(), Change::SessionEnd { reason })?;
-    complete(hook, ledger, Wait::No, true, false)
+    complete(hook, ledger.as_deref_mut(), Wait::No, true, false)?;
+    ledger.map_or(Ok(()), |ledger| read_ended(hook, ledger))
 }
 
 /// Reads what the transcripts have new. Of a ledger without time for it the session stays unfinished, so that the next

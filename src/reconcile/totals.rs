@@ -11,6 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::pairing::{Group, Node, Pairing, has_all, least};
 use crate::domain::{Modifiers, PicoUsd, Timestamp, Usage};
 
 /// What is known of models and their names.
@@ -105,6 +106,8 @@ pub struct Shown {
     pub name: usize,
     /// What the client counts for it.
     pub usage: Usage,
+    /// Whether it is an advisor's, which the client counts under its own name and no other.
+    pub is_advice: bool,
     /// Whether it is from before a fork, so that only a total has it which does not go on from one of the parent's.
     pub is_before_fork: bool,
 }
@@ -204,6 +207,8 @@ struct Coverage<'s> {
     models: &'s dyn Models,
     /// What stands for the name of each of [`Session::names`].
     keys: &'s [String],
+    /// The lines that totals can have.
+    lines: Vec<&'s Shown>,
     is_covered: Vec<bool>,
     /// The covered lines by what stands for their name, and all together.
     shown: BTreeMap<&'s str, Usage>,
@@ -221,23 +226,18 @@ struct Chain {
     totals: Totals,
 }
 
-/// What the client has counted under names that mean one model.
-#[derive(Debug, Default)]
-struct Group {
-    total: Total,
-    /// The name that has most of it.
-    name: String,
-    most: u64,
-    has_price: bool,
-}
-
 impl<'s> Coverage<'s> {
     fn new(session: &'s Session, keys: &'s [String], models: &'s dyn Models) -> Self {
+        let totals = session.states.iter().flat_map(|state| state.totals.keys());
+        let counted: BTreeSet<String> = totals.map(|name| models.name(name).0).collect();
+        let can_be_in = |line: &&Shown| !line.is_advice || counted.contains(&keys[line.name]);
+        let lines: Vec<&Shown> = session.lines.iter().filter(can_be_in).collect();
         Self {
             session,
             models,
             keys,
-            is_covered: vec![false; session.lines.len()],
+            is_covered: vec![false; lines.len()],
+            lines,
             shown: BTreeMap::new(),
             all_shown: Usage::default(),
             chains: BTreeMap::new(),
@@ -247,7 +247,7 @@ impl<'s> Coverage<'s> {
 
     /// Takes the next total in. Returns the lines that it has and none before had.
     fn take(&mut self, state: &State) -> Vec<usize> {
-        let (lines, start) = (&self.session.lines, state.started_at);
+        let (lines, start) = (&self.lines, state.started_at);
         let inherited = self.session.inherited.get(&start);
         let chain = self.chains.entry(start).or_default();
         let goes_on = chain.has_begun || inherited.is_some();
@@ -294,7 +294,7 @@ impl<'s> Coverage<'s> {
     }
 
     fn sum_of(&self, lines: &[usize]) -> Usage {
-        lines.iter().map(|at| self.session.lines[*at].usage).sum()
+        lines.iter().map(|at| self.lines[*at].usage).sum()
     }
 
     /// What all chains come to, by the names that stand for models.
@@ -339,7 +339,7 @@ impl<'s> Coverage<'s> {
     }
 
     fn key_of(&self, line: usize) -> &'s str {
-        &self.keys[self.session.lines[line].name]
+        &self.keys[self.lines[line].name]
     }
 
     /// The name that most tokens of a model have, of these lines or else of all that are covered.
@@ -352,7 +352,7 @@ impl<'s> Coverage<'s> {
         }
         let mut tokens: BTreeMap<usize, u64> = BTreeMap::new();
         for at in lines.iter().filter(|at| self.key_of(**at) == key) {
-            let line = &self.session.lines[*at];
+            let line = self.lines[*at];
             *tokens.entry(line.name).or_default() += line.usage.total();
         }
         let most = tokens.into_iter().max_by_key(|(name, tokens)| (*tokens, std::cmp::Reverse(*name)));
@@ -362,9 +362,7 @@ impl<'s> Coverage<'s> {
     /// How most tokens of the session were processed.
     fn usual_modifiers(&self) -> Modifiers {
         let mut tokens: BTreeMap<Modifiers, u64> = BTreeMap::new();
-        for (line, _) in
-            self.session.lines.iter().zip(&self.is_covered).filter(|(_, is_covered)| **is_covered)
-        {
+        for (line, _) in self.lines.iter().zip(&self.is_covered).filter(|(_, is_covered)| **is_covered) {
             *tokens.entry(self.session.names[line.name].modifiers).or_default() += line.usage.total();
         }
         let most =
@@ -395,161 +393,6 @@ fn since(totals: &Totals, inherited: &Totals, models: &dyn Models) -> Totals {
     since
 }
 
-/// Which lines stand behind which name of the totals.
-struct Pairing<'n> {
-    nodes: Vec<Node<'n>>,
-    excess: BTreeMap<String, Usage>,
-}
-
-/// A model of the totals, and the lines that it covers.
-struct Node<'n> {
-    key: &'n str,
-    group: &'n Group,
-    models: &'n dyn Models,
-    at: Option<Timestamp>,
-    lines: Usage,
-    /// The models of these lines.
-    answered: BTreeSet<&'n str>,
-    is_exact: bool,
-}
-
-impl Node<'_> {
-    fn used(&self, lines: &Usage) -> Usage {
-        self.group.total.split(lines, |usage| self.models.cost(self.key, self.at, usage))
-    }
-
-    fn left(&self) -> Usage {
-        beyond(&self.used(&self.lines), &self.lines)
-    }
-
-    fn excess(&self) -> Usage {
-        beyond(&self.lines, &self.used(&self.lines))
-    }
-
-    /// Whether there is room for these lines, too.
-    fn covers(&self, lines: Usage) -> bool {
-        let all = self.lines + lines;
-        has_all(&self.used(&all), &all)
-    }
-
-    /// How much of these lines there is room for.
-    fn room_for(&self, lines: Usage) -> Usage {
-        least(beyond(&self.used(&(self.lines + lines)), &self.lines), lines)
-    }
-
-    /// How likely lines of another name are to be among these; smaller is likelier.
-    fn rank(&self, lines: &str) -> (bool, u8) {
-        let is_alias = !self.group.has_price;
-        let grade = match (self.is_exact, self.answered.is_empty()) {
-            (false, true) if is_alias => 0,
-            (false, true) => 1,
-            (false, false) => 2,
-            (true, _) => 3,
-        };
-        (!shares_word(&self.group.name, lines), grade)
-    }
-}
-
-impl<'n> Pairing<'n> {
-    fn of(
-        groups: &'n BTreeMap<String, Group>,
-        shown: &BTreeMap<&'n str, Usage>,
-        models: &'n dyn Models,
-        at: Option<Timestamp>,
-    ) -> Self {
-        let node = |(key, group): (&'n String, &'n Group)| Node {
-            key,
-            group,
-            models,
-            at,
-            lines: shown.get(key.as_str()).copied().unwrap_or_default(),
-            answered: shown.contains_key(key.as_str()).then_some(key.as_str()).into_iter().collect(),
-            is_exact: shown.contains_key(key.as_str()),
-        };
-        let mut pairing = Self { nodes: groups.iter().map(node).collect(), excess: BTreeMap::new() };
-        let mut others: Vec<(&'n str, Usage)> = shown
-            .iter()
-            .filter(|(key, _)| !groups.contains_key(**key))
-            .map(|(key, usage)| (*key, *usage))
-            .collect();
-        others.sort_by_key(|(key, usage)| (std::cmp::Reverse(usage.total()), *key));
-        for (key, usage) in others {
-            pairing.place(key, usage);
-        }
-        for at in 0..pairing.nodes.len() {
-            pairing.place_excess(at);
-        }
-        pairing
-    }
-
-    /// Finds a name for lines whose own no total has.
-    fn place(&mut self, key: &'n str, usage: Usage) {
-        let rank = |node: &Node<'_>| (node.left() != usage, node.rank(key), node.left().total());
-        let whole = self.nodes.iter_mut().filter(|node| node.covers(usage)).min_by_key(|node| rank(node));
-        if let Some(node) = whole {
-            node.take(key, usage);
-            return;
-        }
-        let mut rest = usage;
-        let mut nodes: Vec<&mut Node<'n>> = self.nodes.iter_mut().collect();
-        nodes.sort_by_key(|node| node.rank(key));
-        for node in nodes {
-            let part = node.room_for(rest);
-            if part != Usage::default() {
-                node.take(key, part);
-                rest = rest.saturating_sub(part);
-            }
-        }
-        if rest != Usage::default() {
-            *self.excess.entry(key.to_owned()).or_default() += rest;
-        }
-    }
-
-    /// Where lines have more than the total of their own name, whole answers may have been asked for under another.
-    fn place_excess(&mut self, at: usize) {
-        let (key, excess) = (self.nodes[at].key, self.nodes[at].excess());
-        if excess == Usage::default() {
-            return;
-        }
-        let is_free = |node: &Node<'_>| node.answered.is_empty();
-        let rank = |node: &Node<'_>| (node.left() != excess, node.rank(key), node.left().total());
-        let has_answers = excess.prompt() > 0 && excess.output > 0;
-        let others = || self.nodes.iter().enumerate().filter(|(other, _)| *other != at && has_answers);
-        let whole = others().filter(|(_, node)| node.covers(excess)).min_by_key(|(_, node)| rank(node));
-        let whole = whole.map(|(other, _)| other);
-        let free: Usage = others().filter(|(_, node)| is_free(node)).map(|(_, node)| node.left()).sum();
-        if whole.is_none() && !(has_answers && has_all(&free, &excess)) {
-            *self.excess.entry(key.to_owned()).or_default() += excess;
-            return;
-        }
-        self.nodes[at].lines = self.nodes[at].lines.saturating_sub(excess);
-        if let Some(other) = whole {
-            self.nodes[other].take(key, excess);
-            return;
-        }
-        let mut rest = excess;
-        for (_, node) in
-            self.nodes.iter_mut().enumerate().filter(|(other, node)| *other != at && is_free(node))
-        {
-            let part = node.room_for(rest);
-            if part != Usage::default() {
-                node.take(key, part);
-                rest = rest.saturating_sub(part);
-            }
-        }
-        if rest != Usage::default() {
-            *self.excess.entry(key.to_owned()).or_default() += rest;
-        }
-    }
-}
-
-impl<'n> Node<'n> {
-    fn take(&mut self, key: &'n str, lines: Usage) {
-        self.lines += lines;
-        self.answered.insert(key);
-    }
-}
-
 /// A usage by which prices are compared.
 const ONE_OF_EACH: Usage =
     Usage { input: 1, output: 1, cache_read: 1, cache_write_5m: 1, cache_write_1h: 1, web_searches: 0 };
@@ -557,39 +400,6 @@ const ONE_OF_EACH: Usage =
 /// All models together, however their cache writes are split.
 fn sum(totals: &Totals) -> Usage {
     totals.values().map(|total| total.usage).sum()
-}
-
-/// Whether `all` has what `part` has, in each class. Cache writes are one class, for not every total splits them.
-fn has_all(all: &Usage, part: &Usage) -> bool {
-    all.input >= part.input
-        && all.output >= part.output
-        && all.cache_read >= part.cache_read
-        && all.cache_write() >= part.cache_write()
-        && all.web_searches >= part.web_searches
-}
-
-/// What `all` has beyond `part`. Of cache writes only their sum counts: lines that do not tell how long theirs last are taken to
-/// have them for 5 minutes, whatever the total says.
-fn beyond(all: &Usage, part: &Usage) -> Usage {
-    let writes = all.cache_write().saturating_sub(part.cache_write());
-    let long = all.cache_write_1h.saturating_sub(part.cache_write_1h).min(writes);
-    Usage { cache_write_5m: writes - long, cache_write_1h: long, ..all.saturating_sub(*part) }
-}
-
-/// What both have, class by class.
-fn least(one: Usage, other: Usage) -> Usage {
-    one.saturating_sub(one.saturating_sub(other))
-}
-
-/// Whether two names share a word that tells models of a maker apart.
-fn shares_word(name: &str, other: &str) -> bool {
-    let words = |text: &str| -> BTreeSet<String> {
-        let text = text.to_ascii_lowercase();
-        let words =
-            text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| word.len() > 3 && *word != "claude");
-        words.map(str::to_owned).collect()
-    };
-    !words(name).is_disjoint(&words(other))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::spool::Applied;
 use super::writer::{SessionRow, session_row, signed};
-use super::{Ledger, Spool, StoreError, calibrations, contexts, shares};
+use super::{Ledger, Spool, StoreError, calibrations, contexts, ended, shares};
 use crate::domain::{
     Agent, AgentId, CompactionTrigger, ModelId, SessionId, SessionKind, TaskChange, TaskChangeKind,
     Timestamp, ToolCall, ToolOutcome, ToolUseId,
@@ -272,7 +272,7 @@ fn apply_change(conn: &Connection, session: SessionRow, event: &Event) -> rusqli
                 "UPDATE sessions SET ended_at = ?2, end_reason = ?3 WHERE id = ?1",
                 params![session.0, sighting.at.as_millis(), reason],
             )?;
-            Ok(())
+            ended::note(conn, session)
         }
     }
 }

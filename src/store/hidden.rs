@@ -207,7 +207,7 @@ impl Lines {
     fn read(&mut self, conn: &Connection, sql: &str, session: SessionRow) -> rusqlite::Result<()> {
         const COLUMNS: &str = "r.session, r.agent_id IS NULL, r.copied, r.at, r.mode, coalesce(r.model, ''),
             r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_5m_tokens, r.cache_write_1h_tokens,
-            r.web_searches, r.iterations";
+            r.web_searches, r.iterations, instr(r.message_id, '/advisor/') > 0";
         let mut query = conn.prepare_cached(&sql.replace("COLUMNS", COLUMNS))?;
         let mut rows = query.query([session.0])?;
         while let Some(row) = rows.next()? {
@@ -219,6 +219,7 @@ impl Lines {
                 told_at: None,
                 name: self.name(row)?,
                 usage: by_client,
+                is_advice: row.get(13)?,
                 is_before_fork: copied || owner != session.0,
             };
             self.found.push(Found { line, is_main: row.get(1)? });

@@ -10,7 +10,7 @@ use super::kept::Pending;
 use super::log_writer::LogWriter;
 use super::writer::{SessionRow, unsigned};
 use super::{AgentSighting, Ledger, StoreError};
-use super::{alerts, kept, responses, shares};
+use super::{alerts, ended, kept, responses, shares};
 use crate::agents::Fingerprint;
 use crate::agents::claude_code::{LastResponse, Note, Progress, Reading};
 use crate::domain::{Agent, SessionId, Timestamp};
@@ -238,6 +238,7 @@ impl Ledger {
             }
             tx.execute("DELETE FROM sessions WHERE id = ?1", [row])?;
             alerts::forget(tx, SessionRow(row))?;
+            ended::forget(tx, &[SessionRow(row)])?;
             kept::void(tx)?;
             Ok(true)
         })

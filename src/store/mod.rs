@@ -28,6 +28,7 @@ mod budgets;
 mod calibrations;
 mod captured;
 mod contexts;
+mod ended;
 mod event;
 mod gather;
 mod hidden;

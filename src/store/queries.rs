@@ -234,6 +234,14 @@ impl Ledger {
         Ok(if found.len() == 1 { found.pop() } else { None })
     }
 
+    /// The session of a row, if there is one.
+    pub(super) fn session_of_row(&self, row: SessionRow) -> Result<Option<SessionRecord>, StoreError> {
+        self.conn
+            .prepare_cached(&format!("{SESSION} WHERE id = ?1"))
+            .and_then(|mut query| query.query_row([row.0], session_record).optional())
+            .map_err(StoreError::query("look up the session"))
+    }
+
     /// The session of a project with the latest sign of life.
     ///
     /// # Errors

@@ -78,6 +78,37 @@ fn the_lines_of_a_response_are_not_summed() {
     assert_answers(&ledger, 2, 320, &[("every line summed", 920), ("adjacent lines merged", 620)]);
 }
 
+/// A line of an answer all counts of which were set to 0, as a proxy or a broken stream leaves it. The split of its cache
+/// writes stays.
+fn zeroed(answer: Value, hour: u64) -> Value {
+    answer.with(
+        "message.usage",
+        json!({ "input_tokens": 0, "output_tokens": 0, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0,
+                "cache_creation": { "ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": hour } }),
+    )
+}
+
+#[test]
+fn a_zeroed_line_beats_no_full_one_and_its_cache_write_is_not_lost() {
+    let full = |s: &Session| s.answer("msg_1", 2, 410).with("message.stop_reason", Value::Null);
+    let mistakes = [("the line with a stop reason counts", 0)];
+    // The full line has no stop reason; whichever comes first, in one reading or two.
+    assert_answers(&imported(|s| vec![full(s), zeroed(s.answer("msg_1", 3, 0), 10)]), 1, 410, &mistakes);
+    assert_answers(&imported(|s| vec![zeroed(s.answer("msg_1", 1, 0), 10), full(s)]), 1, 410, &mistakes);
+    let (ledger, s) = session();
+    s.transcript().write(&[s.says(1), full(&s)]);
+    ledger.hook(s.stop());
+    s.transcript().append(&[zeroed(s.answer("msg_1", 3, 0), 10)]);
+    ledger.hook(s.stop());
+    assert_answers(&ledger, 1, 410, &mistakes);
+    // Alone it is what is known of the response, and beside the client's own total nothing of it is hidden.
+    let written = Usage { cache_write_1h: 900, ..Usage::default() };
+    for total in [None, Some(cost_state("session", &[(OPUS, written)]))] {
+        let ledger = imported(|s| [zeroed(s.answer("msg_1", 2, 0), 900)].into_iter().chain(total).collect());
+        assert_usage(&ledger.total(), 1, written, &[]);
+    }
+}
+
 #[test]
 fn the_line_with_the_largest_output_counts_and_not_the_first_or_the_last() {
     let ledger = imported(|s| {

@@ -18,6 +18,7 @@ mod counting;
 mod dates;
 mod docs;
 mod doctor;
+mod ended;
 mod estimates;
 mod faces;
 mod facts;

@@ -168,6 +168,39 @@ fn what_a_model_hides_is_not_taken_off_for_anothers_few_tokens_too_many() {
 }
 
 #[test]
+fn a_total_that_does_not_cover_an_answer_whole_has_nothing_of_it() {
+    let more = Usage { input: 1_988, cache_read: 500, cache_write_5m: 50, ..output(3_690) };
+    for (tokens, is_covered) in [(3_691, false), (5_000, false), (3_690, true), (20, true)] {
+        let answer = answers(1, tokens);
+        let ledger = imported(|s| {
+            let other = answer_of(s, "claude-haiku-4-5", "msg_2", 3, tokens);
+            vec![
+                s.says(1),
+                s.answer("msg_1", 2, 10),
+                other,
+                cost_state("session", &[(OPUS, answers(1, 10) + more)]),
+            ]
+        });
+        let expected = if is_covered { more.saturating_sub(answer) } else { more };
+        assert_eq!(hidden(&ledger), expected, "{tokens}");
+        assert_eq!(ledger.total().usage, answers(1, 10) + answer + expected, "{tokens}");
+    }
+}
+
+#[test]
+fn an_answer_that_two_names_cover_only_together_is_in_both() {
+    let ledger = imported(|s| {
+        let total =
+            cost_state("session", &[("a", answers(1, 60)), ("b", Usage { cache_read: 0, ..answers(1, 50) })]);
+        vec![s.says(1), s.answer("msg_1", 2, 100).with("message.usage.input_tokens", 6), total]
+    });
+    let written = Usage { input: 6, ..answers(1, 100) };
+    let left = Usage { cache_write_5m: 10, ..output(10) };
+    assert_eq!((hidden(&ledger), ledger.total().usage), (left, written + left));
+    assert!(doctor_is_content(&ledger));
+}
+
+#[test]
 fn cache_writes_whose_lifetime_one_side_does_not_tell_are_the_same_writes() {
     let long = Usage { cache_write_5m: 0, cache_write_1h: 10, ..answers(1, 10) };
     let ledger =
@@ -428,6 +461,28 @@ fn a_compaction_on_the_server_is_not_in_the_clients_total_and_hides_nothing() {
     assert_eq!(hidden(&ledger), output(30));
     assert_eq!(ledger.total().usage.total(), 82_000 - 100 + 20_500 + 30);
     assert!(doctor_is_content(&ledger));
+}
+
+#[test]
+fn an_advisor_is_counted_under_its_own_name_and_behind_no_other() {
+    let parts = json!([
+        { "type": "message", "input_tokens": 3, "output_tokens": 10, "cache_read_input_tokens": 100,
+          "cache_creation_input_tokens": 10 },
+        { "type": "advisor_message", "model": "claude-fable-5", "input_tokens": 40, "output_tokens": 200 },
+    ]);
+    let advice = Usage { input: 40, ..output(200) };
+    let more = Usage { input: 900, ..output(800) };
+    for (told, hidden_calls) in [
+        (vec![(OPUS, answers(1, 10) + more)], more),
+        (vec![(OPUS, answers(1, 10)), ("claude-fable-5", advice + more)], more),
+    ] {
+        let ledger = imported(|s| {
+            let line = s.answer("msg_1", 2, 10).with("message.usage.iterations", parts.clone());
+            vec![s.says(1), line, cost_state("session", &told)]
+        });
+        assert_eq!((hidden(&ledger), ledger.total().usage), (hidden_calls, answers(1, 10) + advice + more));
+        assert!(doctor_is_content(&ledger));
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::pairing::beyond;
 use super::*;
 
 /// Names that begin with `m` have a price.
@@ -27,7 +28,7 @@ fn second(number: i64) -> Option<Timestamp> {
 }
 
 fn line(at: i64, name: usize, usage: Usage) -> Shown {
-    Shown { at: second(at), told_at: second(at), name, usage, is_before_fork: false }
+    Shown { at: second(at), told_at: second(at), name, usage, is_advice: false, is_before_fork: false }
 }
 
 fn state(at: i64, totals: &[(&str, Usage)]) -> State {

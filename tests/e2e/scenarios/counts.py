@@ -248,6 +248,27 @@ def compact_then_clear(world):
         tty.leave()
 
 
+@counts({"one": ONE, "two": [turn("Another session.")], "three": [turn("Again.")]}, terminal=True)
+def compact_then_resume_another(world):
+    other = world.prompt("Start", script="two").session
+    with world.terminal() as tty:
+        tty.say("Start", "one")
+        tty.command("/compact")
+        tty.command(f"/resume {other}")
+        tty.say("Go on", "three")
+        tty.leave()
+
+
+@counts({"one": ONE, "two": [turn("On the branch.")]}, terminal=True)
+def compact_then_branch(world):
+    with world.terminal() as tty:
+        tty.say("Start", "one")
+        tty.command("/compact")
+        tty.command("/branch")
+        tty.say("Other", "two")
+        tty.leave()
+
+
 @counts({"one": [turn(READ), turn("Wait.", bash("sleep 60")), turn("Never said.")], "two": [turn("Second answer.")]},
         terminal=True, cut_short={"one"})
 def interrupted_tool(world):

@@ -1,0 +1,68 @@
+//! Sessions that have ended a short while ago. Where a client goes on with another session (`/clear`) it writes the total of
+//! the one before after that one's last hook, so these are looked at once more.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::writer::SessionRow;
+use super::{Ledger, SessionRecord, StoreError};
+
+/// The name in `meta`; the value is the sessions' numbers, the latest last.
+const NAME: &str = "ended";
+/// Of more sessions that end at the same time the first are left to `import`: each one is a look that a hook pays for.
+const MOST: usize = 8;
+
+/// Notes that a session has ended.
+pub(super) fn note(conn: &Connection, session: SessionRow) -> rusqlite::Result<()> {
+    let mut ended = noted(conn)?;
+    ended.retain(|row| *row != session.0);
+    ended.push(session.0);
+    put(conn, &ended[ended.len().saturating_sub(MOST)..])
+}
+
+impl Ledger {
+    /// The sessions that have ended and were not looked at since, the latest first.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn ended_sessions(&self) -> Result<Vec<SessionRecord>, StoreError> {
+        let noted = noted(&self.conn).map_err(StoreError::query("look up the sessions that ended"))?;
+        let found = noted.iter().rev().map(|row| self.session_of_row(SessionRow(*row)));
+        found.filter_map(Result::transpose).collect()
+    }
+
+    /// Looks no more at sessions that have ended.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn forget_ended(&mut self, sessions: &[SessionRow]) -> Result<(), StoreError> {
+        self.write("note the sessions that ended", |tx| forget(tx, sessions))
+    }
+}
+
+/// Takes sessions from the list.
+pub(super) fn forget(conn: &Connection, sessions: &[SessionRow]) -> rusqlite::Result<()> {
+    let mut ended = noted(conn)?;
+    let before = ended.len();
+    ended.retain(|row| !sessions.contains(&SessionRow(*row)));
+    if ended.len() == before { Ok(()) } else { put(conn, &ended) }
+}
+
+/// The numbers of the sessions; what is no number is passed over.
+fn noted(conn: &Connection) -> rusqlite::Result<Vec<i64>> {
+    let text: Option<String> = conn
+        .prepare_cached("SELECT value FROM meta WHERE name = ?1")?
+        .query_row([NAME], |row| row.get(0))
+        .optional()?;
+    Ok(text.iter().flat_map(|text| text.split(' ')).filter_map(|row| row.parse().ok()).collect())
+}
+
+fn put(conn: &Connection, ended: &[i64]) -> rusqlite::Result<()> {
+    if ended.is_empty() {
+        conn.prepare_cached("DELETE FROM meta WHERE name = ?1")?.execute([NAME])?;
+        return Ok(());
+    }
+    let text: Vec<String> = ended.iter().map(i64::to_string).collect();
+    conn.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?
+        .execute(params![NAME, text.join(" ")])?;
+    Ok(())
+}
