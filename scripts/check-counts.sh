@@ -20,9 +20,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 if [ $# -eq 0 ]; then
   (cd "$repo" && cargo build --release --locked -p tallyhook-testdata)
-  # What the ledger does not tell rightly yet is left out.
-  "$target/release/tallyhook-testdata" "$work/generated" --megabytes 30 \
-    --without terminal-forks --without overnight --without crashes
+  "$target/release/tallyhook-testdata" "$work/generated" --megabytes 30
   set -- "$repo/examples/session/projects" "$repo/tests/fixtures/claude-code" "$work/generated/projects"
 fi
 python3 - "$repo/scripts/count-independent.py" "$tallyhook" "$work" "$@" <<'PYTHON'

@@ -155,7 +155,6 @@ fn every_tool_call_of_generated_payloads_is_a_row() {
 }
 
 #[test]
-#[ignore = "forks made in a terminal are not told apart from their parents yet"]
 fn a_tree_with_forks_made_in_a_terminal_is_counted_as_it_was_made() {
     for seed in [4, 6] {
         let tree = Tree::of(&Recipe { terminal_forks: true, ..recipe(seed) });
