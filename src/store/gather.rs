@@ -1,6 +1,6 @@
 //! Records with one id, put together by the response that they are of.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::Connection;
 
@@ -83,6 +83,8 @@ impl Response {
 #[derive(Debug, Default)]
 pub(super) struct Responses {
     list: Vec<Response>,
+    /// The keys that are taken.
+    ids: HashSet<MessageId>,
     by_line: HashMap<LineTag, usize>,
     by_request: HashMap<RequestTag, usize>,
     by_time: HashMap<Timestamp, usize>,
@@ -91,8 +93,7 @@ pub(super) struct Responses {
 impl Responses {
     /// Adds what the ledger has, once.
     pub(super) fn add_known(&mut self, (message, row): (Message, SessionRow)) {
-        let ids = self.list.iter().filter_map(|response| response.known.as_ref());
-        if ids.clone().all(|(known, _)| known.id != message.id) {
+        if !self.ids.contains(&message.id) {
             let claims = vec![Claim::of(&message, row)];
             let known = Some((message.clone(), row));
             self.push(Response { message, row, known, doubles: Vec::new(), place: (0, 0), claims });
@@ -148,6 +149,7 @@ impl Responses {
 
     fn push(&mut self, response: Response) {
         let message = response.message.clone();
+        self.ids.insert(message.id.clone());
         self.list.push(response);
         self.index(self.list.len() - 1, &message);
     }
@@ -196,7 +198,7 @@ impl Responses {
 
     /// The id of a record, or a variant of it where that is taken.
     fn free_id(&self, message: &Message) -> MessageId {
-        let taken = |id: &MessageId| self.list.iter().any(|response| response.message.id == *id);
+        let taken = |id: &MessageId| self.ids.contains(id);
         if !taken(&message.id) {
             return message.id.clone();
         }

@@ -465,7 +465,8 @@ fn the_json_of_every_command_is_what_the_documentation_says() {
     std::fs::write(&text, "a text").unwrap();
     let transcripts = ledger.dir().join("more");
     std::fs::create_dir(&transcripts).unwrap();
-    std::fs::write(transcripts.join("odd.jsonl"), "no record\n").unwrap();
+    let mode = r#"{"type":"mode","mode":"normal","sessionId":"odd"}"#;
+    std::fs::write(transcripts.join("odd.jsonl"), format!("{mode}\nno record\n")).unwrap();
     let mut contract = Contract::read();
     for (section, value) in printed(&example, &text, &transcripts) {
         contract.check(section, &value, section);
