@@ -9,6 +9,7 @@
 mod event;
 mod fault_log;
 mod intake;
+mod lifting;
 pub mod manifest;
 mod on_alert;
 mod on_budget;
