@@ -36,7 +36,7 @@ pub(super) fn value<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
 
 /// Handles one payload. The exit code is always 0: 2 would be shown to the model, anything else to the user.
 pub(super) fn run(args: &[String], env: &Env) -> ExitCode {
-    let options = Options::from_args(args);
+    let options = Options::from_args(args, env);
     hook::end_quietly_on_panic(env, &options);
     if let Ok(stdin) = platform::stdin() {
         let Handled { ledger, answer } = hook::handle(stdin, env, &options);

@@ -36,7 +36,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::domain::is_unsafe;
-use crate::env::Env;
+use crate::env::{Env, PLACES};
 use crate::error::Error;
 use crate::origins::{self, Progress, SessionOrigins};
 use crate::pricing::{PriceTable, UserPrices};
@@ -76,9 +76,13 @@ pub fn main() -> ExitCode {
         let _told = std::io::stderr().lock().write_all(text.as_bytes()).is_ok();
         std::process::exit(1);
     }));
-    let cli = Cli::try_parse().unwrap_or_else(|error| hints::with_tips(error, &args).exit());
-    let context = Context { env, options: cli.global };
-    match context.run(cli.command) {
+    let Cli { global: mut options, command } =
+        Cli::try_parse().unwrap_or_else(|error| hints::with_tips(error, &args).exit());
+    for path in [&mut options.db, &mut options.config].into_iter().flatten() {
+        *path = env.expand(path);
+    }
+    let context = Context { env, options };
+    match context.run(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
@@ -96,6 +100,9 @@ struct Context {
 
 impl Context {
     fn run(&self, command: Command) -> Result<(), Error> {
+        if !matches!(command, Command::Completions(_) | Command::Man | Command::Count(_)) {
+            self.check_places()?;
+        }
         match command {
             Command::Hook(_) | Command::Statusline(_) => Ok(()),
             Command::Init(args) => init::run(self, &args),
@@ -130,6 +137,13 @@ impl Context {
                 self.print(&String::from_utf8_lossy(&page))
             }
         }
+    }
+
+    /// Refuses relative paths in variables, which would make a ledger in each folder.
+    fn check_places(&self) -> Result<(), Error> {
+        let is_used = |name: &&str| *name != "TALLYHOOK_DB" || self.options.db.is_none();
+        let used: Vec<&str> = PLACES.into_iter().filter(is_used).collect();
+        self.env.misplaced(&used).map_or(Ok(()), |misplaced| Err(misplaced.into()))
     }
 
     fn ledger_path(&self) -> Result<PathBuf, Error> {

@@ -1,7 +1,7 @@
 //! `tallyhook statusline`: prints one line and never fails the client.
 
 use std::io::{IsTerminal as _, Read as _, Write as _};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, ExitCode, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
@@ -41,8 +41,9 @@ pub(super) fn run(args: &[String], env: &Env) -> ExitCode {
         let _complete = stdin.take(MAX_BYTES).read_to_end(&mut bytes).is_ok();
     }
     let wrapped = value(args, "--wrap").and_then(|command| Wrapped::start(command, &bytes));
-    let path =
-        value(args, "--db").map(|path| env.cwd().join(PathBuf::from(path))).or_else(|| env.ledger_path());
+    let path = value(args, "--db")
+        .map(|path| env.cwd().join(env.expand(Path::new(path))))
+        .or_else(|| env.ledger_path());
     let text = String::from_utf8_lossy(&bytes);
     let (line, ledger) = statusline::line(&text, env, path.as_deref(), value(args, "--template"));
     let mut out = wrapped.map(Wrapped::finish).unwrap_or_default();

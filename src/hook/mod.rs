@@ -52,7 +52,7 @@ impl Options {
     /// Reads the arguments of `tallyhook … hook …`. What it does not know it ignores: an error would be shown to
     /// the model (exit code 2).
     #[must_use]
-    pub fn from_args(args: &[String]) -> Self {
+    pub fn from_args(args: &[String], env: &Env) -> Self {
         let value = |name: &str| {
             args.iter().enumerate().find_map(|(at, arg)| match arg.strip_prefix(name)? {
                 "" => args.get(at + 1).map(String::as_str),
@@ -60,8 +60,8 @@ impl Options {
             })
         };
         Self {
-            ledger: value("--db").map(PathBuf::from),
-            config: value("--config").map(PathBuf::from),
+            ledger: value("--db").map(|path| env.expand(Path::new(path))),
+            config: value("--config").map(|path| env.expand(Path::new(path))),
             client: value("--client").and_then(Agent::from_name).unwrap_or_default(),
         }
     }
@@ -80,6 +80,11 @@ pub struct Handled {
 pub fn handle(stdin: impl Read, env: &Env, options: &Options) -> Handled {
     let mut handled = Handled::default();
     let Some(path) = ledger_path(env, options) else { return handled };
+    if options.ledger.is_none()
+        && let Some(misplaced) = env.misplaced(&["TALLYHOOK_DB", "XDG_DATA_HOME"])
+    {
+        fault_log::append(&path, env.now(), &format!("{misplaced}; it was ignored"));
+    }
     match run(stdin, env, options, &path, &mut handled) {
         Ok(()) => {}
         Err(error) => fault_log::append(&path, env.now(), &with_sources(&error)),
@@ -276,6 +281,9 @@ impl Hook<'_> {
     /// The settings. A file that cannot be used must not stop the hook: without the user's own nothing is kept that
     /// he may have forbidden, and a project's is passed over.
     fn config(&self) -> Config {
+        if let Some(misplaced) = self.env.misplaced(&["XDG_CONFIG_HOME"]) {
+            self.note(&misplaced);
+        }
         let usual = self.env.config_path();
         let mut config =
             Config::of_user(usual.as_deref(), self.options.config.as_deref()).unwrap_or_else(|error| {
@@ -333,10 +341,13 @@ mod tests {
     #[test]
     fn odd_arguments_are_ignored() {
         let args = ["--bogus", "hook", "--client=codex", "--db", "/x/l.db", "extra"].map(str::to_owned);
-        let options = Options::from_args(&args);
+        let env = Env::fixed(Path::new("/cwd"), crate::domain::Timestamp::from_millis(0), &[("HOME", "/h")]);
+        let options = Options::from_args(&args, &env);
         assert_eq!(options.client, Agent::Codex);
         assert_eq!(options.ledger, Some(PathBuf::from("/x/l.db")));
         assert_eq!(options.config, None);
-        assert_eq!(Options::from_args(&["hook".into(), "--db".into()]), Options::default());
+        assert_eq!(Options::from_args(&["hook".into(), "--db".into()], &env), Options::default());
+        let options = Options::from_args(&["hook".into(), "--db=~/l.db".into()], &env);
+        assert_eq!(options.ledger, Some(PathBuf::from("/h/l.db")));
     }
 }

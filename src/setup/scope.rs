@@ -40,7 +40,7 @@ impl Scope {
     pub fn of(kind: ScopeKind, env: &Env) -> Option<Self> {
         let folder = match kind {
             ScopeKind::Project => project_root(env).join(".claude"),
-            ScopeKind::User => match env.path_var("CLAUDE_CONFIG_DIR") {
+            ScopeKind::User => match env.place("CLAUDE_CONFIG_DIR") {
                 Some(folder) => folder,
                 None => env.home()?.join(".claude"),
             },

@@ -29,7 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("store", &["domain", "platform", "pricing", "estimate", "agents", "reconcile"]),
     // How far what was used has come; asked by the hook, the reports and the commands.
     ("budget", &["domain", "env", "calendar", "config", "store"]),
-    ("error", &["config", "agents", "pricing", "store", "setup"]),
+    ("error", &["env", "config", "agents", "pricing", "store", "setup"]),
     (
         "finalize",
         &["domain", "env", "estimate", "config", "agents", "pricing", "reconcile", "store", "error"],
