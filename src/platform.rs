@@ -1,6 +1,5 @@
 //! What differs by platform, each with a fallback that works anywhere. Tried on Linux; the other branches were not.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -58,20 +57,17 @@ pub fn is_on_network(path: &Path) -> Option<bool> {
     }
 }
 
-/// Standard input without the buffer of `std::io::stdin`, through which everything would be copied once more.
-///
-/// # Errors
-/// If there is none.
-pub fn stdin() -> io::Result<File> {
+/// Lets a write that goes past a limit for the size of files fail like one on a full disk. The system's own answer is a
+/// signal that ends the process. Without such a limit this costs one question to the system.
+pub fn survive_file_size_limits() {
     #[cfg(unix)]
     {
-        use std::os::fd::AsFd as _;
-        io::stdin().as_fd().try_clone_to_owned().map(File::from)
-    }
-    #[cfg(windows)]
-    {
-        use std::os::windows::io::AsHandle as _;
-        io::stdin().as_handle().try_clone_to_owned().map(File::from)
+        use rustix::process::{Resource, getrlimit};
+        if getrlimit(Resource::Fsize).current.is_some() {
+            // Noted or not, the write fails by itself.
+            let noted = std::sync::Arc::default();
+            let _set = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, noted).is_ok();
+        }
     }
 }
 

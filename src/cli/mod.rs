@@ -39,6 +39,7 @@ use crate::domain::is_unsafe;
 use crate::env::{Env, PLACES};
 use crate::error::Error;
 use crate::origins::{self, Progress, SessionOrigins};
+use crate::platform;
 use crate::pricing::{PriceTable, UserPrices};
 use crate::render::{self, Style};
 use crate::report::Table;
@@ -55,6 +56,7 @@ const PROGRESS_PAUSE: std::time::Duration = std::time::Duration::from_millis(200
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
+    platform::survive_file_size_limits();
     let env = Env::from_process();
     let args: Vec<String> =
         std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();

@@ -18,7 +18,6 @@ mod on_tool;
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
@@ -28,6 +27,7 @@ use crate::error::Error;
 use crate::finalize::{self, Asks, Task, Wait};
 use crate::json::Object;
 use crate::pricing::{PriceTable, UserPrices};
+use crate::stdin::{Arriving, PATIENCE};
 use crate::store::{Change, Event, Ledger, LogBatch, SessionSighting, Spool};
 use event::{HookEvent, Payload};
 pub use fault_log::path_of as fault_log_path;
@@ -77,7 +77,7 @@ pub struct Handled {
 }
 
 /// Handles one payload. Never fails: see the module's description.
-pub fn handle(stdin: impl Read, env: &Env, options: &Options) -> Handled {
+pub fn handle(stdin: impl Arriving, env: &Env, options: &Options) -> Handled {
     let mut handled = Handled::default();
     let Some(path) = ledger_path(env, options) else { return handled };
     if options.ledger.is_none()
@@ -110,13 +110,20 @@ fn ledger_path(env: &Env, options: &Options) -> Option<PathBuf> {
 }
 
 fn run(
-    stdin: impl Read,
+    stdin: impl Arriving,
     env: &Env,
     options: &Options,
     path: &Path,
     handled: &mut Handled,
 ) -> Result<(), Error> {
-    let Intake { text: stdin, left_out } = Intake::read(stdin);
+    let Intake { text: stdin, left_out, timed_out } = Intake::read(stdin);
+    if timed_out {
+        let waited = PATIENCE.as_secs();
+        let fault =
+            format!("a payload was skipped: it was not whole after {waited} s, and stdin stayed open");
+        fault_log::append(path, env.now(), &fault);
+        return Ok(());
+    }
     // Payloads of several megabytes occur; the check alone is faster than the lossy reading.
     let text = str::from_utf8(&stdin).map_or_else(|_| String::from_utf8_lossy(&stdin), Cow::Borrowed);
     let text = text.trim_matches(|c: char| c == '\u{feff}' || c == '\0' || c.is_ascii_whitespace());

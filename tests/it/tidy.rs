@@ -14,7 +14,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Values and arithmetic.
     ("domain", &[]),
     ("platform", &[]),
+    // Starting other programs.
+    ("child", &[]),
     ("json", &["domain"]),
+    ("stdin", &["json"]),
     ("pricing", &["domain"]),
     ("env", &["domain"]),
     // Days, weeks and months as the user counts them.
@@ -41,7 +44,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "hook",
         &[
             "domain", "json", "env", "estimate", "config", "agents", "pricing", "store", "error", "finalize",
-            "budget", "calendar",
+            "budget", "calendar", "stdin",
         ],
     ),
     ("setup", &["domain", "json", "env", "error", "hook", "store"]),
@@ -73,6 +76,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "statusline",
             "budget",
             "calendar",
+            "child",
+            "stdin",
         ],
     ),
 ];
