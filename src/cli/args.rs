@@ -60,7 +60,7 @@ pub enum ColorChoice {
 }
 
 /// The commands.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Record one hook payload from stdin
     ///
@@ -230,6 +230,33 @@ pub enum Command {
     /// Print the manual page
     #[command(after_help = "Examples:\n  tallyhook man > ~/.local/share/man/man1/tallyhook.1")]
     Man,
+}
+
+impl Command {
+    /// Whether it only shows what is there. Others fail where the ledger cannot be written.
+    #[must_use]
+    pub fn is_report(&self) -> bool {
+        match self {
+            Self::ShowUsage(_)
+            | Self::Cost(_)
+            | Self::Tools(_)
+            | Self::Agents(_)
+            | Self::History(_)
+            | Self::Trends(_)
+            | Self::Dashboard(_)
+            | Self::Export(_)
+            | Self::CaptureCost(_)
+            | Self::Doctor(_)
+            | Self::Uninstall(_) => true,
+            Self::Budget(args) => matches!(args.action, BudgetAction::Status { .. }),
+            Self::Alerts(args) => {
+                !matches!(args.action, Some(AlertsAction::On { .. } | AlertsAction::Off { .. }))
+            }
+            Self::Step(args) => matches!(args.action, StepAction::List { .. }),
+            Self::Prices(args) => !matches!(args.command, Some(PricesCommand::Set(_))),
+            _ => false,
+        }
+    }
 }
 
 /// The fields of the status line's template; a test compares it with the list of them.
@@ -469,7 +496,7 @@ pub struct CompletionsArgs {
 }
 
 /// Options of `hook`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct HookArgs {
     /// The agent that calls
     #[arg(long, value_name = "NAME", default_value = "claude-code")]

@@ -27,6 +27,7 @@ mod tools;
 mod trends;
 mod uninstall;
 
+use std::cell::Cell;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -83,12 +84,15 @@ pub fn main() -> ExitCode {
     for path in [&mut options.db, &mut options.config].into_iter().flatten() {
         *path = env.expand(path);
     }
-    let context = Context { env, options };
-    match context.run(command) {
+    let context = Context { env, options, is_report: command.is_report(), copies: Cell::new(Copies::Unless) };
+    match context.run_report(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             context.say(&format!("tallyhook: {error}"));
+            if matches!(&error, Error::Store(fault) if fault.is_unwritable()) {
+                context.say("`tallyhook doctor` says whether it can be written");
+            }
             error.exit_code()
         }
     }
@@ -98,9 +102,40 @@ pub fn main() -> ExitCode {
 struct Context {
     env: Env,
     options: args::Global,
+    /// Whether the command only shows what is there.
+    is_report: bool,
+    copies: Cell<Copies>,
+}
+
+/// When a report reads a copy of the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Copies {
+    /// If it cannot be opened for writing.
+    Unless,
+    /// In any case, for it could not be written.
+    Always,
 }
 
 impl Context {
+    /// Runs a command; a report once more if it turns out halfway that the ledger cannot be written. It has shown nothing
+    /// by then.
+    fn run_report(&self, command: Command) -> Result<(), Error> {
+        if !self.is_report {
+            return self.run(command);
+        }
+        match self.run(command.clone()) {
+            Err(Error::Store(error)) if error.is_unwritable() && self.copies.get() == Copies::Unless => {
+                self.copies.set(Copies::Always);
+                self.run(command).map_err(|second| match second {
+                    // Where nothing can be read either, the first fault says more.
+                    Error::Store(_) => Error::Store(error),
+                    second => second,
+                })
+            }
+            result => result,
+        }
+    }
+
     fn run(&self, command: Command) -> Result<(), Error> {
         if !matches!(command, Command::Completions(_) | Command::Man | Command::Count(_)) {
             self.check_places()?;
@@ -230,8 +265,23 @@ impl Context {
 
     /// The same for those who want to know what is wrong with the ledger.
     fn open_ledger(&self) -> Result<Result<Option<Ledger>, StoreError>, Error> {
-        Ok(match Ledger::open_for_reports(&self.ledger_path()?) {
-            Ok(ledger) => Ok(Some(ledger)),
+        let path = self.ledger_path()?;
+        let opened = match (self.is_report, self.copies.get()) {
+            (false, _) => Ledger::open_for_changes(&path),
+            (true, Copies::Unless) => Ledger::open_for_reports(&path),
+            (true, Copies::Always) => Ledger::open_copy(&path),
+        };
+        Ok(match opened {
+            Ok(ledger) => {
+                if ledger.is_copy() {
+                    self.say(&format!(
+                        "tallyhook: the ledger {} cannot be written, so these figures come from a copy in memory; nothing new \
+                         was stored",
+                        path.display()
+                    ));
+                }
+                Ok(Some(ledger))
+            }
             Err(StoreError::Missing { .. }) => Ok(None),
             Err(error) => Err(error),
         })

@@ -37,6 +37,7 @@ mod log_writer;
 mod migrations;
 mod open;
 mod queries;
+mod reading;
 mod reports;
 mod responses;
 mod rollup;
