@@ -72,7 +72,8 @@ pub enum Command {
     /// Adds tallyhook's hooks to the client's settings and leaves everything else in them as it is. Running it again
     /// changes nothing, or brings an older registration up to date.
     #[command(after_help = "Examples:\n  tallyhook init                 # this project\n  \
-                            tallyhook init --scope user    # all projects\n  tallyhook init --dry-run")]
+                            tallyhook init --scope user    # all projects\n  \
+                            tallyhook init --scope local   # this project, for you alone\n  tallyhook init --dry-run")]
     Init(InitArgs),
     /// Remove the hook from Claude Code
     ///
@@ -300,13 +301,18 @@ pub struct InitArgs {
     /// Leave the status line alone, and do not ask
     #[arg(long)]
     pub no_statusline: bool,
+    /// Write no .claude/hooks/hooks.json, which Claude Code does not read
+    #[arg(long)]
+    pub no_hooks_file: bool,
 }
 
 /// Where to register the hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ScopeArg {
-    /// .claude/settings.json of the working directory
+    /// .claude/settings.json of the working directory, for everybody who works in it
     Project,
+    /// .claude/settings.local.json of the working directory, for you alone
+    Local,
     /// settings.json of the client's own folder, for all projects
     User,
 }
@@ -314,7 +320,7 @@ pub enum ScopeArg {
 /// Options of `uninstall`.
 #[derive(Debug, Clone, Args)]
 pub struct UninstallArgs {
-    /// Remove the ledger and the settings file of tallyhook too
+    /// Remove the ledger, and tallyhook's own settings and prices, too
     #[arg(long)]
     pub purge: bool,
     /// Do not ask

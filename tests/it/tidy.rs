@@ -47,8 +47,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "budget", "calendar", "stdin",
         ],
     ),
-    ("setup", &["domain", "json", "env", "error", "hook", "store"]),
-    ("doctor", &["domain", "env", "estimate", "hook", "platform", "pricing", "setup", "store"]),
+    ("setup", &["child", "domain", "json", "env", "error", "hook", "platform", "store"]),
+    ("doctor", &["domain", "env", "config", "estimate", "hook", "platform", "pricing", "setup", "store"]),
     ("report", &["domain", "calendar", "estimate", "pricing", "store", "origins", "budget"]),
     // As hot as the hook; of the reports it knows only the user's days.
     ("statusline", &["domain", "json", "env", "config", "budget", "store", "report"]),
