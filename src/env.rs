@@ -23,6 +23,25 @@ pub struct Env {
     meanwhile: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
+/// The variables that say where files lie.
+pub const PLACES: [&str; 5] =
+    ["HOME", "TALLYHOOK_DB", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "CLAUDE_CONFIG_DIR"];
+/// What stands for the home folder at the start of a path.
+const HOME_NAMES: [&str; 4] = ["~", "$HOME", "${HOME}", "%USERPROFILE%"];
+
+/// A variable holds a relative path where only an absolute one makes sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{name} is set to {value:?}, which would be another place in each folder; set it to an absolute path, or one that \
+     starts with ~/"
+)]
+pub struct Misplaced {
+    /// The variable.
+    pub name: &'static str,
+    /// The path in it.
+    pub value: String,
+}
+
 #[derive(Clone, Copy)]
 enum Clock {
     /// The system's; the process was started, or nearly so, at that moment.
@@ -128,9 +147,35 @@ impl Env {
         Some(self.cwd.join(self.os_var(name)?))
     }
 
-    /// A path variable of the XDG specification, which says to ignore relative ones.
-    fn absolute_path_var(&self, name: &str) -> Option<PathBuf> {
-        self.os_var(name).map(PathBuf::from).filter(|path| path.is_absolute())
+    /// A variable that says where files lie. A relative path is ignored: it would be another place in each folder that
+    /// the client works in. [`Self::misplaced`] names it.
+    #[must_use]
+    pub fn place(&self, name: &str) -> Option<PathBuf> {
+        Some(self.expand(Path::new(&self.os_var(name)?))).filter(|path| path.is_absolute())
+    }
+
+    /// The first of these variables that holds a relative path.
+    #[must_use]
+    pub fn misplaced(&self, names: &[&'static str]) -> Option<Misplaced> {
+        names.iter().find_map(|name| {
+            let value = self.os_var(name)?;
+            let is_relative = self.expand(Path::new(&value)).is_relative();
+            is_relative.then(|| Misplaced { name, value: value.to_string_lossy().into_owned() })
+        })
+    }
+
+    /// The path with the home folder in place of a leading `~`, `$HOME` or `${HOME}`: settings files and lines that no
+    /// shell runs have them as they were written.
+    #[must_use]
+    pub fn expand(&self, path: &Path) -> PathBuf {
+        let rest = path.to_str().and_then(|text| {
+            let rest = HOME_NAMES.iter().find_map(|name| text.strip_prefix(name))?;
+            (rest.is_empty() || rest.starts_with(std::path::is_separator)).then_some(rest)
+        });
+        match (rest, self.home()) {
+            (Some(rest), Some(home)) => home.join(rest.trim_start_matches(std::path::is_separator)),
+            _ => path.to_path_buf(),
+        }
     }
 
     /// The working directory.
@@ -152,25 +197,21 @@ impl Env {
     /// The user's home folder (`HOME`, on Windows `USERPROFILE`).
     #[must_use]
     pub fn home(&self) -> Option<PathBuf> {
-        self.path_var("HOME").or_else(|| self.path_var("USERPROFILE"))
+        let folder = |name| self.os_var(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        folder("HOME").or_else(|| folder("USERPROFILE"))
     }
 
     /// The ledger's path: `$TALLYHOOK_DB`, else `$XDG_DATA_HOME/tallyhook/ledger.db`, else below the home folder.
     #[must_use]
     pub fn ledger_path(&self) -> Option<PathBuf> {
-        if let Some(path) = self.var("TALLYHOOK_DB") {
-            // The client's working directory follows the model's `cd`; the project does not.
-            let base = self.path_var("CLAUDE_PROJECT_DIR").unwrap_or_else(|| self.cwd.clone());
-            return Some(base.join(path));
-        }
-        Some(self.data_folder()?.join("ledger.db"))
+        self.place("TALLYHOOK_DB").or_else(|| Some(self.data_folder()?.join("ledger.db")))
     }
 
     /// The folder for what belongs to no ledger (backups of settings): `$XDG_DATA_HOME/tallyhook`, else below the home
     /// folder.
     #[must_use]
     pub fn data_folder(&self) -> Option<PathBuf> {
-        let data = match self.absolute_path_var("XDG_DATA_HOME") {
+        let data = match self.place("XDG_DATA_HOME") {
             Some(data) => data,
             None => self.home()?.join(".local").join("share"),
         };
@@ -180,7 +221,7 @@ impl Env {
     /// The user's settings file: `$XDG_CONFIG_HOME/tallyhook/config.toml`, else below the home folder.
     #[must_use]
     pub fn config_path(&self) -> Option<PathBuf> {
-        let config = match self.absolute_path_var("XDG_CONFIG_HOME") {
+        let config = match self.place("XDG_CONFIG_HOME") {
             Some(config) => config,
             None => self.home()?.join(".config"),
         };
@@ -234,7 +275,6 @@ mod tests {
     fn the_ledger_is_where_the_variables_say() {
         let path = |vars: &[(&str, &str)]| env(vars).ledger_path();
         assert_eq!(path(&[("TALLYHOOK_DB", "/x/l.db"), ("HOME", "/h")]), Some("/x/l.db".into()));
-        assert_eq!(path(&[("TALLYHOOK_DB", "l.db")]), Some("/cwd/l.db".into()));
         assert_eq!(path(&[("XDG_DATA_HOME", "/d"), ("HOME", "/h")]), Some("/d/tallyhook/ledger.db".into()));
         assert_eq!(
             path(&[("XDG_DATA_HOME", ""), ("HOME", "/h")]),
@@ -244,7 +284,32 @@ mod tests {
             path(&[("XDG_DATA_HOME", "relative"), ("HOME", "/h")]),
             Some("/h/.local/share/tallyhook/ledger.db".into())
         );
-        assert_eq!(path(&[("TALLYHOOK_DB", "l.db"), ("CLAUDE_PROJECT_DIR", "/p")]), Some("/p/l.db".into()));
         assert_eq!(path(&[]), None);
+    }
+
+    #[test]
+    fn the_home_folder_is_expanded_where_no_shell_has_done_it() {
+        for value in ["~/t/l.db", "$HOME/t/l.db", "${HOME}/t/l.db", "~//t/l.db", "%USERPROFILE%/t/l.db"] {
+            let env = env(&[("TALLYHOOK_DB", value), ("HOME", "/h")]);
+            assert_eq!(env.ledger_path(), Some("/h/t/l.db".into()), "{value}");
+            assert_eq!(env.misplaced(&PLACES), None, "{value}");
+        }
+        let env = env(&[("XDG_CONFIG_HOME", "~"), ("XDG_DATA_HOME", "$HOME"), ("HOME", "/h")]);
+        assert_eq!(env.config_path(), Some("/h/tallyhook/config.toml".into()));
+        assert_eq!(env.data_folder(), Some("/h/tallyhook".into()));
+    }
+
+    #[test]
+    fn other_relative_places_are_ignored_and_named() {
+        for value in ["l.db", "./l.db", "../l.db", "~user/l.db", "$HOMES/l.db", "$XDG_STATE_HOME/l.db", "~"] {
+            let home = if value == "~" { "home" } else { "/h" };
+            let env = env(&[("TALLYHOOK_DB", value), ("HOME", home), ("CLAUDE_PROJECT_DIR", "/p")]);
+            assert_ne!(env.ledger_path(), Some(Path::new("/cwd").join(value)), "{value}");
+            assert!(env.misplaced(&PLACES).is_some(), "{value}");
+        }
+        let relative = env(&[("XDG_DATA_HOME", "d"), ("HOME", "/h")]);
+        assert_eq!(relative.ledger_path(), Some("/h/.local/share/tallyhook/ledger.db".into()));
+        assert_eq!(relative.misplaced(&["TALLYHOOK_DB"]), None);
+        assert_eq!(relative.misplaced(&PLACES).map(|wrong| wrong.name), Some("XDG_DATA_HOME"));
     }
 }

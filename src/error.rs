@@ -71,6 +71,9 @@ pub enum Error {
         /// Why, and what to say instead.
         what: String,
     },
+    /// A variable holds a relative path.
+    #[error(transparent)]
+    Misplaced(#[from] crate::env::Misplaced),
     /// Neither a variable nor an option says where the ledger is.
     #[error("cannot tell where the ledger is: set HOME, or name a file with --db PATH or TALLYHOOK_DB")]
     NoLedgerPath,

@@ -205,7 +205,7 @@ pub fn catch_up(
 /// The folders where Claude Code keeps its transcripts.
 #[must_use]
 pub fn usual_folders(env: &Env) -> Vec<PathBuf> {
-    match env.path_var("CLAUDE_CONFIG_DIR") {
+    match env.place("CLAUDE_CONFIG_DIR") {
         Some(folder) => vec![folder.join("projects")],
         None => env
             .home()

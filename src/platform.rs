@@ -1,8 +1,7 @@
 //! What differs by platform, each with a fallback that works anywhere. Tried on Linux; the other branches were not.
 
-use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// `malloc` of SQLite's C, by the allocator below.
 #[cfg(all(target_os = "linux", target_env = "musl"))]
@@ -58,20 +57,17 @@ pub fn is_on_network(path: &Path) -> Option<bool> {
     }
 }
 
-/// Standard input without the buffer of `std::io::stdin`, through which everything would be copied once more.
-///
-/// # Errors
-/// If there is none.
-pub fn stdin() -> io::Result<File> {
+/// Lets a write that goes past a limit for the size of files fail like one on a full disk. The system's own answer is a
+/// signal that ends the process. Without such a limit this costs one question to the system.
+pub fn survive_file_size_limits() {
     #[cfg(unix)]
     {
-        use std::os::fd::AsFd as _;
-        io::stdin().as_fd().try_clone_to_owned().map(File::from)
-    }
-    #[cfg(windows)]
-    {
-        use std::os::windows::io::AsHandle as _;
-        io::stdin().as_handle().try_clone_to_owned().map(File::from)
+        use rustix::process::{Resource, getrlimit};
+        if getrlimit(Resource::Fsize).current.is_some() {
+            // Noted or not, the write fails by itself.
+            let noted = std::sync::Arc::default();
+            let _set = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, noted).is_ok();
+        }
     }
 }
 
@@ -82,6 +78,56 @@ pub fn shell(command: &str) -> std::process::Command {
     let mut shell = std::process::Command::new(program);
     shell.args([option, command]);
     shell
+}
+
+/// Where an administrator puts settings of Claude Code for all users of the machine; of two files that differ the later one
+/// counts.
+#[must_use]
+pub fn managed_settings() -> Vec<PathBuf> {
+    let folder = if cfg!(target_os = "macos") {
+        Path::new("/Library/Application Support/ClaudeCode")
+    } else if cfg!(windows) {
+        Path::new("C:\\Program Files\\ClaudeCode")
+    } else {
+        Path::new("/etc/claude-code")
+    };
+    let mut parts: Vec<PathBuf> = std::fs::read_dir(folder.join("managed-settings.d"))
+        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+        .unwrap_or_default();
+    parts.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    parts.sort();
+    parts.insert(0, folder.join("managed-settings.json"));
+    parts
+}
+
+/// Whether the user may write the file, or make files in the folder; `None` where that cannot be told without trying.
+#[must_use]
+pub fn is_writable(path: &Path) -> Option<bool> {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{Access, access};
+        let wanted = if path.is_dir() { Access::WRITE_OK | Access::EXEC_OK } else { Access::WRITE_OK };
+        Some(access(path, wanted).is_ok())
+    }
+    #[cfg(not(unix))]
+    {
+        std::fs::metadata(path).ok().filter(|metadata| metadata.permissions().readonly()).map(|_| false)
+    }
+}
+
+/// Bytes that the user can still write to the disk that holds `path`; `None` if that cannot be told.
+#[must_use]
+pub fn free_bytes(path: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    {
+        let found = rustix::fs::statvfs(path).ok()?;
+        Some(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
 }
 
 /// Whether nobody but the user can read the file; `None` where files have no such permissions.

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::Context;
 use super::args::{AlertArg, AlertsAction, AlertsArgs};
+use super::{Context, budget};
 use crate::domain::{AlertKind, Alerts};
 use crate::error::Error;
 use crate::render;
@@ -34,7 +34,9 @@ pub(super) fn run(context: &Context, args: &AlertsArgs) -> Result<(), Error> {
             let mut ledger = Ledger::open_or_create(&context.ledger_path()?)?;
             let mut alerts = ledger.alerts()?;
             alerts.repeats = repeats.unwrap_or(alerts.repeats);
-            switch(&mut ledger, alerts, names, true)?
+            let alerts = switch(&mut ledger, alerts, names, true)?;
+            budget::warn_unless_heard(context, None, "nothing will be said");
+            alerts
         }
         Some(AlertsAction::Off { names }) => {
             let mut ledger = Ledger::open_or_create(&context.ledger_path()?)?;

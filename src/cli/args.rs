@@ -60,7 +60,7 @@ pub enum ColorChoice {
 }
 
 /// The commands.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Record one hook payload from stdin
     ///
@@ -72,7 +72,8 @@ pub enum Command {
     /// Adds tallyhook's hooks to the client's settings and leaves everything else in them as it is. Running it again
     /// changes nothing, or brings an older registration up to date.
     #[command(after_help = "Examples:\n  tallyhook init                 # this project\n  \
-                            tallyhook init --scope user    # all projects\n  tallyhook init --dry-run")]
+                            tallyhook init --scope user    # all projects\n  \
+                            tallyhook init --scope local   # this project, for you alone\n  tallyhook init --dry-run")]
     Init(InitArgs),
     /// Remove the hook from Claude Code
     ///
@@ -232,6 +233,33 @@ pub enum Command {
     Man,
 }
 
+impl Command {
+    /// Whether it only shows what is there. Others fail where the ledger cannot be written.
+    #[must_use]
+    pub fn is_report(&self) -> bool {
+        match self {
+            Self::ShowUsage(_)
+            | Self::Cost(_)
+            | Self::Tools(_)
+            | Self::Agents(_)
+            | Self::History(_)
+            | Self::Trends(_)
+            | Self::Dashboard(_)
+            | Self::Export(_)
+            | Self::CaptureCost(_)
+            | Self::Doctor(_)
+            | Self::Uninstall(_) => true,
+            Self::Budget(args) => matches!(args.action, BudgetAction::Status { .. }),
+            Self::Alerts(args) => {
+                !matches!(args.action, Some(AlertsAction::On { .. } | AlertsAction::Off { .. }))
+            }
+            Self::Step(args) => matches!(args.action, StepAction::List { .. }),
+            Self::Prices(args) => !matches!(args.command, Some(PricesCommand::Set(_))),
+            _ => false,
+        }
+    }
+}
+
 /// The fields of the status line's template; a test compares it with the list of them.
 const STATUSLINE_HELP: &str = "Fields: model, cost, client_cost, costs, today, budget, context, window, context_percent, \
                                cache, limits, lines_added, lines_removed, duration, api_duration, project, version, \
@@ -273,13 +301,18 @@ pub struct InitArgs {
     /// Leave the status line alone, and do not ask
     #[arg(long)]
     pub no_statusline: bool,
+    /// Write no .claude/hooks/hooks.json, which Claude Code does not read
+    #[arg(long)]
+    pub no_hooks_file: bool,
 }
 
 /// Where to register the hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ScopeArg {
-    /// .claude/settings.json of the working directory
+    /// .claude/settings.json of the working directory, for everybody who works in it
     Project,
+    /// .claude/settings.local.json of the working directory, for you alone
+    Local,
     /// settings.json of the client's own folder, for all projects
     User,
 }
@@ -287,7 +320,7 @@ pub enum ScopeArg {
 /// Options of `uninstall`.
 #[derive(Debug, Clone, Args)]
 pub struct UninstallArgs {
-    /// Remove the ledger and the settings file of tallyhook too
+    /// Remove the ledger, and tallyhook's own settings and prices, too
     #[arg(long)]
     pub purge: bool,
     /// Do not ask
@@ -469,7 +502,7 @@ pub struct CompletionsArgs {
 }
 
 /// Options of `hook`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct HookArgs {
     /// The agent that calls
     #[arg(long, value_name = "NAME", default_value = "claude-code")]

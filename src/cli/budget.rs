@@ -1,6 +1,6 @@
 //! `tallyhook budget`: sets limits and shows how they stand.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::args::{BudgetAction, BudgetArgs, BudgetSetArgs, Which};
 use super::{Context, session, show_usage, uninstall};
@@ -16,6 +16,8 @@ use crate::origins;
 use crate::render;
 use crate::report::budgets::{BudgetInfo, BudgetsReport, Seen, Work};
 use crate::setup::plan;
+use crate::setup::scope::Scope as Place;
+use crate::setup::view::{Recording, Switch, View};
 use crate::store::{Asked, Ledger, SessionRecord, StoreError};
 
 pub(super) fn run(context: &Context, args: &BudgetArgs) -> Result<(), Error> {
@@ -54,7 +56,45 @@ fn set(context: &Context, args: &BudgetSetArgs) -> Result<(), Error> {
     let mut ledger = Ledger::open_or_create(&context.ledger_path()?)?;
     ledger.set_budget(&budget)?;
     register_gate(context, &ledger)?;
-    show(context, &mut ledger)
+    show(context, &mut ledger)?;
+    let project = budget.scope.project.as_deref();
+    warn_unless_heard(context, project, "nothing will warn you of this budget or stop at it");
+    Ok(())
+}
+
+/// Says so, loudly, if no hook runs that could do what was asked for, in the project or anywhere.
+pub(super) fn warn_unless_heard(context: &Context, project: Option<&str>, consequence: &str) {
+    let here = match project {
+        Some(project) => View::of_project(&context.env, Path::new(project)),
+        None => View::of(&context.env),
+    };
+    let others = || {
+        let scopes = uninstall::scopes(context).into_iter().filter(Place::is_shared);
+        scopes.filter_map(|scope| Some(View::of_project(&context.env, scope.folder.parent()?)))
+    };
+    let runs = |view: &View| view.recording() == Recording::Runs;
+    if runs(&here) || (project.is_none() && others().any(|view| runs(&view))) {
+        return;
+    }
+    let (why, cure) = match here.recording() {
+        Recording::SwitchedOff(Switch { path, member }) => (
+            format!("hooks are switched off ({member} in {})", path.display()),
+            "remove that line".to_owned(),
+        ),
+        Recording::Unread(path) => {
+            let why = format!(
+                "the hook is registered in {} alone, which Claude Code does not read",
+                path.display()
+            );
+            (why, "run `tallyhook init`".to_owned())
+        }
+        Recording::Nowhere | Recording::Runs => (
+            "no hook of tallyhook is registered".to_owned(),
+            "run `tallyhook init` in the project, or `tallyhook init --scope user` for all of them"
+                .to_owned(),
+        ),
+    };
+    context.say(&format!("WARNING: {why}, so {consequence}.\n{cure}; `tallyhook doctor` says more"));
 }
 
 /// Changes the one budget that is meant.

@@ -4,14 +4,16 @@ use serde::Serialize;
 
 use super::Context;
 use super::args::DoctorArgs;
-use super::init::Plan;
+use super::init::{HooksFile, Plan};
 use crate::doctor::{self, Check, Fix, Status, Subject};
 use crate::error::Error;
 use crate::platform;
+use crate::pricing::PriceTable;
 use crate::render;
 use crate::setup::SetupError;
 use crate::setup::client::{self, Client};
 use crate::setup::scope::{Scope, ScopeKind};
+use crate::setup::view::View;
 
 /// The answer of `doctor --json`.
 #[derive(Serialize)]
@@ -48,13 +50,20 @@ pub(super) fn run(context: &Context, args: &DoctorArgs) -> Result<(), Error> {
 
 fn examine(context: &Context, client: Option<&Client>, verify: bool) -> Result<Vec<Check>, Error> {
     let ledger_path = context.ledger_path()?;
+    let (prices, prices_fault) = match context.prices() {
+        Ok(prices) => (prices, None),
+        Err(error) => (PriceTable::builtin(), Some(error.to_string())),
+    };
     let subject = Subject {
         env: &context.env,
         ledger_path: &ledger_path,
         ledger: context.open_ledger()?,
         scopes: scopes(context),
+        view: View::of(&context.env),
+        config: context.options.config.as_deref(),
         client: client.cloned(),
-        prices: context.prices()?,
+        prices,
+        prices_fault,
         verify,
     };
     Ok(doctor::examine(&subject))
@@ -73,7 +82,8 @@ fn scopes(context: &Context) -> Vec<Scope> {
 fn carry_out(context: &Context, fix: &Fix, client: Option<&Client>) -> Result<(), Error> {
     match fix {
         Fix::Register(scope) => {
-            Plan::of(context, scope, client)?.carry_out(&context.backups()?)?;
+            let plan = Plan::of(context, scope, client, HooksFile::Refresh)?;
+            plan.carry_out(context, &context.backups()?)?;
         }
         Fix::MakePrivate(path) => {
             platform::make_private(path)

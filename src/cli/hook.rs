@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::env::Env;
 use crate::hook::{self, Handled, Options};
-use crate::platform;
+use crate::stdin::{PATIENCE, Stdin};
 
 /// Whether the arguments ask for the hook (and not for its help). Options may stand before the word.
 pub(super) fn is_hook(args: &[String]) -> bool {
@@ -36,20 +36,18 @@ pub(super) fn value<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
 
 /// Handles one payload. The exit code is always 0: 2 would be shown to the model, anything else to the user.
 pub(super) fn run(args: &[String], env: &Env) -> ExitCode {
-    let options = Options::from_args(args);
+    let options = Options::from_args(args, env);
     hook::end_quietly_on_panic(env, &options);
-    if let Ok(stdin) = platform::stdin() {
-        let Handled { ledger, answer } = hook::handle(stdin, env, &options);
-        if let Some(answer) = answer {
-            // If nobody reads it, nobody is stopped.
-            let _told = std::io::stdout().lock().write_all(answer.as_bytes()).is_ok();
-        }
-        if let Some(ledger) = ledger
-            && !ledger.must_be_closed()
-        {
-            // The process ends here; what SQLite would put in order goes with it.
-            std::mem::forget(ledger);
-        }
+    let Handled { ledger, answer } = hook::handle(Stdin::with_patience(PATIENCE), env, &options);
+    if let Some(answer) = answer {
+        // If nobody reads it, nobody is stopped.
+        let _told = std::io::stdout().lock().write_all(answer.as_bytes()).is_ok();
+    }
+    if let Some(ledger) = ledger
+        && !ledger.must_be_closed()
+    {
+        // The process ends here; what SQLite would put in order goes with it.
+        std::mem::forget(ledger);
     }
     ExitCode::SUCCESS
 }

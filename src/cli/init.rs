@@ -11,11 +11,11 @@ use crate::hook::manifest::{self, Subscription};
 use crate::import::{count_files, usual_folders};
 use crate::setup::SetupError;
 use crate::setup::client::{self, Client};
-use crate::setup::command::{self, registered};
+use crate::setup::command::{Command, Program, Target};
 use crate::setup::plan::{self, Backups, Change};
 use crate::setup::scope::{Scope, ScopeKind};
-use crate::setup::settings::{self, Registration};
-use crate::setup::{files, self_test, statusline};
+use crate::setup::settings::{self, Found, Registration};
+use crate::setup::{files, link, self_test, statusline};
 use crate::store::Ledger;
 
 pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
@@ -27,11 +27,13 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
     }
     let kind = match args.scope {
         ScopeArg::Project => ScopeKind::Project,
+        ScopeArg::Local => ScopeKind::Local,
         ScopeArg::User => ScopeKind::User,
     };
     let scope = Scope::of(kind, &context.env).ok_or(SetupError::NoHome)?;
     let client = client::find(&context.env);
-    let plan = Plan::of(context, &scope, client.as_ref())?;
+    let hooks_file = if args.no_hooks_file { HooksFile::Leave } else { HooksFile::Write };
+    let plan = Plan::of(context, &scope, client.as_ref(), hooks_file)?;
     let backups = context.backups()?;
 
     let mut report = String::new();
@@ -42,7 +44,7 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
         report.push_str(&headline(&plan, "nothing was changed (--dry-run)"));
         return context.print(&report);
     }
-    plan.carry_out(&backups)?;
+    plan.carry_out(context, &backups)?;
     let changed = plan.changes.iter().any(|change| !change.is_empty());
     report.push_str(&headline(&plan, if changed { "registered" } else { "already registered" }));
     for change in plan.changes.iter().filter(|change| !change.is_empty() && change.before.is_some()) {
@@ -51,6 +53,12 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
             report.push_str(&line("backup", &copy.display().to_string()));
         }
     }
+    if plan.changes.len() > 1 {
+        let copy =
+            "hooks/hooks.json lists the same hooks for people to read; Claude Code reads settings.json";
+        report.push_str(&line("copy", copy));
+    }
+    report.push_str(&plan.note_on_program(context));
     context.print(&report)?;
 
     let ledger = match &plan.ledger {
@@ -61,8 +69,16 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
     context
         .print(&line("self-test", &format!("an event went through the hook into {}", ledger.display())))?;
     context.print(&line("client", &client_line(client.as_ref(), plan.events.len())))?;
-    if plan.ledger.is_none() && context.env.var("TALLYHOOK_DB").is_some() {
-        let note = "TALLYHOOK_DB is set here; the hook uses that ledger where the client has it set too (or give --db)";
+    let moves_ledger =
+        ["TALLYHOOK_DB", "XDG_DATA_HOME"].into_iter().find(|name| context.env.var(name).is_some());
+    if let (None, Some(name)) = (&plan.ledger, moves_ledger) {
+        let note = format!(
+            "{name} is set here; the hook uses that ledger where the client has it set too (or give --db)"
+        );
+        context.print(&line("note", &note))?;
+    }
+    if scope.is_shared() && (context.options.db.is_some() || context.options.config.is_some()) {
+        let note = "the path you gave is now in a file that others share; --scope local keeps it to yourself";
         context.print(&line("note", note))?;
     }
     offer_status_line(context, args, &scope, &plan, &backups)?;
@@ -86,10 +102,11 @@ fn offer_status_line(
     plan: &Plan,
     backups: &Backups,
 ) -> Result<(), Error> {
-    let Some(binary) = context.env.binary().filter(|_| !args.no_statusline) else { return Ok(()) };
-    let scopes =
-        [ScopeKind::Project, ScopeKind::User].into_iter().filter_map(|kind| Scope::of(kind, &context.env));
-    let files = scopes.flat_map(|scope| [scope.local_settings(), scope.settings()]);
+    if args.no_statusline {
+        return Ok(());
+    }
+    let scopes = [ScopeKind::Local, ScopeKind::Project, ScopeKind::User];
+    let files = scopes.into_iter().filter_map(|kind| Some(Scope::of(kind, &context.env)?.settings()));
     let found = files.filter_map(|path| {
         let text = files::read(&path).ok()??;
         Some((statusline::registered(&text).ok()??, path))
@@ -97,9 +114,14 @@ fn offer_status_line(
     let mut found: Vec<_> = found.collect();
     // The one in the file that would be written goes first.
     found.sort_by_key(|(_, path)| *path != scope.settings());
-    let wrapped = match found.into_iter().next() {
+    let mut target = plan.target.clone();
+    let mut is_wrapping = false;
+    let command = match found.into_iter().next() {
         Some((line, path)) if line.ours.is_some() && path != scope.settings() => return Ok(()),
-        Some((line, _)) if line.ours.is_some() => line.ours.and_then(|ours| ours.wrapped),
+        // What the user has put in it stays: a template, another ledger, the line that it wraps.
+        Some((statusline::Registered { command, ours: Some(call) }, _)) => {
+            Command::line(command).renewed(&call, &target)
+        }
         Some((_, path)) if !args.statusline => {
             let note = format!(
                 "the one in {} stays; `tallyhook init --statusline` puts ours below it",
@@ -107,23 +129,28 @@ fn offer_status_line(
             );
             return context.print(&line("status", &note));
         }
-        Some((line, _)) => Some(line.command).filter(|command| !command.is_empty()),
+        Some((line, _)) => {
+            target.ledger = plan.named_ledger.clone();
+            let wrapped = Some(line.command).filter(|command| !command.is_empty());
+            is_wrapping = wrapped.is_some();
+            Command::status_line(&target, wrapped.as_deref())
+        }
         None if args.statusline || context.confirms("Show the cost in Claude Code's status line? [y/N] ") => {
-            None
+            target.ledger = plan.named_ledger.clone();
+            Command::status_line(&target, None)
         }
         None => {
             return context
                 .print(&line("status", "`tallyhook init --statusline` shows the cost in the status line"));
         }
     };
-    let command = command::status_line(&binary, plan.ledger.as_deref(), wrapped.as_deref());
-    let change = plan::status_line(scope.settings(), &command)?;
+    let change = plan::status_line(scope.settings(), &command.command)?;
     let is_new = !change.is_empty();
     plan::apply(&change, backups)?;
-    let what = match (is_new, wrapped) {
+    let what = match (is_new, is_wrapping) {
         (false, _) => "already registered".to_owned(),
-        (true, None) => format!("registered in {}", change.path.display()),
-        (true, Some(_)) => format!("registered in {}, below the one that was there", change.path.display()),
+        (true, false) => format!("registered in {}", change.path.display()),
+        (true, true) => format!("registered in {}, below the one that was there", change.path.display()),
     };
     context.print(&line("status", &what))
 }
@@ -144,47 +171,141 @@ fn offer_import(context: &Context, args: &InitArgs, ledger: &Path) -> Result<(),
     context.print(&line("history", &note))
 }
 
+/// What happens to the file that the client does not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HooksFile {
+    /// It is written.
+    Write,
+    /// It is brought up to date if it is there.
+    Refresh,
+    /// It is left alone.
+    Leave,
+}
+
 /// What is to be done.
 pub(super) struct Plan {
     /// The settings that the client reads, then the registration as a file.
     pub(super) changes: Vec<Change>,
-    pub(super) command: String,
+    /// What runs after a tool's call.
+    command: Command,
+    target: Target,
     events: Vec<Subscription>,
+    /// The ledger that the command writes to, if it is not the usual one, and as the command names it.
     ledger: Option<PathBuf>,
-    scope: ScopeKind,
+    named_ledger: Option<PathBuf>,
+    scope: Scope,
+    binary: PathBuf,
 }
 
 impl Plan {
-    /// The plan for a scope, with the events that the installed client knows. A ledger that an earlier registration
-    /// names stays named, unless another one is given.
-    pub(super) fn of(context: &Context, scope: &Scope, client: Option<&Client>) -> Result<Self, Error> {
+    /// The plan for a scope, with the events that the installed client knows. What earlier registrations name stays named,
+    /// unless another ledger or settings file is given.
+    pub(super) fn of(
+        context: &Context,
+        scope: &Scope,
+        client: Option<&Client>,
+        hooks_file: HooksFile,
+    ) -> Result<Self, Error> {
         let binary = context.env.binary().ok_or(SetupError::NoBinary)?;
-        let given = context.options.db.as_ref().map(|path| context.env.cwd().join(path));
-        let ledger = given.or_else(|| registered_ledger(scope));
-        let command = registered(&binary, ledger.as_deref());
+        let given = |path: &Option<PathBuf>| path.as_ref().map(|path| context.env.cwd().join(path));
+        let target = Target {
+            program: if scope.is_shared() { Program::OnPath } else { Program::At(binary.clone()) },
+            ledger: given(&context.options.db),
+            config: given(&context.options.config),
+        };
+        let now = files::read(&scope.settings())?.and_then(|text| settings::registered(&text).ok());
+        let now = now.as_deref().and_then(settings::model).map(|entry| entry.command);
+        let ledger = target.ledger.clone().or_else(|| named_ledger(context, now.as_ref()));
         let events = manifest::events_of(client.map(Client::number), is_gated(context, ledger.as_deref()));
-        let registration =
-            Registration { command: &command, events: &events, timeout_seconds: manifest::TIMEOUT_SECONDS };
-        let mut changes = vec![plan::registering(scope.settings(), &registration)?];
-        match plan::registering(scope.hooks_file(), &registration) {
-            Ok(change) => changes.push(change),
-            // The client does not read this one, so it is no reason to stop.
-            Err(error) => context.say(&format!("tallyhook: {error}")),
+        let registration = Registration { target: &target, events: &events };
+        let change = plan::registering(scope.settings(), &registration)?;
+        let registered: Vec<Found> =
+            change.after.as_deref().and_then(|text| settings::registered(text).ok()).unwrap_or_default();
+        let command = registered
+            .iter()
+            .find(|found| found.event == "PostToolUse")
+            .map_or_else(|| settings::usual(&target).command, |found| found.entry.command.clone());
+        let mut changes = vec![change];
+        // The local scope is for one person, and that file for all.
+        let is_wanted = scope.kind != ScopeKind::Local
+            && match hooks_file {
+                HooksFile::Write => true,
+                HooksFile::Refresh => scope.hooks_file().exists(),
+                HooksFile::Leave => false,
+            };
+        if is_wanted {
+            match plan::hooks_file(scope.hooks_file(), &registered, &registration) {
+                Ok(change) => changes.push(change),
+                // The client does not read this one, so it is no reason to stop.
+                Err(error) => context.say(&format!("tallyhook: {error}")),
+            }
         }
-        Ok(Self { changes, command, events, ledger, scope: scope.kind })
+        let ledger = named_ledger(context, Some(&command));
+        let named = command.as_hook().and_then(|call| call.ledger().map(PathBuf::from));
+        Ok(Self {
+            changes,
+            command,
+            target,
+            events,
+            ledger,
+            named_ledger: named,
+            scope: scope.clone(),
+            binary,
+        })
     }
 
     /// Makes the changes.
-    pub(super) fn carry_out(&self, backups: &Backups) -> Result<(), Error> {
+    pub(super) fn carry_out(&self, context: &Context, backups: &Backups) -> Result<(), Error> {
         for change in &self.changes {
             plan::apply(change, backups)?;
         }
+        if self.needs_link(context) {
+            link::make(&context.env, &self.binary)?;
+        }
         Ok(())
+    }
+
+    /// Whether the registered line would not find this binary without a link.
+    fn needs_link(&self, context: &Context) -> bool {
+        self.names_no_path() && link::elsewhere(&context.env).is_none()
+    }
+
+    fn names_no_path(&self) -> bool {
+        self.command.as_hook().is_some_and(|call| call.binary == "tallyhook")
+    }
+
+    /// What a line runs that names no path, where that is not plain.
+    fn note_on_program(&self, context: &Context) -> String {
+        if !self.names_no_path() {
+            return String::new();
+        }
+        let is_this = |path: &Path| path.canonicalize().ok() == self.binary.canonicalize().ok();
+        match (link::elsewhere(&context.env), link::path(&context.env)) {
+            (Some(path), _) if is_this(&path) => String::new(),
+            (Some(path), _) => line("note", &format!("the hooks run {}, not this binary", path.display())),
+            (None, Some(path)) => {
+                let binary = self.binary.display();
+                line(
+                    "link",
+                    &format!(
+                        "{} points to {binary}, because `tallyhook` is not on your PATH",
+                        path.display()
+                    ),
+                )
+            }
+            (None, None) => String::new(),
+        }
     }
 
     fn settings(&self) -> Option<&Path> {
         self.changes.first().map(|change| change.path.as_path())
     }
+}
+
+/// The ledger that a command names.
+fn named_ledger(context: &Context, command: Option<&Command>) -> Option<PathBuf> {
+    let call = command?.as_hook()?;
+    Some(context.env.cwd().join(context.env.expand(Path::new(call.ledger()?))))
 }
 
 /// Whether there is a budget that stops. A ledger that cannot be read has none.
@@ -194,16 +315,9 @@ fn is_gated(context: &Context, ledger: Option<&Path>) -> bool {
         .is_some_and(|budgets| budgets.iter().any(|budget| budget.mode == Mode::Stop))
 }
 
-/// The ledger that the scope's registration names.
-fn registered_ledger(scope: &Scope) -> Option<PathBuf> {
-    let text = files::read(&scope.settings()).ok()??;
-    let found = settings::registered(&text).ok()?;
-    found.iter().find_map(|hook| command::parse(&hook.command)?.ledger).map(PathBuf::from)
-}
-
 fn headline(plan: &Plan, done: &str) -> String {
     let settings = plan.settings().map(|path| path.display().to_string()).unwrap_or_default();
-    line(plan.scope.name(), &format!("{done}: {} events in {settings}", plan.events.len()))
+    line(plan.scope.kind.name(), &format!("{done}: {} events in {settings}", plan.events.len()))
 }
 
 fn line(label: &str, text: &str) -> String {

@@ -27,6 +27,7 @@ mod tools;
 mod trends;
 mod uninstall;
 
+use std::cell::Cell;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,10 +38,11 @@ use serde::Serialize;
 use crate::agents::ReadError;
 use crate::config::Config;
 use crate::domain::is_unsafe;
-use crate::env::Env;
+use crate::env::{Env, PLACES};
 use crate::error::Error;
 use crate::finalize;
 use crate::origins::{self, Progress, SessionOrigins};
+use crate::platform;
 use crate::pricing::{PriceTable, UserPrices};
 use crate::render::{self, Style};
 use crate::report::Table;
@@ -57,6 +59,7 @@ const PROGRESS_PAUSE: std::time::Duration = std::time::Duration::from_millis(200
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
+    platform::survive_file_size_limits();
     let env = Env::from_process();
     let args: Vec<String> =
         std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
@@ -78,13 +81,20 @@ pub fn main() -> ExitCode {
         let _told = std::io::stderr().lock().write_all(text.as_bytes()).is_ok();
         std::process::exit(1);
     }));
-    let cli = Cli::try_parse().unwrap_or_else(|error| hints::with_tips(error, &args).exit());
-    let context = Context { env, options: cli.global };
-    match context.run(cli.command) {
+    let Cli { global: mut options, command } =
+        Cli::try_parse().unwrap_or_else(|error| hints::with_tips(error, &args).exit());
+    for path in [&mut options.db, &mut options.config].into_iter().flatten() {
+        *path = env.expand(path);
+    }
+    let context = Context { env, options, is_report: command.is_report(), copies: Cell::new(Copies::Unless) };
+    match context.run_report(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             context.say(&format!("tallyhook: {error}"));
+            if matches!(&error, Error::Store(fault) if fault.is_unwritable()) {
+                context.say("`tallyhook doctor` says whether it can be written");
+            }
             error.exit_code()
         }
     }
@@ -94,10 +104,44 @@ pub fn main() -> ExitCode {
 struct Context {
     env: Env,
     options: args::Global,
+    /// Whether the command only shows what is there.
+    is_report: bool,
+    copies: Cell<Copies>,
+}
+
+/// When a report reads a copy of the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Copies {
+    /// If it cannot be opened for writing.
+    Unless,
+    /// In any case, for it could not be written.
+    Always,
 }
 
 impl Context {
+    /// Runs a command; a report once more if it turns out halfway that the ledger cannot be written. It has shown nothing
+    /// by then.
+    fn run_report(&self, command: Command) -> Result<(), Error> {
+        if !self.is_report {
+            return self.run(command);
+        }
+        match self.run(command.clone()) {
+            Err(Error::Store(error)) if error.is_unwritable() && self.copies.get() == Copies::Unless => {
+                self.copies.set(Copies::Always);
+                self.run(command).map_err(|second| match second {
+                    // Where nothing can be read either, the first fault says more.
+                    Error::Store(_) => Error::Store(error),
+                    second => second,
+                })
+            }
+            result => result,
+        }
+    }
+
     fn run(&self, command: Command) -> Result<(), Error> {
+        if !matches!(command, Command::Completions(_) | Command::Man | Command::Count(_)) {
+            self.check_places()?;
+        }
         match command {
             Command::Hook(_) | Command::Statusline(_) => Ok(()),
             Command::Init(args) => init::run(self, &args),
@@ -132,6 +176,13 @@ impl Context {
                 self.print(&String::from_utf8_lossy(&page))
             }
         }
+    }
+
+    /// Refuses relative paths in variables, which would make a ledger in each folder.
+    fn check_places(&self) -> Result<(), Error> {
+        let is_used = |name: &&str| *name != "TALLYHOOK_DB" || self.options.db.is_none();
+        let used: Vec<&str> = PLACES.into_iter().filter(is_used).collect();
+        self.env.misplaced(&used).map_or(Ok(()), |misplaced| Err(misplaced.into()))
     }
 
     fn ledger_path(&self) -> Result<PathBuf, Error> {
@@ -231,8 +282,23 @@ impl Context {
 
     /// The same for those who want to know what is wrong with the ledger.
     fn open_ledger(&self) -> Result<Result<Option<Ledger>, StoreError>, Error> {
-        Ok(match Ledger::open_for_reports(&self.ledger_path()?) {
-            Ok(ledger) => Ok(Some(ledger)),
+        let path = self.ledger_path()?;
+        let opened = match (self.is_report, self.copies.get()) {
+            (false, _) => Ledger::open_for_changes(&path),
+            (true, Copies::Unless) => Ledger::open_for_reports(&path),
+            (true, Copies::Always) => Ledger::open_copy(&path),
+        };
+        Ok(match opened {
+            Ok(ledger) => {
+                if ledger.is_copy() {
+                    self.say(&format!(
+                        "tallyhook: the ledger {} cannot be written, so these figures come from a copy in memory; nothing new \
+                         was stored",
+                        path.display()
+                    ));
+                }
+                Ok(Some(ledger))
+            }
             Err(StoreError::Missing { .. }) => Ok(None),
             Err(error) => Err(error),
         })

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::args::UninstallArgs;
 use super::{Context, diff};
+use crate::domain::plural;
 use crate::error::Error;
-use crate::setup::SetupError;
 use crate::setup::plan::{self, Backups};
 use crate::setup::scope::{Scope, ScopeKind};
+use crate::setup::{SetupError, link};
+use crate::store::Spool;
 
 pub(super) fn run(context: &Context, args: &UninstallArgs) -> Result<(), Error> {
     let backups = context.backups()?;
@@ -29,12 +31,22 @@ pub(super) fn run(context: &Context, args: &UninstallArgs) -> Result<(), Error> 
     match (removed, args.dry_run) {
         (0, _) if first_error.is_some() => {}
         (0, _) => context.print("no hook of tallyhook is registered\n")?,
-        (files, true) => context.print(&format!("would be removed from {files} files (--dry-run)\n"))?,
-        (files, false) => context.print(&format!("removed from {files} files\n"))?,
+        (files, true) => {
+            let files = plural(files, "file");
+            context.print(&format!("would be removed from {files} (--dry-run)\n"))?;
+        }
+        (files, false) => context.print(&format!("removed from {}\n", plural(files, "file")))?,
     }
     if let Some(error) = first_error {
         // The ledger knows the projects that are still to be cleaned, so it stays.
         return Err(error);
+    }
+    if !args.dry_run {
+        link::remove(&context.env);
+        for folder in [Some(backups.folder()), backups.folder().parent()].into_iter().flatten() {
+            // They go only if nothing is left in them.
+            let _gone = std::fs::remove_dir(folder).is_ok();
+        }
     }
     if args.purge && !args.dry_run {
         purge(context, &backups, args.yes)?;
@@ -71,25 +83,33 @@ pub(super) fn scopes(context: &Context) -> Vec<Scope> {
     scopes
 }
 
-/// Removes the ledger, the backups and the settings file, after asking. A file that is no ledger is not touched.
+/// Removes the ledger with what lies beside it, the backups, the settings file and the prices, after asking. A file that is
+/// no ledger is not touched, nor is anything that others have put into our folders.
 fn purge(context: &Context, backups: &Backups, yes: bool) -> Result<(), Error> {
     let ledger = context.ledger_path()?;
+    let is_own_place = ledger.parent() == context.env.data_folder().as_deref();
     let mut files: Vec<PathBuf> = Vec::new();
+    let mut waiting = Vec::new();
     // It fails for a file that is something else, whoever named it as the ledger.
-    if context.ledger()?.is_some() {
+    if context.ledger()?.is_some() || is_own_place {
         files.extend(
             ["", "-wal", "-shm", "-journal"]
                 .map(|suffix| PathBuf::from(format!("{}{suffix}", ledger.display()))),
         );
         files.extend(["hook-errors.log", "hook-errors.log.1"].map(|name| ledger.with_file_name(name)));
+        waiting = Spool::of(&ledger).all_files();
     }
     files.extend(backups.files());
     files.extend(context.env.config_path());
+    files.extend(context.env.prices_path(None));
     files.retain(|path| path.is_file());
-    if files.is_empty() {
+    if files.is_empty() && waiting.is_empty() {
         return Ok(());
     }
-    let names: Vec<String> = files.iter().map(|path| format!("  {}\n", path.display())).collect();
+    let mut names: Vec<String> = files.iter().map(|path| format!("  {}\n", path.display())).collect();
+    if !waiting.is_empty() {
+        names.push(format!("  {} beside the ledger\n", plural(waiting.len() as u64, "waiting event")));
+    }
     context.print(&format!(
         "These files will be removed, and with them all that was recorded:\n{}",
         names.concat()
@@ -97,17 +117,18 @@ fn purge(context: &Context, backups: &Backups, yes: bool) -> Result<(), Error> {
     if !yes && !context.confirms("Remove them? [y/N] ") {
         return context.print("They were kept. Run it in a terminal, or with --yes.\n");
     }
-    for path in &files {
+    for path in files.iter().chain(&waiting) {
         std::fs::remove_file(path).map_err(|source| SetupError::Write { path: path.clone(), source })?;
     }
     let config = context.env.config_path();
+    let spool = Spool::of(&ledger);
     let folders = [
         Some(backups.folder()),
         ledger.parent(),
         backups.folder().parent(),
         config.as_deref().and_then(Path::parent),
     ];
-    for folder in folders.into_iter().flatten() {
+    for folder in spool.folders().chain(folders.into_iter().flatten()) {
         // These go only if nothing else is in them.
         let _gone = std::fs::remove_dir(folder).is_ok();
     }

@@ -5,53 +5,100 @@ use std::path::Path;
 
 use super::{Check, Subject};
 use crate::platform::is_executable;
-use crate::setup::client::version_line;
-use crate::setup::command::HookLine;
-use crate::setup::{command, files, settings};
+use crate::setup::client::says_version;
+use crate::setup::command::Call;
+use crate::setup::link;
 
 const NAME: &str = "binary";
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
-    let lines = registered_lines(subject);
-    let binaries: BTreeSet<&str> = lines.iter().map(|line| line.binary.as_str()).collect();
-    let mut checks: Vec<Check> = binaries.into_iter().map(|binary| of_binary(subject, binary)).collect();
-    let ledgers: BTreeSet<&str> = lines.iter().filter_map(|line| line.ledger.as_deref()).collect();
-    for ledger in ledgers.into_iter().filter(|ledger| Path::new(ledger) != subject.ledger_path) {
-        let found = format!("the hook writes to {ledger}, not to the ledger looked at here");
-        checks.push(Check::warning("ledger", found, format!("run `tallyhook --db {ledger} doctor`")));
+    let found = subject.view.files.iter().flat_map(|file| &file.found);
+    let calls: Vec<Call> = found.filter_map(|found| found.entry.command.as_hook()).collect();
+    let binaries: BTreeSet<&str> = calls.iter().map(|call| call.binary.as_str()).collect();
+    let mut checks: Vec<Check> =
+        binaries.into_iter().filter_map(|binary| of_binary(subject, binary)).collect();
+    let ledgers: BTreeSet<&str> = calls.iter().filter_map(Call::ledger).collect();
+    checks.extend(ledgers.into_iter().filter_map(|ledger| of_ledger(subject, ledger)));
+    if calls.iter().any(|call| call.ledger().is_none()) {
+        checks.extend(of_variable(subject));
     }
     checks
 }
 
-fn registered_lines(subject: &Subject<'_>) -> Vec<HookLine> {
-    let paths = subject.scopes.iter().flat_map(|scope| [scope.settings(), scope.local_settings()]);
-    let texts = paths.filter_map(|path| files::read(&path).ok().flatten());
-    let found = texts.flat_map(|text| settings::registered(&text).unwrap_or_default());
-    found.filter_map(|hook| command::parse(&hook.command)).collect()
+/// A ledger that a registered line names.
+fn of_ledger(subject: &Subject<'_>, ledger: &str) -> Option<Check> {
+    let path = subject.env.expand(Path::new(ledger));
+    if path == subject.ledger_path {
+        return None;
+    }
+    if path.is_relative() && !ledger.contains('$') {
+        let found = format!("the hook is told to write to {ledger}, which is another file in each folder");
+        return Some(Check::warning(
+            "ledger",
+            found,
+            "name it by an absolute path, or one that starts with ~/",
+        ));
+    }
+    let path = path.display();
+    let found = format!("the hook writes to {path}, not to the ledger looked at here");
+    Some(Check::warning("ledger", found, format!("run `tallyhook --db {path} doctor`")))
 }
 
-fn of_binary(subject: &Subject<'_>, binary: &str) -> Check {
-    let path = Path::new(binary);
-    let cure = "install tallyhook there, or run `tallyhook init` from where it is now";
-    if path.is_absolute() && !is_executable(path) {
-        return Check::failed(
-            NAME,
-            format!("{binary} is registered but is not there, so nothing is recorded"),
-            cure,
-        );
+/// A ledger that the client's settings name for the hook.
+fn of_variable(subject: &Subject<'_>) -> Option<Check> {
+    let (value, file) = subject.view.variable("TALLYHOOK_DB")?;
+    let path = subject.env.expand(Path::new(value));
+    let (file, shown) = (file.display(), path.display());
+    if path.is_relative() {
+        let found = format!("TALLYHOOK_DB is {value:?} in {file}: a relative path, so the hook ignores it");
+        return Some(Check::failed("ledger", found, "use an absolute path, or one that starts with ~/"));
     }
-    let Some(says) = version_line(path).filter(|says| says.starts_with("tallyhook")) else {
-        return Check::failed(
-            NAME,
-            format!("{binary} is registered but does not run, so nothing is recorded"),
-            cure,
+    (path != subject.ledger_path).then(|| {
+        let found = format!(
+            "{file} sets TALLYHOOK_DB, so the hook writes to {shown}, not to the ledger looked at here"
         );
+        Check::warning("ledger", found, format!("run `tallyhook --db {shown} doctor`"))
+    })
+}
+
+fn of_binary(subject: &Subject<'_>, binary: &str) -> Option<Check> {
+    let cure = "install tallyhook there, or run `tallyhook init` from where it is now";
+    let failed = |found: String| Some(Check::failed(NAME, found, cure));
+    let is_name = Path::new(binary).components().count() == 1;
+    let path = if is_name {
+        match link::find(subject.env) {
+            Some(path) => path,
+            None => {
+                return failed(format!(
+                    "{binary} is registered by its name, but is not on your PATH, so nothing is recorded"
+                ));
+            }
+        }
+    } else {
+        subject.env.expand(Path::new(binary))
     };
-    match subject.env.binary() {
-        Some(own) if path.is_absolute() && own.canonicalize().ok() != path.canonicalize().ok() => {
-            let found = format!("{binary} ({says}) is registered, this is {}", own.display());
+    // Another variable than HOME only the client knows.
+    if path.to_string_lossy().contains('$') {
+        return None;
+    }
+    let shown = path.display();
+    if !is_executable(&path) {
+        return failed(format!("{shown} is registered but is not there, so nothing is recorded"));
+    }
+    let says = match says_version(&path) {
+        Ok(says) if says.starts_with("tallyhook") => says,
+        Ok(_) => return failed(format!("{shown} is registered but is no tallyhook, so nothing is recorded")),
+        Err(reason) => {
+            return failed(format!(
+                "{shown} is registered but does not run ({reason}), so nothing is recorded"
+            ));
+        }
+    };
+    Some(match subject.env.binary() {
+        Some(own) if own.canonicalize().ok() != path.canonicalize().ok() => {
+            let found = format!("{shown} ({says}) is registered, this is {}", own.display());
             Check::warning(NAME, found, "run `tallyhook init` if this one is to be used")
         }
-        _ => Check::ok(NAME, format!("{binary} ({says})")),
-    }
+        _ => Check::ok(NAME, format!("{shown} ({says})")),
+    })
 }

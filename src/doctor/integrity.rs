@@ -1,11 +1,48 @@
-//! Is the ledger there, ours, and sound?
+//! Is the ledger there, ours, and sound? Can it be written?
+
+use std::path::Path;
 
 use super::{Check, Subject};
+use crate::platform::{free_bytes, is_writable};
 use crate::store::SCHEMA_VERSION;
 
 const NAME: &str = "ledger";
+/// What a new ledger takes.
+const NEEDED_BYTES: u64 = 256 << 10;
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
+    let mut checks = of_ledger(subject);
+    if let Some(reason) = unwritable(subject.ledger_path) {
+        // That it will be made is not true then.
+        checks.retain(|_| !matches!(subject.ledger, Ok(None)));
+        let cure = "make it writable, or name another ledger with --db or TALLYHOOK_DB; until then nothing is recorded";
+        checks.push(Check::failed(NAME, reason, cure));
+    }
+    checks
+}
+
+/// Why a ledger cannot be made or written there.
+fn unwritable(path: &Path) -> Option<String> {
+    let mut parts = path.ancestors();
+    let there = parts.find(|part| part.exists())?;
+    // Beside a ledger its log is made, and above a missing one its folders are.
+    let folder = if there == path { path.parent()? } else { there };
+    if !folder.is_dir() {
+        return Some(format!("{} cannot be made, for {} is no folder", path.display(), folder.display()));
+    }
+    if let Some(part) = [there, folder].into_iter().find(|part| is_writable(part) == Some(false)) {
+        return Some(if there == path {
+            format!("you may not write {}, so nothing is recorded", part.display())
+        } else {
+            format!("{} cannot be made, for you may not write {}", path.display(), part.display())
+        });
+    }
+    free_bytes(folder)
+        .is_some_and(|free| free < NEEDED_BYTES)
+        .then(|| format!("there is no room left on the disk of {}", folder.display()))
+}
+
+fn of_ledger(subject: &Subject<'_>) -> Vec<Check> {
     let path = subject.ledger_path.display();
     let ledger = match &subject.ledger {
         Ok(Some(ledger)) => ledger,

@@ -6,6 +6,7 @@
 mod client;
 mod client_costs;
 mod command;
+mod config;
 mod estimates;
 mod events;
 mod faults;
@@ -28,6 +29,7 @@ use crate::env::Env;
 use crate::pricing::PriceTable;
 use crate::setup::client::Client;
 use crate::setup::scope::Scope;
+use crate::setup::view::View;
 use crate::store::{Ledger, StoreError};
 
 /// How a check came out.
@@ -95,10 +97,16 @@ pub struct Subject<'a> {
     pub ledger: Result<Option<Ledger>, StoreError>,
     /// The scopes to look at.
     pub scopes: Vec<Scope>,
+    /// What the client makes of all its settings.
+    pub view: View,
+    /// The settings file, if not the usual one.
+    pub config: Option<&'a Path>,
     /// The installed client.
     pub client: Option<Client>,
     /// The prices in force.
     pub prices: PriceTable,
+    /// Why they are not the user's own.
+    pub prices_fault: Option<String>,
     /// Whether the counter is to be compared with tiktoken-rs.
     pub verify: bool,
 }
@@ -124,6 +132,7 @@ const CHECKS: &[fn(&Subject<'_>) -> Vec<Check>] = &[
     latency::check,
     integrity::check,
     spool::check,
+    config::check,
     prices::check,
     totals::check,
     estimates::check,

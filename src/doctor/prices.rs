@@ -18,6 +18,9 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
         let cure = "install the newest release, or set prices with `tallyhook prices set`";
         Check::warning(NAME, format!("of {date}, {days} days old"), cure)
     }];
+    if let Some(fault) = &subject.prices_fault {
+        checks.push(Check::failed(NAME, fault.clone(), "mend the file; until then the built-in prices hold"));
+    }
     let Some(ledger) = subject.open_ledger() else { return checks };
     let unpriced: Vec<String> = match ledger.models() {
         Ok(models) => models

@@ -1,126 +1,250 @@
-//! Are the hooks registered, once, current, and are all the client's events among them?
+//! Are the hooks registered where the client reads them, do they run, once, and are all the client's events among them?
 
-use super::{Check, Fix, Status, Subject};
-use crate::domain::Version;
+use super::{Check, Fix, Subject};
+use crate::domain::{Version, plural};
 use crate::hook::manifest::{self, Subscription};
 use crate::setup::client::Client;
-use crate::setup::scope::Scope;
-use crate::setup::settings::{self, Registration};
-use crate::setup::{command, files};
+use crate::setup::command::{Command, Program, Target};
+use crate::setup::scope::{Scope, ScopeKind};
+use crate::setup::settings::{self, Found, Registration};
+use crate::setup::view::{File, Layer, Recording, Switch, View};
+use crate::setup::{SetupError, files, hooks_file};
 
 const NAME: &str = "hooks";
 /// From this version on the client passes over an event that it does not know; before, it drops the whole file.
 const TOLERANT: Version = (2, 1, 101);
 const MEND: &str = "mend the file; the client does not load it either";
+const REGISTER: &str = "run `tallyhook init` in a project, or `tallyhook init --scope user` for all of them";
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
+    let view = &subject.view;
     let version = subject.client.as_ref().map(Client::number);
     let events = manifest::events_of(version, subject.is_gated());
     let mut checks: Vec<Check> =
-        subject.scopes.iter().filter_map(|scope| of_scope(scope, &events, version)).collect();
-    checks.extend(subject.scopes.iter().filter_map(of_local_settings));
-    checks.extend(subject.scopes.iter().filter_map(switched_off));
-    let is_registered = checks.iter().any(|check| check.status != Status::Failed);
-    match (any_settings(subject, plugin_enabled), is_registered) {
-        (true, true) => checks.push(Check::warning(
-            format!("{NAME} (plugin)"),
-            "the plugin is enabled too, so each event is recorded by two processes (and counted once)",
-            "keep one way: run `tallyhook uninstall`, or disable the plugin",
-        )),
-        (true, false) => checks.push(Check::ok(format!("{NAME} (plugin)"), "registered by the plugin")),
-        (false, _) if checks.is_empty() => {
-            let cure = "run `tallyhook init` in a project, or `tallyhook init --scope user` for all of them";
-            checks.push(Check::failed(NAME, "registered nowhere", cure));
-        }
-        (false, _) => {}
+        view.faults.iter().map(|(layer, error)| Check::failed(name(*layer), fault(error), MEND)).collect();
+    let registered = || view.files.iter().filter(|file| !file.found.is_empty());
+    checks.extend(registered().map(|file| match view.switch(file.layer) {
+        Some(switch) => switched_off(view, file, &switch),
+        None => of_file(subject, file, &events, version),
+    }));
+    checks.extend(plugin(view));
+    checks.extend(twice(view));
+    checks.extend(unread(view));
+    checks.extend(subject.scopes.iter().filter_map(|scope| of_hooks_file(view, scope)));
+    if view.recording() == Recording::Nowhere && view.faults.is_empty() {
+        checks.push(Check::failed(NAME, "registered nowhere", REGISTER));
     }
     checks
 }
 
-fn of_scope(scope: &Scope, events: &[Subscription], version: Option<Version>) -> Option<Check> {
-    let path = scope.settings();
-    let name = format!("{NAME} ({})", scope.kind.name());
-    let text = match files::read(&path) {
-        Ok(text) => text?,
-        Err(error) => return Some(Check::failed(name, error.to_string(), MEND)),
-    };
-    let found = match settings::registered(&text) {
-        Ok(found) => found,
-        Err(fault) => {
-            let place = format!("{}:{}:{}: {}", path.display(), fault.line, fault.column, fault.reason);
-            return Some(Check::failed(name, place, MEND));
+fn fault(error: &SetupError) -> String {
+    match error {
+        SetupError::Settings { path, line, column, reason } => {
+            format!("{}:{line}:{column}: {reason}", path.display())
         }
+        error => error.to_string(),
+    }
+}
+
+fn name(layer: Layer) -> String {
+    format!("{NAME} ({})", layer.name())
+}
+
+/// A registration that settings keep from running.
+fn switched_off(view: &View, file: &File, switch: &Switch) -> Check {
+    let (events, path) = (plural(file.found.len() as u64, "event"), file.path.display());
+    let found =
+        format!("{events} in {path}, but no hook runs: {} in {}", switch.member, switch.path.display());
+    if view.recording() == Recording::Runs {
+        return Check::warning(name(file.layer), found, "nothing, if the hooks that do run are enough");
+    }
+    let cure = match switch.member {
+        "disableAllHooks" => {
+            "remove that line if events are to be recorded; it switches the status line off too"
+        }
+        _ => "ask who manages the settings to add tallyhook's hooks to them",
     };
-    let first = found.first()?;
-    let cure = format!("run `tallyhook init --scope {}`, or `tallyhook doctor --fix`", scope.kind.name());
-    let fix = Fix::Register(scope.clone());
-    let unknown: Vec<&str> = found
-        .iter()
-        .map(|hook| hook.event.as_str())
+    Check::failed(name(file.layer), found, cure)
+}
+
+fn of_file(subject: &Subject<'_>, file: &File, events: &[Subscription], version: Option<Version>) -> Check {
+    let (path, count) = (file.path.display(), plural(file.found.len() as u64, "event"));
+    let name = name(file.layer);
+    let kind = match file.layer {
+        Layer::Managed => return of_managed_file(name, file, events),
+        Layer::Local => ScopeKind::Local,
+        Layer::Project => ScopeKind::Project,
+        Layer::User => ScopeKind::User,
+    };
+    let cure = format!("run `tallyhook init --scope {}`, or `tallyhook doctor --fix`", kind.name());
+    let fix = Scope::of(kind, subject.env).map(Fix::Register);
+    let check = |check: Check| Check { fix: fix.clone(), ..check };
+    if let Some(version) = version {
+        let too_new: Vec<&str> = events_of(&file.found)
+            .filter(|event| since(event).is_some_and(|since| since > version))
+            .collect();
+        if !too_new.is_empty() {
+            let found = format!("{path} names events that this client does not know: {}", too_new.join(", "));
+            return check(if version < TOLERANT {
+                Check::failed(name, found, cure)
+            } else {
+                Check::warning(name, found, cure)
+            });
+        }
+    }
+    let unused: Vec<&str> = events_of(&file.found)
         .filter(|event| !events.iter().any(|subscription| subscription.event == *event))
         .collect();
-    if !unknown.is_empty() {
-        let found =
-            format!("{} names events that this client does not know: {}", path.display(), unknown.join(", "));
-        let is_fatal = version.is_some_and(|version| version < TOLERANT);
-        let check =
-            if is_fatal { Check::failed(name, found, cure) } else { Check::warning(name, found, cure) };
-        return Some(check.with_fix(fix));
+    if !unused.is_empty() {
+        let found = format!("{path} asks for {}, which tallyhook has no use for", unused.join(", "));
+        return check(Check::warning(name, found, cure));
     }
-    let registration =
-        Registration { command: &first.command, events, timeout_seconds: manifest::TIMEOUT_SECONDS };
-    let is_current = settings::register(&text, &registration).is_ok_and(|current| current == text)
-        && command::parse(&first.command).is_some_and(|line| line.is_guarded);
-    Some(if is_current {
-        Check::ok(name, format!("{} events in {}", found.len(), path.display()))
+    if let Some(missing) = missing(file, events) {
+        return check(Check::warning(name, format!("{path} lacks {missing}"), cure));
+    }
+    let calls = || file.found.iter().filter_map(|found| found.entry.command.as_hook());
+    if kind == ScopeKind::Project && calls().any(|call| call.names_a_path()) {
+        let found = format!("{path} is shared, and names a path of this machine, which others do not have");
+        return check(Check::warning(name, found, cure));
+    }
+    if calls().any(|call| !call.is_guarded()) {
+        let found = format!("{path} has a line that fails where the binary does not run");
+        return check(Check::warning(name, found, cure));
+    }
+    let target = Target { program: Program::AsItIs, ledger: None, config: None };
+    let current = settings::register(&file.text, &Registration { target: &target, events });
+    if current.is_ok_and(|current| current == file.text) {
+        Check::ok(name, format!("{count} in {path}"))
     } else {
-        let missing: Vec<&str> = events
+        let found = format!("{path} has a registration that is not as `init` makes it");
+        check(Check::warning(name, found, cure))
+    }
+}
+
+fn events_of(found: &[Found]) -> impl Iterator<Item = &str> {
+    found.iter().map(|found| found.event.as_str())
+}
+
+/// The events that a file does not register.
+fn missing(file: &File, events: &[Subscription]) -> Option<String> {
+    let is_there = |event: &str| events_of(&file.found).any(|found| found == event);
+    let missing: Vec<&str> =
+        events.iter().map(|subscription| subscription.event).filter(|event| !is_there(event)).collect();
+    (!missing.is_empty()).then(|| missing.join(", "))
+}
+
+/// An administrator's file, which nobody else can change.
+fn of_managed_file(name: String, file: &File, events: &[Subscription]) -> Check {
+    let path = file.path.display();
+    match missing(file, events) {
+        Some(missing) => {
+            let cure = "ask who manages the settings to add them";
+            Check::warning(name, format!("{path} lacks {missing}"), cure)
+        }
+        None => Check::ok(name, format!("{} in {path}", plural(file.found.len() as u64, "event"))),
+    }
+}
+
+/// The first client that knows an event; `None` if that is not known, as of all that tallyhook has no use for.
+fn since(event: &str) -> Option<Version> {
+    let known = manifest::EVENTS.iter().chain([&manifest::GATE]).find(|known| known.event == event)?;
+    Some(known.since)
+}
+
+fn plugin(view: &View) -> Option<Check> {
+    let name = format!("{NAME} (plugin)");
+    let (is_enabled, file) = view.plugin()?;
+    let path = file.path.display();
+    let is_registered =
+        view.files.iter().any(|file| !file.found.is_empty() && view.switch(file.layer).is_none());
+    Some(match (is_enabled, view.switch(file.layer), is_registered) {
+        (false, _, true) => return None,
+        (false, _, false) => Check::failed(
+            name,
+            format!("the plugin is disabled in {path}"),
+            "enable it, or run `tallyhook init`",
+        ),
+        (true, Some(switch), is_registered) => {
+            let found =
+                format!("the plugin's hooks do not run: {} in {}", switch.member, switch.path.display());
+            if is_registered {
+                Check::warning(name, found, "nothing, if the hooks that do run are enough")
+            } else {
+                Check::failed(name, found, "remove that line, or ask who manages the settings")
+            }
+        }
+        (true, None, true) => Check::warning(
+            name,
+            "the plugin is enabled too, so each event is recorded by two processes (and counted once)",
+            "keep one way: run `tallyhook uninstall`, or disable the plugin",
+        ),
+        (true, None, false) => Check::ok(name, format!("registered by the plugin, which {path} enables")),
+    })
+}
+
+/// Registrations that run beside each other. The client itself runs a command once that stands in two files.
+fn twice(view: &View) -> Option<Check> {
+    let files: Vec<&File> = view
+        .files
+        .iter()
+        .filter(|file| !file.found.is_empty() && view.switch(file.layer).is_none())
+        .collect();
+    let commands = |event: &str| {
+        let mut commands: Vec<&Command> = files
             .iter()
-            .map(|subscription| subscription.event)
-            .filter(|event| !found.iter().any(|hook| hook.event == *event))
+            .flat_map(|file| &file.found)
+            .filter(|found| found.event == event)
+            .map(|found| &found.entry.command)
             .collect();
-        let found = if missing.is_empty() {
-            format!("{} has a registration that is not as `init` makes it", path.display())
-        } else {
-            format!("{} lacks {}", path.display(), missing.join(", "))
-        };
-        Check::warning(name, found, cure).with_fix(fix)
+        commands.sort();
+        commands.dedup();
+        commands.len()
+    };
+    let is_double = files.len() > 1 && manifest::EVENTS.iter().any(|known| commands(known.event) > 1);
+    is_double.then(|| {
+        let names: Vec<&str> = files.iter().map(|file| file.layer.name()).collect();
+        let found = format!(
+            "registered in several files ({}), so each event is recorded by as many processes (and counted once)",
+            names.join(", ")
+        );
+        Check::warning(NAME, found, "keep one of them")
     })
 }
 
-/// A registration that somebody has put into the local settings, where `init` does not put it.
-fn of_local_settings(scope: &Scope) -> Option<Check> {
-    let path = scope.local_settings();
+/// Registrations in files that the client does not read.
+fn unread(view: &View) -> Vec<Check> {
+    // Broken settings are what is to be mended first.
+    let is_alone = matches!(view.recording(), Recording::Unread(_)) && view.faults.is_empty();
+    let is_copy = |path: &std::path::Path| path.ends_with("hooks.json");
+    // A copy beside settings is what `init` makes.
+    let paths = view.unread.iter().filter(|path| is_alone || !is_copy(path));
+    paths
+        .map(|path| {
+            let found = format!("{} has hooks, but Claude Code does not read it", path.display());
+            if is_alone {
+                Check::failed(NAME, found, REGISTER)
+            } else {
+                Check::warning(NAME, found, "remove them there")
+            }
+        })
+        .collect()
+}
+
+/// Whether the copy of the registration says what the settings say.
+fn of_hooks_file(view: &View, scope: &Scope) -> Option<Check> {
+    let path = scope.hooks_file();
     let text = files::read(&path).ok()??;
-    let found = settings::registered(&text).ok().filter(|found| !found.is_empty())?;
-    let found = format!("{} events in {}", found.len(), path.display());
-    Some(Check::ok(format!("{NAME} ({}, local)", scope.kind.name()), found))
-}
-
-/// Settings in which all hooks are switched off.
-fn switched_off(scope: &Scope) -> Option<Check> {
-    let path = [scope.settings(), scope.local_settings()]
-        .into_iter()
-        .find(|path| parse(path).is_some_and(|settings| settings["disableAllHooks"] == true))?;
-    let found = format!("{} switches all hooks off (disableAllHooks)", path.display());
-    Some(Check::failed(
-        format!("{NAME} ({})", scope.kind.name()),
-        found,
-        "remove the line if events are to be recorded",
-    ))
-}
-
-fn any_settings(subject: &Subject<'_>, is_so: fn(&serde_json::Value) -> bool) -> bool {
-    let paths = subject.scopes.iter().flat_map(|scope| [scope.settings(), scope.local_settings()]);
-    paths.filter_map(|path| parse(&path)).any(|settings| is_so(&settings))
-}
-
-fn parse(path: &std::path::Path) -> Option<serde_json::Value> {
-    serde_json::from_str(files::read(path).ok()??.trim_start_matches('\u{feff}')).ok()
-}
-
-fn plugin_enabled(settings: &serde_json::Value) -> bool {
-    settings["enabledPlugins"].as_object().is_some_and(|plugins| {
-        plugins.iter().any(|(name, enabled)| name.split('@').next() == Some("tallyhook") && enabled == true)
-    })
+    if settings::registered(&text).ok()?.is_empty() {
+        return None;
+    }
+    let in_settings = view.files.iter().find(|file| file.path == scope.settings());
+    let registered = in_settings.map(|file| file.found.as_slice()).filter(|found| !found.is_empty())?;
+    if hooks_file::agrees(&text, registered).unwrap_or(true) {
+        return None;
+    }
+    let found =
+        format!("{} says something else than {}, which counts", path.display(), scope.settings().display());
+    let cure = format!("run `tallyhook init --scope {}`, or `tallyhook doctor --fix`", scope.kind.name());
+    let name = format!("hooks file ({})", scope.kind.name());
+    Some(Check::warning(name, found, cure).with_fix(Fix::Register(scope.clone())))
 }

@@ -182,7 +182,19 @@ pub fn shell_word(text: &str) -> Cow<'_, str> {
         return text.into();
     }
     let harmless: String = text.chars().map(|c| if is_unsafe(c) { '?' } else { c }).collect();
-    single_quoted(&harmless).into()
+    if is_quoted_alike(&harmless) {
+        format!("\"{harmless}\"").into()
+    } else {
+        single_quoted(&harmless).into()
+    }
+}
+
+/// Whether `text` has single quotes, which each shell has its own way to write in single quotes, and nothing that means
+/// anything to a shell in double quotes. To PowerShell typographic quotes are quotes too.
+fn is_quoted_alike(text: &str) -> bool {
+    let has_quotes = text.chars().any(|c| matches!(c, '\'' | '\u{2018}'..='\u{201b}'));
+    let is_special = |c: char| matches!(c, '"' | '$' | '`' | '!' | '\u{201c}'..='\u{201f}');
+    has_quotes && !text.contains(is_special) && !text.contains(r"\\") && !text.ends_with('\\')
 }
 
 /// `text` to the letter in single quotes, in which nothing means anything to a POSIX shell.
@@ -199,7 +211,10 @@ mod tests {
     fn a_name_is_one_word_to_the_shell() {
         assert_eq!(shell_word("/w/my-app"), "/w/my-app");
         assert_eq!(shell_word("/w/my app"), "'/w/my app'");
-        assert_eq!(shell_word("'; rm -rf ~; '"), r"''\''; rm -rf ~; '\'''");
+        assert_eq!(shell_word("'; rm -rf ~; '"), r#""'; rm -rf ~; '""#);
+        assert_eq!(shell_word("'; rm -rf $HOME; '"), r"''\''; rm -rf $HOME; '\'''");
+        assert_eq!(shell_word(r"C:\it's (1)"), r#""C:\it's (1)""#);
+        assert_eq!(shell_word(r"C:\it's\"), r"'C:\it'\''s\'");
         assert_eq!(shell_word("$(make)"), "'$(make)'");
         assert_eq!(shell_word("a\u{1b}[31m"), "'a?[31m'");
         assert_eq!(shell_word(""), "''");

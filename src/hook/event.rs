@@ -3,7 +3,7 @@
 //! Nothing here is an error: an unknown event is `None`, an odd field is absent. Payloads of all eras work
 //! (`docs/facts.md#payloads-by-age`): 2025 has no `tool_use_id` and says `Task`, 2026 adds ids one by one.
 
-use super::on_budget::is_budget_command;
+use super::lifting;
 use crate::agents::claude_code::session_of_path;
 use crate::domain::{
     Agent, AgentId, CompactionTrigger, MAX_NAME_CHARS, ModelId, SessionId, SessionKind, ToolName, ToolUseId,
@@ -93,7 +93,7 @@ impl<'a> Payload<'a> {
         let event = match object.text("hook_event_name")?.as_ref() {
             "SessionStart" => HookEvent::SessionStart,
             "UserPromptSubmit" => HookEvent::UserPromptSubmit {
-                is_budget: object.text("prompt").is_some_and(|prompt| is_budget_command(&prompt)),
+                is_budget: object.text("prompt").is_some_and(|prompt| lifting::is_prompt(&prompt)),
             },
             "PreToolUse" => HookEvent::ToolAsked(ToolPayload::read(object, false, 0)),
             "PostToolUse" => HookEvent::ToolFinished(ToolPayload::read(object, false, left_out)),

@@ -30,7 +30,17 @@ pub(super) fn append(ledger: &Path, at: Timestamp, fault: &str) {
     options.append(true).create(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    if let Ok(mut file) = options.open(&path) {
+    let opened = options.open(&path).or_else(|error| {
+        // The first event of all may be the one that cannot be stored.
+        let folder = path.parent().filter(|_| error.kind() == std::io::ErrorKind::NotFound);
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder.ok_or(error)?)?;
+        options.open(&path)
+    });
+    if let Ok(mut file) = opened {
         // One write, so that lines of processes that fail at once stay whole. There is nobody left to tell.
         let _told = file.write_all(format!("{} {fault}\n", at.to_rfc3339()).as_bytes()).is_ok();
     }

@@ -4,14 +4,13 @@
 //! reads one sentence. Holding it costs more than all the rest of the hook, for each page of memory that is touched
 //! the first time has to be made. So of a long payload that string is passed over while it is read.
 
-use std::io::{self, Read};
+use std::io;
 
-use crate::json::{find, open_string};
+use crate::json::{Extent, find, open_string};
+use crate::stdin::{Arriving, USUAL_BYTES};
 
 /// More than any payload has; the rest of a larger input is not read.
-const MAX_BYTES: u64 = 256 << 20;
-/// As much as most payloads have. What is shorter is read as it is.
-const USUAL_BYTES: usize = 64 << 10;
+const MAX_BYTES: usize = 256 << 20;
 /// From this size on it is looked at what comes.
 const LONG_BYTES: usize = 128 << 10;
 /// The tools whose answers carry whole files.
@@ -24,33 +23,48 @@ pub(super) struct Intake {
     pub(super) text: Vec<u8>,
     /// How many bytes of the tool's response were passed over.
     pub(super) left_out: u64,
+    /// Whether stdin was still open when the wait for the rest was over.
+    pub(super) timed_out: bool,
 }
 
 impl Intake {
-    /// Reads all there is. What could be read is used, even if the rest could not.
-    pub(super) fn read(input: impl Read) -> Self {
-        let mut input = input.take(MAX_BYTES);
-        let mut intake = Self { text: Vec::with_capacity(USUAL_BYTES), left_out: 0 };
-        let _complete = intake.read_from(&mut input).is_ok();
+    /// Reads to the closing bracket, or to the end of the input. What could be read is used, even if the rest could not.
+    pub(super) fn read(mut input: impl Arriving) -> Self {
+        let mut intake = Self { text: Vec::with_capacity(USUAL_BYTES), left_out: 0, timed_out: false };
+        if let Err(error) = intake.read_from(&mut input) {
+            intake.timed_out = error.kind() == io::ErrorKind::TimedOut;
+        }
         intake
     }
 
-    fn read_from(&mut self, input: &mut impl Read) -> io::Result<()> {
+    fn read_from(&mut self, input: &mut impl Arriving) -> io::Result<()> {
+        let mut extent = Extent::default();
         let mut look_at = LONG_BYTES;
-        loop {
-            let wanted = look_at - self.text.len();
-            if input.take(wanted as u64).read_to_end(&mut self.text)? < wanted {
+        let mut followed = 0;
+        while self.text.len() < MAX_BYTES && input.append(&mut self.text)? > 0 {
+            if let Some(end) = extent.follow(&self.text[followed..]) {
+                self.text.truncate(followed + end);
                 return Ok(());
             }
-            if let Some(start) = self.unused_string() {
-                self.left_out = (self.text.len() - start) as u64;
-                let begun = self.text.split_off(start);
-                self.pass_over(&begun, input)?;
-                input.read_to_end(&mut self.text)?;
-                return Ok(());
+            followed = self.text.len();
+            if self.text.len() < look_at {
+                continue;
             }
             look_at *= 2;
+            let Some(start) = self.unused_string() else { continue };
+            self.left_out = (self.text.len() - start) as u64;
+            let begun = self.text.split_off(start);
+            self.pass_over(begun, input)?;
+            extent.at_closing_quote();
+            if let Some(end) = extent.follow(&self.text[start..]) {
+                self.text.truncate(start + end);
+                return Ok(());
+            }
+            followed = self.text.len();
+            // There is but one.
+            look_at = usize::MAX;
         }
+        Ok(())
     }
 
     /// Where the contents of `originalFile` start, if what was read ends within them.
@@ -62,24 +76,21 @@ impl Intake {
         (has_input && TOOLS.contains(&tool)).then_some(start)
     }
 
-    /// Reads on to the string's closing quote and keeps that and what was read after it. `begun` is what was read of
-    /// the string so far.
-    fn pass_over(&mut self, begun: &[u8], input: &mut impl Read) -> io::Result<()> {
-        let mut buffer = vec![0; USUAL_BYTES];
+    /// Reads on to the string's closing quote and keeps that and what was read after it. `chunk` is what was read of the
+    /// string so far.
+    fn pass_over(&mut self, mut chunk: Vec<u8>, input: &mut impl Arriving) -> io::Result<()> {
         let mut escaped = false;
-        let mut chunk = begun;
         loop {
-            if let Some(quote) = closing_quote(chunk, &mut escaped) {
+            if let Some(quote) = closing_quote(&chunk, &mut escaped) {
                 self.left_out -= (chunk.len() - quote) as u64;
                 self.text.extend_from_slice(&chunk[quote..]);
                 return Ok(());
             }
-            let read = input.read(&mut buffer)?;
-            if read == 0 {
+            chunk.clear();
+            if self.left_out > MAX_BYTES as u64 || input.append(&mut chunk)? == 0 {
                 return Ok(());
             }
-            self.left_out += read as u64;
-            chunk = &buffer[..read];
+            self.left_out += chunk.len() as u64;
         }
     }
 }
@@ -104,13 +115,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Gives a few bytes at a time, as a pipe does.
+    /// Gives a few bytes at a time, as a pipe does, and then stays open.
     struct Drops<'a>(&'a [u8], usize);
 
-    impl Read for Drops<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let length = self.1.min(buffer.len());
-            self.0.read(&mut buffer[..length])
+    impl Arriving for Drops<'_> {
+        fn append(&mut self, text: &mut Vec<u8>) -> io::Result<usize> {
+            if self.0.is_empty() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            let (now, later) = self.0.split_at(self.1.min(self.0.len()));
+            text.extend_from_slice(now);
+            self.0 = later;
+            Ok(now.len())
         }
     }
 

@@ -53,14 +53,22 @@ pub fn events_of(version: Option<Version>, is_gated: bool) -> Vec<Subscription> 
 /// (`docs/facts.md#the-hook-process`) if this did not say otherwise.
 pub const TIMEOUT_SECONDS: u32 = 5;
 
-/// The plugin's command line. A plugin cannot know where the binary was installed, so it looks where installers put
-/// it; without one it does nothing and succeeds, like the line that `init` registers.
-const PLUGIN_COMMAND: &str = "for t in \"$(command -v tallyhook)\" \"$HOME/.cargo/bin/tallyhook\" \
-    \"$HOME/.local/bin/tallyhook\"; do [ -x \"$t\" ] && exec \"$t\" hook; done; exit 0";
+/// What stands before a call of ours in a line for a POSIX shell, and after it: if the binary is gone, or is not for this
+/// machine, the line succeeds in silence. When `exec` fails, dash and its like leave by way of the trap, and bash goes on
+/// behind it if it is told to. A second process would see the failure too, and cost as much as the hook itself.
+pub const GUARD_START: &str = "trap 'exit 0' 0; [ $BASH_VERSION ] && shopt -s execfail; exec ";
+/// See [`GUARD_START`].
+pub const GUARD_END: &str = " 2>/dev/null; exit 0";
 
-/// The plugin's `hooks/hooks.json`: all events, run by [`PLUGIN_COMMAND`].
+/// Makes a line find the binary on machines that differ: on the `PATH`, where installers put it, and where `init` puts a
+/// link to it if it lies elsewhere. A client that was not started from a shell may have a short `PATH`.
+pub const SEARCH: &str = "PATH=$PATH:$HOME/.cargo/bin:$HOME/.local/bin:$HOME/.local/share/tallyhook/bin; ";
+
+/// The plugin's `hooks/hooks.json`: all events. A plugin cannot know where the binary was installed, so it looks for it,
+/// like the line that `init` registers in a project.
 #[must_use]
 pub fn plugin_hooks() -> Value {
+    let command = format!("{SEARCH}{GUARD_START}tallyhook hook{GUARD_END}");
     let mut hooks = Map::new();
     for subscription in EVENTS {
         let mut group = Map::new();
@@ -69,7 +77,7 @@ pub fn plugin_hooks() -> Value {
         }
         group.insert(
             "hooks".to_owned(),
-            json!([{ "type": "command", "command": PLUGIN_COMMAND, "timeout": TIMEOUT_SECONDS }]),
+            json!([{ "type": "command", "command": command, "timeout": TIMEOUT_SECONDS }]),
         );
         hooks.insert(subscription.event.to_owned(), json!([group]));
     }

@@ -9,6 +9,7 @@
 mod event;
 mod fault_log;
 mod intake;
+mod lifting;
 pub mod manifest;
 mod on_alert;
 mod on_budget;
@@ -17,7 +18,6 @@ mod on_tool;
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
@@ -27,6 +27,7 @@ use crate::error::Error;
 use crate::finalize::{self, Asks, Task, Wait};
 use crate::json::Object;
 use crate::pricing::{PriceTable, UserPrices};
+use crate::stdin::{Arriving, PATIENCE};
 use crate::store::{Change, Event, Ledger, LogBatch, SessionSighting, Spool};
 use event::{HookEvent, Payload};
 pub use fault_log::path_of as fault_log_path;
@@ -51,7 +52,7 @@ impl Options {
     /// Reads the arguments of `tallyhook … hook …`. What it does not know it ignores: an error would be shown to
     /// the model (exit code 2).
     #[must_use]
-    pub fn from_args(args: &[String]) -> Self {
+    pub fn from_args(args: &[String], env: &Env) -> Self {
         let value = |name: &str| {
             args.iter().enumerate().find_map(|(at, arg)| match arg.strip_prefix(name)? {
                 "" => args.get(at + 1).map(String::as_str),
@@ -59,8 +60,8 @@ impl Options {
             })
         };
         Self {
-            ledger: value("--db").map(PathBuf::from),
-            config: value("--config").map(PathBuf::from),
+            ledger: value("--db").map(|path| env.expand(Path::new(path))),
+            config: value("--config").map(|path| env.expand(Path::new(path))),
             client: value("--client").and_then(Agent::from_name).unwrap_or_default(),
         }
     }
@@ -76,9 +77,14 @@ pub struct Handled {
 }
 
 /// Handles one payload. Never fails: see the module's description.
-pub fn handle(stdin: impl Read, env: &Env, options: &Options) -> Handled {
+pub fn handle(stdin: impl Arriving, env: &Env, options: &Options) -> Handled {
     let mut handled = Handled::default();
     let Some(path) = ledger_path(env, options) else { return handled };
+    if options.ledger.is_none()
+        && let Some(misplaced) = env.misplaced(&["TALLYHOOK_DB", "XDG_DATA_HOME"])
+    {
+        fault_log::append(&path, env.now(), &format!("{misplaced}; it was ignored"));
+    }
     match run(stdin, env, options, &path, &mut handled) {
         Ok(()) => {}
         Err(error) => fault_log::append(&path, env.now(), &with_sources(&error)),
@@ -104,13 +110,20 @@ fn ledger_path(env: &Env, options: &Options) -> Option<PathBuf> {
 }
 
 fn run(
-    stdin: impl Read,
+    stdin: impl Arriving,
     env: &Env,
     options: &Options,
     path: &Path,
     handled: &mut Handled,
 ) -> Result<(), Error> {
-    let Intake { text: stdin, left_out } = Intake::read(stdin);
+    let Intake { text: stdin, left_out, timed_out } = Intake::read(stdin);
+    if timed_out {
+        let waited = PATIENCE.as_secs();
+        let fault =
+            format!("a payload was skipped: it was not whole after {waited} s, and stdin stayed open");
+        fault_log::append(path, env.now(), &fault);
+        return Ok(());
+    }
     // Payloads of several megabytes occur; the check alone is faster than the lossy reading.
     let text = str::from_utf8(&stdin).map_or_else(|_| String::from_utf8_lossy(&stdin), Cow::Borrowed);
     let text = text.trim_matches(|c: char| c == '\u{feff}' || c == '\0' || c.is_ascii_whitespace());
@@ -279,6 +292,9 @@ impl Hook<'_> {
     /// The settings. A file that cannot be used must not stop the hook: without the user's own nothing is kept that
     /// he may have forbidden, and a project's is passed over.
     fn config(&self) -> Config {
+        if let Some(misplaced) = self.env.misplaced(&["XDG_CONFIG_HOME"]) {
+            self.note(&misplaced);
+        }
         self.config_of(self.sighting.project.as_ref().map(|(project, _)| project.as_str()))
     }
 
@@ -341,10 +357,13 @@ mod tests {
     #[test]
     fn odd_arguments_are_ignored() {
         let args = ["--bogus", "hook", "--client=codex", "--db", "/x/l.db", "extra"].map(str::to_owned);
-        let options = Options::from_args(&args);
+        let env = Env::fixed(Path::new("/cwd"), crate::domain::Timestamp::from_millis(0), &[("HOME", "/h")]);
+        let options = Options::from_args(&args, &env);
         assert_eq!(options.client, Agent::Codex);
         assert_eq!(options.ledger, Some(PathBuf::from("/x/l.db")));
         assert_eq!(options.config, None);
-        assert_eq!(Options::from_args(&["hook".into(), "--db".into()]), Options::default());
+        assert_eq!(Options::from_args(&["hook".into(), "--db".into()], &env), Options::default());
+        let options = Options::from_args(&["hook".into(), "--db=~/l.db".into()], &env);
+        assert_eq!(options.ledger, Some(PathBuf::from("/h/l.db")));
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::Hook;
 use super::event::{HookEvent, ToolPayload};
+use super::lifting::{Shell, lifts};
 use crate::budget::{self, Held};
 use crate::calendar::Zone;
 use crate::domain::{MAIN_AGENT, State};
@@ -173,61 +174,7 @@ fn is_lifting(event: &HookEvent<'_>) -> bool {
 }
 
 fn is_budget_call(tool: &ToolPayload<'_>) -> bool {
+    let Some(shell) = Shell::of_tool(tool.tool.as_str()) else { return false };
     let input = tool.input.and_then(Object::from_raw).unwrap_or_default();
-    tool.tool.as_str() == "Bash" && input.text("command").is_some_and(|command| is_budget_command(&command))
-}
-
-/// Whether a command line runs `tallyhook budget`, and nothing beside it that the shell could be made to run.
-pub(super) fn is_budget_command(line: &str) -> bool {
-    const VALUED: [&str; 3] = ["--db", "--config", "--color"];
-    let is_plain = |c: char| c.is_alphanumeric() || " -_./:=,@%+~\"'\\".contains(c);
-    if !line.trim().chars().all(is_plain) {
-        return false;
-    }
-    let mut words = line.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
-    let program = words.next().unwrap_or_default();
-    if !matches!(program.rsplit(['/', '\\']).next(), Some("tallyhook" | "tallyhook.exe")) {
-        return false;
-    }
-    while let Some(word) = words.next() {
-        if VALUED.contains(&word) {
-            words.next();
-        } else if !word.starts_with("--") {
-            return word == "budget";
-        }
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_that_lifts_a_stop_is_told_from_others() {
-        for line in [
-            "tallyhook budget add 5",
-            "  /usr/local/bin/tallyhook budget override --for 1h ",
-            "tallyhook --db /x/l.db budget status --json",
-            "tallyhook --db=/x/l.db budget clear",
-            "\"/opt/bin/tallyhook\" budget set 2.50 --per day",
-        ] {
-            assert!(is_budget_command(line), "{line}");
-        }
-        for line in [
-            "tallyhook show-usage",
-            "tallyhook budget add 5; rm -rf /",
-            "tallyhook budget add 5 && make",
-            "tallyhook budget add $(make)",
-            "tallyhook budget status | sh",
-            "tallyhook budget status\nmake",
-            "make; tallyhook budget add 5",
-            "my-tallyhook budget add 5",
-            "tallyhook --db budget hook",
-            "please run tallyhook budget add 5",
-            "",
-        ] {
-            assert!(!is_budget_command(line), "{line}");
-        }
-    }
+    input.text("command").is_some_and(|command| lifts(&command, shell))
 }

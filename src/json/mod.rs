@@ -4,6 +4,7 @@
 //! one odd field cannot lose its neighbours: a lone surrogate, a count of `-1` or `1e3`, a string where an object
 //! was expected all read as "absent" or as the nearest harmless value.
 
+mod extent;
 pub mod find;
 mod picked;
 mod repeated;
@@ -13,6 +14,7 @@ mod unescape;
 use std::borrow::Cow;
 
 use crate::domain::MAX_COUNT;
+pub use extent::Extent;
 pub use picked::{Inside, Picked, first_byte, is_end, lossy};
 pub use repeated::Repeated;
 pub use scan::{Malformed, open_string, use_whole_processor};

@@ -1,15 +1,15 @@
 //! The installed client: where it is, and which version.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
+use crate::child::{self, Take};
 use crate::domain::{Version, client_version};
 use crate::env::Env;
 
 /// How long the client may take to tell its version; old ones, written in JavaScript, take two seconds.
 const PATIENCE: Duration = Duration::from_secs(5);
-const POLL: Duration = Duration::from_millis(5);
 
 /// An installed client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,29 +50,31 @@ fn candidates(env: &Env) -> Vec<PathBuf> {
 
 /// Runs `claude --version`, which prints `2.1.330 (Claude Code)`.
 fn ask(path: &Path) -> Option<String> {
-    let text = version_line(path)?;
+    let text = says_version(path).ok()?;
     let version = text.split_whitespace().next()?;
     version.starts_with(|c: char| c.is_ascii_digit()).then(|| version.to_owned())
 }
 
-/// What a program says to `--version`; `None` if it cannot be run or does not answer in time.
-#[must_use]
-pub fn version_line(path: &Path) -> Option<String> {
-    let mut child = Command::new(path)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    let start = Instant::now();
-    while child.try_wait().ok()?.is_none() {
-        if start.elapsed() > PATIENCE {
-            let _ended = child.kill().is_ok();
-            return None;
-        }
-        std::thread::sleep(POLL);
-    }
-    let output = child.wait_with_output().ok()?;
-    String::from_utf8_lossy(&output.stdout).lines().next().map(str::to_owned)
+/// What a program says to `--version`.
+///
+/// # Errors
+/// If it cannot be run, or says nothing in time; in words.
+pub fn says_version(path: &Path) -> Result<String, String> {
+    let mut command = Command::new(path);
+    command.arg("--version");
+    let outcome = child::run(command, Vec::new(), Take::Output, PATIENCE)
+        .map_err(|error| if is_foreign(&error) { FOREIGN.to_owned() } else { error.to_string() })?;
+    let said = String::from_utf8_lossy(&outcome.output).lines().next().map(str::to_owned);
+    said.ok_or_else(|| match outcome.status {
+        Some(status) => format!("it ended with {status}"),
+        None => format!("no answer within {} s", PATIENCE.as_secs()),
+    })
+}
+
+const FOREIGN: &str = "it is not for this machine";
+
+/// Whether the system knows no way to run a file.
+fn is_foreign(error: &std::io::Error) -> bool {
+    // ENOEXEC on every Unix, ERROR_BAD_EXE_FORMAT on Windows.
+    error.raw_os_error() == Some(if cfg!(windows) { 193 } else { 8 })
 }

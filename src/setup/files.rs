@@ -112,18 +112,25 @@ fn temp_name(path: &Path) -> String {
     format!(".{name}.tallyhook-{}", std::process::id())
 }
 
-/// Removes a file that we made, and its folder if that is left empty.
+/// Removes a file that we made, and those of the folders made for it that are left empty, the innermost first.
 ///
 /// # Errors
 /// If it cannot be removed.
-pub fn remove(path: &Path) -> Result<(), SetupError> {
+pub fn remove(path: &Path, folders: &[PathBuf]) -> Result<(), SetupError> {
     check_writable(path)?;
     std::fs::remove_file(path).map_err(|source| SetupError::Write { path: path.to_path_buf(), source })?;
-    if let Some(folder) = path.parent() {
+    for folder in folders {
         // It fails if something else is in there, which is what we want.
         let _gone = std::fs::remove_dir(folder).is_ok();
     }
     Ok(())
+}
+
+/// The folders that have to be made for a file, the innermost first.
+#[must_use]
+pub fn missing_folders(path: &Path) -> Vec<PathBuf> {
+    let folders = path.ancestors().skip(1).take_while(|folder| !folder.exists());
+    folders.filter(|folder| !folder.as_os_str().is_empty()).map(Path::to_path_buf).collect()
 }
 
 /// Writes a file that only the user can read (0600), in a folder that only the user can enter (0700).

@@ -7,11 +7,14 @@
 pub mod client;
 pub mod command;
 pub mod files;
+pub mod hooks_file;
+pub mod link;
 pub mod plan;
 pub mod scope;
 pub mod self_test;
 pub mod settings;
 pub mod statusline;
+pub mod view;
 
 use std::path::PathBuf;
 

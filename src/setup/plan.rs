@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use siphasher::sip::SipHasher13;
 
 use super::scope::Scope;
-use super::settings::{self, Fault, Registration};
-use super::{SetupError, files, statusline};
-use crate::hook::manifest::{self, Subscription};
+use super::settings::{self, Fault, Found, Registration};
+use super::{SetupError, files, hooks_file, statusline};
+use crate::hook::manifest;
 
 /// One file's change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,25 +47,50 @@ pub fn registering(path: PathBuf, registration: &Registration<'_>) -> Result<Cha
     Ok(change)
 }
 
+/// The change that writes what is registered into the file that the client does not read. What others have put there stays.
+///
+/// # Errors
+/// As [`registering`].
+pub fn hooks_file(
+    path: PathBuf,
+    registered: &[Found],
+    registration: &Registration<'_>,
+) -> Result<Change, SetupError> {
+    let before = files::read(&path)?;
+    if before.as_deref().is_some_and(|text| !hooks_file::is_ours_alone(text)) {
+        return registering(path, registration);
+    }
+    let change = Change { path, before, after: Some(hooks_file::text(registered)) };
+    if !change.is_empty() {
+        files::check_writable(&change.path)?;
+    }
+    Ok(change)
+}
+
 /// The change that asks the client to ask us before each call of a tool, as long as a budget stops, or no longer; `None` if
 /// no hook of ours is registered in the file. What is registered otherwise stays.
 ///
 /// # Errors
 /// As [`registering`].
 pub fn gating(path: PathBuf, is_gated: bool) -> Result<Option<Change>, SetupError> {
-    let Some(text) = files::read(&path)? else { return Ok(None) };
-    let found = settings::registered(&text).map_err(|fault| located(&path, fault))?;
-    let Some(first) = found.first() else { return Ok(None) };
-    let events: Vec<Subscription> = manifest::events_of(None, is_gated)
-        .into_iter()
-        .filter(|known| {
-            let is_there = found.iter().any(|hook| hook.event == known.event);
-            if *known == manifest::GATE { is_gated } else { is_there }
-        })
-        .collect();
-    let registration =
-        Registration { command: &first.command, events: &events, timeout_seconds: manifest::TIMEOUT_SECONDS };
-    Ok(Some(registering(path, &registration)?))
+    let Some(before) = files::read(&path)? else { return Ok(None) };
+    let fault = |fault| located(&path, fault);
+    if settings::registered(&before).map_err(fault)?.is_empty() {
+        return Ok(None);
+    }
+    let mut after = settings::with_event(&before, &manifest::GATE, is_gated).map_err(fault)?;
+    if after != before && is_hooks_file(&path) && hooks_file::is_ours_alone(&before) {
+        after = hooks_file::text(&settings::registered(&after).map_err(fault)?);
+    }
+    let change = Change { path, before: Some(before), after: Some(after) };
+    if !change.is_empty() {
+        files::check_writable(&change.path)?;
+    }
+    Ok(Some(change))
+}
+
+fn is_hooks_file(path: &Path) -> bool {
+    path.ends_with(Path::new("hooks").join("hooks.json"))
 }
 
 /// The change that makes `command` the status line of one file.
@@ -105,14 +130,16 @@ pub fn unregistering(path: PathBuf, backups: &Backups) -> Result<Option<Change>,
     let after = statusline::unregister(&before, original.as_deref())
         .and_then(|text| settings::unregister(&text, original.as_deref()))
         .map_err(|fault| located(&path, fault))?;
-    let is_ours_alone = backups.made_by_us(&path)
-        && after.trim() == EMPTY.trim()
-        && std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
+    let is_file = std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
+    // One that says so is ours on whatever machine it was made.
+    let is_our_file = is_hooks_file(&path) && hooks_file::is_ours_alone(&before) && original.is_none();
+    let is_ours_alone =
+        is_file && (is_our_file || (backups.made_by_us(&path) && after.trim() == EMPTY.trim()));
     files::check_writable(&path)?;
     Ok(Some(Change { path, before: Some(before), after: (!is_ours_alone).then_some(after) }))
 }
 
-fn located(path: &Path, fault: Fault) -> SetupError {
+pub(super) fn located(path: &Path, fault: Fault) -> SetupError {
     let Fault { line, column, reason } = fault;
     SetupError::Settings { path: path.to_path_buf(), line, column, reason }
 }
@@ -133,7 +160,7 @@ pub fn apply(change: &Change, backups: &Backups) -> Result<(), SetupError> {
             backups.keep(&change.path, change.before.as_deref())?;
             files::replace(&change.path, after)
         }
-        None => files::remove(&change.path),
+        None => files::remove(&change.path, &backups.folders_made_for(&change.path)),
     }
 }
 
@@ -171,10 +198,21 @@ impl Backups {
         self.sign_of(path).is_file()
     }
 
+    /// The folders that were made for `path`, the innermost first.
+    fn folders_made_for(&self, path: &Path) -> Vec<PathBuf> {
+        let sign = files::read(&self.sign_of(path)).ok().flatten().unwrap_or_default();
+        // The sign is a file that anybody could have changed: only what holds `path` is its folder.
+        sign.lines().map(PathBuf::from).filter(|folder| path.starts_with(folder)).collect()
+    }
+
     /// Keeps what `path` was: of the time before us, if that can still be had.
     fn keep(&self, path: &Path, text: Option<&str>) -> Result<(), SetupError> {
         let copy = self.path_of(path);
-        let Some(text) = text else { return files::write_private(&self.sign_of(path), "") };
+        let Some(text) = text else {
+            let folders = files::missing_folders(path);
+            let folders: Vec<String> = folders.iter().map(|path| path.display().to_string()).collect();
+            return files::write_private(&self.sign_of(path), &folders.join("\n"));
+        };
         let has_ours = settings::registered(text).is_ok_and(|found| !found.is_empty());
         if has_ours && (copy.exists() || self.made_by_us(path)) {
             return Ok(());

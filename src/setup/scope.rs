@@ -9,6 +9,8 @@ use crate::env::Env;
 pub enum ScopeKind {
     /// One project, for everybody who works in it.
     Project,
+    /// One project, for this user alone.
+    Local,
     /// All projects of this user.
     User,
 }
@@ -19,6 +21,7 @@ impl ScopeKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Project => "project",
+            Self::Local => "local",
             Self::User => "user",
         }
     }
@@ -39,8 +42,8 @@ impl Scope {
     #[must_use]
     pub fn of(kind: ScopeKind, env: &Env) -> Option<Self> {
         let folder = match kind {
-            ScopeKind::Project => project_root(env).join(".claude"),
-            ScopeKind::User => match env.path_var("CLAUDE_CONFIG_DIR") {
+            ScopeKind::Project | ScopeKind::Local => project_root(env).join(".claude"),
+            ScopeKind::User => match env.place("CLAUDE_CONFIG_DIR") {
                 Some(folder) => folder,
                 None => env.home()?.join(".claude"),
             },
@@ -48,13 +51,16 @@ impl Scope {
         Some(Self { kind, folder })
     }
 
-    /// The file that the client reads.
+    /// The file of this scope that the client reads.
     #[must_use]
     pub fn settings(&self) -> PathBuf {
-        self.folder.join("settings.json")
+        match self.kind {
+            ScopeKind::Local => self.local_settings(),
+            ScopeKind::Project | ScopeKind::User => self.folder.join("settings.json"),
+        }
     }
 
-    /// The user's own settings for the project, which the client reads too.
+    /// The user's own settings for the project. Beside the user's settings for all projects the client reads no such file.
     #[must_use]
     pub fn local_settings(&self) -> PathBuf {
         self.folder.join("settings.local.json")
@@ -65,10 +71,16 @@ impl Scope {
     pub fn hooks_file(&self) -> PathBuf {
         self.folder.join("hooks").join("hooks.json")
     }
+
+    /// Whether the files in this scope's folder are shared with other people.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.kind == ScopeKind::Project
+    }
 }
 
 /// The folder that the client takes for the project when it is started here: the client says it in a hook or a
 /// command that it runs, else it is the working directory.
-fn project_root(env: &Env) -> PathBuf {
+pub(super) fn project_root(env: &Env) -> PathBuf {
     env.path_var("CLAUDE_PROJECT_DIR").unwrap_or_else(|| env.cwd().to_path_buf())
 }

@@ -1,21 +1,24 @@
 //! Sends a made-up event through the registered command line, as the client would, and looks for it in the ledger.
 
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
-use super::SetupError;
+use super::{SetupError, command};
+use crate::child::{self, Take};
 use crate::domain::SessionId;
 use crate::store::Ledger;
 
 /// The session of the made-up event; it is removed again.
 const SESSION: &str = "tallyhook-self-test";
+/// Twice as long as the client waits for a hook as it is registered.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs `command` with a made-up event and takes the event out of `ledger` again.
 ///
 /// # Errors
 /// If the command fails, says anything, or the event does not arrive.
-pub fn run(command: &str, ledger: &Path) -> Result<(), SetupError> {
+pub fn run(command: &command::Command, ledger: &Path) -> Result<(), SetupError> {
     let fail = |reason: String| SetupError::SelfTest { reason };
     let payload = serde_json::json!({
         "session_id": SESSION,
@@ -25,23 +28,16 @@ pub fn run(command: &str, ledger: &Path) -> Result<(), SetupError> {
         "tool_input": { "command": "true" },
         "tool_response": { "stdout": "", "stderr": "" },
     });
-    let mut child = shell(command)
-        .env("TALLYHOOK_DB", ledger)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| fail(format!("the shell could not be started: {error}")))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin
-            .write_all(payload.to_string().as_bytes())
-            .map_err(|error| fail(format!("the hook did not read its input: {error}")))?;
+    let mut process = process(command);
+    process.env("TALLYHOOK_DB", ledger);
+    let outcome = child::run(process, payload.to_string().into_bytes(), Take::All, PATIENCE)
+        .map_err(|error| fail(format!("it could not be started: {error}")))?;
+    match outcome.status {
+        Some(status) if status.success() => {}
+        Some(status) => return Err(fail(format!("the hook ended with {status}"))),
+        None => return Err(fail(format!("the hook did not end within {} s", PATIENCE.as_secs()))),
     }
-    let output = child.wait_with_output().map_err(|error| fail(format!("the hook did not end: {error}")))?;
-    if !output.status.success() {
-        return Err(fail(format!("the hook ended with {}", output.status)));
-    }
-    if !output.stdout.is_empty() || !output.stderr.is_empty() {
+    if !outcome.output.is_empty() {
         return Err(fail("the hook was not silent".to_owned()));
     }
     let arrived = SessionId::new(SESSION).is_some_and(|session| {
@@ -52,8 +48,14 @@ pub fn run(command: &str, ledger: &Path) -> Result<(), SetupError> {
     if arrived { Ok(()) } else { Err(fail(format!("it is not in {}", ledger.display()))) }
 }
 
-fn shell(command: &str) -> Command {
-    let mut shell = Command::new(if cfg!(windows) { "bash" } else { "/bin/sh" });
-    shell.arg("-c").arg(command);
-    shell
+fn process(command: &command::Command) -> Command {
+    let (program, args) = match &command.args {
+        Some(args) => (command.command.as_str(), args.clone()),
+        None => {
+            (if cfg!(windows) { "bash" } else { "/bin/sh" }, vec!["-c".to_owned(), command.command.clone()])
+        }
+    };
+    let mut process = Command::new(program);
+    process.args(args);
+    process
 }

@@ -7,8 +7,10 @@ use jsonc_parser::cst::{
     CstArray, CstContainerNode, CstInputValue, CstNode, CstObject, CstObjectProp, CstRootNode,
 };
 
-use super::command;
-use crate::hook::manifest::Subscription;
+use std::collections::HashMap;
+
+use super::command::{Command, Target};
+use crate::hook::manifest::{self, Subscription};
 
 /// Why a text is not taken for settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,23 +28,31 @@ pub struct Fault {
 pub struct Found {
     /// The event.
     pub event: String,
-    /// The command line.
-    pub command: String,
+    /// What runs.
+    pub entry: Entry,
+}
+
+/// What is registered for an event.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Entry {
+    /// The command.
+    pub command: Command,
+    /// Seconds after which the client gives up, as they are written.
+    pub timeout: Option<String>,
 }
 
 /// What is to be registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration<'a> {
-    /// The command line, the same for all events.
-    pub command: &'a str,
+    /// What the commands are brought to.
+    pub target: &'a Target,
     /// The events.
     pub events: &'a [Subscription],
-    /// Seconds after which the client gives up.
-    pub timeout_seconds: u32,
 }
 
 /// The settings with the hook registered for exactly the given events, once each. An entry of ours that is there is
-/// brought up to date in its place. If nothing is to be changed, the text comes back as it was.
+/// brought up to date in its place and keeps its own arguments and timeout. A new one gets those that most of the others
+/// have. If nothing is to be changed, the text comes back as it was.
 ///
 /// # Errors
 /// If the text is no settings file, or holds something else where the hooks belong.
@@ -50,13 +60,15 @@ pub fn register(text: &str, registration: &Registration<'_>) -> Result<String, F
     let (root, rest) = parse(text)?;
     let settings = root.object_value_or_set();
     check_shape(text, &settings)?;
+    let model = model(&found_in(&settings))
+        .map_or_else(|| usual(registration.target), |entry| renewed(&entry, registration.target));
     let hooks = settings.object_value_or_set("hooks");
     for property in hooks.properties() {
         let wanted = property
             .decoded_name()
             .is_some_and(|name| registration.events.iter().any(|subscription| subscription.event == name));
         if let Some(groups) = property.array_value().filter(|_| !wanted)
-            && remove_ours(&groups, None) > 0
+            && remove_ours(&groups, |_| true) > 0
             && groups.elements().is_empty()
         {
             property.remove();
@@ -65,18 +77,87 @@ pub fn register(text: &str, registration: &Registration<'_>) -> Result<String, F
     for subscription in registration.events {
         let groups = hooks.array_value_or_set(subscription.event);
         let found = ours(&groups);
-        match found.iter().position(|hook| hook.runs_always) {
-            Some(kept) => {
-                update(&found[kept].entry, registration);
-                remove_ours(&groups, Some(kept));
-            }
-            None => {
-                remove_ours(&groups, None);
-                groups.append(entry(subscription, registration));
+        // One with arguments of its own, such as another ledger, is there on purpose. The same once more is not.
+        let mut kept: Vec<Command> = Vec::new();
+        for hook in found.iter().filter(|hook| hook.runs_always) {
+            let command = renewed(&hook.found, registration.target).command;
+            if !kept.contains(&command) {
+                update(hook, registration.target);
+                kept.push(command);
             }
         }
+        if kept.is_empty() {
+            // One that its matcher kept from some calls is widened.
+            let entry =
+                found.first().map_or_else(|| model.clone(), |hook| renewed(&hook.found, registration.target));
+            kept.push(entry.command.clone());
+            groups.append(group(subscription, &entry));
+        }
+        let mut seen: Vec<Command> = Vec::new();
+        remove_ours(&groups, |hook| {
+            let command = renewed(&hook.found, registration.target).command;
+            let is_first = hook.runs_always && kept.contains(&command) && !seen.contains(&command);
+            if is_first {
+                seen.push(command);
+                return false;
+            }
+            kept.contains(&command)
+        });
     }
     Ok(rest.with(&root))
+}
+
+/// The settings in which only `subscription` was added or taken out; all other entries of ours stay to the letter.
+///
+/// # Errors
+/// As [`register`].
+pub fn with_event(text: &str, subscription: &Subscription, is_wanted: bool) -> Result<String, Fault> {
+    let (root, rest) = parse(text)?;
+    let settings = root.object_value_or_set();
+    check_shape(text, &settings)?;
+    let others: Vec<Found> =
+        found_in(&settings).into_iter().filter(|found| found.event != subscription.event).collect();
+    let Some(model) = model(&others) else { return Ok(text.to_owned()) };
+    let hooks = settings.object_value_or_set("hooks");
+    if is_wanted {
+        let groups = hooks.array_value_or_set(subscription.event);
+        if !ours(&groups).iter().any(|hook| hook.runs_always) {
+            remove_ours(&groups, |_| true);
+            groups.append(group(subscription, &model));
+        }
+    } else if let Some(property) = hooks.get(subscription.event)
+        && let Some(groups) = property.array_value()
+        && remove_ours(&groups, |_| true) > 0
+        && groups.elements().is_empty()
+    {
+        property.remove();
+    }
+    Ok(rest.with(&root))
+}
+
+/// What most entries have; of two that are as frequent that of the tools' event.
+#[must_use]
+pub fn model(found: &[Found]) -> Option<Entry> {
+    let mut counts: HashMap<&Entry, usize> = HashMap::new();
+    for found in found {
+        *counts.entry(&found.entry).or_default() += 1;
+    }
+    let weight = |found: &&Found| (counts.get(&found.entry).copied(), found.event == "PostToolUse");
+    // Of equals the first one, so that the answer does not depend on anything else.
+    found.iter().rev().max_by_key(weight).map(|found| found.entry.clone())
+}
+
+/// What is registered where nothing of ours was before.
+#[must_use]
+pub fn usual(target: &Target) -> Entry {
+    Entry { command: Command::hook(target), timeout: Some(manifest::TIMEOUT_SECONDS.to_string()) }
+}
+
+fn renewed(entry: &Entry, target: &Target) -> Entry {
+    match entry.command.as_hook() {
+        Some(call) => Entry { command: entry.command.renewed(&call, target), timeout: entry.timeout.clone() },
+        None => entry.clone(),
+    }
 }
 
 /// The settings without any hook of ours. Lists and objects that this leaves empty are removed, unless `original`
@@ -90,12 +171,15 @@ pub fn unregister(text: &str, original: Option<&str>) -> Result<String, Fault> {
     refuse_twins(text, &settings)?;
     let Some(hooks) = settings.object_value("hooks") else { return Ok(text.to_owned()) };
     refuse_twins(text, &hooks)?;
+    // The first that we have seen of a file may have had hooks of ours in it already, written by hand.
+    let original = original.and_then(|text| unregister(text, None).ok());
+    let original = original.as_deref();
     let before = original.and_then(|text| parse(text).ok()).and_then(|(root, _)| root.object_value());
     let hooks_before = before.as_ref().and_then(|settings| settings.object_value("hooks"));
     let mut changed = false;
     for property in hooks.properties() {
         let Some(groups) = property.array_value() else { continue };
-        if remove_ours(&groups, None) == 0 {
+        if remove_ours(&groups, |_| true) == 0 {
             continue;
         }
         changed = true;
@@ -142,19 +226,18 @@ fn without_space(text: &str) -> String {
 /// If the text is no settings file.
 pub fn registered(text: &str) -> Result<Vec<Found>, Fault> {
     let (root, _) = parse(text)?;
+    Ok(root.object_value().map(|settings| found_in(&settings)).unwrap_or_default())
+}
+
+fn found_in(settings: &CstObject) -> Vec<Found> {
+    let Some(hooks) = settings.object_value("hooks") else { return Vec::new() };
     let mut found = Vec::new();
-    let Some(hooks) = root.object_value().and_then(|settings| settings.object_value("hooks")) else {
-        return Ok(found);
-    };
     for property in hooks.properties() {
         let Some(groups) = property.array_value() else { continue };
         let event = property.decoded_name().unwrap_or_default();
-        for hook in ours(&groups) {
-            let command = string(&hook.entry, "command").unwrap_or_default();
-            found.push(Found { event: event.clone(), command });
-        }
+        found.extend(ours(&groups).into_iter().map(|hook| Found { event: event.clone(), entry: hook.found }));
     }
-    Ok(found)
+    found
 }
 
 /// What stands around the JSON value and is kept aside while it is edited.
@@ -248,12 +331,14 @@ struct OurHook {
     list: CstArray,
     /// The hook itself.
     entry: CstObject,
+    /// What it says.
+    found: Entry,
     /// Whether its group has no matcher that keeps it from some of the events.
     runs_always: bool,
 }
 
 fn ours(groups: &CstArray) -> Vec<OurHook> {
-    let mut found = Vec::new();
+    let mut ours = Vec::new();
     for group in groups.elements().iter().filter_map(CstNode::as_object) {
         let Some(list) = group.array_value("hooks") else { continue };
         let runs_always = match group.get("matcher") {
@@ -261,25 +346,39 @@ fn ours(groups: &CstArray) -> Vec<OurHook> {
             Some(_) => string(&group, "matcher").is_some_and(|matcher| matches!(matcher.as_str(), "" | "*")),
         };
         for entry in list.elements().iter().filter_map(CstNode::as_object) {
-            if string(&entry, "command").is_some_and(|command| command::parse(&command).is_some()) {
-                found.push(OurHook { list: list.clone(), entry, runs_always });
+            let Some(command) = string(&entry, "command") else { continue };
+            let found = Entry {
+                command: Command { command, args: strings(&entry, "args") },
+                timeout: entry
+                    .get("timeout")
+                    .and_then(|timeout| timeout.value())
+                    .map(|value| value.to_string()),
+            };
+            if found.command.as_hook().is_some() {
+                ours.push(OurHook { list: list.clone(), entry, found, runs_always });
             }
         }
     }
-    found
+    ours
 }
 
 /// Brings a hook of ours up to date.
-fn update(hook: &CstObject, registration: &Registration<'_>) {
-    for (name, wanted) in [("type", "command"), ("command", registration.command)] {
-        if string(hook, name).as_deref() != Some(wanted) {
-            set(hook, name, CstInputValue::String(wanted.to_owned()));
-        }
+fn update(hook: &OurHook, target: &Target) {
+    let new = renewed(&hook.found, target);
+    if string(&hook.entry, "type").as_deref() != Some("command") {
+        set(&hook.entry, "type", CstInputValue::String("command".to_owned()));
     }
-    let timeout = registration.timeout_seconds.to_string();
-    let now = hook.get("timeout").and_then(|property| property.value());
-    if now.is_none_or(|value| value.to_string() != timeout) {
-        set(hook, "timeout", CstInputValue::Number(timeout));
+    if new.command.command != hook.found.command.command {
+        set(&hook.entry, "command", CstInputValue::String(new.command.command));
+    }
+    match (&new.command.args, &hook.found.command.args) {
+        (new, old) if new == old => {}
+        (Some(args), _) => set(&hook.entry, "args", texts(args)),
+        (None, _) => {
+            if let Some(property) = hook.entry.get("args") {
+                property.remove();
+            }
+        }
     }
 }
 
@@ -292,14 +391,14 @@ pub(super) fn set(object: &CstObject, name: &str, value: CstInputValue) {
     }
 }
 
-/// Removes our hooks but the one at `keep`, and the groups that this empties. Returns how many there were.
-fn remove_ours(groups: &CstArray, keep: Option<usize>) -> usize {
-    let found = ours(groups);
-    let count = found.len();
-    for (at, hook) in found.into_iter().enumerate() {
-        if Some(at) == keep {
+/// Removes those of our hooks that are unwanted, and the groups that this empties. Returns how many there were.
+fn remove_ours(groups: &CstArray, mut is_unwanted: impl FnMut(&OurHook) -> bool) -> usize {
+    let mut count = 0;
+    for hook in ours(groups) {
+        if !is_unwanted(&hook) {
             continue;
         }
+        count += 1;
         hook.entry.remove();
         if hook.list.elements().is_empty()
             && let Some(group) = group_of(&hook.list)
@@ -326,17 +425,32 @@ pub(super) fn string(object: &CstObject, name: &str) -> Option<String> {
     object.get(name)?.value()?.as_string_lit()?.decoded_value().ok()
 }
 
+/// The texts of a list; `None` if there is none, or something else is among them.
+fn strings(object: &CstObject, name: &str) -> Option<Vec<String>> {
+    let list = object.get(name)?.array_value()?;
+    list.elements().iter().map(|element| element.as_string_lit()?.decoded_value().ok()).collect()
+}
+
+fn texts(texts: &[String]) -> CstInputValue {
+    CstInputValue::Array(texts.iter().cloned().map(CstInputValue::String).collect())
+}
+
 /// A group with our hook alone.
-fn entry(subscription: &Subscription, registration: &Registration<'_>) -> CstInputValue {
-    let hook = CstInputValue::Object(vec![
+fn group(subscription: &Subscription, entry: &Entry) -> CstInputValue {
+    let mut hook = vec![
         ("type".to_owned(), CstInputValue::String("command".to_owned())),
-        ("command".to_owned(), CstInputValue::String(registration.command.to_owned())),
-        ("timeout".to_owned(), CstInputValue::Number(registration.timeout_seconds.to_string())),
-    ]);
+        ("command".to_owned(), CstInputValue::String(entry.command.command.clone())),
+    ];
+    if let Some(args) = &entry.command.args {
+        hook.push(("args".to_owned(), texts(args)));
+    }
+    if let Some(timeout) = &entry.timeout {
+        hook.push(("timeout".to_owned(), CstInputValue::Number(timeout.clone())));
+    }
     let mut group = Vec::new();
     if subscription.by_tool {
         group.push(("matcher".to_owned(), CstInputValue::String("*".to_owned())));
     }
-    group.push(("hooks".to_owned(), CstInputValue::Array(vec![hook])));
+    group.push(("hooks".to_owned(), CstInputValue::Array(vec![CstInputValue::Object(hook)])));
     CstInputValue::Object(group)
 }

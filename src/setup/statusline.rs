@@ -5,7 +5,7 @@
 
 use jsonc_parser::cst::{CstInputValue, CstObject};
 
-use super::command::{self, StatusLine};
+use super::command::{Call, Command};
 use super::settings::{Fault, parse, refuse_twins, set, string};
 
 const MEMBER: &str = "statusLine";
@@ -16,7 +16,7 @@ pub struct Registered {
     /// Its command.
     pub command: String,
     /// The command taken apart, if it is ours.
-    pub ours: Option<StatusLine>,
+    pub ours: Option<Call>,
 }
 
 /// The status line of a settings file; `None` if it has none.
@@ -34,7 +34,7 @@ pub fn registered(text: &str) -> Result<Option<Registered>, Fault> {
         .object_value(MEMBER)
         .and_then(|line: CstObject| string(&line, "command"))
         .unwrap_or_default();
-    let ours = command::parse_status_line(&command);
+    let ours = Command::line(command.as_str()).as_status_line();
     Ok(Some(Registered { command, ours }))
 }
 
@@ -78,8 +78,8 @@ pub fn unregister(text: &str, original: Option<&str>) -> Result<String, Fault> {
         Some(original) => registered(original).ok().flatten().is_some_and(|found| found.ours.is_none()),
         None => true,
     };
-    if let Some(wrapped) = ours.wrapped.filter(|_| was_there) {
-        return register(text, &wrapped);
+    if let Some(wrapped) = ours.wrapped().filter(|_| was_there) {
+        return register(text, wrapped);
     }
     let (root, rest) = parse(text)?;
     if let Some(property) = root.object_value().and_then(|settings| settings.get(MEMBER)) {
@@ -91,6 +91,7 @@ pub fn unregister(text: &str, original: Option<&str>) -> Result<String, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setup::command::{Program, Target};
 
     const OURS: &str = r#"[ -x "/x/tallyhook" ] || exit 0; exec "/x/tallyhook" statusline"#;
 
@@ -109,10 +110,11 @@ mod tests {
         assert_eq!(unregister(foreign, None).unwrap(), foreign);
         let found = registered(foreign).unwrap().unwrap();
         assert_eq!((found.command.as_str(), found.ours), ("my line | tr a 'b'", None));
-        let wrapping = command::status_line("/x/tallyhook".as_ref(), None, Some(&found.command));
+        let target = Target { program: Program::At("/x/tallyhook".into()), ledger: None, config: None };
+        let wrapping = Command::status_line(&target, Some(&found.command)).command;
         let with = register(foreign, &wrapping).unwrap();
         let ours = registered(&with).unwrap().unwrap().ours.unwrap();
-        assert_eq!(ours.wrapped.as_deref(), Some("my line | tr a 'b'"));
+        assert_eq!(ours.wrapped(), Some("my line | tr a 'b'"));
         assert_eq!(unregister(&with, Some(foreign)).unwrap(), foreign);
         // One that another settings file had is not left behind here.
         assert_eq!(unregister(&with, Some("{}")).unwrap().replace(char::is_whitespace, ""), "{}");

@@ -41,6 +41,7 @@ mod migrations;
 mod open;
 mod owners;
 mod queries;
+mod reading;
 mod reports;
 mod responses;
 mod rollup;

@@ -17,9 +17,9 @@ pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// How long a process may take.
 #[derive(Debug, Clone, Copy)]
-struct Patience {
+pub(super) struct Patience {
     /// For other writers, all its waits together.
-    waiting: Duration,
+    pub(super) waiting: Duration,
     /// Until it reads no further piece of a long transcript.
     working: Duration,
 }
@@ -29,7 +29,8 @@ const HOOK: Patience = Patience { waiting: Duration::from_secs(1), working: Dura
 /// The status line shows less rather than later.
 const STATUS: Patience =
     Patience { waiting: Duration::from_millis(100), working: Duration::from_millis(100) };
-const COMMAND: Patience = Patience { waiting: Duration::from_secs(60), working: Duration::from_secs(60) };
+pub(super) const COMMAND: Patience =
+    Patience { waiting: Duration::from_secs(60), working: Duration::from_secs(60) };
 /// However long the waits before were, the next one is at least this long.
 const LEAST_WAIT: Duration = Duration::from_millis(200);
 /// Marks the file as a ledger of ours: "Tall".
@@ -107,6 +108,20 @@ impl StoreError {
         self.is_busy() || matches!(self, Self::Newer { .. })
     }
 
+    /// Whether it was the writing that failed: a file or disk that is read-only, or one that is full.
+    #[must_use]
+    pub fn is_unwritable(&self) -> bool {
+        use rusqlite::ErrorCode::{CannotOpen, DiskFull, PermissionDenied, ReadOnly, SystemIoFailure};
+        match self {
+            Self::Open { source, .. } | Self::Query { source, .. } => matches!(
+                source.sqlite_error_code(),
+                Some(ReadOnly | DiskFull | CannotOpen | PermissionDenied | SystemIoFailure)
+            ),
+            Self::Folder { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Wraps a failed statement.
     pub(super) fn query(what: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
         move |source| Self::Query { what, source }
@@ -127,6 +142,8 @@ pub struct Ledger {
     pub(super) expects_much: bool,
     /// Time spent in writing so far, which under load is time spent in waiting.
     pub(super) waited: Duration,
+    /// Whether it is a copy in memory, of which nothing lasts.
+    pub(super) is_copy: bool,
 }
 
 impl Ledger {
@@ -151,19 +168,42 @@ impl Ledger {
         if !found.is_current() {
             return Ok(None);
         }
-        let mut ledger = Self::open(path, STATUS, found, true)?;
-        // Checkpoints are left to the hooks, of which one comes soon.
-        let _due =
-            wal::checkpoint_seldom(&ledger.conn, path).map_err(StoreError::query("set up the ledger"))?;
-        ledger.must_be_closed = false;
-        Ok(Some(ledger))
+        let opened = Self::open(path, STATUS, found, true).and_then(|mut ledger| {
+            // Checkpoints are left to the hooks, of which one comes soon.
+            let _due =
+                wal::checkpoint_seldom(&ledger.conn, path).map_err(StoreError::query("set up the ledger"))?;
+            ledger.must_be_closed = false;
+            Ok(ledger)
+        });
+        match opened {
+            Err(error) if error.is_unwritable() => {
+                let reading = Self::open_reading(path, STATUS).map_err(|_| error)?;
+                Ok(Some(Self { must_be_closed: false, ..reading }))
+            }
+            opened => opened.map(Some),
+        }
     }
 
-    /// Opens the ledger for a command that reads it (and completes it from transcripts).
+    /// Opens the ledger for a command that reads it (and completes it from transcripts). Where it cannot be written this is
+    /// a copy in memory ([`Self::is_copy`]).
     ///
     /// # Errors
     /// [`StoreError::Missing`] if there is none; otherwise as [`Self::open_for_hook`].
     pub fn open_for_reports(path: &Path) -> Result<Self, StoreError> {
+        match Self::open_for_changes(path) {
+            Ok(ledger) if ledger.conn.is_readonly(rusqlite::MAIN_DB).unwrap_or(false) => {
+                Self::open_copy(path)
+            }
+            Err(error) if error.is_unwritable() => Self::open_copy(path).map_err(|_| error),
+            opened => opened,
+        }
+    }
+
+    /// Opens the ledger for a command that changes it.
+    ///
+    /// # Errors
+    /// As [`Self::open_for_reports`], and if it cannot be written.
+    pub fn open_for_changes(path: &Path) -> Result<Self, StoreError> {
         if !path.exists() {
             return Err(StoreError::Missing { path: path.to_path_buf() });
         }
@@ -189,16 +229,21 @@ impl Ledger {
     pub fn in_memory() -> Result<Self, StoreError> {
         let mut conn = Connection::open_in_memory().map_err(StoreError::query("open a ledger in memory"))?;
         migrate(&mut conn).map_err(StoreError::query("set up the ledger"))?;
-        Ok(Self {
+        Ok(Self::of_connection(conn, None, COMMAND))
+    }
+
+    pub(super) fn of_connection(conn: Connection, spool: Option<Spool>, patience: Patience) -> Self {
+        Self {
             conn,
-            spool: None,
+            spool,
             prices: PriceTable::builtin(),
             opened_at: Instant::now(),
-            patience: COMMAND,
+            patience,
             must_be_closed: true,
             expects_much: false,
             waited: Duration::ZERO,
-        })
+            is_copy: false,
+        }
     }
 
     fn open(path: &Path, patience: Patience, found: Header, brief: bool) -> Result<Self, StoreError> {
@@ -221,18 +266,7 @@ impl Ledger {
             wal::sync_seldom(&conn).map_err(open_error)?;
         }
         let waited = opened_at.elapsed();
-        let spool = Some(Spool::of(path));
-        let prices = PriceTable::builtin();
-        Ok(Self {
-            conn,
-            spool,
-            prices,
-            opened_at,
-            patience,
-            must_be_closed: true,
-            expects_much: false,
-            waited,
-        })
+        Ok(Self { opened_at, waited, ..Self::of_connection(conn, Some(Spool::of(path)), patience) })
     }
 
     /// Whether closing it has something to do. If not, a process may end with the ledger open.
@@ -300,7 +334,12 @@ impl Header {
 }
 
 /// Looks closely at a file that is not yet known to be a ledger of this release, and makes it one.
-fn prepare(conn: &mut Connection, path: &Path, since: Instant, patience: Duration) -> Result<(), StoreError> {
+pub(super) fn prepare(
+    conn: &mut Connection,
+    path: &Path,
+    since: Instant,
+    patience: Duration,
+) -> Result<(), StoreError> {
     let open_error = |source| StoreError::Open { path: path.to_path_buf(), source: without_sql(source) };
     let version = user_version(conn).map_err(open_error)?;
     if version > SCHEMA_VERSION {
@@ -344,7 +383,7 @@ fn is_foreign(conn: &Connection) -> rusqlite::Result<bool> {
 }
 
 /// The error without the statement, which may be long.
-fn without_sql(error: rusqlite::Error) -> rusqlite::Error {
+pub(super) fn without_sql(error: rusqlite::Error) -> rusqlite::Error {
     match error {
         rusqlite::Error::SqlInputError { error, msg, .. } => rusqlite::Error::SqliteFailure(error, Some(msg)),
         error => error,

@@ -110,6 +110,28 @@ impl Spool {
         }
     }
 
+    /// All its folders.
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.folders.iter().chain([&self.unreadable]).map(PathBuf::as_path)
+    }
+
+    /// All files of ours in them: what waits, what could not be understood, and what a process has died over.
+    #[must_use]
+    pub fn all_files(&self) -> Vec<PathBuf> {
+        let is_ours = |path: &PathBuf| {
+            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            let mut parts = stem.split('-');
+            let mut has_digits = |length: usize| {
+                parts
+                    .next()
+                    .is_some_and(|part| part.len() == length && part.bytes().all(|b| b.is_ascii_digit()))
+            };
+            has_digits(15) && has_digits(10)
+        };
+        let entries = self.folders().filter_map(|folder| std::fs::read_dir(folder).ok());
+        entries.flatten().flatten().map(|entry| entry.path()).filter(is_ours).collect()
+    }
+
     /// What is in the spool.
     #[must_use]
     pub fn state(&self) -> SpoolState {
@@ -165,19 +187,33 @@ impl Spool {
         }
         forget_removed(conn, &events)?;
         events.truncate(MAX_AT_ONCE);
+        self.apply(events, conn, true)
+    }
+
+    /// Applies all that waits to a copy of the ledger. The files stay, each where it is.
+    pub(super) fn apply_to_copy(&self, conn: &Connection) -> rusqlite::Result<Applied> {
+        self.apply(self.list().events, conn, false)
+    }
+
+    fn apply(&self, events: Vec<PathBuf>, conn: &Connection, sets_aside: bool) -> rusqlite::Result<Applied> {
+        let set_aside = |file: &Path| {
+            if sets_aside {
+                self.set_aside(file);
+            }
+        };
         let mut applied = Applied::default();
         for file in events {
             let text = match read_bounded(&file) {
                 Ok(Some(text)) => text,
                 Ok(None) => {
-                    self.set_aside(&file);
+                    set_aside(&file);
                     continue;
                 }
                 // Another user's, or gone.
                 Err(_) => continue,
             };
             let Ok(event) = serde_json::from_slice::<Event>(&text) else {
-                self.set_aside(&file);
+                set_aside(&file);
                 continue;
             };
             let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -186,7 +222,7 @@ impl Spool {
                 Ok(is_new) => is_new,
                 Err(error) if is_events_fault(&error) => {
                     conn.execute_batch("ROLLBACK TO waiting; RELEASE waiting")?;
-                    self.set_aside(&file);
+                    set_aside(&file);
                     continue;
                 }
                 Err(error) => return Err(error),

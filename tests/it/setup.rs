@@ -8,12 +8,30 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tallyhook::hook::manifest::EVENTS;
+use tallyhook::setup::command::{Command as Line, Program, Target};
 use tallyhook::setup::settings::{Registration, register, registered, unregister};
 
 use crate::support::{Ledger, Ran, without_folder};
 
-const COMMAND: &str = r#"[ -x "/opt/tallyhook" ] || exit 0; exec "/opt/tallyhook" hook"#;
-const ALL: Registration<'_> = Registration { command: COMMAND, events: &EVENTS, timeout_seconds: 5 };
+/// What a registration of the binary in /opt is brought to.
+fn target() -> Target {
+    Target { program: Program::At("/opt/tallyhook".into()), ledger: None, config: None }
+}
+
+/// The line that is registered then.
+fn line() -> String {
+    Line::hook(&target()).command
+}
+
+/// The settings with all events registered.
+fn registering(text: &str) -> String {
+    register(text, &Registration { target: &target(), events: &EVENTS }).unwrap()
+}
+
+/// The commands of ours in settings.
+fn commands(text: &str) -> Vec<String> {
+    registered(text).unwrap().into_iter().map(|found| found.entry.command.command).collect()
+}
 
 fn settings(ledger: &Ledger) -> PathBuf {
     ledger.project().join(".claude").join("settings.json")
@@ -47,7 +65,7 @@ fn foreign_part(text: &str) -> Value {
             let groups = groups.as_array_mut().unwrap();
             for group in groups.iter_mut() {
                 if let Some(entries) = group.get_mut("hooks").and_then(Value::as_array_mut) {
-                    entries.retain(|entry| entry["command"] != COMMAND);
+                    entries.retain(|entry| entry["command"] != line());
                 }
             }
             groups.retain(|group| {
@@ -71,9 +89,10 @@ fn every_event_is_registered_once_and_again_changes_nothing() {
         assert_eq!(groups.len(), 1);
         assert_eq!(groups[0]["hooks"][0]["timeout"], 5);
         let command = groups[0]["hooks"][0]["command"].as_str().unwrap();
-        assert!(command.starts_with("[ -x \"/") && command.ends_with("\" hook"), "{command}");
+        assert!(command.contains("exec tallyhook hook "), "{command}");
+        assert!(!command.contains(env!("CARGO_MANIFEST_DIR")), "others have no such path: {command}");
     }
-    assert_eq!(parsed(&read(&hooks_file(&ledger))), parsed(&text));
+    assert_eq!(parsed(&read(&hooks_file(&ledger)))["hooks"], parsed(&text)["hooks"]);
     assert_eq!(ledger.run(&["init"]).code, Some(0));
     assert_eq!(read(&settings(&ledger)), text);
 }
@@ -92,6 +111,7 @@ fn what_init_says() {
     let ledger = with_settings("{\"model\": \"opus\"}\n");
     let said = |args: &[&str]| {
         let text = without_folder(&ledger, ledger.run(args).text());
+        let text = text.replace(env!("CARGO_BIN_EXE_tallyhook"), "[binary]");
         // The registration itself is looked at elsewhere; a backup's name and the client are the machine's own.
         let is_shown =
             |line: &&str| !["+ ", "- ", "backup", "client "].iter().any(|start| line.starts_with(start));
@@ -252,14 +272,14 @@ fn an_older_registration_is_brought_up_to_date_in_its_place() {
             {"hooks": [{"type": "command", "command": "/x/tallyhook hook"}]},
         ],
     }});
-    let text = register(&format!("{old:#}"), &ALL).unwrap();
-    let found = registered(&text).unwrap();
+    let text = registering(&format!("{old:#}"));
+    let found = commands(&text);
     assert_eq!(found.len(), EVENTS.len());
-    assert!(found.iter().all(|hook| hook.command == COMMAND));
+    assert!(found.iter().all(|command| *command == line()));
     let new = parsed(&text);
     let stop: Vec<&Value> = new["hooks"]["Stop"][0]["hooks"].as_array().unwrap().iter().collect();
     assert_eq!(stop[0]["command"], "before");
-    assert_eq!((&stop[1]["command"], &stop[1]["timeout"]), (&json!(COMMAND), &json!(5)));
+    assert_eq!((&stop[1]["command"], &stop[1]["timeout"]), (&json!(line()), &json!(60)));
     assert_eq!(stop[2]["command"], "after");
     assert!(new["hooks"].get("Gone").is_none());
 }
@@ -272,7 +292,7 @@ fn a_line_in_which_the_shell_does_more_belongs_to_whoever_wrote_it() {
         {"note": "mine", "hooks": [{"type": "command", "command": "tallyhook hook | tee -a /tmp/log"}]},
     ]}});
     let text = format!("{foreign:#}");
-    let with = register(&text, &ALL).unwrap();
+    let with = registering(&text);
     assert_eq!(registered(&with).unwrap().len(), EVENTS.len());
     assert_eq!(unregister(&with, None).unwrap(), text);
     let ledger = with_settings(&text);
@@ -284,9 +304,9 @@ fn a_line_in_which_the_shell_does_more_belongs_to_whoever_wrote_it() {
 #[test]
 fn a_narrowed_registration_is_widened_beside_the_foreign_hooks_of_its_group() {
     let text = json!({"hooks": {"PostToolUse": [{"matcher": "Bash", "hooks": [
-        {"type": "command", "command": "lint"}, {"type": "command", "command": COMMAND, "timeout": 5},
+        {"type": "command", "command": "lint"}, {"type": "command", "command": line(), "timeout": 5},
     ]}]}});
-    let with = parsed(&register(&text.to_string(), &ALL).unwrap());
+    let with = parsed(&registering(&text.to_string()));
     let groups = with["hooks"]["PostToolUse"].as_array().unwrap();
     assert_eq!(groups[0], json!({"matcher": "Bash", "hooks": [{"type": "command", "command": "lint"}]}));
     assert_eq!(groups[1]["matcher"], "*");
@@ -315,9 +335,10 @@ fn the_path_that_the_binary_was_started_by_is_registered() {
     let link = ledger.dir().join("tallyhook");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tallyhook"), &link).unwrap();
     let mut command = Command::new(&link);
-    command.arg("init").current_dir(ledger.project()).env_clear().env("HOME", ledger.home());
-    assert_eq!(Ran::of(&mut command).code, Some(0));
-    assert!(read(&settings(&ledger)).contains(link.to_str().unwrap()));
+    command.args(["init", "--scope", "local"]).current_dir(ledger.project());
+    assert_eq!(Ran::of(command.env_clear().env("HOME", ledger.home())).code, Some(0));
+    let local = settings(&ledger).with_file_name("settings.local.json");
+    assert!(read(&local).contains(link.to_str().unwrap()));
 }
 
 #[test]
@@ -499,6 +520,260 @@ fn completions_and_the_manual_name_the_commands() {
     assert!(ledger.run(&["man"]).text().contains("show\\-usage"));
 }
 
+/// Settings with lines of ours that were written by hand, each with arguments of its own.
+fn with_own_lines() -> (Ledger, Value) {
+    let settings = json!({
+        "statusLine": {"type": "command", "command": "/old/tallyhook statusline --template \"{cost} today {today}\""},
+        "hooks": {
+            "PostToolUse": [{"matcher": "*", "hooks": [
+                {"type": "command", "command": "/old/tallyhook hook --config /etc/team/t.toml", "timeout": 60}]}],
+            "Stop": [{"hooks": [{"type": "command", "command": "/old/tallyhook hook --db \"$HOME/other.db\""}]}],
+            "SessionEnd": [{"hooks": [
+                {"type": "command", "command": "/old/tallyhook", "args": ["hook", "--db", "~/third.db"], "timeout": 9}]}],
+        },
+    });
+    let ledger = Ledger::new();
+    let path = user_settings(&ledger);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, settings.to_string()).unwrap();
+    (ledger, settings)
+}
+
+fn user_settings(ledger: &Ledger) -> PathBuf {
+    ledger.home().join(".claude").join("settings.json")
+}
+
+/// What stands for an event.
+fn hooks<'v>(settings: &'v Value, event: &str) -> Vec<&'v Value> {
+    let groups = settings["hooks"][event].as_array().unwrap();
+    groups.iter().flat_map(|group| group["hooks"].as_array().unwrap()).collect()
+}
+
+#[test]
+fn a_budget_that_stops_changes_no_line_that_is_there() {
+    let (ledger, before) = with_own_lines();
+    ledger.run(&["budget", "set", "5", "--stop"]).text();
+    let mut after = parsed(&read(&user_settings(&ledger)));
+    assert_eq!(hooks(&after, "PreToolUse"), hooks(&before, "PostToolUse"), "it asks with the same arguments");
+    after["hooks"].as_object_mut().unwrap().remove("PreToolUse");
+    assert_eq!(after, before);
+    ledger.run(&["budget", "clear"]).text();
+    assert_eq!(parsed(&read(&user_settings(&ledger))), before);
+}
+
+#[test]
+fn init_and_doctor_keep_each_lines_own_arguments() {
+    for command in [&["init", "--scope", "user"][..], &["doctor", "--fix"]] {
+        let (ledger, before) = with_own_lines();
+        ledger.run(command);
+        let after = parsed(&read(&user_settings(&ledger)));
+        let tool = hooks(&after, "PostToolUse")[0];
+        assert!(tool["command"].as_str().unwrap().contains("hook --config /etc/team/t.toml 2>"), "{tool}");
+        assert_eq!(tool["timeout"], 60);
+        let stop = hooks(&after, "Stop")[0];
+        assert!(stop["command"].as_str().unwrap().contains("hook --db \"$HOME/other.db\" 2>"), "{stop}");
+        assert_eq!(stop.get("timeout"), None, "{stop}");
+        // Without a shell it stays without one.
+        let end = hooks(&after, "SessionEnd");
+        let own = env!("CARGO_BIN_EXE_tallyhook");
+        assert_eq!(
+            end,
+            [
+                &json!({"type": "command", "command": own, "args": ["hook", "--db", "~/third.db"], "timeout": 9})
+            ]
+        );
+        assert_eq!(commands(&read(&user_settings(&ledger))).len(), EVENTS.len());
+        let status = after["statusLine"]["command"].as_str().unwrap();
+        if command[0] == "init" {
+            assert!(status.contains("statusline --template \"{cost} today {today}\" 2>"), "{status}");
+        } else {
+            assert_eq!(after["statusLine"], before["statusLine"]);
+        }
+        // Again nothing changes.
+        let text = read(&user_settings(&ledger));
+        ledger.run(command);
+        assert_eq!(read(&user_settings(&ledger)), text);
+    }
+}
+
+#[test]
+fn a_ledger_that_is_given_takes_the_place_of_those_that_are_named() {
+    let (ledger, _) = with_own_lines();
+    let given = ledger.dir().join("given.db");
+    let ran = ledger.run(&["--db", given.to_str().unwrap(), "init", "--scope", "user", "--no-statusline"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let text = read(&user_settings(&ledger));
+    assert_eq!(text.matches("given.db").count(), EVENTS.len());
+    assert!(
+        !text.contains("other.db") && !text.contains("third.db") && text.contains("/etc/team/t.toml"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_exec_form_is_recognised_not_doubled_and_uninstalled() {
+    let entry = json!({"type": "command", "command": env!("CARGO_BIN_EXE_tallyhook"), "args": ["hook"]});
+    let foreign = json!({"type": "command", "command": "/x/tallyhook", "args": ["cost"]});
+    let ledger = Ledger::new();
+    let path = user_settings(&ledger);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let text = json!({"hooks": {"PostToolUse": [{"matcher": "*", "hooks": [entry]}], "Stop": [{"hooks": [foreign]}]}});
+    std::fs::write(&path, text.to_string()).unwrap();
+    let doctor = ledger.run(&["doctor", "--json"]).json();
+    assert!(!doctor.to_string().contains("registered nowhere"), "{doctor:#}");
+    assert_eq!(ledger.run(&["init", "--scope", "user"]).code, Some(0));
+    let after = parsed(&read(&path));
+    assert_eq!(hooks(&after, "PostToolUse"), [&entry]);
+    assert_eq!(hooks(&after, "PreCompact")[0]["args"], json!(["hook"]), "new ones are like it");
+    assert_eq!(ledger.run(&["uninstall"]).code, Some(0));
+    assert_eq!(parsed(&read(&path)), json!({"hooks": {"Stop": [{"hooks": [foreign]}]}}));
+}
+
+#[test]
+fn the_same_line_twice_is_one_and_other_arguments_are_another() {
+    let entry = |command: &str| json!({"type": "command", "command": command});
+    let text = json!({"hooks": {"Stop": [
+        {"hooks": [entry("tallyhook hook"), entry("/y/tallyhook hook"), entry("tallyhook hook --db /second.db")]},
+        {"hooks": [entry("mine")]},
+    ]}});
+    let after = registering(&text.to_string());
+    let stop: Vec<Value> = hooks(&parsed(&after), "Stop").into_iter().cloned().collect();
+    assert_eq!(stop.len(), 3, "{stop:#?}");
+    assert_eq!(stop[0]["command"], line());
+    assert!(stop[1]["command"].as_str().unwrap().contains("hook --db /second.db"));
+    assert_eq!(registering(&after), after);
+}
+
+#[test]
+fn a_line_in_a_shared_file_names_no_path_and_finds_the_binary_all_the_same() {
+    let ledger = Ledger::new();
+    // An older `init` had put this machine's path there.
+    let own = format!("[ -x \"{0}\" ] || exit 0; exec \"{0}\" hook", env!("CARGO_BIN_EXE_tallyhook"));
+    let old = json!({"hooks": {"Stop": [{"hooks": [{"type": "command", "command": own, "timeout": 5}]}]}});
+    std::fs::create_dir_all(settings(&ledger).parent().unwrap()).unwrap();
+    std::fs::write(settings(&ledger), old.to_string()).unwrap();
+    let report = ledger.run(&["doctor", "--json"]).json();
+    assert!(report.to_string().contains("lacks"), "{report:#}");
+    let ran = ledger.run(&["init"]);
+    assert!(ran.text().contains("is not on your PATH"), "{ran:?}");
+    let shared = [read(&settings(&ledger)), read(&hooks_file(&ledger))].concat();
+    assert!(!shared.contains(env!("CARGO_MANIFEST_DIR")) && !shared.contains(ledger.dir().to_str().unwrap()));
+    let line = commands(&read(&settings(&ledger))).remove(0);
+    let run = |path: &str| {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &line]).env_clear().env("HOME", ledger.home()).env("TALLYHOOK_DB", ledger.path());
+        let prompt = json!({"hook_event_name": "UserPromptSubmit", "session_id": "s", "prompt_id": path});
+        Ran::with_stdin(shell.env("PATH", path), prompt.to_string().as_bytes()).assert_silent(path);
+        ledger.report("s")["session"]["turns"].as_u64().unwrap_or(0)
+    };
+    assert_eq!(run("/usr/bin"), 1, "by the link that `init` has made");
+    ledger.run(&["uninstall"]).text();
+    assert!(!ledger.home().join(".local/share/tallyhook").exists());
+    assert_eq!(run("/bin"), 1, "on a machine without it the line does nothing");
+    // One that is installed needs no link.
+    let bin = ledger.dir().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tallyhook"), bin.join("tallyhook")).unwrap();
+    let ran = Ran::of(ledger.command(&["init"]).env("PATH", &bin).stdin(Stdio::null()));
+    assert!(ran.code == Some(0) && !ran.stdout.contains("not on your PATH"), "{ran:?}");
+    assert!(!ledger.home().join(".local/share/tallyhook/bin").exists());
+    assert_eq!(run(bin.to_str().unwrap()), 2);
+}
+
+#[test]
+fn the_local_scope_is_the_users_own_file_in_the_project() {
+    let ledger = Ledger::new();
+    assert_eq!(ledger.run(&["init", "--scope", "local"]).code, Some(0));
+    let local = settings(&ledger).with_file_name("settings.local.json");
+    assert_eq!(commands(&read(&local)).len(), EVENTS.len());
+    assert!(!settings(&ledger).exists() && !hooks_file(&ledger).exists());
+    let report = ledger.run(&["doctor", "--json"]).json();
+    let check =
+        report["checks"].as_array().unwrap().iter().find(|check| check["check"] == "hooks (local)").unwrap();
+    assert_eq!(check["status"], "ok", "{report:#}");
+    ledger.run(&["uninstall"]).text();
+    assert!(!local.exists());
+}
+
+#[test]
+fn the_copy_of_the_registration_is_explained_compact_and_can_be_left_out() {
+    let ledger = Ledger::new();
+    assert_eq!(ledger.run(&["init", "--no-hooks-file"]).code, Some(0));
+    assert!(!hooks_file(&ledger).exists());
+    assert_eq!(ledger.run(&["doctor", "--fix"]).code, Some(0));
+    assert!(!hooks_file(&ledger).exists());
+    assert_eq!(ledger.run(&["init"]).code, Some(0));
+    let text = read(&hooks_file(&ledger));
+    let of_events = text.lines().filter(|line| line.contains("\"command\"")).count();
+    assert_eq!(of_events, EVENTS.len(), "{text}");
+    assert!(parsed(&text)["description"].as_str().unwrap().contains("reads settings.json"), "{text}");
+    // It follows what a budget adds.
+    ledger.run(&["budget", "set", "5", "--stop"]).text();
+    assert!(read(&hooks_file(&ledger)).contains("PreToolUse"));
+    // What others have put in it stays.
+    std::fs::write(hooks_file(&ledger), "{\"description\": \"mine\", \"hooks\": {}}").unwrap();
+    assert_eq!(ledger.run(&["init"]).code, Some(0));
+    assert_eq!(parsed(&read(&hooks_file(&ledger)))["description"], "mine");
+}
+
+#[test]
+fn a_folder_that_was_there_stays_and_one_that_was_made_goes() {
+    for was_there in [true, false] {
+        let ledger = Ledger::new();
+        let folder = ledger.project().join(".claude");
+        if was_there {
+            std::fs::create_dir(&folder).unwrap();
+        }
+        assert_eq!(ledger.run(&["init"]).code, Some(0));
+        ledger.run(&["uninstall"]).text();
+        assert_eq!(folder.exists(), was_there);
+        assert!(!folder.join("hooks").exists());
+    }
+}
+
+#[test]
+fn purging_removes_everything_that_is_ours_and_only_that() {
+    let ledger = Ledger::new();
+    let run = |args: &[&str]| {
+        let mut command = ledger.command(args);
+        Ran::of(command.env_remove("TALLYHOOK_DB").stdin(Stdio::null()))
+    };
+    assert_eq!(run(&["init"]).code, Some(0));
+    assert_eq!(run(&["prices", "set", "my-model", "--input", "1", "--output", "2"]).code, Some(0));
+    let (data, config) = (ledger.home().join(".local/share"), ledger.home().join(".config"));
+    std::fs::write(config.join("tallyhook/config.toml"), "store_names = false\n").unwrap();
+    let spool = data.join("tallyhook/ledger.db.spool");
+    std::fs::create_dir(&spool).unwrap();
+    std::fs::write(spool.join("000001700000000-0000000007.unreadable"), "x").unwrap();
+    std::fs::write(data.join("tallyhook/hook-errors.log"), "x\n").unwrap();
+    let ran = run(&["uninstall", "--purge", "--yes"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(crate::support::files_below(&ledger.home()), [] as [PathBuf; 0]);
+    assert!(data.exists() && !data.join("tallyhook").exists() && !config.join("tallyhook").exists());
+    // What others have put beside it stays, and so does what is beside a ledger elsewhere.
+    let foreign = config.join("tallyhook/notes.md");
+    std::fs::create_dir_all(foreign.parent().unwrap()).unwrap();
+    std::fs::write(&foreign, "x").unwrap();
+    let beside = ledger.path().with_file_name("prices.toml");
+    std::fs::create_dir_all(beside.parent().unwrap()).unwrap();
+    std::fs::write(&beside, "x").unwrap();
+    ledger
+        .run_hook(json!({"hook_event_name": "UserPromptSubmit", "session_id": "s"}))
+        .assert_silent("a prompt");
+    assert_eq!(ledger.run(&["uninstall", "--purge", "--yes"]).code, Some(0));
+    assert!(foreign.exists() && beside.exists() && !ledger.path().exists());
+}
+
+#[test]
+fn variables_that_move_the_ledger_are_noted() {
+    let ledger = Ledger::new();
+    let data = ledger.dir().join("xdg");
+    let mut command = ledger.command(&["init"]);
+    command.env_remove("TALLYHOOK_DB").env("XDG_DATA_HOME", &data);
+    let ran = Ran::of(command.stdin(Stdio::null()));
+    assert!(ran.text().contains("XDG_DATA_HOME is set here"), "{ran:?}");
+}
+
 /// Foreign settings: any members, and hooks of any foreign kind on our events and on others.
 fn any_settings() -> impl Strategy<Value = Value> {
     let command =
@@ -557,9 +832,9 @@ proptest! {
     #[test]
     fn nothing_foreign_ever_changes(settings in any_settings(), way in 0_u8..6) {
         let text = written(&settings, way);
-        let with = register(&text, &ALL).unwrap();
+        let with = registering(&text);
         prop_assert_eq!(registered(&with).unwrap().len(), EVENTS.len());
-        prop_assert_eq!(&register(&with, &ALL).unwrap(), &with);
+        prop_assert_eq!(&registering(&with), &with);
         let mut foreign = foreign_part(&with);
         // Lists that are there only for ours are ours.
         if let Some(hooks) = foreign["hooks"].as_object_mut() {

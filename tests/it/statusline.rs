@@ -207,7 +207,8 @@ fn init_registers_it_only_where_that_is_asked() {
     let ran = ledger.run(&["init", "--no-import", "--statusline"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let value: Value = serde_json::from_str(&read()).unwrap();
-    assert!(value["statusLine"]["command"].as_str().unwrap().ends_with(" statusline"), "{value}");
+    let command = value["statusLine"]["command"].as_str().unwrap();
+    assert!(command.contains("exec tallyhook statusline "), "{command}");
     let before = read();
     assert!(ledger.run(&["init", "--no-import", "--statusline"]).stdout.contains("already registered"));
     assert_eq!(read(), before);

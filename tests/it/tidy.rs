@@ -14,7 +14,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Values and arithmetic.
     ("domain", &[]),
     ("platform", &[]),
+    // Starting other programs.
+    ("child", &[]),
     ("json", &["domain"]),
+    ("stdin", &["json"]),
     ("pricing", &["domain"]),
     ("env", &["domain"]),
     // Days, weeks and months as the user counts them.
@@ -29,7 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("store", &["domain", "platform", "pricing", "estimate", "agents", "reconcile"]),
     // How far what was used has come; asked by the hook, the reports and the commands.
     ("budget", &["domain", "env", "calendar", "config", "store"]),
-    ("error", &["config", "agents", "pricing", "store", "setup"]),
+    ("error", &["env", "config", "agents", "pricing", "store", "setup"]),
     (
         "finalize",
         &["domain", "env", "estimate", "config", "agents", "pricing", "reconcile", "store", "error"],
@@ -41,11 +44,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "hook",
         &[
             "domain", "json", "env", "estimate", "config", "agents", "pricing", "store", "error", "finalize",
-            "budget", "calendar",
+            "budget", "calendar", "stdin",
         ],
     ),
-    ("setup", &["domain", "json", "env", "error", "hook", "store"]),
-    ("doctor", &["domain", "env", "estimate", "hook", "platform", "pricing", "setup", "store"]),
+    ("setup", &["child", "domain", "json", "env", "error", "hook", "platform", "store"]),
+    ("doctor", &["domain", "env", "config", "estimate", "hook", "platform", "pricing", "setup", "store"]),
     ("report", &["domain", "calendar", "estimate", "pricing", "store", "origins", "budget"]),
     // As hot as the hook; of the reports it knows only the user's days.
     ("statusline", &["domain", "json", "env", "config", "budget", "store", "report"]),
@@ -73,6 +76,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "statusline",
             "budget",
             "calendar",
+            "child",
+            "stdin",
         ],
     ),
 ];

@@ -1,0 +1,119 @@
+//! Where the first value of a stream ends, found out while the stream arrives.
+
+use super::find;
+
+/// Follows a JSON object or array chunk by chunk, to its closing bracket.
+///
+/// It counts brackets and passes over strings; whether the value is well-formed is for the parser to say. Anything that
+/// is neither an object nor an array has no end of its own here.
+#[derive(Debug, Default)]
+pub struct Extent {
+    place: Place,
+    depth: usize,
+    /// Whether the next byte of a string follows a backslash.
+    is_escaped: bool,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Before the value: white space, a byte order mark, NULs.
+    #[default]
+    Before,
+    Inside,
+    InString,
+    /// The stream began with something else.
+    OtherValue,
+}
+
+impl Extent {
+    /// Takes the next chunk. Once the value is whole: how many bytes of the chunk belong to it.
+    pub fn follow(&mut self, chunk: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        loop {
+            if self.place == Place::InString {
+                at = self.string_end(chunk, at)?;
+            }
+            let byte = *chunk.get(at)?;
+            at += 1;
+            match byte {
+                b'"' if self.place == Place::Inside => self.place = Place::InString,
+                b'{' | b'[' if self.place != Place::OtherValue => {
+                    self.place = Place::Inside;
+                    self.depth += 1;
+                }
+                b'}' | b']' if self.place == Place::Inside => {
+                    self.depth -= 1;
+                    if self.depth == 0 {
+                        return Some(at);
+                    }
+                }
+                b' ' | b'\t' | b'\r' | b'\n' | 0 | 0xef | 0xbb | 0xbf => {}
+                _ if self.place == Place::Inside => {}
+                _ => {
+                    self.place = Place::OtherValue;
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// The rest of a string was taken out of the stream: the next chunk begins with its closing quote.
+    pub fn at_closing_quote(&mut self) {
+        self.is_escaped = false;
+    }
+
+    /// The index after the string's closing quote.
+    fn string_end(&mut self, chunk: &[u8], from: usize) -> Option<usize> {
+        let mut at = from + usize::from(std::mem::take(&mut self.is_escaped));
+        while let Some(found) = find::either(chunk, at, b'"', b'\\') {
+            if chunk[found] == b'"' {
+                self.place = Place::Inside;
+                return Some(found + 1);
+            }
+            at = found + 2;
+        }
+        self.is_escaped = at > chunk.len();
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Where the value in `text` ends if it comes in pieces of `step` bytes.
+    fn end(text: &[u8], step: usize) -> Option<usize> {
+        let mut extent = Extent::default();
+        text.chunks(step).enumerate().find_map(|(piece, chunk)| Some(piece * step + extent.follow(chunk)?))
+    }
+
+    #[test]
+    fn the_end_is_the_closing_bracket_wherever_the_chunks_end() {
+        for (text, wanted) in [
+            (r#"{}"#, Some(2)),
+            (r#"{"a":"}\"}\\"}"#, Some(14)),
+            ("\u{feff} \0{\"a\":[{},[]]} more }", Some(18)),
+            (r#"[1,{"a":2}]{"b":3}"#, Some(11)),
+            (r#"{"a":{"#, None),
+            (r#"{"a":"\"#, None),
+            (r#"5 {}"#, None),
+            (r#""{}""#, None),
+            ("", None),
+        ] {
+            for step in 1..=text.len().max(1) {
+                assert_eq!(end(text.as_bytes(), step), wanted, "{text:?} by {step}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_where_the_parser_says(
+            name in "[a\"\\\\{}\\[\\]é]{0,6}", text in "[a\"\\\\{}\\[\\]\\n]{0,40}", step in 1_usize..9, after in ".{0,5}"
+        ) {
+            let object = serde_json::json!({ name: [text, {"x": 1}] }).to_string();
+            prop_assert_eq!(end(format!("{object}{after}").as_bytes(), step), Some(object.len()));
+        }
+    }
+}

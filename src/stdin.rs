@@ -1,0 +1,172 @@
+//! Standard input as it arrives: read until the JSON is whole, and not until somebody closes the pipe.
+//!
+//! Whoever starts a hook or a status line may keep its end of the pipe open, and then no end ever comes. So both act at
+//! the closing brace. What follows it is not read. JSON that never gets whole is waited for no longer than
+//! [`PATIENCE`], all waits together.
+
+use std::io;
+use std::time::Duration;
+
+use crate::json::Extent;
+
+/// How long all waits for input may take together. The client gives up on a hook after 5 s, as it is registered.
+pub const PATIENCE: Duration = Duration::from_secs(4);
+/// As much as most payloads have, and as much as a pipe holds.
+pub const USUAL_BYTES: usize = 64 << 10;
+
+/// Input that comes bit by bit.
+pub trait Arriving {
+    /// Appends what has come, waiting for it if need be: as much as `text` has room for, for which room is made if there
+    /// is none. Returns how many bytes that was; 0 if it is the end.
+    ///
+    /// # Errors
+    /// If it cannot be read; [`io::ErrorKind::TimedOut`] if nothing comes.
+    fn append(&mut self, text: &mut Vec<u8>) -> io::Result<usize>;
+}
+
+/// What is there already.
+impl Arriving for &[u8] {
+    fn append(&mut self, text: &mut Vec<u8>) -> io::Result<usize> {
+        make_room(text);
+        let (now, later) = self.split_at(self.len().min(text.capacity() - text.len()));
+        text.extend_from_slice(now);
+        *self = later;
+        Ok(now.len())
+    }
+}
+
+/// Reads the object that `input` begins with, and at most about `most` bytes. What could be read is returned, even if it
+/// is not whole.
+pub fn read_object(input: &mut impl Arriving, most: usize) -> Vec<u8> {
+    let mut text = Vec::with_capacity(USUAL_BYTES.min(most));
+    let mut extent = Extent::default();
+    while text.len() < most {
+        let before = text.len();
+        if !input.append(&mut text).is_ok_and(|came| came > 0) {
+            break;
+        }
+        if let Some(end) = extent.follow(&text[before..]) {
+            text.truncate(before + end);
+            break;
+        }
+    }
+    text
+}
+
+fn make_room(text: &mut Vec<u8>) {
+    if text.len() == text.capacity() {
+        text.reserve(USUAL_BYTES);
+    }
+}
+
+/// The process's own standard input, without the buffer of `std::io::stdin`, through which everything would be copied
+/// once more.
+pub struct Stdin {
+    source: source::Source,
+}
+
+impl Stdin {
+    /// Standard input, for which all waits together may take `patience`.
+    #[must_use]
+    pub fn with_patience(patience: Duration) -> Self {
+        Self { source: source::Source::new(patience) }
+    }
+}
+
+impl Arriving for Stdin {
+    fn append(&mut self, text: &mut Vec<u8>) -> io::Result<usize> {
+        make_room(text);
+        self.source.append(text)
+    }
+}
+
+#[cfg(unix)]
+mod source {
+    use std::io;
+    use std::time::{Duration, Instant};
+
+    use rustix::buffer::spare_capacity;
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::io::Errno;
+    use rustix::stdio::stdin;
+
+    pub(super) struct Source {
+        /// What is left of it.
+        patience: Duration,
+    }
+
+    impl Source {
+        pub(super) fn new(patience: Duration) -> Self {
+            Self { patience }
+        }
+
+        pub(super) fn append(&mut self, text: &mut Vec<u8>) -> io::Result<usize> {
+            loop {
+                let since = Instant::now();
+                let left = Timespec::try_from(self.patience).map_err(io::Error::other)?;
+                let polled = poll(&mut [PollFd::new(&stdin(), PollFlags::IN)], Some(&left));
+                self.patience = self.patience.saturating_sub(since.elapsed());
+                match polled {
+                    Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+                    // What cannot be polled says so when it is read.
+                    Ok(_) => {}
+                    Err(Errno::INTR) => continue,
+                    Err(error) => return Err(error.into()),
+                }
+                match rustix::io::read(stdin(), spare_capacity(text)) {
+                    Err(Errno::INTR | Errno::AGAIN) => {}
+                    read => return read.map_err(io::Error::from),
+                }
+            }
+        }
+    }
+}
+
+/// Where input cannot be waited for with a limit: a thread reads it. It ends with the process.
+#[cfg(not(unix))]
+mod source {
+    use std::io::{self, Read as _};
+    use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+    use std::time::{Duration, Instant};
+
+    pub(super) struct Source {
+        /// What is left of it.
+        patience: Duration,
+        chunks: Receiver<io::Result<Vec<u8>>>,
+    }
+
+    impl Source {
+        pub(super) fn new(patience: Duration) -> Self {
+            let (sender, chunks) = mpsc::sync_channel(4);
+            std::thread::spawn(move || {
+                let mut stdin = io::stdin().lock();
+                loop {
+                    let mut chunk = vec![0; crate::stdin::USUAL_BYTES];
+                    let read = stdin.read(&mut chunk).map(|length| {
+                        chunk.truncate(length);
+                        chunk
+                    });
+                    let is_last = read.as_ref().map_or(true, Vec::is_empty);
+                    if sender.send(read).is_err() || is_last {
+                        return;
+                    }
+                }
+            });
+            Self { patience, chunks }
+        }
+
+        pub(super) fn append(&mut self, text: &mut Vec<u8>) -> io::Result<usize> {
+            let since = Instant::now();
+            let came = self.chunks.recv_timeout(self.patience);
+            self.patience = self.patience.saturating_sub(since.elapsed());
+            match came {
+                Ok(chunk) => chunk.map(|chunk| {
+                    text.extend_from_slice(&chunk);
+                    chunk.len()
+                }),
+                Err(RecvTimeoutError::Timeout) => Err(io::ErrorKind::TimedOut.into()),
+                Err(RecvTimeoutError::Disconnected) => Ok(0),
+            }
+        }
+    }
+}
