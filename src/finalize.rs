@@ -235,28 +235,29 @@ fn moved_transcript(
     Ok(mains.pop().or_else(|| folders.find_map(|folder| claude_code::find_main(&folder, session))))
 }
 
-/// Reads on in the logs of those sessions that had ended and to which their clients have written since. `config` gives the
-/// settings for a project.
+/// Reads on in the logs of those sessions that had ended and to which their clients have written since. `prepare` gives the
+/// settings for a project, and the ledger its prices if it has none; it is called only if there is something to read.
 ///
 /// # Errors
-/// As [`complete`], and those of `config`.
-pub fn read_ended<E: From<StoreError>>(
+/// As [`complete`].
+pub fn read_ended(
     ledger: &mut Ledger,
     env: &Env,
-    mut config: impl FnMut(Option<&str>) -> Result<Config, E>,
+    mut prepare: impl FnMut(&mut Ledger, Option<&str>) -> Config,
     ended: &[SessionRecord],
-) -> Result<Vec<ReadError>, E> {
+) -> Result<Vec<ReadError>, StoreError> {
     let (mut faults, mut settled) = (Vec::new(), Vec::new());
     for record in ended {
         if !ledger.has_time() {
             break;
         }
         if has_grown(ledger, record)? {
-            faults.extend(catch_up(ledger, env, &config(record.project.as_deref())?, record)?);
+            let config = prepare(ledger, record.project.as_deref());
+            faults.extend(catch_up(ledger, env, &config, record)?);
         }
         let may_grow = record.ended_at.is_some_and(|ended| env.now().since(ended) <= LATE_TOTAL);
         if !may_grow && ledger.has_time() {
-            settled.push(record.row);
+            settled.push((record.row, record.ended_at));
         }
     }
     if !settled.is_empty() {

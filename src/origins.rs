@@ -287,6 +287,27 @@ impl Rows {
     }
 }
 
+/// The response that an entry names under an id which none of the session's own is kept under, and whether it is the
+/// session's own: one that the session has from another one, else, where the id is not unique, the next that is kept under a
+/// variant of it.
+fn of_another_or_variant(
+    ledger: &Ledger,
+    session: SessionRow,
+    id: &MessageId,
+    messages: &[Message],
+    done: &HashSet<MessageId>,
+) -> Result<(Option<Message>, bool), StoreError> {
+    let is_variant =
+        |message: &&Message| message.id.is_variant() && message.id.base() == id.base() && !message.copied;
+    let mut variants = messages.iter().filter(is_variant).filter(|message| !done.contains(&message.id));
+    if let Some(variant) = variants.next()
+        && !ledger.has_as_copy(id, session)?
+    {
+        return Ok((Some(variant.clone()), true));
+    }
+    Ok((ledger.response(id)?, false))
+}
+
 /// Shares out what a session has spent. All that its rows of `spent` hold is in the result, and no more. `estimates` are of
 /// its calls' results, for how far these are off.
 fn share_out(
@@ -311,12 +332,17 @@ fn share_out(
     for file in subagents.into_iter().chain(main) {
         let entries = ledger.context_entries(&file.path)?;
         let shared = attribution::attribute(&entries, file.agent.as_ref(), |id, of| {
-            if let Some(message) = known.get(id).filter(|message| !message.copied) {
-                let is_own = message.agent.as_ref() == of && done.insert(id.clone());
-                return Some(paid(message, if is_own { buckets.of(message) } else { Vec::new() }));
-            }
-            match ledger.response(id) {
-                Ok(found) => found.map(|message| paid(&message, Vec::new())),
+            let own = known.get(id).copied().filter(|message| !message.copied);
+            let found = match own {
+                Some(own) => Ok((Some(own.clone()), true)),
+                None => of_another_or_variant(ledger, session, id, &messages, &done),
+            };
+            match found {
+                Ok((Some(message), true)) => {
+                    let is_own = message.agent.as_ref() == of && done.insert(message.id.clone());
+                    Some(paid(&message, if is_own { buckets.of(&message) } else { Vec::new() }))
+                }
+                Ok((found, _)) => found.map(|message| paid(&message, Vec::new())),
                 Err(error) => {
                     fault = Some(error);
                     None

@@ -32,7 +32,7 @@ pub fn is_same(a: &Message, b: &Message, shares_session: bool) -> bool {
         return match (a.line, b.line) {
             (Some(_), Some(_)) => is_same_time && is_same_request,
             _ if a.at.is_some() && b.at.is_some() => is_same_time,
-            _ => is_same_request || (a.request.is_none() && b.request.is_none()),
+            _ => is_same_request,
         };
     }
     let [a_prompt, b_prompt] = [a, b].map(|record| record.by_client().prompt());
@@ -44,9 +44,13 @@ pub fn is_same(a: &Message, b: &Message, shares_session: bool) -> bool {
             [true, true] if is_echo => has_same_prompt,
             // A side question can repeat the conversation with requests, lines and times of its own.
             [true, true] => a.source != b.source && has_same_prompt && a.usage == b.usage,
-            [false, false] => has_same_prompt || a.request.is_none() || b.request.is_none(),
-            _ => true,
+            // Of two of which nothing is known one is the other, repeated.
+            _ => has_same_prompt || [a, b].iter().all(|record| is_bare(record)) && a.usage == b.usage,
         }
+}
+
+fn is_bare(record: &Message) -> bool {
+    record.line.is_none() && record.request.is_none() && record.at.is_none()
 }
 
 /// Joins two records of one response.
@@ -259,10 +263,15 @@ mod tests {
         assert!(same(&line_of("s", "req_1", "l2", 20, 100)), "streamed in several lines");
         assert!(same(&line_of("s", "req_2", "l1", 20, 100)), "the same line");
         assert!(same(&line_of("s", "req_2", "l2", 10, 100)), "at the same time");
-        assert!(same(&without_request(line_of("s", "", "l2", 20, 110))), "nothing names another request");
+        assert!(same(&without_request(line_of("s", "", "l2", 20, 100))), "nothing names another request");
+        assert!(!same(&without_request(line_of("s", "", "l2", 20, 110))), "and the prompt is another one");
         // Two sessions that count from 1, with the requests or without.
         assert!(!same(&line_of("t", "req_1", "l2", 20, 100)));
-        assert!(!same(&line_of("t", "req_1", "l2", 10, 100)) || same(&line_of("t", "req_1", "l1", 10, 100)));
+        assert!(!same(&line_of("t", "req_2", "l2", 10, 100)), "at the same time by chance");
+        assert!(same(&line_of("t", "req_1", "l2", 10, 100)), "a copy under another id");
+        let bare =
+            |session| Message { line: None, request: None, at: None, ..line_of(session, "", "", 0, 100) };
+        assert!(!is_same(&bare("s"), &bare("t"), false), "nothing but the id is common");
         assert!(same(&line_of("t", "req_1", "l1", 10, 100)), "a fork's copy");
     }
 

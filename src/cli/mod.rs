@@ -228,12 +228,18 @@ impl Context {
     fn read_ended(&self, ledger: &mut Ledger) {
         let read = |ledger: &mut Ledger| -> Result<Vec<ReadError>, Error> {
             let ended = ledger.ended_sessions()?;
-            finalize::read_ended(ledger, &self.env, |project| self.config(project), &ended)
+            let prepare = |_: &mut Ledger, project: Option<&str>| {
+                // A project's file that does not parse is for those to mend who work there.
+                self.config(project).unwrap_or_else(|_| Config::cautious())
+            };
+            Ok(finalize::read_ended(ledger, &self.env, prepare, &ended)?)
         };
         match read(ledger) {
             Ok(faults) => faults.iter().for_each(|fault| self.say(&format!("tallyhook: {fault}"))),
             Err(error) => {
-                self.say(&format!("tallyhook: what ended sessions have last used is not known: {error}"));
+                self.say(&format!(
+                    "tallyhook: what sessions used last that have ended is not known: {error}"
+                ));
             }
         }
     }

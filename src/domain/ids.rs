@@ -68,8 +68,8 @@ id!(
     ToolUseId
 );
 id!(
-    /// The provider's id of an API response (`msg_…`), unique everywhere; `docs/facts.md#records-of-one-response` has its
-    /// stand-ins.
+    /// The key under which an API response is kept: the provider's id (`msg_…`), what stands for one
+    /// (`docs/facts.md#records-of-one-response`), or a variant of an id that is not unique.
     MessageId
 );
 id!(

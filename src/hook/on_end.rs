@@ -1,6 +1,6 @@
 //! The events at which transcripts are read: the ends of turns, subagents and sessions, and a session's start for
-//! those before it that never had an end. At all of them but a subagent's, and at prompts, it is looked whether a session that
-//! had ended was written on.
+//! those before it that never had an end. At all of them but a subagent's, and at prompts, the logs of sessions that have ended are
+//! looked at once more, for clients write to them after the last hook.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::domain::SessionId;
 use crate::error::Error;
 use crate::estimate::subagents::{LEARNED_FROM, defaults_for, median};
 use crate::finalize::{self, Task, Wait};
-use crate::store::{AgentSighting, Change, Ledger, StoreError};
+use crate::store::{AgentSighting, Change, Ledger};
 
 /// How many earlier sessions one session's start completes; the client waits for it.
 const MAX_CATCH_UPS: u32 = 5;
@@ -43,9 +43,11 @@ pub(super) fn read_ended(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<(), Err
     if ended.is_empty() {
         return Ok(());
     }
-    ledger.set_prices(hook.prices());
-    let config = |project: Option<&str>| Ok::<_, StoreError>(hook.config_of(project));
-    let faults = match finalize::read_ended(ledger, hook.env, config, &ended) {
+    let prepare = |ledger: &mut Ledger, project: Option<&str>| {
+        ledger.set_prices(hook.prices());
+        hook.config_of(project)
+    };
+    let faults = match finalize::read_ended(ledger, hook.env, prepare, &ended) {
         Err(error) if error.is_busy() => return Ok(()),
         faults => faults?,
     };

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::writer::SessionRow;
 use super::{Ledger, SessionRecord, StoreError};
+use crate::domain::Timestamp;
 
 /// The name in `meta`; the value is the sessions' numbers, the latest last.
 const NAME: &str = "ended";
@@ -30,12 +31,20 @@ impl Ledger {
         found.filter_map(Result::transpose).collect()
     }
 
-    /// Looks no more at sessions that have ended.
+    /// Looks no more at sessions that have ended, unless they have ended again since then.
     ///
     /// # Errors
     /// If the ledger cannot be written.
-    pub fn forget_ended(&mut self, sessions: &[SessionRow]) -> Result<(), StoreError> {
-        self.write("note the sessions that ended", |tx| forget(tx, sessions))
+    pub fn forget_ended(&mut self, sessions: &[(SessionRow, Option<Timestamp>)]) -> Result<(), StoreError> {
+        self.write("note the sessions that ended", |tx| {
+            let mut over = Vec::new();
+            for (session, at) in sessions {
+                if ended_then(tx, *session, *at)? {
+                    over.push(*session);
+                }
+            }
+            forget(tx, &over)
+        })
     }
 }
 
@@ -45,6 +54,12 @@ pub(super) fn forget(conn: &Connection, sessions: &[SessionRow]) -> rusqlite::Re
     let before = ended.len();
     ended.retain(|row| !sessions.contains(&SessionRow(*row)));
     if ended.len() == before { Ok(()) } else { put(conn, &ended) }
+}
+
+/// Whether a session's last end is that one.
+fn ended_then(conn: &Connection, session: SessionRow, at: Option<Timestamp>) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT 1 FROM sessions WHERE id = ?1 AND ended_at IS ?2")?
+        .exists(params![session.0, at.map(Timestamp::as_millis)])
 }
 
 /// The numbers of the sessions; what is no number is passed over.

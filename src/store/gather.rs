@@ -1,6 +1,6 @@
 //! Records with one id, put together by the response that they are of.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rusqlite::Connection;
 
@@ -12,9 +12,9 @@ use crate::reconcile;
 /// A file among those of a transaction, and a response in it.
 pub(super) type Place = (usize, usize);
 
-/// With more responses of one id than that, which are those of a gateway that has one for all, a record is compared with
-/// those alone that it has something in common with.
-pub(super) const MANY: usize = 64;
+/// More responses of one id than that are those of a gateway that has one for all: they are not compared with each other
+/// once more when all are read.
+const MANY: usize = 64;
 
 /// What is known of one response.
 #[derive(Debug)]
@@ -86,8 +86,9 @@ pub(super) struct Responses {
     /// The keys that are taken.
     ids: HashSet<MessageId>,
     by_line: HashMap<LineTag, usize>,
-    by_request: HashMap<RequestTag, usize>,
-    by_time: HashMap<Timestamp, usize>,
+    by_request: HashMap<RequestTag, Vec<usize>>,
+    by_time: HashMap<Timestamp, Vec<usize>>,
+    by_prompt: HashMap<(SessionRow, u64), Vec<usize>>,
 }
 
 impl Responses {
@@ -110,7 +111,7 @@ impl Responses {
     ) -> rusqlite::Result<()> {
         if let Some(at) = self.find(conn, message, row)? {
             self.list[at].join(message, row);
-            self.index(at, message);
+            self.index(at, message, row);
             return Ok(());
         }
         let id = self.free_id(message);
@@ -148,35 +149,39 @@ impl Responses {
     }
 
     fn push(&mut self, response: Response) {
-        let message = response.message.clone();
+        let (message, row) = (response.message.clone(), response.row);
         self.ids.insert(message.id.clone());
         self.list.push(response);
-        self.index(self.list.len() - 1, &message);
+        self.index(self.list.len() - 1, &message, row);
     }
 
-    fn index(&mut self, at: usize, message: &Message) {
+    fn index(&mut self, at: usize, message: &Message, row: SessionRow) {
+        fn add(places: &mut Vec<usize>, at: usize) {
+            if !places.contains(&at) {
+                places.push(at);
+            }
+        }
         if let Some(line) = message.line {
             self.by_line.entry(line).or_insert(at);
         }
         if let Some(request) = message.request {
-            self.by_request.entry(request).or_insert(at);
+            add(self.by_request.entry(request).or_default(), at);
         }
         if let Some(time) = message.at {
-            self.by_time.entry(time).or_insert(at);
+            add(self.by_time.entry(time).or_default(), at);
         }
+        add(self.by_prompt.entry((row, message.by_client().prompt())).or_default(), at);
     }
 
     fn find(&self, conn: &Connection, message: &Message, row: SessionRow) -> rusqlite::Result<Option<usize>> {
         if let Some(at) = message.line.and_then(|line| self.by_line.get(&line)) {
             return Ok(Some(*at));
         }
-        let candidates: Vec<usize> = if self.list.len() <= MANY {
-            (0..self.list.len()).collect()
-        } else {
-            let by_request = message.request.and_then(|request| self.by_request.get(&request));
-            let by_time = message.at.and_then(|time| self.by_time.get(&time));
-            by_request.into_iter().chain(by_time).copied().collect()
-        };
+        let by_request = message.request.and_then(|request| self.by_request.get(&request));
+        let by_time = message.at.and_then(|time| self.by_time.get(&time));
+        let by_prompt = self.by_prompt.get(&(row, message.by_client().prompt()));
+        let places = [by_request, by_time, by_prompt].into_iter().flatten().flatten().copied();
+        let candidates: BTreeSet<usize> = places.collect();
         for at in &candidates {
             let response = &self.list[*at];
             if reconcile::is_same(&response.message, message, response.has(row)) {

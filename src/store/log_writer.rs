@@ -311,11 +311,10 @@ impl<'c> LogWriter<'c> {
     /// Puts records with one id together that are of one response, and with what the ledger has of it.
     fn responses_of(&self, messages: &[OfFile], records: &[Place]) -> rusqlite::Result<Vec<Response>> {
         let mut found = Responses::default();
-        let are_many = records.len() > gather::MANY;
-        for (number, place @ (file, at)) in records.iter().copied().enumerate() {
+        for place @ (file, at) in records.iter().copied() {
             let (message, row) = (&messages[file].0[at], messages[file].1[at]);
-            if !self.knows_none && (number == 0 || !are_many) {
-                for known in responses::known_by_id(self.conn, message, are_many)? {
+            if !self.knows_none {
+                for known in responses::known_by_id(self.conn, message, row)? {
                     found.add_known(known);
                 }
             }
@@ -400,13 +399,21 @@ impl<'c> LogWriter<'c> {
                 Kind::Compaction => given += give(self.conn, COMPACTIONS, &key, &claim)?,
             }
         }
+        let parents: HashMap<SessionRow, SessionRow> =
+            settled.parents.iter().filter_map(|(session, parent, _)| Some((*session, (*parent)?))).collect();
+        // Whether a session is a fork of another one, of whatever depth.
+        let comes_from = |session: SessionRow, other: SessionRow| {
+            let ancestors = std::iter::successors(Some(session), |session| parents.get(session).copied());
+            ancestors.skip(1).take(parents.len()).any(|ancestor| ancestor == other)
+        };
         for (session, parent, forked_at) in settled.parents {
             let known: Option<i64> = self
                 .conn
                 .prepare_cached("SELECT parent FROM sessions WHERE id = ?1")?
                 .query_row([session.0], |row| row.get(0))?;
-            // One that the lines name is no matter of what both have.
-            let parent = parent.map(|parent| parent.0).or(known.filter(|known| !sessions.contains(known)));
+            // One that the lines name is no matter of what both have, unless it is the other way round.
+            let parent = parent.map(|parent| parent.0);
+            let parent = parent.or(known.filter(|known| !comes_from(SessionRow(*known), session)));
             let linked = self
                 .conn
                 .prepare_cached(

@@ -14,6 +14,7 @@
 //!
 //! A record belongs to the oldest session that has it. A session is the fork of the one that its latest copy belongs to.
 
+use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -150,7 +151,8 @@ pub(super) struct Sharing {
     sessions: BTreeMap<SessionRow, Has>,
     /// Who has a record, by the record's key.
     claims: BTreeMap<String, (Kind, Vec<Claim>)>,
-    pairs: HashMap<(SessionRow, SessionRow), Pair>,
+    /// Those that were looked at, the lower number first: where marks tell, none has to be.
+    pairs: RefCell<HashMap<(SessionRow, SessionRow), Pair>>,
 }
 
 /// What a session has.
@@ -159,6 +161,8 @@ struct Has {
     name: String,
     /// Its records, shared or not, when they were written, and whether in the main conversation.
     records: HashMap<String, (Option<Timestamp>, bool)>,
+    /// Of those that are shared whether it has them as copies.
+    shared: HashMap<String, bool>,
     file_start: Option<Timestamp>,
 }
 
@@ -178,6 +182,37 @@ struct Pair {
 }
 
 impl Pair {
+    fn of(sessions: [&Has; 2]) -> Self {
+        let [one, other] = sessions;
+        let mut pair = Self {
+            last: None,
+            marked: [false; 2],
+            is_older: [false; 2],
+            starts_later: [false; 2],
+            goes_on_at: [None; 2],
+        };
+        for (key, copied) in &one.shared {
+            let Some(copied_there) = other.shared.get(key) else { continue };
+            let at = |has: &Has| has.records.get(key).and_then(|(at, _)| *at);
+            pair.last = pair.last.max(at(one)).max(at(other));
+            pair.marked[0] |= !copied && *copied_there;
+            pair.marked[1] |= *copied && !copied_there;
+        }
+        for (place, own, others) in [(0, one, other), (1, other, one)] {
+            pair.starts_later[place] = own.file_start > pair.last;
+            let own = own.records.iter().filter(|(key, _)| !others.records.contains_key(*key));
+            for (at, is_main) in own.filter_map(|(_, (at, is_main))| at.map(|at| (at, *is_main))) {
+                if Some(at) < pair.last {
+                    pair.is_older[place] = true;
+                } else if is_main {
+                    let first = &mut pair.goes_on_at[place];
+                    *first = Some(first.map_or(at, |first| first.min(at)));
+                }
+            }
+        }
+        pair
+    }
+
     /// How two sessions follow each other, as far as their records tell.
     fn order(&self) -> Ordering {
         let [a, b] = [0, 1].map(|one| {
@@ -248,6 +283,7 @@ impl Sharing {
         while let Some(row) = rows.next()? {
             let (claim, key): (Claim, String) = (read_claim(row, 0)?, row.get(5)?);
             has.records.insert(key.clone(), (claim.at, claim.source == MessageSource::Main));
+            has.shared.insert(key.clone(), claim.copied);
             if claim.source == MessageSource::Main {
                 has.file_start = has.file_start.into_iter().chain(claim.file_start).min();
             }
@@ -265,10 +301,14 @@ impl Sharing {
 
     /// Works out whose each record is.
     pub(super) fn settle(mut self) -> Settled {
-        self.compare_all();
+        // By name, for numbers follow the order in which sessions were read first.
+        let mut claims = std::mem::take(&mut self.claims);
+        for (_, claims) in claims.values_mut() {
+            claims.sort_by_key(|claim| self.sessions.get(&claim.session).map(|has| &has.name));
+        }
         let mut settled = Settled::default();
         let mut latest: HashMap<SessionRow, (Option<Timestamp>, SessionRow)> = HashMap::new();
-        for (key, (kind, claims)) in &self.claims {
+        for (key, (kind, claims)) in &claims {
             let Some(owner) = self.owner(claims) else { continue };
             // A sidechain can replay messages too, and of a fork's copies; that it is one says its main conversation.
             let copies = claims.iter().filter(|claim| claim.session != owner.session);
@@ -294,7 +334,10 @@ impl Sharing {
                 has.file_start.filter(|start| Some(*start) > pair.last).or(pair.goes_on_at[0])
             });
             settled.parents.push((*session, parent, forked_at));
-            let own = self.pairs.iter().filter_map(|((a, b), pair)| match *session {
+        }
+        let pairs = self.pairs.borrow();
+        for session in self.sessions.keys() {
+            let own = pairs.iter().filter_map(|((a, b), pair)| match *session {
                 session if session == *a => Some(pair.goes_on_at[0]),
                 session if session == *b => Some(pair.goes_on_at[1]),
                 _ => None,
@@ -306,48 +349,21 @@ impl Sharing {
         settled
     }
 
-    fn compare_all(&mut self) {
-        for (_, claims) in self.claims.values() {
-            for (at, one) in claims.iter().enumerate() {
-                for other in &claims[at + 1..] {
-                    let is_turned = one.session > other.session;
-                    let (a, b) = if is_turned { (other, one) } else { (one, other) };
-                    let pair = self.pairs.entry((a.session, b.session)).or_insert(Pair {
-                        last: None,
-                        marked: [false; 2],
-                        is_older: [false; 2],
-                        starts_later: [false; 2],
-                        goes_on_at: [None; 2],
-                    });
-                    pair.last = pair.last.max(a.at).max(b.at);
-                    pair.marked[0] |= !a.copied && b.copied;
-                    pair.marked[1] |= a.copied && !b.copied;
-                }
-            }
-        }
-        for ((a, b), pair) in &mut self.pairs {
-            let (Some(one), Some(other)) = (self.sessions.get(a), self.sessions.get(b)) else { continue };
-            for (place, own, others) in [(0, one, other), (1, other, one)] {
-                pair.starts_later[place] = own.file_start > pair.last;
-                let own = own.records.iter().filter(|(key, _)| !others.records.contains_key(*key));
-                for (at, is_main) in own.filter_map(|(_, (at, is_main))| at.map(|at| (at, *is_main))) {
-                    if Some(at) < pair.last {
-                        pair.is_older[place] = true;
-                    } else if is_main {
-                        let first = &mut pair.goes_on_at[place];
-                        *first = Some(first.map_or(at, |first| first.min(at)));
-                    }
-                }
-            }
-        }
-    }
-
     /// What two sessions have, the first of them first.
     fn pair(&self, a: SessionRow, b: SessionRow) -> Option<Pair> {
-        if a <= b {
-            return self.pairs.get(&(a, b)).copied();
+        let is_turned = a > b;
+        let (first, second) = if is_turned { (b, a) } else { (a, b) };
+        let known = self.pairs.borrow().get(&(first, second)).copied();
+        let mut pair = match known {
+            Some(pair) => pair,
+            None => {
+                let pair = Pair::of([self.sessions.get(&first)?, self.sessions.get(&second)?]);
+                *self.pairs.borrow_mut().entry((first, second)).or_insert(pair)
+            }
+        };
+        if !is_turned {
+            return Some(pair);
         }
-        let mut pair = self.pairs.get(&(b, a)).copied()?;
         pair.marked.reverse();
         pair.is_older.reverse();
         pair.starts_later.reverse();

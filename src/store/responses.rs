@@ -138,17 +138,25 @@ pub(super) fn known_message(
     Ok(found.flatten())
 }
 
-/// The responses that are kept under the id of `message`, and under variants of it those that could be the same, or `all`.
-/// Of a gateway with one id for all there can be very many.
+/// The responses under the id of `message` that it could be of: the one that is kept under the id itself, and variants with
+/// its request, its line, its time, or its prompt in the session ([`crate::reconcile::is_same`] joins no others).
 pub(super) fn known_by_id(
     conn: &Connection,
     message: &Message,
-    all: bool,
+    session: SessionRow,
 ) -> rusqlite::Result<Vec<(Message, SessionRow)>> {
     const SQL: &str = concat!(
         responses!(),
-        " WHERE message_id >= ?1 AND message_id < ?1 || '$' AND (message_id = ?1 OR message_id > ?1 || '#'
-           AND (?5 OR request = ?2 OR line = ?3 OR at = ?4)) ORDER BY message_id"
+        " WHERE message_id = ?1 UNION ALL ",
+        responses!(),
+        " WHERE instr(message_id, '#') AND request = ?2 UNION ALL ",
+        responses!(),
+        " WHERE instr(message_id, '#') AND line = ?3 UNION ALL ",
+        responses!(),
+        " WHERE instr(message_id, '#') AND at = ?4 UNION ALL ",
+        responses!(),
+        " WHERE instr(message_id, '#') AND session = ?5
+           AND input_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens = ?6"
     );
     let mut query = conn.prepare_cached(SQL)?;
     let mut rows = query.query(params![
@@ -156,11 +164,12 @@ pub(super) fn known_by_id(
         message.request.map(RequestTag::to_bits),
         message.line.map(LineTag::to_bits),
         message.at.map(Timestamp::as_millis),
-        all,
+        session.0,
+        signed(message.usage.prompt()),
     ])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.extend(read_message(row)?);
+        found.extend(read_message(row)?.filter(|(known, _)| known.id.base() == message.id.base()));
     }
     Ok(found)
 }

@@ -279,6 +279,15 @@ impl Ledger {
             .map(|found| found.map(|(message, _)| message))
             .map_err(StoreError::query("look up the response"))
     }
+
+    /// Whether a session shares the response of that id with another one.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn has_as_copy(&self, id: &MessageId, session: SessionRow) -> Result<bool, StoreError> {
+        super::owners::has(&self.conn, id.as_str(), session)
+            .map_err(StoreError::query("look up who has the response"))
+    }
 }
 
 /// Rows without their time, branch, step and type of file, and with a run's type in its place.

@@ -66,6 +66,56 @@ fn a_gateway_with_one_id_and_no_requests_counts_each_run() {
 }
 
 #[test]
+fn a_gateway_with_one_id_counts_the_same_however_it_is_read() {
+    // More than are compared with each other, and a side question that repeats an early one with other requests.
+    let lines = |s: &Session, id: &str| {
+        let mut lines = Vec::new();
+        for number in 1..=70_u32 {
+            let answer = s.answer(id, 3 * number, 10).with("requestId", format!("req_{number}"));
+            lines.extend([s.says(3 * number - 1), answer.with("message.usage.input_tokens", 100 + number)]);
+        }
+        for number in [3_u32, 4, 5] {
+            let replay = s.answer(id, 300 + number, 10).with("message.usage.input_tokens", 100 + number);
+            let replay = replay.with("requestId", format!("aside_{number}"));
+            lines.push(replay.with("isSidechain", true).with("agentId", "aside"));
+        }
+        lines
+    };
+    for id in ["msg".to_owned(), "m".repeat(190), "m".repeat(900)] {
+        for way in ["whole", "line by line", "import"] {
+            let ledger = Ledger::new();
+            let s = Session::new(&ledger, "s");
+            for part in lines(&s, &id).chunks(if way == "line by line" { 1 } else { 1_000 }) {
+                s.transcript().append(part);
+                if way != "import" {
+                    ledger.hook(s.stop());
+                }
+            }
+            if way == "import" {
+                import(&ledger, &ledger.dir().join("projects"));
+            }
+            assert_eq!((ledger.responses("s"), ledger.output("s")), (70, 700), "{way}");
+            ledger.assert_sound();
+        }
+    }
+}
+
+#[test]
+fn what_a_session_paid_for_is_placed_though_another_has_its_ids() {
+    let ledger = Ledger::new();
+    for (name, second) in [("a", 1), ("b", 20)] {
+        let s = Session::new(&ledger, name);
+        let call = s.call_of("msg_1", second + 1, "toolu_1").with("requestId", "req_1");
+        let answer = s.answer("msg_2", second + 3, 30).with("requestId", "req_2");
+        s.transcript().write(&[s.says(second), call, s.result_of(second + 2, "toolu_1", "found"), answer]);
+        ledger.hook(s.stop());
+    }
+    let of = |name: &str| ledger.run(&["show-usage", "--session", name, "--json"]).json()["by_tool"].clone();
+    assert_eq!(of("a")[0]["tool"], "Bash", "{}", of("a"));
+    assert_eq!(of("a"), of("b"));
+}
+
+#[test]
 fn two_sessions_that_both_count_from_one_count_each() {
     for by_import in [false, true] {
         let ledger = Ledger::new();

@@ -2,8 +2,8 @@
 //!
 //! # Which records are of one response
 //!
-//! A response is written as several lines, and its lines are repeated in other files. Its key is `message.id`, without one
-//! `requestId`. No id is believed alone: gateways answer every request with a constant `message.id`, or count from 1 in each
+//! A response is written as several lines, and its lines are repeated in other files. Its key is `message.id`, or `requestId`
+//! where there is none. No id is believed alone: gateways answer every request with a constant `message.id`, or count from 1 in each
 //! session, and some send no ids at all. What a record is besides its id:
 //!
 //! - its **request**: `requestId`. Where a log names none, the first line of an unbroken run of lines stands for it. A run
@@ -14,10 +14,10 @@
 //! Records with one key are of one response ([`crate::reconcile::is_same`])
 //!
 //! - if they are the same line (a copy, in whatever session);
-//! - within a session, if they answer the same request or have the same time; if only one of them names its request; if
-//!   neither does and they have the same prompt (old clients: the lines of a response with results of its tools between
-//!   them); if one is an echo (`progress`) and they have the same prompt; if one is of a side question (`/btw`, which
-//!   repeats the conversation with other requests) and they have the same usage;
+//! - within a session, if they answer the same request or have the same time; if not both name their request and they have
+//!   the same prompt (old clients: the lines of a response with results of its tools between them); if one is an echo
+//!   (`progress`) and they have the same prompt; if one is of a side question (`/btw`, which repeats the conversation with
+//!   other requests) and they have the same usage;
 //! - in two sessions, if they have the same time and request, or the same time where a log gives its lines no ids.
 //!
 //! Else they are two responses. The second is kept under a variant of the key ([`MessageId::variant`]).
@@ -44,6 +44,9 @@ use super::line::{InMessage, Line, Member, MessagePart};
 use super::{Progress, Reading};
 use crate::domain::{LineTag, MessageId, RequestTag, SessionId, Timestamp, Usage};
 use crate::json::Object;
+
+/// Longest id that is kept as it is, in bytes; more is added to it where it is not unique. Real ones have 20 to 60.
+const LONGEST_ID: usize = 120;
 
 /// How long after its note a prompt is written at most, in milliseconds.
 const MOMENTS: i64 = 60_000;
@@ -170,13 +173,7 @@ impl LastResponse {
         }
         match (is_named(self.request), is_named(request)) {
             (true, true) => false,
-            (false, false) => {
-                self.is_open
-                    || self.request.is_none()
-                    || request.is_none()
-                    || (prompt > 0 && prompt == self.prompt)
-            }
-            _ => true,
+            _ => self.is_open || (prompt > 0 && prompt == self.prompt),
         }
     }
 }
@@ -263,13 +260,21 @@ pub(super) fn key_of_echo(line: &Line<'_>, message: &MessagePart<'_>) -> Option<
 fn given_id(line: &Line<'_>, message: &MessagePart<'_>) -> Option<MessageId> {
     message
         .text(InMessage::Id)
-        .and_then(|id| MessageId::new(&id))
-        .or_else(|| MessageId::new(&line.text(Member::RequestId)?))
+        .and_then(|id| kept_id(&id))
+        .or_else(|| kept_id(&line.text(Member::RequestId)?))
+}
+
+/// An id from a log, or what stands for one that is too long.
+pub(super) fn kept_id(text: &str) -> Option<MessageId> {
+    if text.len() <= LONGEST_ID {
+        return MessageId::new(text);
+    }
+    MessageId::new(&format!("long-{:016x}", LineTag::of(text.as_bytes()).to_bits()))
 }
 
 /// What stands for the id of a response that has none: the line's, else what it says and when.
 fn own_id(line: &Line<'_>, message: &MessagePart<'_>) -> Option<MessageId> {
-    line.text(Member::Uuid).and_then(|uuid| MessageId::new(&uuid)).or_else(|| {
+    line.text(Member::Uuid).and_then(|uuid| kept_id(&uuid)).or_else(|| {
         let mut text = line.bytes(Member::Timestamp).unwrap_or_default().to_vec();
         text.extend_from_slice(line.bytes(Member::Message).unwrap_or_default());
         text.extend_from_slice(message.content().unwrap_or_default());

@@ -348,7 +348,7 @@ fn objects(json: &str) -> Vec<Object<'_>> {
 /// The key of a line that shows no usage: the id of the response, else of its request, else of the line.
 pub(super) fn message_key(line: &Object<'_>, message: &Object<'_>) -> Option<MessageId> {
     let candidates = [message.text("id"), line.text("requestId"), line.text("uuid")];
-    candidates.into_iter().flatten().find_map(|key| MessageId::new(&key))
+    candidates.into_iter().flatten().find_map(|key| identity::kept_id(&key))
 }
 
 fn add_user(line: &Line<'_>, context: &Context, reading: &mut Reading) {

@@ -2,6 +2,12 @@
 -- line, for an id alone does not tell whose record it is.
 ALTER TABLE responses ADD COLUMN request INTEGER;
 ALTER TABLE responses ADD COLUMN line INTEGER;
+-- By what the responses are found that share their id with others: those of a gateway that has one for all can be very many.
+-- Few ledgers have any.
+CREATE INDEX variants_by_request ON responses (request) WHERE instr(message_id, '#');
+CREATE INDEX variants_by_line ON responses (line) WHERE instr(message_id, '#');
+CREATE INDEX variants_by_time ON responses (at) WHERE instr(message_id, '#');
+CREATE INDEX variants_by_prompt ON responses (session, input_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens) WHERE instr(message_id, '#');
 
 -- What more than one session has: the keys of responses (`kind` 0), prompts (1) and compactions (2) that a fork repeats, a
 -- row for each session. Whose they are follows from what else these sessions have (store/owners.rs).
