@@ -289,6 +289,7 @@ impl Task {
         // What is no transcript leaves nothing behind, so what is not understood is held back until a line is.
         let mut is_understood = self.state.is_some();
         let mut held = Vec::new();
+        let mut session = from.session.clone();
         loop {
             let mut reading = match claude_code::read_with(buffer, &self.file.path, &from) {
                 Ok(reading) => reading,
@@ -303,12 +304,11 @@ impl Task {
             let has_lines = reading.progress.offset > 0;
             is_understood |= reading.is_understood;
             from.progress = Some(reading.progress.clone());
-            let session = reading.session.clone().unwrap_or_else(|| from.session.clone());
-            from.session.clone_from(&session);
+            session = reading.session.clone().unwrap_or(session);
             let run = agent.as_ref().map(|file| finalize::run_of(file, &reading, config));
             let path = self.file.path.to_string_lossy().into_owned();
             let batch = LogBatch { path, run, size: self.size, modified_at: self.modified_at, reading };
-            held.push(Piece::Read(session, Box::new(batch)));
+            held.push(Piece::Read(session.clone(), Box::new(batch)));
             if is_understood {
                 held.drain(..).try_for_each(|piece| parcel.add(piece))?;
             }

@@ -1,6 +1,6 @@
 //! What transcripts add to the contexts of their conversations, as it was read.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::writer::{SessionRow, signed, unsigned};
 use super::{Ledger, StoreError, calibrations};
@@ -41,6 +41,35 @@ pub(super) fn note_lines_of(conn: &Connection, session: SessionRow, path: &str) 
     conn.prepare_cached("INSERT OR IGNORE INTO meta VALUES (?1, ?2)")?
         .execute(params![format!("{LINES_OF}{}:{path}", session.0), session.0])?;
     Ok(())
+}
+
+/// Notes the same of a file that was kept for another session when its beginning was read.
+pub(super) fn note_earlier_session(
+    conn: &Connection,
+    session: SessionRow,
+    path: &str,
+) -> rusqlite::Result<()> {
+    let earlier: Option<i64> = conn
+        .prepare_cached("SELECT session FROM transcripts WHERE path = ?1 AND session != ?2")?
+        .query_row(params![path, session.0], |row| row.get(0))
+        .optional()?;
+    earlier.map_or(Ok(()), |earlier| note_lines_of(conn, SessionRow(earlier), path))
+}
+
+/// Of a session that has no responses yet, the other one whose responses its file has.
+pub(super) fn first_to_have_lines_of(
+    conn: &Connection,
+    session: SessionRow,
+    path: &str,
+) -> rusqlite::Result<Option<SessionRow>> {
+    conn.prepare_cached(
+        "SELECT CAST(value AS INTEGER) FROM meta
+         WHERE name >= 'lines_of:' AND name < 'lines_of;' AND substr(name, -length(?2) - 1) = ':' || ?2
+           AND CAST(value AS INTEGER) != ?1 AND NOT EXISTS (SELECT 1 FROM responses WHERE session = ?1)
+         LIMIT 1",
+    )?
+    .query_row(params![session.0, path], |row| row.get(0).map(SessionRow))
+    .optional()
 }
 
 /// Whether anything of a transcript's content is kept.

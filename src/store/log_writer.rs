@@ -87,6 +87,9 @@ impl<'c> LogWriter<'c> {
         let conn = self.conn;
         let row = self.row(session)?;
         let reading = batch.reading;
+        if reading.start > 0 && batch.run.is_none() {
+            contexts::note_earlier_session(conn, row, &batch.path)?;
+        }
         let progress = &reading.progress;
         let file_start = progress.file_start;
         if let Some(run) = &batch.run {
@@ -177,17 +180,18 @@ impl<'c> LogWriter<'c> {
             row,
             &batch.path,
             reading.messages,
-            batch.run.is_none() && reading.start == 0,
+            batch.run.is_none().then_some(reading.start == 0),
         )
     }
 
+    /// Takes a file's responses; `begins_session` says of a main transcript whether it was read from its start.
     fn add_messages(
         &mut self,
         session: &SessionId,
         row: SessionRow,
         path: &str,
         messages: Vec<Message>,
-        begins_session: bool,
+        begins_session: Option<bool>,
     ) -> rusqlite::Result<()> {
         let mut owners = Vec::with_capacity(messages.len());
         // Some clients leave its parent's id on what a fork has copied: it stands before all that is the fork's.
@@ -202,7 +206,13 @@ impl<'c> LogWriter<'c> {
             }
             owners.push(owner);
         }
-        if let Some(parent) = parent.flatten().filter(|_| begins_session) {
+        // What it has copied can have been read before its first own response was there.
+        let parent = match (parent, begins_session) {
+            (Some(before), Some(true)) => before,
+            (Some(None), Some(false)) => contexts::first_to_have_lines_of(self.conn, row, path)?,
+            _ => None,
+        };
+        if let Some(parent) = parent {
             let linked = self
                 .conn
                 .prepare_cached("UPDATE sessions SET parent = ?2 WHERE id = ?1 AND parent IS NULL")?

@@ -191,3 +191,39 @@ fn a_side_question_counts_once() {
     };
     assert_usage(make, &[("a", answers(2, 47))]);
 }
+
+#[test]
+fn a_fork_whose_copies_keep_the_parents_id_is_linked_in_whatever_pieces_it_is_read() {
+    // Clients 2.1.216 to 2.1.246 leave the parent's id on what they copy.
+    let hidden = Usage { input: 500, output: 5, ..Usage::default() };
+    for pieces in [1, 2, 3] {
+        for then_forked_again in [false, true] {
+            let ledger = Ledger::new();
+            let (p, f) = (Session::new(&ledger, "p"), Session::new(&ledger, "f"));
+            let before = vec![p.says(1), p.answer("msg_1", 2, 40), p.says(3), p.answer("msg_2", 4, 50)];
+            let parents = cost_state("p", &[("claude-opus-5-5", answers(2, 90) + hidden)]);
+            p.transcript().write(&before).append(&[parents]);
+            ledger.hook(p.stop());
+            let own = [f.says(10), f.answer("msg_3", 11, 60)];
+            let total = cost_state("f", &[("claude-opus-5-5", answers(3, 150) + hidden)]);
+            let parts: [&[Value]; 3] = [&before, &own, &[total]];
+            for part in [&parts[..pieces - 1], &parts[pieces - 1..]] {
+                part.iter().for_each(|lines| {
+                    f.transcript().append(lines);
+                });
+                ledger.hook(f.stop());
+            }
+            if then_forked_again {
+                let g = Session::new(&ledger, "g");
+                let mut lines: Vec<Value> =
+                    before.iter().chain(&own).map(|line| branched(line, "g")).collect();
+                lines.extend([g.says(20), g.answer("msg_4", 21, 70)]);
+                g.transcript().write(&lines);
+                ledger.hook(g.stop());
+                assert_eq!(ledger.usage("g"), answers(1, 70));
+            }
+            let found = (ledger.usage("p"), ledger.usage("f"));
+            assert_eq!(found, (answers(2, 90) + hidden, answers(1, 60)), "{pieces} {then_forked_again}");
+        }
+    }
+}
