@@ -232,6 +232,32 @@ pub enum Command {
     Man,
 }
 
+impl Command {
+    /// Whether it only shows what is there. Others fail where the ledger cannot be written.
+    #[must_use]
+    pub fn is_report(&self) -> bool {
+        match self {
+            Self::ShowUsage(_)
+            | Self::Cost(_)
+            | Self::Tools(_)
+            | Self::Agents(_)
+            | Self::History(_)
+            | Self::Trends(_)
+            | Self::Dashboard(_)
+            | Self::Export(_)
+            | Self::Doctor(_)
+            | Self::Uninstall(_) => true,
+            Self::Budget(args) => matches!(args.action, BudgetAction::Status { .. }),
+            Self::Alerts(args) => {
+                !matches!(args.action, Some(AlertsAction::On { .. } | AlertsAction::Off { .. }))
+            }
+            Self::Step(args) => matches!(args.action, StepAction::List { .. }),
+            Self::Prices(args) => !matches!(args.command, Some(PricesCommand::Set(_))),
+            _ => false,
+        }
+    }
+}
+
 /// The fields of the status line's template; a test compares it with the list of them.
 const STATUSLINE_HELP: &str = "Fields: model, cost, client_cost, costs, today, budget, context, window, context_percent, \
                                cache, limits, lines_added, lines_removed, duration, api_duration, project, version, \

@@ -44,6 +44,9 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Error> {
     } else {
         context.print(&summary(&report))?;
     }
+    if report.unread_folders > 0 {
+        return Err(Error::NotImported { folders: report.unread_folders });
+    }
     if report.files == 0 {
         let looked: Vec<String> = roots.iter().map(|root| root.display().to_string()).collect();
         return Err(Error::NoData {

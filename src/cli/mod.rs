@@ -27,6 +27,7 @@ mod tools;
 mod trends;
 mod uninstall;
 
+use std::cell::RefCell;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -44,7 +45,7 @@ use crate::render::{self, Style};
 use crate::report::Table;
 use crate::setup::SetupError;
 use crate::setup::plan::Backups;
-use crate::store::{Ledger, SessionRecord, SessionRow, StoreError};
+use crate::store::{LeftOut, Ledger, SessionRecord, SessionRow, StoreError};
 use args::{Cli, ColorChoice, Command, Face, FaceArgs};
 
 /// Width of tables where there is no terminal to ask, nor `COLUMNS`.
@@ -77,8 +78,11 @@ pub fn main() -> ExitCode {
         std::process::exit(1);
     }));
     let cli = Cli::try_parse().unwrap_or_else(|error| hints::with_tips(error, &args).exit());
-    let context = Context { env, options: cli.global };
-    match context.run(cli.command) {
+    let is_report = cli.command.is_report();
+    let context = Context { env, options: cli.global, is_report, left_out: RefCell::default() };
+    let done = context.run(cli.command);
+    context.say_what_is_left_out();
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
@@ -92,6 +96,10 @@ pub fn main() -> ExitCode {
 struct Context {
     env: Env,
     options: args::Global,
+    /// Whether the command only shows what is there.
+    is_report: bool,
+    /// What its figures do not hold, ledger by ledger that it has opened.
+    left_out: RefCell<Vec<LeftOut>>,
 }
 
 impl Context {
@@ -165,7 +173,8 @@ impl Context {
         let mut ledger = self.open_ledger()??;
         if let Some(ledger) = &mut ledger {
             ledger.set_prices(prices.clone());
-            ledger.reprice()?;
+            let priced = ledger.reprice();
+            ledger.without_if_held(priced)?;
         }
         Ok(ledger)
     }
@@ -214,8 +223,14 @@ impl Context {
 
     /// The same for those who want to know what is wrong with the ledger.
     fn open_ledger(&self) -> Result<Result<Option<Ledger>, StoreError>, Error> {
-        Ok(match Ledger::open_for_reports(&self.ledger_path()?) {
-            Ok(ledger) => Ok(Some(ledger)),
+        let path = self.ledger_path()?;
+        let opened =
+            if self.is_report { Ledger::open_for_reports(&path) } else { Ledger::open_for_changes(&path) };
+        Ok(match opened {
+            Ok(ledger) => {
+                self.left_out.borrow_mut().push(ledger.left_out());
+                Ok(Some(ledger))
+            }
             Err(StoreError::Missing { .. }) => Ok(None),
             Err(error) => Err(error),
         })
@@ -278,6 +293,14 @@ impl Context {
             width: width.unwrap_or(DEFAULT_WIDTH).clamp(60, 200),
             color: choice != anstream::ColorChoice::Never,
             ascii: !self.env.shows_unicode(),
+        }
+    }
+
+    /// Says what the figures do not hold, for another process has the ledger.
+    fn say_what_is_left_out(&self) {
+        // A command that opens the ledger again leaves out the same.
+        if let Some(words) = self.left_out.borrow().iter().rev().find_map(LeftOut::words) {
+            self.say(&format!("tallyhook: another process holds the ledger; not in these figures yet: {words}"));
         }
     }
 

@@ -3,7 +3,8 @@
 //! # Locking
 //! Every write is one `BEGIN IMMEDIATE` transaction, and `busy_timeout` is set before anything else is said to
 //! SQLite: with `DEFERRED` transactions 200 processes lost three quarters of their rows (`docs/facts.md#sqlite-in-a-short-process`). A
-//! hook waits for other writers for one second; then its event goes to the [`Spool`], which the next writer empties.
+//! hook waits for other writers for one second; then its event goes to the [`Spool`], which the next writer empties. A view
+//! waits for a moment and then does without what it cannot write (`view`).
 //!
 //! # Compatibility
 //! The schema's position is `user_version`. Migrations only add. A ledger of a newer release is refused by the
@@ -26,6 +27,7 @@ mod agents;
 mod alerts;
 mod budgets;
 mod calibrations;
+mod calls;
 mod captured;
 mod contexts;
 mod event;
@@ -37,6 +39,7 @@ mod log_writer;
 mod migrations;
 mod open;
 mod queries;
+mod refusal;
 mod reports;
 mod responses;
 mod rollup;
@@ -46,12 +49,14 @@ mod spent;
 mod spool;
 mod status;
 mod steps;
+mod view;
 mod wal;
 mod writer;
 
 pub use agents::{ObservedRun, RUNS_OF_A_TYPE};
 pub use alerts::Watched;
 pub use budgets::Asked;
+pub use calls::CallRecord;
 pub use captured::WitnessedCost;
 pub use contexts::SessionTranscript;
 pub use event::{AgentSighting, Change, Event, SessionKnowledge, SessionSighting};
@@ -69,4 +74,5 @@ pub use spent::{
 };
 pub use spool::{Spool, SpoolState};
 pub use status::{StatusFigures, StatusSum};
+pub use view::LeftOut;
 pub use writer::SessionRow;

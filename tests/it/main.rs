@@ -23,6 +23,7 @@ mod faces;
 mod facts;
 mod generated;
 mod guarantees;
+mod held;
 mod hook;
 mod material;
 mod migrations;

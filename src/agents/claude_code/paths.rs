@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::agents::{Buffer, Lines};
+use crate::agents::{Buffer, Lines, ReadError};
 use crate::domain::{AgentId, MAX_NAME_CHARS, SessionId, clean_name};
 use crate::json::Object;
 
@@ -58,16 +58,18 @@ pub struct FoundFile {
 }
 
 /// All transcripts below `root`, at any depth and whatever their names, in the order of their paths; `root` can be a
-/// file too.
+/// file too. And the folders that cannot be read; that `root` is not there is nothing wrong.
 #[must_use]
-pub fn find_files(root: &Path) -> Vec<FoundFile> {
-    let mut paths = Vec::new();
+pub fn find_files(root: &Path) -> (Vec<FoundFile>, Vec<ReadError>) {
+    let (mut paths, mut unread) = (Vec::new(), Vec::new());
     if is_transcript(root) {
         paths.push(root.to_path_buf());
     }
-    find_below(root, MAX_IMPORT_DEPTH, &mut paths);
+    if root.is_dir() {
+        find_below(root, MAX_IMPORT_DEPTH, &mut paths, &mut unread);
+    }
     paths.sort();
-    paths.into_iter().filter_map(FoundFile::at).collect()
+    (paths.into_iter().filter_map(FoundFile::at).collect(), unread)
 }
 
 impl FoundFile {
@@ -88,13 +90,19 @@ impl FoundFile {
     }
 }
 
-fn find_below(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
+fn find_below(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>, unread: &mut Vec<ReadError>) {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(source) => {
+            unread.push(ReadError { path: folder.to_path_buf(), source });
+            return;
+        }
+    };
     for entry in entries.flatten() {
         let Ok(kind) = entry.file_type() else { continue };
         let path = entry.path();
         if kind.is_dir() && depth > 0 {
-            find_below(&path, depth - 1, paths);
+            find_below(&path, depth - 1, paths, unread);
         } else if kind.is_file() && path.extension() == Some(OsStr::new("jsonl")) {
             paths.push(path);
         }
