@@ -12,7 +12,7 @@
 //!
 //! # Durability
 //! WAL with `synchronous=NORMAL`: a killed process loses nothing that was acknowledged; a power cut may lose the
-//! last commits.
+//! last commits. `FULL`, which loses nothing, where a turn ends, where a command changes something, and if the settings say so.
 //!
 //! # File systems
 //! WAL needs shared memory between the processes of one machine. On a network mount the ledger keeps the rollback

@@ -112,6 +112,14 @@ impl StoreError {
         self.is_busy() || matches!(self, Self::Newer { .. })
     }
 
+    /// Wraps what went wrong while the ledger at `path` was opened.
+    fn opening(path: &Path) -> impl Fn(rusqlite::Error) -> Self + Copy {
+        move |source| {
+            let source = refusal::explained(without_sql(source), path);
+            Self::Open { path: path.to_path_buf(), source }
+        }
+    }
+
     /// What a write is told that another process keeps from the ledger.
     pub(super) fn held(what: &'static str) -> Self {
         let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
@@ -240,10 +248,7 @@ impl Ledger {
 
     fn open(path: &Path, patience: Patience, found: Header, brief: bool) -> Result<Self, StoreError> {
         let opened_at = Instant::now();
-        let open_error = |source| {
-            let source = refusal::explained(without_sql(source), path);
-            StoreError::Open { path: path.to_path_buf(), source }
-        };
+        let open_error = StoreError::opening(path);
         if !found.is_current() {
             make_private(path)?;
         }
@@ -366,7 +371,7 @@ impl Header {
 
 /// Looks closely at a file that is not yet known to be a ledger of this release, and makes it one.
 fn prepare(conn: &mut Connection, path: &Path, since: Instant, patience: Duration) -> Result<(), StoreError> {
-    let open_error = |source| StoreError::Open { path: path.to_path_buf(), source: without_sql(source) };
+    let open_error = StoreError::opening(path);
     let version = user_version(conn).map_err(open_error)?;
     if version > SCHEMA_VERSION {
         return Err(StoreError::Newer { path: path.to_path_buf(), found: version, known: SCHEMA_VERSION });

@@ -1,7 +1,12 @@
-//! Views beside a process that holds the ledger: they answer at once, and say what is not in their figures yet.
+//! Views beside a process that holds the ledger: they answer at once, and say what is not in their figures yet. And what the
+//! ledger costs and keeps: what a turn's end reads of a year's, and when the disk is waited for.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
+
+use tallyhook::domain::Timestamp;
+use tallyhook::env::Env;
+use tallyhook::{hook, store};
 
 use crate::support::{Ledger, Ran, Session, With as _};
 
@@ -186,4 +191,108 @@ fn a_turns_end_reads_as_little_of_a_years_ledger_as_of_a_small_one() {
     let (small, large) = (read_at_a_turns_end(20), read_at_a_turns_end(40_000));
     // A tree of more rows is a page or two deeper.
     assert!(large < small + 40 * 4_096, "{small} bytes of a small ledger, {large} of a large one");
+}
+
+/// The latest session as `show-usage` finds it.
+fn latest(ledger: &Ledger) -> String {
+    ledger.run(&["show-usage", "--json"]).json()["session"]["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_event_of_a_clock_that_is_years_ahead_does_not_make_its_session_the_latest() {
+    let ledger = Ledger::new();
+    let [ahead, own, other] = ["ahead", "own", "other"].map(|id| Session::new(&ledger, id));
+    ledger.it_is("2026-11-01T10:00:00Z").hook(ahead.start()).hook(other.start());
+    ledger.it_is("2031-11-01T10:00:00Z").hook(ahead.prompt("p1"));
+    ledger.it_is("2026-11-01T10:01:00Z").hook(own.start());
+    assert_eq!(latest(&ledger), "own");
+    let rows = |ran: Ran| -> Vec<String> {
+        let json = ran.json();
+        json["rows"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(rows(ledger.run(&["history", "--json"]))[0], "own");
+    // It is once more when it really says something, and its time is the true one again.
+    ledger.it_is("2026-11-01T10:02:00Z").hook(ahead.prompt("p2"));
+    assert_eq!(latest(&ledger), "ahead");
+    let last = ledger.run(&["show-usage", "--json"]).json()["session"]["last_activity_at"].clone();
+    assert_eq!(last, "2026-11-01T10:02:00.000Z");
+    ledger.it_is("2026-11-01T10:03:00Z").hook(other.prompt("p3"));
+    assert_eq!(latest(&ledger), "other");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_an_import_cannot_read_is_named_and_fails_it() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::os::unix::process::CommandExt as _;
+    const NOBODY: u32 = 65_534;
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    s.transcript().write(&[s.says(1), s.answer("msg_1", 2, 100)]);
+    let closed = ledger.dir().join("projects/closed");
+    std::fs::create_dir(&closed).unwrap();
+    let mode =
+        |path: &std::path::Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    mode(ledger.dir(), 0o777);
+    mode(&closed, 0o000);
+    let projects = ledger.dir().join("projects");
+    let mut import = ledger.command(&["import", "--path", projects.to_str().unwrap(), "--json"]);
+    if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
+        import.uid(NOBODY);
+    }
+    let ran = Ran::of(import.stdin(Stdio::null()));
+    mode(&closed, 0o755);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let json = ran.json();
+    assert_eq!((&json["responses"], &json["unread_folders"]), (&1.into(), &1.into()), "{json}");
+    assert!(json["skipped"][0]["file"].as_str().unwrap().ends_with("/closed"), "{json}");
+    assert!(json["skipped"][0]["reason"].as_str().unwrap().contains("os error 13"), "{json}");
+    assert!(ran.stderr.contains("folders that could not be read: 1"), "{ran:?}");
+}
+
+#[test]
+fn what_the_system_refuses_is_said_in_its_own_words() {
+    let ledger = Ledger::new();
+    let folder = ledger.dir().join("a-folder");
+    std::fs::create_dir(&folder).unwrap();
+    let ran = ledger.run(&["--db", folder.to_str().unwrap(), "cost"]);
+    assert!(ran.code == Some(1) && ran.stderr.contains("(os error "), "{ran:?}");
+    // A ledger whose folder takes no new file, for its name is as long as any can be.
+    let name = ledger.dir().join("n".repeat(253));
+    let ran = ledger.run(&["--db", name.to_str().unwrap(), "budget", "set", "5"]);
+    assert!(ran.code == Some(1) && ran.stderr.contains("(os error "), "{ran:?}");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+/// Whether the hook has waited for the disk at its last write.
+fn is_synced(ledger: &Ledger, payload: &serde_json::Value) -> bool {
+    let [home, path] = [ledger.home(), ledger.path()].map(|path| path.to_str().unwrap().to_owned());
+    let vars = [("HOME", &*home), ("TALLYHOOK_DB", &*path)];
+    let now = Timestamp::parse("2099-11-22T15:00:00Z").unwrap();
+    let env = Env::fixed(ledger.dir(), now, &vars);
+    let handled = hook::handle(payload.to_string().as_bytes(), &env, &hook::Options::default());
+    handled.ledger.unwrap().syncs_each().unwrap()
+}
+
+#[test]
+fn the_disk_is_waited_for_when_a_turn_ends_or_the_settings_say_so() {
+    let (ledger, s) = Session::started();
+    s.transcript().write(&[s.says(1), s.answer("msg_1", 2, 100)]);
+    assert!(!is_synced(&ledger, &s.tool("Bash", "toolu_1")));
+    assert!(is_synced(&ledger, &s.stop()));
+    let settings = ledger.home().join(".config/tallyhook/config.toml");
+    std::fs::create_dir_all(settings.parent().unwrap()).unwrap();
+    std::fs::write(settings, "durability = \"full\"\n").unwrap();
+    for event in [s.tool("Bash", "toolu_2"), s.prompt("p"), s.batch(&[]), s.stop()] {
+        assert!(is_synced(&ledger, &event), "{event}");
+    }
+}
+
+#[test]
+fn the_disk_is_waited_for_where_the_user_tells_what_no_log_has() {
+    let (ledger, _) = Session::started();
+    let synced = |opened: Result<store::Ledger, store::StoreError>| opened.unwrap().syncs_each().unwrap();
+    assert!(synced(store::Ledger::open_for_changes(&ledger.path())));
+    assert!(synced(store::Ledger::open_or_create(&ledger.path())));
+    assert!(!synced(store::Ledger::open_for_reports(&ledger.path())), "what a view keeps can be worked out again");
 }
