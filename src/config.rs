@@ -87,7 +87,12 @@ impl Lowered {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { store_names: true, subagents: Overrides::new(), lowered: Lowered::default(), durability: Durability::default() }
+        Self {
+            store_names: true,
+            subagents: Overrides::new(),
+            lowered: Lowered::default(),
+            durability: Durability::default(),
+        }
     }
 }
 
@@ -383,13 +388,16 @@ mod tests {
         let of = |text: &str| {
             let file = dir.path().join("config.toml");
             std::fs::write(&file, text).unwrap();
-            let config = Config::of_user(Some(&file), None).map(|config| config.durability).unwrap_or_default();
+            let config =
+                Config::of_user(Some(&file), None).map(|config| config.durability).unwrap_or_default();
             assert_eq!(Config::durability_of_user(Some(&file), None), config, "{text}");
             assert_eq!(Config::durability_of_user(Some(&project_file), Some(&file)), config, "{text}");
             config
         };
         assert_eq!(of("store_names = false\ndurability = \"full\"\n"), Durability::Full);
-        for text in ["durability = \"turn\"\n", "", "store_names = true\n", "durability = \"never\"\n", "durability"] {
+        for text in
+            ["durability = \"turn\"\n", "", "store_names = true\n", "durability = \"never\"\n", "durability"]
+        {
             assert_eq!(of(text), Durability::Turn, "{text}");
         }
         assert_eq!(Config::durability_of_user(Some(&dir.path().join("none")), None), Durability::Turn);

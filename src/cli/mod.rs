@@ -45,7 +45,7 @@ use crate::render::{self, Style};
 use crate::report::Table;
 use crate::setup::SetupError;
 use crate::setup::plan::Backups;
-use crate::store::{LeftOut, Ledger, SessionRecord, SessionRow, StoreError};
+use crate::store::{Ledger, LeftOut, SessionRecord, SessionRow, StoreError};
 use args::{Cli, ColorChoice, Command, Face, FaceArgs};
 
 /// Width of tables where there is no terminal to ask, nor `COLUMNS`.
@@ -300,7 +300,9 @@ impl Context {
     fn say_what_is_left_out(&self) {
         // A command that opens the ledger again leaves out the same.
         if let Some(words) = self.left_out.borrow().iter().rev().find_map(LeftOut::words) {
-            self.say(&format!("tallyhook: another process holds the ledger; not in these figures yet: {words}"));
+            self.say(&format!(
+                "tallyhook: another process holds the ledger; not in these figures yet: {words}"
+            ));
         }
     }
 

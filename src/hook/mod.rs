@@ -129,9 +129,12 @@ fn run(
     handled.ledger = match Ledger::open_for_hook(path, text.len() <= BRIEF_BYTES && payload.event.is_brief())
     {
         Ok(ledger) => {
-            let durability = Config::durability_of_user(env.config_path().as_deref(), options.config.as_deref());
+            let durability =
+                Config::durability_of_user(env.config_path().as_deref(), options.config.as_deref());
             if durability == Durability::Full {
-                ledger.sync_each().unwrap_or_else(|error| fault_log::append(path, env.now(), &with_sources(&error)));
+                ledger
+                    .sync_each()
+                    .unwrap_or_else(|error| fault_log::append(path, env.now(), &with_sources(&error)));
             }
             Some(ledger)
         }

@@ -62,7 +62,8 @@ impl Ledger {
         &self,
         mut each: impl FnMut(CallRecord) -> Result<(), E>,
     ) -> Result<(), E> {
-        const SQL: &str = "SELECT session, tool_use_id, agent_id, agent_type, tool, at, duration_ms, ok, generated_tokens,
+        const SQL: &str =
+            "SELECT session, tool_use_id, agent_id, agent_type, tool, at, duration_ms, ok, generated_tokens,
             generated_method, returned_tokens, returned_method, input_hash, action_type, action_name, model,
             coalesce(raw_generated_tokens, generated_tokens), coalesce(raw_returned_tokens, returned_tokens)
           FROM tool_calls WHERE ok IS NOT NULL ORDER BY id";
@@ -118,7 +119,9 @@ impl Sessions {
         let answered = facts.model_at(&agent_id, at).map(str::to_owned);
         let model = match answered {
             Some(model) => Some(model),
-            None => row.get::<_, Option<String>>(15)?.or_else(|| facts.model.clone().filter(|_| agent_id.is_none())),
+            None => row
+                .get::<_, Option<String>>(15)?
+                .or_else(|| facts.model.clone().filter(|_| agent_id.is_none())),
         };
         let action_type: String = row.get(13)?;
         Ok(Some(CallRecord {
@@ -154,7 +157,8 @@ impl Facts {
         const TYPES: &str =
             "SELECT agent_id, agent_type FROM agent_runs WHERE session = ?1 AND agent_type IS NOT NULL";
         // What other models did beside an answer is none.
-        const MODELS: &str = "SELECT agent_id, at, model FROM responses WHERE session = ?1 AND model IS NOT NULL
+        const MODELS: &str =
+            "SELECT agent_id, at, model FROM responses WHERE session = ?1 AND model IS NOT NULL
             AND at IS NOT NULL AND message_id NOT LIKE '%/advisor/%' AND message_id NOT LIKE '%/attempt/%'
           ORDER BY at, message_id";
         let read = |row: &Row<'_>| -> rusqlite::Result<Self> {
@@ -170,7 +174,9 @@ impl Facts {
             return Ok(None);
         };
         let mut types = conn.prepare_cached(TYPES)?;
-        facts.types = types.query_map([session], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+        facts.types = types
+            .query_map([session], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
         let mut models = conn.prepare_cached(MODELS)?;
         let mut rows = models.query([session])?;
         while let Some(row) = rows.next()? {

@@ -49,7 +49,8 @@ fn held() -> (Ledger, rusqlite::Connection) {
 }
 
 fn left_out(ran: &Ran) -> &str {
-    let line = ran.stderr.strip_prefix("tallyhook: another process holds the ledger; not in these figures yet: ");
+    let line =
+        ran.stderr.strip_prefix("tallyhook: another process holds the ledger; not in these figures yet: ");
     line.unwrap_or_else(|| panic!("{ran:?}")).lines().next().unwrap()
 }
 
@@ -231,8 +232,9 @@ fn a_folder_that_an_import_cannot_read_is_named_and_fails_it() {
     s.transcript().write(&[s.says(1), s.answer("msg_1", 2, 100)]);
     let closed = ledger.dir().join("projects/closed");
     std::fs::create_dir(&closed).unwrap();
-    let mode =
-        |path: &std::path::Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
     mode(ledger.dir(), 0o777);
     mode(&closed, 0o000);
     let projects = ledger.dir().join("projects");
@@ -294,5 +296,8 @@ fn the_disk_is_waited_for_where_the_user_tells_what_no_log_has() {
     let synced = |opened: Result<store::Ledger, store::StoreError>| opened.unwrap().syncs_each().unwrap();
     assert!(synced(store::Ledger::open_for_changes(&ledger.path())));
     assert!(synced(store::Ledger::open_or_create(&ledger.path())));
-    assert!(!synced(store::Ledger::open_for_reports(&ledger.path())), "what a view keeps can be worked out again");
+    assert!(
+        !synced(store::Ledger::open_for_reports(&ledger.path())),
+        "what a view keeps can be worked out again"
+    );
 }
