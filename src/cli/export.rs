@@ -28,6 +28,10 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> Result<(), Error> {
     }
     let mut out = Records::begin(args.format, args.what.name())?;
     if let Some(ledger) = ledger {
+        // Days are asked for as of one moment by themselves.
+        if args.what != ExportWhat::Days {
+            ledger.as_of_now()?;
+        }
         write(context, args, &ledger, &mut out)?;
     }
     if out.finish()? == 0 {

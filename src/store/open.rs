@@ -193,6 +193,11 @@ impl Ledger {
         // A ledger of an older release is brought up to date before it can be read.
         let mut ledger = Self::open(path, if found.is_current() { VIEW } else { COMMAND }, found, false)?;
         ledger.conn.set_prepared_statement_cache_capacity(STATEMENTS);
+        // 16 MB: what one session has is found by an index, and lies anywhere.
+        ledger
+            .conn
+            .pragma_update(None, "cache_size", -16_000)
+            .map_err(StoreError::query("set up the ledger"))?;
         ledger.view = Some(View::default());
         let emptied = ledger.empty_spool();
         ledger.without_if_held(emptied)?;

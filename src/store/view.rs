@@ -65,6 +65,15 @@ impl Ledger {
         self.view.as_ref().map(|view| view.left_out.clone()).unwrap_or_default()
     }
 
+    /// Lets all questions from now on be answered as of this moment. It must not be written after that.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn as_of_now(&self) -> Result<(), StoreError> {
+        // Each statement by itself asks for locks, looks whether the log has grown and may lose the pages that it has read.
+        self.conn.execute_batch("BEGIN").map_err(StoreError::query("read the ledger"))
+    }
+
     /// The result of a write, or `None` if a view goes on without it. What that leaves out is noted.
     ///
     /// # Errors
