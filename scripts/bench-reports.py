@@ -17,7 +17,7 @@ def make():
     chance = random.Random(20261122)
     db = sqlite3.connect(ledger)
     db.execute("PRAGMA synchronous = OFF")
-    rows = {"sessions": [], "responses": [], "calls": [], "runs": []}
+    rows = {"sessions": [], "responses": [], "calls": [], "runs": [], "prompts": [], "files": [], "contexts": []}
     for number in range(2, sessions + 2):
         began = NOW - chance.randrange(DAYS * 86_400_000)
         length = chance.randrange(1, 8) * 3_600_000
@@ -29,6 +29,7 @@ def make():
         spans = {run: (began + chance.randrange(length), 1_500_000) for run in runs if run}
         rows["runs"] += [(number, run, chance.choice(TYPES), first, first + span) for run, (first, span) in spans.items()]
         spans[None] = (began, length)
+        answers, made = {run: [] for run in spans}, {run: [] for run in spans}
         for answer in range(responses // sessions):
             agent = chance.choice(runs)
             first, span = spans[agent]
@@ -36,10 +37,21 @@ def make():
             rows["responses"].append((f"msg_{number}_{answer}", number, agent, first + chance.randrange(span), model,
                                       chance.randrange(200), chance.randrange(4_000), chance.randrange(200_000),
                                       chance.randrange(20_000), chance.randrange(9_000), "main"))
+            answers[agent].append((rows["responses"][-1][3], rows["responses"][-1][0]))
         for call in range(calls // sessions):
+            agent = chance.choice(runs)
             rows["calls"].append((number, f"toolu_{number}_{call}", chance.choice(["Bash", "Read", "Edit", "Grep"]),
-                                  chance.choice(runs), began + chance.randrange(length), chance.randrange(300),
+                                  agent, began + chance.randrange(length), chance.randrange(300),
                                   chance.randrange(3_000)))
+            made[agent].append(rows["calls"][-1])
+        # A turn takes twenty responses. Hooks of old clients told of some turns, and no transcript of these.
+        rows["prompts"] += [(number, None if turn % 10 == 0 else f"u{number}x{turn}", f"p{number}x{turn}",
+                             began + turn * length // max(1, responses // sessions // 20))
+                            for turn in range(responses // sessions // 20)]
+        for agent in spans:
+            path = f"{work}/{id}.jsonl" if agent is None else f"{work}/{id}/subagents/agent-{agent}.jsonl"
+            rows["files"].append((path, number, agent))
+            rows["contexts"].append((path, json.dumps(context(sorted(answers[agent]), made[agent]), separators=(",", ":"))))
     db.executemany(
         "INSERT INTO sessions (id, session_id, client, project, git_branch, topic, log_first_at, log_last_at, last_seen_at,"
         " ended_at, finalized_at) VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows["sessions"])
@@ -52,6 +64,10 @@ def make():
         "INSERT INTO tool_calls (session, tool_use_id, tool, agent_id, at, ok, generated_tokens, generated_method,"
         " returned_tokens, returned_method, refined, input_bytes, response_bytes, action_type)"
         " VALUES (?,?,?,?,?,1,?,'cl100k',?,'cl100k',1,10,100,'manual')", rows["calls"])
+    db.executemany("INSERT INTO prompts (session, uuid, prompt_id, at) VALUES (?,?,?,?)", rows["prompts"])
+    db.executemany("INSERT INTO transcripts (path, session, agent_id, offset, size, fingerprint, starts_with_note, answered,"
+                   " skipped_lines) VALUES (?,?,?,1000,1000,0,0,1,0)", rows["files"])
+    db.executemany("INSERT INTO context_parts VALUES (?, 0, 1000, ?)", rows["contexts"])
     db.execute(
         "INSERT INTO spent SELECT at / ?1, session, coalesce(agent_id, ''), model, branch, model != 'house-model', count(*),"
         " sum(input_tokens), sum(output_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),"
@@ -73,6 +89,19 @@ def make():
         " sum(web_search_pico) FROM spent GROUP BY session, model, priced")
     db.commit()
     db.close()
+    # The first report shares the sessions out, and keeps that.
+    subprocess.run([binaries[0], "tools"], env=env, capture_output=True)
+
+
+def context(answers, calls):
+    """What a transcript adds to its context: the answers, each with the calls that it makes and their results."""
+    entries, each = [{"k": "p", "t": 40}], -(-len(calls) // max(1, len(answers)))
+    for at, (_, message) in enumerate(answers):
+        own = calls[at * each:(at + 1) * each]
+        made = [{"i": id, "n": tool, "t": wrote, "f": "rs"} for _, id, tool, _, _, wrote, _ in own]
+        entries.append({"k": "r", "i": message, "t": 30, **({"u": made} if made else {})})
+        entries += [{"k": "o", "i": id, "t": read} for _, id, _, _, _, _, read in own]
+    return entries
 
 
 def newest_session():
@@ -114,6 +143,8 @@ reports += [["cost", "--since", "7d"], ["cost", "--since", "30d", "--compare"], 
             ["history"], ["history", "--all", "--json"], ["trends"], ["trends", "--days", "30", "--json"],
             ["dashboard", "--markdown", work + "/dashboard.md"],
             ["show-usage", "--session", newest], ["show-usage", "--session", newest, "--history", "--json"]]
+reports += [["export", "--what", what, "--format", "jsonl"]
+            for what in ["sessions", "calls", "responses", "days", "compactions", "steps"]]
 for binary in binaries:
     print(f"{binary}\n  {'/bin/true':40} {median(['/bin/true']):7.1f} ms")
     for report in reports:

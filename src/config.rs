@@ -58,6 +58,19 @@ pub struct Config {
     pub subagents: Overrides,
     /// What the project lowers the limits of budgets to.
     pub lowered: Lowered,
+    /// What a power cut may take.
+    pub durability: Durability,
+}
+
+/// What of the hook's events a power cut may take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Durability {
+    /// The turn at hand: the disk is waited for when a turn ends.
+    #[default]
+    Turn,
+    /// Nothing: it is waited for at each event.
+    Full,
 }
 
 /// What a project lowers the limits of budgets to, by the time that they last. It can raise none, and makes none.
@@ -74,7 +87,12 @@ impl Lowered {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { store_names: true, subagents: Overrides::new(), lowered: Lowered::default() }
+        Self {
+            store_names: true,
+            subagents: Overrides::new(),
+            lowered: Lowered::default(),
+            durability: Durability::default(),
+        }
     }
 }
 
@@ -91,6 +109,8 @@ enum Preset {
 #[serde(deny_unknown_fields)]
 struct UserFile {
     store_names: Option<bool>,
+    #[serde(default)]
+    durability: Durability,
     #[serde(default)]
     subagent_defaults: Preset,
     #[serde(default)]
@@ -213,12 +233,23 @@ impl Config {
         };
         if let Some(file) = file {
             config.store_names = file.store_names.unwrap_or(config.store_names);
+            config.durability = file.durability;
             if file.subagent_defaults == Preset::RuleOfThumb {
                 config.subagents = rule_of_thumb();
             }
             config.subagents.extend(rows(file.subagents));
         }
         Ok(config)
+    }
+
+    /// What the user's file says of durability alone. Each event asks, so a file that has no word of it is not parsed, and
+    /// one that cannot be used says nothing.
+    #[must_use]
+    pub fn durability_of_user(usual: Option<&Path>, given: Option<&Path>) -> Durability {
+        let Some(path) = given.or(usual) else { return Durability::default() };
+        let text = text_of(path).ok().flatten().filter(|text| text.contains("durability"));
+        let file = text.and_then(|text| toml::from_str::<UserFile>(&text).ok());
+        file.map(|file| file.durability).unwrap_or_default()
     }
 
     /// Adds what a project's file says; the user's rows win.
@@ -249,9 +280,9 @@ fn rows(rows: BTreeMap<String, SubagentRow>) -> Overrides {
     rows.into_iter().map(|(name, row)| (name.to_lowercase(), row.into())).collect()
 }
 
-/// Reads a file; `None` if there is none. A checkout can hold anything under that name, so only a regular file of a
-/// sensible size is read, and an error shows nothing of what stands in it.
-fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, ConfigError> {
+/// Reads a file's text; `None` if there is none. A checkout can hold anything under that name, so only a regular file of a
+/// sensible size is read.
+fn text_of(path: &Path) -> Result<Option<String>, ConfigError> {
     let fail = |source| ConfigError::Read { path: path.to_path_buf(), source };
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_file() && metadata.len() <= MAX_BYTES => {}
@@ -259,7 +290,12 @@ fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, ConfigEr
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(fail(source)),
     }
-    let text = std::fs::read_to_string(path).map_err(fail)?;
+    std::fs::read_to_string(path).map(Some).map_err(fail)
+}
+
+/// Reads a file; `None` if there is none. An error shows nothing of what stands in it.
+fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, ConfigError> {
+    let Some(text) = text_of(path)? else { return Ok(None) };
     toml::from_str(&text).map(Some).map_err(|error| {
         let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
         ConfigError::Parse {
@@ -343,6 +379,28 @@ mod tests {
         assert_eq!(config.lowered.limit(Per::Day, usd("5")), usd("2.50"));
         assert_eq!(config.lowered.limit(Per::Week, usd("5")), usd("3"));
         assert_eq!(config.lowered.limit(Per::Day, Limit::Tokens(1_000_000)), Limit::Tokens(500_000));
+    }
+
+    #[test]
+    fn durability_is_the_users_and_what_cannot_be_used_says_nothing_of_it() {
+        let (dir, project_file) = project("durability = \"full\"\n");
+        assert!(Config::default().add_project(dir.path()).is_err());
+        let of = |text: &str| {
+            let file = dir.path().join("config.toml");
+            std::fs::write(&file, text).unwrap();
+            let config =
+                Config::of_user(Some(&file), None).map(|config| config.durability).unwrap_or_default();
+            assert_eq!(Config::durability_of_user(Some(&file), None), config, "{text}");
+            assert_eq!(Config::durability_of_user(Some(&project_file), Some(&file)), config, "{text}");
+            config
+        };
+        assert_eq!(of("store_names = false\ndurability = \"full\"\n"), Durability::Full);
+        for text in
+            ["durability = \"turn\"\n", "", "store_names = true\n", "durability = \"never\"\n", "durability"]
+        {
+            assert_eq!(of(text), Durability::Turn, "{text}");
+        }
+        assert_eq!(Config::durability_of_user(Some(&dir.path().join("none")), None), Durability::Turn);
     }
 
     #[test]

@@ -36,6 +36,12 @@ pub enum Error {
         /// How many.
         failures: usize,
     },
+    /// Folders could not be read by an import. What is wrong with each was said before.
+    #[error("folders that could not be read: {folders}; all else was imported")]
+    NotImported {
+        /// How many.
+        folders: u64,
+    },
     /// Models in the ledger have no price. The table says which.
     #[error(
         "models without a price: {models}; set one with `tallyhook prices set MODEL --input USD --output USD`"

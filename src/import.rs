@@ -52,16 +52,18 @@ pub struct ImportReport {
     pub sessions: u64,
     /// Lines that could not be understood.
     pub skipped_lines: u64,
-    /// The files that have such lines, and those that could not be read, with the reason.
+    /// Folders that could not be read: what they hold is not known.
+    pub unread_folders: u64,
+    /// The files that have such lines, and the files and folders that could not be read, with the reason.
     pub skipped: Vec<Skipped>,
 }
 
 /// What was passed over.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Skipped {
-    /// The file.
+    /// The file, or a folder.
     pub file: String,
-    /// How many lines; null if it is the whole file.
+    /// How many lines; null if it is the whole.
     pub lines: Option<u64>,
     /// Why.
     pub reason: String,
@@ -79,7 +81,7 @@ pub struct ImportProgress {
 /// How many transcripts are below `roots`.
 #[must_use]
 pub fn count_files(roots: &[PathBuf]) -> usize {
-    roots.iter().map(|root| claude_code::find_files(root).len()).sum()
+    roots.iter().map(|root| claude_code::find_files(root).0.len()).sum()
 }
 
 /// Reads all transcripts below `roots` and stores what they have new. `tell` is told how far it is.
@@ -242,7 +244,14 @@ fn find_work(ledger: &Ledger, roots: &[PathBuf], report: &mut ImportReport) -> R
         // Payloads name files by their real paths.
         let root = root.canonicalize().unwrap_or_else(|_| root.clone());
         let mut states = ledger.transcript_states(if root.is_file() { parent(&root) } else { &root })?;
-        for file in claude_code::find_files(&root) {
+        let (files, unread) = claude_code::find_files(&root);
+        report.unread_folders += unread.len() as u64;
+        report.skipped.extend(unread.into_iter().map(|fault| Skipped {
+            file: fault.path.display().to_string(),
+            lines: None,
+            reason: format!("the folder cannot be read: {}", fault.source),
+        }));
+        for file in files {
             report.files += 1;
             let (size, modified_at) = finalize::look_at(&file.path);
             let state = states.remove(file.path.to_string_lossy().as_ref());

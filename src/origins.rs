@@ -73,7 +73,8 @@ pub fn refresh(
             transcripts.entry(transcript.session).or_default().push(transcript);
         }
     }
-    read_contents(ledger, keeps_names, transcripts.values().flatten(), &mut tell)?;
+    let read = read_contents(ledger, keeps_names, transcripts.values().flatten(), &mut tell);
+    ledger.without_if_held(read)?;
     let mut stale = ledger.stale_sessions(None)?;
     stale.retain(is_wanted);
     let mut done = 0;
@@ -114,7 +115,8 @@ pub fn of_session(
 ) -> Result<SessionOrigins, StoreError> {
     let files = ledger.session_transcripts(Some(session))?;
     if !ledger.stale_sessions(Some(session))?.is_empty() {
-        read_contents(ledger, keeps_names, &files, &mut tell)?;
+        let read = read_contents(ledger, keeps_names, &files, &mut tell);
+        ledger.without_if_held(read)?;
     }
     let stale = ledger.stale_sessions(Some(session))?;
     let mut origins = share_out(ledger, session, &files, &ledger.returned_estimates(session)?)?;

@@ -246,7 +246,6 @@ impl Command {
             | Self::Trends(_)
             | Self::Dashboard(_)
             | Self::Export(_)
-            | Self::CaptureCost(_)
             | Self::Doctor(_)
             | Self::Uninstall(_) => true,
             Self::Budget(args) => matches!(args.action, BudgetAction::Status { .. }),

@@ -28,6 +28,10 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> Result<(), Error> {
     }
     let mut out = Records::begin(args.format, args.what.name())?;
     if let Some(ledger) = ledger {
+        // Days are asked for as of one moment by themselves.
+        if args.what != ExportWhat::Days {
+            ledger.as_of_now()?;
+        }
         write(context, args, &ledger, &mut out)?;
     }
     if out.finish()? == 0 {
@@ -52,9 +56,7 @@ fn write(context: &Context, args: &ExportArgs, ledger: &Ledger, out: &mut Record
         }
         ExportWhat::Sessions => {
             let prices = context.prices()?;
-            let mut records = ledger.recent_sessions(None, u32::MAX)?;
-            records.sort_by_key(|record| record.row);
-            for record in &records {
+            for record in &ledger.sessions()? {
                 if let Some(session) = ExportedSession::of(ledger, record, &prices)? {
                     out.push(&session)?;
                 }
@@ -88,9 +90,7 @@ fn write(context: &Context, args: &ExportArgs, ledger: &Ledger, out: &mut Record
         }
         ExportWhat::Steps => {
             let prices = context.prices()?;
-            let mut records = ledger.recent_sessions(None, u32::MAX)?;
-            records.sort_by_key(|record| record.row);
-            for record in &records {
+            for record in &ledger.sessions()? {
                 let session = ExportedSession::of(ledger, record, &prices)?;
                 for step in session.iter().flat_map(|session| &session.by_step) {
                     out.push(&ExportedStep { session_id: &record.id, step })?;

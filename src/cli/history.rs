@@ -12,7 +12,7 @@ pub(super) fn run(context: &Context, args: &HistoryArgs) -> Result<(), Error> {
     let mut ledger = context.ledger()?;
     let history = match &mut ledger {
         Some(ledger) => {
-            let sessions = sessions(ledger, folders.as_deref())?;
+            let sessions = sessions(ledger, folders.as_deref(), context.env.now())?;
             context.refresh_calls(ledger, &sessions[..limit.min(sessions.len())])?;
             History::of(ledger, &sessions, limit)?
         }

@@ -32,7 +32,9 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Error> {
         Some(path) => vec![context.env.cwd().join(path)],
         None => import::usual_folders(&context.env),
     };
-    if let Some(missing) = args.path.as_ref().and(roots.iter().find(|root| !root.exists())) {
+    if let Some(missing) =
+        args.path.as_ref().and(roots.iter().find(|root| matches!(root.try_exists(), Ok(false))))
+    {
         if args.json {
             print_json(context, &ImportReport::default())?;
         }
@@ -43,6 +45,9 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Error> {
         print_json(context, &report)?;
     } else {
         context.print(&summary(&report))?;
+    }
+    if report.unread_folders > 0 {
+        return Err(Error::NotImported { folders: report.unread_folders });
     }
     if report.files > 0 && report.files_refused == report.files {
         return Err(Error::NoData {

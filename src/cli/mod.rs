@@ -27,7 +27,7 @@ mod tools;
 mod trends;
 mod uninstall;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -48,7 +48,7 @@ use crate::render::{self, Style};
 use crate::report::Table;
 use crate::setup::SetupError;
 use crate::setup::plan::Backups;
-use crate::store::{Ledger, SessionRecord, SessionRow, StoreError};
+use crate::store::{Ledger, LeftOut, SessionRecord, SessionRow, StoreError};
 use args::{Cli, ColorChoice, Command, Face, FaceArgs};
 
 /// Width of tables where there is no terminal to ask, nor `COLUMNS`.
@@ -86,8 +86,16 @@ pub fn main() -> ExitCode {
     for path in [&mut options.db, &mut options.config].into_iter().flatten() {
         *path = env.expand(path);
     }
-    let context = Context { env, options, is_report: command.is_report(), copies: Cell::new(Copies::Unless) };
-    match context.run_report(command) {
+    let context = Context {
+        env,
+        options,
+        is_report: command.is_report(),
+        copies: Cell::new(Copies::Unless),
+        left_out: RefCell::default(),
+    };
+    let done = context.run_report(command);
+    context.say_what_is_left_out();
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
@@ -107,6 +115,8 @@ struct Context {
     /// Whether the command only shows what is there.
     is_report: bool,
     copies: Cell<Copies>,
+    /// What its figures do not hold, ledger by ledger that it has opened.
+    left_out: RefCell<Vec<LeftOut>>,
 }
 
 /// When a report reads a copy of the ledger.
@@ -128,6 +138,8 @@ impl Context {
         match self.run(command.clone()) {
             Err(Error::Store(error)) if error.is_unwritable() && self.copies.get() == Copies::Unless => {
                 self.copies.set(Copies::Always);
+                // A copy holds all, whoever holds the ledger.
+                self.left_out.take();
                 self.run(command).map_err(|second| match second {
                     // Where nothing can be read either, the first fault says more.
                     Error::Store(_) => Error::Store(error),
@@ -218,7 +230,8 @@ impl Context {
         let mut ledger = self.open_ledger()??;
         if let Some(ledger) = &mut ledger {
             ledger.set_prices(prices.clone());
-            ledger.reprice()?;
+            let priced = ledger.reprice();
+            ledger.without_if_held(priced)?;
             self.read_ended(ledger);
         }
         Ok(ledger)
@@ -234,7 +247,13 @@ impl Context {
             };
             Ok(finalize::read_ended(ledger, &self.env, prepare, &ended)?)
         };
-        match read(ledger) {
+        let read = match read(ledger) {
+            Err(Error::Store(error)) => {
+                ledger.without_if_held(Err(error)).map(Option::unwrap_or_default).map_err(Error::from)
+            }
+            read => read,
+        };
+        match read {
             Ok(faults) => faults.iter().for_each(|fault| self.say(&format!("tallyhook: {fault}"))),
             Err(error) => {
                 self.say(&format!(
@@ -303,6 +322,7 @@ impl Context {
                         path.display()
                     ));
                 }
+                self.left_out.borrow_mut().push(ledger.left_out());
                 Ok(Some(ledger))
             }
             Err(StoreError::Missing { .. }) => Ok(None),
@@ -367,6 +387,16 @@ impl Context {
             width: width.unwrap_or(DEFAULT_WIDTH).clamp(60, 200),
             color: choice != anstream::ColorChoice::Never,
             ascii: !self.env.shows_unicode(),
+        }
+    }
+
+    /// Says what the figures do not hold, for another process has the ledger.
+    fn say_what_is_left_out(&self) {
+        // A command that opens the ledger again leaves out the same.
+        if let Some(words) = self.left_out.borrow().iter().rev().find_map(LeftOut::words) {
+            self.say(&format!(
+                "tallyhook: another process holds the ledger; not in these figures yet: {words}"
+            ));
         }
     }
 

@@ -42,7 +42,7 @@ pub(super) fn find(
     }
     projects.sort();
     match projects.pop() {
-        Some((_, project)) => Ok(ledger.newest_session_of(&project)?),
+        Some((_, project)) => Ok(ledger.newest_session_of(&project, context.env.now())?),
         None => Ok(None),
     }
 }

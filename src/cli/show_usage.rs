@@ -49,7 +49,7 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
     if args.history {
         let mut records = Vec::new();
         let project = record.project.as_deref().unwrap_or_default();
-        for record in ledger.recent_sessions(Some(project), HISTORY_ROWS)? {
+        for record in ledger.recent_sessions(Some(project), HISTORY_ROWS, context.env.now())? {
             records.push(refreshed(context, &mut ledger, record)?);
         }
         context.refresh_calls(&mut ledger, &records)?;
@@ -161,7 +161,8 @@ pub(super) fn refreshed(
     record: SessionRecord,
 ) -> Result<SessionRecord, Error> {
     let config = context.config(record.project.as_deref())?;
-    for fault in finalize::catch_up(ledger, &context.env, &config, &record)? {
+    let read = finalize::catch_up(ledger, &context.env, &config, &record);
+    for fault in ledger.without_if_held(read)?.unwrap_or_default() {
         // What is in the ledger is still right, only not the newest.
         context.say(&format!("tallyhook: {fault}"));
     }

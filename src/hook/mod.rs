@@ -20,7 +20,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
-use crate::config::Config;
+use crate::config::{Config, Durability};
 use crate::domain::{Agent, Alerts, ToolUseId};
 use crate::env::Env;
 use crate::error::Error;
@@ -141,7 +141,16 @@ fn run(
     let Some(payload) = Payload::read(&object, env, left_out) else { return Ok(()) };
     handled.ledger = match Ledger::open_for_hook(path, text.len() <= BRIEF_BYTES && payload.event.is_brief())
     {
-        Ok(ledger) => Some(ledger),
+        Ok(ledger) => {
+            let durability =
+                Config::durability_of_user(env.config_path().as_deref(), options.config.as_deref());
+            if durability == Durability::Full {
+                ledger
+                    .sync_each()
+                    .unwrap_or_else(|error| fault_log::append(path, env.now(), &with_sources(&error)));
+            }
+            Some(ledger)
+        }
         // The event goes to the spool, whatever keeps it out of the ledger.
         Err(error) => {
             if !error.is_passing() {

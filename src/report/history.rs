@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::usage::SessionInfo;
 use super::{Cell, Table, add_known};
-use crate::domain::{PicoUsd, Usage, grouped, plural};
+use crate::domain::{PicoUsd, Timestamp, Usage, grouped, plural};
 use crate::store::{Grain, Ledger, Phase, SessionRecord, SessionRow, SpentFilter, StoreError};
 
 /// Of a table of sessions; what they have used comes last.
@@ -184,8 +184,12 @@ impl History {
 ///
 /// # Errors
 /// If the ledger cannot be read.
-pub fn sessions(ledger: &Ledger, folders: Option<&[PathBuf]>) -> Result<Vec<SessionRecord>, StoreError> {
-    let mut records = ledger.recent_sessions(None, u32::MAX)?;
+pub fn sessions(
+    ledger: &Ledger,
+    folders: Option<&[PathBuf]>,
+    now: Timestamp,
+) -> Result<Vec<SessionRecord>, StoreError> {
+    let mut records = ledger.recent_sessions(None, u32::MAX, now)?;
     if let Some(folders) = folders {
         records.retain(|record| {
             let project = record.project.as_deref().map(Path::new);

@@ -1,11 +1,15 @@
 //! What transcripts add to the contexts of their conversations, as it was read.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 use super::writer::{SessionRow, signed, unsigned};
 use super::{Ledger, StoreError, calibrations};
 use crate::agents::claude_code::Reading;
 use crate::domain::{AgentId, ContextEntry, TaskChange, TaskChangeKind, Timestamp, ToolUseId};
+
+/// What is done with content that was only imported.
+pub(super) const RECORD: &str = "record the contexts";
 
 /// A transcript of a session, and how much of its content is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,16 +203,24 @@ impl Ledger {
         &self,
         session: Option<SessionRow>,
     ) -> Result<Vec<SessionTranscript>, StoreError> {
-        const SQL: &str = "SELECT session, path, agent_id, offset,
-            (SELECT max(until) FROM context_parts p WHERE p.path = t.path)
-          FROM (SELECT session, path, agent_id, offset FROM transcripts WHERE ?1 IS NULL OR session = ?1
-            UNION ALL
-            SELECT m.value, f.path, f.agent_id, f.offset FROM meta m
-            JOIN transcripts f ON f.path = substr(m.name, length(?2 || m.value) + 2) AND f.session != m.value
-            WHERE m.name >= ?2 AND m.name < ?3 AND (?1 IS NULL OR m.value = ?1)) t
-          ORDER BY session, path";
-        let values = params![session.map(|session| session.0), LINES_OF, "lines_of;"];
-        self.all("list the transcripts", SQL, values, |row| {
+        // Two statements: one that asks whether a session is given reads every row.
+        let (of_files, of_lines) = match session {
+            Some(_) => ("WHERE session = ?2", "m.name >= ?1 || ?2 || ':' AND m.name < ?1 || ?2 || ';'"),
+            None => ("", "m.name >= ?1 AND m.name < 'lines_of;'"),
+        };
+        let sql = format!(
+            "SELECT session, path, agent_id, offset,
+               (SELECT max(until) FROM context_parts p WHERE p.path = t.path)
+             FROM (SELECT session, path, agent_id, offset FROM transcripts {of_files}
+               UNION ALL
+               SELECT m.value, f.path, f.agent_id, f.offset FROM meta m
+               JOIN transcripts f ON f.path = substr(m.name, length(?1 || m.value) + 2) AND f.session != m.value
+               WHERE {of_lines}) t
+             ORDER BY session, path"
+        );
+        let session = session.map(|session| Value::from(session.0));
+        let values = params_from_iter(std::iter::once(Value::from(LINES_OF.to_owned())).chain(session));
+        self.all("list the transcripts", &sql, values, |row| {
             Ok(SessionTranscript {
                 session: SessionRow(row.get(0)?),
                 path: row.get(1)?,
@@ -243,7 +255,7 @@ impl Ledger {
         of: &SessionTranscript,
         readings: &[Reading],
     ) -> Result<(), StoreError> {
-        self.write("record the contexts", |tx| {
+        self.write(RECORD, |tx| {
             let was_known = is_known(tx, &of.path)?;
             let source =
                 Source { session: of.session, path: &of.path, is_main: of.agent.is_none(), was_known };

@@ -12,6 +12,9 @@ use crate::domain::{
 };
 use crate::estimate::subagents::Defaults;
 
+/// What is done when the spool is emptied.
+pub(super) const STORE_WAITING: &str = "store the events that wait";
+
 /// What every event says of its session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionSighting {
@@ -228,7 +231,7 @@ impl Ledger {
     /// If the ledger cannot be written.
     pub fn empty_spool(&mut self) -> Result<(), StoreError> {
         while let Some(spool) = self.waiting_spool() {
-            let applied = self.write("store the events that wait", |tx| spool.apply_waiting(tx))?;
+            let applied = self.write(STORE_WAITING, |tx| spool.apply_waiting(tx))?;
             spool.remove(&applied);
             if applied.new == 0 {
                 break;
@@ -282,12 +285,13 @@ fn apply_change(conn: &Connection, session: SessionRow, event: &Event) -> rusqli
 /// Work sets a session that was final under way again. After the session's end it can only be a late event, but for
 /// a prompt.
 fn touch(conn: &Connection, sighting: &SessionSighting, change: &Change) -> rusqlite::Result<SessionRow> {
+    // A sign of life that is a day ahead of this one came from a clock that was wrong.
     // A statement that names an indexed column writes the index again, whether its value changes or not: the project
     // is named only where it is another one.
     const SEEN: &str = "UPDATE sessions SET
            hook_first_at = coalesce(hook_first_at, ?2),
-           hook_last_at = max(coalesce(hook_last_at, ?2), ?2),
-           last_seen_at = max(last_seen_at, ?2),
+           hook_last_at = iif(hook_last_at > ?2 + 86400000, ?2, max(coalesce(hook_last_at, ?2), ?2)),
+           last_seen_at = iif(last_seen_at > ?2 + 86400000, ?2, max(last_seen_at, ?2)),
            transcript_path = coalesce(?5, transcript_path),
            kind = CASE WHEN kind = 'scheduled' THEN kind ELSE coalesce(?6, kind) END,
            model = coalesce(?7, model),
@@ -480,7 +484,7 @@ fn record_compaction(
     conn.execute(
         "INSERT INTO compactions (session, prompt_id, trigger, at) SELECT ?1, ?3, ?2, ?5 \
          WHERE NOT EXISTS (SELECT 1 FROM compactions WHERE session = ?1 AND trigger = ?2 \
-           AND (NOT ?4 OR (prompt_id IS ?3 AND uuid IS NULL)))",
+           AND (NOT ?4 OR (prompt_id IS ?3 AND +uuid IS NULL)))",
         params![session.0, trigger.name(), prompt_id, begins, at.as_millis()],
     )?;
     Ok(())

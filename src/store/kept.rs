@@ -76,14 +76,16 @@ impl Ledger {
         session: SessionRow,
         span: BudgetSpan,
     ) -> Result<Kept, StoreError> {
-        self.write("add up what was used of the budget", |tx| {
-            let session = if budget.per == Per::Session { session.0 } else { 0 };
-            keep(tx, budget, session, span)
-        })?
-        .ok_or(StoreError::Query {
-            what: "add up what was used of the budget",
-            source: rusqlite::Error::QueryReturnedNoRows,
-        })
+        const WHAT: &str = "add up what was used of the budget";
+        let session = if budget.per == Per::Session { session.0 } else { 0 };
+        let kept = match self.write(WHAT, |tx| keep(tx, budget, session, span)) {
+            // A view is as right without keeping it.
+            Err(error) if error.is_busy() && self.view.is_some() => {
+                unkept(&self.conn, budget, session, span).map_err(StoreError::query(WHAT))
+            }
+            kept => kept,
+        };
+        kept?.ok_or(StoreError::Query { what: WHAT, source: rusqlite::Error::QueryReturnedNoRows })
     }
 
     /// Notes that the user is told how a budget stands: 1 that it comes to its end, 2 that it is used up. `false` if he
@@ -233,6 +235,23 @@ fn keep(
         params![budget.id, session, start, until, sum.pico, sum.tokens, sum.est_pico, sum.est_tokens],
     )?;
     conn.prepare_cached(KEPT)?.query_row([budget.id, session], |row| kept(row, 0))
+}
+
+/// What [`keep`] would keep.
+fn unkept(
+    conn: &Connection,
+    budget: &Budget,
+    session: i64,
+    span: BudgetSpan,
+) -> rusqlite::Result<Option<Kept>> {
+    const SQL: &str = "SELECT ?3, ?4, ?5, ?6, ?7, ?8,
+        coalesce((SELECT said FROM kept WHERE budget = ?1 AND session = ?2 AND start = ?3), 0),
+        (SELECT stopped_at FROM kept WHERE budget = ?1 AND session = ?2 AND start = ?3)";
+    let sum = add_up(conn, budget, session, span)?;
+    let (start, until) = bounds(span);
+    let values =
+        params![budget.id, session, start, until, sum.pico, sum.tokens, sum.est_pico, sum.est_tokens];
+    conn.query_row(SQL, values, |row| kept(row, 0))
 }
 
 /// What a session uses, kept like that of a budget (with the number 0) that asks for nothing else. Alerts need it; it is

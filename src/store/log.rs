@@ -15,6 +15,9 @@ use crate::agents::Fingerprint;
 use crate::agents::claude_code::{LastResponse, Note, Progress, Reading};
 use crate::domain::{Agent, SessionId, Timestamp};
 
+/// What is done with the new lines of transcripts.
+pub(super) const RECORD_TRANSCRIPTS: &str = "record the transcripts";
+
 /// One transcript's new lines, to be stored together.
 #[derive(Debug)]
 pub struct LogBatch {
@@ -115,7 +118,7 @@ impl Ledger {
     ) -> Result<u64, StoreError> {
         let prices = self.prices.clone();
         let expects_much = self.expects_much;
-        self.write("record the transcripts", |tx| {
+        self.write(RECORD_TRANSCRIPTS, |tx| {
             let mut writer = LogWriter::new(tx, client, &prices)?;
             writer.knows_none = expects_much && responses::is_without(tx)?;
             for (session, batch) in batches {
@@ -175,6 +178,8 @@ impl Ledger {
         at: Timestamp,
         complete: bool,
     ) -> Result<(), StoreError> {
+        // The session's figures are whole now, and the hooks' estimates up to here are in no log.
+        self.sync_each()?;
         self.write("record the turn's end", |tx| {
             let row: Option<i64> = tx
                 .query_row("SELECT id FROM sessions WHERE session_id = ?1", [session.as_str()], |row| {
@@ -183,15 +188,16 @@ impl Ledger {
                 .optional()?;
             let Some(row) = row else { return Ok(()) };
             if complete {
+                // `+`: of all sessions' rows without a uuid its unique index would be read, at the end of each turn.
                 let gone = tx.execute(
-                    "DELETE FROM prompts WHERE session = ?1 AND uuid IS NULL AND prompt_id IS NULL",
+                    "DELETE FROM prompts WHERE session = ?1 AND +uuid IS NULL AND prompt_id IS NULL",
                     [row],
                 )?;
                 if gone > 0 {
                     // Turns have other numbers.
                     shares::touch(tx, SessionRow(row))?;
                 }
-                tx.execute("DELETE FROM compactions WHERE session = ?1 AND uuid IS NULL", [row])?;
+                tx.execute("DELETE FROM compactions WHERE session = ?1 AND +uuid IS NULL", [row])?;
             }
             tx.execute(
                 "UPDATE sessions SET finalized_at = ?2,

@@ -75,7 +75,7 @@ pub(super) fn record_log_prompt(
     file_start: Option<Timestamp>,
 ) -> rusqlite::Result<Vec<Claim>> {
     if let Some(prompt_id) = &prompt.prompt_id {
-        conn.prepare_cached("DELETE FROM prompts WHERE session = ?1 AND prompt_id = ?2 AND uuid IS NULL")?
+        conn.prepare_cached("DELETE FROM prompts WHERE session = ?1 AND prompt_id = ?2 AND +uuid IS NULL")?
             .execute(params![session.0, prompt_id])?;
     }
     let inserted = conn
@@ -94,7 +94,7 @@ pub(super) fn record_log_prompt(
         // A client that names no prompts: the oldest prompt of the hook's is this one.
         conn.prepare_cached(
             "DELETE FROM prompts WHERE id = (SELECT min(id) FROM prompts \
-             WHERE session = ?1 AND uuid IS NULL AND prompt_id IS NULL)",
+             WHERE session = ?1 AND +uuid IS NULL AND prompt_id IS NULL)",
         )?
         .execute([session.0])?;
     }
@@ -133,7 +133,7 @@ pub(super) fn record_boundary(
             file_start.map(Timestamp::as_millis),
         ])?;
     if inserted > 0 {
-        conn.prepare_cached("DELETE FROM compactions WHERE session = ?1 AND trigger = ?2 AND uuid IS NULL")?
+        conn.prepare_cached("DELETE FROM compactions WHERE session = ?1 AND trigger = ?2 AND +uuid IS NULL")?
             .execute(params![session.0, compaction.trigger.name()])?;
         return Ok(Vec::new());
     }

@@ -3,7 +3,8 @@
 //! # Locking
 //! Every write is one `BEGIN IMMEDIATE` transaction, and `busy_timeout` is set before anything else is said to
 //! SQLite: with `DEFERRED` transactions 200 processes lost three quarters of their rows (`docs/facts.md#sqlite-in-a-short-process`). A
-//! hook waits for other writers for one second; then its event goes to the [`Spool`], which the next writer empties.
+//! hook waits for other writers for one second; then its event goes to the [`Spool`], which the next writer empties. A view
+//! waits for a moment and then does without what it cannot write (`view`).
 //!
 //! # Compatibility
 //! The schema's position is `user_version`. Migrations only add. A ledger of a newer release is refused by the
@@ -11,7 +12,7 @@
 //!
 //! # Durability
 //! WAL with `synchronous=NORMAL`: a killed process loses nothing that was acknowledged; a power cut may lose the
-//! last commits.
+//! last commits. `FULL`, which loses nothing, where a turn ends, where a command changes something, and if the settings say so.
 //!
 //! # File systems
 //! WAL needs shared memory between the processes of one machine. On a network mount the ledger keeps the rollback
@@ -26,6 +27,7 @@ mod agents;
 mod alerts;
 mod budgets;
 mod calibrations;
+mod calls;
 mod captured;
 mod contexts;
 mod ended;
@@ -42,6 +44,7 @@ mod open;
 mod owners;
 mod queries;
 mod reading;
+mod refusal;
 mod reports;
 mod responses;
 mod rollup;
@@ -51,12 +54,14 @@ mod spent;
 mod spool;
 mod status;
 mod steps;
+mod view;
 mod wal;
 mod writer;
 
 pub use agents::{ObservedRun, RUNS_OF_A_TYPE};
 pub use alerts::Watched;
 pub use budgets::Asked;
+pub use calls::CallRecord;
 pub use captured::WitnessedCost;
 pub use contexts::SessionTranscript;
 pub use event::{AgentSighting, Change, Event, SessionKnowledge, SessionSighting};
@@ -74,4 +79,5 @@ pub use spent::{
 };
 pub use spool::{Spool, SpoolState};
 pub use status::{StatusFigures, StatusSum};
+pub use view::LeftOut;
 pub use writer::SessionRow;

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags};
 
 use super::migrations::{MIGRATIONS, migrate, user_version};
-use super::{Spool, wal};
+use super::view::{MOMENT, View};
+use super::{Spool, refusal, wal};
 use crate::platform::is_on_network;
 use crate::pricing::PriceTable;
 
@@ -29,10 +30,14 @@ const HOOK: Patience = Patience { waiting: Duration::from_secs(1), working: Dura
 /// The status line shows less rather than later.
 const STATUS: Patience =
     Patience { waiting: Duration::from_millis(100), working: Duration::from_millis(100) };
+/// A view needs nothing but to read, and that nobody hinders for long.
+const VIEW: Patience = Patience { waiting: Duration::from_secs(5), working: Duration::from_secs(60) };
 pub(super) const COMMAND: Patience =
     Patience { waiting: Duration::from_secs(60), working: Duration::from_secs(60) };
 /// However long the waits before were, the next one is at least this long.
 const LEAST_WAIT: Duration = Duration::from_millis(200);
+/// How many statements a view keeps compiled: of each session an export asks some twenty questions.
+const STATEMENTS: usize = 64;
 /// Marks the file as a ledger of ours: "Tall".
 const APPLICATION_ID: i64 = 1_415_670_892;
 
@@ -108,6 +113,20 @@ impl StoreError {
         self.is_busy() || matches!(self, Self::Newer { .. })
     }
 
+    /// Wraps what went wrong while the ledger at `path` was opened.
+    pub(super) fn opening(path: &Path) -> impl Fn(rusqlite::Error) -> Self + Copy {
+        move |source| {
+            let source = refusal::explained(without_sql(source), path);
+            Self::Open { path: path.to_path_buf(), source }
+        }
+    }
+
+    /// What a write is told that another process keeps from the ledger.
+    pub(super) fn held(what: &'static str) -> Self {
+        let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        Self::Query { what, source: rusqlite::Error::SqliteFailure(busy, None) }
+    }
+
     /// Whether it was the writing that failed: a file or disk that is read-only, or one that is full.
     #[must_use]
     pub fn is_unwritable(&self) -> bool {
@@ -144,6 +163,8 @@ pub struct Ledger {
     pub(super) waited: Duration,
     /// Whether it is a copy in memory, of which nothing lasts.
     pub(super) is_copy: bool,
+    /// What it remembers if it is only looked at.
+    pub(super) view: Option<View>,
 }
 
 impl Ledger {
@@ -184,13 +205,14 @@ impl Ledger {
         }
     }
 
-    /// Opens the ledger for a command that reads it (and completes it from transcripts). Where it cannot be written this is
-    /// a copy in memory ([`Self::is_copy`]).
+    /// Opens the ledger for a command that reads it (and completes it from transcripts). If another process holds it, what
+    /// cannot be written is left out ([`Self::left_out`]). Where it cannot be written at all this is a copy in memory
+    /// ([`Self::is_copy`]).
     ///
     /// # Errors
     /// [`StoreError::Missing`] if there is none; otherwise as [`Self::open_for_hook`].
     pub fn open_for_reports(path: &Path) -> Result<Self, StoreError> {
-        match Self::open_for_changes(path) {
+        match Self::open_view(path) {
             Ok(ledger) if ledger.conn.is_readonly(rusqlite::MAIN_DB).unwrap_or(false) => {
                 Self::open_copy(path)
             }
@@ -199,15 +221,39 @@ impl Ledger {
         }
     }
 
+    /// The ledger itself, to be looked at.
+    fn open_view(path: &Path) -> Result<Self, StoreError> {
+        if !path.exists() {
+            return Err(StoreError::Missing { path: path.to_path_buf() });
+        }
+        let found = Header::read(path);
+        // A ledger of an older release is brought up to date before it can be read.
+        let mut ledger = Self::open(path, if found.is_current() { VIEW } else { COMMAND }, found, false)?;
+        ledger.expect_questions()?;
+        ledger.view = Some(View::default());
+        let emptied = ledger.empty_spool();
+        ledger.without_if_held(emptied)?;
+        Ok(ledger)
+    }
+
+    /// Makes room for what a report asks.
+    pub(super) fn expect_questions(&self) -> Result<(), StoreError> {
+        self.conn.set_prepared_statement_cache_capacity(STATEMENTS);
+        // 16 MB: what one session has is found by an index, and lies anywhere.
+        self.conn.pragma_update(None, "cache_size", -16_000).map_err(StoreError::query("set up the ledger"))
+    }
+
     /// Opens the ledger for a command that changes it.
     ///
     /// # Errors
-    /// As [`Self::open_for_reports`], and if it cannot be written.
+    /// As [`Self::open_for_reports`], and if it cannot be written, or another process holds it for a minute.
     pub fn open_for_changes(path: &Path) -> Result<Self, StoreError> {
         if !path.exists() {
             return Err(StoreError::Missing { path: path.to_path_buf() });
         }
         let mut ledger = Self::open(path, COMMAND, Header::read(path), false)?;
+        // What the user tells is in no log.
+        ledger.sync_each()?;
         ledger.empty_spool()?;
         Ok(ledger)
     }
@@ -218,6 +264,8 @@ impl Ledger {
     /// As [`Self::open_for_hook`].
     pub fn open_or_create(path: &Path) -> Result<Self, StoreError> {
         let mut ledger = Self::open(path, COMMAND, Header::read(path), false)?;
+        // What the user tells is in no log.
+        ledger.sync_each()?;
         ledger.empty_spool()?;
         Ok(ledger)
     }
@@ -243,12 +291,13 @@ impl Ledger {
             expects_much: false,
             waited: Duration::ZERO,
             is_copy: false,
+            view: None,
         }
     }
 
     fn open(path: &Path, patience: Patience, found: Header, brief: bool) -> Result<Self, StoreError> {
         let opened_at = Instant::now();
-        let open_error = |source| StoreError::Open { path: path.to_path_buf(), source: without_sql(source) };
+        let open_error = StoreError::opening(path);
         if !found.is_current() {
             make_private(path)?;
         }
@@ -269,6 +318,24 @@ impl Ledger {
         Ok(Self { opened_at, waited, ..Self::of_connection(conn, Some(Spool::of(path)), patience) })
     }
 
+    /// Waits for the disk at each write from now on: a power cut takes none of them.
+    ///
+    /// # Errors
+    /// If SQLite refuses.
+    pub fn sync_each(&self) -> Result<(), StoreError> {
+        wal::sync_each(&self.conn).map_err(StoreError::query("set up the ledger"))
+    }
+
+    /// Whether it waits for the disk at each write.
+    ///
+    /// # Errors
+    /// If SQLite refuses.
+    pub fn syncs_each(&self) -> Result<bool, StoreError> {
+        const FULL: i64 = 2;
+        let level = self.conn.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0));
+        level.map(|level| level >= FULL).map_err(StoreError::query("look how the ledger is set up"))
+    }
+
     /// Whether closing it has something to do. If not, a process may end with the ledger open.
     #[must_use]
     pub fn must_be_closed(&self) -> bool {
@@ -277,8 +344,14 @@ impl Ledger {
 
     /// Lets the next statement wait for other writers no longer than the process has left to wait.
     pub(super) fn limit_wait(&self) {
+        let wait = if self.view.is_some() { MOMENT } else { left_of(self.patience.waiting, self.waited) };
         // Should it fail, the wait is as long as the last one was allowed to be.
-        let _limited = self.conn.busy_timeout(left_of(self.patience.waiting, self.waited)).is_ok();
+        let _limited = self.conn.busy_timeout(wait).is_ok();
+    }
+
+    /// Lets the next statement wait for as long as one that only reads may.
+    pub(super) fn wait_for_reading(&self) {
+        let _limited = self.conn.busy_timeout(self.patience.waiting).is_ok();
     }
 
     /// Notes time that was spent in waiting for something else, so that all waits together stay within bounds.
@@ -340,7 +413,7 @@ pub(super) fn prepare(
     since: Instant,
     patience: Duration,
 ) -> Result<(), StoreError> {
-    let open_error = |source| StoreError::Open { path: path.to_path_buf(), source: without_sql(source) };
+    let open_error = StoreError::opening(path);
     let version = user_version(conn).map_err(open_error)?;
     if version > SCHEMA_VERSION {
         return Err(StoreError::Newer { path: path.to_path_buf(), found: version, known: SCHEMA_VERSION });

@@ -46,6 +46,12 @@ const SESSION: &str =
     ended_at, finalized_at
   FROM sessions ";
 
+/// The latest first, as seen at `?1`. A sign of life a day after that came from a clock that was wrong: the session is as late
+/// as what else is known of it.
+const LATEST_FIRST: &str = "ORDER BY iif(last_seen_at <= ?1 + 86400000, last_seen_at,
+    coalesce(iif(log_last_at <= ?1, log_last_at, NULL), iif(hook_first_at <= ?1, hook_first_at, NULL), 0)) DESC,
+  last_seen_at DESC, id DESC";
+
 fn session_record(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
     Ok(SessionRecord {
         row: SessionRow(row.get(0)?),
@@ -174,47 +180,6 @@ pub struct ModelUse {
     pub tokens: u64,
 }
 
-/// A tool call, for `export`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CallRecord {
-    /// The provider's id.
-    pub tool_use_id: Option<String>,
-    /// The session.
-    pub session_id: String,
-    /// The subagent run; `None` for the main conversation.
-    pub agent_id: Option<String>,
-    /// The run's type.
-    pub agent_type: Option<String>,
-    /// The tool.
-    pub tool: String,
-    /// When the hook heard of it.
-    pub at: Timestamp,
-    /// How long it ran.
-    pub duration_ms: Option<u64>,
-    /// Whether it succeeded.
-    pub ok: bool,
-    /// Tokens that the model wrote.
-    pub generated: u64,
-    /// The same by the encoding's own count.
-    pub raw_generated: u64,
-    /// How they were counted.
-    pub generated_method: String,
-    /// Tokens that the model read as the result.
-    pub returned: u64,
-    /// The same by the encoding's own count.
-    pub raw_returned: u64,
-    /// How they were counted.
-    pub returned_method: String,
-    /// The input's keyed hash.
-    pub input_hash: Option<i64>,
-    /// What the call was for.
-    pub action_type: String,
-    /// The agent's or skill's name.
-    pub action_name: Option<String>,
-    /// The model that made the call.
-    pub model: Option<String>,
-}
-
 impl Ledger {
     /// The session of that id, or of the only id that starts so.
     ///
@@ -242,16 +207,19 @@ impl Ledger {
             .map_err(StoreError::query("look up the session"))
     }
 
-    /// The session of a project with the latest sign of life.
+    /// The session of a project with the latest sign of life, as seen at `now`.
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn newest_session_of(&self, project: &str) -> Result<Option<SessionRecord>, StoreError> {
-        let sql = format!("{SESSION} WHERE project = ?1 ORDER BY last_seen_at DESC, id DESC LIMIT 1");
-        Ok(self.sessions_by(&sql, params![project])?.pop())
+    pub fn newest_session_of(
+        &self,
+        project: &str,
+        now: Timestamp,
+    ) -> Result<Option<SessionRecord>, StoreError> {
+        Ok(self.recent_sessions(Some(project), 1, now)?.pop())
     }
 
-    /// Sessions by their last sign of life, the latest first; of one project or of all.
+    /// Sessions by their last sign of life, the latest first, as seen at `now`; of one project or of all.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -259,11 +227,19 @@ impl Ledger {
         &self,
         project: Option<&str>,
         limit: u32,
+        now: Timestamp,
     ) -> Result<Vec<SessionRecord>, StoreError> {
-        let sql = format!(
-            "{SESSION} WHERE ?1 IS NULL OR project = ?1 ORDER BY last_seen_at DESC, id DESC LIMIT ?2"
-        );
-        self.sessions_by(&sql, params![project, limit])
+        let of_project = if project.is_some() { "project = ?3" } else { "?3 IS NULL" };
+        let sql = format!("{SESSION} WHERE {of_project} {LATEST_FIRST} LIMIT ?2");
+        self.sessions_by(&sql, params![now.as_millis(), limit, project])
+    }
+
+    /// All sessions, in the order in which they were first heard of.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn sessions(&self) -> Result<Vec<SessionRecord>, StoreError> {
+        self.sessions_by(&format!("{SESSION} ORDER BY id"), [])
     }
 
     /// Sessions of a project that were never completed: no end, and no turn's end after their last event.
@@ -436,37 +412,6 @@ impl Ledger {
         Ok(last.map(|last| ContextSize { tokens: last.last_iteration().total(), at: last.at }))
     }
 
-    /// Hands every tool call to `each`, in the order in which they were recorded.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read, or what `each` returns.
-    pub fn for_each_call<E: From<StoreError>>(
-        &self,
-        mut each: impl FnMut(CallRecord) -> Result<(), E>,
-    ) -> Result<(), E> {
-        const SQL: &str =
-            "SELECT c.tool_use_id, s.session_id, c.agent_id, coalesce(c.agent_type, a.agent_type),
-            c.tool, c.at, c.duration_ms, c.ok, c.generated_tokens, c.generated_method, c.returned_tokens,
-            c.returned_method, c.input_hash,
-            iif(c.action_type = 'manual' AND s.kind = 'scheduled', 'scheduled', c.action_type), c.action_name,
-            coalesce(
-              (SELECT model FROM responses r WHERE r.session = c.session AND r.agent_id IS c.agent_id
-                AND r.model IS NOT NULL AND r.at <= c.at AND r.message_id NOT LIKE '%/advisor/%'
-                AND r.message_id NOT LIKE '%/attempt/%' ORDER BY r.at DESC LIMIT 1),
-              c.model, iif(c.agent_id IS NULL, s.model, NULL)),
-            coalesce(c.raw_generated_tokens, c.generated_tokens), coalesce(c.raw_returned_tokens, c.returned_tokens)
-          FROM tool_calls c JOIN sessions s ON s.id = c.session
-            LEFT JOIN agent_runs a ON a.session = c.session AND a.agent_id = c.agent_id
-          WHERE c.ok IS NOT NULL ORDER BY c.id";
-        let failed = |source| E::from(StoreError::Query { what: "read the tool calls", source });
-        let mut statement = self.conn.prepare(SQL).map_err(failed)?;
-        let mut rows = statement.query([]).map_err(failed)?;
-        while let Some(row) = rows.next().map_err(failed)? {
-            each(call_record(row).map_err(failed)?)?;
-        }
-        Ok(())
-    }
-
     /// The models that answered, by their tokens.
     ///
     /// # Errors
@@ -528,39 +473,17 @@ impl Ledger {
         params: impl rusqlite::Params,
         each: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StoreError> {
-        let run = || self.conn.prepare(sql)?.query_map(params, each)?.collect::<rusqlite::Result<Vec<T>>>();
+        let run =
+            || self.conn.prepare_cached(sql)?.query_map(params, each)?.collect::<rusqlite::Result<Vec<T>>>();
         run().map_err(StoreError::query(what))
     }
 }
 
-fn call_record(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
-    Ok(CallRecord {
-        tool_use_id: row.get(0)?,
-        session_id: row.get(1)?,
-        agent_id: row.get(2)?,
-        agent_type: row.get(3)?,
-        tool: row.get(4)?,
-        at: Timestamp::from_millis(row.get(5)?),
-        duration_ms: optional_unsigned(row, 6)?,
-        ok: row.get(7)?,
-        generated: unsigned(row, 8)?,
-        generated_method: row.get(9)?,
-        returned: unsigned(row, 10)?,
-        returned_method: row.get(11)?,
-        input_hash: row.get(12)?,
-        action_type: row.get(13)?,
-        action_name: row.get(14)?,
-        model: row.get(15)?,
-        raw_generated: unsigned(row, 16)?,
-        raw_returned: unsigned(row, 17)?,
-    })
-}
-
-fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0))
 }
 
-fn optional_unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
+pub(super) fn optional_unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
     Ok(row.get::<_, Option<i64>>(column)?.and_then(|value| u64::try_from(value).ok()))
 }
 

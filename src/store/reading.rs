@@ -11,7 +11,7 @@ use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Spool;
-use super::open::{COMMAND, Ledger, Patience, StoreError, prepare, without_sql};
+use super::open::{COMMAND, Ledger, Patience, StoreError, prepare};
 
 /// How long another process's write may keep the reading waiting.
 const WAIT: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ impl Ledger {
         if !path.exists() {
             return Err(StoreError::Missing { path: path.to_path_buf() });
         }
-        let open_error = |source| StoreError::Open { path: path.to_path_buf(), source: without_sql(source) };
+        let open_error = StoreError::opening(path);
         let source = connect(path).map_err(open_error)?;
         let mut conn = Connection::open_in_memory().map_err(open_error)?;
         Backup::new(&source, &mut conn)
@@ -36,6 +36,7 @@ impl Ledger {
         prepare(&mut conn, path, std::time::Instant::now(), COMMAND.waiting)?;
         let mut ledger = Self::of_connection(conn, None, COMMAND);
         ledger.is_copy = true;
+        ledger.expect_questions()?;
         let spool = Spool::of(path);
         if spool.exists() {
             // The files stay for who can store them.
@@ -46,7 +47,7 @@ impl Ledger {
 
     /// The ledger for questions that need no writing; what would write fails.
     pub(super) fn open_reading(path: &Path, patience: Patience) -> Result<Self, StoreError> {
-        let open_error = |source| StoreError::Open { path: path.to_path_buf(), source: without_sql(source) };
+        let open_error = StoreError::opening(path);
         Ok(Self::of_connection(connect(path).map_err(open_error)?, None, patience))
     }
 

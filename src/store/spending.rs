@@ -280,6 +280,9 @@ fn amounts_of(responses: i64, usage: Usage, rates: Option<Rates>, shortfall: [i6
     ]
 }
 
+/// What is done where prices have changed.
+pub(super) const PRICE: &str = "price the responses";
+
 impl Ledger {
     /// What responses are priced by.
     #[must_use]
@@ -307,7 +310,7 @@ impl Ledger {
             return Ok(false);
         }
         let prices = self.prices.clone();
-        self.write("price the responses", |tx| {
+        self.write(PRICE, |tx| {
             tx.execute("DELETE FROM spent", [])?;
             tx.execute("DELETE FROM spent_sums", [])?;
             let mut spending = Spending::default();

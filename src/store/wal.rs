@@ -32,9 +32,15 @@ pub(super) fn take_alone(conn: &Connection) -> rusqlite::Result<bool> {
     }
 }
 
-/// Leaves syncing to the checkpoints: a process that is killed loses nothing, a power cut perhaps the last events.
+/// Leaves syncing to the checkpoints and to who asks for it ([`sync_each`]): a process that is killed loses nothing, a power
+/// cut perhaps the last events.
 pub(super) fn sync_seldom(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "synchronous", "NORMAL")
+}
+
+/// Waits for the disk at each commit: not even a power cut takes it back, nor what was committed before.
+pub(super) fn sync_each(conn: &Connection) -> rusqlite::Result<()> {
+    conn.pragma_update(None, "synchronous", "FULL")
 }
 
 /// A page and its head in the log, in bytes.

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-use super::{Ledger, StoreError};
+use super::{Ledger, StoreError, refusal};
 use crate::domain::{Agent, SessionId, Timestamp};
 
 /// A session's row in the ledger.
@@ -21,6 +21,11 @@ impl Ledger {
         what: &'static str,
         body: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
+        let is_held = self.view.as_ref().is_some_and(|view| view.is_held);
+        if is_held {
+            // A view has waited once.
+            return Err(StoreError::held(what));
+        }
         self.limit_wait();
         let start = std::time::Instant::now();
         let run = || {
@@ -29,8 +34,18 @@ impl Ledger {
             tx.commit()?;
             Ok(result)
         };
-        let result = run().map_err(StoreError::query(what));
+        let result = run().map_err(|error| {
+            let source = match self.conn.path().filter(|path| !path.is_empty()) {
+                Some(path) => refusal::explained(error, path.as_ref()),
+                None => error,
+            };
+            StoreError::query(what)(source)
+        });
         self.waited += start.elapsed();
+        if let Some(view) = &mut self.view {
+            view.is_held = result.as_ref().is_err_and(StoreError::is_busy);
+            self.wait_for_reading();
+        }
         result
     }
 }

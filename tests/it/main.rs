@@ -25,6 +25,7 @@ mod facts;
 mod forks;
 mod generated;
 mod guarantees;
+mod held;
 mod hook;
 mod identity;
 mod material;

@@ -324,6 +324,8 @@ fn on_a_full_disk_reports_show_what_is_there_and_say_that_it_is_not_stored() {
     }
     // What is to be kept must be able to be.
     assert_eq!(full("alerts on").code, Some(1));
+    let capture = by_shell(&ledger, "ulimit -f 0; exec \"$0\" capture-cost", b"Total cost: $1.25\n");
+    assert!(capture.code == Some(1) && capture.stdout.is_empty(), "{capture:?}");
     assert_eq!(ledger.output("s"), 100);
     // With room again all is stored as if nothing had been.
     assert_eq!(output_of(&ledger.run(&["show-usage", "--json"])), 120);
@@ -395,6 +397,37 @@ fn a_ledger_that_may_only_be_read_is_shown() {
         let set = as_a_reader(&ledger, &["budget", "set", "5"], writable_folder).unwrap();
         assert_eq!(set.code, Some(1), "{set:?}");
         assert_eq!(beside("ledger.db.spool").exists(), writable_folder, "what waits is kept");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_ledger_that_may_only_be_read_is_shown_whole_beside_a_writer() {
+    let (ledger, s) = grown();
+    let writer = ledger.sqlite();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    ledger.run_hook(s.prompt("p3")).assert_silent("a locked ledger");
+    let start = Instant::now();
+    let Some(ran) = as_a_reader(&ledger, &["show-usage", "--json"], true) else { return };
+    assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
+    assert_eq!((ran.code, output_of(&ran)), (Some(0), 120), "{ran:?}");
+    assert_eq!(ran.json()["session"]["turns"], 4, "{ran:?}");
+    // What it works in holds all, whoever holds the ledger.
+    assert!(ran.stderr.contains("cannot be written"), "{ran:?}");
+    assert!(!ran.stderr.contains("another process"), "{ran:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn on_a_full_disk_and_beside_a_writer_reports_show_what_is_there() {
+    let (ledger, s) = grown();
+    let writer = ledger.sqlite();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    ledger.run_hook(s.prompt("p3")).assert_silent("a locked ledger");
+    for command in ["show-usage", "cost", "tools", "export --what sessions", "budget status"] {
+        let ran = by_shell(&ledger, &format!("ulimit -f 0; exec \"$0\" {command}"), b"");
+        assert!(ran.code == Some(0) && !ran.stdout.is_empty(), "{command}: {ran:?}");
+        assert_eq!(ran.stderr.lines().count(), 1, "{command}: {ran:?}");
     }
 }
 

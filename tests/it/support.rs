@@ -188,7 +188,7 @@ impl Ledger {
     /// The provider's figures for all sessions together.
     pub(crate) fn usage_of_all(&self) -> Usage {
         let ledger = self.open();
-        let sessions = ledger.recent_sessions(None, u32::MAX).unwrap();
+        let sessions = ledger.sessions().unwrap();
         sessions
             .iter()
             .flat_map(|session| ledger.usage_groups(session.row).unwrap())
@@ -204,7 +204,7 @@ impl Ledger {
     /// API responses of all sessions together.
     pub(crate) fn responses_of_all(&self) -> u64 {
         let ledger = self.open();
-        let sessions = ledger.recent_sessions(None, u32::MAX).unwrap();
+        let sessions = ledger.sessions().unwrap();
         let groups = sessions.iter().flat_map(|session| ledger.usage_groups(session.row).unwrap());
         groups.map(|group| group.responses).sum()
     }

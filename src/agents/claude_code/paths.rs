@@ -7,9 +7,10 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::agents::{Buffer, Lines};
+use crate::agents::{Buffer, Lines, ReadError};
 use crate::domain::{AgentId, MAX_NAME_CHARS, SessionId, clean_name};
 use crate::json::Object;
 
@@ -63,19 +64,22 @@ pub struct FoundFile {
 }
 
 /// All transcripts below `root`, at any depth and whatever their names, in the order of their paths; `root` can be a
-/// file too.
+/// file too. And the folders that cannot be read; that `root` is not there is nothing wrong.
 #[must_use]
-pub fn find_files(root: &Path) -> Vec<FoundFile> {
+pub fn find_files(root: &Path) -> (Vec<FoundFile>, Vec<ReadError>) {
     let mut paths = Vec::new();
     if is_transcript(root) {
         paths.push(root.to_path_buf());
     }
-    Search::below(root).find(root, MAX_IMPORT_DEPTH, false, &mut |path| {
-        paths.push(path);
-        true
-    });
+    let mut search = Search::below(root);
+    if search.is_folder(root) {
+        search.find(root, MAX_IMPORT_DEPTH, false, &mut |path| {
+            paths.push(path);
+            true
+        });
+    }
     paths.sort();
-    paths.into_iter().filter_map(FoundFile::at).collect()
+    (paths.into_iter().filter_map(FoundFile::at).collect(), search.unread)
 }
 
 impl FoundFile {
@@ -102,11 +106,14 @@ struct Search {
     root: PathBuf,
     /// Real paths of what links have led to.
     seen: HashSet<PathBuf>,
+    /// Folders that cannot be read, and links that lead nobody may know where.
+    unread: Vec<ReadError>,
 }
 
 impl Search {
     fn below(root: &Path) -> Self {
-        Self { root: root.canonicalize().unwrap_or_else(|_| root.to_path_buf()), seen: HashSet::new() }
+        let root = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
+        Self { root, seen: HashSet::new(), unread: Vec::new() }
     }
 
     /// Hands over what is in `folder`, which a link has led to or not, until `take` has enough.
@@ -117,13 +124,29 @@ impl Search {
         is_linked: bool,
         take: &mut impl FnMut(PathBuf) -> bool,
     ) -> bool {
-        let Ok(entries) = std::fs::read_dir(folder) else { return true };
-        for entry in entries.flatten() {
+        let entries = match std::fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(source) => {
+                self.note_unread(folder, source);
+                return true;
+            }
+        };
+        for entry in entries {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(source) => {
+                    self.note_unread(folder, source);
+                    break;
+                }
+            };
             let Ok(kind) = entry.file_type() else { continue };
             let path = entry.path();
             let is_link = kind.is_symlink();
-            let (is_dir, is_file) =
-                if is_link { (path.is_dir(), path.is_file()) } else { (kind.is_dir(), kind.is_file()) };
+            let (is_dir, is_file) = if is_link {
+                (self.is_folder(&path), path.is_file())
+            } else {
+                (kind.is_dir(), kind.is_file())
+            };
             let is_wanted = is_file && path.extension() == Some(OsStr::new("jsonl"));
             if !(is_wanted || is_dir && depth > 0) || (is_link || is_linked && is_file) && !self.is_new(&path)
             {
@@ -140,6 +163,27 @@ impl Search {
             }
         }
         true
+    }
+
+    /// Whether a folder is there; notes what nobody may look at.
+    fn is_folder(&mut self, path: &Path) -> bool {
+        match std::fs::metadata(path) {
+            Ok(metadata) => metadata.is_dir(),
+            Err(source) => {
+                // A link that leads nowhere or round in a circle hides nothing.
+                if source.kind() == ErrorKind::PermissionDenied {
+                    self.note_unread(path, source);
+                }
+                false
+            }
+        }
+    }
+
+    fn note_unread(&mut self, path: &Path, source: std::io::Error) {
+        // What is gone has nothing to read.
+        if source.kind() != ErrorKind::NotFound {
+            self.unread.push(ReadError { path: path.to_path_buf(), source });
+        }
     }
 
     /// Whether what a link leads to is neither found without it, nor has been, nor leads round in a circle.

@@ -1,0 +1,206 @@
+//! Every tool call of the ledger, for `export`.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension as _, Row};
+
+use super::queries::{optional_unsigned, unsigned};
+use super::{Ledger, StoreError};
+use crate::domain::Timestamp;
+
+/// How much is kept of sessions at a time: changes of models and types of runs. A session has few of either, and calls that
+/// follow each other are of few sessions.
+const MAX_KEPT: usize = 50_000;
+
+/// A tool call, for `export`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallRecord {
+    /// The provider's id.
+    pub tool_use_id: Option<String>,
+    /// The session.
+    pub session_id: String,
+    /// The subagent run; `None` for the main conversation.
+    pub agent_id: Option<String>,
+    /// The run's type.
+    pub agent_type: Option<String>,
+    /// The tool.
+    pub tool: String,
+    /// When the hook heard of it.
+    pub at: Timestamp,
+    /// How long it ran.
+    pub duration_ms: Option<u64>,
+    /// Whether it succeeded.
+    pub ok: bool,
+    /// Tokens that the model wrote.
+    pub generated: u64,
+    /// The same by the encoding's own count.
+    pub raw_generated: u64,
+    /// How they were counted.
+    pub generated_method: String,
+    /// Tokens that the model read as the result.
+    pub returned: u64,
+    /// The same by the encoding's own count.
+    pub raw_returned: u64,
+    /// How they were counted.
+    pub returned_method: String,
+    /// The input's keyed hash.
+    pub input_hash: Option<i64>,
+    /// What the call was for.
+    pub action_type: String,
+    /// The agent's or skill's name.
+    pub action_name: Option<String>,
+    /// The model that made the call.
+    pub model: Option<String>,
+}
+
+impl Ledger {
+    /// Hands every tool call to `each`, in the order in which they were recorded.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read, or what `each` returns.
+    pub fn for_each_call<E: From<StoreError>>(
+        &self,
+        mut each: impl FnMut(CallRecord) -> Result<(), E>,
+    ) -> Result<(), E> {
+        const SQL: &str =
+            "SELECT session, tool_use_id, agent_id, agent_type, tool, at, duration_ms, ok, generated_tokens,
+            generated_method, returned_tokens, returned_method, input_hash, action_type, action_name, model,
+            coalesce(raw_generated_tokens, generated_tokens), coalesce(raw_returned_tokens, returned_tokens)
+          FROM tool_calls WHERE ok IS NOT NULL ORDER BY id";
+        let failed = |source| E::from(StoreError::Query { what: "read the tool calls", source });
+        let mut sessions = Sessions::default();
+        let mut statement = self.conn.prepare(SQL).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            if let Some(call) = sessions.call(&self.conn, row).map_err(failed)? {
+                each(call)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What sessions tell of their calls. It is looked up once a session: asked for each call, the model alone took most of an
+/// export's time, for between two answers of one agent there can be any number of others.
+#[derive(Default)]
+struct Sessions {
+    known: HashMap<i64, Option<Facts>>,
+    kept: usize,
+}
+
+/// What a session tells of its calls.
+struct Facts {
+    id: String,
+    is_scheduled: bool,
+    model: Option<String>,
+    /// The types of its subagents' runs.
+    types: HashMap<String, String>,
+    /// From when on which model answered, for the main conversation and each run, in the order of time.
+    models: HashMap<Option<String>, Vec<(i64, String)>>,
+}
+
+impl Sessions {
+    /// A row of [`Ledger::for_each_call`]; `None` if there is no such session.
+    fn call(&mut self, conn: &Connection, row: &Row<'_>) -> rusqlite::Result<Option<CallRecord>> {
+        let session: i64 = row.get(0)?;
+        if !self.known.contains_key(&session) {
+            let facts = Facts::read(conn, session)?;
+            self.kept += 1 + facts.as_ref().map_or(0, Facts::size);
+            if self.kept > MAX_KEPT {
+                self.known.clear();
+                self.kept = 1 + facts.as_ref().map_or(0, Facts::size);
+            }
+            self.known.insert(session, facts);
+        }
+        let Some(Some(facts)) = self.known.get(&session) else { return Ok(None) };
+        let agent_id: Option<String> = row.get(2)?;
+        let agent_type: Option<String> = row.get(3)?;
+        let at = row.get(5)?;
+        let answered = facts.model_at(&agent_id, at).map(str::to_owned);
+        let model = match answered {
+            Some(model) => Some(model),
+            None => row
+                .get::<_, Option<String>>(15)?
+                .or_else(|| facts.model.clone().filter(|_| agent_id.is_none())),
+        };
+        let action_type: String = row.get(13)?;
+        Ok(Some(CallRecord {
+            tool_use_id: row.get(1)?,
+            session_id: facts.id.clone(),
+            agent_type: agent_type.or_else(|| facts.types.get(agent_id.as_deref()?).cloned()),
+            agent_id,
+            tool: row.get(4)?,
+            at: Timestamp::from_millis(at),
+            duration_ms: optional_unsigned(row, 6)?,
+            ok: row.get(7)?,
+            generated: unsigned(row, 8)?,
+            generated_method: row.get(9)?,
+            returned: unsigned(row, 10)?,
+            returned_method: row.get(11)?,
+            input_hash: row.get(12)?,
+            action_type: if action_type == "manual" && facts.is_scheduled {
+                "scheduled".to_owned()
+            } else {
+                action_type
+            },
+            action_name: row.get(14)?,
+            model,
+            raw_generated: unsigned(row, 16)?,
+            raw_returned: unsigned(row, 17)?,
+        }))
+    }
+}
+
+impl Facts {
+    fn read(conn: &Connection, session: i64) -> rusqlite::Result<Option<Self>> {
+        const SESSION: &str = "SELECT session_id, kind IS 'scheduled', model FROM sessions WHERE id = ?1";
+        const TYPES: &str =
+            "SELECT agent_id, agent_type FROM agent_runs WHERE session = ?1 AND agent_type IS NOT NULL";
+        // What other models did beside an answer is none.
+        const MODELS: &str =
+            "SELECT agent_id, at, model FROM responses WHERE session = ?1 AND model IS NOT NULL
+            AND at IS NOT NULL AND message_id NOT LIKE '%/advisor/%' AND message_id NOT LIKE '%/attempt/%'
+          ORDER BY at, message_id";
+        let read = |row: &Row<'_>| -> rusqlite::Result<Self> {
+            Ok(Self {
+                id: row.get(0)?,
+                is_scheduled: row.get(1)?,
+                model: row.get(2)?,
+                types: HashMap::new(),
+                models: HashMap::new(),
+            })
+        };
+        let Some(mut facts) = conn.prepare_cached(SESSION)?.query_row([session], read).optional()? else {
+            return Ok(None);
+        };
+        let mut types = conn.prepare_cached(TYPES)?;
+        facts.types = types
+            .query_map([session], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut models = conn.prepare_cached(MODELS)?;
+        let mut rows = models.query([session])?;
+        while let Some(row) = rows.next()? {
+            let (agent, at): (Option<String>, i64) = (row.get(0)?, row.get(1)?);
+            let model = row.get_ref(2)?.as_str()?;
+            let changes = facts.models.entry(agent).or_default();
+            match changes.last_mut() {
+                Some((_, last)) if last == model => {}
+                // Of answers at one moment the last one counts.
+                Some((since, last)) if *since == at => model.clone_into(last),
+                _ => changes.push((at, model.to_owned())),
+            }
+        }
+        Ok(Some(facts))
+    }
+
+    /// The model of the agent's last answer by then.
+    fn model_at(&self, agent: &Option<String>, at: i64) -> Option<&str> {
+        let changes = self.models.get(agent)?;
+        let after = changes.partition_point(|(since, _)| *since <= at);
+        changes.get(after.checked_sub(1)?).map(|(_, model)| model.as_str())
+    }
+
+    fn size(&self) -> usize {
+        self.types.len() + self.models.values().map(Vec::len).sum::<usize>()
+    }
+}
