@@ -29,14 +29,14 @@ pub fn is_same(a: &Message, b: &Message, shares_session: bool) -> bool {
     let is_same_request = a.request.is_some() && a.request == b.request;
     let are_named = [a, b].map(|record| record.request.is_some_and(RequestTag::is_named));
     if !shares_session {
-        return match (a.line, b.line) {
-            (Some(_), Some(_)) => is_same_time && is_same_request,
-            _ if a.at.is_some() && b.at.is_some() => is_same_time,
-            _ => is_same_request,
-        };
+        return false;
     }
     let [a_prompt, b_prompt] = [a, b].map(|record| record.by_client().prompt());
     let has_same_prompt = a_prompt > 0 && a_prompt == b_prompt;
+    if a.complete && b.complete && !a.is_zeroed() && !b.is_zeroed() && a_prompt != b_prompt {
+        // Some gateways have one request for all, too.
+        return is_same_time;
+    }
     let is_echo = [a, b].iter().any(|record| record.source == MessageSource::Progress);
     is_same_request
         || is_same_time
@@ -268,7 +268,10 @@ mod tests {
         // Two sessions that count from 1, with the requests or without.
         assert!(!same(&line_of("t", "req_1", "l2", 20, 100)));
         assert!(!same(&line_of("t", "req_2", "l2", 10, 100)), "at the same time by chance");
-        assert!(same(&line_of("t", "req_1", "l2", 10, 100)), "a copy under another id");
+        assert!(
+            !same(&line_of("t", "req_1", "l2", 10, 100)),
+            "both count from 1, at the same time by chance"
+        );
         let bare =
             |session| Message { line: None, request: None, at: None, ..line_of(session, "", "", 0, 100) };
         assert!(!is_same(&bare("s"), &bare("t"), false), "nothing but the id is common");

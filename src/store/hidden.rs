@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::responses::iterations;
 use super::spending::Spending;
@@ -167,7 +167,8 @@ fn told(conn: &Connection, prices: &PriceTable, session: SessionRow) -> rusqlite
     let starts: BTreeSet<Option<Timestamp>> = states.iter().map(|state| state.started_at).collect();
     let mut inherited = BTreeMap::new();
     for start in &starts {
-        if let Some(totals) = parents_total(conn, session, *start)? {
+        let Some(own) = states.iter().find(|state| state.started_at == *start) else { continue };
+        if let Some(totals) = parents_total(conn, session, *start, &own.totals)? {
             inherited.insert(*start, totals);
         }
     }
@@ -298,24 +299,65 @@ fn states(conn: &Connection, session: SessionRow) -> rusqlite::Result<Vec<State>
     Ok(states)
 }
 
-/// The total that a fork's went on from: its parent's last one before the fork, of the same start as far as that is known.
+/// The total that a fork's first one of a start, `own`, went on from: its parent's last one before the fork that it covers. One
+/// of another start was not gone on from; then a session that shares records can have had it, as where a fork of a fork has
+/// gone back to what its parent's parent said.
 fn parents_total(
     conn: &Connection,
     session: SessionRow,
     start: Option<Timestamp>,
+    own: &Totals,
 ) -> rusqlite::Result<Option<Totals>> {
-    let found: Option<(i64, i64)> = conn
-        .prepare_cached(
-            "SELECT p.session, p.at FROM sessions s JOIN cost_states p ON p.session = s.parent
-             WHERE s.id = ?1 AND coalesce(p.started_at = ?2, 1) AND p.at <= coalesce(s.forked_at, s.log_first_at)
-             ORDER BY p.at DESC LIMIT 1",
-        )?
-        .query_row(params![session.0, start.map(Timestamp::as_millis)], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let Some((parent, at)) = found else { return Ok(None) };
-    let states = states(conn, SessionRow(parent))?;
-    let is_it = |state: &&State| state.at.map_or(0, Timestamp::as_millis) == at;
-    Ok(states.iter().find(is_it).map(|state| state.totals.clone()))
+    const OF_PARENT: &str =
+        "SELECT p.session, p.at FROM sessions s JOIN cost_states p ON p.session = s.parent
+        WHERE s.id = ?1 AND coalesce(p.started_at = ?2, 1) AND p.at <= coalesce(s.forked_at, s.log_first_at)
+        GROUP BY p.at ORDER BY p.at DESC";
+    const OF_RELATIVES: &str = "SELECT p.session, p.at FROM sessions s JOIN cost_states p ON p.started_at = ?2
+        WHERE s.id = ?1 AND p.session != ?1 AND p.at <= coalesce(s.forked_at, s.log_first_at) AND EXISTS
+          (SELECT 1 FROM claims x JOIN claims y ON y.key = x.key WHERE x.session = ?1 AND y.session = p.session)
+        GROUP BY p.session, p.at ORDER BY p.at DESC, p.session";
+    for sql in [OF_PARENT, OF_RELATIVES] {
+        let mut query = conn.prepare_cached(sql)?;
+        let found = query.query_map(params![session.0, start.map(Timestamp::as_millis)], |row| {
+            Ok((SessionRow(row.get(0)?), row.get::<_, i64>(1)?))
+        })?;
+        let mut last = None;
+        for found in found {
+            let (other, at) = found?;
+            let is_it = |state: &State| state.at.map_or(0, Timestamp::as_millis) == at;
+            let Some(state) = states(conn, other)?.into_iter().find(is_it) else { continue };
+            if covers(own, &state.totals) {
+                return Ok(Some(state.totals));
+            }
+            last = last.or(Some(state.totals));
+        }
+        if last.is_some() {
+            return Ok(last);
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a total can have gone on from another: no count is less.
+fn covers(own: &Totals, other: &Totals) -> bool {
+    let counts = |usage: &Usage| {
+        [usage.input, usage.output, usage.cache_read, usage.cache_write(), usage.web_searches]
+    };
+    other.iter().all(|(model, total)| {
+        own.get(model).is_some_and(|own| {
+            counts(&own.usage).iter().zip(counts(&total.usage)).all(|(own, other)| *own >= other)
+        })
+    })
+}
+
+/// The sessions whose totals can have gone on from a session's.
+pub(super) fn heirs(conn: &Connection, session: i64) -> rusqlite::Result<Vec<i64>> {
+    conn.prepare_cached(
+        "SELECT id FROM sessions WHERE parent = ?1 UNION SELECT b.session FROM cost_states a
+           JOIN cost_states b ON b.started_at = a.started_at WHERE a.session = ?1 AND b.session != ?1",
+    )?
+    .query_map([session], |row| row.get(0))?
+    .collect()
 }
 
 fn usage(row: &Row<'_>, first: usize) -> rusqlite::Result<Usage> {

@@ -475,10 +475,7 @@ impl<'c> LogWriter<'c> {
         }
         let mut all = self.totals.clone();
         for session in &self.totals {
-            let mut children = self.conn.prepare_cached("SELECT id FROM sessions WHERE parent = ?1")?;
-            let children: Vec<i64> =
-                children.query_map([session], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-            all.extend(children);
+            all.extend(hidden::heirs(self.conn, *session)?);
         }
         for session in &all {
             hidden::refresh(self.conn, self.prices, SessionRow(*session), &mut self.spending)?;

@@ -227,3 +227,48 @@ fn a_fork_whose_copies_keep_the_parents_id_is_linked_in_whatever_pieces_it_is_re
         }
     }
 }
+
+#[test]
+fn a_fork_of_a_fork_that_goes_back_further_goes_on_from_its_own_parents_total() {
+    let hidden = Usage { input: 500, output: 5, ..Usage::default() };
+    let started = |line: Value, start: i64| line.with("startTime", start);
+    for names in [["a", "b", "c"], ["c", "b", "a"]] {
+        for copy in [branched as Copy, asked_elsewhere] {
+            let make = |ledger: &Ledger| {
+                let mut logs = pair(ledger, copy, [names[0], names[1]]);
+                // The first fork began with a total of its own; the second has gone on from it, and back to the start.
+                let first = cost_state(names[1], &[("claude-opus-5-5", answers(1, 60) + hidden)]);
+                let c = Session::new(ledger, names[2]);
+                let mut lines: Vec<Value> = logs[1].1[..2].iter().map(|line| copy(line, names[2])).collect();
+                lines.extend([c.says(30), c.answer("msg_5", 31, 80)]);
+                let second = cost_state(names[2], &[("claude-opus-5-5", answers(2, 140) + hidden)]);
+                lines.push(started(second, 4_099_024_809_000));
+                logs[1].1.push(started(first, 4_099_024_809_000));
+                logs.push((names[2], lines));
+                logs
+            };
+            let expected =
+                [(names[0], answers(2, 90)), (names[1], answers(1, 60) + hidden), (names[2], answers(1, 80))];
+            assert_usage(make, &expected);
+        }
+    }
+}
+
+#[test]
+fn what_a_parent_adds_to_its_total_after_a_fork_is_not_taken_off_the_forks() {
+    let hidden = Usage { input: 500, output: 5, ..Usage::default() };
+    for names in [["a", "b"], ["b", "a"]] {
+        let make = |ledger: &Ledger| {
+            let mut logs = pair(ledger, branched, names);
+            let total = |name: &str, usage: Usage| cost_state(name, &[("claude-opus-5-5", usage)]);
+            // Before its second turn, and without a line at its end.
+            logs[0].1.insert(2, total(names[0], answers(1, 40) + hidden));
+            logs[0].1.push(total(names[0], answers(2, 90) + hidden + hidden + hidden));
+            logs[1].1.push(total(names[1], answers(2, 100) + hidden + hidden));
+            logs
+        };
+        let expected =
+            [(names[0], answers(2, 90) + hidden + hidden + hidden), (names[1], answers(1, 60) + hidden)];
+        assert_usage(make, &expected);
+    }
+}

@@ -136,6 +136,39 @@ fn two_sessions_that_both_count_from_one_count_each() {
 }
 
 #[test]
+fn a_gateway_with_one_id_and_one_request_counts_each_whole_answer() {
+    for (uuid, request) in [("own", Some("req")), ("none", Some("req")), ("none", None), ("number", None)] {
+        let lines = |s: &Session| {
+            let answer = |second: u32, more: u64| {
+                let answer = s.answer("msg", second, 10).with("message.usage.input_tokens", 3 + more);
+                let answer = match request {
+                    Some(request) => answer.with("requestId", request),
+                    None => answer.without("requestId"),
+                };
+                match uuid {
+                    "none" => answer.with("uuid", Value::Null),
+                    "number" => answer.with("uuid", 7),
+                    _ => answer,
+                }
+            };
+            vec![s.says(1), answer(2, 100), s.says(3), answer(4, 200), s.says(5), answer(6, 300)]
+        };
+        for by_import in [false, true] {
+            let ledger = Ledger::new();
+            let s = Session::new(&ledger, "s");
+            s.transcript().write(&lines(&s));
+            if by_import {
+                import(&ledger, &ledger.dir().join("projects"));
+            } else {
+                ledger.hook(s.stop());
+            }
+            let input = ledger.usage("s").input;
+            assert_eq!((ledger.responses("s"), input), (3, 609), "{uuid} {request:?} {by_import}");
+        }
+    }
+}
+
+#[test]
 fn without_any_ids_a_run_of_lines_is_one_response() {
     let lines = |s: &Session| {
         let plain = |line: Value| line.without("message.id").without("requestId");
@@ -288,8 +321,26 @@ fn logs_of_another_client_are_refused_by_name_and_nothing_is_stored() {
         json!({ "timestamp": at(2), "type": "response_item", "payload": { "type": "message", "role": "user", "content": [] } }),
         json!({ "timestamp": at(3), "type": "event_msg", "payload": { "type": "token_count", "info": { "total_token_usage": { "input_tokens": 10 } } } }),
     ];
+    // Types that are ours too, in lines that are not.
+    let alike = [
+        json!({ "type": "progress", "percent": 10 }),
+        json!({ "type": "tag" }),
+        json!({ "type": "summary", "value": 3 }),
+        json!({ "type": "assistant", "message": { "role": "assistant", "content": [{ "type": "text", "text": "Hi" }] } }),
+    ];
+    let stream = [
+        json!({ "type": "system", "subtype": "init", "session_id": "x", "cwd": "/p" }),
+        json!({ "type": "user", "message": { "role": "user", "content": [] }, "session_id": "x" }),
+        json!({ "type": "assistant", "message": { "role": "assistant", "content": [] }, "session_id": "x" }),
+    ];
     let chat = [json!({ "sessionId": "x", "projectHash": "abc", "startTime": at(1), "messages": [] })];
-    for (name, lines) in [("rollout-1.jsonl", rollout.to_vec()), ("session-1.jsonl", chat.to_vec())] {
+    let logs = [
+        ("rollout-1.jsonl", rollout.to_vec()),
+        ("session-1.jsonl", chat.to_vec()),
+        ("alike.jsonl", alike.to_vec()),
+        ("stream.jsonl", stream.to_vec()),
+    ];
+    for (name, lines) in logs {
         let ledger = Ledger::new();
         let folder = ledger.dir().join("others");
         std::fs::create_dir_all(&folder).unwrap();

@@ -9,8 +9,8 @@ use crate::json::{Object, lossy};
 /// How many lines are looked at to name a log's client.
 const MAX_LINES: usize = 20;
 
-/// Types of lines that this client writes beside the conversation, and no other client does.
-const NOTES: [&[u8]; 22] = [
+/// Types of lines that this client writes beside the conversation.
+const NOTES: [&[u8]; 19] = [
     b"progress",
     b"attachment",
     b"queue-operation",
@@ -18,9 +18,6 @@ const NOTES: [&[u8]; 22] = [
     b"ai-title",
     b"custom-title",
     b"agent-name",
-    b"summary",
-    b"file-history-snapshot",
-    b"file-history-delta",
     b"mode",
     b"permission-mode",
     b"last-prompt",
@@ -37,14 +34,17 @@ const NOTES: [&[u8]; 22] = [
 
 /// Whether a line is one of Claude Code's.
 pub(super) fn is_own(kind: &[u8], line: &Line<'_>) -> bool {
+    let has = |member| line.bytes(member).is_some();
+    let names_itself = || has(Member::SessionId) || has(Member::Uuid);
+    let content = line.message.filter(|message| message.content().is_some());
     match kind {
-        b"user" | b"assistant" => line.message.is_some_and(|message| message.content().is_some()),
-        // Of a transcript, or of an SDK's stream.
-        b"system" => {
-            let has = |member| line.bytes(member).is_some();
-            has(Member::IsSidechain) || has(Member::StreamSession) && has(Member::Subtype)
-        }
-        _ => NOTES.contains(&kind),
+        b"user" => content.is_some() && names_itself(),
+        b"assistant" => content.is_some_and(|message| message.usage.is_some() || names_itself()),
+        b"system" => has(Member::IsSidechain),
+        // These name neither.
+        b"summary" => has(Member::LeafUuid),
+        b"file-history-snapshot" | b"file-history-delta" => true,
+        _ => NOTES.contains(&kind) && names_itself(),
     }
 }
 

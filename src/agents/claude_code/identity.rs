@@ -18,7 +18,9 @@
 //!   the same prompt (old clients: the lines of a response with results of its tools between them); if one is an echo
 //!   (`progress`) and they have the same prompt; if one is of a side question (`/btw`, which repeats the conversation with
 //!   other requests) and they have the same usage;
-//! - in two sessions, if they have the same time and request, or the same time where a log gives its lines no ids.
+//! - in two sessions only then.
+//!
+//! Two whole answers to two prompts are two, though they have one id and one request (gateways that have one for all).
 //!
 //! Else they are two responses. The second is kept under a variant of the key ([`MessageId::variant`]).
 //!
@@ -131,8 +133,15 @@ pub struct LastResponse {
     is_complete: bool,
     /// Whether neither it nor its request has an id.
     is_nameless: bool,
+    /// Whether it shows next to nothing ([`is_zeroed`]).
+    is_zeroed: bool,
     prompt: u64,
     output: u64,
+}
+
+/// Whether a record shows next to nothing: clients have written such records beside whole ones of the same response.
+fn is_zeroed(usage: Usage) -> bool {
+    usage.input == 0 && usage.output == 0 && usage.cache_read == 0
 }
 
 impl LastResponse {
@@ -141,8 +150,10 @@ impl LastResponse {
     pub fn to_text(&self) -> String {
         let request = self.request.map_or(0, RequestTag::to_bits);
         let at = self.at.map_or(i64::MIN, Timestamp::as_millis);
-        let flags =
-            u8::from(self.is_open) | u8::from(self.is_complete) << 1 | u8::from(self.is_nameless) << 2;
+        let flags = u8::from(self.is_open)
+            | u8::from(self.is_complete) << 1
+            | u8::from(self.is_nameless) << 2
+            | u8::from(self.is_zeroed) << 3;
         format!("{request} {at} {flags} {} {} {}", self.prompt, self.output, self.id)
     }
 
@@ -159,6 +170,7 @@ impl LastResponse {
             is_open: flags & 1 != 0,
             is_complete: flags & 2 != 0,
             is_nameless: flags & 4 != 0,
+            is_zeroed: flags & 8 != 0,
             prompt: parts.next()?.parse().ok()?,
             output: parts.next()?.parse().ok()?,
             id: MessageId::new(parts.next()?)?,
@@ -166,14 +178,25 @@ impl LastResponse {
     }
 
     /// Whether a record with the same id is of this response, as far as the file tells.
-    fn is_of(&self, request: Option<RequestTag>, at: Option<Timestamp>, prompt: u64) -> bool {
+    fn is_of(&self, request: Option<RequestTag>, at: Option<Timestamp>, told: (Usage, bool)) -> bool {
+        let (usage, is_complete) = told;
+        let prompt = usage.prompt();
         let is_named = |tag: Option<RequestTag>| tag.is_some_and(RequestTag::is_named);
-        if (at.is_some() && at == self.at) || (request.is_some() && request == self.request) {
+        if at.is_some() && at == self.at {
             return true;
+        }
+        if request.is_some() && request == self.request {
+            // Some gateways have one request for all, too: two whole answers to two prompts are two.
+            return !(self.is_complete
+                && is_complete
+                && prompt != self.prompt
+                && prompt.min(self.prompt) > 0)
+                || self.is_zeroed
+                || is_zeroed(usage);
         }
         match (is_named(self.request), is_named(request)) {
             (true, true) => false,
-            _ => self.is_open || (prompt > 0 && prompt == self.prompt),
+            _ => self.is_open || (prompt > 0 && prompt == self.prompt) || self.is_zeroed || is_zeroed(usage),
         }
     }
 }
@@ -193,17 +216,17 @@ pub(super) fn key_of(
     (at, usage, is_complete): (Option<Timestamp>, Usage, bool),
     progress: &mut Progress,
 ) -> Option<Key> {
-    let tag = line.word(Member::Uuid).filter(|uuid| !uuid.is_empty()).map(|uuid| LineTag::of(&uuid));
+    let tag = tag_of(line, message);
     let named = line.word(Member::RequestId).filter(|id| !id.is_empty()).map(|id| RequestTag::named(&id));
-    let begun = tag.map(RequestTag::begun_by);
+    let begun = Some(RequestTag::begun_by(tag));
     let (prompt, output) = (usage.prompt(), usage.output);
     let last = progress.last_response.as_ref();
     let mut is_nameless = false;
     let (id, request) = match last.filter(|last| message.is_written(InMessage::Id, last.id.base())) {
-        Some(last) => goes_on(last, None, named.or(begun), at, prompt)?,
+        Some(last) => goes_on(last, None, named.or(begun), at, (usage, is_complete))?,
         None => match given_id(line, message) {
             Some(base) => match last.filter(|last| last.id.base() == base.base()) {
-                Some(last) => goes_on(last, Some(&base), named.or(begun), at, prompt)?,
+                Some(last) => goes_on(last, Some(&base), named.or(begun), at, (usage, is_complete))?,
                 None => (base, named.or(begun)),
             },
             None => {
@@ -226,10 +249,11 @@ pub(super) fn key_of(
         is_open: true,
         is_complete,
         is_nameless,
+        is_zeroed: is_zeroed(usage),
         prompt,
         output,
     });
-    Some(Key { id, request, line: tag })
+    Some(Key { id, request, line: Some(tag) })
 }
 
 /// The key and request of a record that has the id of the last response, `base` where that is not to be taken from it.
@@ -238,9 +262,9 @@ fn goes_on(
     base: Option<&MessageId>,
     request: Option<RequestTag>,
     at: Option<Timestamp>,
-    prompt: u64,
+    told: (Usage, bool),
 ) -> Option<(MessageId, Option<RequestTag>)> {
-    if last.is_of(request, at, prompt) {
+    if last.is_of(request, at, told) {
         let is_named = request.is_some_and(RequestTag::is_named);
         return Some((last.id.clone(), if is_named { request } else { last.request.or(request) }));
     }
@@ -250,10 +274,10 @@ fn goes_on(
 
 /// The key of a line within another one (an echo): nothing goes on with it.
 pub(super) fn key_of_echo(line: &Line<'_>, message: &MessagePart<'_>) -> Option<Key> {
-    let tag = line.word(Member::Uuid).filter(|uuid| !uuid.is_empty()).map(|uuid| LineTag::of(&uuid));
+    let tag = tag_of(line, message);
     let named = line.word(Member::RequestId).filter(|id| !id.is_empty()).map(|id| RequestTag::named(&id));
     let id = given_id(line, message).or_else(|| own_id(line, message))?;
-    Some(Key { id, request: named.or(tag.map(RequestTag::begun_by)), line: tag })
+    Some(Key { id, request: named.or(Some(RequestTag::begun_by(tag))), line: Some(tag) })
 }
 
 /// The id of the response, else that of its request.
@@ -274,12 +298,19 @@ pub(super) fn kept_id(text: &str) -> Option<MessageId> {
 
 /// What stands for the id of a response that has none: the line's, else what it says and when.
 fn own_id(line: &Line<'_>, message: &MessagePart<'_>) -> Option<MessageId> {
-    line.text(Member::Uuid).and_then(|uuid| kept_id(&uuid)).or_else(|| {
-        let mut text = line.bytes(Member::Timestamp).unwrap_or_default().to_vec();
-        text.extend_from_slice(line.bytes(Member::Message).unwrap_or_default());
-        text.extend_from_slice(message.content().unwrap_or_default());
-        MessageId::new(&format!("line-{:016x}", LineTag::of(&text).to_bits()))
-    })
+    let of_text = || MessageId::new(&format!("line-{:016x}", tag_of(line, message).to_bits()));
+    line.text(Member::Uuid).and_then(|uuid| kept_id(&uuid)).or_else(of_text)
+}
+
+/// Which line it is: by its `uuid`, else by what it says and when.
+fn tag_of(line: &Line<'_>, message: &MessagePart<'_>) -> LineTag {
+    if let Some(uuid) = line.word(Member::Uuid).filter(|uuid| !uuid.is_empty()) {
+        return LineTag::of(&uuid);
+    }
+    let mut text = line.bytes(Member::Timestamp).unwrap_or_default().to_vec();
+    text.extend_from_slice(line.bytes(Member::Message).unwrap_or_default());
+    text.extend_from_slice(message.content().unwrap_or_default());
+    LineTag::of(&text)
 }
 
 /// Whether a line is marked as a copy of another session's.
@@ -329,6 +360,7 @@ mod tests {
                 is_open: true,
                 is_complete: at.is_none(),
                 is_nameless: at.is_some(),
+                is_zeroed: at.is_some(),
                 prompt: 10,
                 output: 20,
             };

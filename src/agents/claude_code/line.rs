@@ -64,6 +64,7 @@ members! {
         StreamSession = b"session_id",
         StreamTime = b"_audit_timestamp",
         ParentCall = b"parent_tool_use_id",
+        LeafUuid = b"leafUuid",
     }
 }
 

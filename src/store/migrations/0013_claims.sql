@@ -14,6 +14,9 @@ CREATE INDEX variants_by_prompt ON responses (session, input_tokens + cache_read
 CREATE TABLE claims (key TEXT, session INT, kind INT, source INT, copied INT, file_start INT, at INT, PRIMARY KEY (key, session)) WITHOUT ROWID;
 CREATE INDEX claims_by_session ON claims (session);
 
+-- Whose totals go on from each other: they have one start.
+CREATE INDEX cost_states_by_start ON cost_states (started_at) WHERE started_at NOT NULL;
+
 -- When a session that shares records has its first one of its own; what comes later changes nothing about whose those are.
 ALTER TABLE sessions ADD COLUMN own_at INTEGER;
 -- When a fork was made, as far as that is known: what its file has from before is its parent's.
