@@ -314,6 +314,10 @@ class Record:
         return self.source == MAIN and (
             self.is_marked_copy or (self.at is not None and self.at < self.log.start and self.log.is_a_fork))
 
+    @property
+    def is_zeroed(self):
+        return not (self.usage.input_tokens or self.usage.output_tokens or self.usage.cache_read_tokens)
+
     def is_same(self, other):
         """Whether two records with one id are of one response. An id alone does not say so: gateways have one for all, or
         count from 1 in each session."""
@@ -321,18 +325,15 @@ class Record:
             return True
         at_once = self.at is not None and self.at == other.at
         if self.session != other.session:
-            if self.uuid and other.uuid:
-                return at_once and self.request == other.request
-            if self.at is not None and other.at is not None:
-                return at_once
-            return self.request == other.request
-        if self.request == other.request or at_once or self.has_request != other.has_request:
+            return not (self.uuid or other.uuid) and at_once and self.usage == other.usage
+        ours, theirs = self.billed.client.prompt, other.billed.client.prompt
+        if self.complete and other.complete and not (self.is_zeroed or other.is_zeroed) and ours != theirs:
+            return at_once
+        if self.request == other.request or at_once:
             return True
-        same_prompt = 0 < self.billed.client.prompt == other.billed.client.prompt
-        if not self.has_request:
-            return same_prompt
-        if ECHO in (self.source, other.source):
-            return same_prompt
+        if not (self.has_request and other.has_request) or ECHO in (self.source, other.source):
+            return 0 < ours == theirs
+        same_prompt = 0 < ours == theirs
         # A side question repeats what it has not paid for, with requests of its own.
         return same_prompt and self.source != other.source and self.usage == other.usage
 
