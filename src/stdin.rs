@@ -93,14 +93,35 @@ mod source {
     pub(super) struct Source {
         /// What is left of it.
         patience: Duration,
+        /// How many failures in a row are still taken to pass, such as a system that is short of memory.
+        trials: u32,
     }
+
+    const TRIALS: u32 = 5;
+    const PAUSE: Duration = Duration::from_millis(2);
 
     impl Source {
         pub(super) fn new(patience: Duration) -> Self {
-            Self { patience }
+            Self { patience, trials: TRIALS }
         }
 
         pub(super) fn append(&mut self, text: &mut Vec<u8>) -> io::Result<usize> {
+            loop {
+                match self.append_once(text) {
+                    // Nothing came, which stays so.
+                    Err(error) if error.kind() != io::ErrorKind::TimedOut && self.trials > 0 => {
+                        self.trials -= 1;
+                        std::thread::sleep(PAUSE);
+                    }
+                    result => {
+                        self.trials = TRIALS;
+                        return result;
+                    }
+                }
+            }
+        }
+
+        fn append_once(&mut self, text: &mut Vec<u8>) -> io::Result<usize> {
             loop {
                 let since = Instant::now();
                 let left = Timespec::try_from(self.patience).map_err(io::Error::other)?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{BudgetAction, BudgetArgs, BudgetSetArgs, Which};
+use super::init::contested_note;
 use super::{Context, session, show_usage, uninstall};
 use crate::budget::{self, Course, Held};
 use crate::calendar::Zone;
@@ -261,10 +262,12 @@ fn register_gate(context: &Context, ledger: &Ledger) -> Result<(), Error> {
     files.sort();
     files.dedup();
     for path in files {
-        let changed = plan::gating(path, is_gated)
-            .and_then(|change| change.map_or(Ok(()), |change| plan::apply(&change, &backups)));
-        if let Err(error) = changed {
-            context.say(&format!("tallyhook: {error}"));
+        match plan::make(&backups, || plan::gating(path.clone(), is_gated)) {
+            Ok(Some(made)) if made.contested => {
+                context.say(&format!("tallyhook: {}", contested_note(&made.change.path)));
+            }
+            Ok(_) => {}
+            Err(error) => context.say(&format!("tallyhook: {error}")),
         }
     }
     Ok(())

@@ -7,7 +7,10 @@ use crate::error::Error;
 use crate::render;
 use crate::report::calendar::Zone;
 use crate::report::dashboard::Dashboard;
-use crate::setup::files;
+use crate::setup::{SetupError, files};
+
+/// How often the block is put into a note that others write at the same time.
+const MAX_ATTEMPTS: usize = 50;
 
 pub(super) fn run(context: &Context, args: &DashboardArgs) -> Result<(), Error> {
     let zone = args.tz.clone().unwrap_or_else(Zone::of_system);
@@ -26,15 +29,24 @@ pub(super) fn run(context: &Context, args: &DashboardArgs) -> Result<(), Error> 
         });
     };
     let path = context.env.cwd().join(&args.markdown);
-    let before = files::read(&path)?;
-    let text = before.as_deref().unwrap_or_default();
-    let after = render::with_block(text, &body(&dashboard))
-        .map_err(|reason| Error::Usage { what: format!("{} was left alone: {reason}", path.display()) })?;
-    if before.as_deref() == Some(&*after) {
-        return context.print(&format!("{} is up to date\n", path.display()));
+    let body = body(&dashboard);
+    let mut attempts = 0;
+    loop {
+        let before = files::read(&path)?;
+        let after = render::with_block(before.as_deref().unwrap_or_default(), &body).map_err(|reason| {
+            Error::Usage { what: format!("{} was left alone: {reason}", path.display()) }
+        })?;
+        if before.as_deref() == Some(&*after) {
+            return context.print(&format!("{} is up to date\n", path.display()));
+        }
+        attempts += 1;
+        match files::replace(&path, before.as_deref(), &after) {
+            // An editor has saved the note meanwhile.
+            Err(SetupError::Changed { .. }) if attempts < MAX_ATTEMPTS => {}
+            Err(error) => return Err(error.into()),
+            Ok(()) => return context.print(&format!("wrote {}\n", path.display())),
+        }
     }
-    files::replace(&path, &after)?;
-    context.print(&format!("wrote {}\n", path.display()))
 }
 
 fn body(dashboard: &Dashboard) -> String {

@@ -2,11 +2,13 @@
 
 use serde::Serialize;
 
-use super::Context;
 use super::args::DoctorArgs;
-use super::init::{HooksFile, Plan};
+use super::init::{HooksFile, Plan, contested_note};
+use super::{Context, import};
 use crate::doctor::{self, Check, Fix, Status, Subject};
+use crate::domain::plural;
 use crate::error::Error;
+use crate::import::usual_folders;
 use crate::platform;
 use crate::pricing::PriceTable;
 use crate::render;
@@ -14,6 +16,7 @@ use crate::setup::SetupError;
 use crate::setup::client::{self, Client};
 use crate::setup::scope::{Scope, ScopeKind};
 use crate::setup::view::View;
+use crate::store::{Ledger, Recovered};
 
 /// The answer of `doctor --json`.
 #[derive(Serialize)]
@@ -82,13 +85,47 @@ fn scopes(context: &Context) -> Vec<Scope> {
 fn carry_out(context: &Context, fix: &Fix, client: Option<&Client>) -> Result<(), Error> {
     match fix {
         Fix::Register(scope) => {
-            let plan = Plan::of(context, scope, client, HooksFile::Refresh)?;
-            plan.carry_out(context, &context.backups()?)?;
+            let backups = context.backups()?;
+            let (_, contested) = Plan::carry_out(context, scope, client, HooksFile::Refresh, &backups)?;
+            for path in &contested {
+                context.say(&format!("tallyhook: {}", contested_note(path)));
+            }
         }
         Fix::MakePrivate(path) => {
             platform::make_private(path)
                 .map_err(|source| SetupError::Write { path: path.clone(), source })?;
         }
+        Fix::Recover => recover(context)?,
     }
     Ok(())
+}
+
+/// Makes a new ledger of a damaged one, and says what was kept.
+fn recover(context: &Context) -> Result<(), Error> {
+    let path = context.ledger_path()?;
+    let is_ours = path.parent() == context.env.data_folder().as_deref();
+    let Recovered { set_aside, kept, missing, unreadable } =
+        Ledger::recover(&path, is_ours, context.env.now())?;
+    context.say(&format!("The damaged ledger is now {}", set_aside.display()));
+    context.say(&match counted(&kept) {
+        Some(kept) => format!("Kept: {kept}"),
+        None => "Nothing in it could be read".to_owned(),
+    });
+    let mut lost: Vec<String> = counted(&missing).into_iter().collect();
+    if unreadable > 0 {
+        lost.push(format!("{} could not be read", plural(unreadable, "page or record")));
+    }
+    if !lost.is_empty() {
+        context.say(&format!("Not kept: {}", lost.join("; ")));
+    }
+    let report = import::read(context, &path, &usual_folders(&context.env))?;
+    context
+        .say(&format!("From the transcripts that are still there: {}", import::summary(&report).trim_end()));
+    Ok(())
+}
+
+/// Numbers with their words; `None` if there are none.
+fn counted(numbers: &[(&str, u64)]) -> Option<String> {
+    let parts: Vec<String> = numbers.iter().map(|(word, number)| plural(*number, word)).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }

@@ -33,18 +33,15 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
     let scope = Scope::of(kind, &context.env).ok_or(SetupError::NoHome)?;
     let client = client::find(&context.env);
     let hooks_file = if args.no_hooks_file { HooksFile::Leave } else { HooksFile::Write };
-    let plan = Plan::of(context, &scope, client.as_ref(), hooks_file)?;
     let backups = context.backups()?;
-
-    let mut report = String::new();
-    for change in &plan.changes {
-        report.push_str(&diff::unified(change));
-    }
+    let diffs = |plan: &Plan| plan.changes.iter().map(diff::unified).collect::<String>();
     if args.dry_run {
-        report.push_str(&headline(&plan, "nothing was changed (--dry-run)"));
-        return context.print(&report);
+        let plan = Plan::of(context, &scope, client.as_ref(), hooks_file)?;
+        let headline = headline(&plan, "nothing was changed (--dry-run)");
+        return context.print(&(diffs(&plan) + &headline));
     }
-    plan.carry_out(context, &backups)?;
+    let (plan, contested) = Plan::carry_out(context, &scope, client.as_ref(), hooks_file, &backups)?;
+    let mut report = diffs(&plan);
     let changed = plan.changes.iter().any(|change| !change.is_empty());
     report.push_str(&headline(&plan, if changed { "registered" } else { "already registered" }));
     for change in plan.changes.iter().filter(|change| !change.is_empty() && change.before.is_some()) {
@@ -57,6 +54,9 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
         let copy =
             "hooks/hooks.json lists the same hooks for people to read; Claude Code reads settings.json";
         report.push_str(&line("copy", copy));
+    }
+    for path in &contested {
+        report.push_str(&line("note", &contested_note(path)));
     }
     report.push_str(&plan.note_on_program(context));
     context.print(&report)?;
@@ -144,15 +144,19 @@ fn offer_status_line(
                 .print(&line("status", "`tallyhook init --statusline` shows the cost in the status line"));
         }
     };
-    let change = plan::status_line(scope.settings(), &command.command)?;
-    let is_new = !change.is_empty();
-    plan::apply(&change, backups)?;
+    let path = scope.settings();
+    let made = plan::make(backups, || plan::status_line(path.clone(), &command.command).map(Some))?;
+    let is_new = made.as_ref().is_some_and(|made| !made.change.is_empty());
     let what = match (is_new, is_wrapping) {
         (false, _) => "already registered".to_owned(),
-        (true, false) => format!("registered in {}", change.path.display()),
-        (true, true) => format!("registered in {}, below the one that was there", change.path.display()),
+        (true, false) => format!("registered in {}", path.display()),
+        (true, true) => format!("registered in {}, below the one that was there", path.display()),
     };
-    context.print(&line("status", &what))
+    context.print(&line("status", &what))?;
+    if made.is_some_and(|made| made.contested) {
+        context.print(&line("note", &contested_note(&path)))?;
+    }
+    Ok(())
 }
 
 /// Fills the ledger from the transcripts that the client has not deleted yet, if the user agrees.
@@ -205,7 +209,7 @@ impl Plan {
         scope: &Scope,
         client: Option<&Client>,
         hooks_file: HooksFile,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, SetupError> {
         let binary = context.env.binary().ok_or(SetupError::NoBinary)?;
         let given = |path: &Option<PathBuf>| path.as_ref().map(|path| context.env.cwd().join(path));
         let target = Target {
@@ -254,15 +258,32 @@ impl Plan {
         })
     }
 
-    /// Makes the changes.
-    pub(super) fn carry_out(&self, context: &Context, backups: &Backups) -> Result<(), Error> {
-        for change in &self.changes {
-            plan::apply(change, backups)?;
+    /// Works the changes out and makes them. Returns what was done, and the files that other programs wrote meanwhile: their
+    /// changes are kept.
+    pub(super) fn carry_out(
+        context: &Context,
+        scope: &Scope,
+        client: Option<&Client>,
+        hooks_file: HooksFile,
+        backups: &Backups,
+    ) -> Result<(Self, Vec<PathBuf>), Error> {
+        let mut plan = plan::settled(|| Self::of(context, scope, client, hooks_file))?;
+        let mut contested = Vec::new();
+        for at in 0..plan.changes.len() {
+            let mut first = plan.changes.get(at).cloned();
+            let made = plan::make(backups, || match first.take() {
+                Some(change) => Ok(Some(change)),
+                None => Ok(Self::of(context, scope, client, hooks_file)?.changes.get(at).cloned()),
+            })?;
+            if let (Some(made), Some(change)) = (made, plan.changes.get_mut(at)) {
+                contested.extend(made.contested.then(|| made.change.path.clone()));
+                *change = made.change;
+            }
         }
-        if self.needs_link(context) {
-            link::make(&context.env, &self.binary)?;
+        if plan.needs_link(context) {
+            link::make(&context.env, &plan.binary)?;
         }
-        Ok(())
+        Ok((plan, contested))
     }
 
     /// Whether the registered line would not find this binary without a link.
@@ -318,6 +339,11 @@ fn is_gated(context: &Context, ledger: Option<&Path>) -> bool {
 fn headline(plan: &Plan, done: &str) -> String {
     let settings = plan.settings().map(|path| path.display().to_string()).unwrap_or_default();
     line(plan.scope.kind.name(), &format!("{done}: {} events in {settings}", plan.events.len()))
+}
+
+/// What is said of a file that another program wrote at the same time.
+pub(super) fn contested_note(path: &Path) -> String {
+    format!("another program wrote {} at the same time; its changes are kept", path.display())
 }
 
 fn line(label: &str, text: &str) -> String {

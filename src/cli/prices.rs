@@ -88,11 +88,12 @@ fn set(context: &Context, args: &PricesSetArgs) -> Result<(), Error> {
         cache_write_5m: args.cache_write_5m,
         cache_write_1h: args.cache_write_1h,
     };
-    let text = text_of(&path)?.unwrap_or_default();
-    let before = PriceTable::with_overrides(UserPrices::parse(&text, &path)?);
+    let found = text_of(&path)?;
+    let text = found.as_deref().unwrap_or_default();
+    let before = PriceTable::with_overrides(UserPrices::parse(text, &path)?);
     let filled = price.complete(&args.model, &before);
-    let edited = edit::set(&text, &args.model, &price, &path)?;
-    files::replace(&path, &edited)?;
+    let edited = edit::set(text, &args.model, &price, &path)?;
+    files::replace(&path, found.as_deref(), &edited)?;
     context.say(&format!("written to {}", path.display()));
     match filled {
         Filled::Nothing => {}

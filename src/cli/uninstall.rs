@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::args::UninstallArgs;
+use super::init::contested_note;
 use super::{Context, diff};
 use crate::domain::plural;
 use crate::error::Error;
-use crate::setup::plan::{self, Backups};
+use crate::setup::plan::{self, Backups, Made};
 use crate::setup::scope::{Scope, ScopeKind};
 use crate::setup::{SetupError, link};
 use crate::store::Spool;
@@ -18,7 +19,7 @@ pub(super) fn run(context: &Context, args: &UninstallArgs) -> Result<(), Error> 
     let mut removed = 0;
     let files: BTreeSet<PathBuf> = scopes(context).iter().flat_map(plan::files_of).collect();
     for path in files {
-        match remove_from(context, path, &backups, args.dry_run) {
+        match remove_from(context, &path, &backups, args.dry_run) {
             Ok(true) => removed += 1,
             Ok(false) => {}
             // The other files are still to be cleaned.
@@ -55,13 +56,21 @@ pub(super) fn run(context: &Context, args: &UninstallArgs) -> Result<(), Error> 
 }
 
 /// Removes the hook from one file; `false` if there was none.
-fn remove_from(context: &Context, path: PathBuf, backups: &Backups, dry_run: bool) -> Result<bool, Error> {
-    let Some(change) = plan::unregistering(path, backups)? else { return Ok(false) };
+fn remove_from(context: &Context, path: &Path, backups: &Backups, dry_run: bool) -> Result<bool, Error> {
+    let unregistering = || plan::unregistering(path.to_path_buf(), backups);
+    let made = if dry_run {
+        unregistering()?.map(|change| Made { change, contested: false })
+    } else {
+        plan::make(backups, unregistering)?
+    };
+    let Some(Made { change, contested }) = made else { return Ok(false) };
     if !dry_run {
-        plan::apply(&change, backups)?;
         backups.forget(&change.path);
     }
     context.print(&diff::unified(&change))?;
+    if contested {
+        context.print(&format!("{}\n", contested_note(&change.path)))?;
+    }
     Ok(true)
 }
 

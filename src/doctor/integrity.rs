@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Check, Subject};
+use super::{Check, Fix, Subject};
 use crate::platform::{free_bytes, is_writable};
 use crate::store::SCHEMA_VERSION;
 
@@ -47,8 +47,10 @@ fn of_ledger(subject: &Subject<'_>) -> Vec<Check> {
     let ledger = match &subject.ledger {
         Ok(Some(ledger)) => ledger,
         Ok(None) => return vec![Check::ok(NAME, format!("{path} will be made by the first hook"))],
+        Err(error) if error.is_damage() => return vec![damaged(error.to_string())],
         Err(error) => {
-            let cure = "move the file away, or name another one with --db or TALLYHOOK_DB";
+            let cure =
+                "see that you may read and write the file, or name another one with --db or TALLYHOOK_DB";
             return vec![Check::failed(NAME, error.to_string(), cure)];
         }
     };
@@ -61,11 +63,15 @@ fn of_ledger(subject: &Subject<'_>) -> Vec<Check> {
             };
             Check::ok(NAME, format!("{path} is sound ({size}, schema {SCHEMA_VERSION})"))
         }
-        Ok(Some(fault)) => Check::failed(
-            NAME,
-            format!("{path} is damaged: {fault}"),
-            "move it away; a new one is made, and the transcripts that are left are read again",
-        ),
+        Ok(Some(fault)) => damaged(format!("{path} is damaged: {fault}")),
+        Err(error) if error.is_damage() => damaged(error.to_string()),
         Err(error) => Check::failed(NAME, error.to_string(), "run `tallyhook doctor` again"),
     }]
+}
+
+/// What to do about a ledger that SQLite calls damaged.
+fn damaged(found: String) -> Check {
+    let cure = "run `tallyhook doctor --fix`: it sets the file aside, keeps all that can still be read, and reads the \
+                transcripts again for the rest; until then events wait beside the ledger";
+    Check::failed(NAME, found, cure).with_fix(Fix::Recover)
 }

@@ -51,6 +51,8 @@ pub enum Fix {
     Register(Scope),
     /// Take other users' permissions from a file or folder.
     MakePrivate(PathBuf),
+    /// Set a damaged ledger aside and make a new one of what can still be read.
+    Recover,
 }
 
 /// A check's outcome.

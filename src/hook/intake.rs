@@ -17,7 +17,7 @@ const LONG_BYTES: usize = 128 << 10;
 const TOOLS: [&str; 4] = ["Edit", "Write", "MultiEdit", "NotebookEdit"];
 
 /// A payload.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Intake {
     /// Its text, in which a long `originalFile` is empty.
     pub(super) text: Vec<u8>,
@@ -25,14 +25,18 @@ pub(super) struct Intake {
     pub(super) left_out: u64,
     /// Whether stdin was still open when the wait for the rest was over.
     pub(super) timed_out: bool,
+    /// Why the rest could not be read, if that is the reason.
+    pub(super) fault: Option<io::Error>,
 }
 
 impl Intake {
     /// Reads to the closing bracket, or to the end of the input. What could be read is used, even if the rest could not.
     pub(super) fn read(mut input: impl Arriving) -> Self {
-        let mut intake = Self { text: Vec::with_capacity(USUAL_BYTES), left_out: 0, timed_out: false };
+        let mut intake =
+            Self { text: Vec::with_capacity(USUAL_BYTES), left_out: 0, timed_out: false, fault: None };
         if let Err(error) = intake.read_from(&mut input) {
             intake.timed_out = error.kind() == io::ErrorKind::TimedOut;
+            intake.fault = Some(error).filter(|_| !intake.timed_out);
         }
         intake
     }

@@ -116,13 +116,16 @@ fn run(
     path: &Path,
     handled: &mut Handled,
 ) -> Result<(), Error> {
-    let Intake { text: stdin, left_out, timed_out } = Intake::read(stdin);
+    let Intake { text: stdin, left_out, timed_out, fault } = Intake::read(stdin);
     if timed_out {
         let waited = PATIENCE.as_secs();
         let fault =
             format!("a payload was skipped: it was not whole after {waited} s, and stdin stayed open");
         fault_log::append(path, env.now(), &fault);
         return Ok(());
+    }
+    if let Some(fault) = fault {
+        fault_log::append(path, env.now(), &format!("a payload could not be read to its end: {fault}"));
     }
     // Payloads of several megabytes occur; the check alone is faster than the lossy reading.
     let text = str::from_utf8(&stdin).map_or_else(|_| String::from_utf8_lossy(&stdin), Cow::Borrowed);

@@ -55,6 +55,7 @@ pub fn make(env: &Env, binary: &Path) -> Result<PathBuf, SetupError> {
     #[cfg(unix)]
     {
         let draft = link.with_extension(std::process::id().to_string());
+        clear_drafts(&link);
         std::os::unix::fs::symlink(binary, &draft)
             .and_then(|()| std::fs::rename(&draft, &link))
             .map_err(fail)?;
@@ -64,6 +65,21 @@ pub fn make(env: &Env, binary: &Path) -> Result<PathBuf, SetupError> {
     {
         let _ = binary;
         Err(fail(std::io::Error::other("put tallyhook on the PATH instead")))
+    }
+}
+
+/// Removes the drafts of runs that were killed: links whose names end in a process's id. The folder is ours.
+#[cfg(unix)]
+fn clear_drafts(link: &Path) {
+    let entries = link.parent().and_then(|folder| std::fs::read_dir(folder).ok());
+    for path in entries.into_iter().flatten().flatten().map(|entry| entry.path()) {
+        let number = path.extension().and_then(|extension| extension.to_str()).unwrap_or("-");
+        if path.file_stem() == link.file_name()
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+            && std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_symlink())
+        {
+            let _gone = std::fs::remove_file(&path).is_ok();
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::hash::Hasher as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
 
@@ -29,6 +30,27 @@ impl Change {
     }
 }
 
+/// What `read` makes of a file, or of the file a moment later if it cannot be understood: one that is being written in place is
+/// empty or half there for a moment.
+///
+/// # Errors
+/// As `read`.
+pub fn settled<T>(mut read: impl FnMut() -> Result<T, SetupError>) -> Result<T, SetupError> {
+    for _ in 1..FEW_ATTEMPTS {
+        match read() {
+            Err(SetupError::Settings { .. }) => std::thread::sleep(HALF_WRITTEN),
+            result => return result,
+        }
+    }
+    read()
+}
+
+/// How often a change is worked out anew.
+const MAX_ATTEMPTS: usize = 50;
+/// How often a file that cannot be understood is read.
+const FEW_ATTEMPTS: usize = 3;
+/// How long a program takes to write a settings file.
+const HALF_WRITTEN: Duration = Duration::from_millis(20);
 /// What a new settings file starts from.
 const EMPTY: &str = "{}\n";
 
@@ -147,20 +169,51 @@ pub(super) fn located(path: &Path, fault: Fault) -> SetupError {
 /// Makes a change. The file is replaced whole; a backup of what was there before us comes first.
 ///
 /// # Errors
-/// If the file cannot be written, or somebody else has written it since it was read.
-pub fn apply(change: &Change, backups: &Backups) -> Result<(), SetupError> {
+/// [`SetupError::Changed`] if somebody else has written the file since it was read; otherwise if it cannot be written.
+fn apply(change: &Change, backups: &Backups) -> Result<(), SetupError> {
     if change.is_empty() {
         return Ok(());
     }
     if files::read(&change.path)? != change.before {
         return Err(SetupError::Changed { path: change.path.clone() });
     }
-    match &change.after {
-        Some(after) => {
-            backups.keep(&change.path, change.before.as_deref())?;
-            files::replace(&change.path, after)
+    match (&change.before, &change.after) {
+        (before, Some(after)) => {
+            backups.keep(&change.path, before.as_deref())?;
+            files::replace(&change.path, before.as_deref(), after)
         }
-        None => files::remove(&change.path, &backups.folders_made_for(&change.path)),
+        (Some(before), None) => files::remove(&change.path, before, &backups.folders_made_for(&change.path)),
+        (None, None) => Ok(()),
+    }
+}
+
+/// A change that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// What has become of the file.
+    pub change: Change,
+    /// Whether another program wrote it at the same time, so that the change was worked out again for what that wrote.
+    pub contested: bool,
+}
+
+/// Makes the change that `plan` works out; worked out anew as often as another program has written the file meanwhile, within
+/// bounds. `None` if there is nothing to be changed in the file.
+///
+/// # Errors
+/// As `plan` and [`apply`].
+pub fn make(
+    backups: &Backups,
+    mut plan: impl FnMut() -> Result<Option<Change>, SetupError>,
+) -> Result<Option<Made>, SetupError> {
+    let mut attempts = 0;
+    loop {
+        let Some(change) = settled(&mut plan)? else { return Ok(None) };
+        attempts += 1;
+        match apply(&change, backups) {
+            Ok(()) => return Ok(Some(Made { change, contested: attempts > 1 })),
+            Err(SetupError::Changed { .. }) if attempts < MAX_ATTEMPTS => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

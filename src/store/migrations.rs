@@ -20,10 +20,15 @@ pub(super) const MIGRATIONS: &[&str] = &[
 /// Brings the schema up to date. Safe for any number of processes that start on one fresh ledger at once: the
 /// version is read again under the write lock.
 pub(super) fn migrate(conn: &mut Connection) -> rusqlite::Result<()> {
+    migrate_to(conn, super::SCHEMA_VERSION)
+}
+
+/// Brings the schema up to that of an earlier release.
+pub(super) fn migrate_to(conn: &mut Connection, last: i64) -> rusqlite::Result<()> {
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version = user_version(&tx)?;
     for (position, sql) in (1..).zip(MIGRATIONS) {
-        if position > version {
+        if position > version && position <= last {
             tx.execute_batch(sql)?;
             tx.pragma_update(None, "user_version", position)?;
         }

@@ -39,7 +39,7 @@ const LEAST_WAIT: Duration = Duration::from_millis(200);
 /// How many statements a view keeps compiled: of each session an export asks some twenty questions.
 const STATEMENTS: usize = 64;
 /// Marks the file as a ledger of ours: "Tall".
-const APPLICATION_ID: i64 = 1_415_670_892;
+pub(super) const APPLICATION_ID: i64 = 1_415_670_892;
 
 /// The ledger could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +105,14 @@ impl StoreError {
     #[must_use]
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Open { source, .. } | Self::Query { source, .. } if is_busy(source))
+    }
+
+    /// Whether SQLite calls the file damaged, or no database.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        matches!(self, Self::Open { source, .. } | Self::Query { source, .. }
+            if matches!(source.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)))
     }
 
     /// Whether it passes without anybody's doing, or the user knows of it: nothing to note.
@@ -471,7 +479,7 @@ pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
 }
 
 /// Makes the ledger's folder (0700) and an empty ledger (0600) if they are not there; leaves existing ones alone.
-fn make_private(path: &Path) -> Result<(), StoreError> {
+pub(super) fn make_private(path: &Path) -> Result<(), StoreError> {
     if path.exists() {
         return Ok(());
     }

@@ -453,7 +453,7 @@ impl Ledger {
     pub fn fault(&self) -> Result<Option<String>, StoreError> {
         let verdict: String = self
             .conn
-            .pragma_query_value(None, "quick_check", |row| row.get(0))
+            .pragma_query_value(None, "integrity_check", |row| row.get(0))
             .map_err(StoreError::query("check the ledger"))?;
         Ok((verdict != "ok").then_some(verdict))
     }

@@ -255,7 +255,7 @@ impl Spool {
 }
 
 /// Whether the event itself cannot be stored, in a ledger that can be written.
-fn is_events_fault(error: &rusqlite::Error) -> bool {
+pub(super) fn is_events_fault(error: &rusqlite::Error) -> bool {
     !matches!(error, rusqlite::Error::SqliteFailure(failure, _)
         if !matches!(failure.code, ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig))
 }
