@@ -9,6 +9,9 @@ use crate::report::calendar::Zone;
 use crate::report::dashboard::Dashboard;
 use crate::setup::files;
 
+/// Largest note that is read, in bytes.
+const MAX_BYTES: u64 = 8 << 20;
+
 pub(super) fn run(context: &Context, args: &DashboardArgs) -> Result<(), Error> {
     let zone = args.tz.clone().unwrap_or_else(Zone::of_system);
     let today = today(context, &zone)?;
@@ -26,7 +29,7 @@ pub(super) fn run(context: &Context, args: &DashboardArgs) -> Result<(), Error> 
         });
     };
     let path = context.env.cwd().join(&args.markdown);
-    let before = files::read(&path)?;
+    let before = files::read_at_most(&path, MAX_BYTES)?;
     let text = before.as_deref().unwrap_or_default();
     let after = render::with_block(text, &body(&dashboard))
         .map_err(|reason| Error::Usage { what: format!("{} was left alone: {reason}", path.display()) })?;
