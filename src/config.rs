@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::domain::amount::{self, AmountFault};
 use crate::domain::{Limit, Per, PicoUsd, clean_name};
 use crate::estimate::subagents::{Defaults, Overrides, rule_of_thumb};
+use crate::regular;
 
 /// Largest settings file that is read.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -284,13 +285,11 @@ fn rows(rows: BTreeMap<String, SubagentRow>) -> Overrides {
 /// sensible size is read.
 fn text_of(path: &Path) -> Result<Option<String>, ConfigError> {
     let fail = |source| ConfigError::Read { path: path.to_path_buf(), source };
-    match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() && metadata.len() <= MAX_BYTES => {}
-        Ok(_) => return Err(fail(std::io::Error::other("it is no regular file of at most 64 KB"))),
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(fail(source)),
+    match regular::read_text(path, MAX_BYTES) {
+        Ok(text) => Ok(Some(text)),
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(fail(source)),
     }
-    std::fs::read_to_string(path).map(Some).map_err(fail)
 }
 
 /// Reads a file; `None` if there is none. An error shows nothing of what stands in it.

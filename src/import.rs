@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 
 use serde::Serialize;
 
@@ -103,30 +103,11 @@ pub fn run(
     let mut done = ImportProgress { files: (0, total.0), bytes: (0, total.1) };
     let mut sessions = HashSet::new();
     let next = AtomicUsize::new(0);
-    let threads =
-        std::thread::available_parallelism().map_or(1, usize::from).clamp(1, MAX_THREADS).min(tasks.len());
-    std::thread::scope(|scope| {
-        // Readers wait for the writer, so that what was read does not pile up.
-        let (sender, receiver) = sync_channel::<Vec<Piece>>(2);
-        for _ in 0..threads {
-            let sender = sender.clone();
-            let (tasks, next) = (&tasks, &next);
-            scope.spawn(move || {
-                let mut buffer = Buffer::default();
-                let mut parcel = Parcel::new(&sender);
-                while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if task.read(env, config, &mut buffer, &mut parcel).is_err() {
-                        break;
-                    }
-                }
-                // An error says that the writer has given up.
-                parcel.send().unwrap_or_default();
-            });
-        }
-        drop(sender);
-        let mut waiting: Vec<(SessionId, LogBatch)> = Vec::new();
-        let mut responses = 0;
-        for piece in receiver.into_iter().flatten() {
+    let next_task = || tasks.get(next.fetch_add(1, Ordering::Relaxed));
+    let mut waiting: Vec<(SessionId, LogBatch)> = Vec::new();
+    let mut responses = 0;
+    let mut store = |pieces: Vec<Piece>| {
+        for piece in pieces {
             match piece {
                 Piece::Read(session, batch) => {
                     report.note(&batch);
@@ -149,10 +130,47 @@ pub fn run(
                 tell(done);
             }
         }
-        report.responses += ledger.record_logs(Agent::ClaudeCode, waiting)?;
-        tell(done);
         Ok::<(), StoreError>(())
+    };
+    let threads =
+        std::thread::available_parallelism().map_or(1, usize::from).clamp(1, MAX_THREADS).min(tasks.len());
+    std::thread::scope(|scope| {
+        // Readers wait for the writer, so that what was read does not pile up.
+        let (sender, receiver) = sync_channel::<Vec<Piece>>(2);
+        for _ in 0..threads {
+            let (sender, next_task) = (sender.clone(), &next_task);
+            let reads = move || {
+                let (mut buffer, mut send) =
+                    (Buffer::default(), |pieces| sender.send(pieces).map_err(|_| ()));
+                let mut parcel = Parcel::new(&mut send);
+                while let Some(task) = next_task() {
+                    if task.read(env, config, &mut buffer, &mut parcel).is_err() {
+                        break;
+                    }
+                }
+                // An error says that the writer has given up.
+                parcel.send().unwrap_or_default();
+            };
+            if std::thread::Builder::new().spawn_scoped(scope, reads).is_err() {
+                // The user may have no more threads: those that there are do it, and this one what is left.
+                break;
+            }
+        }
+        drop(sender);
+        receiver.into_iter().try_for_each(&mut store)
     })?;
+    let (mut buffer, mut fault) = (Buffer::default(), None);
+    let mut send = |pieces| store(pieces).map_err(|error| fault = Some(error));
+    let mut parcel = Parcel::new(&mut send);
+    // An error is the writer's own.
+    let is_read = std::iter::from_fn(next_task)
+        .try_for_each(|task| task.read(env, config, &mut buffer, &mut parcel))
+        .and_then(|()| parcel.send());
+    if let (Err(()), Some(fault)) = (is_read, fault) {
+        return Err(fault);
+    }
+    report.responses += ledger.record_logs(Agent::ClaudeCode, waiting)?;
+    tell(done);
     report.sessions = sessions.len() as u64;
     report.skipped.sort();
     if !sessions.is_empty() {
@@ -212,14 +230,15 @@ impl Piece {
 
 /// What a reader has not handed over yet.
 struct Parcel<'s> {
-    sender: &'s SyncSender<Vec<Piece>>,
+    /// Hands over; an error says that nobody listens any more.
+    hand_over: &'s mut dyn FnMut(Vec<Piece>) -> Result<(), ()>,
     pieces: Vec<Piece>,
     bytes: u64,
 }
 
 impl<'s> Parcel<'s> {
-    fn new(sender: &'s SyncSender<Vec<Piece>>) -> Self {
-        Self { sender, pieces: Vec::new(), bytes: 0 }
+    fn new(hand_over: &'s mut dyn FnMut(Vec<Piece>) -> Result<(), ()>) -> Self {
+        Self { hand_over, pieces: Vec::new(), bytes: 0 }
     }
 
     /// An error says that nobody listens any more.
@@ -234,7 +253,7 @@ impl<'s> Parcel<'s> {
     }
 
     fn send(&mut self) -> Result<(), ()> {
-        self.sender.send(std::mem::take(&mut self.pieces)).map_err(|_| ())
+        (self.hand_over)(std::mem::take(&mut self.pieces))
     }
 }
 

@@ -28,6 +28,7 @@ pub mod origins;
 pub mod platform;
 pub mod pricing;
 pub mod reconcile;
+pub mod regular;
 pub mod render;
 pub mod report;
 pub mod setup;

@@ -38,6 +38,8 @@ pub const NONE: &str = "(none)";
 const SESSIONS_AT_ONCE: usize = 100;
 /// More readers than that wait for the disk.
 const MAX_THREADS: usize = 8;
+/// Files that are read before what is in them is stored.
+const READ_AHEAD: usize = 4;
 
 /// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,36 +206,41 @@ fn read_contents<'t>(
     let next = AtomicUsize::new(0);
     let threads =
         std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(files.len());
+    let read_next = || {
+        let at = next.fetch_add(1, Ordering::Relaxed);
+        let file = files.get(at)?;
+        let from = ReadFrom {
+            session: session.clone(),
+            agent: file.agent.clone(),
+            progress: None,
+            count: |_| 0,
+            content: Some(content),
+        };
+        Some((at, read_content(Path::new(&file.path), from)))
+    };
+    let mut done = 0;
+    let mut store = |(at, mut readings): (usize, Vec<Reading>)| {
+        let changes = readings.iter_mut().flat_map(|reading| &mut reading.task_changes);
+        changes.filter(|_| !keeps_names).for_each(|change| change.kind.take_names());
+        ledger.replace_content(files[at], &readings)?;
+        done += 1;
+        tell(Progress::Reading(done, files.len()));
+        Ok(())
+    };
     std::thread::scope(|scope| {
-        let (sender, receiver) = sync_channel::<(usize, Vec<Reading>)>(4);
+        let (sender, receiver) = sync_channel::<(usize, Vec<Reading>)>(READ_AHEAD);
         for _ in 0..threads {
-            let (sender, next, session, files) = (sender.clone(), &next, &session, &files);
-            scope.spawn(move || {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(file) = files.get(at) else { return };
-                    let from = ReadFrom {
-                        session: session.clone(),
-                        agent: file.agent.clone(),
-                        progress: None,
-                        count: |_| 0,
-                        content: Some(content),
-                    };
-                    if sender.send((at, read_content(Path::new(&file.path), from))).is_err() {
-                        return;
-                    }
-                }
-            });
+            let (sender, read_next) = (sender.clone(), &read_next);
+            let reads_on = move || while read_next().is_some_and(|read| sender.send(read).is_ok()) {};
+            if std::thread::Builder::new().spawn_scoped(scope, reads_on).is_err() {
+                // The user may have no more threads: those that there are do it, and this one what is left.
+                break;
+            }
         }
         drop(sender);
-        for (done, (at, mut readings)) in receiver.into_iter().enumerate() {
-            let changes = readings.iter_mut().flat_map(|reading| &mut reading.task_changes);
-            changes.filter(|_| !keeps_names).for_each(|change| change.kind.take_names());
-            ledger.replace_content(files[at], &readings)?;
-            tell(Progress::Reading(done + 1, files.len()));
-        }
-        Ok(())
-    })
+        receiver.into_iter().try_for_each(&mut store)
+    })?;
+    std::iter::from_fn(read_next).try_for_each(store)
 }
 
 /// Reads a file to its end, or as far as it can be read.

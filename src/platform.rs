@@ -69,6 +69,23 @@ pub fn survive_file_size_limits() {
     }
 }
 
+/// Lets the process end with `code` where it would be aborted, which is what happens when no memory is to be had: the
+/// standard library has said so on stderr by then.
+pub fn end_instead_of_abort(code: i32) {
+    #[cfg(unix)]
+    {
+        let always = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+        // Without it the process is aborted.
+        let _set =
+            signal_hook::flag::register_conditional_shutdown(signal_hook::consts::SIGABRT, code, always)
+                .is_ok();
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = code;
+    }
+}
+
 /// A command line for the system's shell.
 #[must_use]
 pub fn shell(command: &str) -> std::process::Command {

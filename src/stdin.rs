@@ -14,6 +14,9 @@ pub const PATIENCE: Duration = Duration::from_secs(4);
 /// As much as most payloads have, and as much as a pipe holds.
 pub const USUAL_BYTES: usize = 64 << 10;
 
+/// Room that is made for one read at most, in bytes.
+const MOST_ROOM: usize = 1 << 20;
+
 /// Input that comes bit by bit.
 pub trait Arriving {
     /// Appends what has come, waiting for it if need be: as much as `text` has room for, for which room is made if there
@@ -55,7 +58,8 @@ pub fn read_object(input: &mut impl Arriving, most: usize) -> Vec<u8> {
 
 fn make_room(text: &mut Vec<u8>) {
     if text.len() == text.capacity() {
-        text.reserve(USUAL_BYTES);
+        // All of the room may be filled by one read, so there is never much.
+        text.reserve_exact(text.len().clamp(USUAL_BYTES, MOST_ROOM));
     }
 }
 

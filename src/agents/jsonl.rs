@@ -4,23 +4,29 @@ use std::fs::File;
 use std::hash::Hasher as _;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use siphasher::sip::SipHasher13;
 
 use super::ReadError;
+use crate::regular;
 
 /// How much of a file's head tells whether it is still the same file, in bytes.
 const HEAD_BYTES: u64 = 512;
 /// How much before the offset does, in bytes.
 const TAIL_BYTES: u64 = 256;
 /// A line longer than this is skipped; images of 12 MB do occur (`docs/facts.md#which-lines-count`).
-const MAX_LINE_BYTES: usize = 32 << 20;
+const MAX_LINE_BYTES: usize = 16 << 20;
+/// After so much of one line, in bytes, the reader may do something else: the next one goes on within the line.
+const MAX_PASSED_BYTES: u64 = 32 << 20;
 /// How much is read at a time, in bytes.
 const BLOCK_BYTES: usize = 128 << 10;
 /// How much of the memory for long lines is kept for the next file's, in bytes.
 const KEPT_BYTES: usize = 1 << 20;
 /// Addresses this far apart, in bytes, look alike to a processor that copies ("4K aliasing"), whatever the size of a page.
 const ALIAS_BYTES: usize = 4 << 10;
+/// Held by who reads a long line: the memory for one is enough for all threads together.
+static LONG_LINE: Mutex<()> = Mutex::new(());
 
 /// Tells a file that has grown from one that was written anew: a hash of its head and of what stands before the
 /// offset up to which it was read.
@@ -63,12 +69,8 @@ impl Fingerprint {
 pub struct Buffer(Vec<u8>);
 
 impl Buffer {
-    /// Room for a first read of `bytes`, and not much more left of an earlier file.
+    /// Room for a first read of `bytes`.
     fn prepare(&mut self, bytes: usize) -> &mut Vec<u8> {
-        if self.0.len() > KEPT_BYTES {
-            self.0.truncate(KEPT_BYTES);
-            self.0.shrink_to_fit();
-        }
         // A block may begin that much behind the start.
         let wanted = bytes.clamp(ALIAS_BYTES, BLOCK_BYTES) + ALIAS_BYTES;
         if self.0.len() < wanted {
@@ -88,6 +90,10 @@ pub struct Lines<'b> {
     end: usize,
     searched: usize,
     is_at_end: bool,
+    /// Whether it has stopped within a line.
+    is_within_line: bool,
+    /// While the buffer is large.
+    alone: Option<MutexGuard<'static, ()>>,
     /// Up to where the file was read.
     position: u64,
     start: u64,
@@ -107,11 +113,8 @@ impl<'b> Lines<'b> {
         known: Option<(u64, Fingerprint)>,
     ) -> Result<Self, ReadError> {
         let error = |source| ReadError { path: path.to_path_buf(), source };
-        let metadata = std::fs::metadata(path).map_err(error)?;
-        if !metadata.is_file() {
-            return Err(error(io::Error::other("it is not a regular file")));
-        }
-        let mut file = File::open(path).map_err(error)?;
+        let mut file = regular::open(path).map_err(error)?;
+        let metadata = file.metadata().map_err(error)?;
         let start = match known {
             Some((offset, fingerprint)) => {
                 let is_same = Fingerprint::of(&mut file, offset).map_err(error)? == Some(fingerprint);
@@ -129,6 +132,8 @@ impl<'b> Lines<'b> {
             end: 0,
             searched: 0,
             is_at_end: false,
+            is_within_line: false,
+            alone: None,
             position: start,
             start,
             offset: start,
@@ -137,7 +142,8 @@ impl<'b> Lines<'b> {
     }
 
     /// The next line, without its newline. The last one may have none yet: it is returned, but stays to be read
-    /// again. Lines that no client writes (32 MB and more) are passed over without being held.
+    /// again. Lines that no client writes (16 MB and more) are passed over without being held; one of gigabytes in several
+    /// goes ([`Self::is_within_line`]).
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -158,11 +164,21 @@ impl<'b> Lines<'b> {
             self.searched = self.end;
             if self.is_at_end {
                 let rest = std::mem::replace(&mut self.begin, self.end)..self.end;
-                return Ok(if rest.is_empty() || passed_over > 0 { None } else { Some(&self.buffer[rest]) });
+                if passed_over > 0 {
+                    // Nobody is to read all that again once the line has grown.
+                    self.offset += passed_over + rest.len() as u64;
+                    return Ok(None);
+                }
+                return Ok(if rest.is_empty() { None } else { Some(&self.buffer[rest]) });
             }
             if self.end - self.begin >= MAX_LINE_BYTES || passed_over > 0 {
                 passed_over += (self.end - self.begin) as u64;
                 self.begin = self.end;
+            }
+            if passed_over >= MAX_PASSED_BYTES {
+                self.offset += passed_over;
+                self.is_within_line = true;
+                return Ok(None);
             }
             self.fill().map_err(|source| ReadError { path: self.path.clone(), source })?;
         }
@@ -172,7 +188,13 @@ impl<'b> Lines<'b> {
     fn fill(&mut self) -> io::Result<()> {
         let left = self.end - self.begin;
         if left + ALIAS_BYTES >= self.buffer.len() {
-            self.buffer.resize(self.buffer.len() * 2, 0);
+            let wanted = (self.buffer.len() * 2).min(MAX_LINE_BYTES + BLOCK_BYTES + ALIAS_BYTES);
+            if wanted > KEPT_BYTES && self.alone.is_none() {
+                self.alone = Some(LONG_LINE.lock().unwrap_or_else(PoisonError::into_inner));
+            }
+            // Not a byte more than that, and in place where the system can.
+            self.buffer.reserve_exact(wanted - self.buffer.len());
+            self.buffer.resize(wanted, 0);
         }
         let begin = self.aligned(left);
         if begin != self.begin {
@@ -212,6 +234,13 @@ impl<'b> Lines<'b> {
         self.start
     }
 
+    /// Whether [`Self::next_line`] has returned nothing because it has passed over a great deal of one line, in which the next
+    /// reader goes on. What is left of that line is then a line that nobody understands.
+    #[must_use]
+    pub fn is_within_line(&self) -> bool {
+        self.is_within_line
+    }
+
     /// The offset to go on from next time.
     #[must_use]
     pub fn offset(&self) -> u64 {
@@ -224,9 +253,19 @@ impl<'b> Lines<'b> {
     /// If the file cannot be read.
     pub fn fingerprint(mut self) -> Result<Fingerprint, ReadError> {
         let print = Fingerprint::of(&mut self.file, self.offset);
-        let print = print.map_err(|source| ReadError { path: self.path, source })?;
+        let print = print.map_err(|source| ReadError { path: self.path.clone(), source })?;
         // A file that was cut since then has none that would match, so it is read anew.
         Ok(print.unwrap_or(Fingerprint(0)))
+    }
+}
+
+impl Drop for Lines<'_> {
+    /// Gives the memory for a long line back before another thread takes it.
+    fn drop(&mut self) {
+        if self.buffer.len() > KEPT_BYTES {
+            self.buffer.truncate(KEPT_BYTES);
+            self.buffer.shrink_to_fit();
+        }
     }
 }
 

@@ -159,7 +159,7 @@ fn status(context: &Context, id: Option<&str>, check: bool, json: bool) -> Resul
         for note in report.notes(&Zone::of_user(&context.env), context.env.now()) {
             text.push_str(&render::note(&note, style));
         }
-        context.print(&text)?;
+        context.print_painted(&text)?;
     }
     if check && exceeded > 0 { Err(Error::OverBudget { budgets: exceeded }) } else { Ok(()) }
 }
@@ -172,7 +172,7 @@ fn show(context: &Context, ledger: &mut Ledger) -> Result<(), Error> {
     for pause in report.pauses(&Zone::of_user(&context.env), context.env.now()) {
         text.push_str(&render::note(&pause, context.style()));
     }
-    context.print(&text)
+    context.print_painted(&text)
 }
 
 /// How all budgets stand, those of sessions for this one.

@@ -31,7 +31,7 @@ pub(super) fn run(context: &Context, args: &CaptureCostArgs) -> Result<(), Error
     if args.json {
         context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
     } else {
-        context.print(&text(context, &report))?;
+        context.print_painted(&text(context, &report))?;
     }
     missing.map_or(Ok(()), |what| Err(Error::NoData { what }))
 }

@@ -55,7 +55,7 @@ pub(super) fn run(context: &Context, args: &CountArgs) -> Result<(), Error> {
     if args.json {
         context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
     } else if !report.files.is_empty() {
-        context.print(&render::table(&report.table(), context.style()))?;
+        context.print_painted(&render::table(&report.table(), context.style()))?;
     }
     if failures > 0 { Err(Error::NotCounted { failures }) } else { Ok(()) }
 }

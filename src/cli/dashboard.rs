@@ -12,6 +12,9 @@ use crate::setup::{SetupError, files};
 /// How often the block is put into a note that others write at the same time.
 const MAX_ATTEMPTS: usize = 50;
 
+/// Largest note that is read, in bytes.
+const MAX_BYTES: u64 = 8 << 20;
+
 pub(super) fn run(context: &Context, args: &DashboardArgs) -> Result<(), Error> {
     let zone = args.tz.clone().unwrap_or_else(Zone::of_system);
     let today = today(context, &zone)?;
@@ -32,7 +35,7 @@ pub(super) fn run(context: &Context, args: &DashboardArgs) -> Result<(), Error> 
     let body = body(&dashboard);
     let mut attempts = 0;
     loop {
-        let before = files::read(&path)?;
+        let before = files::read_at_most(&path, MAX_BYTES)?;
         let after = render::with_block(before.as_deref().unwrap_or_default(), &body).map_err(|reason| {
             Error::Usage { what: format!("{} was left alone: {reason}", path.display()) }
         })?;

@@ -46,7 +46,7 @@ pub(super) fn run(context: &Context, args: &DoctorArgs) -> Result<(), Error> {
         let report = Report { schema_version: 1, failures, checks: &checks };
         context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
     } else {
-        context.print(&render::checks(&checks, context.style()))?;
+        context.print_painted(&render::checks(&checks, context.style()))?;
     }
     if failures > 0 { Err(Error::Unhealthy { failures }) } else { Ok(()) }
 }

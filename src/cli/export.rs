@@ -1,13 +1,13 @@
 //! `tallyhook export`.
 
 use std::collections::HashMap;
-use std::io::{BufWriter, StdoutLock, Write as _};
 
 use serde::Serialize;
 
 use super::Context;
 use super::args::{ExportArgs, ExportFormat, ExportWhat};
 use super::cost::today;
+use super::output::{Passes, Stdout};
 use crate::domain::{Timeline, Timestamp};
 use crate::error::Error;
 use crate::origins;
@@ -128,14 +128,14 @@ impl Steps {
 
 /// Records on their way out.
 struct Records {
-    out: BufWriter<StdoutLock<'static>>,
+    out: Stdout,
     format: ExportFormat,
     count: u64,
 }
 
 impl Records {
     fn begin(format: ExportFormat, list: &str) -> Result<Self, Error> {
-        let mut records = Self { out: BufWriter::new(std::io::stdout().lock()), format, count: 0 };
+        let mut records = Self { out: Stdout::lock(), format, count: 0 };
         if format == ExportFormat::Json {
             records.write(&format!("{{\n  \"schema_version\": 1,\n  \"{list}\": ["))?;
         }
@@ -163,7 +163,7 @@ impl Records {
     }
 
     fn write(&mut self, text: &str) -> Result<(), Error> {
-        self.out.write_all(text.as_bytes()).map_err(|source| Error::Output { source })
+        self.out.write(text, Passes::Text).map_err(|source| Error::Output { source })
     }
 
     /// Returns how many there were.
@@ -171,7 +171,7 @@ impl Records {
         if self.format == ExportFormat::Json {
             self.write(if self.count == 0 { "]\n}\n" } else { "\n  ]\n}\n" })?;
         }
-        self.out.flush().map_err(|source| Error::Output { source })?;
+        self.out.finish().map_err(|source| Error::Output { source })?;
         Ok(self.count)
     }
 }

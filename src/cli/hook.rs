@@ -1,10 +1,11 @@
 //! `tallyhook hook`: reads stdin, hands it on, is silent unless a budget speaks.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
+use super::output::{self, Passes};
 use crate::env::Env;
 use crate::hook::{self, Handled, Options};
+use crate::render;
 use crate::stdin::{PATIENCE, Stdin};
 
 /// Whether the arguments ask for the hook (and not for its help). Options may stand before the word.
@@ -41,7 +42,7 @@ pub(super) fn run(args: &[String], env: &Env) -> ExitCode {
     let Handled { ledger, answer } = hook::handle(Stdin::with_patience(PATIENCE), env, &options);
     if let Some(answer) = answer {
         // If nobody reads it, nobody is stopped.
-        let _told = std::io::stdout().lock().write_all(answer.as_bytes()).is_ok();
+        let _told = output::print(&render::harmless_json(answer), Passes::Text).is_ok();
     }
     if let Some(ledger) = ledger
         && !ledger.must_be_closed()

@@ -1,13 +1,12 @@
 //! `tallyhook import`.
 
-use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Context;
 use super::args::ImportArgs;
+use super::{Context, output};
 use crate::domain::grouped;
 use crate::error::Error;
 use crate::import::{self, ImportProgress, ImportReport};
@@ -74,7 +73,7 @@ pub(super) fn read(context: &Context, ledger: &Path, roots: &[PathBuf]) -> Resul
     let mut ledger = Ledger::open_or_create(ledger)?;
     ledger.set_prices(context.prices()?);
     ledger.reprice()?;
-    let is_watched = std::io::stderr().is_terminal();
+    let is_watched = output::is_stderr_watched();
     let mut shown_at = std::time::Instant::now();
     let report = import::run(&mut ledger, &context.env, &config, roots, |progress| {
         if is_watched && shown_at.elapsed() >= PAUSE {
@@ -83,7 +82,7 @@ pub(super) fn read(context: &Context, ledger: &Path, roots: &[PathBuf]) -> Resul
         }
     })?;
     if is_watched {
-        let _cleared = write!(std::io::stderr(), "\r\u{1b}[K").is_ok();
+        output::show_progress("");
     }
     Ok(report)
 }
@@ -94,14 +93,8 @@ fn show(progress: ImportProgress) {
     let filled = usize::try_from(bytes.0.min(bytes.1) * WIDTH / bytes.1.max(1)).unwrap_or(0);
     let bar: String = (0..WIDTH as usize).map(|at| if at < filled { '#' } else { '.' }).collect();
     let mega = |bytes: u64| bytes / 1_000_000;
-    let line = format!(
-        "\r{bar} {} of {} files, {} of {} MB\u{1b}[K",
-        files.0,
-        files.1,
-        mega(bytes.0),
-        mega(bytes.1)
-    );
-    let _shown = write!(std::io::stderr(), "{line}").is_ok();
+    let line = format!("{bar} {} of {} files, {} of {} MB", files.0, files.1, mega(bytes.0), mega(bytes.1));
+    output::show_progress(&line);
 }
 
 pub(super) fn summary(report: &ImportReport) -> String {

@@ -16,6 +16,7 @@ mod history;
 mod hook;
 mod import;
 mod init;
+mod output;
 mod prices;
 mod report_usage;
 mod session;
@@ -27,8 +28,9 @@ mod tools;
 mod trends;
 mod uninstall;
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -37,7 +39,7 @@ use serde::Serialize;
 
 use crate::agents::ReadError;
 use crate::config::Config;
-use crate::domain::is_unsafe;
+use crate::domain::printable;
 use crate::env::{Env, PLACES};
 use crate::error::Error;
 use crate::finalize;
@@ -50,6 +52,7 @@ use crate::setup::SetupError;
 use crate::setup::plan::Backups;
 use crate::store::{Ledger, LeftOut, SessionRecord, SessionRow, StoreError};
 use args::{Cli, ColorChoice, Command, Face, FaceArgs};
+use output::Passes;
 
 /// Width of tables where there is no terminal to ask, nor `COLUMNS`.
 const DEFAULT_WIDTH: u16 = 80;
@@ -65,12 +68,15 @@ pub fn main() -> ExitCode {
         std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
     // The hook must not fail over an argument, so it is not left to clap.
     if hook::is_hook(&args) {
+        platform::end_instead_of_abort(0);
         return hook::run(&args, &env);
     }
     // Nor must the status line, which is as hot.
     if statusline::is_statusline(&args) {
+        platform::end_instead_of_abort(0);
         return statusline::run(&args, &env);
     }
+    platform::end_instead_of_abort(1);
     std::panic::set_hook(Box::new(|fault| {
         let place = fault.location().map(ToString::to_string).unwrap_or_default();
         let text = format!(
@@ -78,11 +84,13 @@ pub fn main() -> ExitCode {
              with the command that you ran\n"
         );
         // If nobody reads it, the exit code still tells.
-        let _told = std::io::stderr().lock().write_all(text.as_bytes()).is_ok();
+        output::tell(&text, Passes::Text);
         std::process::exit(1);
     }));
-    let Cli { global: mut options, command } =
-        Cli::try_parse().unwrap_or_else(|error| hints::with_tips(error, &args).exit());
+    let Cli { global: mut options, command } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return say_usage(&hints::with_tips(error, &args), &args),
+    };
     for path in [&mut options.db, &mut options.config].into_iter().flatten() {
         *path = env.expand(path);
     }
@@ -106,6 +114,25 @@ pub fn main() -> ExitCode {
             error.exit_code()
         }
     }
+}
+
+/// Prints what clap has to say: help, the version, or what is wrong with the arguments, which are repeated in it. Where they
+/// could do something to the terminal that is said without colours.
+fn say_usage(error: &clap::Error, args: &[String]) -> ExitCode {
+    let is_harmless = args.iter().all(|arg| matches!(printable(arg), Cow::Borrowed(_)));
+    let wants_colours =
+        if error.use_stderr() { output::wants_colours_on_stderr() } else { output::wants_colours() };
+    let (text, passes) = match is_harmless && wants_colours {
+        true => (error.render().ansi().to_string(), Passes::AnyColours),
+        false => (error.render().to_string(), Passes::Text),
+    };
+    if error.use_stderr() {
+        output::tell(&text, passes);
+    } else if let Err(source) = output::print(&text, passes) {
+        let error = Error::Output { source };
+        return if error.is_broken_pipe() { ExitCode::SUCCESS } else { error.exit_code() };
+    }
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 /// What every command needs.
@@ -372,20 +399,20 @@ impl Context {
                 parts.join("\n")
             }
         };
-        self.print(&text)
+        self.print_painted(&text)
     }
 
     fn style(&self) -> Style {
         let told = || self.env.var("COLUMNS").and_then(|columns| columns.parse().ok());
         let width = terminal_size::terminal_size().map(|(width, _)| width.0).or_else(told);
-        let choice = match self.options.color {
-            ColorChoice::Always => anstream::ColorChoice::Always,
-            ColorChoice::Never => anstream::ColorChoice::Never,
-            ColorChoice::Auto => anstream::AutoStream::choice(&std::io::stdout()),
+        let color = match self.options.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => output::wants_colours(),
         };
         Style {
             width: width.unwrap_or(DEFAULT_WIDTH).clamp(60, 200),
-            color: choice != anstream::ColorChoice::Never,
+            color,
             ascii: !self.env.shows_unicode(),
         }
     }
@@ -400,28 +427,28 @@ impl Context {
         }
     }
 
-    /// Writes the result.
+    /// Writes the result, or a part of it that is in no colour.
     fn print(&self, text: &str) -> Result<(), Error> {
-        let mut stdout = std::io::stdout().lock();
-        stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush())
-            .map_err(|source| Error::Output { source })
+        output::print(text, Passes::Text).map_err(|source| Error::Output { source })
     }
 
-    /// Tells the user something that is not the result. If stderr is gone there is nobody to tell.
+    /// Writes a result that `render` has painted, if colours are wanted.
+    fn print_painted(&self, text: &str) -> Result<(), Error> {
+        output::print(text, Passes::OwnColours).map_err(|source| Error::Output { source })
+    }
+
+    /// Tells the user something that is not the result.
     fn say(&self, text: &str) {
-        // A path or a name in it may come from outside.
-        let text: String = text.chars().map(|c| if is_unsafe(c) && c != '\n' { ' ' } else { c }).collect();
-        let stderr = std::io::stderr();
-        let text = if stderr.is_terminal() { render::note(&text, self.style()) } else { text + "\n" };
-        let _told = write!(stderr.lock(), "{text}").is_ok();
+        match output::is_stderr_watched() {
+            true => output::tell(&render::note(text, self.style()), Passes::Text),
+            false => output::tell(&format!("{text}\n"), Passes::Text),
+        }
     }
 }
 
 /// Shows in the terminal how far something is that takes long.
 fn with_progress<T>(run: impl FnOnce(&mut dyn FnMut(Progress)) -> Result<T, Error>) -> Result<T, Error> {
-    let is_watched = std::io::stderr().is_terminal();
+    let is_watched = output::is_stderr_watched();
     let (mut shown_at, mut is_shown) = (std::time::Instant::now(), false);
     let done = run(&mut |progress| {
         if is_watched && shown_at.elapsed() >= PROGRESS_PAUSE {
@@ -431,11 +458,11 @@ fn with_progress<T>(run: impl FnOnce(&mut dyn FnMut(Progress)) -> Result<T, Erro
                 Progress::Reading(done, all) => ("reading transcripts", (done, all)),
                 Progress::Sharing(done, all) => ("sharing out sessions", (done, all)),
             };
-            let _told = write!(std::io::stderr().lock(), "\r{what}: {done} of {all}\x1b[K").is_ok();
+            output::show_progress(&format!("{what}: {done} of {all}"));
         }
     });
     if is_shown {
-        let _told = write!(std::io::stderr().lock(), "\r\x1b[K").is_ok();
+        output::show_progress("");
     }
     done
 }

@@ -43,7 +43,8 @@ fn list(context: &Context, args: &PricesListArgs) -> Result<(), Error> {
     if args.json {
         print_json(context, &report::list(&prices, &models, now))?;
     } else if !models.is_empty() {
-        context.print(&render::table(&report::list_table(&models, args.all, now), context.style()))?;
+        context
+            .print_painted(&render::table(&report::list_table(&models, args.all, now), context.style()))?;
     }
     if models.is_empty() {
         let filter = args.filter.as_deref().unwrap_or_default();
@@ -65,7 +66,9 @@ fn print_model(context: &Context, prices: &PriceTable, model: &str, as_json: boo
     } else if let Some(found) = found {
         let style = context.style();
         let lines = render::pairs(&report::detail_lines(prices, found), style);
-        context.print(&[&*lines, "\n", &render::table(&report::detail_table(found, now), style)].concat())?;
+        context.print_painted(
+            &[&*lines, "\n", &render::table(&report::detail_table(found, now), style)].concat(),
+        )?;
     }
     if found.is_none() {
         let models = prices.models();
@@ -140,7 +143,7 @@ fn check(context: &Context, args: &PricesCheckArgs) -> Result<(), Error> {
             (models, 0) => format!("all {models} models in the ledger have a price"),
             _ => ["\n", render::table(&report::check_table(&check), context.style()).trim_end()].concat(),
         });
-        context.print(&(lines.join("\n") + "\n"))?;
+        context.print_painted(&(lines.join("\n") + "\n"))?;
     }
     match check.unpriced.len() {
         0 => Ok(()),

@@ -59,7 +59,7 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
     if args.json {
         context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
     } else if missing.is_none() {
-        context.print(&text(context, args, &report))?;
+        context.print_painted(&text(context, args, &report))?;
     }
     match missing {
         Some(what) => Err(Error::NoData { what }),

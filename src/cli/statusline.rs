@@ -1,11 +1,12 @@
 //! `tallyhook statusline`: prints one line and never fails the client.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use super::hook::{is_command, value};
+use super::output::{self, Passes};
 use crate::child::{Running, Take};
 use crate::env::Env;
 use crate::error::Error;
@@ -34,7 +35,7 @@ pub(super) fn is_statusline(args: &[String]) -> bool {
 pub(super) fn run(args: &[String], env: &Env) -> ExitCode {
     if std::io::stdin().is_terminal() {
         let error = Error::Usage { what: BY_HAND.to_owned() };
-        let _told = writeln!(std::io::stderr(), "tallyhook: {error}").is_ok();
+        output::tell(&format!("tallyhook: {error}\n"), Passes::Text);
         return error.exit_code();
     }
     // A fault leaves the line empty.
@@ -52,7 +53,7 @@ pub(super) fn run(args: &[String], env: &Env) -> ExitCode {
     out.push_str(&line);
     out.push('\n');
     // If the client has closed it, there is nobody to tell.
-    let _written = std::io::stdout().lock().write_all(out.as_bytes()).is_ok();
+    let _written = output::print(&out, Passes::AnyColours).is_ok();
     // The process ends here; what SQLite would put in order goes with it.
     std::mem::forget(ledger);
     ExitCode::SUCCESS

@@ -119,7 +119,7 @@ fn list(context: &Context, mut ledger: Ledger, record: &SessionRecord, json: boo
     if tasks.total > 0 {
         text.push_str(&render::note(&format!("tasks: {} of {} done", tasks.done, tasks.total), style));
     }
-    context.print(&text)
+    context.print_painted(&text)
 }
 
 fn table(steps: &[StepUsage]) -> Table {

@@ -21,7 +21,7 @@ pub(super) fn run(context: &Context, args: &TrendsArgs) -> Result<(), Error> {
         .then(|| format!("without a price, and in no sum: {}", trends.unpriced_models.join(", ")));
     context.show(&args.face, &trends, has_data, || vec![trends.table()], |_| note)?;
     if has_data && args.face.face() == Face::Text {
-        context.print(&format!("\n{}", render::pairs(&trends.lines(), context.style())))?;
+        context.print_painted(&format!("\n{}", render::pairs(&trends.lines(), context.style())))?;
     }
     if has_data {
         return Ok(());

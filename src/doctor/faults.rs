@@ -3,13 +3,21 @@
 use super::{Check, Subject};
 use crate::domain::clean_name;
 use crate::hook;
+use crate::regular;
 
 const NAME: &str = "faults";
+/// Largest log that is read, in bytes; the hook begins a new one long before.
+const MAX_BYTES: u64 = 1 << 20;
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let path = hook::fault_log_path(subject.ledger_path);
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        return vec![Check::ok(NAME, "the hook has noted none")];
+    let text = match regular::read(&path, MAX_BYTES) {
+        Ok(text) => String::from_utf8_lossy(&text).into_owned(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => {
+            let found = format!("the hook's log {} cannot be read: {error}", path.display());
+            return vec![Check::warning(NAME, found, "move it away; the hook makes a new one")];
+        }
     };
     let Some(last) = text.lines().last() else { return vec![Check::ok(NAME, "the hook has noted none")] };
     let count = text.lines().count();

@@ -147,6 +147,17 @@ pub fn is_unsafe(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// The text with a space in place of each character that could do something to a terminal. Line breaks and tabs stay.
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let is_harmful = |c: char| is_unsafe(c) && !matches!(c, '\n' | '\t');
+    let is_harmful_byte = |byte: u8| byte.is_ascii_control() && !matches!(byte, b'\n' | b'\t');
+    if !text.bytes().any(|byte| is_harmful_byte(byte) || !byte.is_ascii()) || !text.contains(is_harmful) {
+        return text.into();
+    }
+    text.chars().map(|c| if is_harmful(c) { ' ' } else { c }).collect::<String>().into()
+}
+
 /// Makes a name from outside harmless: no control or direction characters, at most `max` characters, trimmed.
 ///
 /// `None` if nothing is left.

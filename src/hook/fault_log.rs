@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::domain::{Timestamp, clean_name};
+use crate::regular;
 
 /// The file is started anew above this size; one earlier file is kept.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -30,7 +31,7 @@ pub(super) fn append(ledger: &Path, at: Timestamp, fault: &str) {
     options.append(true).create(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let opened = options.open(&path).or_else(|error| {
+    let opened = regular::open_with(&path, &mut options).or_else(|error| {
         // The first event of all may be the one that cannot be stored.
         let folder = path.parent().filter(|_| error.kind() == std::io::ErrorKind::NotFound);
         let mut builder = std::fs::DirBuilder::new();
@@ -38,7 +39,7 @@ pub(super) fn append(ledger: &Path, at: Timestamp, fault: &str) {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(folder.ok_or(error)?)?;
-        options.open(&path)
+        regular::open_with(&path, &mut options)
     });
     if let Ok(mut file) = opened {
         // One write, so that lines of processes that fail at once stay whole. There is nobody left to tell.

@@ -3,14 +3,21 @@
 //! An Edit of a file of several megabytes carries the whole file (`originalFile`), of which no byte is used: the model
 //! reads one sentence. Holding it costs more than all the rest of the hook, for each page of memory that is touched
 //! the first time has to be made. So of a long payload that string is passed over while it is read.
+//!
+//! What no client sends, a payload of more than 16 MB, is held to that: from there on the rest of each string is passed over.
+//! Its event is kept all the same.
 
 use std::io;
 
 use crate::json::{Extent, find, open_string};
 use crate::stdin::{Arriving, USUAL_BYTES};
 
-/// More than any payload has; the rest of a larger input is not read.
-const MAX_BYTES: usize = 256 << 20;
+/// More than any payload has. From there on the rest of each string is passed over, whatever it is.
+const HELD_BYTES: usize = 16 << 20;
+/// What is held beyond that, in bytes, of brackets, numbers and short strings. The rest of a larger input is not read.
+const MAX_BYTES: usize = 20 << 20;
+/// How much is passed over at most, in bytes. The rest is not read.
+const MAX_PASSED_BYTES: u64 = 256 << 20;
 /// From this size on it is looked at what comes.
 const LONG_BYTES: usize = 128 << 10;
 /// The tools whose answers carry whole files.
@@ -19,7 +26,7 @@ const TOOLS: [&str; 4] = ["Edit", "Write", "MultiEdit", "NotebookEdit"];
 /// A payload.
 #[derive(Debug, Default)]
 pub(super) struct Intake {
-    /// Its text, in which a long `originalFile` is empty.
+    /// Its text, in which a long `originalFile` is empty, and of 16 MB and more each string cut short.
     pub(super) text: Vec<u8>,
     /// How many bytes of the tool's response were passed over.
     pub(super) left_out: u64,
@@ -51,22 +58,32 @@ impl Intake {
                 return Ok(());
             }
             followed = self.text.len();
-            if self.text.len() < look_at {
+            let start;
+            if let Some(escaped) = extent.open_string().filter(|_| followed >= HELD_BYTES) {
+                start = whole_characters(&self.text);
+                self.left_out += (followed - start) as u64;
+                self.text.truncate(start);
+                self.pass_over(Vec::new(), escaped, input)?;
+            } else if followed >= look_at {
+                look_at *= 2;
+                match self.unused_string() {
+                    Some(unused) => start = unused,
+                    None => continue,
+                }
+                self.left_out += (followed - start) as u64;
+                let begun = self.text.split_off(start);
+                self.pass_over(begun, false, input)?;
+                // There is but one.
+                look_at = usize::MAX;
+            } else {
                 continue;
             }
-            look_at *= 2;
-            let Some(start) = self.unused_string() else { continue };
-            self.left_out = (self.text.len() - start) as u64;
-            let begun = self.text.split_off(start);
-            self.pass_over(begun, input)?;
             extent.at_closing_quote();
             if let Some(end) = extent.follow(&self.text[start..]) {
                 self.text.truncate(start + end);
                 return Ok(());
             }
             followed = self.text.len();
-            // There is but one.
-            look_at = usize::MAX;
         }
         Ok(())
     }
@@ -81,22 +98,45 @@ impl Intake {
     }
 
     /// Reads on to the string's closing quote and keeps that and what was read after it. `chunk` is what was read of the
-    /// string so far.
-    fn pass_over(&mut self, mut chunk: Vec<u8>, input: &mut impl Arriving) -> io::Result<()> {
-        let mut escaped = false;
+    /// string so far, `escaped` whether a backslash stands before it.
+    fn pass_over(
+        &mut self,
+        mut chunk: Vec<u8>,
+        mut escaped: bool,
+        input: &mut impl Arriving,
+    ) -> io::Result<()> {
         loop {
             if let Some(quote) = closing_quote(&chunk, &mut escaped) {
                 self.left_out -= (chunk.len() - quote) as u64;
+                // Exactly: one read fills all the room that there is.
+                self.text.reserve_exact(chunk.len() - quote);
                 self.text.extend_from_slice(&chunk[quote..]);
                 return Ok(());
             }
             chunk.clear();
-            if self.left_out > MAX_BYTES as u64 || input.append(&mut chunk)? == 0 {
+            if self.left_out > MAX_PASSED_BYTES || input.append(&mut chunk)? == 0 {
                 return Ok(());
             }
             self.left_out += chunk.len() as u64;
         }
     }
+}
+
+/// Up to where the text of an open string can be cut so that neither an escape nor a character is cut in two.
+fn whole_characters(text: &[u8]) -> usize {
+    // An escape has at most 6 bytes. Of several backslashes in a row each second one is text.
+    let tail = &text[text.len().saturating_sub(6)..];
+    if let Some(at) = tail.iter().rposition(|byte| *byte == b'\\') {
+        let start = text.len() - tail.len() + at;
+        let before = text[..start].iter().rev().take_while(|byte| **byte == b'\\').count();
+        let length = if tail.get(at + 1) == Some(&b'u') { 6 } else { 2 };
+        if before % 2 == 0 && start + length > text.len() {
+            return start;
+        }
+    }
+    // The bytes of a character after its first begin with the bits 10.
+    let last = text.iter().rposition(|byte| byte & 0xc0 != 0x80).unwrap_or(0);
+    if text.get(last).is_some_and(|byte| *byte >= 0xc0) { last } else { text.len() }
 }
 
 /// Where the quote is that ends the string; `escaped` tells whether the first byte follows a backslash, and is left
@@ -118,6 +158,9 @@ fn closing_quote(chunk: &[u8], escaped: &mut bool) -> Option<usize> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// What one read can bring.
+    const MARGIN: usize = 3 << 20;
 
     /// Gives a few bytes at a time, as a pipe does, and then stays open.
     struct Drops<'a>(&'a [u8], usize);
@@ -164,6 +207,31 @@ mod tests {
             let intake = Intake::read(payload.as_bytes());
             assert_eq!((intake.text.len(), intake.left_out), (payload.len(), 0));
         }
+    }
+
+    #[test]
+    fn of_what_no_client_sends_each_string_is_cut_short_and_the_event_kept() {
+        for filler in ["x", "\\", "\u{1}", "é\n", "\"🎉"] {
+            let long = filler.repeat((HELD_BYTES + 300_001) / filler.len());
+            let payload =
+                serde_json::json!({"tool_name": "Read", "a_tool_response": [long, long], "tool_use_id": "t"});
+            let payload = payload.to_string();
+            let intake = Intake::read(payload.as_bytes());
+            assert!(intake.text.len() < HELD_BYTES + MARGIN, "{filler:?}: {}", intake.text.len());
+            assert_eq!(intake.left_out as usize, payload.len() - intake.text.len());
+            let read: serde_json::Value = serde_json::from_slice(&intake.text).unwrap();
+            assert_eq!(read["tool_use_id"], "t");
+            let first = read["a_tool_response"][0].as_str().unwrap();
+            assert!(long.starts_with(first) && first.len() > 1 << 20, "{filler:?}");
+        }
+    }
+
+    #[test]
+    fn what_never_gets_whole_is_not_held() {
+        let endless = format!("[{}", "1,".repeat(MAX_BYTES));
+        assert!(Intake::read(endless.as_bytes()).text.len() < MAX_BYTES + MARGIN);
+        let endless = [b"{\"a\":\"" as &[u8], &vec![0xff; 2 * MAX_BYTES]].concat();
+        assert!(Intake::read(&*endless).text.len() < HELD_BYTES + MARGIN);
     }
 
     proptest! {

@@ -16,7 +16,6 @@ mod on_budget;
 mod on_end;
 mod on_tool;
 
-use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
@@ -25,7 +24,7 @@ use crate::domain::{Agent, Alerts, ToolUseId};
 use crate::env::Env;
 use crate::error::Error;
 use crate::finalize::{self, Asks, Task, Wait};
-use crate::json::Object;
+use crate::json::{Object, lossy};
 use crate::pricing::{PriceTable, UserPrices};
 use crate::stdin::{Arriving, PATIENCE};
 use crate::store::{Change, Event, Ledger, LogBatch, SessionSighting, Spool};
@@ -127,8 +126,10 @@ fn run(
     if let Some(fault) = fault {
         fault_log::append(path, env.now(), &format!("a payload could not be read to its end: {fault}"));
     }
-    // Payloads of several megabytes occur; the check alone is faster than the lossy reading.
-    let text = str::from_utf8(&stdin).map_or_else(|_| String::from_utf8_lossy(&stdin), Cow::Borrowed);
+    let text = match String::from_utf8(stdin) {
+        Ok(text) => text,
+        Err(error) => lossy(error.as_bytes()).into_owned(),
+    };
     let text = text.trim_matches(|c: char| c == '\u{feff}' || c == '\0' || c.is_ascii_whitespace());
     if text.is_empty() {
         return Ok(());

@@ -57,6 +57,12 @@ impl Extent {
         }
     }
 
+    /// Whether what came ends within a string, and if so, whether just after a backslash.
+    #[must_use]
+    pub fn open_string(&self) -> Option<bool> {
+        (self.place == Place::InString).then_some(self.is_escaped)
+    }
+
     /// The rest of a string was taken out of the stream: the next chunk begins with its closing quote.
     pub fn at_closing_quote(&mut self) {
         self.is_escaped = false;

@@ -152,7 +152,20 @@ fn is_plain(contents: &[u8]) -> bool {
 #[must_use]
 pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     // Checking all of it at once is faster than looking for the first fault.
-    str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+    str::from_utf8(bytes).map_or_else(|_| without_faults(bytes).into(), Cow::Borrowed)
+}
+
+/// `bytes` as text that takes no more memory than they do: of what is no UTF-8 each part is a question mark. The usual
+/// replacement takes three bytes for one.
+fn without_faults(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push('?');
+        }
+    }
+    text
 }
 
 /// A count that is written as most are.

@@ -7,6 +7,7 @@ use super::file::{self, FileFault, FileModel};
 use super::model::{Model, Row};
 use super::table::builtin_model;
 use crate::domain::clean_name;
+use crate::regular;
 
 /// Largest file that is read, in bytes.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -188,11 +189,9 @@ fn laid_over(own: Model, known: &Model) -> Model {
 /// If it is there but cannot be read.
 pub fn text_of(path: &Path) -> Result<Option<String>, PriceTableError> {
     let fail = |source| PriceTableError::Read { path: path.to_path_buf(), source };
-    match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() && metadata.len() <= MAX_BYTES => {}
-        Ok(_) => return Err(fail(std::io::Error::other("it is no regular file of at most 256 KB"))),
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(fail(source)),
+    match regular::read_text(path, MAX_BYTES) {
+        Ok(text) => Ok(Some(text)),
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(fail(source)),
     }
-    std::fs::read_to_string(path).map(Some).map_err(fail)
 }

@@ -14,7 +14,7 @@ use crate::domain::is_unsafe;
 /// If the value cannot be written as JSON.
 pub fn json(value: &impl Serialize) -> std::io::Result<String> {
     let text = serde_json::to_string_pretty(value).map_err(std::io::Error::other)?;
-    Ok(escaped(text) + "\n")
+    Ok(harmless_json(text) + "\n")
 }
 
 /// A record in one line, without a newline.
@@ -22,12 +22,13 @@ pub fn json(value: &impl Serialize) -> std::io::Result<String> {
 /// # Errors
 /// If the value cannot be written as JSON.
 pub fn json_line(value: &impl Serialize) -> std::io::Result<String> {
-    serde_json::to_string(value).map(escaped).map_err(std::io::Error::other)
+    serde_json::to_string(value).map(harmless_json).map_err(std::io::Error::other)
 }
 
 /// Control and direction characters as escapes. Outside of strings JSON has none but line breaks, and within them those
 /// are escaped already.
-fn escaped(text: String) -> String {
+#[must_use]
+pub fn harmless_json(text: String) -> String {
     let is_harmful = |c: char| c != '\n' && is_unsafe(c);
     if text.is_ascii() && !text.contains('\u{7f}') || !text.contains(is_harmful) {
         return text;

@@ -11,6 +11,6 @@ mod text;
 pub use block::{BLOCK_END, BLOCK_START, with_block};
 pub use capture::capture_header;
 pub use csv::{csv, csv_record};
-pub use json::{json, json_line};
+pub use json::{harmless_json, json, json_line};
 pub use markdown::{escaped, markdown};
 pub use text::{Style, checks, note, pairs, table, usage_header};

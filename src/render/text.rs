@@ -6,7 +6,7 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::number::{cost, difference, per_million, rough, scaled, signed, span};
 use crate::doctor::{Check, Status};
-use crate::domain::{PicoUsd, State, Timestamp, clean_name, grouped, plural};
+use crate::domain::{PicoUsd, State, Timestamp, clean_name, grouped, plural, printable};
 use crate::report::budgets::{Work, pause};
 use crate::report::usage::{Part, UsageReport};
 use crate::report::{Align, Cell, Table};
@@ -633,11 +633,12 @@ pub fn checks(checks: &[Check], style: Style) -> String {
     style.shown(lines.join("\n") + "\n")
 }
 
-/// A text whose lines after the first begin so many columns further right.
+/// A text whose lines after the first begin so many columns further right. What is in it may come from outside.
 fn indented(text: &str, indent: usize, style: Style) -> String {
     let room = usize::from(style.width).saturating_sub(indent).max(MIN_NAME_WIDTH);
     let mut shown = String::new();
     let mut used = 0;
+    let text = printable(text).replace(['\n', '\t'], " ");
     for word in text.split(' ') {
         if used > 0 && used + 1 + word.width() > room {
             shown.push('\n');

@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::SetupError;
+use crate::regular;
+
+/// Largest file of settings that is read, in bytes. Nobody writes one of a tenth of it, and its tree takes a multiple.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// How long a program that had a file open has to write into it, before it is taken to be at rest.
 const SETTLING: Duration = Duration::from_millis(20);
@@ -18,9 +22,17 @@ const MAX_EXCHANGES: usize = 50;
 /// Reads a settings file; `None` if there is none.
 ///
 /// # Errors
-/// If it is there but cannot be read as UTF-8 text.
+/// If it is there but is no regular file of at most 1 MB that can be read as UTF-8 text.
 pub fn read(path: &Path) -> Result<Option<String>, SetupError> {
-    match std::fs::read(path) {
+    read_at_most(path, MAX_BYTES)
+}
+
+/// The same of any file of text with another limit, in bytes.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_at_most(path: &Path, most: u64) -> Result<Option<String>, SetupError> {
+    match regular::read(path, most) {
         Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => Ok(Some(text)),
             Err(error) => {

@@ -11,6 +11,7 @@ use super::view::{MOMENT, View};
 use super::{Spool, refusal, wal};
 use crate::platform::is_on_network;
 use crate::pricing::PriceTable;
+use crate::regular;
 
 /// The schema that this release writes.
 #[expect(clippy::cast_possible_wrap, reason = "a handful of migrations")]
@@ -87,6 +88,12 @@ pub enum StoreError {
     #[error("there is no ledger at {path} yet; it is made when the first hook runs")]
     Missing {
         /// The file.
+        path: PathBuf,
+    },
+    /// Something else is in the ledger's place: a folder, a pipe, a device.
+    #[error("{path} is not a regular file, so it holds no ledger; name another file with --db")]
+    NoFile {
+        /// What is there.
         path: PathBuf,
     },
     /// A statement failed.
@@ -307,6 +314,7 @@ impl Ledger {
         let opened_at = Instant::now();
         let open_error = StoreError::opening(path);
         if !found.is_current() {
+            check_is_file(path)?;
             make_private(path)?;
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -394,7 +402,7 @@ impl Header {
         const USER_VERSION: std::ops::Range<usize> = 60..64;
         const APPLICATION: std::ops::Range<usize> = 68..72;
         let mut header = [0; 100];
-        let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut header));
+        let read = regular::open(path).and_then(|mut file| file.read_exact(&mut header));
         let number = |bytes: std::ops::Range<usize>| -> i64 {
             header[bytes].iter().fold(0, |number, byte| number << 8 | i64::from(*byte))
         };
@@ -453,6 +461,14 @@ fn enable_wal(conn: &Connection, deadline: Instant) -> rusqlite::Result<()> {
 
 fn left_of(patience: Duration, waited: Duration) -> Duration {
     patience.saturating_sub(waited).max(LEAST_WAIT)
+}
+
+/// Refuses what is there and no regular file: SQLite would wait for a pipe, and read a device without an end.
+pub(super) fn check_is_file(path: &Path) -> Result<(), StoreError> {
+    if regular::is_something_else(path) {
+        return Err(StoreError::NoFile { path: path.to_path_buf() });
+    }
+    Ok(())
 }
 
 /// Whether the file has tables that are not ours. One statement, for the first processes on a fresh ledger may be

@@ -21,6 +21,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode};
 
 use super::event::{Event, apply};
+use crate::regular;
 
 /// How many events one writer takes at most: it is a hook, and its client waits.
 const MAX_AT_ONCE: usize = 500;
@@ -137,7 +138,7 @@ impl Spool {
     pub fn state(&self) -> SpoolState {
         let listing = self.list();
         let is_forbidden = |path: &&PathBuf| {
-            std::fs::File::open(path).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+            regular::open(path).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
         };
         let forbidden = listing.events.iter().filter(is_forbidden).count();
         let unreadable = std::fs::read_dir(&self.unreadable).map_or(0, Iterator::count);
@@ -287,11 +288,17 @@ fn forget_removed(conn: &Connection, events: &[PathBuf]) -> rusqlite::Result<()>
 
 /// Reads an event's file; `None` if it is no file that a hook has written.
 fn read_bounded(file: &Path) -> io::Result<Option<Vec<u8>>> {
-    let metadata = std::fs::symlink_metadata(file)?;
-    if !metadata.is_file() || metadata.len() > MAX_BYTES {
+    // A hook writes no links.
+    if !std::fs::symlink_metadata(file)?.is_file() {
         return Ok(None);
     }
-    std::fs::read(file).map(Some)
+    match regular::read(file, MAX_BYTES) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidInput) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn put_into(folder: &Path, name: &str, text: &[u8]) -> io::Result<()> {

@@ -34,6 +34,7 @@ mod material;
 mod migrations;
 mod origins;
 mod prices;
+mod printed;
 mod robustness;
 mod rollups;
 mod setup;

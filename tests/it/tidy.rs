@@ -14,22 +14,24 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Values and arithmetic.
     ("domain", &[]),
     ("platform", &[]),
+    // Opening files that may be something else.
+    ("regular", &[]),
     // Starting other programs.
     ("child", &[]),
     ("json", &["domain"]),
     ("stdin", &["json"]),
-    ("pricing", &["domain"]),
+    ("pricing", &["domain", "regular"]),
     ("env", &["domain"]),
     // Days, weeks and months as the user counts them.
     ("calendar", &["domain", "env"]),
     ("estimate", &["domain", "json"]),
-    ("config", &["domain", "estimate"]),
-    ("agents", &["domain", "json"]),
+    ("config", &["domain", "estimate", "regular"]),
+    ("agents", &["domain", "json", "regular"]),
     ("reconcile", &["domain"]),
     // What stood in which context; pure.
     ("attribution", &["domain"]),
     // It stores what readers read and estimators estimate, and knows nothing of who asks.
-    ("store", &["domain", "platform", "pricing", "estimate", "agents", "reconcile"]),
+    ("store", &["domain", "platform", "regular", "pricing", "estimate", "agents", "reconcile"]),
     // How far what was used has come; asked by the hook, the reports and the commands.
     ("budget", &["domain", "env", "calendar", "config", "store"]),
     ("error", &["env", "config", "agents", "pricing", "store", "setup"]),
@@ -44,11 +46,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "hook",
         &[
             "domain", "json", "env", "estimate", "config", "agents", "pricing", "store", "error", "finalize",
-            "budget", "calendar", "stdin",
+            "budget", "calendar", "stdin", "regular",
         ],
     ),
-    ("setup", &["child", "domain", "json", "env", "error", "hook", "platform", "store"]),
-    ("doctor", &["domain", "env", "config", "estimate", "hook", "platform", "pricing", "setup", "store"]),
+    ("setup", &["child", "domain", "json", "env", "error", "hook", "platform", "regular", "store"]),
+    (
+        "doctor",
+        &["domain", "env", "config", "estimate", "hook", "platform", "regular", "pricing", "setup", "store"],
+    ),
     ("report", &["domain", "calendar", "estimate", "pricing", "store", "origins", "budget"]),
     // As hot as the hook; of the reports it knows only the user's days.
     ("statusline", &["domain", "json", "env", "config", "budget", "store", "report"]),

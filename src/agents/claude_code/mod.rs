@@ -385,6 +385,7 @@ pub fn read_with(buffer: &mut Buffer, path: &Path, from: &ReadFrom) -> Result<Re
             break;
         }
     }
+    reading.has_more |= lines.is_within_line();
     std::mem::take(&mut reading.unfinished).count(&mut reading.messages, from.count);
     let file_start = reading.progress.file_start;
     let own_start = file_start.filter(|_| reading.progress.note == Note::Copies);

@@ -13,11 +13,14 @@ use std::path::{Path, PathBuf};
 use crate::agents::{Buffer, Lines, ReadError};
 use crate::domain::{AgentId, MAX_NAME_CHARS, SessionId, clean_name};
 use crate::json::Object;
+use crate::regular;
 
 /// Subagents can start subagents; deeper than this nobody goes.
 const MAX_DEPTH: usize = 6;
 /// The same for an import, which may be given any folder.
 const MAX_IMPORT_DEPTH: usize = 32;
+/// More than stands in any `.meta.json`.
+const MAX_META_BYTES: u64 = 64 << 10;
 /// More subagents than any session has.
 const MAX_FILES: usize = 10_000;
 
@@ -43,7 +46,7 @@ impl AgentFile {
     /// Reads the file beside it; empty if there is none.
     #[must_use]
     pub fn meta(&self) -> AgentMeta {
-        let Ok(text) = std::fs::read_to_string(self.path.with_extension("meta.json")) else {
+        let Ok(text) = regular::read_text(&self.path.with_extension("meta.json"), MAX_META_BYTES) else {
             return AgentMeta::default();
         };
         let Ok(meta) = Object::parse(&text) else { return AgentMeta::default() };
