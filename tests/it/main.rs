@@ -9,6 +9,7 @@ mod alerts;
 mod amounts;
 mod batches;
 mod bill;
+mod bounds;
 mod budgets;
 mod capture;
 mod cli;

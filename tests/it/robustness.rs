@@ -36,7 +36,7 @@ fn with_open_stdin(ledger: &Ledger, args: &[&str], input: &[&[u8]]) -> Ran {
     ran
 }
 
-fn end_within(mut child: Child, time: Duration) -> Ran {
+pub(crate) fn end_within(mut child: Child, time: Duration) -> Ran {
     let deadline = Instant::now() + time;
     while child.try_wait().unwrap().is_none() {
         if Instant::now() > deadline {
