@@ -44,12 +44,18 @@ fn count(ledger: &Ledger, table: &str) -> u64 {
     number.cast_unsigned()
 }
 
-/// The pages of a table or index of a kind (`internal`, `leaf`), counted from 1.
+/// A page of a table or index: its root (`internal`), or what the first cell of that leads to (`leaf`), counted from 1.
 fn pages(ledger: &Ledger, name: &str, kind: &str) -> Vec<usize> {
-    let conn = ledger.sqlite();
-    let mut query = conn.prepare("SELECT pageno FROM dbstat WHERE name = ?1 AND pagetype = ?2").unwrap();
-    let pages = query.query_map([name, kind], |row| row.get::<_, i64>(0)).unwrap();
-    pages.map(|page| usize::try_from(page.unwrap()).unwrap()).collect()
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+    let root: i64 = ledger.sqlite().query_row(sql, [name], |row| row.get(0)).unwrap();
+    let root = usize::try_from(root).unwrap();
+    let bytes = std::fs::read(ledger.path()).unwrap();
+    let page = &bytes[(root - 1) * PAGE..root * PAGE];
+    if kind == "internal" || page[0] > 5 {
+        return vec![root];
+    }
+    let cell = usize::from(u16::from_be_bytes([page[12], page[13]]));
+    vec![u32::from_be_bytes(page[cell..cell + 4].try_into().unwrap()) as usize]
 }
 
 fn put(ledger: &Ledger, bytes: &[u8]) {
@@ -62,7 +68,7 @@ fn put(ledger: &Ledger, bytes: &[u8]) {
 
 /// The files set aside.
 fn set_aside(ledger: &Ledger) -> BTreeSet<PathBuf> {
-    let entries = std::fs::read_dir(ledger.path().parent().unwrap()).unwrap();
+    let entries = std::fs::read_dir(ledger.path().parent().unwrap()).into_iter().flatten();
     entries
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.to_string_lossy().contains(".db.damaged-"))
