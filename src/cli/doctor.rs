@@ -104,7 +104,7 @@ fn carry_out(context: &Context, fix: &Fix, client: Option<&Client>) -> Result<()
 fn recover(context: &Context) -> Result<(), Error> {
     let path = context.ledger_path()?;
     let is_ours = path.parent() == context.env.data_folder().as_deref();
-    let Recovered { set_aside, kept, missing, unreadable } =
+    let Recovered { set_aside, kept, missing, unreadable, transcripts } =
         Ledger::recover(&path, is_ours, context.env.now())?;
     context.say(&format!("The damaged ledger is now {}", set_aside.display()));
     context.say(&match counted(&kept) {
@@ -118,7 +118,10 @@ fn recover(context: &Context) -> Result<(), Error> {
     if !lost.is_empty() {
         context.say(&format!("Not kept: {}", lost.join("; ")));
     }
-    let report = import::read(context, &path, &usual_folders(&context.env))?;
+    let mut roots = usual_folders(&context.env);
+    let usual = roots.clone();
+    roots.extend(transcripts.into_iter().filter(|path| !usual.iter().any(|root| path.starts_with(root))));
+    let report = import::read(context, &path, &roots)?;
     context
         .say(&format!("From the transcripts that are still there: {}", import::summary(&report).trim_end()));
     Ok(())

@@ -53,6 +53,8 @@ pub struct Recovered {
     pub missing: Vec<(&'static str, u64)>,
     /// Pages and records that could not be read.
     pub unreadable: u64,
+    /// Transcripts that are still there, to be read from the start.
+    pub transcripts: Vec<PathBuf>,
 }
 
 /// A table of the ledger.
@@ -102,9 +104,9 @@ impl Ledger {
         if put.is_err() {
             let _gone = std::fs::remove_file(&draft).is_ok();
         }
-        let (Filled { kept, missing, unreadable }, set_aside) = put?;
+        let (Filled { kept, missing, unreadable, transcripts }, set_aside) = put?;
         std::thread::sleep(HOOKS_GIVE_UP);
-        Ok(Recovered { set_aside, kept, missing, unreadable })
+        Ok(Recovered { set_aside, kept, missing, unreadable, transcripts })
     }
 }
 
@@ -168,6 +170,7 @@ struct Filled {
     kept: Vec<(&'static str, u64)>,
     missing: Vec<(&'static str, u64)>,
     unreadable: u64,
+    transcripts: Vec<PathBuf>,
 }
 
 /// Fills a new ledger; `None` if the old file holds nothing of one.
@@ -217,7 +220,7 @@ fn fill(draft: &Path, old: &mut Pages) -> rusqlite::Result<Option<Filled>> {
     let indexed = indexed(old, &roots);
     name_sessions(&tx, &indexed.sessions)?;
     tx.commit()?;
-    finish(&mut conn)?;
+    let transcripts = finish(&mut conn)?;
     let count = |table: &str| -> rusqlite::Result<u64> {
         conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).map(unsigned)
     };
@@ -240,7 +243,7 @@ fn fill(draft: &Path, old: &mut Pages) -> rusqlite::Result<Option<Filled>> {
         missing.extend((number > 0).then_some((word, number)));
     }
     kept.retain(|(_, number)| *number > 0);
-    Ok(Some(Filled { kept, missing, unreadable }))
+    Ok(Some(Filled { kept, missing, unreadable, transcripts }))
 }
 
 /// The old ledger's schema, as its header says; this release's if that cannot be.
@@ -450,19 +453,20 @@ fn name_sessions(conn: &Connection, indexed: &[(i64, String)]) -> rusqlite::Resu
 }
 
 /// Brings the new ledger to this release's schema, and voids what is to be made anew.
-fn finish(conn: &mut Connection) -> rusqlite::Result<()> {
+fn finish(conn: &mut Connection) -> rusqlite::Result<Vec<PathBuf>> {
     migrate(conn)?;
     let paths: Vec<String> = conn
         .prepare("SELECT path FROM transcripts")?
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     let tx = conn.transaction()?;
-    for path in paths.iter().filter(|path| Path::new(path).exists()) {
+    let there: Vec<PathBuf> = paths.into_iter().map(PathBuf::from).filter(|path| path.exists()).collect();
+    for path in there.iter().filter_map(|path| path.to_str()) {
         tx.execute("DELETE FROM transcripts WHERE path = ?1", [path])?;
     }
     tx.execute("INSERT OR REPLACE INTO meta VALUES ('price_version', 0)", [])?;
     super::kept::void(&tx)?;
     tx.commit()?;
     conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    Ok(())
+    Ok(there)
 }
