@@ -6,7 +6,8 @@
 //!   file begins a new chain. What a process used that ended without a total is in none; the next one goes on from the last
 //!   total in the file.
 //! - *Names.* The client counts under the name that was asked for, lines have the name that answered. Names that mean one
-//!   model are one. Lines of a model that no total names are covered by a name that no line has, or by what is left elsewhere.
+//!   model are one. The lines that came with a total go whole to a name that has grown by as much: their own, or one that no
+//!   line has, or one with room for them.
 //! - *Days.* What was hidden up to a total keeps that time when a later total comes.
 
 use std::collections::{BTreeMap, BTreeSet};
