@@ -220,6 +220,21 @@ fn answers_after_a_switch_of_the_model_are_behind_the_other_name_whole() {
 }
 
 #[test]
+fn hidden_calls_leave_the_classes_even_that_tell_which_name_has_lines() {
+    let title = Usage { input: 300, ..output(9) };
+    let large = Usage { cache_read: 30_000, ..answers(1, 100) };
+    // The first of the lines is of the smaller name, and each name would cover it.
+    let ledger = imported(|s| {
+        let lines = [answer_of(s, SONNET, "msg_1", 2, 500), answer_with(s, OPUS, "msg_2", 3, large)];
+        let total = cost_state("session", &[("big", large + title), ("small", answers(1, 500) + title)]);
+        [&[s.says(1)], &lines[..], &[total]].concat()
+    });
+    assert_eq!(ledger.cost_by("model").row(OPUS).usage, large + title);
+    assert_eq!(ledger.cost_by("model").row(SONNET).usage, answers(1, 500) + title);
+    assert!(doctor_is_content(&ledger));
+}
+
+#[test]
 fn an_answer_for_another_model_is_not_behind_the_titles_of_the_one_that_answered() {
     let titles = Usage { input: 200, ..output(60) };
     for asked in [OPUS, ARN, "claude-fable-5"] {
