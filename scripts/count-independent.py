@@ -350,6 +350,14 @@ class State:
     models: dict  # by model: usage, whether the writes are split, dollars or None
 
 
+@dataclass
+class Past:
+    """Which lines stood behind which name by the total before."""
+    behind: dict = field(default_factory=dict)  # by name and answered model
+    left: dict = field(default_factory=dict)  # what each name had beyond them
+    uncovered: dict = field(default_factory=dict)  # by answered model, what no name had
+
+
 DECODER = json.JSONDecoder(strict=False)
 NEXT_VALUE, NEXT_OBJECT = re.compile(r"[^\s,]"), re.compile(r'\{\s*"')
 
@@ -639,7 +647,7 @@ class Counter:
             known = {model for state in self.states[session] for model in state.models}
             lines = [line for line in by_session[session] if not line["advice"] or model_name(line["model"]) in known]
             lines.sort(key=lambda line: line["at"] or 0)
-            counted, totals, reached, found = set(), {}, {}, []
+            counted, totals, reached, found, past = set(), {}, {}, [], Past()
             states = sorted(self.states[session], key=lambda state: (state.at, state.log.number, state.line))
             # A record that stands at one moment with one of the same start is the same total, written again.
             states = [state for state, later in zip(states, states[1:] + [None])
@@ -651,8 +659,9 @@ class Counter:
                 reached[state.start] = max(state.until, reached.get(state.start, state.until))
                 counted |= set(window)
                 at = None if state.at == -NEVER else state.at
-                found.append((at, *self.left(session, totals, [lines[i] for i in sorted(counted)],
-                                             [lines[i] for i in window], at)))
+                hidden, below, past = self.left(session, totals, [lines[i] for i in sorted(counted)],
+                                                [lines[i] for i in window], at, past)
+                found.append((at, hidden, below))
             if found:
                 self.disagreements += found[-1][2]
             for (_, earlier, _), (_, later, _) in zip(found[-2::-1], found[:0:-1]):
@@ -713,28 +722,34 @@ class Counter:
                     return later
         return own
 
-    def left(self, session, totals, lines, window, at):
-        """By model of the totals, what no line has, and what to call it; and what the lines have too much."""
+    def left(self, session, totals, lines, window, at, past):
+        """By model of the totals, what no line has, and what to call it; what the lines have too much; and what the next
+        total goes on from. Lines go whole to a name that has grown enough since the total before."""
         models = {}
         for chain in totals.values():
             for model, (usage, is_split, usd) in chain.items():
                 old, old_is_split, old_usd = models.get(model, (Usage(), True, 0))
                 models[model] = (old.plus(usage), old_is_split and is_split,
                                  None if old_usd is None or usd is None else old_usd + usd)
-        by_model = defaultdict(list)
-        for line in lines:
-            by_model[model_name(line["model"])].append(line)
-        shown = {model: Usage(*map(sum, zip(Usage(), *(line["client"] for line in of)))) for model, of in by_model.items()}
-        taken = {model: shown.get(model, Usage()) for model in models}
-        answered = {model: {model} & shown.keys() for model in models}
+        def sum_of(usages):
+            return Usage(*map(sum, zip(Usage(), *usages)))
+
+        shown = {model_name(line["model"]) for line in lines}
+        # By name of the totals: the lines behind it by the model that answered.
+        behind = {model: dict(past.behind.get(model, {})) for model in models}
+        held = {model: past.left.get(model, Usage()) for model in models}
+        pending = defaultdict(list)
+        for line in window:
+            pending[model_name(line["model"])].append(line["client"])
 
         def room(model, more=Usage()):
             """What a total has beyond these lines and those that it has already; less than nothing where these are more."""
             usage, is_split, usd = models[model]
-            all_lines = taken[model].plus(more)
+            all_lines = sum_of(behind[model].values()).plus(more)
             rest = usage.minus(all_lines)
             if not is_split:
                 rest = self.split_of(model, rest, all_lines, usage, usd, at)
+            rest = rest.minus(held[model])
             # Writes are one class: lines that do not tell how long theirs last are taken to have them for 5 minutes.
             writes = rest.writes
             if writes >= 0:
@@ -750,7 +765,7 @@ class Counter:
             words = [set(re.findall("[a-z]{4,}", name)) - {"claude"} for name in (model, line_model)]
             if model in shown:
                 grade = 3
-            elif answered[model]:
+            elif behind[model]:
                 grade = 2
             else:
                 grade = 0 if is_alias(model) else 1
@@ -759,10 +774,29 @@ class Counter:
         def has_room(model, usage):
             return min(room(model, usage)) >= 0
 
+        def may_answer(model, line_model):
+            """What declines is answered for by no model that costs more; an alias or a name without lines by any."""
+            if model not in shown or is_alias(model) or not likely(model, line_model)[0]:
+                return True
+            theirs = self.prices.rates(line_model, at, 0)
+            return theirs is None or sum(self.prices.rates(model, at, 0).values()) >= sum(theirs.values())
+
+        def fitting(usage, line_model, among):
+            return [model for model in among if has_room(model, usage) and (
+                four_of(room(model)) == four_of(usage) or may_answer(model, line_model))]
+
+        def fit(model, usage, line_model):
+            # Hidden calls seldom use each class, so those that come out even tell a name's own lines.
+            uneven = sum(a != b for a, b in zip(four_of(room(model)), four_of(usage)))
+            return uneven, likely(model, line_model), sum(room(model)[:5]), model
+
         def best(usage, line_model, besides=None):
-            fitting = [model for model in models if model != besides and has_room(model, usage)]
-            return min(fitting, default=None, key=lambda model: (
-                four_of(room(model)) != four_of(usage), likely(model, line_model), sum(room(model)[:5]), model))
+            return min(fitting(usage, line_model, models.keys() - {besides}), default=None,
+                       key=lambda model: fit(model, usage, line_model))
+
+        def take(model, line_model, usage):
+            if any(usage):
+                behind[model][line_model] = behind[model].get(line_model, Usage()).plus(usage)
 
         def four_of(usage):
             return (*usage[:3], usage.writes, usage.web_searches)
@@ -783,53 +817,124 @@ class Counter:
                 part = Usage(*(min(max(0, a), b) for a, b in zip(have, usage)))._replace(
                     cache_write_5m_tokens=short, cache_write_1h_tokens=writes - short)
                 if any(part):
-                    taken[model] = taken[model].plus(part)
-                    answered[model].add(line_model)
+                    take(model, line_model, part)
                     usage = usage.minus(part)
             return usage
 
-        excess = {}
-        for line_model in sorted(shown.keys() - models.keys(), key=lambda model: (-sum(shown[model][:5]), model)):
-            usage = shown[line_model]
-            order = sorted(models, key=lambda model: (likely(model, line_model), model))
-            others = [model for model in order if model not in shown]
+        def switched(model, usages, free):
+            """A run of lines that another name covers, where their own covers the rest."""
+            found = []
+            for first in range(len(usages)):
+                for end in range(first + 1, len(usages) + 1):
+                    kept, moved = sum_of(usages[:first] + usages[end:]), sum_of(usages[first:end])
+                    if has_room(model, kept):
+                        found += [(fit(other, moved, model)[:3], first, other, {model: kept, other: moved})
+                                  for other in fitting(moved, model, free)]
+                        break
+            return min(found, key=lambda one: one[:3])[3] if found else None
+
+        def scattered(model, usages, free):
+            """Each line, the largest first, where the least room is."""
+            parts = {other: Usage() for other in [*filter(lambda other: may_answer(other, model), free), model]}
+            for usage in sorted(usages, key=lambda usage: -sum(usage[:5])):
+                fits = [other for other in parts if has_room(other, parts[other].plus(usage))]
+                if not fits:
+                    return None
+                other = min(fits, key=lambda other: sum(max(0, t) for t in room(other)[:5]) - sum(parts[other][:5]))
+                parts[other] = parts[other].plus(usage)
+            return parts
+
+        def over_of(model, usage=Usage()):
+            return Usage(*(max(0, -tokens) for tokens in room(model, usage)))
+
+        def place_over(model, over):
+            if over.prompt == 0 or over.output_tokens == 0:
+                return False
+            if other := best(over, model, model):
+                take(other, model, over)
+                return True
+            free = [other for other in models if other != model and not behind[other]]
+            if not covers(free, over):
+                return False
+            spread(over, model, sorted(free, key=lambda free: (likely(free, model), free)))
+            return True
+
+        def by_size():
+            return sorted(pending, key=lambda model: (-sum(sum_of(pending[model])[:5]), model))
+
+        def by_likeliness(line_model):
+            return sorted(models, key=lambda model: (likely(model, line_model), model))
+
+        def place(line_model, usage):
+            order = by_likeliness(line_model)
             if model := best(usage, line_model):
-                taken[model] = taken[model].plus(usage)
-                answered[model].add(line_model)
-            elif covers(others, usage):
-                spread(usage, line_model, others)
-            elif covers(order, usage):
-                spread(usage, line_model, order)
-            else:
-                # Nobody's own name for a model, or one that has less than these lines alone, is theirs all the same.
-                rest = spread(usage, line_model, order, lambda model, rest: is_alias(model) or not answered[model] and all(
-                    a <= b for a, b in zip(four_of(room(model)), four_of(rest))))
-                if rest != usage:
-                    excess[line_model] = rest
+                take(model, line_model, usage)
+                return True
+            for among in ([model for model in order if model not in shown],
+                          [model for model in order if may_answer(model, line_model)]):
+                if covers(among, usage):
+                    spread(usage, line_model, among)
+                    return True
+            return False
+
+        def place_whole():
+            with_lines = set(pending)
+            for model in sorted(pending.keys() & models.keys()):
+                if has_room(model, sum_of(pending[model])):
+                    take(model, model, sum_of(pending.pop(model)))
+            free = sorted(models.keys() - with_lines)
+            for model in sorted(pending.keys() & models.keys()):
+                parts = switched(model, pending[model], free) or scattered(model, pending[model], free)
+                if parts is not None:
+                    del pending[model]
+                    for other, usage in parts.items():
+                        take(other, model, usage)
+            for model in by_size():
+                usage = sum_of(pending[model])
+                if model not in models:
+                    is_placed = place(model, usage)
+                else:
+                    over = over_of(model, usage)
+                    if is_placed := place_over(model, over):
+                        take(model, model, usage.minus(over))
+                if is_placed:
+                    del pending[model]
+
+        place_whole()
+        # What a name had before is for lines that were counted before they were written.
+        held = dict.fromkeys(models, Usage())
+        for model, usage in [*past.uncovered.items(), *(
+                line for model in past.behind if model not in models for line in past.behind[model].items())]:
+            pending[model].append(usage)
+        place_whole()
+        excess, uncovered = {}, {}
+        for model in by_size():
+            usage = sum_of(pending[model])
+            if model in models:
+                take(model, model, usage)
+                continue
+            # Nobody's own name for a model, or one that has less than these lines alone, is theirs all the same.
+            rest = spread(usage, model, by_likeliness(model), lambda other, rest: is_alias(other) or not behind[other] and all(
+                a <= b for a, b in zip(four_of(room(other)), four_of(rest))))
+            if any(rest):
+                uncovered[model] = rest
         for model in sorted(models):
-            over = Usage(*(max(0, -tokens) for tokens in room(model)))
-            if not any(over):
-                continue
-            free = [other for other in sorted(models) if other != model and not answered[other]]
-            has_answers = over.prompt > 0 and over.output_tokens > 0
-            other = best(over, model, model) if has_answers else None
-            if other is None and not (has_answers and covers(free, over)):
-                excess[model] = over
-                continue
-            taken[model] = taken[model].minus(over)
-            if other is not None:
-                taken[other] = taken[other].plus(over)
-                answered[other].add(model)
-            else:
-                spread(over, model, sorted(free, key=lambda free: (likely(free, model), free)))
+            over = over_of(model)
+            if any(over):
+                behind[model][model] = behind[model].get(model, Usage()).minus(over)
+                if not place_over(model, over):
+                    take(model, model, over)
+                    excess[model] = over
+        excess |= uncovered
         hidden = {}
         for model in models:
             rest = Usage(*(max(0, tokens) for tokens in room(model)))
             if any(rest):
-                hidden[model] = (self.called(model, is_alias(model), model in shown, answered[model], lines, window), rest)
+                hidden[model] = (self.called(model, is_alias(model), model in shown, behind[model].keys(), lines, window), rest)
         below = [{"session": session, "model": model, "lines_minus_cost_state": usage._asdict()}
                  for model, usage in excess.items()]
-        return hidden, below
+        left = {model: Usage(*(max(0, tokens) for tokens in room(model))) for model in models}
+        return hidden, below, Past(behind, left, uncovered)
 
     def called(self, model, is_alias, has_lines, answered, lines, window):
         """Hidden calls keep the name, the region and the mode of the lines that answer to a name, if that is one model's."""
@@ -862,9 +967,9 @@ class Counter:
         left = writes - short - long
         if left > 0 and usd is not None and rates is not None:
             dollars = usd * 10**6 - usage.web_searches * self.prices.search * 10**6
-            dollars -= usage.input_tokens * rates["in"] + usage.output_tokens * rates["out"]
-            dollars -= usage.cache_read_tokens * rates["cr"] + (short + left) * rates["cw5m"] + long * rates["cw1h"]
-            more = min(left, max(0, math.floor(dollars / (rates["cw1h"] - rates["cw5m"]) + Fraction(1, 2))))
+            dollars -= usage.input_tokens * rates["input"] + usage.output_tokens * rates["output"]
+            dollars -= usage.cache_read_tokens * rates["cache_read"] + (short + left) * rates["cache_write_5m"] + long * rates["cache_write_1h"]
+            more = min(left, max(0, math.floor(dollars / (rates["cache_write_1h"] - rates["cache_write_5m"]) + Fraction(1, 2))))
         else:
             more = left if long > short else 0
         return rest._replace(cache_write_5m_tokens=short + left - more - shown.cache_write_5m_tokens,

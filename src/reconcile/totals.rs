@@ -6,12 +6,13 @@
 //!   file begins a new chain. What a process used that ended without a total is in none; the next one goes on from the last
 //!   total in the file.
 //! - *Names.* The client counts under the name that was asked for, lines have the name that answered. Names that mean one
-//!   model are one. Lines of a model that no total names are covered by a name that no line has, or by what is left elsewhere.
+//!   model are one. The lines that came with a total go whole to a name that has grown by as much: their own, or one that no
+//!   line has, or one with room for them.
 //! - *Days.* What was hidden up to a total keeps that time when a later total comes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::pairing::{Group, Node, Pairing, has_all, least};
+use super::pairing::{Group, Node, Pairing, Past, has_all, least};
 use crate::domain::{Modifiers, PicoUsd, Timestamp, Usage};
 
 /// What is known of models and their names.
@@ -165,10 +166,15 @@ impl Session {
         // By total: what is hidden up to then, and what to call it.
         let mut found: Vec<BTreeMap<String, (Usage, Name)>> = Vec::with_capacity(self.states.len());
         let mut told = Told::default();
+        let mut past = Past::default();
         for state in &self.states {
             let window = coverage.take(state);
             let groups = coverage.groups();
-            let pairing = Pairing::of(&groups, &coverage.shown, models, state.at);
+            let mut lines: BTreeMap<&str, Vec<Usage>> = BTreeMap::new();
+            for at in &window {
+                lines.entry(coverage.key_of(*at)).or_default().push(coverage.lines[*at].usage);
+            }
+            let pairing = Pairing::of(&groups, &past, lines, &coverage.shown, models, state.at);
             let left = pairing.nodes.iter().map(|node| (node, node.left()));
             let hidden = left.filter(|(_, left)| *left != Usage::default());
             found.push(
@@ -176,7 +182,9 @@ impl Session {
                     .map(|(node, left)| (node.key.to_owned(), (left, coverage.name(node, &window))))
                     .collect(),
             );
+            let next = pairing.past();
             told.excess = pairing.excess;
+            past = next;
         }
         // What a later total shows to be none is none: a line was counted before it was written.
         for at in (1..found.len()).rev() {
@@ -210,8 +218,8 @@ struct Coverage<'s> {
     /// The lines that totals can have.
     lines: Vec<&'s Shown>,
     is_covered: Vec<bool>,
-    /// The covered lines by what stands for their name, and all together.
-    shown: BTreeMap<&'s str, Usage>,
+    /// What stands for the names of the covered lines, and what these come to.
+    shown: BTreeSet<&'s str>,
     all_shown: Usage,
     chains: BTreeMap<Option<Timestamp>, Chain>,
     has_dates: bool,
@@ -238,7 +246,7 @@ impl<'s> Coverage<'s> {
             keys,
             is_covered: vec![false; lines.len()],
             lines,
-            shown: BTreeMap::new(),
+            shown: BTreeSet::new(),
             all_shown: Usage::default(),
             chains: BTreeMap::new(),
             has_dates: session.states.iter().any(|state| state.at.is_some()),
@@ -287,7 +295,7 @@ impl<'s> Coverage<'s> {
         }
         for at in &window {
             self.is_covered[*at] = true;
-            *self.shown.entry(&self.keys[lines[*at].name]).or_default() += lines[*at].usage;
+            self.shown.insert(&self.keys[lines[*at].name]);
             self.all_shown += lines[*at].usage;
         }
         window
@@ -328,9 +336,10 @@ impl<'s> Coverage<'s> {
         }
         // Somebody's own name for a model is priced as the one that has answered to it, if that is certain.
         let came: BTreeSet<&str> = window.iter().map(|at| self.key_of(*at)).collect();
-        let mut answered: Vec<&str> = node.answered.intersection(&came).copied().collect();
+        let mut answered: Vec<&str> =
+            node.answered.keys().copied().filter(|model| came.contains(model)).collect();
         if answered.is_empty() {
-            answered.extend(&node.answered);
+            answered.extend(node.answered.keys());
         }
         match answered[..] {
             [one] => self.usual_name(one, window),
@@ -394,7 +403,7 @@ fn since(totals: &Totals, inherited: &Totals, models: &dyn Models) -> Totals {
 }
 
 /// A usage by which prices are compared.
-const ONE_OF_EACH: Usage =
+pub(super) const ONE_OF_EACH: Usage =
     Usage { input: 1, output: 1, cache_read: 1, cache_write_5m: 1, cache_write_1h: 1, web_searches: 0 };
 
 /// All models together, however their cache writes are split.

@@ -187,6 +187,80 @@ fn a_total_that_does_not_cover_an_answer_whole_has_nothing_of_it() {
     }
 }
 
+/// An answer with this usage, whose cache writes are not split.
+fn answer_with(s: &Session, model: &str, message: &str, second: u32, usage: Usage) -> Value {
+    answer_of(s, model, message, second, usage.output)
+        .with("message.usage.input_tokens", usage.input)
+        .with("message.usage.cache_read_input_tokens", usage.cache_read)
+}
+
+#[test]
+fn answers_after_a_switch_of_the_model_are_behind_the_other_name_whole() {
+    let large = Usage { cache_read: 30_000, ..answers(1, 50) };
+    let compaction = Usage { input: 20, ..output(1_200) };
+    let small = answers(1, 40);
+    // Switched, switched and back, and of an agent that asks for another model than its session.
+    for (usages, asked, other) in [
+        (vec![small, large], small, large),
+        (vec![small, large, large, small], small + small, large + large),
+        (vec![large, small, large, small], small + small, large + large),
+    ] {
+        let ledger = imported(|s| {
+            let line = |(number, usage): (u32, &Usage)| {
+                answer_with(s, OPUS, &format!("msg_{number}"), number + 1, *usage)
+            };
+            let lines: Vec<Value> = (1..).zip(&usages).map(line).collect();
+            let total = cost_state("session", &[(OPUS, asked + compaction), (ARN, other)]);
+            [&[s.says(1)], &lines[..], &[total]].concat()
+        });
+        let all = asked + other + compaction;
+        assert_eq!((hidden(&ledger), ledger.total().usage), (compaction, all), "{usages:?}");
+        assert!(doctor_is_content(&ledger));
+    }
+}
+
+#[test]
+fn hidden_calls_leave_the_classes_even_that_tell_which_name_has_lines() {
+    let title = Usage { input: 300, ..output(9) };
+    let large = Usage { cache_read: 30_000, ..answers(1, 100) };
+    // The first of the lines is of the smaller name, and each name would cover it.
+    let ledger = imported(|s| {
+        let lines = [answer_of(s, SONNET, "msg_1", 2, 500), answer_with(s, OPUS, "msg_2", 3, large)];
+        let total = cost_state("session", &[("big", large + title), ("small", answers(1, 500) + title)]);
+        [&[s.says(1)], &lines[..], &[total]].concat()
+    });
+    assert_eq!(ledger.cost_by("model").row(OPUS).usage, large + title);
+    assert_eq!(ledger.cost_by("model").row(SONNET).usage, answers(1, 500) + title);
+    assert!(doctor_is_content(&ledger));
+}
+
+#[test]
+fn an_answer_for_another_model_is_not_behind_the_titles_of_the_one_that_answered() {
+    let titles = Usage { input: 200, ..output(60) };
+    for asked in [OPUS, ARN, "claude-fable-5"] {
+        let ledger = imported(|s| {
+            let total = cost_state("session", &[("claude-haiku-5-5", titles), (asked, answers(1, 50))]);
+            vec![s.says(1), answer_of(s, "claude-haiku-5-5", "msg_1", 2, 50), total]
+        });
+        assert_eq!((hidden(&ledger), ledger.total().usage), (titles, answers(1, 50) + titles), "{asked}");
+        assert!(doctor_is_content(&ledger), "{asked}");
+    }
+}
+
+#[test]
+fn an_answer_that_no_total_has_is_not_behind_a_cheaper_models_hidden_calls() {
+    let compaction = Usage { input: 9_000, cache_read: 9_000, cache_write_5m: 900, ..output(900) };
+    for (lost, counted) in [(OPUS, "claude-haiku-5-5"), ("claude-fable-5", OPUS), (OPUS, SONNET)] {
+        let ledger = imported(|s| {
+            let lines = [answer_of(s, lost, "msg_1", 2, 40), answer_of(s, counted, "msg_2", 3, 50)];
+            let total = cost_state("session", &[(counted, answers(1, 50) + compaction)]);
+            [&[s.says(1)], &lines[..], &[total]].concat()
+        });
+        let all = answers(2, 90) + compaction;
+        assert_eq!((hidden(&ledger), ledger.total().usage), (compaction, all), "{lost}");
+    }
+}
+
 #[test]
 fn an_answer_that_two_names_cover_only_together_is_in_both() {
     let ledger = imported(|s| {
@@ -336,6 +410,30 @@ fn what_was_hidden_by_monday_stays_mondays() {
     s.transcript().append(&tuesday);
     ledger.hook(s.end());
     assert_eq!(by_day(&ledger), expected);
+}
+
+#[test]
+fn what_was_hidden_by_monday_stays_mondays_whatever_tuesday_asks_for() {
+    let title = Usage { input: 300, ..output(30) };
+    let tuesdays = Usage { input: 1_000, ..answers(1, 50) };
+    // The second day has another alias, or the model's very name; and its titles have Monday's or Tuesday's.
+    for (second, name_of_titles) in
+        [("gateway", None), (OPUS, None), ("gateway", Some(ARN)), (OPUS, Some(OPUS))]
+    {
+        let ledger = imported(|s| {
+            let [first, last] = two_days(s);
+            let monday = answers(1, 40) + title;
+            let more = |name: &str| if name_of_titles == Some(name) { title } else { Usage::default() };
+            let next = last[1].clone().with("message.usage.input_tokens", 1_000);
+            let early = cost_state("session", &[(ARN, monday)]);
+            let late = cost_state("session", &[(ARN, monday + more(ARN)), (second, tuesdays + more(second))]);
+            [&first[..2], &[early], &last[..1], &[next, late]].concat()
+        });
+        let late = if name_of_titles.is_some() { title } else { Usage::default() };
+        let bill = ledger.cost_by("day");
+        assert_eq!(bill.row("2099-11-22").usage, answers(1, 40) + title, "{second}");
+        assert_eq!(bill.row("2099-11-23").usage, tuesdays + late, "{second}");
+    }
 }
 
 #[test]
