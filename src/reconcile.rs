@@ -105,7 +105,12 @@ type Line = (Option<Timestamp>, Option<LineTag>);
 /// Joins the records of each response that follow each other, as most do.
 pub fn merge_neighbours(records: &mut Vec<Message>) {
     records.dedup_by(|later, earlier| {
-        let is_same = later.id == earlier.id && is_same(earlier, later, earlier.session == later.session);
+        // What stands side by side under one key and answers one request is one response, whatever it says.
+        let answers_one = |a: &Message, b: &Message| {
+            a.request.is_some() && (a.request, &a.session, a.source) == (b.request, &b.session, b.source)
+        };
+        let is_same = later.id == earlier.id
+            && (is_same(earlier, later, earlier.session == later.session) || answers_one(earlier, later));
         if is_same {
             merge_into(earlier, later);
         }

@@ -1,4 +1,4 @@
-//! CSV by RFC 4180, safe for spreadsheets: a text that one would run as a formula gets an apostrophe.
+//! CSV by RFC 4180, but that lines end as on a terminal; safe for spreadsheets: a text that one would run as a formula gets an apostrophe.
 
 use super::text::harmless;
 use crate::domain::{PicoUsd, clean_name};
@@ -82,7 +82,7 @@ fn quoted(text: &str) -> String {
 }
 
 fn line(cells: impl Iterator<Item = String>) -> String {
-    cells.collect::<Vec<_>>().join(",") + "\r\n"
+    cells.collect::<Vec<_>>().join(",") + "\n"
 }
 
 #[cfg(test)]
@@ -110,8 +110,8 @@ mod tests {
     fn a_record_is_a_line_with_its_members_in_order() {
         let record = r#"{"id":"a,\"b\"","cost":1.50,"none":null,"usage":{"in":3,"deep":{"x":true}},"list":[1,"=x"],"f":"=1"}"#;
         let (names, values) = csv_record(record).unwrap();
-        assert_eq!(names, "id,cost,none,usage_in,usage_deep_x,list,f\r\n");
-        assert_eq!(values, "\"a,\"\"b\"\"\",1.50,,3,true,\"[1,\"\"=x\"\"]\",'=1\r\n");
+        assert_eq!(names, "id,cost,none,usage_in,usage_deep_x,list,f\n");
+        assert_eq!(values, "\"a,\"\"b\"\"\",1.50,,3,true,\"[1,\"\"=x\"\"]\",'=1\n");
     }
 
     #[test]
@@ -123,6 +123,6 @@ mod tests {
             Cell::Usd { amount: PicoUsd::parse("0.123456789"), at_least: true },
             Cell::Difference(-3),
         ]);
-        assert_eq!(csv(&table), "name,cost,n\r\n'-x [31m y,0.123456789,-3\r\n");
+        assert_eq!(csv(&table), "name,cost,n\n'-x [31m y,0.123456789,-3\n");
     }
 }

@@ -19,6 +19,7 @@ use super::{contexts, hidden, shares};
 use crate::agents::claude_code::{LastResponse, Note};
 use crate::domain::{Agent, Message, MessageId, SessionId, Timestamp};
 use crate::pricing::PriceTable;
+use crate::reconcile;
 
 /// The responses of a file, and whose each is.
 type OfFile = (Vec<Message>, Vec<SessionRow>);
@@ -175,11 +176,13 @@ impl<'c> LogWriter<'c> {
             progress.last_at.map(Timestamp::as_millis),
             progress.last_response.as_ref().map(LastResponse::to_text),
         ])?;
+        let mut messages = reading.messages;
+        reconcile::merge_neighbours(&mut messages);
         self.add_messages(
             session,
             row,
             &batch.path,
-            reading.messages,
+            messages,
             batch.run.is_none().then_some(reading.start == 0),
         )
     }

@@ -100,7 +100,7 @@ fn what_a_damaged_ledger_still_holds_is_kept_and_the_rest_comes_from_transcripts
         ("leaf of responses", wiped(&bytes, &one("responses", "leaf")), 0),
         ("index of responses", wiped(&bytes, &one("responses_by_session", "internal")), 0),
         ("interior page of calls", wiped(&bytes, &one("tool_calls", "internal")), 0),
-        ("leaf of calls", wiped(&bytes, &one("tool_calls", "leaf")), 40),
+        ("leaf of calls", wiped(&bytes, &one("tool_calls", "leaf")), 60),
         ("sessions", wiped(&bytes, &one("sessions", "leaf")), 0),
         ("cut off", bytes[..bytes.len() / 2 / PAGE * PAGE].to_vec(), CALLS),
     ];

@@ -93,10 +93,7 @@ pub(crate) fn csv_rows(text: &str) -> Vec<Vec<String>> {
             '"' if is_quoted && chars.peek() == Some(&'"') => cell.push(chars.next().unwrap()),
             '"' => is_quoted = !is_quoted,
             ',' if !is_quoted => rows.last_mut().unwrap().push(String::new()),
-            '\r' if !is_quoted && chars.peek() == Some(&'\n') => {
-                chars.next();
-                rows.push(vec![String::new()]);
-            }
+            '\n' if !is_quoted => rows.push(vec![String::new()]),
             c => cell.push(c),
         }
     }
@@ -374,7 +371,7 @@ pub(crate) fn hostile() -> Ledger {
 /// Fails if a text could do anything to a terminal.
 fn assert_harmless(what: &str, text: &str) {
     for c in text.chars() {
-        let is_harmful = c != '\n' && c != '\r' && c.is_control()
+        let is_harmful = c != '\n' && c.is_control()
             || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
         assert!(!is_harmful, "{what}: {c:?} in {text:?}");
     }

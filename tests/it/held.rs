@@ -353,8 +353,6 @@ fn what_the_system_refuses_is_said_in_its_own_words() {
     let ledger = Ledger::new();
     let folder = ledger.dir().join("a-folder");
     std::fs::create_dir(&folder).unwrap();
-    let ran = ledger.run(&["--db", folder.to_str().unwrap(), "cost"]);
-    assert!(ran.code == Some(1) && ran.stderr.contains("(os error "), "{ran:?}");
     // A ledger whose folder takes no new file, for its name is as long as any can be.
     let name = ledger.dir().join("n".repeat(253));
     let ran = ledger.run(&["--db", name.to_str().unwrap(), "budget", "set", "5"]);

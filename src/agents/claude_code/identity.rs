@@ -187,10 +187,11 @@ impl LastResponse {
         }
         if request.is_some() && request == self.request {
             // Some gateways have one request for all, too: two whole answers to two prompts are two.
-            return !(self.is_complete
-                && is_complete
-                && prompt != self.prompt
-                && prompt.min(self.prompt) > 0)
+            return self.is_open
+                || !(self.is_complete
+                    && is_complete
+                    && prompt != self.prompt
+                    && prompt.min(self.prompt) > 0)
                 || self.is_zeroed
                 || is_zeroed(usage);
         }
@@ -223,10 +224,10 @@ pub(super) fn key_of(
     let last = progress.last_response.as_ref();
     let mut is_nameless = false;
     let (id, request) = match last.filter(|last| message.is_written(InMessage::Id, last.id.base())) {
-        Some(last) => goes_on(last, None, named.or(begun), at, (usage, is_complete))?,
+        Some(last) => goes_on(last, None, (named.or(begun), tag), at, (usage, is_complete))?,
         None => match given_id(line, message) {
             Some(base) => match last.filter(|last| last.id.base() == base.base()) {
-                Some(last) => goes_on(last, Some(&base), named.or(begun), at, (usage, is_complete))?,
+                Some(last) => goes_on(last, Some(&base), (named.or(begun), tag), at, (usage, is_complete))?,
                 None => (base, named.or(begun)),
             },
             None => {
@@ -260,7 +261,7 @@ pub(super) fn key_of(
 fn goes_on(
     last: &LastResponse,
     base: Option<&MessageId>,
-    request: Option<RequestTag>,
+    (request, line): (Option<RequestTag>, LineTag),
     at: Option<Timestamp>,
     told: (Usage, bool),
 ) -> Option<(MessageId, Option<RequestTag>)> {
@@ -268,7 +269,11 @@ fn goes_on(
         let is_named = request.is_some_and(RequestTag::is_named);
         return Some((last.id.clone(), if is_named { request } else { last.request.or(request) }));
     }
-    let mark = request.map_or(0, RequestTag::to_bits).cast_unsigned();
+    let mark = match request {
+        Some(request) if Some(request) != last.request => request.to_bits(),
+        _ => line.to_bits(),
+    };
+    let mark = mark.cast_unsigned();
     Some((base.unwrap_or(&last.id).variant(mark)?, request))
 }
 
