@@ -208,8 +208,9 @@ def main():
     parser.add_argument("--seconds", type=float, help="stop after so many")
     args = parser.parse_args()
     if args.short:
+        # Where the release of a lock has failed SQLite itself tries for ten seconds to get at what it guards.
         global PATIENCE
-        PATIENCE = 8
+        PATIENCE = 25
     if not shutil.which("strace"):
         print("skipped: strace is not installed")
         return 0
