@@ -40,6 +40,10 @@ const VERBS: &[Verb] = &[
         &["cargo", "build", "--locked"],
         &["python3", "scripts/origins-independent.py", BUILT],
     ]),
+    ("inject", "Make system calls of the hook and of commands fail, one at a time; needs strace", &[
+        &["cargo", "build", "--locked"],
+        &["python3", "scripts/inject-faults.py", "--binary", BUILT],
+    ]),
     ("deny", "Check the licenses and advisories of all dependencies; needs cargo-deny", &[&["cargo", "deny", "check"]]),
     ("fuzz", "Fuzz the token counter; needs nightly and cargo-fuzz", &[&["cargo", "+nightly", "fuzz", "run", "counter"]]),
     ("prices", "Compare prices.toml with a newer price list", &[&["bash", "scripts/update-prices.sh"]]),
