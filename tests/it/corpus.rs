@@ -178,6 +178,9 @@ pub(crate) struct Best {
 pub(crate) fn count_independently(text: &str) -> HashMap<String, Best> {
     let mut lines: HashMap<String, Best> = HashMap::new();
     let mut echoes: HashMap<String, Best> = HashMap::new();
+    // An id alone does not tell: in another session only the same line is the same response.
+    let mut owners: HashMap<String, String> = HashMap::new();
+    let mut known: HashMap<String, String> = HashMap::new();
     for line in text.lines() {
         let Ok(line) = serde_json::from_str::<Value>(line.trim_matches(['\0', '\u{feff}', '\r', ' '])) else {
             continue;
@@ -194,7 +197,14 @@ pub(crate) fn count_independently(text: &str) -> HashMap<String, Best> {
             continue;
         }
         let names = [&message["id"], &record["requestId"], &record["uuid"]];
-        let Some(key) = names.iter().find_map(|name| name.as_str()) else { continue };
+        let Some(id) = names.iter().find_map(|name| name.as_str()) else { continue };
+        let session = line["sessionId"].as_str().unwrap_or_default();
+        let is_owners = *owners.entry(id.to_owned()).or_insert_with(|| session.to_owned()) == session;
+        let own = if is_owners { id.to_owned() } else { format!("{id} of {session}") };
+        let key = match (shown, record["uuid"].as_str()) {
+            (Shown::Line, Some(uuid)) => known.entry(uuid.to_owned()).or_insert(own).clone(),
+            _ => id.to_owned(),
+        };
         let mut keep = |key: String, shown: Shown, usage: &Value| {
             let found =
                 Best { shown, is_complete: message["stop_reason"].is_string(), counts: Counts::of(usage) };
@@ -205,7 +215,7 @@ pub(crate) fn count_independently(text: &str) -> HashMap<String, Best> {
                 *best = found;
             }
         };
-        keep(key.to_owned(), shown, usage);
+        keep(key.clone(), shown, usage);
         let iterations = usage["iterations"].as_array().into_iter().flatten();
         for (number, advisor) in iterations.filter(|part| part["type"] == "advisor_message").enumerate() {
             keep(format!("{key} advisor {number}"), Shown::Advisor, advisor);
