@@ -184,12 +184,32 @@ pub fn project_folder(mut path: String) -> String {
     path
 }
 
+/// Whether `text` is a word to every shell as it stands, without quotes.
+#[must_use]
+pub fn is_plain_word(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,=".contains(c);
+    !text.is_empty() && text.chars().all(is_plain)
+}
+
+/// The length in bytes of the `$NAME` or `${NAME}` that a shell line begins with, its name of characters for which `is_part`
+/// holds; `None` if it begins with `$` and anything else, which the shell would work out.
+#[must_use]
+pub fn variable_length(line: &str, is_part: impl Fn(char) -> bool) -> Option<usize> {
+    let inner = line.strip_prefix("${");
+    let name = inner.or_else(|| line.strip_prefix('$'))?;
+    let length = name.find(|c| !is_part(c)).unwrap_or(name.len());
+    match inner {
+        _ if length == 0 => None,
+        Some(_) => name[length..].starts_with('}').then_some(length + 3),
+        None => Some(length + 1),
+    }
+}
+
 /// Writes `text` as one word of a POSIX shell, for command lines that people are told to copy. Names come from outside:
 /// what the shell could read as anything but a letter is quoted, and what could do something to a terminal is a `?`.
 #[must_use]
 pub fn shell_word(text: &str) -> Cow<'_, str> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,=".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
+    if is_plain_word(text) {
         return text.into();
     }
     let harmless: String = text.chars().map(|c| if is_unsafe(c) { '?' } else { c }).collect();

@@ -5,6 +5,8 @@
 //! choose which program runs. Quotes may hold anything that means nothing to the shell. What the shell would work out
 //! first (`$(…)`, backticks, parentheses, pipes, files) is refused, whether it would do harm or not.
 
+use crate::domain::variable_length;
+
 /// Whose rules a line is read by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shell {
@@ -381,19 +383,9 @@ impl<'a> Reader<'a> {
 
     /// `$NAME` or `${NAME}`, and nothing that a shell would work out.
     fn variable(&mut self, word: &mut Word) -> Option<()> {
-        let inner = self.rest.strip_prefix("${");
-        let name = inner.unwrap_or(&self.rest[1..]);
         let is_part =
             |c: char| c.is_ascii_alphanumeric() || c == '_' || (c == ':' && self.shell == Shell::PowerShell);
-        let length = name.find(|c| !is_part(c)).unwrap_or(name.len());
-        let whole = match inner {
-            Some(_) if name[length..].starts_with('}') => length + 3,
-            Some(_) => return None,
-            None => length + 1,
-        };
-        if length == 0 {
-            return None;
-        }
+        let whole = variable_length(self.rest, is_part)?;
         word.has_variable = true;
         word.text.push_str(&self.rest[..whole]);
         self.skip(whole);

@@ -11,7 +11,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::domain::single_quoted;
+use crate::domain::{is_plain_word, single_quoted, variable_length};
 use crate::hook::manifest::{GUARD_END, GUARD_START, SEARCH};
 
 /// What the binary is called where people write the line themselves; releases have the system's name behind a hyphen.
@@ -279,10 +279,9 @@ fn quoted(text: &str) -> String {
     if text.contains(['"', '$', '`', '\\', '!', '\n']) { single_quoted(text) } else { format!("\"{text}\"") }
 }
 
-/// The same without quotes where none are needed.
+/// `text` as one word of a POSIX shell line that is run, [quoted] only where that is needed.
 fn word(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,=".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) { text.to_owned() } else { quoted(text) }
+    if is_plain_word(text) { text.to_owned() } else { quoted(text) }
 }
 
 fn call_of_line(line: &str) -> Option<Call> {
@@ -370,18 +369,7 @@ fn first_word(line: &str, start: usize) -> Option<Word> {
                 rest = &rest[1 + next.len_utf8()..];
             }
             '$' => {
-                let inner = rest.strip_prefix("${");
-                let name = inner.unwrap_or(&rest[1..]);
-                let length =
-                    name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
-                let whole = match inner {
-                    Some(_) if name[length..].starts_with('}') => length + 3,
-                    Some(_) => return None,
-                    None => length + 1,
-                };
-                if length == 0 {
-                    return None;
-                }
+                let whole = variable_length(rest, |c| c.is_ascii_alphanumeric() || c == '_')?;
                 word.has_variable = true;
                 word.text.push_str(&rest[..whole]);
                 rest = &rest[whole..];
