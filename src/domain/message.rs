@@ -44,9 +44,37 @@ fn hash(text: &[u8]) -> i64 {
     (hash >> 1).cast_signed() | 1
 }
 
-/// Which line of a log a record is: a hash of the line's id. Copies of a line keep it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LineTag(i64);
+macro_rules! tag {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(i64);
+
+        impl $name {
+            /// From the ledger.
+            #[must_use]
+            pub const fn from_bits(bits: i64) -> Self {
+                Self(bits)
+            }
+
+            /// For the ledger.
+            #[must_use]
+            pub const fn to_bits(self) -> i64 {
+                self.0
+            }
+        }
+    };
+}
+
+tag!(
+    /// Which line of a log a record is: a hash of the line's id. Copies of a line keep it.
+    LineTag
+);
+tag!(
+    /// Which request a record answers: a hash of the request's id. Where the log names none, the first line of the answer
+    /// stands for the request, and the tag is not [named](Self::is_named).
+    RequestTag
+);
 
 impl LineTag {
     /// That of the line with this id.
@@ -54,24 +82,7 @@ impl LineTag {
     pub fn of(uuid: &[u8]) -> Self {
         Self(hash(uuid))
     }
-
-    /// From the ledger.
-    #[must_use]
-    pub const fn from_bits(bits: i64) -> Self {
-        Self(bits)
-    }
-
-    /// For the ledger.
-    #[must_use]
-    pub const fn to_bits(self) -> i64 {
-        self.0
-    }
 }
-
-/// Which request a record answers: a hash of the request's id. Where the log names none, the first line of the answer
-/// stands for the request, and the tag is not [named](Self::is_named).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RequestTag(i64);
 
 impl RequestTag {
     /// That of the request with this id.
@@ -90,18 +101,6 @@ impl RequestTag {
     #[must_use]
     pub const fn is_named(self) -> bool {
         self.0 > 0
-    }
-
-    /// From the ledger.
-    #[must_use]
-    pub const fn from_bits(bits: i64) -> Self {
-        Self(bits)
-    }
-
-    /// For the ledger.
-    #[must_use]
-    pub const fn to_bits(self) -> i64 {
-        self.0
     }
 }
 
@@ -226,7 +225,7 @@ impl Message {
     /// Whether it shows next to nothing: clients have written such records after whole ones, with a `stop_reason`.
     #[must_use]
     pub fn is_zeroed(&self) -> bool {
-        self.usage.input == 0 && self.usage.output == 0 && self.usage.cache_read == 0
+        self.usage.is_zeroed()
     }
 
     /// What the log probably leaves out of an incomplete response's output, in tokens: an estimate. Logged numbers of

@@ -38,6 +38,13 @@ impl Usage {
         self.prompt().saturating_add(self.output)
     }
 
+    /// Whether it shows next to nothing, cache writes at the most: clients have written such counts beside whole ones of the
+    /// same response.
+    #[must_use]
+    pub fn is_zeroed(&self) -> bool {
+        self.input == 0 && self.output == 0 && self.cache_read == 0
+    }
+
     /// The input side: what the model read, cached or not. After the response this is its context's size.
     #[must_use]
     pub fn prompt(&self) -> u64 {

@@ -133,15 +133,10 @@ pub struct LastResponse {
     is_complete: bool,
     /// Whether neither it nor its request has an id.
     is_nameless: bool,
-    /// Whether it shows next to nothing ([`is_zeroed`]).
+    /// Whether it shows next to nothing ([`Usage::is_zeroed`]).
     is_zeroed: bool,
     prompt: u64,
     output: u64,
-}
-
-/// Whether a record shows next to nothing: clients have written such records beside whole ones of the same response.
-fn is_zeroed(usage: Usage) -> bool {
-    usage.input == 0 && usage.output == 0 && usage.cache_read == 0
 }
 
 impl LastResponse {
@@ -193,11 +188,11 @@ impl LastResponse {
                     && prompt != self.prompt
                     && prompt.min(self.prompt) > 0)
                 || self.is_zeroed
-                || is_zeroed(usage);
+                || usage.is_zeroed();
         }
         match (is_named(self.request), is_named(request)) {
             (true, true) => false,
-            _ => self.is_open || (prompt > 0 && prompt == self.prompt) || self.is_zeroed || is_zeroed(usage),
+            _ => self.is_open || (prompt > 0 && prompt == self.prompt) || self.is_zeroed || usage.is_zeroed(),
         }
     }
 }
@@ -224,10 +219,10 @@ pub(super) fn key_of(
     let last = progress.last_response.as_ref();
     let mut is_nameless = false;
     let (id, request) = match last.filter(|last| message.is_written(InMessage::Id, last.id.base())) {
-        Some(last) => goes_on(last, None, (named.or(begun), tag), at, (usage, is_complete))?,
+        Some(last) => goes_on(last, (named.or(begun), tag), at, (usage, is_complete))?,
         None => match given_id(line, message) {
             Some(base) => match last.filter(|last| last.id.base() == base.base()) {
-                Some(last) => goes_on(last, Some(&base), (named.or(begun), tag), at, (usage, is_complete))?,
+                Some(last) => goes_on(last, (named.or(begun), tag), at, (usage, is_complete))?,
                 None => (base, named.or(begun)),
             },
             None => {
@@ -250,17 +245,16 @@ pub(super) fn key_of(
         is_open: true,
         is_complete,
         is_nameless,
-        is_zeroed: is_zeroed(usage),
+        is_zeroed: usage.is_zeroed(),
         prompt,
         output,
     });
     Some(Key { id, request, line: Some(tag) })
 }
 
-/// The key and request of a record that has the id of the last response, `base` where that is not to be taken from it.
+/// The key and request of a record that has the id of the last response.
 fn goes_on(
     last: &LastResponse,
-    base: Option<&MessageId>,
     (request, line): (Option<RequestTag>, LineTag),
     at: Option<Timestamp>,
     told: (Usage, bool),
@@ -274,7 +268,7 @@ fn goes_on(
         _ => line.to_bits(),
     };
     let mark = mark.cast_unsigned();
-    Some((base.unwrap_or(&last.id).variant(mark)?, request))
+    Some((last.id.variant(mark)?, request))
 }
 
 /// The key of a line within another one (an echo): nothing goes on with it.
