@@ -1,5 +1,6 @@
 //! Hidden calls: what the client's own totals (`cost-state`) have and no line shows.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rusqlite::types::ValueRef;
@@ -321,15 +322,19 @@ fn parents_total(
         let found = query.query_map(params![session.0, start.map(Timestamp::as_millis)], |row| {
             Ok((SessionRow(row.get(0)?), row.get::<_, i64>(1)?))
         })?;
-        let mut last = None;
+        let (mut last, mut read) = (None, HashMap::new());
         for found in found {
             let (other, at) = found?;
-            let is_it = |state: &State| state.at.map_or(0, Timestamp::as_millis) == at;
-            let Some(state) = states(conn, other)?.into_iter().find(is_it) else { continue };
+            let states = match read.entry(other) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(free) => free.insert(states(conn, other)?),
+            };
+            let is_it = |state: &&State| state.at.map_or(0, Timestamp::as_millis) == at;
+            let Some(state) = states.iter().find(is_it) else { continue };
             if covers(own, &state.totals) {
-                return Ok(Some(state.totals));
+                return Ok(Some(state.totals.clone()));
             }
-            last = last.or(Some(state.totals));
+            last = last.or_else(|| Some(state.totals.clone()));
         }
         if last.is_some() {
             return Ok(last);
