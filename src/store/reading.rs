@@ -11,7 +11,7 @@ use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Spool;
-use super::open::{COMMAND, Ledger, Patience, StoreError, check_is_file, prepare, without_sql};
+use super::open::{COMMAND, Ledger, Patience, StoreError, check_is_file, prepare};
 
 /// How long another process's write may keep the reading waiting.
 const WAIT: Duration = Duration::from_secs(5);
@@ -28,7 +28,7 @@ impl Ledger {
             return Err(StoreError::Missing { path: path.to_path_buf() });
         }
         check_is_file(path)?;
-        let open_error = |source| StoreError::opening(path)(without_sql(source));
+        let open_error = StoreError::opening(path);
         let source = connect(path).map_err(open_error)?;
         let mut conn = Connection::open_in_memory().map_err(open_error)?;
         Backup::new(&source, &mut conn)
