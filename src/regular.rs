@@ -20,7 +20,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     open_with(path, OpenOptions::new().read(true))
 }
 
-/// The same as `options` ask for; they may make a file that is not there.
+/// Opens a file as `options` ask for, which may make one that is not there. Neither that nor reading from it waits for anybody.
 ///
 /// # Errors
 /// As [`open`].
@@ -57,7 +57,7 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The same as text.
+/// Reads a text file of at most `most` bytes.
 ///
 /// # Errors
 /// As [`read`], and if it is not UTF-8.

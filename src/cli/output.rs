@@ -58,7 +58,8 @@ fn colour(text: &str, passes: Passes) -> Option<usize> {
     (passes && rest.starts_with('m')).then_some(SEQUENCE.len() + end + 1)
 }
 
-/// The same of a link's begin or end: `ESC ] 8 ; … ; address ESC \`, or with a bell in place of the last two.
+/// The length in bytes of the begin or end of a link that `text` starts with, if such may pass: `ESC ] 8 ; … ; address ESC \`,
+/// or with a bell in place of the last two.
 fn link(text: &str, passes: Passes) -> Option<usize> {
     let address = text.strip_prefix(LINK).filter(|_| passes == Passes::AnyColours)?;
     let end = address.find(|c: char| is_unsafe(c))?;
@@ -128,7 +129,7 @@ pub(super) fn wants_colours() -> bool {
     anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
 }
 
-/// The same for stderr.
+/// Whether text for stderr is to be in colours unless somebody says otherwise.
 #[expect(clippy::disallowed_methods, reason = "it is only asked what it is")]
 pub(super) fn wants_colours_on_stderr() -> bool {
     anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never

@@ -311,7 +311,7 @@ impl Hook<'_> {
         self.config_of(self.sighting.project.as_ref().map(|(project, _)| project.as_str()))
     }
 
-    /// The same for another project.
+    /// The user's settings, as far as they can be used, with those of `project`.
     fn config_of(&self, project: Option<&str>) -> Config {
         let usual = self.env.config_path();
         let mut config =
