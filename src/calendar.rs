@@ -60,6 +60,15 @@ impl Zone {
 }
 
 impl Zone {
+    /// A moment as a calendar and a clock there show it, to the minute: `2026-11-22 03:21`; empty beyond the years that
+    /// calendars show.
+    #[must_use]
+    pub fn minute(&self, at: Timestamp) -> String {
+        jiff::Timestamp::from_millisecond(at.as_millis())
+            .map(|at| at.to_zoned(self.0.clone()).strftime("%Y-%m-%d %H:%M").to_string())
+            .unwrap_or_default()
+    }
+
     /// What a clock there shows: `03:21` if that is today, else with its day.
     #[must_use]
     pub fn clock(&self, at: Timestamp, now: Timestamp) -> String {

@@ -19,6 +19,8 @@ pub struct Env {
     vars: Option<HashMap<String, OsString>>,
     cwd: PathBuf,
     clock: Clock,
+    /// The program, where the surroundings are given.
+    binary: Option<PathBuf>,
     /// What happens in place of waiting, with a fixed clock.
     meanwhile: Option<Arc<dyn Fn() + Send + Sync>>,
 }
@@ -58,21 +60,35 @@ impl Env {
             #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
             cwd: std::env::current_dir().unwrap_or_default(),
             clock: Clock::System(Instant::now()),
+            binary: None,
             meanwhile: None,
         }
     }
 
-    /// An environment for tests: nothing but what is given.
+    /// An environment for tests, whose time goes by as it does: nothing but what is given.
     #[must_use]
-    pub fn fixed(cwd: &Path, now: Timestamp, vars: &[(&str, &str)]) -> Self {
+    pub fn given(cwd: &Path, vars: &[(&str, &str)]) -> Self {
+        let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))).collect();
         Self {
-            vars: Some(
-                vars.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))).collect(),
-            ),
+            vars: Some(vars),
             cwd: cwd.to_path_buf(),
-            clock: Clock::Fixed(now),
+            clock: Clock::System(Instant::now()),
+            binary: None,
             meanwhile: None,
         }
+    }
+
+    /// An environment for tests in which time stands still.
+    #[must_use]
+    pub fn fixed(cwd: &Path, now: Timestamp, vars: &[(&str, &str)]) -> Self {
+        Self { clock: Clock::Fixed(now), ..Self::given(cwd, vars) }
+    }
+
+    /// The same in which the program lies somewhere.
+    #[must_use]
+    pub fn with_binary(mut self, binary: &Path) -> Self {
+        self.binary = Some(binary.to_path_buf());
+        self
     }
 
     /// The same in which something happens whenever the program waits.
@@ -188,10 +204,7 @@ impl Env {
     /// replaced by a newer release. `None` in tests with a fixed clock, whose process is another program.
     #[must_use]
     pub fn binary(&self) -> Option<PathBuf> {
-        match self.clock {
-            Clock::System(_) => own_binary(),
-            Clock::Fixed(_) => None,
-        }
+        if self.vars.is_none() { own_binary() } else { self.binary.clone() }
     }
 
     /// The user's home folder (`HOME`, on Windows `USERPROFILE`).

@@ -1,7 +1,5 @@
 //! The program's error: one variant per layer, and the only place that knows exit codes.
 
-use std::process::ExitCode;
-
 /// Anything that ends a command.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -98,12 +96,12 @@ pub enum Error {
 impl Error {
     /// 1 for a failure, 2 for wrong usage (mostly clap's), 3 over a budget that was to be checked, 4 where there was no data.
     #[must_use]
-    pub fn exit_code(&self) -> ExitCode {
+    pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage { .. } => ExitCode::from(2),
-            Self::OverBudget { .. } => ExitCode::from(3),
-            Self::NoData { .. } => ExitCode::from(4),
-            _ => ExitCode::FAILURE,
+            Self::Usage { .. } => 2,
+            Self::OverBudget { .. } => 3,
+            Self::NoData { .. } => 4,
+            _ => 1,
         }
     }
 

@@ -1,6 +1,6 @@
 //! `tallyhook capture-cost`.
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::Context;
@@ -54,27 +54,22 @@ fn compared(
 }
 
 fn read(context: &Context, file: Option<&Path>) -> Result<String, Error> {
-    let mut bytes = Vec::new();
-    let done = match file.filter(|file| *file != Path::new("-")) {
+    let read = match file.filter(|file| *file != Path::new("-")) {
         Some(file) => {
             let path = context.env.cwd().join(file);
-            std::fs::File::open(&path)
-                .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
-                .map_err(|source| (path, source))
+            let mut bytes = Vec::new();
+            let done =
+                std::fs::File::open(&path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
+            done.map(|_| bytes).map_err(|source| (path, source))
         }
         None => {
-            let stdin = std::io::stdin();
-            if stdin.is_terminal() {
+            if context.console.is_stdin_typed() {
                 context.say("Paste what /cost has shown, then press Ctrl-D.");
             }
-            stdin
-                .lock()
-                .take(MAX_BYTES)
-                .read_to_end(&mut bytes)
-                .map_err(|source| (PathBuf::from("stdin"), source))
+            context.console.read_stdin(MAX_BYTES).map_err(|source| (PathBuf::from("stdin"), source))
         }
     };
-    done.map_err(|(path, source)| Error::Input { path, source })?;
+    let bytes = read.map_err(|(path, source)| Error::Input { path, source })?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -59,7 +59,7 @@ pub(super) fn today(context: &Context, zone: &Zone) -> Result<Day, Error> {
 }
 
 fn query(context: &Context, args: &CostArgs) -> Result<Query, Error> {
-    let zone = args.tz.clone().unwrap_or_else(Zone::of_system);
+    let zone = args.tz.clone().unwrap_or_else(|| context.zone.clone());
     let today = today(context, &zone)?;
     let (since, until) = (args.since.map(|day| day.first(today)), args.until.map(|day| day.last(today)));
     if let (Some(since), Some(until)) = (since, until)

@@ -1,6 +1,5 @@
 //! `tallyhook count`.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::Context;
@@ -61,13 +60,12 @@ pub(super) fn run(context: &Context, args: &CountArgs) -> Result<(), Error> {
 }
 
 fn read(context: &Context, file: &Path) -> Result<String, String> {
-    let mut bytes = Vec::new();
     let read = if file == Path::new(STDIN) {
-        std::io::stdin().lock().read_to_end(&mut bytes)
+        context.console.read_stdin(u64::MAX)
     } else {
-        std::fs::File::open(context.env.cwd().join(file)).and_then(|mut file| file.read_to_end(&mut bytes))
+        std::fs::read(context.env.cwd().join(file))
     };
-    read.map_err(|error| format!("cannot be read: {error}"))?;
+    let bytes = read.map_err(|error| format!("cannot be read: {error}"))?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         format!("is not UTF-8 (byte {at}); only text has tokens, so convert it first, as in `iconv -f LATIN1 -t UTF-8`")

@@ -16,7 +16,7 @@ const MAX_ATTEMPTS: usize = 50;
 const MAX_BYTES: u64 = 8 << 20;
 
 pub(super) fn run(context: &Context, args: &DashboardArgs) -> Result<(), Error> {
-    let zone = args.tz.clone().unwrap_or_else(Zone::of_system);
+    let zone = args.tz.clone().unwrap_or_else(|| context.zone.clone());
     let today = today(context, &zone)?;
     let dashboard = match context.ledger()? {
         Some(mut ledger) => {
@@ -32,7 +32,7 @@ pub(super) fn run(context: &Context, args: &DashboardArgs) -> Result<(), Error> 
         });
     };
     let path = context.env.cwd().join(&args.markdown);
-    let body = body(&dashboard);
+    let body = body(&dashboard, &zone);
     let mut attempts = 0;
     loop {
         let before = files::read_at_most(&path, MAX_BYTES)?;
@@ -52,9 +52,9 @@ pub(super) fn run(context: &Context, args: &DashboardArgs) -> Result<(), Error> 
     }
 }
 
-fn body(dashboard: &Dashboard) -> String {
+fn body(dashboard: &Dashboard, zone: &Zone) -> String {
     let mut parts = vec![format!("## What coding agents cost, up to {}\n", dashboard.today)];
-    parts.extend(dashboard.tables.iter().map(render::markdown));
+    parts.extend(dashboard.tables.iter().map(|table| render::markdown(table, zone)));
     if !dashboard.unpriced_models.is_empty() {
         let models: Vec<String> =
             dashboard.unpriced_models.iter().map(|model| render::escaped(model)).collect();

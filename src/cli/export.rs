@@ -12,7 +12,6 @@ use crate::domain::{Timeline, Timestamp};
 use crate::error::Error;
 use crate::origins;
 use crate::render;
-use crate::report::calendar::Zone;
 use crate::report::calls::ExportedCall;
 use crate::report::cost::{By, CostReport, Query};
 use crate::report::export::{
@@ -26,7 +25,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> Result<(), Error> {
     if let (Some(ledger), ExportWhat::Sessions | ExportWhat::Steps) = (&mut ledger, args.what) {
         context.refresh_origins(ledger)?;
     }
-    let mut out = Records::begin(args.format, args.what.name())?;
+    let mut out = Records::begin(context.console.stdout(), args.format, args.what.name())?;
     if let Some(ledger) = ledger {
         // Days are asked for as of one moment by themselves.
         if args.what != ExportWhat::Days {
@@ -45,7 +44,7 @@ fn name(what: ExportWhat) -> &'static str {
     if what == ExportWhat::Calls { "tool calls" } else { what.name() }
 }
 
-fn write(context: &Context, args: &ExportArgs, ledger: &Ledger, out: &mut Records) -> Result<(), Error> {
+fn write(context: &Context, args: &ExportArgs, ledger: &Ledger, out: &mut Records<'_>) -> Result<(), Error> {
     match args.what {
         ExportWhat::Calls => {
             let mut steps = Steps::of(ledger)?;
@@ -70,7 +69,7 @@ fn write(context: &Context, args: &ExportArgs, ledger: &Ledger, out: &mut Record
             })
         }
         ExportWhat::Days => {
-            let zone = args.tz.clone().unwrap_or_else(Zone::of_system);
+            let zone = args.tz.clone().unwrap_or_else(|| context.zone.clone());
             let today = today(context, &zone)?;
             let query = Query {
                 by: By::Day,
@@ -127,15 +126,15 @@ impl Steps {
 }
 
 /// Records on their way out.
-struct Records {
-    out: Stdout,
+struct Records<'c> {
+    out: Stdout<'c>,
     format: ExportFormat,
     count: u64,
 }
 
-impl Records {
-    fn begin(format: ExportFormat, list: &str) -> Result<Self, Error> {
-        let mut records = Self { out: Stdout::lock(), format, count: 0 };
+impl<'c> Records<'c> {
+    fn begin(out: Stdout<'c>, format: ExportFormat, list: &str) -> Result<Self, Error> {
+        let mut records = Self { out, format, count: 0 };
         if format == ExportFormat::Json {
             records.write(&format!("{{\n  \"schema_version\": 1,\n  \"{list}\": ["))?;
         }

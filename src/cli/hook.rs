@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::output::{self, Passes};
+use super::output::{Console, Passes};
 use crate::env::Env;
 use crate::hook::{self, Handled, Options};
 use crate::render;
@@ -36,13 +36,13 @@ pub(super) fn value<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
 }
 
 /// Handles one payload. The exit code is always 0: 2 would be shown to the model, anything else to the user.
-pub(super) fn run(args: &[String], env: &Env) -> ExitCode {
+pub(super) fn run(args: &[String], env: &Env, console: &Console) -> ExitCode {
     let options = Options::from_args(args, env);
     hook::end_quietly_on_panic(env, &options);
     let Handled { ledger, answer } = hook::handle(Stdin::with_patience(PATIENCE), env, &options);
     if let Some(answer) = answer {
         // If nobody reads it, nobody is stopped.
-        let _told = output::print(&render::harmless_json(answer), Passes::Text).is_ok();
+        let _told = console.print(&render::harmless_json(answer), Passes::Text).is_ok();
     }
     if let Some(ledger) = ledger
         && !ledger.must_be_closed()

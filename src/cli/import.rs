@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::Context;
 use super::args::ImportArgs;
-use super::{Context, output};
 use crate::domain::grouped;
 use crate::error::Error;
 use crate::import::{self, ImportProgress, ImportReport};
@@ -73,28 +73,28 @@ pub(super) fn read(context: &Context, ledger: &Path, roots: &[PathBuf]) -> Resul
     let mut ledger = Ledger::open_or_create(ledger)?;
     ledger.set_prices(context.prices()?);
     ledger.reprice()?;
-    let is_watched = output::is_stderr_watched();
+    let is_watched = context.console.is_stderr_watched();
     let mut shown_at = std::time::Instant::now();
     let report = import::run(&mut ledger, &context.env, &config, roots, |progress| {
         if is_watched && shown_at.elapsed() >= PAUSE {
             shown_at = std::time::Instant::now();
-            show(progress);
+            context.console.show_progress(&bar(progress));
         }
     })?;
     if is_watched {
-        output::show_progress("");
+        context.console.show_progress("");
     }
     Ok(report)
 }
 
-fn show(progress: ImportProgress) {
+/// How far an import is, as a line of a terminal.
+fn bar(progress: ImportProgress) -> String {
     const WIDTH: u64 = 24;
     let ImportProgress { files, bytes } = progress;
     let filled = usize::try_from(bytes.0.min(bytes.1) * WIDTH / bytes.1.max(1)).unwrap_or(0);
     let bar: String = (0..WIDTH as usize).map(|at| if at < filled { '#' } else { '.' }).collect();
     let mega = |bytes: u64| bytes / 1_000_000;
-    let line = format!("{bar} {} of {} files, {} of {} MB", files.0, files.1, mega(bytes.0), mega(bytes.1));
-    output::show_progress(&line);
+    format!("{bar} {} of {} files, {} of {} MB", files.0, files.1, mega(bytes.0), mega(bytes.1))
 }
 
 pub(super) fn summary(report: &ImportReport) -> String {

@@ -30,7 +30,7 @@ mod uninstall;
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::io::{BufRead as _, IsTerminal as _};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -48,10 +48,12 @@ use crate::platform;
 use crate::pricing::{PriceTable, UserPrices};
 use crate::render::{self, Style};
 use crate::report::Table;
+use crate::report::calendar::Zone;
 use crate::setup::SetupError;
 use crate::setup::plan::Backups;
 use crate::store::{Ledger, LeftOut, SessionRecord, SessionRow, StoreError};
 use args::{Cli, ColorChoice, Command, Face, FaceArgs};
+pub use output::Console;
 use output::Passes;
 
 /// Width of tables where there is no terminal to ask, nor `COLUMNS`.
@@ -64,38 +66,57 @@ const PROGRESS_PAUSE: std::time::Duration = std::time::Duration::from_millis(200
 pub fn main() -> ExitCode {
     platform::survive_file_size_limits();
     let env = Env::from_process();
-    let args: Vec<String> =
-        std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let console = Console::of_process();
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let words = words(&args);
     // The hook must not fail over an argument, so it is not left to clap.
-    if hook::is_hook(&args) {
+    if hook::is_hook(&words) {
         platform::end_instead_of_abort(0);
-        return hook::run(&args, &env);
+        return hook::run(&words, &env, &console);
     }
     // Nor must the status line, which is as hot.
-    if statusline::is_statusline(&args) {
+    if statusline::is_statusline(&words) {
         platform::end_instead_of_abort(0);
-        return statusline::run(&args, &env);
+        return statusline::run(&words, &env, &console);
     }
     platform::end_instead_of_abort(1);
-    std::panic::set_hook(Box::new(|fault| {
+    let stderr = console.clone();
+    std::panic::set_hook(Box::new(move |fault| {
         let place = fault.location().map(ToString::to_string).unwrap_or_default();
         let text = format!(
             "tallyhook: a fault in the program itself, at {place}; what was stored before is safe. Please report it, \
              with the command that you ran\n"
         );
         // If nobody reads it, the exit code still tells.
-        output::tell(&text, Passes::Text);
+        stderr.tell(&text, Passes::Text);
         std::process::exit(1);
     }));
-    let Cli { global: mut options, command } = match Cli::try_parse() {
+    ExitCode::from(run(&args, env, console))
+}
+
+/// The arguments as text, without the program's own name.
+fn words(args: &[OsString]) -> Vec<String> {
+    args.iter().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect()
+}
+
+/// Runs a command other than the hook and the status line, which no command of people's is: they speak to the process's own
+/// streams alone. `args` begins with the name of the program. Returns the exit code.
+#[must_use]
+pub fn run(args: &[OsString], env: Env, console: Console) -> u8 {
+    let Cli { global: mut options, command } = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
-        Err(error) => return say_usage(&hints::with_tips(error, &args), &args),
+        Err(error) => {
+            let words = words(args);
+            return say_usage(&console, &hints::with_tips(error, &words), &words);
+        }
     };
     for path in [&mut options.db, &mut options.config].into_iter().flatten() {
         *path = env.expand(path);
     }
     let context = Context {
+        zone: Zone::of_user(&env),
         env,
+        console,
         options,
         is_report: command.is_report(),
         copies: Cell::new(Copies::Unless),
@@ -104,8 +125,8 @@ pub fn main() -> ExitCode {
     let done = context.run_report(command);
     context.say_what_is_left_out();
     match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Ok(()) => 0,
+        Err(error) if error.is_broken_pipe() => 0,
         Err(error) => {
             context.say(&format!("tallyhook: {error}"));
             if matches!(&error, Error::Store(fault) if fault.is_unwritable()) {
@@ -118,26 +139,29 @@ pub fn main() -> ExitCode {
 
 /// Prints what clap has to say: help, the version, or what is wrong with the arguments, which are repeated in it. Where they
 /// could do something to the terminal that is said without colours.
-fn say_usage(error: &clap::Error, args: &[String]) -> ExitCode {
-    let is_harmless = args.iter().all(|arg| matches!(printable(arg), Cow::Borrowed(_)));
+fn say_usage(console: &Console, error: &clap::Error, words: &[String]) -> u8 {
+    let is_harmless = words.iter().all(|arg| matches!(printable(arg), Cow::Borrowed(_)));
     let wants_colours =
-        if error.use_stderr() { output::wants_colours_on_stderr() } else { output::wants_colours() };
+        if error.use_stderr() { console.wants_colours_on_stderr() } else { console.wants_colours() };
     let (text, passes) = match is_harmless && wants_colours {
         true => (error.render().ansi().to_string(), Passes::AnyColours),
         false => (error.render().to_string(), Passes::Text),
     };
     if error.use_stderr() {
-        output::tell(&text, passes);
-    } else if let Err(source) = output::print(&text, passes) {
+        console.tell(&text, passes);
+    } else if let Err(source) = console.print(&text, passes) {
         let error = Error::Output { source };
-        return if error.is_broken_pipe() { ExitCode::SUCCESS } else { error.exit_code() };
+        return if error.is_broken_pipe() { 0 } else { error.exit_code() };
     }
-    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+    u8::try_from(error.exit_code()).unwrap_or(1)
 }
 
 /// What every command needs.
 struct Context {
     env: Env,
+    /// Where the user is.
+    zone: Zone,
+    console: Console,
     options: args::Global,
     /// Whether the command only shows what is there.
     is_report: bool,
@@ -293,7 +317,7 @@ impl Context {
     /// Works out where costs came from, as far as that is not known yet.
     fn refresh_origins(&self, ledger: &mut Ledger) -> Result<(), Error> {
         let keeps_names = self.config(None)?.store_names;
-        with_progress(|tell| Ok(origins::refresh(ledger, keeps_names, None, tell)?))
+        self.with_progress(|tell| Ok(origins::refresh(ledger, keeps_names, None, tell)?))
     }
 
     /// Works it out for those of some sessions whose calls no hook has told, as after an import.
@@ -306,7 +330,7 @@ impl Context {
             return Ok(());
         }
         let keeps_names = self.config(None)?.store_names;
-        let done = with_progress(|tell| Ok(origins::refresh(ledger, keeps_names, Some(&untold), tell)?));
+        let done = self.with_progress(|tell| Ok(origins::refresh(ledger, keeps_names, Some(&untold), tell)?));
         if let Err(error) = done {
             // All else that is known of the sessions is right, as where the ledger cannot be written.
             self.say(&format!("tallyhook: calls of sessions that were imported are not known: {error}"));
@@ -317,19 +341,14 @@ impl Context {
     /// The same of one session.
     fn session_origins(&self, ledger: &mut Ledger, session: SessionRow) -> Result<SessionOrigins, Error> {
         let keeps_names = self.config(None)?.store_names;
-        with_progress(|tell| Ok(origins::of_session(ledger, keeps_names, session, tell)?))
+        self.with_progress(|tell| Ok(origins::of_session(ledger, keeps_names, session, tell)?))
     }
 
     /// Asks in the terminal; without one the answer is no.
     fn confirms(&self, question: &str) -> bool {
-        let stdin = std::io::stdin();
-        if !stdin.is_terminal() {
-            return false;
-        }
-        let mut answer = String::new();
-        self.print(question).is_ok()
-            && stdin.lock().read_line(&mut answer).is_ok()
-            && answer.trim().eq_ignore_ascii_case("y")
+        self.console.is_stdin_typed()
+            && self.print(question).is_ok()
+            && self.console.read_line().trim().eq_ignore_ascii_case("y")
     }
 
     /// The same for those who want to know what is wrong with the ledger.
@@ -391,7 +410,10 @@ impl Context {
             Face::Json => render::json(report).map_err(|source| Error::Output { source })?,
             _ if !has_data => return Ok(()),
             Face::Csv => tables().first().map(render::csv).unwrap_or_default(),
-            Face::Markdown => tables().iter().map(render::markdown).collect::<Vec<_>>().join("\n"),
+            Face::Markdown => {
+                let tables = tables();
+                tables.iter().map(|table| render::markdown(table, &self.zone)).collect::<Vec<_>>().join("\n")
+            }
             Face::Text => {
                 let mut parts: Vec<String> =
                     tables().iter().map(|table| render::table(table, style)).collect();
@@ -402,18 +424,19 @@ impl Context {
         self.print_painted(&text)
     }
 
-    fn style(&self) -> Style {
+    fn style(&self) -> Style<'_> {
         let told = || self.env.var("COLUMNS").and_then(|columns| columns.parse().ok());
-        let width = terminal_size::terminal_size().map(|(width, _)| width.0).or_else(told);
+        let width = self.console.width().or_else(told);
         let color = match self.options.color {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
-            ColorChoice::Auto => output::wants_colours(),
+            ColorChoice::Auto => self.console.wants_colours(),
         };
         Style {
             width: width.unwrap_or(DEFAULT_WIDTH).clamp(60, 200),
             color,
             ascii: !self.env.shows_unicode(),
+            zone: &self.zone,
         }
     }
 
@@ -429,40 +452,43 @@ impl Context {
 
     /// Writes the result, or a part of it that is in no colour.
     fn print(&self, text: &str) -> Result<(), Error> {
-        output::print(text, Passes::Text).map_err(|source| Error::Output { source })
+        self.console.print(text, Passes::Text).map_err(|source| Error::Output { source })
     }
 
     /// Writes a result that `render` has painted, if colours are wanted.
     fn print_painted(&self, text: &str) -> Result<(), Error> {
-        output::print(text, Passes::OwnColours).map_err(|source| Error::Output { source })
+        self.console.print(text, Passes::OwnColours).map_err(|source| Error::Output { source })
     }
 
     /// Tells the user something that is not the result.
     fn say(&self, text: &str) {
-        match output::is_stderr_watched() {
-            true => output::tell(&render::note(text, self.style()), Passes::Text),
-            false => output::tell(&format!("{text}\n"), Passes::Text),
+        match self.console.is_stderr_watched() {
+            true => self.console.tell(&render::note(text, self.style()), Passes::Text),
+            false => self.console.tell(&format!("{text}\n"), Passes::Text),
         }
     }
-}
 
-/// Shows in the terminal how far something is that takes long.
-fn with_progress<T>(run: impl FnOnce(&mut dyn FnMut(Progress)) -> Result<T, Error>) -> Result<T, Error> {
-    let is_watched = output::is_stderr_watched();
-    let (mut shown_at, mut is_shown) = (std::time::Instant::now(), false);
-    let done = run(&mut |progress| {
-        if is_watched && shown_at.elapsed() >= PROGRESS_PAUSE {
-            shown_at = std::time::Instant::now();
-            is_shown = true;
-            let (what, (done, all)) = match progress {
-                Progress::Reading(done, all) => ("reading transcripts", (done, all)),
-                Progress::Sharing(done, all) => ("sharing out sessions", (done, all)),
-            };
-            output::show_progress(&format!("{what}: {done} of {all}"));
+    /// Shows in the terminal how far something is that takes long.
+    fn with_progress<T>(
+        &self,
+        run: impl FnOnce(&mut dyn FnMut(Progress)) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let is_watched = self.console.is_stderr_watched();
+        let (mut shown_at, mut is_shown) = (std::time::Instant::now(), false);
+        let done = run(&mut |progress| {
+            if is_watched && shown_at.elapsed() >= PROGRESS_PAUSE {
+                shown_at = std::time::Instant::now();
+                is_shown = true;
+                let (what, (done, all)) = match progress {
+                    Progress::Reading(done, all) => ("reading transcripts", (done, all)),
+                    Progress::Sharing(done, all) => ("sharing out sessions", (done, all)),
+                };
+                self.console.show_progress(&format!("{what}: {done} of {all}"));
+            }
+        });
+        if is_shown {
+            self.console.show_progress("");
         }
-    });
-    if is_shown {
-        output::show_progress("");
+        done
     }
-    done
 }

@@ -7,7 +7,8 @@
 //! only in the very sequences that [`render`](crate::render) writes.
 
 use std::borrow::Cow;
-use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write as _};
+use std::io::{self, BufRead as _, BufWriter, Cursor, IsTerminal as _, Read, StdoutLock, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::{is_unsafe, printable};
 
@@ -67,26 +68,182 @@ fn link(text: &str, passes: Passes) -> Option<usize> {
     Some(LINK.len() + end + closing.len())
 }
 
-/// Writes to stdout.
-///
-/// # Errors
-/// If it cannot be written.
-pub(super) fn print(text: &str, passes: Passes) -> io::Result<()> {
-    let mut out = Stdout::lock();
-    out.write(text, passes)?;
-    out.finish()
+/// Where a command reads and writes.
+#[derive(Clone, Default)]
+pub struct Console(Streams);
+
+#[derive(Clone, Default)]
+enum Streams {
+    /// Those of the process.
+    #[default]
+    Process,
+    /// Given input, and output that is kept.
+    Memory(Arc<Memory>),
+}
+
+struct Memory {
+    stdin: Mutex<Cursor<Vec<u8>>>,
+    stdout: Mutex<Vec<u8>>,
+    stderr: Mutex<Vec<u8>>,
+}
+
+/// A lock that is held by nobody who panicked in the middle of a write: what is written is appended at once.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Console {
+    /// The process's own streams.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self(Streams::Process)
+    }
+
+    /// No terminal: input that is given, output that [`written`](Self::written) returns.
+    #[must_use]
+    pub fn in_memory(stdin: &[u8]) -> Self {
+        Self(Streams::Memory(Arc::new(Memory {
+            stdin: Mutex::new(Cursor::new(stdin.to_vec())),
+            stdout: Mutex::default(),
+            stderr: Mutex::default(),
+        })))
+    }
+
+    /// What was written to stdout and to stderr since it was last asked, if it is in memory.
+    #[must_use]
+    pub fn written(&self) -> (Vec<u8>, Vec<u8>) {
+        match &self.0 {
+            Streams::Process => Default::default(),
+            Streams::Memory(memory) => {
+                (std::mem::take(&mut locked(&memory.stdout)), std::mem::take(&mut locked(&memory.stderr)))
+            }
+        }
+    }
+
+    /// Reads stdin to its end, at most so many bytes.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(super) fn read_stdin(&self, max_bytes: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        match &self.0 {
+            Streams::Process => io::stdin().lock().take(max_bytes).read_to_end(&mut bytes)?,
+            Streams::Memory(memory) => {
+                Read::by_ref(&mut *locked(&memory.stdin)).take(max_bytes).read_to_end(&mut bytes)?
+            }
+        };
+        Ok(bytes)
+    }
+
+    /// Reads a line of stdin; empty at its end, or where it cannot be read.
+    pub(super) fn read_line(&self) -> String {
+        let mut line = String::new();
+        let _read = match &self.0 {
+            Streams::Process => io::stdin().lock().read_line(&mut line).is_ok(),
+            Streams::Memory(memory) => locked(&memory.stdin).read_line(&mut line).is_ok(),
+        };
+        line
+    }
+
+    /// Whether somebody types what is read.
+    pub(super) fn is_stdin_typed(&self) -> bool {
+        matches!(self.0, Streams::Process) && io::stdin().is_terminal()
+    }
+
+    /// Writes to stdout.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(super) fn print(&self, text: &str, passes: Passes) -> io::Result<()> {
+        let mut out = self.stdout();
+        out.write(text, passes)?;
+        out.finish()
+    }
+
+    /// Stdout for many small pieces, taken for this thread.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that writes to it")]
+    pub(super) fn stdout(&self) -> Stdout<'_> {
+        Stdout(BufWriter::new(match &self.0 {
+            Streams::Process => Stream::Process(io::stdout().lock()),
+            Streams::Memory(memory) => Stream::Memory(locked(&memory.stdout)),
+        }))
+    }
+
+    /// Writes to stderr. If that is gone there is nobody to tell.
+    pub(super) fn tell(&self, text: &str, passes: Passes) {
+        self.write_stderr(clean(text, passes).as_bytes());
+    }
+
+    /// Shows how far something is, in place of the last line of the terminal's that showed it; an empty text takes it away.
+    pub(super) fn show_progress(&self, text: &str) {
+        self.write_stderr(format!("\r{}\u{1b}[K", printable(text)).as_bytes());
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that writes to it")]
+    fn write_stderr(&self, bytes: &[u8]) {
+        let _told = match &self.0 {
+            Streams::Process => io::stderr().lock().write_all(bytes).is_ok(),
+            Streams::Memory(memory) => locked(&memory.stderr).write_all(bytes).is_ok(),
+        };
+    }
+
+    /// Whether stderr is a terminal.
+    #[expect(clippy::disallowed_methods, reason = "it is only asked what it is")]
+    pub(super) fn is_stderr_watched(&self) -> bool {
+        matches!(self.0, Streams::Process) && io::stderr().is_terminal()
+    }
+
+    /// The columns of the terminal that stdout, stderr or stdin is, if one of them is.
+    pub(super) fn width(&self) -> Option<u16> {
+        match self.0 {
+            Streams::Process => terminal_size::terminal_size().map(|(width, _)| width.0),
+            Streams::Memory(_) => None,
+        }
+    }
+
+    /// Whether text for stdout is to be in colours unless somebody says otherwise.
+    #[expect(clippy::disallowed_methods, reason = "it is only asked what it is")]
+    pub(super) fn wants_colours(&self) -> bool {
+        self.would_colour(&io::stdout())
+    }
+
+    /// Whether text for stderr is to be in colours unless somebody says otherwise.
+    #[expect(clippy::disallowed_methods, reason = "it is only asked what it is")]
+    pub(super) fn wants_colours_on_stderr(&self) -> bool {
+        self.would_colour(&io::stderr())
+    }
+
+    fn would_colour(&self, stream: &impl anstream::stream::RawStream) -> bool {
+        matches!(self.0, Streams::Process)
+            && anstream::AutoStream::choice(stream) != anstream::ColorChoice::Never
+    }
 }
 
 /// Stdout for many small pieces.
-pub(super) struct Stdout(BufWriter<StdoutLock<'static>>);
+pub(super) struct Stdout<'c>(BufWriter<Stream<'c>>);
 
-impl Stdout {
-    /// Takes it for this thread.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that writes to it")]
-    pub(super) fn lock() -> Self {
-        Self(BufWriter::new(io::stdout().lock()))
+enum Stream<'c> {
+    Process(StdoutLock<'static>),
+    Memory(MutexGuard<'c, Vec<u8>>),
+}
+
+impl Write for Stream<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Process(stream) => stream.write(bytes),
+            Self::Memory(stream) => stream.write(bytes),
+        }
     }
 
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Process(stream) => stream.flush(),
+            Self::Memory(_) => Ok(()),
+        }
+    }
+}
+
+impl Stdout<'_> {
     /// Writes a piece. A sequence for a colour must be whole in it.
     ///
     /// # Errors
@@ -102,37 +259,6 @@ impl Stdout {
     pub(super) fn finish(mut self) -> io::Result<()> {
         self.0.flush()
     }
-}
-
-/// Writes to stderr. If that is gone there is nobody to tell.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that writes to it")]
-pub(super) fn tell(text: &str, passes: Passes) {
-    let _told = io::stderr().lock().write_all(clean(text, passes).as_bytes()).is_ok();
-}
-
-/// Shows how far something is, in place of the last line of the terminal's that showed it; an empty text takes it away.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that writes to it")]
-pub(super) fn show_progress(text: &str) {
-    let text = printable(text);
-    let _told = io::stderr().lock().write_all(format!("\r{text}\u{1b}[K").as_bytes()).is_ok();
-}
-
-/// Whether stderr is a terminal.
-#[expect(clippy::disallowed_methods, reason = "it is only asked what it is")]
-pub(super) fn is_stderr_watched() -> bool {
-    io::stderr().is_terminal()
-}
-
-/// Whether text for stdout is to be in colours unless somebody says otherwise.
-#[expect(clippy::disallowed_methods, reason = "it is only asked what it is")]
-pub(super) fn wants_colours() -> bool {
-    anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
-}
-
-/// Whether text for stderr is to be in colours unless somebody says otherwise.
-#[expect(clippy::disallowed_methods, reason = "it is only asked what it is")]
-pub(super) fn wants_colours_on_stderr() -> bool {
-    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }
 
 #[cfg(test)]

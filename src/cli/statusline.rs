@@ -1,12 +1,11 @@
 //! `tallyhook statusline`: prints one line and never fails the client.
 
-use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use super::hook::{is_command, value};
-use super::output::{self, Passes};
+use super::output::{Console, Passes};
 use crate::child::{Running, Take};
 use crate::env::Env;
 use crate::error::Error;
@@ -32,11 +31,11 @@ pub(super) fn is_statusline(args: &[String]) -> bool {
 
 /// Prints the wrapped line and ours. The exit code is 0, for the client shows no line otherwise; from a terminal, where it is
 /// not the client that asks, that of wrong usage.
-pub(super) fn run(args: &[String], env: &Env) -> ExitCode {
-    if std::io::stdin().is_terminal() {
+pub(super) fn run(args: &[String], env: &Env, console: &Console) -> ExitCode {
+    if console.is_stdin_typed() {
         let error = Error::Usage { what: BY_HAND.to_owned() };
-        output::tell(&format!("tallyhook: {error}\n"), Passes::Text);
-        return error.exit_code();
+        console.tell(&format!("tallyhook: {error}\n"), Passes::Text);
+        return ExitCode::from(error.exit_code());
     }
     // A fault leaves the line empty.
     std::panic::set_hook(Box::new(|_| std::process::exit(0)));
@@ -53,7 +52,7 @@ pub(super) fn run(args: &[String], env: &Env) -> ExitCode {
     out.push_str(&line);
     out.push('\n');
     // If the client has closed it, there is nobody to tell.
-    let _written = output::print(&out, Passes::AnyColours).is_ok();
+    let _written = console.print(&out, Passes::AnyColours).is_ok();
     // The process ends here; what SQLite would put in order goes with it.
     std::mem::forget(ledger);
     ExitCode::SUCCESS

@@ -5,11 +5,10 @@ use super::args::{Face, TrendsArgs};
 use super::cost::today;
 use crate::error::Error;
 use crate::render;
-use crate::report::calendar::Zone;
 use crate::report::trends::Trends;
 
 pub(super) fn run(context: &Context, args: &TrendsArgs) -> Result<(), Error> {
-    let zone = args.tz.clone().unwrap_or_else(Zone::of_system);
+    let zone = args.tz.clone().unwrap_or_else(|| context.zone.clone());
     let today = today(context, &zone)?;
     let mut ledger = context.ledger()?;
     if let Some(ledger) = &mut ledger {

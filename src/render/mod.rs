@@ -1,4 +1,4 @@
-//! Answers as bytes: JSON and CSV for programs, text and Markdown for people. Local time exists only here.
+//! Answers as bytes: JSON and CSV for programs, text and Markdown for people. Only here times are those of a zone.
 
 mod block;
 mod capture;

@@ -1,28 +1,30 @@
 //! Text for the terminal: dense tables that fit 80 columns, an estimate always with its `~`.
 
-use chrono::Local;
 use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement, LineStyle, TableStyle};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::number::{cost, difference, per_million, rough, scaled, signed, span};
 use crate::doctor::{Check, Status};
-use crate::domain::{PicoUsd, State, Timestamp, clean_name, grouped, plural, printable};
+use crate::domain::{PicoUsd, State, clean_name, grouped, plural, printable};
 use crate::report::budgets::{Work, pause};
+use crate::report::calendar::Zone;
 use crate::report::usage::{Part, UsageReport};
 use crate::report::{Align, Cell, Table};
 
 /// How text is to look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Style {
+#[derive(Debug, Clone, Copy)]
+pub struct Style<'z> {
     /// Columns of the terminal.
     pub width: u16,
     /// Whether to colour.
     pub color: bool,
     /// Whether the terminal shows ASCII alone.
     pub ascii: bool,
+    /// Where times are told.
+    pub zone: &'z Zone,
 }
 
-impl Style {
+impl Style<'_> {
     /// The text as the terminal can show it.
     pub(super) fn shown(self, text: String) -> String {
         if self.ascii { to_ascii(&text) } else { text }
@@ -60,8 +62,10 @@ pub fn table(table: &Table, style: Style) -> String {
     let table = &fitting(table, width, style);
     let rows = || table.rows.iter().chain(&table.total);
     let decimals = decimals(rows().flatten());
-    let all = |shown: fn(&Cell, usize) -> String, decimals: usize| -> Vec<Vec<String>> {
-        rows().map(|row| row.iter().map(|cell| style.shown(shown(cell, decimals))).collect()).collect()
+    let all = |shown: fn(&Cell, usize, &Zone) -> String, decimals: usize| -> Vec<Vec<String>> {
+        rows()
+            .map(|row| row.iter().map(|cell| style.shown(shown(cell, decimals, style.zone))).collect())
+            .collect()
     };
     let mut cells = all(plain, decimals);
     if natural_width(table, &cells) > width {
@@ -116,8 +120,9 @@ fn fitting(table: &Table, width: usize, style: Style) -> Table {
     let decimals = decimals(table.rows.iter().chain(&table.total).flatten());
     while let Some(at) = table.columns.iter().rposition(|column| column.is_extra) {
         let rows = table.rows.iter().chain(&table.total);
-        let cells: Vec<Vec<String>> =
-            rows.map(|row| row.iter().map(|cell| style.shown(plain(cell, decimals))).collect()).collect();
+        let cells: Vec<Vec<String>> = rows
+            .map(|row| row.iter().map(|cell| style.shown(plain(cell, decimals, style.zone))).collect())
+            .collect();
         if natural_width(&table, &cells) <= width {
             break;
         }
@@ -278,7 +283,7 @@ fn decimals<'c>(cells: impl Iterator<Item = &'c Cell>) -> usize {
     if largest == 0 || largest >= PicoUsd::DOLLAR.as_pico().unsigned_abs() { CENTS } else { SMALL_SUMS }
 }
 
-fn plain(cell: &Cell, decimals: usize) -> String {
+fn plain(cell: &Cell, decimals: usize, zone: &Zone) -> String {
     match cell {
         Cell::Usd { amount, at_least } => cost(*amount, *at_least, decimals),
         Cell::Change(change) => signed(*change, decimals),
@@ -296,24 +301,24 @@ fn plain(cell: &Cell, decimals: usize) -> String {
         Cell::Percent(share) => format!("{share:.1} %"),
         Cell::Rough(amount) => format!("~{}", cost(Some(*amount), false, decimals)),
         Cell::Tokens(value) => format!("{} tokens", grouped(*value)),
-        Cell::Time(at) => local(*at),
+        Cell::Time(at) => zone.minute(*at),
         Cell::Unknown => "-".to_owned(),
     }
 }
 
 /// As [`plain`], with three digits of large numbers.
-fn short(cell: &Cell, decimals: usize) -> String {
+fn short(cell: &Cell, decimals: usize, zone: &Zone) -> String {
     match cell {
         Cell::Count(value) => scaled(*value),
         Cell::Tokens(value) => format!("{} tokens", scaled(*value)),
         Cell::Difference(more) => difference(*more, scaled),
-        cell => plain(cell, decimals),
+        cell => plain(cell, decimals, zone),
     }
 }
 
 /// A cell outside of a text table.
-pub(super) fn plain_cell(cell: &Cell, decimals: usize) -> String {
-    plain(cell, decimals)
+pub(super) fn plain_cell(cell: &Cell, decimals: usize, zone: &Zone) -> String {
+    plain(cell, decimals, zone)
 }
 
 /// Digits behind the point of a table's sums.
@@ -325,10 +330,6 @@ pub(super) fn decimals_of(table: &Table) -> usize {
 /// than that, or written by somebody else.
 pub(super) fn harmless(text: &str) -> String {
     clean_name(text, MAX_CELL_CHARS).unwrap_or_default()
-}
-
-fn local(at: Timestamp) -> String {
-    at.to_utc().map_or_else(String::new, |at| at.with_timezone(&Local).format("%Y-%m-%d %H:%M").to_string())
 }
 
 /// The lines above the tables of `show-usage`: which session, how large, how sure.
@@ -357,7 +358,7 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
             lines.append(&mut facts);
         }
         let mut counts = Vec::new();
-        counts.extend(session.started_at.map(|at| format!("since {}", local(at))));
+        counts.extend(session.started_at.map(|at| format!("since {}", style.zone.minute(at))));
         counts.push(span(session.duration_seconds));
         counts.push(plural(session.turns, "turn"));
         counts.push(plural(session.tool_calls, "tool call"));
@@ -607,7 +608,7 @@ pub fn pairs(pairs: &[(&str, Cell)], style: Style) -> String {
     let indent = pairs.iter().map(|(name, _)| name.width()).max().unwrap_or(0) + GAP;
     let lines = pairs.iter().map(|(name, value)| {
         let name = style.paint(&format!("{name:<indent$}"), "2");
-        name + &indented(&plain(value, CENTS), indent, style)
+        name + &indented(&plain(value, CENTS, style.zone), indent, style)
     });
     style.shown(lines.collect::<Vec<_>>().join("\n") + "\n")
 }
@@ -667,7 +668,7 @@ mod tests {
             let cost = Cell::Usd { amount: Some(PicoUsd::DOLLAR), at_least: share < 1.0 };
             table.rows.push(vec![Cell::Text(name.to_owned()), cost, Cell::Percent(share)]);
         }
-        let style = Style { width: 60, color: false, ascii: true };
+        let style = Style { width: 60, color: false, ascii: true, zone: &Zone::utc() };
         let text = super::table(&table, style);
         assert!(text.is_ascii(), "{text}");
         assert!(text.contains("------") && text.contains(">= $1.00") && text.contains("??x"), "{text}");

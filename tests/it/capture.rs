@@ -64,7 +64,7 @@ fn pastes_of_all_shapes_are_read() {
 }
 
 fn capture(ledger: &Ledger, args: &[&str], paste: &str) -> Ran {
-    Ran::with_stdin(&mut ledger.command(&[&["capture-cost"], args].concat()), paste.as_bytes())
+    ledger.run_with_input(&ledger.project(), &[&["capture-cost"], args].concat(), paste.as_bytes())
 }
 
 /// The session of two answers: 6 input, 50 output, 200 read, 20 written.

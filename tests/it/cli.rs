@@ -756,8 +756,7 @@ fn count_gives_tiktokens_number_and_a_models_estimate() {
     let model = |model: &str| ledger.run(&["count", "--json", "--model", model, file]).json();
     assert_eq!(model("claude-opus-4-6")["files"][0]["estimate_tokens"], (expected * 116).div_ceil(100));
     assert_eq!(model("gpt-5.4")["encoding"], "o200k_base");
-    let stdin =
-        Ran::with_stdin(&mut ledger.command(&["count", "--encoding", "o200k_base"]), "ab cd".as_bytes());
+    let stdin = ledger.run_with_input(&ledger.project(), &["count", "--encoding", "o200k_base"], b"ab cd");
     assert!(stdin.stdout.contains("Tokens (o200k_base)"), "{}", stdin.stdout);
 }
 

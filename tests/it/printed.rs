@@ -103,7 +103,7 @@ impl World {
     }
 
     fn run(&self, args: &[&str], stdin: &[u8]) -> Ran {
-        Ran::with_stdin(self.ledger.command(args).current_dir(&self.project), stdin)
+        self.ledger.run_with_input(&self.project, args, stdin)
     }
 
     fn look(&self, args: &[&str]) -> Ran {

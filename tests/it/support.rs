@@ -2,11 +2,13 @@
 //! transcripts, the [`Example`] session of the repository.
 
 use std::cell::Cell;
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value, json};
+use tallyhook::cli::Console;
 use tallyhook::domain::{Timestamp, Usage};
 use tallyhook::env::Env;
 use tallyhook::hook::{self, Options};
@@ -119,15 +121,38 @@ impl Ledger {
         command
     }
 
-    /// Runs the real program without input.
+    /// Runs a command without input, in this process and as [`command`](Self::command) would.
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
-        Ran::of(self.command(args).stdin(Stdio::null()))
+        self.run_in(&self.project(), args)
     }
 
-    /// Runs the real program in a folder.
+    /// The same in a folder.
     pub(crate) fn run_in(&self, folder: &Path, args: &[&str]) -> Ran {
-        Ran::of(self.command(args).current_dir(folder).stdin(Stdio::null()))
+        self.run_with_input(folder, args, b"")
     }
+
+    /// The same with something on stdin.
+    pub(crate) fn run_with_input(&self, folder: &Path, args: &[&str], stdin: &[u8]) -> Ran {
+        // The first two are read from the process's own stdin, the others start programs that inherit its surroundings.
+        let own_process = ["hook", "statusline", "init", "uninstall", "doctor"];
+        if args.iter().any(|arg| own_process.contains(arg)) {
+            return Ran::with_stdin(self.command(args).current_dir(folder), stdin);
+        }
+        let vars = self.all_vars();
+        let vars = vars.iter().map(|(name, value)| (&**name, &**value));
+        let vars: Vec<(&str, &str)> = [("TZ", "UTC")].into_iter().chain(vars).collect();
+        let console = Console::in_memory(stdin);
+        let words: Vec<OsString> = ["tallyhook"].iter().chain(args).map(OsString::from).collect();
+        let env = Env::given(folder, &vars).with_binary(Path::new(env!("CARGO_BIN_EXE_tallyhook")));
+        let code = tallyhook::cli::run(&words, env, console.clone());
+        let (stdout, stderr) = console.written();
+        Ran {
+            code: Some(code.into()),
+            stdout: String::from_utf8(stdout).unwrap(),
+            stderr: String::from_utf8(stderr).unwrap(),
+        }
+    }
+
 
     /// Runs the real `tallyhook hook` with a payload on its stdin.
     pub(crate) fn run_hook(&self, payload: impl Payload) -> Ran {

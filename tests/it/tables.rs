@@ -230,7 +230,7 @@ fn trends_at_80_and_160_columns() {
     let now = Timestamp::parse("2025-10-27T12:00:00Z").unwrap();
     let trends = Trends::of(Some(&ledger), &zone, now, zone.day_of(now).unwrap(), 5).unwrap();
     let at = |width| {
-        let style = render::Style { width, color: false, ascii: false };
+        let style = render::Style { width, color: false, ascii: false, zone: &zone };
         format!("{}\n{}", render::table(&trends.table(), style), render::pairs(&trends.lines(), style))
     };
     assert_fits(&at(80), 80);
@@ -246,7 +246,7 @@ fn the_dashboard_as_a_note() {
     let today = zone.day_of(Timestamp::parse("2025-10-27T12:00:00Z").unwrap()).unwrap();
     let none = BudgetsReport { schema_version: 1, budgets: Vec::new(), session_id: None, work: None };
     let dashboard = Dashboard::of(&ledger, &zone, today, &none).unwrap().unwrap();
-    let tables: Vec<String> = dashboard.tables.iter().map(render::markdown).collect();
+    let tables: Vec<String> = dashboard.tables.iter().map(|table| render::markdown(table, &zone)).collect();
     insta::assert_snapshot!(tables.join("\n"));
 }
 
