@@ -10,7 +10,7 @@ use super::cost::today;
 use super::output::{Passes, Stdout};
 use crate::domain::{Timeline, Timestamp};
 use crate::error::Error;
-use crate::origins;
+use crate::origins::{self, Calibrations};
 use crate::render;
 use crate::report::calendar::Zone;
 use crate::report::calls::ExportedCall;
@@ -55,11 +55,9 @@ fn write(context: &Context, args: &ExportArgs, ledger: &Ledger, out: &mut Record
             })
         }
         ExportWhat::Sessions => {
-            let prices = context.prices()?;
+            let mut calibrations = Calibrations::default();
             for record in &ledger.sessions()? {
-                if let Some(session) = ExportedSession::of(ledger, record, &prices)? {
-                    out.push(&session)?;
-                }
+                out.push(&ExportedSession::of(ledger, record, &mut calibrations)?)?;
             }
             Ok(())
         }
@@ -89,10 +87,9 @@ fn write(context: &Context, args: &ExportArgs, ledger: &Ledger, out: &mut Record
             all.map(ExportedCompaction::from).try_for_each(|compaction| out.push(&compaction))
         }
         ExportWhat::Steps => {
-            let prices = context.prices()?;
+            let mut calibrations = Calibrations::default();
             for record in &ledger.sessions()? {
-                let session = ExportedSession::of(ledger, record, &prices)?;
-                for step in session.iter().flat_map(|session| &session.by_step) {
+                for step in &ExportedSession::of(ledger, record, &mut calibrations)?.by_step {
                     out.push(&ExportedStep { session_id: &record.id, step })?;
                 }
             }
