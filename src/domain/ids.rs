@@ -253,7 +253,17 @@ pub fn single_quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_plain_eight_at_once_is_plain_one_by_one(text in "[ -~\t\n]{0,20}[\0-\u{ff}]?[ -~]{0,20}") {
+            let one_by_one = text.chars().all(|c| matches!(c, ' '..='~' | '\n' | '\t'));
+            prop_assert_eq!(is_plain(text.as_bytes()), one_by_one);
+        }
+    }
 
     #[test]
     fn a_name_is_one_word_to_the_shell() {

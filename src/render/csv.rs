@@ -128,7 +128,20 @@ fn line(cells: impl Iterator<Item = String>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_as_it_stands_is_what_it_comes_to(text in "[-=+@, \"'\t.a-c0-9é]{0,8}", number: f64) {
+            for value in [serde_json::to_string(&text).unwrap(), serde_json::to_string(&number).unwrap()] {
+                if let Some(plain) = plain(&value) {
+                    prop_assert_eq!(plain, raw(Raw::parse(&value).unwrap()));
+                }
+            }
+        }
+    }
 
     #[test]
     fn formulas_are_texts_and_numbers_stay_numbers() {

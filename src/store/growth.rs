@@ -132,3 +132,37 @@ pub(super) fn decode(mut rest: &[u8]) -> Option<Growth> {
     }
     Some(growth)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::estimate::calibrate::{Kind, Wrote};
+
+    #[test]
+    fn growth_is_read_as_it_was_written() {
+        let mut words = Added::default();
+        words.add(Kind::Skill, 300);
+        words.add_told(u64::from(u32::MAX), 7);
+        let mut wrote = Added::default();
+        wrote.add_wrote(Wrote { tokens: 0, calls: 0 });
+        let told =
+            [("claude-opus-5-5", words), ("a", wrote), ("claude-opus-5-5", wrote)].map(|(model, added)| {
+                Told { model: ModelId::new(model).unwrap(), estimated: 1, grown: 128, added }
+            });
+        let growth = Growth { mark: u64::MAX, estimated: 5, grown: 0, told: told.to_vec() };
+        let body = encode(&growth);
+        assert_eq!(decode(&body), Some(growth));
+        // Of a part not the whole is read.
+        assert!((0..body.len()).filter_map(|end| decode(&body[..end])).all(|part| part.told.len() < 3));
+        assert_eq!(decode(&[]), None);
+    }
+
+    #[test]
+    fn calls_have_one_mark_in_any_order_and_another_if_one_of_them_changes() {
+        let of = |calls: &[(i64, i64)]| calls.iter().fold(0, |sum, (row, tokens)| mark(sum, *row, *tokens));
+        assert_eq!(of(&[(1, 5), (2, 7)]), of(&[(2, 7), (1, 5)]));
+        for other in [&[(1, 7), (2, 5)][..], &[(1, 4), (2, 8)], &[(1, 5)], &[(1, 5), (3, 7)], &[]] {
+            assert_ne!(of(other), of(&[(1, 5), (2, 7)]), "{other:?}");
+        }
+    }
+}
