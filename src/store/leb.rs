@@ -11,12 +11,17 @@ pub(super) fn put(body: &mut Vec<u8>, mut number: u64) {
     body.push(number as u8);
 }
 
-/// Takes a number from the front; `None` if none is there.
+/// Takes a number from the front; `None` if none is there. Most are of one byte.
+#[inline]
 pub(super) fn take(rest: &mut &[u8]) -> Option<u64> {
     let (first, after) = rest.split_first()?;
     *rest = after;
+    if *first < 0x80 { Some(u64::from(*first)) } else { take_more(*first, rest) }
+}
+
+fn take_more(first: u8, rest: &mut &[u8]) -> Option<u64> {
     let mut number = u64::from(first & 0x7f);
-    let mut last = *first;
+    let mut last = first;
     let mut shift = 7;
     while last & 0x80 != 0 {
         // A value that is none of ours.

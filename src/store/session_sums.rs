@@ -137,7 +137,7 @@ impl Ledger {
             let mut rows = query.query([session.0])?;
             while let Some(row) = rows.next()? {
                 let (id, returned) = (row.get(0)?, integer(row, 1)?.unwrap_or(0));
-                calls.has_ids |= row.get::<_, bool>(14)?;
+                calls.has_ids = calls.has_ids || row.get(14)?;
                 calls.mark = growth::mark(calls.mark, id, returned);
                 let Some(ok) = integer(row, 2)? else { continue };
                 let (agent_id, agent_type, skill) = (text(row, 4)?, text(row, 5)?, text(row, 6)?);
@@ -193,7 +193,10 @@ fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<Option<&'r str>
 }
 
 fn integer(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<i64>> {
-    row.get(column)
+    match row.get_ref(column)? {
+        ValueRef::Integer(value) => Ok(Some(value)),
+        _ => Ok(None),
+    }
 }
 
 /// A number that is not below 0; none is 0.
