@@ -35,8 +35,8 @@ pub const ADVISOR: &str = "advisor";
 /// What cannot be placed.
 pub const NONE: &str = "(none)";
 
-/// Sessions that are stored at once.
-const SESSIONS_AT_ONCE: usize = 100;
+/// Sessions that are stored at once. All of their shares are in memory until then.
+const SESSIONS_AT_ONCE: usize = 40;
 /// More readers than that wait for the disk.
 const MAX_THREADS: usize = 8;
 /// Files that are read before what is in them is stored.
