@@ -147,7 +147,7 @@ impl Ledger {
         said.filter(|said| !said.is_empty()).map(|said| String::from_utf8(said).unwrap()).collect()
     }
 
-    fn open(&self) -> store::Ledger {
+    pub(crate) fn open(&self) -> store::Ledger {
         store::Ledger::open_for_reports(&self.path()).unwrap()
     }
 
