@@ -96,7 +96,6 @@ impl Timestamp {
         let mut text = *b"0000-00-00T00:00:00.000Z";
         let mut put = |places: std::ops::Range<usize>, mut number: u32| {
             for digit in text[places].iter_mut().rev() {
-                #[expect(clippy::cast_possible_truncation, reason = "one digit")]
                 let value = (number % 10) as u8;
                 *digit = b'0' + value;
                 number /= 10;
