@@ -17,7 +17,8 @@ use crate::estimate::calibrate::{Calibration, Lesson, Tokenizer, lessons};
 use crate::finalize;
 use crate::pricing::{PriceTable, Rates};
 use crate::store::{
-    HIDDEN_AGENT, Ledger, Phase, Quarter, SessionRow, SessionTranscript, ShareRow, StaleSession, StoreError,
+    Estimates, Growth, HIDDEN_AGENT, Ledger, Phase, Quarter, SessionRow, SessionTranscript, ShareRow,
+    StaleSession, StoreError,
 };
 
 /// What is no tool, in the place of its name.
@@ -34,8 +35,8 @@ pub const ADVISOR: &str = "advisor";
 /// What cannot be placed.
 pub const NONE: &str = "(none)";
 
-/// Sessions that are stored at once.
-const SESSIONS_AT_ONCE: usize = 100;
+/// Sessions that are stored at once. All of their shares are in memory until then.
+const SESSIONS_AT_ONCE: usize = 40;
 /// More readers than that wait for the disk.
 const MAX_THREADS: usize = 8;
 /// Files that are read before what is in them is stored.
@@ -84,7 +85,9 @@ pub fn refresh(
         let mut shares = Vec::with_capacity(part.len());
         for session in part {
             let files = transcripts.get(&session.row).map_or(&[][..], Vec::as_slice);
-            shares.push((*session, share_out(ledger, session.row, files, &HashMap::new())?.shares));
+            let estimates = ledger.returned_estimates(session.row)?;
+            let Shared { shares: rows, growth, .. } = share_out(ledger, session.row, files, &estimates)?;
+            shares.push((*session, rows, growth));
         }
         ledger.store_shares(&shares)?;
         done += part.len();
@@ -121,34 +124,44 @@ pub fn of_session(
         ledger.without_if_held(read)?;
     }
     let stale = ledger.stale_sessions(Some(session))?;
-    let mut origins = share_out(ledger, session, &files, &ledger.returned_estimates(session)?)?;
+    let Shared { mut shares, mut growth, calls } =
+        share_out(ledger, session, &files, &ledger.returned_estimates(session)?)?;
     if let Some(stale) = stale.first() {
-        let shares = [(*stale, origins.shares)];
-        ledger.store_shares(&shares)?;
-        [(_, origins.shares)] = shares;
+        let kept = [(*stale, shares, growth)];
+        ledger.store_shares(&kept)?;
+        [(_, shares, growth)] = kept;
     }
-    Ok(origins)
+    let error_percent = Calibrations::default().error_percent(ledger, &growth)?;
+    Ok(SessionOrigins { shares, calls, error_percent })
 }
 
-/// By how much the estimates of a session's calls were off, as [`SessionOrigins::error_percent`], from what is known of its
-/// contexts.
+/// What the contexts of a session have grown by, read from all that is known of them. The shares' own
+/// ([`Ledger::for_each_share_of`]) is the same and at hand, as long as it is of the session's calls.
 ///
 /// # Errors
 /// If the ledger cannot be read.
-pub fn error_percent(ledger: &Ledger, session: SessionRow) -> Result<Option<f64>, StoreError> {
+pub fn growth(ledger: &Ledger, session: SessionRow) -> Result<Growth, StoreError> {
     let estimates = ledger.returned_estimates(session)?;
-    if estimates.is_empty() {
-        // Of imported sessions no hook has told: their files need no look.
-        return Ok(None);
-    }
+    let mut growth = Growth::new(estimates.mark);
     let messages = ledger.session_responses(session)?;
     let known: HashMap<&MessageId, &Message> =
         messages.iter().map(|message| (&message.id, message)).collect();
-    let mut off = Off::default();
     for file in ledger.session_transcripts(Some(session))? {
-        off.add(ledger, &lessons(&ledger.context_entries(&file.path)?, &known), &estimates)?;
+        add_gaps(&mut growth, &lessons(&ledger.context_entries(&file.path)?, &known), &estimates);
     }
-    Ok(off.percent())
+    Ok(growth)
+}
+
+/// Adds the gaps all of whose calls were estimated.
+fn add_gaps(growth: &mut Growth, lessons: &[Lesson], estimates: &Estimates) {
+    for lesson in lessons {
+        let Lesson::Gap(gap) = lesson else { continue };
+        let estimated: Option<u64> =
+            gap.answers.iter().map(|answer| estimates.returned.get(&answer.call)).sum();
+        if let Some(estimated) = estimated {
+            growth.add(gap, estimated);
+        }
+    }
 }
 
 /// What a tool call has cost.
@@ -186,8 +199,39 @@ pub fn timeline(ledger: &Ledger, session: SessionRow) -> Result<Timeline, StoreE
 /// # Errors
 /// If the ledger cannot be read.
 pub fn foreseen(ledger: &Ledger, model: Option<&str>, calls: u64) -> Result<u64, StoreError> {
-    let Some(model) = model.and_then(ModelId::new).filter(|_| calls > 0) else { return Ok(0) };
-    Ok(ledger.calibration(&model)?.surplus().saturating_mul(calls))
+    Calibrations::default().foreseen(ledger, model, calls)
+}
+
+/// What was learned of models, each looked up once.
+#[derive(Debug, Default)]
+pub struct Calibrations(HashMap<ModelId, Calibration>);
+
+impl Calibrations {
+    fn of(&mut self, ledger: &Ledger, model: &ModelId) -> Result<Calibration, StoreError> {
+        if let Some(known) = self.0.get(model) {
+            return Ok(*known);
+        }
+        let learned = ledger.calibration(model)?;
+        self.0.insert(model.clone(), learned);
+        Ok(learned)
+    }
+
+    /// As [`foreseen`].
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn foreseen(&mut self, ledger: &Ledger, model: Option<&str>, calls: u64) -> Result<u64, StoreError> {
+        let Some(model) = model.and_then(ModelId::new).filter(|_| calls > 0) else { return Ok(0) };
+        Ok(self.of(ledger, &model)?.surplus().saturating_mul(calls))
+    }
+
+    /// As [`SessionOrigins::error_percent`].
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn error_percent(&mut self, ledger: &Ledger, growth: &Growth) -> Result<Option<f64>, StoreError> {
+        growth.error_percent(|model| self.of(ledger, model))
+    }
 }
 
 /// Reads those of the transcripts whose content is not known to where they were read, from their starts and several at once.
@@ -317,14 +361,21 @@ fn of_another_or_variant(
     Ok((ledger.response(id)?, false))
 }
 
+/// What [`share_out`] finds.
+struct Shared {
+    shares: Vec<ShareRow>,
+    calls: Vec<CallCost>,
+    growth: Growth,
+}
+
 /// Shares out what a session has spent. All that its rows of `spent` hold is in the result, and no more. `estimates` are of
 /// its calls' results, for how far these are off.
 fn share_out(
     ledger: &Ledger,
     session: SessionRow,
     files: &[SessionTranscript],
-    estimates: &HashMap<ToolUseId, u64>,
-) -> Result<SessionOrigins, StoreError> {
+    estimates: &Estimates,
+) -> Result<Shared, StoreError> {
     let timeline = timeline(ledger, session)?;
     let messages = ledger.session_responses(session)?;
     let known: HashMap<&MessageId, &Message> =
@@ -334,7 +385,7 @@ fn share_out(
     let mut rows = Rows::default();
     let mut calls = Vec::new();
     let mut done: HashSet<MessageId> = HashSet::new();
-    let mut off = Off::default();
+    let mut growth = Growth::new(estimates.mark);
     let mut fault = None;
     // A subagent's own file knows more of it than the main one, which can echo its lines.
     let (subagents, main): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.agent.is_some());
@@ -359,8 +410,8 @@ fn share_out(
             }
         });
         add_file(&shared, file.agent.as_ref(), &buckets, &mut rows, &mut calls);
-        if !estimates.is_empty() {
-            off.add(ledger, &lessons(&entries, &known), estimates)?;
+        if !estimates.returned.is_empty() {
+            add_gaps(&mut growth, &lessons(&entries, &known), estimates);
         }
     }
     if let Some(fault) = fault {
@@ -382,44 +433,7 @@ fn share_out(
             rows.add(key, (u64::from(number == 0), 0), usage, cost);
         }
     }
-    Ok(SessionOrigins { shares: complete(ledger, session, rows)?, calls, error_percent: off.percent() })
-}
-
-/// What results were estimated to be, and what the contexts have grown by.
-#[derive(Default)]
-struct Off {
-    calibrations: HashMap<ModelId, Calibration>,
-    estimated: i64,
-    grown: i64,
-}
-
-impl Off {
-    fn add(
-        &mut self,
-        ledger: &Ledger,
-        lessons: &[Lesson],
-        estimates: &HashMap<ToolUseId, u64>,
-    ) -> Result<(), StoreError> {
-        for lesson in lessons {
-            let Lesson::Gap(gap) = lesson else { continue };
-            let sum: Option<u64> = gap.answers.iter().map(|answer| estimates.get(&answer.call)).sum();
-            let Some(sum) = sum else { continue };
-            if !self.calibrations.contains_key(&gap.model) {
-                self.calibrations.insert(gap.model.clone(), ledger.calibration(&gap.model)?);
-            }
-            let Some(known) = self.calibrations.get(&gap.model) else { continue };
-            let added = gap.added(|_| None);
-            self.estimated = self.estimated.saturating_add_unsigned(sum).saturating_add(known.told(&added));
-            self.grown = self.grown.saturating_add_unsigned(gap.growth.saturating_sub(known.wrote(&added)));
-        }
-        Ok(())
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a share for people")]
-    fn percent(&self) -> Option<f64> {
-        let off = self.estimated.abs_diff(self.grown);
-        (self.grown > 0).then(|| off as f64 * 100.0 / self.grown as f64)
-    }
+    Ok(Shared { shares: complete(ledger, session, rows)?, calls, growth })
 }
 
 /// A response whose requests belong to these buckets, the first of which has its last one; none if another one pays for it.

@@ -1,6 +1,7 @@
 //! `tallyhook export`.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use serde::Serialize;
 
@@ -10,14 +11,14 @@ use super::cost::today;
 use super::output::{Passes, Stdout};
 use crate::domain::{Timeline, Timestamp};
 use crate::error::Error;
-use crate::origins;
+use crate::origins::{self, Calibrations};
 use crate::render;
 use crate::report::calls::ExportedCall;
 use crate::report::cost::{By, CostReport, Query};
 use crate::report::export::{
     ExportedCompaction, ExportedReport, ExportedResponse, ExportedSession, ExportedStep, RunTypes, days,
 };
-use crate::store::{Ledger, SessionRow};
+use crate::store::{Ledger, SessionRow, StoreError};
 
 /// Streams the records: a ledger may hold more than fits in memory.
 pub(super) fn run(context: &Context, args: &ExportArgs) -> Result<(), Error> {
@@ -47,18 +48,16 @@ fn name(what: ExportWhat) -> &'static str {
 fn write(context: &Context, args: &ExportArgs, ledger: &Ledger, out: &mut Records<'_>) -> Result<(), Error> {
     match args.what {
         ExportWhat::Calls => {
-            let mut steps = Steps::of(ledger)?;
+            let mut steps = Steps::default();
             ledger.for_each_call(|call| {
-                let step = steps.at(ledger, &call.session_id, call.at)?;
+                let step = steps.at(ledger, call.session, call.at)?;
                 out.push(&ExportedCall { step, ..ExportedCall::from(call) })
             })
         }
         ExportWhat::Sessions => {
-            let prices = context.prices()?;
+            let mut calibrations = Calibrations::default();
             for record in &ledger.sessions()? {
-                if let Some(session) = ExportedSession::of(ledger, record, &prices)? {
-                    out.push(&session)?;
-                }
+                out.push(&ExportedSession::of(ledger, record, &mut calibrations)?)?;
             }
             Ok(())
         }
@@ -88,10 +87,9 @@ fn write(context: &Context, args: &ExportArgs, ledger: &Ledger, out: &mut Record
             all.map(ExportedCompaction::from).try_for_each(|compaction| out.push(&compaction))
         }
         ExportWhat::Steps => {
-            let prices = context.prices()?;
+            let mut calibrations = Calibrations::default();
             for record in &ledger.sessions()? {
-                let session = ExportedSession::of(ledger, record, &prices)?;
-                for step in session.iter().flat_map(|session| &session.by_step) {
+                for step in &ExportedSession::of(ledger, record, &mut calibrations)?.by_step {
                     out.push(&ExportedStep { session_id: &record.id, step })?;
                 }
             }
@@ -104,24 +102,21 @@ fn write(context: &Context, args: &ExportArgs, ledger: &Ledger, out: &mut Record
 }
 
 /// The steps of sessions, each session's read once.
-struct Steps {
-    sessions: HashMap<String, SessionRow>,
-    timelines: HashMap<String, Timeline>,
-}
+#[derive(Default)]
+struct Steps(HashMap<SessionRow, Timeline>);
 
 impl Steps {
-    fn of(ledger: &Ledger) -> Result<Self, Error> {
-        let places = ledger.session_places()?;
-        let sessions = places.into_iter().map(|place| (place.id, place.row)).collect();
-        Ok(Self { sessions, timelines: HashMap::new() })
-    }
-
-    fn at(&mut self, ledger: &Ledger, session: &str, at: Timestamp) -> Result<Option<String>, Error> {
-        if !self.timelines.contains_key(session) {
-            let Some(row) = self.sessions.get(session) else { return Ok(None) };
-            self.timelines.insert(session.to_owned(), origins::timeline(ledger, *row)?);
-        }
-        Ok(self.timelines.get(session).and_then(|timeline| timeline.at(at)).map(str::to_owned))
+    fn at(
+        &mut self,
+        ledger: &Ledger,
+        session: SessionRow,
+        at: Timestamp,
+    ) -> Result<Option<&str>, StoreError> {
+        let timeline = match self.0.entry(session) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(origins::timeline(ledger, session)?),
+        };
+        Ok(timeline.at(at))
     }
 }
 
@@ -130,11 +125,14 @@ struct Records<'c> {
     out: Stdout<'c>,
     format: ExportFormat,
     count: u64,
+    /// The record, and its JSON if that is not it: each is written in the place of the last one.
+    line: String,
+    json: String,
 }
 
 impl<'c> Records<'c> {
     fn begin(out: Stdout<'c>, format: ExportFormat, list: &str) -> Result<Self, Error> {
-        let mut records = Self { out, format, count: 0 };
+        let mut records = Self { out, format, count: 0, line: String::new(), json: String::new() };
         if format == ExportFormat::Json {
             records.write(&format!("{{\n  \"schema_version\": 1,\n  \"{list}\": ["))?;
         }
@@ -142,23 +140,30 @@ impl<'c> Records<'c> {
     }
 
     fn push(&mut self, record: &impl Serialize) -> Result<(), Error> {
-        let line = render::json_line(record).map_err(|source| Error::Output { source })?;
+        let failed = |source| Error::Output { source };
         self.count += 1;
+        let is_first = self.count == 1;
+        let line = &mut self.line;
+        line.clear();
         match self.format {
             ExportFormat::Json => {
-                let before = if self.count == 1 { "\n    " } else { ",\n    " };
-                self.write(before)?;
-                self.write(&line)
+                line.push_str(if is_first { "\n    " } else { ",\n    " });
+                render::push_json(line, record).map_err(failed)?;
             }
-            ExportFormat::Jsonl => self.write(&(line + "\n")),
+            ExportFormat::Jsonl => {
+                render::push_json(line, record).map_err(failed)?;
+                line.push('\n');
+            }
             ExportFormat::Csv => {
-                let Some((names, values)) = render::csv_record(&line) else { return Ok(()) };
-                if self.count == 1 {
-                    self.write(&names)?;
+                self.json.clear();
+                render::push_json(&mut self.json, record).map_err(failed)?;
+                if is_first {
+                    line.extend(render::csv_names(&self.json));
                 }
-                self.write(&values)
+                render::push_csv(line, &self.json);
             }
         }
+        self.out.write(line, Passes::Text).map_err(failed)
     }
 
     fn write(&mut self, text: &str) -> Result<(), Error> {

@@ -151,11 +151,28 @@ pub fn is_unsafe(c: char) -> bool {
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
     let is_harmful = |c: char| is_unsafe(c) && !matches!(c, '\n' | '\t');
-    let is_harmful_byte = |byte: u8| byte.is_ascii_control() && !matches!(byte, b'\n' | b'\t');
-    if !text.bytes().any(|byte| is_harmful_byte(byte) || !byte.is_ascii()) || !text.contains(is_harmful) {
+    if is_plain(text.as_bytes()) || !text.contains(is_harmful) {
         return text.into();
     }
     text.chars().map(|c| if is_harmful(c) { ' ' } else { c }).collect::<String>().into()
+}
+
+/// Whether it is ASCII without control characters but line breaks and tabs. All that is printed is looked through, so it is
+/// eight characters at once.
+fn is_plain(text: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t');
+    let (eights, rest) = text.as_chunks::<8>();
+    let are_plain = |eight: &[u8; 8]| {
+        let bytes = u64::from_ne_bytes(*eight);
+        // A borrow into the high bit tells of a byte below a space, or of one that is DEL. It can also reach the next byte:
+        // then each is looked at by itself.
+        let below_space = bytes.wrapping_sub(ONES * u64::from(b' '));
+        let is_delete = (bytes ^ (ONES * 0x7f)).wrapping_sub(ONES);
+        (bytes | below_space | is_delete) & HIGH == 0 || eight.iter().all(|byte| is_plain(*byte))
+    };
+    eights.iter().all(are_plain) && rest.iter().all(|byte| is_plain(*byte))
 }
 
 /// Makes a name from outside harmless: no control or direction characters, at most `max` characters, trimmed.
@@ -236,7 +253,17 @@ pub fn single_quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_plain_eight_at_once_is_plain_one_by_one(text in "[ -~\t\n]{0,20}[\0-\u{ff}]?[ -~]{0,20}") {
+            let one_by_one = text.chars().all(|c| matches!(c, ' '..='~' | '\n' | '\t'));
+            prop_assert_eq!(is_plain(text.as_bytes()), one_by_one);
+        }
+    }
 
     #[test]
     fn a_name_is_one_word_to_the_shell() {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike as _, SecondsFormat, Timelike as _, Utc};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,6 +83,35 @@ impl Timestamp {
     /// RFC 3339 in UTC with milliseconds; empty beyond the years that chrono can show.
     #[must_use]
     pub fn to_rfc3339(self) -> String {
+        match self.to_usual() {
+            Some(usual) => String::from_utf8_lossy(&usual).into_owned(),
+            None => self.to_unusual(),
+        }
+    }
+
+    /// What [`parse_usual`](Self::parse_usual) reads; `None` beyond years of four digits.
+    fn to_usual(self) -> Option<[u8; 24]> {
+        let time = self.to_utc()?;
+        let year = u32::try_from(time.year()).ok().filter(|year| *year <= 9_999)?;
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let mut put = |places: std::ops::Range<usize>, mut number: u32| {
+            for digit in text[places].iter_mut().rev() {
+                let value = (number % 10) as u8;
+                *digit = b'0' + value;
+                number /= 10;
+            }
+        };
+        put(0..4, year);
+        put(5..7, time.month());
+        put(8..10, time.day());
+        put(11..13, time.hour());
+        put(14..16, time.minute());
+        put(17..19, time.second());
+        put(20..23, time.timestamp_subsec_millis());
+        Some(text)
+    }
+
+    fn to_unusual(self) -> String {
         self.to_utc().map_or_else(String::new, |time| time.to_rfc3339_opts(SecondsFormat::Millis, true))
     }
 
@@ -137,7 +166,10 @@ fn usual_digits(text: &[u8; 24]) -> Option<[u8; 24]> {
 
 impl serde::Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.to_rfc3339())
+        match self.to_usual().as_ref().and_then(|usual| std::str::from_utf8(usual).ok()) {
+            Some(usual) => serializer.serialize_str(usual),
+            None => serializer.serialize_str(&self.to_unusual()),
+        }
     }
 }
 
@@ -155,6 +187,15 @@ mod tests {
     use super::*;
 
     proptest! {
+        #[test]
+        fn a_time_is_written_as_chrono_writes_it(
+            millis in prop_oneof![any::<i64>(), -62_200_000_000_000_i64..253_500_000_000_000],
+        ) {
+            let time = DateTime::from_timestamp_millis(millis);
+            let expected = time.map_or_else(String::new, |time| time.to_rfc3339_opts(SecondsFormat::Millis, true));
+            prop_assert_eq!(Timestamp(millis).to_rfc3339(), expected);
+        }
+
         #[test]
         fn the_usual_form_is_read_as_any_other(
             (year, month, day) in (0..10_000, 0..14, 0..33),

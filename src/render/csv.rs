@@ -2,7 +2,7 @@
 
 use super::text::harmless;
 use crate::domain::{PicoUsd, clean_name};
-use crate::json::{Object, Raw, text};
+use crate::json::{Malformed, Object, Raw, members, text};
 use crate::report::{Cell, Table};
 
 /// The rows of a table under its headings, its total last. Pictures are left out.
@@ -17,24 +17,65 @@ pub fn csv(table: &Table) -> String {
     out
 }
 
-/// The names and the values of a record that was written as a JSON object: members of inner objects are columns of their
-/// own (`usage_input_tokens`), lists stay JSON.
+/// The names of the values that [`push_csv`] makes of a record, as a line.
 #[must_use]
-pub fn csv_record(record: &str) -> Option<(String, String)> {
-    let (mut names, mut values) = (Vec::new(), Vec::new());
-    flatten("", &Object::parse(record).ok()?, &mut names, &mut values);
-    Some((line(names.into_iter()), line(values.into_iter())))
+pub fn csv_names(record: &str) -> Option<String> {
+    let mut names = Vec::new();
+    flatten("", &Object::parse(record).ok()?, &mut names);
+    Some(line(names.into_iter()))
 }
 
-fn flatten(prefix: &str, object: &Object<'_>, names: &mut Vec<String>, values: &mut Vec<String>) {
+fn flatten(prefix: &str, object: &Object<'_>, names: &mut Vec<String>) {
     for (name, value) in object.members() {
         let name = format!("{prefix}{name}");
-        if let Some(inner) = Object::from_raw(value) {
-            flatten(&format!("{name}_"), &inner, names, values);
-        } else {
-            names.push(quoted(&name));
-            values.push(raw(value));
+        match Object::from_raw(value) {
+            Some(inner) => flatten(&format!("{name}_"), &inner, names),
+            None => names.push(quoted(&name)),
         }
+    }
+}
+
+/// Appends the values of a record that was written as a JSON object, as a line: members of inner objects are columns of
+/// their own (`usage_input_tokens`), lists stay JSON. Of a text that is no such object nothing is appended.
+pub fn push_csv(out: &mut String, record: &str) {
+    let start = out.len();
+    if push_values(out, record).is_err() {
+        return out.truncate(start);
+    }
+    // The last value has a comma behind it.
+    if out.len() > start {
+        out.pop();
+    }
+    out.push('\n');
+}
+
+/// The values, each with a comma behind it. Nothing is copied that can be written as it stands.
+fn push_values(out: &mut String, object: &str) -> Result<(), Malformed> {
+    members(object, |_, value| {
+        let start = out.len();
+        if !value.get().starts_with('{') || push_values(out, value.get()).is_err() {
+            out.truncate(start);
+            match plain(value.get()) {
+                Some(plain) => out.push_str(plain),
+                None => out.push_str(&raw(value)),
+            }
+            out.push(',');
+        }
+    })
+}
+
+/// What the value is in CSV if that is a part of it: a number, a truth, or a text of letters, digits and the like that begins
+/// with one of them, so that nobody takes it for anything else.
+fn plain(value: &str) -> Option<&str> {
+    let is_plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':' | b'/' | b'-');
+    match value.as_bytes() {
+        b"null" => Some(""),
+        [b'"', text @ .., b'"'] => {
+            let begins_plainly = text.first().is_none_or(|first| first.is_ascii_alphanumeric());
+            (begins_plainly && text.iter().all(|byte| is_plain(*byte))).then(|| &value[1..value.len() - 1])
+        }
+        all => all.iter().all(|byte| is_plain(*byte)).then_some(value),
     }
 }
 
@@ -87,7 +128,20 @@ fn line(cells: impl Iterator<Item = String>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_as_it_stands_is_what_it_comes_to(text in "[-=+@, \"'\t.a-c0-9é]{0,8}", number: f64) {
+            for value in [serde_json::to_string(&text).unwrap(), serde_json::to_string(&number).unwrap()] {
+                if let Some(plain) = plain(&value) {
+                    prop_assert_eq!(plain, raw(Raw::parse(&value).unwrap()));
+                }
+            }
+        }
+    }
 
     #[test]
     fn formulas_are_texts_and_numbers_stay_numbers() {
@@ -109,7 +163,8 @@ mod tests {
     #[test]
     fn a_record_is_a_line_with_its_members_in_order() {
         let record = r#"{"id":"a,\"b\"","cost":1.50,"none":null,"usage":{"in":3,"deep":{"x":true}},"list":[1,"=x"],"f":"=1"}"#;
-        let (names, values) = csv_record(record).unwrap();
+        let (names, mut values) = (csv_names(record).unwrap(), String::new());
+        push_csv(&mut values, record);
         assert_eq!(names, "id,cost,none,usage_in,usage_deep_x,list,f\n");
         assert_eq!(values, "\"a,\"\"b\"\"\",1.50,,3,true,\"[1,\"\"=x\"\"]\",'=1\n");
     }

@@ -10,7 +10,7 @@ mod text;
 
 pub use block::{BLOCK_END, BLOCK_START, with_block};
 pub use capture::capture_header;
-pub use csv::{csv, csv_record};
-pub use json::{harmless_json, json, json_line};
+pub use csv::{csv, csv_names, push_csv};
+pub use json::{harmless_json, json, push_json};
 pub use markdown::{escaped, markdown};
 pub use text::{Style, checks, note, pairs, table, usage_header};

@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use super::cost::{CostReport, CostRow};
 use super::usage::{
-    Actual, AgentUsage, Basis, Efficiency, EstimateInfo, Filter, Hidden, ModelUsage, OutputShortfall,
-    SessionInfo, StepUsage, UNTYPED_AGENT, UsageReport,
+    Actual, AgentUsage, Efficiency, EstimateInfo, Figures, Hidden, ModelUsage, OutputShortfall, SessionInfo,
+    StepUsage, UNTYPED_AGENT,
 };
 use crate::domain::{MAIN_AGENT, Message, PicoUsd, Timestamp, Usage};
-use crate::origins;
+use crate::origins::{self, Calibrations};
 use crate::pricing::PriceTable;
 use crate::store::{Ledger, Report, SessionCompaction, SessionRecord, SessionRow, StoreError};
 
@@ -73,14 +73,11 @@ impl ExportedSession {
     pub fn of(
         ledger: &Ledger,
         record: &SessionRecord,
-        prices: &PriceTable,
-    ) -> Result<Option<Self>, StoreError> {
+        calibrations: &mut Calibrations,
+    ) -> Result<Self, StoreError> {
         let timeline = origins::timeline(ledger, record.row)?;
-        let shares = ledger.session_shares(record.row)?;
-        let basis = Basis { timeline: &timeline, shares: &shares, prices };
-        let report = UsageReport::of_session(ledger, record, &Filter::default(), basis)?;
-        let Some(session) = report.session else { return Ok(None) };
-        let actual = report.actual.unwrap_or(Actual {
+        let figures = Figures::of(ledger, record, &timeline, calibrations)?;
+        let actual = figures.actual.unwrap_or(Actual {
             cost: None,
             usage: Usage::default(),
             total_tokens: 0,
@@ -93,8 +90,8 @@ impl ExportedSession {
             output_shortfall: None,
         });
         let parts = actual.cost;
-        Ok(Some(Self {
-            session,
+        Ok(Self {
+            session: figures.session,
             usage: actual.usage,
             total_tokens: actual.total_tokens,
             responses: actual.responses,
@@ -111,15 +108,12 @@ impl ExportedSession {
             unpriced_models: actual.unpriced_models,
             hidden: actual.hidden.unwrap_or_default(),
             output_shortfall: actual.output_shortfall.unwrap_or_default(),
-            estimate: EstimateInfo {
-                error_percent: origins::error_percent(ledger, record.row)?,
-                ..report.estimate
-            },
-            efficiency: report.efficiency,
-            by_agent: report.by_agent,
-            by_model: report.by_model,
-            by_step: report.by_step,
-        }))
+            estimate: figures.estimate,
+            efficiency: figures.efficiency,
+            by_agent: figures.by_agent,
+            by_model: figures.by_model,
+            by_step: figures.by_step,
+        })
     }
 }
 

@@ -7,13 +7,22 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::responses::known_message;
 use super::writer::unsigned;
-use super::{Ledger, SessionRow, StoreError};
+use super::{Ledger, SessionRow, StoreError, growth};
 use crate::domain::{ContextEntry, Message, MessageId, ModelId, ToolUseId};
 use crate::estimate::calibrate::{Calibration, Lesson, lessons};
 use crate::reconcile;
 
 /// What the names in `meta` begin with.
 pub(super) const PREFIX: &str = "calibration:";
+
+/// What the calls of a session were estimated to return.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Estimates {
+    /// Tokens by the call's id, of the calls that have one.
+    pub returned: HashMap<ToolUseId, u64>,
+    /// What tells whether something was worked out with these very calls ([`Growth::is_of`](super::Growth::is_of)).
+    pub mark: u64,
+}
 
 /// What a transcript has new.
 #[derive(Debug, Clone, Copy)]
@@ -126,13 +135,17 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn returned_estimates(&self, session: SessionRow) -> Result<HashMap<ToolUseId, u64>, StoreError> {
-        const SQL: &str = "SELECT tool_use_id, returned_tokens FROM tool_calls
-          WHERE session = ?1 AND tool_use_id IS NOT NULL";
+    pub fn returned_estimates(&self, session: SessionRow) -> Result<Estimates, StoreError> {
+        const SQL: &str = "SELECT id, tool_use_id, returned_tokens FROM tool_calls WHERE session = ?1";
+        let mut estimates = Estimates::default();
         let rows = self.all("read the estimates", SQL, [session.0], |row| {
-            Ok((ToolUseId::new(&row.get::<_, String>(0)?), unsigned(row.get(1)?)))
+            let returned: i64 = row.get(2)?;
+            estimates.mark = growth::mark(estimates.mark, row.get(0)?, returned);
+            let call = row.get_ref(1)?.as_str_or_null()?.and_then(ToolUseId::new);
+            Ok(call.map(|call| (call, unsigned(returned))))
         })?;
-        Ok(rows.into_iter().filter_map(|(call, tokens)| Some((call?, tokens))).collect())
+        estimates.returned = rows.into_iter().flatten().collect();
+        Ok(estimates)
     }
 
     /// What was learned of a model.

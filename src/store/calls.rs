@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::queries::{optional_unsigned, unsigned};
-use super::{Ledger, StoreError};
+use super::{Ledger, SessionRow, StoreError};
 use crate::domain::Timestamp;
 
 /// How much is kept of sessions at a time: changes of models and types of runs. A session has few of either, and calls that
@@ -13,18 +13,20 @@ use crate::domain::Timestamp;
 const MAX_KEPT: usize = 50_000;
 
 /// A tool call, for `export`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CallRecord {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallRecord<'r> {
     /// The provider's id.
-    pub tool_use_id: Option<String>,
-    /// The session.
-    pub session_id: String,
+    pub tool_use_id: Option<&'r str>,
+    /// The session's row.
+    pub session: SessionRow,
+    /// Its id.
+    pub session_id: &'r str,
     /// The subagent run; `None` for the main conversation.
-    pub agent_id: Option<String>,
+    pub agent_id: Option<&'r str>,
     /// The run's type.
-    pub agent_type: Option<String>,
+    pub agent_type: Option<&'r str>,
     /// The tool.
-    pub tool: String,
+    pub tool: &'r str,
     /// When the hook heard of it.
     pub at: Timestamp,
     /// How long it ran.
@@ -36,21 +38,21 @@ pub struct CallRecord {
     /// The same by the encoding's own count.
     pub raw_generated: u64,
     /// How they were counted.
-    pub generated_method: String,
+    pub generated_method: &'r str,
     /// Tokens that the model read as the result.
     pub returned: u64,
     /// The same by the encoding's own count.
     pub raw_returned: u64,
     /// How they were counted.
-    pub returned_method: String,
+    pub returned_method: &'r str,
     /// The input's keyed hash.
     pub input_hash: Option<i64>,
     /// What the call was for.
-    pub action_type: String,
+    pub action_type: &'r str,
     /// The agent's or skill's name.
-    pub action_name: Option<String>,
+    pub action_name: Option<&'r str>,
     /// The model that made the call.
-    pub model: Option<String>,
+    pub model: Option<&'r str>,
 }
 
 impl Ledger {
@@ -60,7 +62,7 @@ impl Ledger {
     /// If the ledger cannot be read, or what `each` returns.
     pub fn for_each_call<E: From<StoreError>>(
         &self,
-        mut each: impl FnMut(CallRecord) -> Result<(), E>,
+        mut each: impl FnMut(CallRecord<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         const SQL: &str =
             "SELECT session, tool_use_id, agent_id, agent_type, tool, at, duration_ms, ok, generated_tokens,
@@ -95,13 +97,19 @@ struct Facts {
     model: Option<String>,
     /// The types of its subagents' runs.
     types: HashMap<String, String>,
-    /// From when on which model answered, for the main conversation and each run, in the order of time.
-    models: HashMap<Option<String>, Vec<(i64, String)>>,
+    /// From when on which model answered in the main conversation, in the order of time.
+    main_models: Vec<(i64, String)>,
+    /// The same of each run.
+    run_models: HashMap<String, Vec<(i64, String)>>,
 }
 
 impl Sessions {
     /// A row of [`Ledger::for_each_call`]; `None` if there is no such session.
-    fn call(&mut self, conn: &Connection, row: &Row<'_>) -> rusqlite::Result<Option<CallRecord>> {
+    fn call<'r>(
+        &'r mut self,
+        conn: &Connection,
+        row: &'r Row<'_>,
+    ) -> rusqlite::Result<Option<CallRecord<'r>>> {
         let session: i64 = row.get(0)?;
         if !self.known.contains_key(&session) {
             let facts = Facts::read(conn, session)?;
@@ -113,37 +121,36 @@ impl Sessions {
             self.known.insert(session, facts);
         }
         let Some(Some(facts)) = self.known.get(&session) else { return Ok(None) };
-        let agent_id: Option<String> = row.get(2)?;
-        let agent_type: Option<String> = row.get(3)?;
-        let at = row.get(5)?;
-        let answered = facts.model_at(&agent_id, at).map(str::to_owned);
-        let model = match answered {
-            Some(model) => Some(model),
-            None => row
-                .get::<_, Option<String>>(15)?
-                .or_else(|| facts.model.clone().filter(|_| agent_id.is_none())),
+        let text = |column: usize| -> rusqlite::Result<Option<&'r str>> {
+            Ok(row.get_ref(column)?.as_str_or_null()?)
         };
-        let action_type: String = row.get(13)?;
+        let name = |column: usize| -> rusqlite::Result<&'r str> { Ok(row.get_ref(column)?.as_str()?) };
+        let (agent_id, agent_type, at) = (text(2)?, text(3)?, row.get(5)?);
+        let model = match facts.model_at(agent_id, at) {
+            Some(model) => Some(model),
+            None => text(15)?.or_else(|| facts.model.as_deref().filter(|_| agent_id.is_none())),
+        };
+        let action_type = name(13)?;
         Ok(Some(CallRecord {
-            tool_use_id: row.get(1)?,
-            session_id: facts.id.clone(),
-            agent_type: agent_type.or_else(|| facts.types.get(agent_id.as_deref()?).cloned()),
+            tool_use_id: text(1)?,
+            session: SessionRow(session),
+            session_id: &facts.id,
+            agent_type: agent_type.or_else(|| facts.types.get(agent_id?).map(String::as_str)),
             agent_id,
-            tool: row.get(4)?,
+            tool: name(4)?,
             at: Timestamp::from_millis(at),
             duration_ms: optional_unsigned(row, 6)?,
             ok: row.get(7)?,
             generated: unsigned(row, 8)?,
-            generated_method: row.get(9)?,
+            generated_method: name(9)?,
             returned: unsigned(row, 10)?,
-            returned_method: row.get(11)?,
+            returned_method: name(11)?,
             input_hash: row.get(12)?,
-            action_type: if action_type == "manual" && facts.is_scheduled {
-                "scheduled".to_owned()
-            } else {
-                action_type
+            action_type: match action_type {
+                "manual" if facts.is_scheduled => "scheduled",
+                other => other,
             },
-            action_name: row.get(14)?,
+            action_name: text(14)?,
             model,
             raw_generated: unsigned(row, 16)?,
             raw_returned: unsigned(row, 17)?,
@@ -167,7 +174,8 @@ impl Facts {
                 is_scheduled: row.get(1)?,
                 model: row.get(2)?,
                 types: HashMap::new(),
-                models: HashMap::new(),
+                main_models: Vec::new(),
+                run_models: HashMap::new(),
             })
         };
         let Some(mut facts) = conn.prepare_cached(SESSION)?.query_row([session], read).optional()? else {
@@ -180,9 +188,12 @@ impl Facts {
         let mut models = conn.prepare_cached(MODELS)?;
         let mut rows = models.query([session])?;
         while let Some(row) = rows.next()? {
-            let (agent, at): (Option<String>, i64) = (row.get(0)?, row.get(1)?);
+            let at: i64 = row.get(1)?;
             let model = row.get_ref(2)?.as_str()?;
-            let changes = facts.models.entry(agent).or_default();
+            let changes = match row.get_ref(0)?.as_str_or_null()? {
+                None => &mut facts.main_models,
+                Some(run) => facts.run_models.entry(run.to_owned()).or_default(),
+            };
             match changes.last_mut() {
                 Some((_, last)) if last == model => {}
                 // Of answers at one moment the last one counts.
@@ -194,13 +205,16 @@ impl Facts {
     }
 
     /// The model of the agent's last answer by then.
-    fn model_at(&self, agent: &Option<String>, at: i64) -> Option<&str> {
-        let changes = self.models.get(agent)?;
+    fn model_at(&self, agent: Option<&str>, at: i64) -> Option<&str> {
+        let changes = match agent {
+            None => &self.main_models,
+            Some(run) => self.run_models.get(run)?,
+        };
         let after = changes.partition_point(|(since, _)| *since <= at);
         changes.get(after.checked_sub(1)?).map(|(_, model)| model.as_str())
     }
 
     fn size(&self) -> usize {
-        self.types.len() + self.models.values().map(Vec::len).sum::<usize>()
+        self.types.len() + self.main_models.len() + self.run_models.values().map(Vec::len).sum::<usize>()
     }
 }

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::migrations::{MIGRATIONS, migrate, user_version};
@@ -254,6 +255,11 @@ impl Ledger {
     /// Makes room for what a report asks.
     pub(super) fn expect_questions(&self) -> Result<(), StoreError> {
         self.conn.set_prepared_statement_cache_capacity(STATEMENTS);
+        // Else SQLite looks at the values that are bound when it plans a statement, and plans it anew whenever others are: for
+        // each session most of what an export asks was compiled once more.
+        self.conn
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .map_err(StoreError::query("set up the ledger"))?;
         // 16 MB: what one session has is found by an index, and lies anywhere.
         self.conn.pragma_update(None, "cache_size", -16_000).map_err(StoreError::query("set up the ledger"))
     }

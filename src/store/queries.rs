@@ -106,7 +106,7 @@ pub struct AgentRun {
 }
 
 /// Calls of one tool by one agent within a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CallGroup {
     /// The tool.
     pub tool: String,
@@ -272,35 +272,6 @@ impl Ledger {
         )
     }
 
-    /// What a session used, by agent run, model and skill.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn usage_groups(&self, session: SessionRow) -> Result<Vec<UsageGroup>, StoreError> {
-        const SQL: &str = "SELECT agent_id, model, skill, count(*), sum(input_tokens), sum(output_tokens),
-            sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(web_searches),
-            min(at), max(at)
-          FROM responses WHERE session = ?1 AND NOT copied GROUP BY agent_id, model, skill ORDER BY min(at), agent_id, model, skill";
-        self.all("read the session's usage", SQL, [session.0], |row| {
-            Ok(UsageGroup {
-                agent_id: row.get(0)?,
-                model: row.get(1)?,
-                skill: row.get(2)?,
-                responses: unsigned(row, 3)?,
-                usage: Usage {
-                    input: unsigned(row, 4)?,
-                    output: unsigned(row, 5)?,
-                    cache_read: unsigned(row, 6)?,
-                    cache_write_5m: unsigned(row, 7)?,
-                    cache_write_1h: unsigned(row, 8)?,
-                    web_searches: unsigned(row, 9)?,
-                },
-                first_at: time(row, 10)?,
-                last_at: time(row, 11)?,
-            })
-        })
-    }
-
     /// A session's subagent runs.
     ///
     /// # Errors
@@ -320,69 +291,17 @@ impl Ledger {
         })
     }
 
-    /// A session's tool calls, by tool, agent run and skill.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn call_groups(&self, session: SessionRow) -> Result<Vec<CallGroup>, StoreError> {
-        // A call is pending if it came after the last turn that was finalized, and after the last known response of
-        // the agent that made it.
-        const SQL: &str = "WITH
-          last (agent_id, at) AS (
-            SELECT agent_id, max(at) FROM responses WHERE session = ?1 AND NOT copied GROUP BY agent_id),
-          calls AS (
-            SELECT c.*, c.id > (SELECT settled_call FROM sessions WHERE id = ?1)
-              AND c.at > coalesce((SELECT at FROM last WHERE last.agent_id IS c.agent_id), 0) AS pending,
-              coalesce(raw_generated_tokens, generated_tokens) + coalesce(raw_returned_tokens, returned_tokens) AS raw
-            FROM tool_calls c WHERE c.session = ?1 AND c.ok IS NOT NULL)
-          SELECT tool, agent_id, agent_type, CASE WHEN action_type = 'skill' THEN action_name END AS skill,
-            count(*), sum(NOT ok), sum(generated_tokens), sum(returned_tokens), sum(pending),
-            sum(iif(pending, generated_tokens, 0)), sum(iif(pending, returned_tokens, 0)),
-            sum(coalesce(duration_ms, 0)), max(at), sum(raw), sum(iif(pending, raw, 0))
-          FROM calls GROUP BY tool, agent_id, agent_type, skill ORDER BY tool, agent_id, skill";
-        self.all("read the session's tool calls", SQL, [session.0], |row| {
-            Ok(CallGroup {
-                tool: row.get(0)?,
-                agent_id: row.get(1)?,
-                agent_type: row.get(2)?,
-                skill: row.get(3)?,
-                calls: unsigned(row, 4)?,
-                failures: unsigned(row, 5)?,
-                generated: unsigned(row, 6)?,
-                returned: unsigned(row, 7)?,
-                pending: PendingCalls {
-                    calls: unsigned(row, 8)?,
-                    generated: unsigned(row, 9)?,
-                    returned: unsigned(row, 10)?,
-                    raw: unsigned(row, 14)?,
-                },
-                raw: unsigned(row, 13)?,
-                duration_ms: unsigned(row, 11)?,
-                last_at: time(row, 12)?,
-            })
-        })
-    }
-
-    /// Lines added and removed by a session's tool calls.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn lines_changed(&self, session: SessionRow) -> Result<(u64, u64), StoreError> {
-        const SQL: &str = "SELECT coalesce(sum(lines_added), 0), coalesce(sum(lines_removed), 0)
-          FROM tool_calls WHERE session = ?1 AND ok IS NOT NULL";
-        self.conn
-            .query_row(SQL, [session.0], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))
-            .map_err(StoreError::query("count the lines changed"))
-    }
-
     /// How many turns a session had.
     ///
     /// # Errors
     /// If the ledger cannot be read.
     pub fn turns(&self, session: SessionRow) -> Result<u64, StoreError> {
-        self.conn
-            .query_row("SELECT count(*) FROM prompts WHERE session = ?1", [session.0], |row| unsigned(row, 0))
-            .map_err(StoreError::query("count the turns"))
+        let count = || {
+            self.conn
+                .prepare_cached("SELECT count(*) FROM prompts WHERE session = ?1")?
+                .query_row([session.0], |row| unsigned(row, 0))
+        };
+        count().map_err(StoreError::query("count the turns"))
     }
 
     /// A session's compactions.

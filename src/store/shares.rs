@@ -7,8 +7,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::growth::{self, Growth};
+use super::leb::{put, put_text, take, take_text};
 use super::spent::Quarter;
 use super::writer::SessionRow;
 use super::{Ledger, SpentFilter, SpentRow, StoreError};
@@ -89,7 +91,7 @@ impl ShareRow {
 /// type is not known.
 const RUNS_OF: char = '\n';
 /// A number that changes with every change of what is kept of a session: shares of another one are worked out anew.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// Numbers in a row.
 const COLUMNS: usize = 22;
@@ -132,17 +134,20 @@ impl Ledger {
         })
     }
 
-    /// Stores sessions' shares.
+    /// Stores sessions' shares, and what their contexts have grown by.
     ///
     /// # Errors
     /// If the ledger cannot be written.
-    pub fn store_shares(&mut self, shares: &[(StaleSession, Vec<ShareRow>)]) -> Result<(), StoreError> {
+    pub fn store_shares(
+        &mut self,
+        shares: &[(StaleSession, Vec<ShareRow>, Growth)],
+    ) -> Result<(), StoreError> {
         const WHAT: &str = "store where costs came from";
         let version = self.shares_version();
         match self.write(WHAT, |tx| store(tx, shares, version)) {
             // A view is as right if it alone has them: a temporary table hides the ledger's own of that name.
             Err(error) if error.is_busy() && self.view.is_some() => {
-                let own = "CREATE TEMP TABLE IF NOT EXISTS shares (session INTEGER PRIMARY KEY, stamp, prices, body);
+                let own = "CREATE TEMP TABLE IF NOT EXISTS shares (session INTEGER PRIMARY KEY, stamp, prices, body, growth);
                     INSERT OR IGNORE INTO temp.shares SELECT * FROM main.shares";
                 let keep = || {
                     self.conn.execute_batch(own)?;
@@ -251,10 +256,32 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn session_shares(&self, session: SessionRow) -> Result<Vec<ShareRow>, StoreError> {
-        let only = SpentFilter { sessions: Some(vec![session]), ..SpentFilter::default() };
         let mut shares = Vec::new();
-        self.for_each_share(&only, |_, share| shares.push(share.clone()))?;
+        self.for_each_share_of(session, |share| shares.push(share.clone()))?;
         Ok(shares)
+    }
+
+    /// Hands the shares of one session to `each`, without a copy of them. Returns what its contexts have grown by, if that is
+    /// kept and nothing that it follows from has changed since but perhaps the calls' estimates.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn for_each_share_of(
+        &self,
+        session: SessionRow,
+        each: impl FnMut(&ShareRow),
+    ) -> Result<Option<Growth>, StoreError> {
+        const SQL: &str = "SELECT h.body, iif(h.stamp = s.stamp AND h.prices = ?2, h.growth, NULL)
+          FROM shares h JOIN sessions s ON s.id = h.session WHERE h.session = ?1";
+        let read = || {
+            let mut query = self.conn.prepare_cached(SQL)?;
+            let read = |row: &rusqlite::Row<'_>| {
+                decode(row.get_ref(0)?.as_blob().unwrap_or_default(), each);
+                Ok(growth::decode(row.get_ref(1)?.as_blob().unwrap_or_default()))
+            };
+            query.query_row(params![session.0, self.shares_version()], read).optional()
+        };
+        read().map(Option::flatten).map_err(StoreError::query("read where costs came from"))
     }
 
     /// What a session has spent, by quarter, run, model and branch.
@@ -299,14 +326,24 @@ impl Ledger {
     }
 }
 
-fn store(conn: &Connection, shares: &[(StaleSession, Vec<ShareRow>)], version: i64) -> rusqlite::Result<()> {
-    let mut insert = conn.prepare("INSERT OR REPLACE INTO shares VALUES (?1, ?2, ?3, ?4)")?;
+fn store(
+    conn: &Connection,
+    shares: &[(StaleSession, Vec<ShareRow>, Growth)],
+    version: i64,
+) -> rusqlite::Result<()> {
+    let mut insert = conn.prepare("INSERT OR REPLACE INTO shares VALUES (?1, ?2, ?3, ?4, ?5)")?;
     let mut types = conn.prepare("SELECT agent_id, agent_type FROM agent_runs WHERE session = ?1")?;
-    for (session, rows) in shares {
+    for (session, rows, growth) in shares {
         let types = types.query_map([session.row.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let sums = added_up(rows, &types.collect::<rusqlite::Result<_>>()?);
-        insert.execute(params![session.row.0, session.stamp, version, encode(rows)])?;
-        insert.execute(params![-session.row.0, session.stamp, version, encode(&sums)])?;
+        insert.execute(params![
+            session.row.0,
+            session.stamp,
+            version,
+            encode(rows),
+            growth::encode(growth)
+        ])?;
+        insert.execute(params![-session.row.0, session.stamp, version, encode(&sums), None::<Vec<u8>>])?;
     }
     Ok(())
 }
@@ -384,8 +421,7 @@ fn encode(rows: &[ShareRow]) -> Vec<u8> {
     let mut body = Vec::with_capacity(rows.len() * 48);
     put(&mut body, names.len() as u64);
     for name in names {
-        put(&mut body, name.len() as u64);
-        body.extend_from_slice(name.as_bytes());
+        put_text(&mut body, name);
     }
     for number in numbers.into_iter().flatten() {
         put(&mut body, number);
@@ -393,25 +429,13 @@ fn encode(rows: &[ShareRow]) -> Vec<u8> {
     body
 }
 
-fn put(body: &mut Vec<u8>, mut number: u64) {
-    while number > 0x7f {
-        #[expect(clippy::cast_possible_truncation, reason = "seven bits at a time")]
-        body.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "at most seven bits are left")]
-    body.push(number as u8);
-}
-
 /// Hands the rows that [`encode`] wrote to `each`. A value that is none of ours is read as far as it goes.
 fn decode(body: &[u8], mut each: impl FnMut(&ShareRow)) {
     let mut rest = body;
     let mut names: Vec<String> = Vec::new();
     for _ in 0..take(&mut rest).unwrap_or(0) {
-        let length = take(&mut rest).and_then(|length| usize::try_from(length).ok());
-        let Some((name, after)) = length.and_then(|length| rest.split_at_checked(length)) else { break };
-        names.push(String::from_utf8_lossy(name).into_owned());
-        rest = after;
+        let Some(name) = take_text(&mut rest) else { break };
+        names.push(name);
     }
     // Rows that follow each other share most of their names: one row is changed from each to the next.
     let mut row = ShareRow::default();
@@ -464,26 +488,6 @@ fn decode(body: &[u8], mut each: impl FnMut(&ShareRow)) {
         });
         each(&row);
     }
-}
-
-fn take(rest: &mut &[u8]) -> Option<u64> {
-    let (first, after) = rest.split_first()?;
-    *rest = after;
-    let mut number = u64::from(first & 0x7f);
-    let mut last = *first;
-    let mut shift = 7;
-    while last & 0x80 != 0 {
-        // A value that is none of ours.
-        if shift > 63 {
-            return None;
-        }
-        let (next, after) = rest.split_first()?;
-        *rest = after;
-        number |= u64::from(next & 0x7f) << shift;
-        last = *next;
-        shift += 7;
-    }
-    Some(number)
 }
 
 #[cfg(test)]

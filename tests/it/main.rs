@@ -27,6 +27,7 @@ mod faces;
 mod facts;
 mod forks;
 mod generated;
+mod growth;
 mod guarantees;
 mod held;
 mod hook;

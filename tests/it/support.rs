@@ -153,7 +153,6 @@ impl Ledger {
         }
     }
 
-
     /// Runs the real `tallyhook hook` with a payload on its stdin.
     pub(crate) fn run_hook(&self, payload: impl Payload) -> Ran {
         Ran::with_stdin(&mut self.command(&["hook"]), &payload.bytes())
@@ -172,7 +171,7 @@ impl Ledger {
         said.filter(|said| !said.is_empty()).map(|said| String::from_utf8(said).unwrap()).collect()
     }
 
-    fn open(&self) -> store::Ledger {
+    pub(crate) fn open(&self) -> store::Ledger {
         store::Ledger::open_for_reports(&self.path()).unwrap()
     }
 

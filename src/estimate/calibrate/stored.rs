@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::filter::{Filter, short};
-use super::{Calibration, MAX_SURPLUS, Sums, Tokenizer, prior};
+use super::{Added, Calibration, Kind, MAX_SURPLUS, Sums, Tokenizer, Wrote, prior};
 use crate::domain::{MAX_COUNT, ModelId};
 
 /// Of which shape the text is. Another shape is not read: the fit begins anew, which costs little.
@@ -17,6 +17,40 @@ struct Stored {
     sums: [f64; 4],
     returned: Vec<f64>,
     written: Vec<f64>,
+}
+
+impl Added {
+    /// How many numbers it is kept as.
+    pub const NUMBERS: usize = Kind::ALL.len() + 6;
+
+    /// Whether nothing came in but results: what was foreseen is then what is seen, whatever a model has learned.
+    #[must_use]
+    pub fn is_of_results_alone(&self) -> bool {
+        self.told == 0 && self.words == 0 && self.wrote.is_none()
+    }
+
+    /// The numbers that a ledger keeps.
+    #[must_use]
+    pub fn numbers(&self) -> [u64; Self::NUMBERS] {
+        let mut numbers = [0; Self::NUMBERS];
+        let (tokens, rest) = numbers.split_at_mut(Kind::ALL.len());
+        tokens.copy_from_slice(&self.tokens);
+        // One more than its calls, so that zero is none.
+        let wrote = self.wrote.map_or([0, 0], |wrote| [wrote.tokens, wrote.calls.saturating_add(1)]);
+        rest.copy_from_slice(&[self.calls, self.unseen, self.told, self.words, wrote[0], wrote[1]]);
+        numbers
+    }
+
+    /// What these numbers were made of.
+    #[must_use]
+    pub fn from_numbers(numbers: [u64; Self::NUMBERS]) -> Self {
+        let mut tokens = [0; Kind::ALL.len()];
+        tokens.copy_from_slice(&numbers[..Kind::ALL.len()]);
+        let [calls, unseen, told, words, written, makers] =
+            std::array::from_fn(|at| numbers[Kind::ALL.len() + at]);
+        let wrote = makers.checked_sub(1).map(|calls| Wrote { tokens: written, calls });
+        Self { tokens, calls, unseen, told, words, wrote }
+    }
 }
 
 impl Calibration {

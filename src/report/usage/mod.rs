@@ -4,6 +4,7 @@
 //! session's, the models' too, the tools' estimates to the session's. What no line of a transcript shows is a row of its
 //! own, `(hidden)`, among the agents.
 
+mod figures;
 mod money;
 mod origins;
 mod rollup;
@@ -18,8 +19,12 @@ use crate::report::Share;
 use crate::report::budgets::{BudgetInfo, Work};
 use crate::report::history::HistoryRow;
 use crate::report::reported::ReportedAgent;
-use crate::store::{CallGroup, HIDDEN_AGENT, Ledger, SessionCounts, SessionRecord, ShareRow, StoreError};
+use crate::store::{
+    CallGroup, HIDDEN_AGENT, Ledger, SessionCalls, SessionCounts, SessionRecord, ShareRow, StoreError,
+};
+pub use figures::Figures;
 use money::Spending;
+use origins::StepSums;
 use rollup::AgentNames;
 
 /// What a subagent is called whose type nobody told.
@@ -413,14 +418,14 @@ impl UsageReport {
         let Basis { timeline, shares, prices } = basis;
         let runs = ledger.agent_runs(record.row)?;
         let names = AgentNames::of(&runs);
-        let calls = ledger.call_groups(record.row)?;
+        let mut usage = ledger.usage_groups(record.row)?;
+        let SessionCalls { groups: mut calls, lines_added, lines_removed, .. } =
+            ledger.session_calls(record.row, &usage)?;
         let compactions = ledger.compactions(record.row)?;
         let mut session = session_info(ledger, record, &calls, compactions.len() as u64)?;
         let wanted = |agent: &str| filter.agent.as_deref().is_none_or(|name| name == agent);
 
-        let mut usage = ledger.usage_groups(record.row)?;
         usage.retain(|group| wanted(names.of_run(group.agent_id.as_deref())));
-        let mut calls = calls;
         calls.retain(|call| wanted(names.of_call(call)));
         let spending = Spending::of(ledger.session_spent(record.row)?, &names, &wanted);
         let shown: Usage = usage.iter().map(|group| group.usage).sum();
@@ -430,12 +435,14 @@ impl UsageReport {
         shares.retain(|share| {
             wanted(agent_of(share, &names)) && filter.step.as_deref().is_none_or(|step| share.step == step)
         });
+        let mut steps = StepSums::new(&names);
+        shares.iter().for_each(|share| steps.add(share));
         if session.tool_calls == 0 {
             // No hook has told of any: the session was imported.
-            session.tool_calls = shares.iter().map(|share| share.calls).sum();
+            session.tool_calls = steps.calls();
         }
         let by_skill = origins::by_skill(&shares, filter.told(&calls));
-        let by_step = origins::by_step(&shares, timeline, record.last_activity_at, &names);
+        let by_step = steps.rows(timeline, record.last_activity_at);
         calls.retain(|call| filter.tool.as_deref().is_none_or(|tool| tool == call.tool));
         shares.retain(|share| filter.tool.as_deref().is_none_or(|tool| tool == share.tool));
 
@@ -444,9 +451,10 @@ impl UsageReport {
             let Filter { agent, tool, step } = filter.clone();
             Part { agent, tool, step, usage, paid }
         });
+        let lines = (lines_added, lines_removed);
+        let efficiency = Efficiency::of(total, &spending, session.duration_seconds, lines);
         let is_open = record.ended_at.is_none();
         let by_agent = rollup::by_agent(&usage, &runs, &names, session.turns, is_open, &wanted, &spending);
-        let (lines_added, lines_removed) = ledger.lines_changed(record.row)?;
         let context_size = ledger.context_size(record.row)?;
         let compacted = compactions
             .last()
@@ -480,21 +488,9 @@ impl UsageReport {
                 })
                 .collect(),
             efficiency: Efficiency {
-                tokens_per_minute: rollup::per_minute(total.total(), session.duration_seconds),
-                cost_per_minute_usd: spending.total.cost(total).and_then(|cost| {
-                    money::share(
-                        PicoUsd::from_pico(cost.as_pico().saturating_mul(60)),
-                        session.duration_seconds,
-                    )
-                }),
-                lines_added,
-                lines_removed,
                 // Which agent changed a line is not known.
-                cost_per_line_usd: spending
-                    .total
-                    .cost(total)
-                    .filter(|_| filter.agent.is_none())
-                    .and_then(|cost| money::share(cost, lines_added + lines_removed)),
+                cost_per_line_usd: efficiency.cost_per_line_usd.filter(|_| filter.agent.is_none()),
+                ..efficiency
             },
             session: Some(session),
             part,

@@ -158,48 +158,83 @@ pub(super) fn by_mcp_server(shares: &[&ShareRow], calls: &[CallGroup]) -> Vec<Mc
     rows
 }
 
-/// Steps in the order of time; what belongs to none comes last.
-pub(super) fn by_step(
-    shares: &[&ShareRow],
-    timeline: &Timeline,
-    last: Option<Timestamp>,
-    names: &AgentNames<'_>,
-) -> Vec<StepUsage> {
-    /// Its place in time, how often it was begun, and for how long.
-    type Course = (usize, u64, u64);
-    let mut courses: BTreeMap<&str, Course> = BTreeMap::new();
-    for (place, span) in timeline.spans().iter().enumerate() {
-        let course = courses.entry(&span.name).or_insert((place, 0, 0));
-        course.1 += 1;
-        // A step is worked on until nothing more happens, if the next one begins only after that.
-        let end = span.until.into_iter().chain(last).min().unwrap_or(span.from);
-        course.2 += end.since(span.from).as_secs();
+/// Shares added up by step as they come: of all of a session's none needs to be kept.
+pub(super) struct StepSums<'n> {
+    names: &'n AgentNames<'n>,
+    places: BTreeMap<String, usize>,
+    sums: Vec<StepSum<'n>>,
+    /// The place of the last one: shares that follow each other mostly have one step.
+    last: usize,
+}
+
+struct StepSum<'n> {
+    step: String,
+    sum: OriginSum,
+    agents: BTreeSet<&'n str>,
+}
+
+impl<'n> StepSums<'n> {
+    pub(super) fn new(names: &'n AgentNames<'n>) -> Self {
+        Self { names, places: BTreeMap::new(), sums: Vec::new(), last: 0 }
     }
-    let mut agents: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-    for share in shares {
-        agents.entry(Origin::Step.key(share, false).into_owned()).or_default().insert(agent_of(share, names));
+
+    pub(super) fn add(&mut self, share: &ShareRow) {
+        let key = Origin::Step.key(share, false);
+        if self.sums.get(self.last).is_none_or(|last| last.step != key) {
+            self.last = match self.places.get(key.as_ref()) {
+                Some(place) => *place,
+                None => {
+                    let step = key.into_owned();
+                    self.places.insert(step.clone(), self.sums.len());
+                    self.sums.push(StepSum { step, sum: OriginSum::default(), agents: BTreeSet::new() });
+                    self.sums.len() - 1
+                }
+            };
+        }
+        if let Some(last) = self.sums.get_mut(self.last) {
+            last.sum.add(share);
+            last.agents.insert(agent_of(share, self.names));
+        }
     }
-    let paid = whole(shares.iter().copied());
-    let mut rows: Vec<(usize, StepUsage)> = sum(shares.iter().copied(), Origin::Step, false)
-        .into_iter()
-        .map(|(step, sum)| {
+
+    /// Tool calls that came in, of all steps.
+    pub(super) fn calls(&self) -> u64 {
+        self.sums.iter().map(|step| step.sum.calls).sum()
+    }
+
+    /// Steps in the order of time; what belongs to none comes last.
+    pub(super) fn rows(self, timeline: &Timeline, last: Option<Timestamp>) -> Vec<StepUsage> {
+        /// Its place in time, how often it was begun, and for how long.
+        type Course = (usize, u64, u64);
+        let mut courses: BTreeMap<&str, Course> = BTreeMap::new();
+        for (place, span) in timeline.spans().iter().enumerate() {
+            let course = courses.entry(&span.name).or_insert((place, 0, 0));
+            course.1 += 1;
+            // A step is worked on until nothing more happens, if the next one begins only after that.
+            let end = span.until.into_iter().chain(last).min().unwrap_or(span.from);
+            course.2 += end.since(span.from).as_secs();
+        }
+        let mut paid = Whole::default();
+        for step in &self.sums {
+            paid.cost += step.sum.cost_usd().unwrap_or_default();
+            paid.tokens += step.sum.usage.total();
+        }
+        let row = |StepSum { step, sum, agents }| {
             let course = courses.get(step.as_str());
             let row = StepUsage {
                 usage: sum.usage,
                 paid: OriginUsage::of(&sum, paid),
                 duration_seconds: course.map(|course| course.2),
-                agents: agents
-                    .get(&step)
-                    .map(|agents| agents.iter().map(|agent| (*agent).to_owned()).collect())
-                    .unwrap_or_default(),
+                agents: agents.into_iter().map(str::to_owned).collect(),
                 iterations: course.map_or(0, |course| course.1),
                 step,
             };
             (course.map_or(usize::MAX, |course| course.0), row)
-        })
-        .collect();
-    rows.sort_by(|one, other| (one.0, &one.1.step).cmp(&(other.0, &other.1.step)));
-    rows.into_iter().map(|(_, row)| row).collect()
+        };
+        let mut rows: Vec<(usize, StepUsage)> = self.sums.into_iter().map(row).collect();
+        rows.sort_by(|one, other| (one.0, &one.1.step).cmp(&(other.0, &other.1.step)));
+        rows.into_iter().map(|(_, row)| row).collect()
+    }
 }
 
 /// Whether the key stands for having none.

@@ -1,0 +1,209 @@
+//! What one session used and called, added up: each of its rows is read once, in the order of an index, and added here. SQLite
+//! would sort them to group them, which took longer than to read them.
+
+use std::collections::HashMap;
+
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
+
+use super::growth;
+use super::queries::{CallGroup, UsageGroup};
+use super::{Ledger, SessionRow, StoreError};
+use crate::domain::{Timestamp, Usage};
+
+/// A session's tool calls.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionCalls {
+    /// By tool, agent run and skill.
+    pub groups: Vec<CallGroup>,
+    /// Lines of files that they have added.
+    pub lines_added: u64,
+    /// And removed.
+    pub lines_removed: u64,
+    /// Whether any has an id, so that a transcript can tell of it.
+    pub has_ids: bool,
+    /// What tells whether something was worked out with these very calls ([`Growth::is_of`](super::Growth::is_of)).
+    pub mark: u64,
+}
+
+/// Things under keys of several texts, each of which may be missing.
+struct Groups<T> {
+    places: HashMap<Vec<u8>, usize>,
+    list: Vec<T>,
+    key: Vec<u8>,
+}
+
+impl<T> Groups<T> {
+    fn new() -> Self {
+        Self { places: HashMap::new(), list: Vec::new(), key: Vec::new() }
+    }
+
+    /// The one under these texts, made if need be.
+    fn at(&mut self, texts: &[Option<&str>], new: impl FnOnce() -> T) -> &mut T {
+        self.key.clear();
+        for text in texts {
+            // Before each text its length, so that no two lists of texts make one key.
+            let length = text.map_or(u64::MAX, |text| text.len() as u64);
+            self.key.extend_from_slice(&length.to_le_bytes());
+            self.key.extend_from_slice(text.unwrap_or_default().as_bytes());
+        }
+        let place = match self.places.get(&self.key) {
+            Some(place) => *place,
+            None => {
+                self.list.push(new());
+                self.places.insert(self.key.clone(), self.list.len() - 1);
+                self.list.len() - 1
+            }
+        };
+        &mut self.list[place]
+    }
+}
+
+impl Ledger {
+    /// What a session used, by agent run, model and skill.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn usage_groups(&self, session: SessionRow) -> Result<Vec<UsageGroup>, StoreError> {
+        const SQL: &str = "SELECT agent_id, model, skill, input_tokens, output_tokens, cache_read_tokens,
+            cache_write_5m_tokens, cache_write_1h_tokens, web_searches, at
+          FROM responses WHERE session = ?1 AND NOT copied";
+        let read = || -> rusqlite::Result<Vec<UsageGroup>> {
+            let mut groups = Groups::new();
+            let mut query = self.conn.prepare_cached(SQL)?;
+            let mut rows = query.query([session.0])?;
+            while let Some(row) = rows.next()? {
+                let (agent_id, model, skill) = (text(row, 0)?, text(row, 1)?, text(row, 2)?);
+                let group = groups.at(&[agent_id, model, skill], || UsageGroup {
+                    agent_id: agent_id.map(str::to_owned),
+                    model: model.map(str::to_owned),
+                    skill: skill.map(str::to_owned),
+                    responses: 0,
+                    usage: Usage::default(),
+                    first_at: None,
+                    last_at: None,
+                });
+                group.responses += 1;
+                group.usage += Usage {
+                    input: count(row, 3)?,
+                    output: count(row, 4)?,
+                    cache_read: count(row, 5)?,
+                    cache_write_5m: count(row, 6)?,
+                    cache_write_1h: count(row, 7)?,
+                    web_searches: count(row, 8)?,
+                };
+                let at = integer(row, 9)?.map(Timestamp::from_millis);
+                group.first_at = group.first_at.into_iter().chain(at).min();
+                group.last_at = group.last_at.max(at);
+            }
+            let mut groups = groups.list;
+            groups.sort_by(|one, other| {
+                let order = |group: &UsageGroup| (group.first_at, group.agent_id.clone());
+                order(one)
+                    .cmp(&order(other))
+                    .then_with(|| (&one.model, &one.skill).cmp(&(&other.model, &other.skill)))
+            });
+            Ok(groups)
+        };
+        read().map_err(StoreError::query("read the session's usage"))
+    }
+
+    /// A session's tool calls, of which `usage` is what it used.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn session_calls(
+        &self,
+        session: SessionRow,
+        usage: &[UsageGroup],
+    ) -> Result<SessionCalls, StoreError> {
+        const SETTLED: &str = "SELECT settled_call FROM sessions WHERE id = ?1";
+        const SQL: &str = "SELECT id, returned_tokens, ok, tool, agent_id, agent_type,
+            iif(action_type = 'skill', action_name, NULL), generated_tokens, at, duration_ms, lines_added, lines_removed,
+            raw_generated_tokens, raw_returned_tokens, tool_use_id IS NOT NULL
+          FROM tool_calls WHERE session = ?1";
+        // A call is pending if it came after the last turn that was finalized, and after the last known response of
+        // the agent that made it.
+        let mut last: HashMap<Option<&str>, i64> = HashMap::new();
+        for group in usage {
+            let at = last.entry(group.agent_id.as_deref()).or_default();
+            *at = (*at).max(group.last_at.map_or(0, Timestamp::as_millis));
+        }
+        let read = || -> rusqlite::Result<SessionCalls> {
+            let settled: i64 = self.conn.prepare_cached(SETTLED)?.query_row([session.0], |row| row.get(0))?;
+            let mut calls = SessionCalls::default();
+            let mut groups = Groups::new();
+            let mut query = self.conn.prepare_cached(SQL)?;
+            let mut rows = query.query([session.0])?;
+            while let Some(row) = rows.next()? {
+                let (id, returned) = (row.get(0)?, integer(row, 1)?.unwrap_or(0));
+                calls.has_ids = calls.has_ids || row.get(14)?;
+                calls.mark = growth::mark(calls.mark, id, returned);
+                let Some(ok) = integer(row, 2)? else { continue };
+                let (agent_id, agent_type, skill) = (text(row, 4)?, text(row, 5)?, text(row, 6)?);
+                let tool = text(row, 3)?.unwrap_or_default();
+                let group = groups.at(&[Some(tool), agent_id, agent_type, skill], || CallGroup {
+                    tool: tool.to_owned(),
+                    agent_id: agent_id.map(str::to_owned),
+                    agent_type: agent_type.map(str::to_owned),
+                    skill: skill.map(str::to_owned),
+                    ..CallGroup::default()
+                });
+                let (generated, returned) = (count(row, 7)?, unsigned(returned));
+                let raw_returned = integer(row, 13)?.map_or(returned, unsigned);
+                let raw = integer(row, 12)?.map_or(generated, unsigned).saturating_add(raw_returned);
+                let at = integer(row, 8)?.unwrap_or(0);
+                group.calls += 1;
+                group.failures += u64::from(ok == 0);
+                group.generated = group.generated.saturating_add(generated);
+                group.returned = group.returned.saturating_add(returned);
+                group.raw = group.raw.saturating_add(raw);
+                group.duration_ms = group.duration_ms.saturating_add(count(row, 9)?);
+                group.last_at = group.last_at.max(Some(Timestamp::from_millis(at)));
+                if id > settled && at > last.get(&agent_id).copied().unwrap_or(0) {
+                    group.pending.calls += 1;
+                    group.pending.generated = group.pending.generated.saturating_add(generated);
+                    group.pending.returned = group.pending.returned.saturating_add(returned);
+                    group.pending.raw = group.pending.raw.saturating_add(raw);
+                }
+                calls.lines_added = calls.lines_added.saturating_add(count(row, 10)?);
+                calls.lines_removed = calls.lines_removed.saturating_add(count(row, 11)?);
+            }
+            calls.groups = groups.list;
+            calls.groups.sort_by(|one, other| {
+                (&one.tool, &one.agent_id, &one.skill, &one.agent_type).cmp(&(
+                    &other.tool,
+                    &other.agent_id,
+                    &other.skill,
+                    &other.agent_type,
+                ))
+            });
+            Ok(calls)
+        };
+        read().map_err(StoreError::query("read the session's tool calls"))
+    }
+}
+
+/// A text, without a copy.
+fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<Option<&'r str>> {
+    match row.get_ref(column)? {
+        ValueRef::Null => Ok(None),
+        value => Ok(Some(value.as_str()?)),
+    }
+}
+
+fn integer(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<i64>> {
+    match row.get_ref(column)? {
+        ValueRef::Integer(value) => Ok(Some(value)),
+        _ => Ok(None),
+    }
+}
+
+/// A number that is not below 0; none is 0.
+fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    Ok(integer(row, column)?.map_or(0, unsigned))
+}
+
+fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
