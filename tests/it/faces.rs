@@ -426,8 +426,27 @@ fn hostile_names_break_out_of_no_face() {
         assert_harmless(&face.join(" "), &csv);
         assert_no_formula(&csv_rows(&csv));
     }
-    let both = |number: u8| [(number, (&narrow, 80)), (number, (&wide, 160))];
-    for (number, (ledger, columns)) in (0..6).flat_map(both) {
+    let ask = |args: &[&str], (ledger, columns): (&Ledger, usize)| {
+        let ran = ledger.run(args);
+        // 1: there are models without a price.
+        let allowed = [Some(0), Some(4), (args[0] == "prices").then_some(1)];
+        assert!(allowed.contains(&ran.code), "{ran:?}");
+        assert_harmless(args[0], &ran.stdout);
+        // A path that is too long to be one is warned of.
+        assert_harmless("what is said besides", &ran.stderr);
+        // A command to copy is one line.
+        let is_bound = |line: &&str| args[0] == "budget" || !line.contains("tallyhook budget");
+        for line in ran.stdout.lines().filter(is_bound) {
+            assert!(line.width() <= columns, "{args:?}: {} columns: {line}", line.width());
+        }
+    };
+    let widths = [(&narrow, 80), (&wide, 160)];
+    for width in widths {
+        for args in [&["budget", "status"][..], &["alerts"], &["prices", "check"]] {
+            ask(args, width);
+        }
+    }
+    for (number, (ledger, columns)) in (0..6).flat_map(|number| widths.map(|width| (number, width))) {
         let session = format!("hostile-{number}");
         for args in [
             &["show-usage", "--session", &session, "--detailed", "--history"][..],
@@ -435,23 +454,9 @@ fn hostile_names_break_out_of_no_face() {
             &["show-usage", "--session", &session, "--tool", "no such tool"],
             &["show-usage", "--session", &session, "--step", "1"],
             &["show-usage", "--session", &session, "--agent", "main"],
-            &["budget", "status"],
             &["budget", "status", "--session", &session],
-            &["alerts"],
-            &["prices", "check"],
         ] {
-            let ran = ledger.run(args);
-            // 1: there are models without a price.
-            let allowed = [Some(0), Some(4), (args[0] == "prices").then_some(1)];
-            assert!(allowed.contains(&ran.code), "{ran:?}");
-            assert_harmless(args[0], &ran.stdout);
-            // A path that is too long to be one is warned of.
-            assert_harmless("what is said besides", &ran.stderr);
-            // A command to copy is one line.
-            let is_bound = |line: &&str| args[0] == "budget" || !line.contains("tallyhook budget");
-            for line in ran.stdout.lines().filter(is_bound) {
-                assert!(line.width() <= columns, "{args:?}: {} columns: {line}", line.width());
-            }
+            ask(args, (ledger, columns));
         }
         let payload = json!({ "session_id": session, "model": { "display_name": "\u{1b}[31m\u{202e}x\ny" } })
             .to_string();

@@ -652,7 +652,7 @@ fn collect(value: &Value, member: &str, private: &mut BTreeSet<String>, public: 
 }
 
 fn contains(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    memchr::memmem::find(bytes, text.as_bytes()).is_some()
 }
 
 #[test]

@@ -19,7 +19,7 @@ const HOSTILE_IN_JSON: &str = "x\u{202e}\u{2066}\u{200f}\u{61c}\u{9b}31m\u{7f}\u
 /// A project in a hostile folder of a hostile home, with a ledger, settings and a client that are hostile too.
 struct World {
     ledger: Ledger,
-    home: tempfile::TempDir,
+    _home: tempfile::TempDir,
     project: PathBuf,
 }
 
@@ -54,7 +54,7 @@ impl World {
             use std::os::unix::fs::PermissionsExt as _;
             std::fs::set_permissions(bin.join("claude"), std::fs::Permissions::from_mode(0o755)).unwrap();
         }
-        let world = Self { ledger, home, project };
+        let world = Self { ledger, _home: home, project };
         world.fill();
         world
     }
@@ -236,11 +236,7 @@ fn whatever_is_printed_speaks_to_no_terminal() {
     std::thread::scope(|scope| {
         let running: Vec<_> = commands
             .chunks(commands.len().div_ceil(2))
-            .map(|commands| {
-                scope.spawn(|| {
-                    commands.iter().map(|(words, command)| look_at(words, command)).collect::<Vec<_>>()
-                })
-            })
+            .map(|commands| scope.spawn(|| look_at(commands)))
             .collect();
         for (name, found) in running.into_iter().flat_map(|running| running.join().unwrap()) {
             codes.insert(name, found);
@@ -254,15 +250,29 @@ fn whatever_is_printed_speaks_to_no_terminal() {
     }
 }
 
-fn look_at(words: &[String], command: &clap::Command) -> (String, Vec<Option<i32>>) {
+/// What commands print in a world of theirs, and in one that somebody else has written into. Those that take something
+/// away have a world for each call. Returns the exit codes of each command.
+fn look_at(commands: &[(Vec<String>, clap::Command)]) -> Vec<(String, Vec<Option<i32>>)> {
+    let (world, poisoned) = (World::new(), World::new());
+    poisoned.poison();
+    commands
+        .iter()
+        .map(|(words, command)| (words.join(" "), look_at_one(words, command, &world, &poisoned)))
+        .collect()
+}
+
+fn look_at_one(
+    words: &[String],
+    command: &clap::Command,
+    world: &World,
+    poisoned: &World,
+) -> Vec<Option<i32>> {
     let calls = calls(words, command);
-    let mut codes = Vec::new();
     let removes = words.iter().any(|word| ["uninstall", "remove", "reset"].contains(&&**word));
-    let mut world = World::new();
+    let mut codes = Vec::new();
     for (number, call) in calls.iter().enumerate() {
-        if number > 0 && removes {
-            world = World::new();
-        }
+        let own = removes.then(World::new);
+        let world = own.as_ref().unwrap_or(world);
         let call: Vec<&str> = call.iter().map(String::as_str).collect();
         // Hook and status line know no colours.
         let color = if number % 2 == 0 { "always" } else { "never" };
@@ -275,15 +285,18 @@ fn look_at(words: &[String], command: &clap::Command) -> (String, Vec<Option<i32
             assert_speaks_to_nobody(block, &call, false);
         }
     }
-    let world = World::new();
-    world.poison();
+    let own = removes.then(|| {
+        let world = World::new();
+        world.poison();
+        world
+    });
+    let poisoned = own.as_ref().unwrap_or(poisoned);
     for call in calls.iter().filter(|call| !call.contains(&"--help".to_owned())) {
         let call: Vec<&str> = call.iter().map(String::as_str).chain(["--color", "always"]).collect();
         // A ledger that holds anything may be refused, but in words that do no harm.
-        world.look(&call);
+        poisoned.look(&call);
     }
-    let _home = &world.home;
-    (words.join(" "), codes)
+    codes
 }
 
 /// The same of the colours themselves: a name that is written as ours are does not paint anything.
