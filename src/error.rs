@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::domain::OneLine as _;
+
 /// Anything that ends a command.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -57,7 +59,7 @@ pub enum Error {
         budgets: usize,
     },
     /// A file that the user has named could not be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {source}", path = .path.one_line())]
     Input {
         /// The file.
         path: std::path::PathBuf,

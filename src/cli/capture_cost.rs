@@ -58,7 +58,8 @@ fn read(context: &Context, file: Option<&Path>) -> Result<String, Error> {
     let done = match file.filter(|file| *file != Path::new("-")) {
         Some(file) => {
             let path = context.env.cwd().join(file);
-            std::fs::File::open(&path)
+            context
+                .open(file)
                 .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
                 .map_err(|source| (path, source))
         }
