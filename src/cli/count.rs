@@ -14,7 +14,7 @@ use crate::report::count::{CountReport, CountedFile};
 
 /// How much is read at once, in bytes.
 const PIECE: usize = 1 << 20;
-/// How much is counted at most, in bytes: half a minute's work.
+/// How much is counted at most, in bytes: a minute's work or two.
 const MAX_BYTES: u64 = 1 << 30;
 /// The name of stdin, as an argument and in the result.
 const STDIN: &str = "-";
@@ -74,6 +74,9 @@ fn count(context: &Context, file: &Path, asked: Encoding, own: Option<Encoding>)
         read(std::io::stdin().lock(), each)
     } else {
         let opened = context.open(file).map_err(|error| format!("cannot be read: {error}"))?;
+        if opened.metadata().is_ok_and(|metadata| metadata.len() > MAX_BYTES) {
+            return Err(too_large());
+        }
         read(opened, each)
     }?;
     Ok(Counted { bytes, asked: asked.finish(), own: own.map(Counting::finish) })
@@ -104,16 +107,18 @@ fn read(mut input: impl Read, mut each: impl FnMut(&str)) -> Result<u64, String>
         each(text);
         bytes += text.len() as u64;
         if bytes > MAX_BYTES {
-            return Err(format!(
-                "is larger than {} MB, which is as much as is counted at once; `split -b 512M` cuts it",
-                MAX_BYTES >> 20
-            ));
+            return Err(too_large());
         }
         if is_end {
             return Ok(bytes);
         }
         held.drain(..held.len() - rest);
     }
+}
+
+fn too_large() -> String {
+    let most = MAX_BYTES >> 20;
+    format!("is larger than {most} MB, which is as much as is counted at once; `split -b 512M` cuts it")
 }
 
 #[cfg(test)]
