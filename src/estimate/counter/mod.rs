@@ -157,7 +157,8 @@ impl Counting {
 /// `text` in parts of about `length` bytes, none of which ends within a character.
 fn parts(mut text: &str, length: usize) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
-        let (part, rest) = text.split_at(text.ceil_char_boundary(length.min(text.len())));
+        let end = (length..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+        let (part, rest) = text.split_at(end);
         text = rest;
         (!part.is_empty()).then_some(part)
     })
