@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::domain::amount::{self, AmountFault};
-use crate::domain::{Limit, Per, PicoUsd, clean_name};
+use crate::domain::{Limit, OneLine as _, Per, PicoUsd, clean_name};
 use crate::estimate::subagents::{Defaults, Overrides, rule_of_thumb};
 use crate::regular;
 
@@ -22,7 +22,7 @@ const MAX_REASON_CHARS: usize = 200;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file is there but cannot be read.
-    #[error("cannot read the settings in {path}: {source}")]
+    #[error("cannot read the settings in {path}: {source}", path = .path.one_line())]
     Read {
         /// The file.
         path: PathBuf,
@@ -31,7 +31,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not valid, or names something that does not exist.
-    #[error("cannot use the settings in {path}: line {line}, column {column}: {reason}")]
+    #[error("cannot use the settings in {path}: line {line}, column {column}: {reason}", path = .path.one_line())]
     Parse {
         /// The file.
         path: PathBuf,
@@ -43,7 +43,7 @@ pub enum ConfigError {
         reason: String,
     },
     /// A file that the user has named is not there.
-    #[error("there is no settings file {path}")]
+    #[error("there is no settings file {path}", path = .path.one_line())]
     Missing {
         /// The file.
         path: PathBuf,

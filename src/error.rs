@@ -1,5 +1,7 @@
 //! The program's error: one variant per layer, and the only place that knows exit codes.
 
+use crate::domain::OneLine as _;
+
 /// Anything that ends a command.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -55,7 +57,7 @@ pub enum Error {
         budgets: usize,
     },
     /// A file that the user has named could not be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {source}", path = .path.one_line())]
     Input {
         /// The file.
         path: std::path::PathBuf,

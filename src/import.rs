@@ -266,7 +266,7 @@ fn find_work(ledger: &Ledger, roots: &[PathBuf], report: &mut ImportReport) -> R
         let (files, unread) = claude_code::find_files(&root);
         report.unread_folders += unread.len() as u64;
         report.skipped.extend(unread.into_iter().map(|fault| Skipped {
-            file: fault.path.display().to_string(),
+            file: fault.path.to_string_lossy().into_owned(),
             lines: None,
             reason: format!("the folder cannot be read: {}", fault.source),
         }));
@@ -355,7 +355,7 @@ impl Task {
         let is_beside_subagents =
             self.file.path.components().any(|part| part.as_os_str() == OsStr::new("subagents"));
         let what = (has_lines && !is_beside_subagents).then(|| Skipped {
-            file: self.file.path.display().to_string(),
+            file: self.file.path.to_string_lossy().into_owned(),
             lines: None,
             reason: claude_code::foreign::describe(&self.file.path).to_owned(),
         });
@@ -365,7 +365,7 @@ impl Task {
 
 fn unreadable(fault: &ReadError) -> Piece {
     let what = Skipped {
-        file: fault.path.display().to_string(),
+        file: fault.path.to_string_lossy().into_owned(),
         lines: None,
         reason: format!("the file cannot be read: {}", fault.source),
     };

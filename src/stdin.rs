@@ -1,15 +1,15 @@
 //! Standard input as it arrives: read until the JSON is whole, and not until somebody closes the pipe.
 //!
 //! Whoever starts a hook or a status line may keep its end of the pipe open, and then no end ever comes. So both act at
-//! the closing brace. What follows it is not read. JSON that never gets whole is waited for no longer than
-//! [`PATIENCE`], all waits together.
+//! the closing brace. What follows it is not read. JSON that never gets whole, whether nothing comes or more and more, is
+//! read for no longer than [`PATIENCE`].
 
 use std::io;
 use std::time::Duration;
 
 use crate::json::Extent;
 
-/// How long all waits for input may take together. The client gives up on a hook after 5 s, as it is registered.
+/// How long reading a payload may take, with all waits for it. The client gives up on a hook after 5 s, as it is registered.
 pub const PATIENCE: Duration = Duration::from_secs(4);
 /// As much as most payloads have, and as much as a pipe holds.
 pub const USUAL_BYTES: usize = 64 << 10;
@@ -23,7 +23,7 @@ pub trait Arriving {
     /// is none. Returns how many bytes that was; 0 if it is the end.
     ///
     /// # Errors
-    /// If it cannot be read; [`io::ErrorKind::TimedOut`] if nothing comes.
+    /// If it cannot be read; [`io::ErrorKind::TimedOut`] if nothing comes, or has not ended in time.
     fn append(&mut self, text: &mut Vec<u8>) -> io::Result<usize>;
 }
 
@@ -70,7 +70,7 @@ pub struct Stdin {
 }
 
 impl Stdin {
-    /// Standard input, for which all waits together may take `patience`.
+    /// Standard input, which is read for no longer than `patience` from now on.
     #[must_use]
     pub fn with_patience(patience: Duration) -> Self {
         Self { source: source::Source::new(patience) }
@@ -95,8 +95,8 @@ mod source {
     use rustix::stdio::stdin;
 
     pub(super) struct Source {
-        /// What is left of it.
-        patience: Duration,
+        /// Nothing is read after it.
+        deadline: Instant,
         /// How many failures in a row are still taken to pass, such as a system that is short of memory.
         trials: u32,
     }
@@ -106,7 +106,7 @@ mod source {
 
     impl Source {
         pub(super) fn new(patience: Duration) -> Self {
-            Self { patience, trials: TRIALS }
+            Self { deadline: Instant::now() + patience, trials: TRIALS }
         }
 
         pub(super) fn append(&mut self, text: &mut Vec<u8>) -> io::Result<usize> {
@@ -127,11 +127,12 @@ mod source {
 
         fn append_once(&mut self, text: &mut Vec<u8>) -> io::Result<usize> {
             loop {
-                let since = Instant::now();
-                let left = Timespec::try_from(self.patience).map_err(io::Error::other)?;
-                let polled = poll(&mut [PollFd::new(&stdin(), PollFlags::IN)], Some(&left));
-                self.patience = self.patience.saturating_sub(since.elapsed());
-                match polled {
+                let left = self.deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                let left = Timespec::try_from(left).map_err(io::Error::other)?;
+                match poll(&mut [PollFd::new(&stdin(), PollFlags::IN)], Some(&left)) {
                     Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
                     // What cannot be polled says so when it is read.
                     Ok(_) => {}
@@ -155,8 +156,8 @@ mod source {
     use std::time::{Duration, Instant};
 
     pub(super) struct Source {
-        /// What is left of it.
-        patience: Duration,
+        /// Nothing is taken after it.
+        deadline: Instant,
         chunks: Receiver<io::Result<Vec<u8>>>,
     }
 
@@ -177,14 +178,15 @@ mod source {
                     }
                 }
             });
-            Self { patience, chunks }
+            Self { deadline: Instant::now() + patience, chunks }
         }
 
         pub(super) fn append(&mut self, text: &mut Vec<u8>) -> io::Result<usize> {
-            let since = Instant::now();
-            let came = self.chunks.recv_timeout(self.patience);
-            self.patience = self.patience.saturating_sub(since.elapsed());
-            match came {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            match self.chunks.recv_timeout(left) {
                 Ok(chunk) => chunk.map(|chunk| {
                     text.extend_from_slice(&chunk);
                     chunk.len()

@@ -10,7 +10,8 @@ use crate::calendar::Zone;
 use crate::config::Lowered;
 use crate::domain::amount::{self, AmountFault};
 use crate::domain::{
-    Budget, Limit, MAX_NAME_CHARS, Mode, Scope, Timeline, clean_name, plural, project_folder, task_list,
+    Budget, Limit, MAX_NAME_CHARS, Mode, OneLine as _, Scope, Timeline, clean_name, plural, project_folder,
+    task_list,
 };
 use crate::error::Error;
 use crate::origins;
@@ -79,13 +80,13 @@ pub(super) fn warn_unless_heard(context: &Context, project: Option<&str>, conseq
     }
     let (why, cure) = match here.recording() {
         Recording::SwitchedOff(Switch { path, member }) => (
-            format!("hooks are switched off ({member} in {})", path.display()),
+            format!("hooks are switched off ({member} in {})", path.one_line()),
             "remove that line".to_owned(),
         ),
         Recording::Unread(path) => {
             let why = format!(
                 "the hook is registered in {} alone, which Claude Code does not read",
-                path.display()
+                path.one_line()
             );
             (why, "run `tallyhook init`".to_owned())
         }

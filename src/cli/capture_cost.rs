@@ -58,15 +58,16 @@ fn read(context: &Context, file: Option<&Path>) -> Result<String, Error> {
         Some(file) => {
             let path = context.env.cwd().join(file);
             let mut bytes = Vec::new();
-            let done =
-                std::fs::File::open(&path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
+            let done = context.open(file).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
             done.map(|_| bytes).map_err(|source| (path, source))
         }
         None => {
             if context.console.is_stdin_typed() {
                 context.say("Paste what /cost has shown, then press Ctrl-D.");
             }
-            context.console.read_stdin(MAX_BYTES).map_err(|source| (PathBuf::from("stdin"), source))
+            let mut bytes = Vec::new();
+            let done = context.console.with_stdin(|stdin| stdin.take(MAX_BYTES).read_to_end(&mut bytes));
+            done.map(|_| bytes).map_err(|source| (PathBuf::from("stdin"), source))
         }
     };
     let bytes = read.map_err(|(path, source)| Error::Input { path, source })?;

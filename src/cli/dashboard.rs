@@ -3,6 +3,7 @@
 use super::args::DashboardArgs;
 use super::cost::today;
 use super::{Context, budget};
+use crate::domain::OneLine as _;
 use crate::error::Error;
 use crate::render;
 use crate::report::calendar::Zone;
@@ -37,17 +38,17 @@ pub(super) fn run(context: &Context, args: &DashboardArgs) -> Result<(), Error> 
     loop {
         let before = files::read_at_most(&path, MAX_BYTES)?;
         let after = render::with_block(before.as_deref().unwrap_or_default(), &body).map_err(|reason| {
-            Error::Usage { what: format!("{} was left alone: {reason}", path.display()) }
+            Error::Usage { what: format!("{} was left alone: {reason}", path.one_line()) }
         })?;
         if before.as_deref() == Some(&*after) {
-            return context.print(&format!("{} is up to date\n", path.display()));
+            return context.print(&format!("{} is up to date\n", path.one_line()));
         }
         attempts += 1;
         match files::replace(&path, before.as_deref(), &after) {
             // An editor has saved the note meanwhile.
             Err(SetupError::Changed { .. }) if attempts < MAX_ATTEMPTS => {}
             Err(error) => return Err(error.into()),
-            Ok(()) => return context.print(&format!("wrote {}\n", path.display())),
+            Ok(()) => return context.print(&format!("wrote {}\n", path.one_line())),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use similar::TextDiff;
 
+use crate::domain::OneLine as _;
 use crate::setup::plan::Change;
 
 /// Members of the client's settings whose values are nobody's business.
@@ -9,7 +10,7 @@ const SECRET: [&str; 4] = ["env", "apiKeyHelper", "awsAuthRefresh", "awsCredenti
 
 /// The diff of a change, with the file's name above it; empty if nothing changes.
 pub(super) fn unified(change: &Change) -> String {
-    let name = change.path.display().to_string();
+    let name = change.path.one_line();
     let before = change.before.as_deref().unwrap_or_default();
     let after = change.after.as_deref().unwrap_or_default();
     let old = if change.before.is_some() { name.as_str() } else { "/dev/null" };

@@ -6,7 +6,7 @@ use super::args::DoctorArgs;
 use super::init::{HooksFile, Plan, contested_note};
 use super::{Context, import};
 use crate::doctor::{self, Check, Fix, Status, Subject};
-use crate::domain::plural;
+use crate::domain::{OneLine as _, plural};
 use crate::error::Error;
 use crate::import::usual_folders;
 use crate::platform;
@@ -106,7 +106,7 @@ fn recover(context: &Context) -> Result<(), Error> {
     let is_ours = path.parent() == context.env.data_folder().as_deref();
     let Recovered { set_aside, kept, missing, unreadable, transcripts } =
         Ledger::recover(&path, is_ours, context.env.now())?;
-    context.say(&format!("The damaged ledger is now {}", set_aside.display()));
+    context.say(&format!("The damaged ledger is now {}", set_aside.one_line()));
     context.say(&match counted(&kept) {
         Some(kept) => format!("Kept: {kept}"),
         None => "Nothing in it could be read".to_owned(),

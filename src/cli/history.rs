@@ -3,6 +3,7 @@
 use super::Context;
 use super::args::HistoryArgs;
 use super::cost::folders;
+use crate::domain::OneLine as _;
 use crate::error::Error;
 use crate::report::history::{History, sessions};
 
@@ -27,7 +28,7 @@ pub(super) fn run(context: &Context, args: &HistoryArgs) -> Result<(), Error> {
         return Err(context.no_ledger()?);
     }
     let what = match &args.project {
-        Some(project) => format!("no session of {} is recorded", project.display()),
+        Some(project) => format!("no session of {} is recorded", project.one_line()),
         None => {
             "the ledger holds no sessions yet; the first hook brings one, `tallyhook import` those of before"
                 .to_owned()

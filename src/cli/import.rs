@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Context;
 use super::args::ImportArgs;
-use crate::domain::grouped;
+use crate::domain::{OneLine as _, grouped};
 use crate::error::Error;
 use crate::import::{self, ImportProgress, ImportReport};
 use crate::render;
@@ -37,7 +37,7 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Error> {
         if args.json {
             print_json(context, &ImportReport::default())?;
         }
-        return Err(Error::NoData { what: format!("there is no {}", missing.display()) });
+        return Err(Error::NoData { what: format!("there is no {}", missing.one_line()) });
     }
     let report = read(context, &context.ledger_path()?, &roots)?;
     if args.json {
@@ -54,7 +54,7 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Error> {
         });
     }
     if report.files == 0 {
-        let looked: Vec<String> = roots.iter().map(|root| root.display().to_string()).collect();
+        let looked: Vec<String> = roots.iter().map(|root| root.one_line()).collect();
         return Err(Error::NoData {
             what: format!("no transcripts (*.jsonl) in {}; name a folder with --path", looked.join(", ")),
         });

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::args::{InitArgs, ScopeArg};
 use super::show_usage::show_newest;
 use super::{Context, diff, import, report_usage};
-use crate::domain::{Agent, Mode};
+use crate::domain::{Agent, Mode, OneLine as _};
 use crate::error::Error;
 use crate::hook::manifest::{self, Subscription};
 use crate::import::{count_files, usual_folders};
@@ -47,7 +47,7 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
     for change in plan.changes.iter().filter(|change| !change.is_empty() && change.before.is_some()) {
         let copy = backups.path_of(&change.path);
         if copy.exists() {
-            report.push_str(&line("backup", &copy.display().to_string()));
+            report.push_str(&line("backup", &copy.one_line()));
         }
     }
     if plan.changes.len() > 1 {
@@ -67,7 +67,7 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
     };
     self_test::run(&plan.command, &ledger)?;
     context
-        .print(&line("self-test", &format!("an event went through the hook into {}", ledger.display())))?;
+        .print(&line("self-test", &format!("an event went through the hook into {}", ledger.one_line())))?;
     context.print(&line("client", &client_line(client.as_ref(), plan.events.len())))?;
     let moves_ledger =
         ["TALLYHOOK_DB", "XDG_DATA_HOME"].into_iter().find(|name| context.env.var(name).is_some());
@@ -125,7 +125,7 @@ fn offer_status_line(
         Some((_, path)) if !args.statusline => {
             let note = format!(
                 "the one in {} stays; `tallyhook init --statusline` puts ours below it",
-                path.display()
+                path.one_line()
             );
             return context.print(&line("status", &note));
         }
@@ -149,8 +149,8 @@ fn offer_status_line(
     let is_new = made.as_ref().is_some_and(|made| !made.change.is_empty());
     let what = match (is_new, is_wrapping) {
         (false, _) => "already registered".to_owned(),
-        (true, false) => format!("registered in {}", path.display()),
-        (true, true) => format!("registered in {}, below the one that was there", path.display()),
+        (true, false) => format!("registered in {}", path.one_line()),
+        (true, true) => format!("registered in {}, below the one that was there", path.one_line()),
     };
     context.print(&line("status", &what))?;
     if made.is_some_and(|made| made.contested) {
@@ -303,14 +303,14 @@ impl Plan {
         let is_this = |path: &Path| path.canonicalize().ok() == self.binary.canonicalize().ok();
         match (link::elsewhere(&context.env), link::path(&context.env)) {
             (Some(path), _) if is_this(&path) => String::new(),
-            (Some(path), _) => line("note", &format!("the hooks run {}, not this binary", path.display())),
+            (Some(path), _) => line("note", &format!("the hooks run {}, not this binary", path.one_line())),
             (None, Some(path)) => {
-                let binary = self.binary.display();
+                let binary = self.binary.one_line();
                 line(
                     "link",
                     &format!(
                         "{} points to {binary}, because `tallyhook` is not on your PATH",
-                        path.display()
+                        path.one_line()
                     ),
                 )
             }
@@ -337,13 +337,13 @@ fn is_gated(context: &Context, ledger: Option<&Path>) -> bool {
 }
 
 fn headline(plan: &Plan, done: &str) -> String {
-    let settings = plan.settings().map(|path| path.display().to_string()).unwrap_or_default();
+    let settings = plan.settings().map(|path| path.one_line()).unwrap_or_default();
     line(plan.scope.kind.name(), &format!("{done}: {} events in {settings}", plan.events.len()))
 }
 
 /// What is said of a file that another program wrote at the same time.
 pub(super) fn contested_note(path: &Path) -> String {
-    format!("another program wrote {} at the same time; its changes are kept", path.display())
+    format!("another program wrote {} at the same time; its changes are kept", path.one_line())
 }
 
 fn line(label: &str, text: &str) -> String {
@@ -353,7 +353,7 @@ fn line(label: &str, text: &str) -> String {
 fn client_line(client: Option<&Client>, events: usize) -> String {
     match client {
         Some(client) => {
-            format!("Claude Code {} ({}) knows {events} events", client.version, client.path.display())
+            format!("Claude Code {} ({}) knows {events} events", client.version, client.path.one_line())
         }
         None => "no Claude Code was found; run `tallyhook init` again if you install one older than 2.1.118"
             .to_owned(),

@@ -39,19 +39,20 @@ use serde::Serialize;
 
 use crate::agents::ReadError;
 use crate::config::Config;
-use crate::domain::printable;
+use crate::domain::{OneLine as _, printable};
 use crate::env::{Env, PLACES};
 use crate::error::Error;
 use crate::finalize;
 use crate::origins::{self, Progress, SessionOrigins};
 use crate::platform;
 use crate::pricing::{PriceTable, UserPrices};
+use crate::regular;
 use crate::render::{self, Style};
 use crate::report::Table;
 use crate::report::calendar::Zone;
 use crate::setup::SetupError;
 use crate::setup::plan::Backups;
-use crate::store::{Ledger, LeftOut, SessionRecord, SessionRow, StoreError};
+use crate::store::{CopiedFor, Ledger, LeftOut, SessionRecord, SessionRow, StoreError};
 use args::{Cli, ColorChoice, Command, Face, FaceArgs};
 pub use output::Console;
 use output::Passes;
@@ -147,6 +148,7 @@ fn say_usage(console: &Console, error: &clap::Error, words: &[String]) -> u8 {
         true => (error.render().ansi().to_string(), Passes::AnyColours),
         false => (error.render().to_string(), Passes::Text),
     };
+    let text = in_one_line_each(text, words);
     if error.use_stderr() {
         console.tell(&text, passes);
     } else if let Err(source) = console.print(&text, passes) {
@@ -154,6 +156,14 @@ fn say_usage(console: &Console, error: &clap::Error, words: &[String]) -> u8 {
         return if error.is_broken_pipe() { 0 } else { error.exit_code() };
     }
     u8::try_from(error.exit_code()).unwrap_or(1)
+}
+
+/// The text without the line breaks of arguments that are repeated in it.
+fn in_one_line_each(mut text: String, args: &[String]) -> String {
+    for part in args.iter().flat_map(|arg| arg.split('\n').skip(1)).filter(|part| !part.is_empty()) {
+        text = text.replace(&format!("\n{part}"), &format!(" {part}"));
+    }
+    text
 }
 
 /// What every command needs.
@@ -253,6 +263,13 @@ impl Context {
         given.or_else(|| self.env.ledger_path()).ok_or(Error::NoLedgerPath)
     }
 
+    /// Opens a file that is named on the command line. A pipe or device is read only where it is called so, as a shell does
+    /// for `<(…)`: a checkout can have one under any other name, and it may never end.
+    fn open(&self, file: &Path) -> std::io::Result<std::fs::File> {
+        let path = self.env.cwd().join(file);
+        if path.starts_with("/dev") { std::fs::File::open(&path) } else { regular::open(&path) }
+    }
+
     /// Where copies of settings files are kept.
     fn backups(&self) -> Result<Backups, Error> {
         let folder = self.env.data_folder().ok_or(SetupError::NoHome)?;
@@ -266,7 +283,7 @@ impl Context {
             what: format!(
                 "there is no ledger at {} yet\n`tallyhook init` registers the hook that fills it, `tallyhook import` brings \
                  the sessions of before",
-                path.display()
+                path.one_line()
             ),
         })
     }
@@ -357,15 +374,18 @@ impl Context {
         let opened = match (self.is_report, self.copies.get()) {
             (false, _) => Ledger::open_for_changes(&path),
             (true, Copies::Unless) => Ledger::open_for_reports(&path),
-            (true, Copies::Always) => Ledger::open_copy(&path),
+            (true, Copies::Always) => Ledger::open_copy(&path, CopiedFor::Unwritable),
         };
         Ok(match opened {
             Ok(ledger) => {
-                if ledger.is_copy() {
+                if let Some(why) = ledger.copied() {
+                    let why = match why {
+                        CopiedFor::Unwritable => "cannot be written",
+                        CopiedFor::Held => "is of an older release and held by another process",
+                    };
                     self.say(&format!(
-                        "tallyhook: the ledger {} cannot be written, so these figures come from a copy in memory; nothing new \
-                         was stored",
-                        path.display()
+                        "tallyhook: the ledger {} {why}, so these figures come from a copy; nothing new was stored",
+                        path.one_line()
                     ));
                 }
                 self.left_out.borrow_mut().push(ledger.left_out());

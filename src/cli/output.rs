@@ -120,19 +120,12 @@ impl Console {
         }
     }
 
-    /// Reads stdin to its end, at most so many bytes.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    pub(super) fn read_stdin(&self, max_bytes: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
+    /// Hands over stdin.
+    pub(super) fn with_stdin<T>(&self, read: impl FnOnce(&mut dyn Read) -> T) -> T {
         match &self.0 {
-            Streams::Process => io::stdin().lock().take(max_bytes).read_to_end(&mut bytes)?,
-            Streams::Memory(memory) => {
-                Read::by_ref(&mut *locked(&memory.stdin)).take(max_bytes).read_to_end(&mut bytes)?
-            }
-        };
-        Ok(bytes)
+            Streams::Process => read(&mut io::stdin().lock()),
+            Streams::Memory(memory) => read(&mut *locked(&memory.stdin)),
+        }
     }
 
     /// Reads a line of stdin; empty at its end, or where it cannot be read.

@@ -8,7 +8,7 @@ use super::args::{
 };
 use super::cost::today;
 use super::suggest::did_you_mean;
-use crate::domain::{Timestamp, plural};
+use crate::domain::{OneLine as _, Timestamp, plural};
 use crate::error::Error;
 use crate::pricing::edit::{self, Filled, NewPrice};
 use crate::pricing::{PriceTable, UserPrices, text_of};
@@ -97,7 +97,7 @@ fn set(context: &Context, args: &PricesSetArgs) -> Result<(), Error> {
     let filled = price.complete(&args.model, &before);
     let edited = edit::set(text, &args.model, &price, &path)?;
     files::replace(&path, found.as_deref(), &edited)?;
-    context.say(&format!("written to {}", path.display()));
+    context.say(&format!("written to {}", path.one_line()));
     match filled {
         Filled::Nothing => {}
         Filled::AsBefore => context.say("cache prices that you did not give keep their share of the input's"),

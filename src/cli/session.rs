@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Context;
 use super::suggest::did_you_mean;
+use crate::domain::OneLine as _;
 use crate::error::Error;
 use crate::store::{Ledger, SessionRecord};
 
@@ -59,7 +60,7 @@ pub(super) fn not_found(
     session: Option<&str>,
 ) -> Result<String, Error> {
     let Some(asked) = session else {
-        let here = context.env.cwd().display();
+        let here = context.env.cwd().one_line();
         return Ok(format!("no session of {here} is recorded; name one with --session ID"));
     };
     let mut places = ledger.map_or_else(|| Ok(Vec::new()), Ledger::session_places)?;

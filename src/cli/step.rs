@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::args::{StepAction, StepArgs};
 use super::session::{find, not_found};
 use super::{Context, show_usage};
-use crate::domain::{MAX_NAME_CHARS, NamedStep, Timestamp, clean_name};
+use crate::domain::{MAX_NAME_CHARS, NamedStep, OneLine as _, Timestamp, clean_name};
 use crate::error::Error;
 use crate::origins;
 use crate::render;
@@ -52,7 +52,7 @@ pub(super) fn run(context: &Context, args: &StepArgs) -> Result<(), Error> {
                 };
                 return Err(Error::NoData { what });
             };
-            context.print(&format!("ended {ended}\n"))
+            context.print(&format!("ended {}\n", ended.one_line()))
         }
         StepAction::List { json } => list(context, ledger, &record, *json),
     }
@@ -114,7 +114,7 @@ fn list(context: &Context, mut ledger: Ledger, record: &SessionRecord, json: boo
     let style = context.style();
     let mut text = render::table(&table(&report.by_step), style);
     if let Some(current) = current {
-        text.push_str(&render::note(&format!("in progress: {current}"), style));
+        text.push_str(&render::note(&format!("in progress: {}", current.one_line()), style));
     }
     if tasks.total > 0 {
         text.push_str(&render::note(&format!("tasks: {} of {} done", tasks.done, tasks.total), style));

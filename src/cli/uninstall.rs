@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::args::UninstallArgs;
 use super::init::contested_note;
 use super::{Context, diff};
-use crate::domain::plural;
+use crate::domain::{OneLine as _, plural};
 use crate::error::Error;
 use crate::setup::plan::{self, Backups, Made};
 use crate::setup::scope::{Scope, ScopeKind};
@@ -101,10 +101,11 @@ fn purge(context: &Context, backups: &Backups, yes: bool) -> Result<(), Error> {
     let mut waiting = Vec::new();
     // It fails for a file that is something else, whoever named it as the ledger.
     if context.ledger()?.is_some() || is_own_place {
-        files.extend(
-            ["", "-wal", "-shm", "-journal"]
-                .map(|suffix| PathBuf::from(format!("{}{suffix}", ledger.display()))),
-        );
+        files.extend(["", "-wal", "-shm", "-journal"].map(|suffix| {
+            let mut name = ledger.clone().into_os_string();
+            name.push(suffix);
+            PathBuf::from(name)
+        }));
         files.extend(["hook-errors.log", "hook-errors.log.1"].map(|name| ledger.with_file_name(name)));
         waiting = Spool::of(&ledger).all_files();
     }
@@ -115,7 +116,7 @@ fn purge(context: &Context, backups: &Backups, yes: bool) -> Result<(), Error> {
     if files.is_empty() && waiting.is_empty() {
         return Ok(());
     }
-    let mut names: Vec<String> = files.iter().map(|path| format!("  {}\n", path.display())).collect();
+    let mut names: Vec<String> = files.iter().map(|path| format!("  {}\n", path.one_line())).collect();
     if !waiting.is_empty() {
         names.push(format!("  {} beside the ledger\n", plural(waiting.len() as u64, "waiting event")));
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{Check, Subject};
+use crate::domain::OneLine as _;
 use crate::platform::is_executable;
 use crate::setup::client::says_version;
 use crate::setup::command::Call;
@@ -39,7 +40,7 @@ fn of_ledger(subject: &Subject<'_>, ledger: &str) -> Option<Check> {
             "name it by an absolute path, or one that starts with ~/",
         ));
     }
-    let path = path.display();
+    let path = path.one_line();
     let found = format!("the hook writes to {path}, not to the ledger looked at here");
     Some(Check::warning("ledger", found, format!("run `tallyhook --db {path} doctor`")))
 }
@@ -48,7 +49,7 @@ fn of_ledger(subject: &Subject<'_>, ledger: &str) -> Option<Check> {
 fn of_variable(subject: &Subject<'_>) -> Option<Check> {
     let (value, file) = subject.view.variable("TALLYHOOK_DB")?;
     let path = subject.env.expand(Path::new(value));
-    let (file, shown) = (file.display(), path.display());
+    let (file, shown) = (file.one_line(), path.one_line());
     if path.is_relative() {
         let found = format!("TALLYHOOK_DB is {value:?} in {file}: a relative path, so the hook ignores it");
         return Some(Check::failed("ledger", found, "use an absolute path, or one that starts with ~/"));
@@ -81,7 +82,7 @@ fn of_binary(subject: &Subject<'_>, binary: &str) -> Option<Check> {
     if path.to_string_lossy().contains('$') {
         return None;
     }
-    let shown = path.display();
+    let shown = path.one_line();
     if !is_executable(&path) {
         return failed(format!("{shown} is registered but is not there, so nothing is recorded"));
     }
@@ -96,7 +97,7 @@ fn of_binary(subject: &Subject<'_>, binary: &str) -> Option<Check> {
     };
     Some(match subject.env.binary() {
         Some(own) if own.canonicalize().ok() != path.canonicalize().ok() => {
-            let found = format!("{shown} ({says}) is registered, this is {}", own.display());
+            let found = format!("{shown} ({says}) is registered, this is {}", own.one_line());
             Check::warning(NAME, found, "run `tallyhook init` if this one is to be used")
         }
         _ => Check::ok(NAME, format!("{shown} ({says})")),

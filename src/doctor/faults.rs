@@ -1,7 +1,7 @@
 //! What did the hook have to pass over?
 
 use super::{Check, Subject};
-use crate::domain::clean_name;
+use crate::domain::{OneLine as _, clean_name};
 use crate::hook;
 use crate::regular;
 
@@ -15,7 +15,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
         Ok(text) => String::from_utf8_lossy(&text).into_owned(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => {
-            let found = format!("the hook's log {} cannot be read: {error}", path.display());
+            let found = format!("the hook's log {} cannot be read: {error}", path.one_line());
             return vec![Check::warning(NAME, found, "move it away; the hook makes a new one")];
         }
     };
@@ -23,6 +23,6 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let count = text.lines().count();
     let last = clean_name(last, 300).unwrap_or_default();
     let found = format!("the hook has noted {count}, the last: {last}");
-    let cure = format!("see {}; remove the file when you have dealt with it", path.display());
+    let cure = format!("see {}; remove the file when you have dealt with it", path.one_line());
     vec![Check::warning(NAME, found, cure)]
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Check, Fix, Subject};
+use crate::domain::OneLine as _;
 use crate::platform::{free_bytes, is_writable};
 use crate::store::SCHEMA_VERSION;
 
@@ -28,22 +29,22 @@ fn unwritable(path: &Path) -> Option<String> {
     // Beside a ledger its log is made, and above a missing one its folders are.
     let folder = if there == path { path.parent()? } else { there };
     if !folder.is_dir() {
-        return Some(format!("{} cannot be made, for {} is no folder", path.display(), folder.display()));
+        return Some(format!("{} cannot be made, for {} is no folder", path.one_line(), folder.one_line()));
     }
     if let Some(part) = [there, folder].into_iter().find(|part| is_writable(part) == Some(false)) {
         return Some(if there == path {
-            format!("you may not write {}, so nothing is recorded", part.display())
+            format!("you may not write {}, so nothing is recorded", part.one_line())
         } else {
-            format!("{} cannot be made, for you may not write {}", path.display(), part.display())
+            format!("{} cannot be made, for you may not write {}", path.one_line(), part.one_line())
         });
     }
     free_bytes(folder)
         .is_some_and(|free| free < NEEDED_BYTES)
-        .then(|| format!("there is no room left on the disk of {}", folder.display()))
+        .then(|| format!("there is no room left on the disk of {}", folder.one_line()))
 }
 
 fn of_ledger(subject: &Subject<'_>) -> Vec<Check> {
-    let path = subject.ledger_path.display();
+    let path = subject.ledger_path.one_line();
     let ledger = match &subject.ledger {
         Ok(Some(ledger)) => ledger,
         Ok(None) => return vec![Check::ok(NAME, format!("{path} will be made by the first hook"))],

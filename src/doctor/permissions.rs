@@ -1,6 +1,7 @@
 //! Can nobody else read the ledger?
 
 use super::{Check, Fix, Subject};
+use crate::domain::OneLine as _;
 use crate::platform::is_private;
 
 const NAME: &str = "permissions";
@@ -11,7 +12,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
         Some(true) => vec![Check::ok(NAME, "only you can read the ledger")],
         Some(false) => {
             let path = subject.ledger_path;
-            let cure = format!("run `chmod go= {}`, or `tallyhook doctor --fix`", path.display());
+            let cure = format!("run `chmod go= {}`, or `tallyhook doctor --fix`", path.one_line());
             let found = "other users of this machine can read the ledger";
             vec![Check::warning(NAME, found, cure).with_fix(Fix::MakePrivate(path.to_path_buf()))]
         }

@@ -1,7 +1,7 @@
 //! Are the hooks registered where the client reads them, do they run, once, and are all the client's events among them?
 
 use super::{Check, Fix, Subject};
-use crate::domain::{Version, plural};
+use crate::domain::{OneLine as _, Version, plural};
 use crate::hook::manifest::{self, Subscription};
 use crate::setup::client::Client;
 use crate::setup::command::{Command, Program, Target};
@@ -40,7 +40,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
 fn fault(error: &SetupError) -> String {
     match error {
         SetupError::Settings { path, line, column, reason } => {
-            format!("{}:{line}:{column}: {reason}", path.display())
+            format!("{}:{line}:{column}: {reason}", path.one_line())
         }
         error => error.to_string(),
     }
@@ -52,9 +52,9 @@ fn name(layer: Layer) -> String {
 
 /// A registration that settings keep from running.
 fn switched_off(view: &View, file: &File, switch: &Switch) -> Check {
-    let (events, path) = (plural(file.found.len() as u64, "event"), file.path.display());
+    let (events, path) = (plural(file.found.len() as u64, "event"), file.path.one_line());
     let found =
-        format!("{events} in {path}, but no hook runs: {} in {}", switch.member, switch.path.display());
+        format!("{events} in {path}, but no hook runs: {} in {}", switch.member, switch.path.one_line());
     if view.recording() == Recording::Runs {
         return Check::warning(name(file.layer), found, "nothing, if the hooks that do run are enough");
     }
@@ -68,7 +68,7 @@ fn switched_off(view: &View, file: &File, switch: &Switch) -> Check {
 }
 
 fn of_file(subject: &Subject<'_>, file: &File, events: &[Subscription], version: Option<Version>) -> Check {
-    let (path, count) = (file.path.display(), plural(file.found.len() as u64, "event"));
+    let (path, count) = (file.path.one_line(), plural(file.found.len() as u64, "event"));
     let name = name(file.layer);
     let kind = match file.layer {
         Layer::Managed => return of_managed_file(name, file, events),
@@ -135,7 +135,7 @@ fn missing(file: &File, events: &[Subscription]) -> Option<String> {
 
 /// An administrator's file, which nobody else can change.
 fn of_managed_file(name: String, file: &File, events: &[Subscription]) -> Check {
-    let path = file.path.display();
+    let path = file.path.one_line();
     match missing(file, events) {
         Some(missing) => {
             let cure = "ask who manages the settings to add them";
@@ -154,7 +154,7 @@ fn since(event: &str) -> Option<Version> {
 fn plugin(view: &View) -> Option<Check> {
     let name = format!("{NAME} (plugin)");
     let (is_enabled, file) = view.plugin()?;
-    let path = file.path.display();
+    let path = file.path.one_line();
     let is_registered =
         view.files.iter().any(|file| !file.found.is_empty() && view.switch(file.layer).is_none());
     Some(match (is_enabled, view.switch(file.layer), is_registered) {
@@ -166,7 +166,7 @@ fn plugin(view: &View) -> Option<Check> {
         ),
         (true, Some(switch), is_registered) => {
             let found =
-                format!("the plugin's hooks do not run: {} in {}", switch.member, switch.path.display());
+                format!("the plugin's hooks do not run: {} in {}", switch.member, switch.path.one_line());
             if is_registered {
                 Check::warning(name, found, "nothing, if the hooks that do run are enough")
             } else {
@@ -220,7 +220,7 @@ fn unread(view: &View) -> Vec<Check> {
     let paths = view.unread.iter().filter(|path| is_alone || !is_copy(path));
     paths
         .map(|path| {
-            let found = format!("{} has hooks, but Claude Code does not read it", path.display());
+            let found = format!("{} has hooks, but Claude Code does not read it", path.one_line());
             if is_alone {
                 Check::failed(NAME, found, REGISTER)
             } else {
@@ -243,7 +243,7 @@ fn of_hooks_file(view: &View, scope: &Scope) -> Option<Check> {
         return None;
     }
     let found =
-        format!("{} says something else than {}, which counts", path.display(), scope.settings().display());
+        format!("{} says something else than {}, which counts", path.one_line(), scope.settings().one_line());
     let cure = format!("run `tallyhook init --scope {}`, or `tallyhook doctor --fix`", scope.kind.name());
     let name = format!("hooks file ({})", scope.kind.name());
     Some(Check::warning(name, found, cure).with_fix(Fix::Register(scope.clone())))

@@ -175,6 +175,25 @@ fn is_plain(text: &[u8]) -> bool {
     eights.iter().all(are_plain) && rest.iter().all(|byte| is_plain(*byte))
 }
 
+/// What has a name from outside that is shown within our own words.
+pub trait OneLine {
+    /// The name in one line, with a space in place of each character that could do something to a terminal, or begin a line
+    /// that looks like one of ours.
+    fn one_line(&self) -> String;
+}
+
+impl OneLine for std::path::Path {
+    fn one_line(&self) -> String {
+        self.to_string_lossy().one_line()
+    }
+}
+
+impl OneLine for str {
+    fn one_line(&self) -> String {
+        self.chars().map(|c| if is_unsafe(c) { ' ' } else { c }).collect()
+    }
+}
+
 /// Makes a name from outside harmless: no control or direction characters, at most `max` characters, trimmed.
 ///
 /// `None` if nothing is left.

@@ -26,8 +26,8 @@ pub use context::{ContextCall, ContextEntry, TaskChange, TaskChangeKind, file_ty
 pub use counted::{grouped, plural};
 pub use estimate::{Estimate, Method};
 pub use ids::{
-    AgentId, MAX_NAME_CHARS, MessageId, ModelId, SessionId, ToolUseId, clean_name, is_plain_word, is_unsafe,
-    printable, project_folder, shell_word, single_quoted, variable_length,
+    AgentId, MAX_NAME_CHARS, MessageId, ModelId, OneLine, SessionId, ToolUseId, clean_name, is_plain_word,
+    is_unsafe, printable, project_folder, shell_word, single_quoted, variable_length,
 };
 pub use message::{Iteration, Iterations, LineTag, Message, MessageSource, RequestTag};
 pub use modifiers::Modifiers;

@@ -28,6 +28,9 @@ const TOKENS_PER_CALL: u64 = 50;
 /// How much text of a payload is encoded, in bytes; what is beyond is measured by its length. The client waits.
 const MAX_COUNTED_BYTES: usize = 1 << 20;
 
+/// How many texts of a payload are looked at one by one. The rest is measured by its length.
+const MAX_TEXTS: usize = 1 << 16;
+
 /// How a client of some time hands results to the model; told by the fields it sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Era {
@@ -88,9 +91,12 @@ impl<'a> Reading<'a> {
         Self { texts: Vec::new(), literals: String::new(), tokens, method }
     }
 
-    /// Adds a scalar of a JSON value. Literals are counted together, for there can be millions of them.
+    /// Adds a scalar of a JSON value. Literals are counted together, for there can be millions of them. What would not be
+    /// encoded any more is measured at once, so that a reading takes no multiple of its payload's size in memory.
     fn push_scalar(&mut self, scalar: Scalar<'a>) {
         match scalar {
+            Scalar::Name(text) | Scalar::Text(text) if self.texts.len() >= MAX_TEXTS => self.measure(&text),
+            Scalar::Literal(literal) if self.literals.len() > MAX_COUNTED_BYTES => self.measure(literal),
             Scalar::Name(text) | Scalar::Text(text) => self.texts.push(text),
             Scalar::Literal(literal) => {
                 if !self.literals.is_empty() {
@@ -99,6 +105,11 @@ impl<'a> Reading<'a> {
                 self.literals.push_str(literal);
             }
         }
+    }
+
+    fn measure(&mut self, text: &str) {
+        self.tokens += counter::by_length(text).tokens;
+        self.method = Method::FallbackChars;
     }
 
     fn with_method(self, method: Method) -> Self {

@@ -16,6 +16,8 @@ use crate::store::SessionSighting;
 
 /// Under this id goes what names no session at all.
 const NO_SESSION: &str = "unknown";
+/// Most calls of a batch that are looked at: many times what a response makes. Each has an event of its own, too.
+const MAX_BATCH: usize = 1_000;
 /// Longest path that is kept, in characters.
 const MAX_PATH_CHARS: usize = 4_096;
 
@@ -102,6 +104,7 @@ impl<'a> Payload<'a> {
                 object
                     .array("tool_calls")
                     .into_iter()
+                    .take(MAX_BATCH)
                     .filter_map(Object::from_raw)
                     .map(|call| ToolPayload::read(&call, false, 0))
                     .collect(),

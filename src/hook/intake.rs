@@ -4,33 +4,38 @@
 //! reads one sentence. Holding it costs more than all the rest of the hook, for each page of memory that is touched
 //! the first time has to be made. So of a long payload that string is passed over while it is read.
 //!
-//! What no client sends, a payload of more than 16 MB, is held to that: from there on the rest of each string is passed over.
-//! Its event is kept all the same.
+//! What no client sends, a payload of more than 8 MB, is held to about that: from there on the rest of each string is
+//! passed over, and then each value with brackets in the event. It is read to its end all the same, so that whoever writes
+//! it is not cut off, and its event is kept.
 
 use std::io;
 
 use crate::json::{Extent, find, open_string};
 use crate::stdin::{Arriving, USUAL_BYTES};
 
-/// More than any payload has. From there on the rest of each string is passed over, whatever it is.
-const HELD_BYTES: usize = 16 << 20;
-/// What is held beyond that, in bytes, of brackets, numbers and short strings. The rest of a larger input is not read.
-const MAX_BYTES: usize = 20 << 20;
-/// How much is passed over at most, in bytes. The rest is not read.
-const MAX_PASSED_BYTES: u64 = 256 << 20;
+/// More than any payload has, in bytes. From there on the rest of each string is passed over, whatever it is.
+const HELD_BYTES: usize = 8 << 20;
+/// What is held at most, in bytes. From there on a value with brackets of its own counts as `null`.
+const MAX_BYTES: usize = 9 << 20;
+/// So much may be held where no such value is open.
+const MOST_BYTES: usize = 10 << 20;
 /// From this size on it is looked at what comes.
 const LONG_BYTES: usize = 128 << 10;
+/// What stands in the place of a value that was left out.
+const NULL: &[u8] = b"null";
 /// The tools whose answers carry whole files.
 const TOOLS: [&str; 4] = ["Edit", "Write", "MultiEdit", "NotebookEdit"];
 
 /// A payload.
 #[derive(Debug, Default)]
 pub(super) struct Intake {
-    /// Its text, in which a long `originalFile` is empty, and of 16 MB and more each string cut short.
+    /// Its text, in which a long `originalFile` is empty, and which is cut if it is longer than any is.
     pub(super) text: Vec<u8>,
+    /// Whether it is cut: a string was, or a value is `null` in its place.
+    pub(super) is_cut: bool,
     /// How many bytes of the tool's response were passed over.
     pub(super) left_out: u64,
-    /// Whether stdin was still open when the wait for the rest was over.
+    /// Whether its end had not come when the time for it was over.
     pub(super) timed_out: bool,
     /// Why the rest could not be read, if that is the reason.
     pub(super) fault: Option<io::Error>,
@@ -39,8 +44,7 @@ pub(super) struct Intake {
 impl Intake {
     /// Reads to the closing bracket, or to the end of the input. What could be read is used, even if the rest could not.
     pub(super) fn read(mut input: impl Arriving) -> Self {
-        let mut intake =
-            Self { text: Vec::with_capacity(USUAL_BYTES), left_out: 0, timed_out: false, fault: None };
+        let mut intake = Self { text: Vec::with_capacity(USUAL_BYTES), ..Self::default() };
         if let Err(error) = intake.read_from(&mut input) {
             intake.timed_out = error.kind() == io::ErrorKind::TimedOut;
             intake.fault = Some(error).filter(|_| !intake.timed_out);
@@ -52,19 +56,17 @@ impl Intake {
         let mut extent = Extent::default();
         let mut look_at = LONG_BYTES;
         let mut followed = 0;
-        while self.text.len() < MAX_BYTES && input.append(&mut self.text)? > 0 {
+        // Where the last value with brackets of its own begins.
+        let mut inner = 0;
+        while input.append(&mut self.text)? > 0 {
             if let Some(end) = extent.follow(&self.text[followed..]) {
                 self.text.truncate(followed + end);
                 return Ok(());
             }
+            inner = extent.take_inner().map_or(inner, |at| followed + at);
             followed = self.text.len();
             let start;
-            if let Some(escaped) = extent.open_string().filter(|_| followed >= HELD_BYTES) {
-                start = whole_characters(&self.text);
-                self.left_out += (followed - start) as u64;
-                self.text.truncate(start);
-                self.pass_over(Vec::new(), escaped, input)?;
-            } else if followed >= look_at {
+            if followed >= look_at && followed < HELD_BYTES {
                 look_at *= 2;
                 match self.unused_string() {
                     Some(unused) => start = unused,
@@ -75,15 +77,64 @@ impl Intake {
                 self.pass_over(begun, false, input)?;
                 // There is but one.
                 look_at = usize::MAX;
-            } else {
+                extent.at_closing_quote();
+            } else if followed < HELD_BYTES {
                 continue;
+            } else if let Some(escaped) = extent.open_string().filter(|_| followed < MAX_BYTES) {
+                self.is_cut = true;
+                start = whole_characters(&self.text);
+                self.left_out += (followed - start) as u64;
+                self.text.truncate(start);
+                self.pass_over(Vec::new(), escaped, input)?;
+                extent.at_closing_quote();
+            } else if followed < MAX_BYTES {
+                continue;
+            } else if extent.depth() > 1 {
+                self.is_cut = true;
+                self.leave_out(inner, &mut extent, input)?;
+                start = inner + NULL.len();
+            } else if followed < MOST_BYTES {
+                continue;
+            } else {
+                return self.give_up(&mut extent, input);
             }
-            extent.at_closing_quote();
             if let Some(end) = extent.follow(&self.text[start..]) {
                 self.text.truncate(start + end);
                 return Ok(());
             }
+            inner = extent.take_inner().map_or(inner, |at| start + at);
             followed = self.text.len();
+        }
+        Ok(())
+    }
+
+    /// Puts `null` into the place of the value that begins at `start`, reads on to its end and keeps what was read after it.
+    fn leave_out(&mut self, start: usize, extent: &mut Extent, input: &mut impl Arriving) -> io::Result<()> {
+        self.left_out += (self.text.len() - start) as u64;
+        self.text.truncate(start);
+        self.text.extend_from_slice(NULL);
+        let mut chunk = Vec::new();
+        while input.append(&mut chunk)? > 0 {
+            let end = extent.follow_out_to(1, &chunk);
+            self.left_out += end.unwrap_or(chunk.len()) as u64;
+            if let Some(end) = end {
+                self.text.reserve_exact(chunk.len() - end);
+                self.text.extend_from_slice(&chunk[end..]);
+                return Ok(());
+            }
+            chunk.clear();
+        }
+        Ok(())
+    }
+
+    /// Reads on to the end of what can be no event: a megabyte beyond all that is held, without a value that could be left
+    /// out. Enough is kept to say what is wrong with it.
+    fn give_up(&mut self, extent: &mut Extent, input: &mut impl Arriving) -> io::Result<()> {
+        self.text.truncate(USUAL_BYTES);
+        self.text.shrink_to_fit();
+        let mut chunk = Vec::new();
+        while input.append(&mut chunk)? > 0 && extent.follow(&chunk).is_none() {
+            chunk.clear();
         }
         Ok(())
     }
@@ -114,7 +165,7 @@ impl Intake {
                 return Ok(());
             }
             chunk.clear();
-            if self.left_out > MAX_PASSED_BYTES || input.append(&mut chunk)? == 0 {
+            if input.append(&mut chunk)? == 0 {
                 return Ok(());
             }
             self.left_out += chunk.len() as u64;
@@ -223,8 +274,25 @@ mod tests {
             let read: serde_json::Value = serde_json::from_slice(&intake.text).unwrap();
             assert_eq!(read["tool_use_id"], "t");
             let first = read["a_tool_response"][0].as_str().unwrap();
-            assert!(long.starts_with(first) && first.len() > 1 << 20, "{filler:?}");
+            assert!(long.starts_with(first) && first.len() > 1 << 19, "{filler:?}");
         }
+    }
+
+    #[test]
+    fn beyond_that_values_with_brackets_are_left_out_and_what_follows_is_read() {
+        let numbers = format!("[{}1]", "1,".repeat(MAX_BYTES / 8 * 5));
+        let deep = format!("{{\"a\":{}{}}}", "[{\"b\":".repeat(MAX_BYTES / 5), "1}]".repeat(MAX_BYTES / 5));
+        let before = "{\"tool_name\":\"X\",\"tool_input\":{\"a\":[1]}";
+        let payload = format!("{before},\"tool_response\":{numbers},\"b\":{deep},\"tool_use_id\":\"t\"}}");
+        let short = format!("{before},\"tool_response\":null,\"b\":null,\"tool_use_id\":\"t\"}}");
+        for step in [70_001, MARGIN] {
+            let intake = Intake::read(Drops(payload.as_bytes(), step));
+            assert!(intake.is_cut && intake.text == short.as_bytes(), "{step}");
+            assert_eq!(intake.left_out as usize, numbers.len() + deep.len());
+        }
+        // What goes on without a value that could be left out is no event.
+        let members = format!("{{\"a\":1{}}}", ",\"a\":1".repeat(MOST_BYTES / 4));
+        assert_eq!(Intake::read(members.as_bytes()).text.len(), USUAL_BYTES);
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl Shell {
 /// Whether `line` runs `tallyhook budget` and nothing besides.
 pub(super) fn lifts(line: &str, shell: Shell) -> bool {
     // Most lines are something else, and long prompts come by.
-    if !line.contains("budget") {
+    if line.len() > MAX_BYTES || !line.contains("budget") {
         return false;
     }
     commands(line, shell).is_some_and(|commands| {
@@ -38,6 +38,9 @@ pub(super) fn lifts(line: &str, shell: Shell) -> bool {
         kinds.is_some_and(|kinds| kinds.contains(&Kind::Budget))
     })
 }
+
+/// Longest line that can be a call, in bytes: what is longer is not looked into.
+const MAX_BYTES: usize = 64 << 10;
 
 /// Whether a prompt is a call of `tallyhook budget`, as one would type it into any shell.
 pub(super) fn is_prompt(prompt: &str) -> bool {

@@ -115,16 +115,22 @@ fn run(
     path: &Path,
     handled: &mut Handled,
 ) -> Result<(), Error> {
-    let Intake { text: stdin, left_out, timed_out, fault } = Intake::read(stdin);
+    let Intake { text: stdin, is_cut, left_out, timed_out, fault } = Intake::read(stdin);
     if timed_out {
         let waited = PATIENCE.as_secs();
-        let fault =
-            format!("a payload was skipped: it was not whole after {waited} s, and stdin stayed open");
+        let fault = format!("a payload was skipped: it was not whole after {waited} s");
         fault_log::append(path, env.now(), &fault);
         return Ok(());
     }
     if let Some(fault) = fault {
         fault_log::append(path, env.now(), &format!("a payload could not be read to its end: {fault}"));
+    }
+    if is_cut {
+        let fault = format!(
+            "a payload was larger than any should be: {} KB of it were left out, and its event was stored without them",
+            left_out >> 10
+        );
+        fault_log::append(path, env.now(), &fault);
     }
     let text = match String::from_utf8(stdin) {
         Ok(text) => text,

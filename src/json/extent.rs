@@ -12,6 +12,8 @@ pub struct Extent {
     depth: usize,
     /// Whether the next byte of a string follows a backslash.
     is_escaped: bool,
+    /// Where in the last chunk a value of the outer one begins that has brackets of its own.
+    inner: Option<usize>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,11 @@ enum Place {
 impl Extent {
     /// Takes the next chunk. Once the value is whole: how many bytes of the chunk belong to it.
     pub fn follow(&mut self, chunk: &[u8]) -> Option<usize> {
+        self.follow_out_to(0, chunk)
+    }
+
+    /// Takes the next chunk. Once no more than `depth` brackets are open: after how many bytes of the chunk.
+    pub fn follow_out_to(&mut self, depth: usize, chunk: &[u8]) -> Option<usize> {
         let mut at = 0;
         loop {
             if self.place == Place::InString {
@@ -40,10 +47,13 @@ impl Extent {
                 b'{' | b'[' if self.place != Place::OtherValue => {
                     self.place = Place::Inside;
                     self.depth += 1;
+                    if self.depth == 2 {
+                        self.inner = Some(at - 1);
+                    }
                 }
                 b'}' | b']' if self.place == Place::Inside => {
                     self.depth -= 1;
-                    if self.depth == 0 {
+                    if self.depth == depth {
                         return Some(at);
                     }
                 }
@@ -55,6 +65,18 @@ impl Extent {
                 }
             }
         }
+    }
+
+    /// How many brackets are open.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Where in the last chunk the last value began that stands in the outer one and has brackets of its own. It is told
+    /// once.
+    pub fn take_inner(&mut self) -> Option<usize> {
+        self.inner.take()
     }
 
     /// Whether what came ends within a string, and if so, whether just after a backslash.

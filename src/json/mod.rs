@@ -20,6 +20,10 @@ pub use repeated::Repeated;
 pub use scan::{Malformed, open_string, use_whole_processor};
 use scan::{members_of, skip_space, string_end, value_end};
 
+/// Most members of an object that are kept, and most elements of an array: many times what any client writes. Of what has
+/// more the first ones are read, so that a text of brackets and commas takes no multiple of its size in memory.
+const MAX_PARTS: usize = 1 << 18;
+
 /// A JSON value that was not looked into yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Raw<'a>(&'a str);
@@ -53,7 +57,8 @@ pub fn members<'a>(text: &'a str, mut each: impl FnMut(&'a str, Raw<'a>)) -> Res
     scan::expect_end(text, end)
 }
 
-/// A JSON object of which only the names are decoded. Of members with the same name the last one counts.
+/// A JSON object of which only the names are decoded. Of members with the same name the last one counts, of more than
+/// 262,144 the first ones do.
 #[derive(Debug, Default)]
 pub struct Object<'a> {
     members: Vec<(Cow<'a, str>, Raw<'a>)>,
@@ -79,9 +84,15 @@ impl<'a> Object<'a> {
     }
 
     fn read(text: &'a str) -> Result<(Self, usize), scan::Fault> {
-        let mut members = Vec::with_capacity(16);
+        let mut members = Vec::new();
         let end = members_of(text, |name, value| {
-            members.push((decode(name).unwrap_or_default(), Raw(value)));
+            if members.is_empty() {
+                // At once for most objects; an empty one takes nothing, of which a text can hold a million.
+                members.reserve_exact(16);
+            }
+            if members.len() < MAX_PARTS {
+                members.push((decode(name).unwrap_or_default(), Raw(value)));
+            }
         })?;
         Ok((Self { members }, end))
     }
@@ -135,11 +146,16 @@ impl<'a> Object<'a> {
     }
 }
 
-/// The elements of the array that `raw` is; none for any other value.
+/// The elements of the array that `raw` is, at most the first 262,144; none for any other value.
 #[must_use]
 pub fn array(raw: Raw<'_>) -> Vec<Raw<'_>> {
     let mut elements = Vec::new();
-    match scan::elements_of(raw.get(), |element| elements.push(Raw(element))) {
+    let element = |element| {
+        if elements.len() < MAX_PARTS {
+            elements.push(Raw(element));
+        }
+    };
+    match scan::elements_of(raw.get(), element) {
         Ok(()) => elements,
         Err(_) => Vec::new(),
     }
@@ -285,6 +301,16 @@ mod tests {
         for_each_scalar(object.raw("a").unwrap(), |_| scalars += 1);
         assert_eq!(scalars, 1);
         assert!(Object::parse(&"[".repeat(1_000_000)).is_err());
+    }
+
+    #[test]
+    fn of_more_parts_than_any_value_has_the_first_are_kept() {
+        let many = "1,".repeat(MAX_PARTS);
+        assert_eq!(array(raw(&format!("[{many}1]"))).len(), MAX_PARTS);
+        let many = "\"a\":1,".repeat(MAX_PARTS);
+        let object = format!("{{{many}\"b\":1}}");
+        assert_eq!(Object::parse(&object).unwrap().members().count(), MAX_PARTS);
+        assert!(Object::parse(&object[..object.len() - 1]).is_err());
     }
 
     #[test]

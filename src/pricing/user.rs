@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::file::{self, FileFault, FileModel};
 use super::model::{Model, Row};
 use super::table::builtin_model;
-use crate::domain::clean_name;
+use crate::domain::{OneLine as _, clean_name};
 use crate::regular;
 
 /// Largest file that is read, in bytes.
@@ -17,7 +17,7 @@ const MAX_REASON_CHARS: usize = 200;
 #[derive(Debug, thiserror::Error)]
 pub enum PriceTableError {
     /// The file is there but cannot be read.
-    #[error("cannot read the prices in {path}: {source}")]
+    #[error("cannot read the prices in {path}: {source}", path = .path.one_line())]
     Read {
         /// The file.
         path: PathBuf,
@@ -27,7 +27,8 @@ pub enum PriceTableError {
     },
     /// The file says something that is no price.
     #[error(
-        "cannot use the prices in {path}: line {line}, column {column}: {reason}; correct it, or delete the file to go back to the built-in prices"
+        "cannot use the prices in {path}: line {line}, column {column}: {reason}; correct it, or delete the file to go back to the built-in prices",
+        path = .path.one_line()
     )]
     Invalid {
         /// The file.
@@ -41,7 +42,8 @@ pub enum PriceTableError {
     },
     /// The file is laid out in a way that cannot be changed without harm.
     #[error(
-        "cannot change {path} without touching more than one price; add this line to {model:?} by hand: {row}"
+        "cannot change {path} without touching more than one price; add this line to {model:?} by hand: {row}",
+        path = .path.one_line()
     )]
     Layout {
         /// The file.

@@ -18,11 +18,13 @@ pub mod view;
 
 use std::path::PathBuf;
 
+use crate::domain::OneLine as _;
+
 /// What keeps the hook from being registered or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// A file could not be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {source}", path = .path.one_line())]
     Read {
         /// The file.
         path: PathBuf,
@@ -31,7 +33,7 @@ pub enum SetupError {
         source: std::io::Error,
     },
     /// A file could not be written.
-    #[error("cannot write {path}: {source}; nothing in it was changed")]
+    #[error("cannot write {path}: {source}; nothing in it was changed", path = .path.one_line())]
     Write {
         /// The file.
         path: PathBuf,
@@ -40,19 +42,19 @@ pub enum SetupError {
         source: std::io::Error,
     },
     /// Somebody else has written the file meanwhile.
-    #[error("{path} was changed by another program at this moment, so it was left alone; try again")]
+    #[error("{path} was changed by another program at this moment, so it was left alone; try again", path = .path.one_line())]
     Changed {
         /// The file.
         path: PathBuf,
     },
     /// The user has protected the file.
-    #[error("{path} is read-only, so it was left alone; make it writable and try again")]
+    #[error("{path} is read-only, so it was left alone; make it writable and try again", path = .path.one_line())]
     ReadOnly {
         /// The file.
         path: PathBuf,
     },
     /// The file is no settings file that we can add to without harm.
-    #[error("{path}:{line}:{column}: {reason}; the file was left alone, mend it and try again")]
+    #[error("{path}:{line}:{column}: {reason}; the file was left alone, mend it and try again", path = .path.one_line())]
     Settings {
         /// The file.
         path: PathBuf,

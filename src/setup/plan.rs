@@ -9,6 +9,7 @@ use siphasher::sip::SipHasher13;
 use super::scope::Scope;
 use super::settings::{self, Fault, Found, Registration};
 use super::{SetupError, files, hooks_file, statusline};
+use crate::domain::OneLine as _;
 use crate::hook::manifest;
 
 /// One file's change.
@@ -263,7 +264,7 @@ impl Backups {
         let copy = self.path_of(path);
         let Some(text) = text else {
             let folders = files::missing_folders(path);
-            let folders: Vec<String> = folders.iter().map(|path| path.display().to_string()).collect();
+            let folders: Vec<String> = folders.iter().map(|path| path.one_line()).collect();
             return files::write_private(&self.sign_of(path), &folders.join("\n"));
         };
         let has_ours = settings::registered(text).is_ok_and(|found| !found.is_empty());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{SetupError, command};
 use crate::child::{self, Take};
-use crate::domain::SessionId;
+use crate::domain::{OneLine as _, SessionId};
 use crate::store::Ledger;
 
 /// The session of the made-up event; it is removed again.
@@ -45,7 +45,7 @@ pub fn run(command: &command::Command, ledger: &Path) -> Result<(), SetupError> 
             .and_then(|mut ledger| ledger.remove_session(&session))
             .unwrap_or(false)
     });
-    if arrived { Ok(()) } else { Err(fail(format!("it is not in {}", ledger.display()))) }
+    if arrived { Ok(()) } else { Err(fail(format!("it is not in {}", ledger.one_line()))) }
 }
 
 fn process(command: &command::Command) -> Command {

@@ -286,7 +286,7 @@ const LAST_CHAR: &str = "\u{10ffff}";
 
 /// The beginning of all paths below a folder, which are a range of the key.
 fn below(folder: &Path) -> String {
-    format!("{}{}", folder.display(), std::path::MAIN_SEPARATOR)
+    format!("{}{}", folder.to_string_lossy(), std::path::MAIN_SEPARATOR)
 }
 
 fn transcript_state(row: &rusqlite::Row<'_>) -> rusqlite::Result<TranscriptState> {

@@ -75,7 +75,7 @@ pub use hidden::Disagreement;
 pub use kept::{Kept, Pending};
 pub use listing::{SessionCompaction, SessionCounts};
 pub use log::{LogBatch, TranscriptState};
-pub use open::{Ledger, SCHEMA_VERSION, StoreError};
+pub use open::{CopiedFor, Ledger, SCHEMA_VERSION, StoreError};
 pub use queries::*;
 pub use recover::Recovered;
 pub use reports::Report;

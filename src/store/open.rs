@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::migrations::{MIGRATIONS, migrate, user_version};
 use super::view::{MOMENT, View};
 use super::{Spool, refusal, wal};
+use crate::domain::OneLine as _;
 use crate::platform::is_on_network;
 use crate::pricing::PriceTable;
 use crate::regular;
@@ -47,7 +48,7 @@ pub(super) const APPLICATION_ID: i64 = 1_415_670_892;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The folder of the ledger could not be made.
-    #[error("cannot make the folder {path} for the ledger: {source}")]
+    #[error("cannot make the folder {path} for the ledger: {source}", path = .path.one_line())]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -56,7 +57,7 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// The file is there but cannot be opened as a ledger.
-    #[error("cannot open the ledger {path}: {source}")]
+    #[error("cannot open the ledger {path}: {source}", path = .path.one_line())]
     Open {
         /// The file.
         path: PathBuf,
@@ -67,7 +68,8 @@ pub enum StoreError {
     /// A newer release has written the ledger.
     #[error(
         "the ledger {path} was written by a newer tallyhook (its schema is {found}, this release knows {known}); \
-         install the newer release, or name another ledger with --db"
+         install the newer release, or name another ledger with --db",
+        path = .path.one_line()
     )]
     Newer {
         /// The file.
@@ -79,23 +81,35 @@ pub enum StoreError {
     },
     /// The file is a database of something else.
     #[error(
-        "{path} is no ledger but another program's database, so it was left alone; name another file with --db"
+        "{path} is no ledger but another program's database, so it was left alone; name another file with --db",
+        path = .path.one_line()
     )]
     Foreign {
         /// The file.
         path: PathBuf,
     },
     /// There is no ledger, where one was to be read.
-    #[error("there is no ledger at {path} yet; it is made when the first hook runs")]
+    #[error("there is no ledger at {path} yet; it is made when the first hook runs", path = .path.one_line())]
     Missing {
         /// The file.
         path: PathBuf,
     },
     /// Something else is in the ledger's place: a folder, a pipe, a device.
-    #[error("{path} is not a regular file, so it holds no ledger; name another file with --db")]
+    #[error("{path} is not a regular file, so it holds no ledger; name another file with --db", path = .path.one_line())]
     NoFile {
         /// What is there.
         path: PathBuf,
+    },
+    /// It cannot be written, and a copy of it would be too large.
+    #[error(
+        "the ledger {path} cannot be written, and with {megabytes} MB it is too large for reports to work in a copy of it",
+        path = .path.one_line()
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        megabytes: u64,
     },
     /// A statement failed.
     #[error("cannot {what}: {source}")]
@@ -163,6 +177,15 @@ impl StoreError {
     }
 }
 
+/// Why a report has a copy of the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopiedFor {
+    /// The ledger cannot be written.
+    Unwritable,
+    /// It is of an older release, and another process holds it, so it cannot be brought up to date.
+    Held,
+}
+
 /// An open ledger.
 #[derive(Debug)]
 pub struct Ledger {
@@ -177,8 +200,8 @@ pub struct Ledger {
     pub(super) expects_much: bool,
     /// Time spent in writing so far, which under load is time spent in waiting.
     pub(super) waited: Duration,
-    /// Whether it is a copy in memory, of which nothing lasts.
-    pub(super) is_copy: bool,
+    /// Why it is a copy, of which nothing lasts, if it is one.
+    pub(super) copied: Option<CopiedFor>,
     /// What it remembers if it is only looked at.
     pub(super) view: Option<View>,
 }
@@ -222,17 +245,22 @@ impl Ledger {
     }
 
     /// Opens the ledger for a command that reads it (and completes it from transcripts). If another process holds it, what
-    /// cannot be written is left out ([`Self::left_out`]). Where it cannot be written at all this is a copy in memory
-    /// ([`Self::is_copy`]).
+    /// cannot be written is left out ([`Self::left_out`]). Where it cannot be written at all, or is of an older release and
+    /// held, this is a copy ([`Self::copied`]).
     ///
     /// # Errors
     /// [`StoreError::Missing`] if there is none; otherwise as [`Self::open_for_hook`].
     pub fn open_for_reports(path: &Path) -> Result<Self, StoreError> {
         match Self::open_view(path) {
             Ok(ledger) if ledger.conn.is_readonly(rusqlite::MAIN_DB).unwrap_or(false) => {
-                Self::open_copy(path)
+                Self::open_copy(path, CopiedFor::Unwritable)
             }
-            Err(error) if error.is_unwritable() => Self::open_copy(path).map_err(|_| error),
+            Err(error) if error.is_unwritable() => {
+                Self::open_copy(path, CopiedFor::Unwritable).map_err(|_| error)
+            }
+            Err(error) if error.is_busy() && !Header::read(path).is_current() => {
+                Self::open_copy(path, CopiedFor::Held).map_err(|_| error)
+            }
             opened => opened,
         }
     }
@@ -243,8 +271,10 @@ impl Ledger {
             return Err(StoreError::Missing { path: path.to_path_buf() });
         }
         let found = Header::read(path);
-        // A ledger of an older release is brought up to date before it can be read.
-        let mut ledger = Self::open(path, if found.is_current() { VIEW } else { COMMAND }, found, false)?;
+        // A ledger of an older release is brought up to date before it can be read, or a copy of it is.
+        let waiting = if found.is_current() { VIEW.waiting } else { MOMENT };
+        let mut ledger = Self::open(path, Patience { waiting, ..VIEW }, found, false)?;
+        ledger.patience = VIEW;
         ledger.expect_questions()?;
         ledger.view = Some(View::default());
         let emptied = ledger.empty_spool();
@@ -311,7 +341,7 @@ impl Ledger {
             must_be_closed: true,
             expects_much: false,
             waited: Duration::ZERO,
-            is_copy: false,
+            copied: None,
             view: None,
         }
     }

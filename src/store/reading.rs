@@ -1,7 +1,8 @@
 //! Reading a ledger that cannot be written: one of another user, on a disk that is read-only or full.
 //!
-//! Reports bring the ledger up to date before they answer, which takes writing. Where that fails they do the same in a copy
-//! in memory, so that what they show is as true as ever; only that nothing of it is kept.
+//! Reports bring the ledger up to date before they answer, which takes writing. Where that fails they do the same in a copy,
+//! so that what they show is as true as ever; only that nothing of it is kept. A small ledger is copied into memory, one that
+//! would fill it into a file without a name, in the folder for temporary ones.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,32 +12,42 @@ use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Spool;
-use super::open::{COMMAND, Ledger, Patience, StoreError, check_is_file, prepare};
+use super::open::{COMMAND, CopiedFor, Ledger, Patience, StoreError, check_is_file, prepare};
 
+/// Up to this size a ledger is copied into memory, in bytes.
+const MAX_IN_MEMORY: u64 = 16 << 20;
+/// Larger ledgers are not copied: in bytes, six times what a year of much work takes.
+const MAX_COPIED: u64 = 2 << 30;
 /// How long another process's write may keep the reading waiting.
 const WAIT: Duration = Duration::from_secs(5);
 /// A way to the file without locks, which need writing.
 const WITHOUT_LOCKS: &std::ffi::CStr = if cfg!(windows) { c"win32-none" } else { c"unix-none" };
 
 impl Ledger {
-    /// A copy of the ledger in memory, with what waits in the spool. Nothing that is done to it lasts.
+    /// A copy of the ledger, with what waits in the spool. Nothing that is done to it lasts.
     ///
     /// # Errors
-    /// If there is none, or it cannot be read.
-    pub fn open_copy(path: &Path) -> Result<Self, StoreError> {
+    /// If there is none, it cannot be read, or there is no room for a copy.
+    pub fn open_copy(path: &Path, why: CopiedFor) -> Result<Self, StoreError> {
         if !path.exists() {
             return Err(StoreError::Missing { path: path.to_path_buf() });
         }
         check_is_file(path)?;
         let open_error = StoreError::opening(path);
         let source = connect(path).map_err(open_error)?;
-        let mut conn = Connection::open_in_memory().map_err(open_error)?;
+        let size = size(&source).map_err(open_error)?;
+        if size > MAX_COPIED {
+            return Err(StoreError::TooLarge { path: path.to_path_buf(), megabytes: size >> 20 });
+        }
+        // SQLite removes a file without a name as soon as it has made it.
+        let place = if size <= MAX_IN_MEMORY { ":memory:" } else { "" };
+        let mut conn = Connection::open(place).map_err(open_error)?;
         Backup::new(&source, &mut conn)
             .and_then(|backup| backup.run_to_completion(i32::MAX, Duration::ZERO, None))
             .map_err(open_error)?;
         prepare(&mut conn, path, std::time::Instant::now(), COMMAND.waiting)?;
         let mut ledger = Self::of_connection(conn, None, COMMAND);
-        ledger.is_copy = true;
+        ledger.copied = Some(why);
         ledger.expect_questions()?;
         let spool = Spool::of(path);
         if spool.exists() {
@@ -52,11 +63,17 @@ impl Ledger {
         Ok(Self::of_connection(connect(path).map_err(open_error)?, None, patience))
     }
 
-    /// Whether it is a copy in memory, for the ledger itself cannot be written.
+    /// Why it is a copy, if it is one.
     #[must_use]
-    pub fn is_copy(&self) -> bool {
-        self.is_copy
+    pub fn copied(&self) -> Option<CopiedFor> {
+        self.copied
     }
+}
+
+/// How many bytes all pages take, by which a file without a block can be large, too.
+fn size(conn: &Connection) -> rusqlite::Result<u64> {
+    let number = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
+    Ok(u64::from(number("page_count")?) * u64::from(number("page_size")?))
 }
 
 /// Opens a file that may not be written, whatever lies beside it.
@@ -107,4 +124,44 @@ fn uri(path: &Path) -> String {
     }
     uri.push_str("?immutable=1");
     uri
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Seek as _, SeekFrom, Write as _};
+
+    fn ledger_of(dir: &Path, megabytes: u32) -> std::path::PathBuf {
+        let path = dir.join(format!("{megabytes}.db"));
+        let ledger = Ledger::open_or_create(&path).unwrap();
+        let sql = "CREATE TABLE filler (bytes); INSERT INTO filler VALUES (zeroblob(1048576 * MEGABYTES));
+            PRAGMA wal_checkpoint(TRUNCATE)";
+        ledger.conn.execute_batch(&sql.replace("MEGABYTES", &megabytes.to_string())).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_copy_has_all_wherever_it_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        for megabytes in [1, MAX_IN_MEMORY as u32 >> 20] {
+            let copy = Ledger::open_copy(&ledger_of(dir.path(), megabytes), CopiedFor::Unwritable).unwrap();
+            let length: u32 =
+                copy.conn.query_row("SELECT length(bytes) FROM filler", [], |row| row.get(0)).unwrap();
+            assert_eq!((length, copy.copied()), (megabytes << 20, Some(CopiedFor::Unwritable)));
+        }
+    }
+
+    #[test]
+    fn what_would_fill_a_disk_is_not_copied() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = ledger_of(dir.path(), 1);
+        // It says itself how many pages it has, and almost none of them takes a block.
+        let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(MAX_COPIED * 2).unwrap();
+        file.seek(SeekFrom::Start(28)).unwrap();
+        file.write_all(&u32::try_from(MAX_COPIED * 2 / 4096).unwrap().to_be_bytes()).unwrap();
+        drop(file);
+        let refused = Ledger::open_copy(&path, CopiedFor::Unwritable).unwrap_err();
+        assert!(matches!(refused, StoreError::TooLarge { megabytes: 4_096, .. }), "{refused}");
+    }
 }

@@ -18,6 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs a command with little memory, and ends the test if it does not end.
 fn bounded(ledger: &Ledger, args: &[&str], stdin: Option<&Value>) -> Ran {
+    bounded_with(ledger, args, stdin.map(ToString::to_string).unwrap_or_default().as_bytes())
+}
+
+/// The same with any bytes on stdin.
+fn bounded_with(ledger: &Ledger, args: &[&str], stdin: &[u8]) -> Ran {
     let command = ledger.command(args);
     let mut shell = Command::new("/bin/sh");
     shell
@@ -27,7 +32,7 @@ fn bounded(ledger: &Ledger, args: &[&str], stdin: Option<&Value>) -> Ran {
     shell.current_dir(ledger.project()).env_clear();
     shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let input = ledger.dir().join("stdin");
-    std::fs::write(&input, stdin.map(ToString::to_string).unwrap_or_default()).unwrap();
+    std::fs::write(&input, stdin).unwrap();
     shell.stdin(std::fs::File::open(&input).unwrap()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let ran = end_within(shell.spawn().unwrap(), PATIENCE);
     assert!(ran.code.is_some_and(|code| code < 5), "{args:?}: {ran:?}");
@@ -80,6 +85,105 @@ fn a_ledger_that_is_no_file_is_named_and_events_wait_beside_it() {
     assert_eq!(ledger.calls().len(), 2);
 }
 
+/// Each place of a file that we read, and a command that reads it.
+#[test]
+fn an_endless_file_in_any_place_ends_no_command_and_fills_no_memory() {
+    let (ledger, s) = Session::started();
+    s.transcript().write(&[s.says(1), s.answer("m1", 2, 5)]);
+    s.subagent("subagents", "a1").meta("Explore").write(&[s.answer_of("a1", "m2", 3, 7)]);
+    let (home, project, stop) = (ledger.home(), ledger.project(), s.stop());
+    let agent = s.subagent("subagents", "a1").path().to_path_buf();
+    let spool = ledger.path().with_file_name("ledger.db.spool");
+    let projects = ledger.dir().join("projects").to_str().unwrap().to_owned();
+    let import = ["import", "--path", &projects];
+    let places: [(PathBuf, &[&str]); 15] = [
+        (home.join(".config/tallyhook/config.toml"), &["hook"]),
+        (home.join(".config/tallyhook/prices.toml"), &["cost"]),
+        (project.join(".claude/tallyhook.toml"), &["show-usage", "--session", "s"]),
+        (project.join(".claude/settings.json"), &["init", "--dry-run"]),
+        (project.join(".claude/settings.local.json"), &["doctor"]),
+        (project.join(".claude/hooks/hooks.json"), &["init", "--dry-run"]),
+        (home.join(".claude/settings.json"), &["doctor"]),
+        (s.transcript().path().to_path_buf(), &["hook"]),
+        (agent.clone(), &["hook"]),
+        (agent.with_extension("meta.json"), &import),
+        (ledger.path().with_file_name("hook-errors.log"), &["doctor"]),
+        (spool.join("0-1-1.json"), &["history"]),
+        (project.join("a.txt"), &["count", "a.txt"]),
+        (project.join("cost.txt"), &["capture-cost", "cost.txt"]),
+        (ledger.path(), &["history"]),
+    ];
+    for (path, args) in places {
+        let aside = path.with_extension("aside");
+        let is_there = std::fs::rename(&path, &aside).is_ok();
+        put("/dev/zero", &path);
+        let ran = bounded(&ledger, args, Some(&stop).filter(|_| args == ["hook"]));
+        if args == ["hook"] {
+            ran.assert_silent("an endless file");
+        }
+        assert!(!ran.stderr.contains("fault in the program"), "{}: {ran:?}", path.display());
+        // A waiting event that is none is set aside.
+        if path.symlink_metadata().is_ok() {
+            std::fs::remove_file(&path).unwrap();
+        }
+        if is_there {
+            std::fs::rename(&aside, &path).unwrap();
+        }
+    }
+    assert_eq!(ledger.responses("s"), 2);
+}
+
+#[test]
+fn an_endless_file_is_not_counted_unless_it_is_called_a_device() {
+    let ledger = Ledger::new();
+    put("/dev/zero", &ledger.project().join("a.txt"));
+    put("pipe", &ledger.project().join("pipe"));
+    for file in ["a.txt", "pipe"] {
+        for command in ["count", "capture-cost"] {
+            let ran = bounded(&ledger, &[command, file], None);
+            assert!(ran.stderr.contains("it is not a regular file"), "{ran:?}");
+        }
+    }
+    let ran = bounded_with(&ledger, &["count", "/dev/stdin"], b"four words of text");
+    assert!(ran.stdout.contains('4'), "{ran:?}");
+}
+
+/// What no client sends: the event is stored with what can be told, and the log says what was left out.
+#[test]
+fn of_a_payload_without_measure_the_event_is_stored_and_the_cut_is_told() {
+    let (ledger, s) = Session::started();
+    let odd = [vec![0xff; 1 << 18], vec![b'x'; 9 << 20], vec![0xff; 1 << 18]].concat();
+    let contents: [[&[u8]; 3]; 2] =
+        [[b"{\"stdout\":\"", &odd, b"\"}"], [b"[", &b"[[{}]],".repeat(1_400_000), b"1]"]];
+    for (number, content) in contents.iter().enumerate() {
+        let whole = s.tool("Bash", &format!("toolu_{number}")).with("tool_response", "HERE").to_string();
+        let (before, after) = whole.split_once("\"HERE\"").unwrap();
+        let payload = [before.as_bytes(), &content.concat(), after.as_bytes()].concat();
+        bounded_with(&ledger, &["hook"], &payload).assert_silent("a large payload");
+        let sql = "SELECT count(*), max(response_bytes) FROM tool_calls WHERE tool_use_id = ?1";
+        let stored = ledger.sqlite().query_row(sql, [format!("toolu_{number}")], |row| {
+            Ok((row.get::<_, u32>(0)?, row.get::<_, u32>(1)?))
+        });
+        assert!(matches!(stored, Ok((1, bytes)) if bytes > 9 << 20), "{stored:?}");
+        let told = ledger.faults();
+        assert_eq!(told.lines().count(), number + 1, "{told}");
+        assert!(told.contains("larger than any should be"), "{told}");
+    }
+}
+
+/// Text of brackets and commas, of which each takes many times its size in memory if it is read as what it says.
+#[test]
+fn many_small_parts_take_no_multiple_of_their_size() {
+    let (ledger, s) = Session::started();
+    let list = format!("[{}{{}}]", "{},".repeat(400_000));
+    let todos = s.tool("TodoWrite", "toolu_1").with("tool_input.todos", "HERE");
+    for payload in [todos, s.batch(&[]).with("tool_calls", "HERE")] {
+        let payload = payload.to_string().replace("\"HERE\"", &list);
+        bounded_with(&ledger, &["hook"], payload.as_bytes()).assert_silent("a long list");
+    }
+    assert_eq!((ledger.calls().len(), &*ledger.faults()), (1, ""));
+}
+
 #[test]
 fn a_line_of_gigabytes_is_passed_over_in_several_goes_and_what_follows_is_read() {
     use std::io::{Seek as _, Write as _};
@@ -122,7 +226,8 @@ fn without_memory_a_hook_ends_with_0_and_a_command_with_a_message() {
     let payload = s.tool("Read", "toolu_1").with("tool_response", "word ".repeat(2_000_000));
     let input = ledger.dir().join("stdin");
     std::fs::write(&input, payload.to_string()).unwrap();
-    std::fs::write(ledger.project().join("big.txt"), "word ".repeat(2_000_000)).unwrap();
+    // Without a place to cut it, it is held for 4 MB.
+    std::fs::write(ledger.project().join("big.txt"), "x".repeat(10_000_000)).unwrap();
     let run = |args: &[&str], kilobytes: u32| {
         let command = ledger.command(args);
         let mut shell = Command::new("/bin/sh");
@@ -136,6 +241,6 @@ fn without_memory_a_hook_ends_with_0_and_a_command_with_a_message() {
     };
     let ran = run(&["hook"], 8 << 10);
     assert_eq!((ran.code, &*ran.stdout), (Some(0), ""), "{ran:?}");
-    let ran = run(&["count", "big.txt"], 8 << 10);
+    let ran = run(&["count", "big.txt"], 4 << 10);
     assert!(ran.code == Some(1) && ran.stderr.contains("memory"), "{ran:?}");
 }

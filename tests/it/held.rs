@@ -9,6 +9,7 @@ use tallyhook::domain::Timestamp;
 use tallyhook::env::Env;
 use tallyhook::{hook, store};
 
+use crate::migrations::{before, of_schema, today};
 use crate::support::{Ledger, Ran, Session, With as _};
 
 /// More than any view takes on a machine that does other work, and less than any wait for a writer that stays.
@@ -77,6 +78,25 @@ fn every_view_beside_a_writer_answers_at_once() {
         assert!(matches!(ran.code, Some(0 | 4)) && ran.code == before.code, "{view:?}: {before:?} {ran:?}");
         assert!(!ran.stderr.contains("another process"), "{view:?}: {ran:?}");
     }
+}
+
+#[test]
+fn a_view_of_an_older_releases_ledger_beside_a_writer_answers_at_once() {
+    let today = today();
+    today.sqlite().pragma_update(None, "wal_checkpoint", "TRUNCATE").unwrap();
+    let old = of_schema(before("0010_reports.sql"), &today.path());
+    let writer = old.sqlite();
+    writer.execute_batch("PRAGMA journal_mode = WAL; BEGIN IMMEDIATE").unwrap();
+    for view in [&["cost", "--json"][..], &["history"], &["show-usage", "--session", "session"]] {
+        let start = Instant::now();
+        let ran = old.run(view);
+        assert!(start.elapsed() < AT_ONCE, "{view:?} took {:?}", start.elapsed());
+        assert_eq!((ran.code, &*ran.stdout), (Some(0), today.run(view).text()), "{view:?}");
+        let told = "is of an older release and held by another process, so these figures come from a copy";
+        assert!(ran.stderr.contains(told), "{view:?}: {ran:?}");
+    }
+    drop(writer);
+    assert_eq!(old.run(&["history"]).stderr, "");
 }
 
 #[test]

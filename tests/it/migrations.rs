@@ -26,7 +26,7 @@ fn files() -> Vec<PathBuf> {
 }
 
 /// How many there are before the one in that file.
-fn before(file: &str) -> usize {
+pub(crate) fn before(file: &str) -> usize {
     files().iter().position(|path| path.ends_with(file)).unwrap()
 }
 
@@ -45,7 +45,7 @@ fn columns(db: &Connection, database: &str, table: &str) -> Vec<String> {
 }
 
 /// A ledger with sessions, subagents, hidden calls, steps, a budget and what hooks tell.
-fn today() -> Ledger {
+pub(crate) fn today() -> Ledger {
     let ledger = Ledger::new();
     let s = Session::new(&ledger, "session");
     s.transcript().write(&[
@@ -68,7 +68,7 @@ fn today() -> Ledger {
 }
 
 /// The same rows in a ledger of an older schema.
-fn of_schema(version: usize, today: &Path) -> Ledger {
+pub(crate) fn of_schema(version: usize, today: &Path) -> Ledger {
     let ledger = Ledger::new();
     std::fs::create_dir_all(ledger.path().parent().unwrap()).unwrap();
     let old = ledger.sqlite();

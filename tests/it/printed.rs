@@ -10,11 +10,13 @@ use serde_json::json;
 
 use crate::support::{Ledger, Ran, Session, With};
 
-/// Clears the screen, sets a title, turns the line around, and does it again by C1; then what only looks like ours.
-const HOSTILE: &str =
-    "x\u{1b}[2J\u{1b}]0;t\u{7}\u{202e}\u{2066}\u{200f}\u{61c}\u{9b}31m\u{7f}\u{8}\r\u{1b}[32mok\u{1b}[0m";
+/// Clears the screen, sets a title, turns the line around, and does it again by C1; then what only looks like ours, and
+/// begins a line.
+const HOSTILE: &str = "x\u{1b}[2J\u{1b}]0;t\u{7}\u{202e}\u{2066}\u{200f}\u{61c}\u{9b}31m\u{7f}\u{8}\r\u{1b}[32mok\u{1b}[0m\nforged";
 /// The same as a line of settings can hold it: JSON has no control characters in strings.
 const HOSTILE_IN_JSON: &str = "x\u{202e}\u{2066}\u{200f}\u{61c}\u{9b}31m\u{7f}\u{85}";
+/// What a line of output begins with if a name began it.
+const FORGED: &str = "forged";
 
 /// A project in a hostile folder of a hostile home, with a ledger, settings and a client that are hostile too.
 struct World {
@@ -25,7 +27,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let name = "h\u{1b}[2J\u{202e}\u{9b}";
+        let name = "h\u{1b}[2J\u{202e}\u{9b}\nforged";
         let home = tempfile::Builder::new().prefix(name).tempdir().unwrap();
         let bin = home.path().join("bin");
         let path = format!("{}:/usr/bin:/bin", bin.display());
@@ -35,14 +37,17 @@ impl World {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
-        let hook = |args: &str| json!([{ "hooks": [{ "type": "command", "command": format!("/{HOSTILE_IN_JSON}/tallyhook hook{args}") }] }]);
+        let hook = |args: &str| json!([{ "hooks": [{ "type": "command", "command": format!("/{HOSTILE_IN_JSON}\n{FORGED}/tallyhook hook{args}") }] }]);
         let settings = json!({
             "model": HOSTILE_IN_JSON, HOSTILE_IN_JSON: [HOSTILE_IN_JSON],
-            "env": { "TALLYHOOK_DB": HOSTILE_IN_JSON }, "statusLine": { "type": "command", "command": HOSTILE_IN_JSON },
+            "env": { "TALLYHOOK_DB": format!("{HOSTILE_IN_JSON}\n{FORGED}") }, "statusLine": { "type": "command", "command": HOSTILE_IN_JSON },
             "hooks": { "Stop": hook(""), "PostToolUse": hook(&format!(" --db {HOSTILE_IN_JSON}")), HOSTILE_IN_JSON: hook("") },
         });
         let settings = serde_json::to_string_pretty(&settings).unwrap();
-        write(project.join(".claude/settings.json"), &format!("// {HOSTILE}\n{settings}\n"));
+        write(
+            project.join(".claude/settings.json"),
+            &format!("// {}\n{settings}\n", HOSTILE.replace('\n', "")),
+        );
         write(project.join(".claude/settings.local.json"), &format!("{{ {HOSTILE}"));
         write(project.join(".claude/hooks/hooks.json"), &settings);
         write(project.join(".claude/tallyhook.toml"), &format!("\"{HOSTILE_IN_JSON}\" = 1\n"));
@@ -142,10 +147,17 @@ fn assert_speaks_to_nobody(text: &str, args: &[&str], wraps: bool) {
         c.is_control() && !matches!(c, '\n' | '\t')
             || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
+    let forged = text.lines().find(|line| line.starts_with(FORGED));
+    assert!(forged.is_none(), "{args:?}: a name begins a line of its own: {text}");
     if let Some(at) = text.find(harmful) {
         let line = text[..at].rsplit('\n').next().unwrap_or_default();
         panic!("{args:?} prints {:?} after {line:?}", text[at..].chars().next());
     }
+}
+
+/// What somebody types: he may begin a line with it, as with a template of the status line.
+fn typed() -> String {
+    HOSTILE.replace('\n', " ")
 }
 
 /// A value for an argument, by what the help calls it. One that is not known here fails the test.
@@ -172,7 +184,7 @@ fn samples(arg: &Arg) -> Vec<String> {
         _ if arg.is_positional() => "claude-code",
         other => panic!("{:?} takes {other:?}, of which this test knows no value", arg.get_id()),
     };
-    vec![sample.to_owned(), HOSTILE.to_owned()]
+    vec![sample.to_owned(), typed()]
 }
 
 /// Every command without subcommands, by its words.
@@ -204,11 +216,8 @@ fn calls(words: &[String], command: &clap::Command) -> Vec<Vec<String>> {
     let needed: Vec<String> =
         own().filter(is_needed).flat_map(|arg| as_words(arg, samples(arg).into_iter().next())).collect();
     let plain = [words, &needed].concat();
-    let mut calls = vec![
-        plain.clone(),
-        [words, &["--help".to_owned()]].concat(),
-        [&plain[..], &[HOSTILE.to_owned()]].concat(),
-    ];
+    let mut calls =
+        vec![plain.clone(), [words, &["--help".to_owned()]].concat(), [&plain[..], &[typed()]].concat()];
     for arg in own() {
         let values = if arg.get_action().takes_values() {
             samples(arg).into_iter().map(Some).collect()

@@ -34,7 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("store", &["domain", "platform", "regular", "pricing", "estimate", "agents", "reconcile"]),
     // How far what was used has come; asked by the hook, the reports and the commands.
     ("budget", &["domain", "env", "calendar", "config", "store"]),
-    ("error", &["env", "config", "agents", "pricing", "store", "setup"]),
+    ("error", &["domain", "env", "config", "agents", "pricing", "store", "setup"]),
     (
         "finalize",
         &["domain", "env", "estimate", "config", "agents", "pricing", "reconcile", "store", "error"],
@@ -76,6 +76,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "doctor",
             "platform",
             "report",
+            "regular",
             "render",
             "agents",
             "statusline",
@@ -431,4 +432,13 @@ fn test_code_and_comments_are_not_looked_at() {
     let code = code(text);
     assert_eq!(used_crates(&code).collect::<Vec<_>>(), ["a", "h", "n"]);
     assert_eq!(words_after("crate::x xcrate::y crate::z::w", "crate::").collect::<Vec<_>>(), ["x", "z"]);
+}
+
+/// A name can have line breaks: `domain::OneLine` shows it in one line, and what is stored or compared is no text for people.
+#[test]
+fn paths_are_shown_in_one_line() {
+    let is_ours = |source: &Source| source.path != "pricing/generate.rs";
+    for source in sources().into_iter().filter(is_ours) {
+        assert!(!source.code.contains(".display()"), "src/{} shows a path as it is", source.path);
+    }
 }

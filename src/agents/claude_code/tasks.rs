@@ -4,6 +4,9 @@
 use crate::domain::{MAX_NAME_CHARS, TaskChangeKind, ToolName, clean_name};
 use crate::json::Object;
 
+/// Most tasks of a list that are looked at: many times what an agent keeps.
+const MAX_TASKS: usize = 1_000;
+
 /// What a call of `tool` does to the list; `None` if nothing. A payload has both input and response, a transcript
 /// first the one and then the other.
 #[must_use]
@@ -18,7 +21,7 @@ pub fn task_change(
     match tool.as_str() {
         "TodoWrite" => {
             let items: Vec<Object<'_>> =
-                input?.array("todos").into_iter().filter_map(Object::from_raw).collect();
+                input?.array("todos").into_iter().take(MAX_TASKS).filter_map(Object::from_raw).collect();
             let is = |item: &&Object<'_>, status: &str| item.text("status").as_deref() == Some(status);
             Some(TaskChangeKind::List {
                 current: items

@@ -27,6 +27,11 @@ pub const MAX_EXACT_PIECE: usize = 256 << 10;
 /// cuts are in doubt. Random letters gave 41 tokens too many with 255 cuts, one character repeated gave none.
 const ESTIMATED_PART: usize = 4 << 10;
 
+/// How much of a text that comes in parts is counted at once, in bytes, ...
+const COUNTED_PART: usize = 1 << 20;
+/// ... and how much is held where it cannot be cut.
+const MAX_HELD: usize = 4 << 20;
+
 /// An encoding of tiktoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
@@ -89,6 +94,74 @@ pub fn count(encoding: Encoding, text: &str) -> Count {
         }
     });
     count
+}
+
+/// Counts a text that comes in parts, of whatever length it is, and holds no more than a few megabytes of it.
+#[derive(Debug)]
+pub struct Counting {
+    encoding: Encoding,
+    /// What is not counted yet.
+    held: String,
+    count: Count,
+}
+
+impl Counting {
+    /// Nothing has come yet.
+    #[must_use]
+    pub fn new(encoding: Encoding) -> Self {
+        Self { encoding, held: String::new(), count: Count { tokens: 0, exact: true } }
+    }
+
+    /// The encoding that it counts in.
+    #[must_use]
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// Takes the next part.
+    pub fn push(&mut self, text: &str) {
+        for part in parts(text, COUNTED_PART) {
+            self.held.push_str(part);
+            if self.held.len() < COUNTED_PART {
+                continue;
+            }
+            let end = split::last_break(&self.held).or_else(|| split::break_in_numbers(&self.held));
+            match end {
+                Some(end) => self.count_to(end),
+                None if self.held.len() < MAX_HELD => {}
+                None => {
+                    // Pieces go on behind the cut, or may do so.
+                    self.count.exact = false;
+                    self.count_to(self.held.len());
+                }
+            }
+        }
+    }
+
+    /// The count of all that has come: that of [`count`], but that a text may count as inexact which has no place to cut it
+    /// for 4 MB.
+    #[must_use]
+    pub fn finish(mut self) -> Count {
+        self.count_to(self.held.len());
+        self.count
+    }
+
+    fn count_to(&mut self, end: usize) {
+        let part = count(self.encoding, &self.held[..end]);
+        self.count.tokens += part.tokens;
+        self.count.exact &= part.exact;
+        self.held.drain(..end);
+    }
+}
+
+/// `text` in parts of about `length` bytes, none of which ends within a character.
+fn parts(mut text: &str, length: usize) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let end = (length..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+        let (part, rest) = text.split_at(end);
+        text = rest;
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 /// Measures `text` without encoding it: 0.25 tokens per character, rounded up.
@@ -160,6 +233,43 @@ mod tests {
         assert_eq!(count(Encoding::O200kBase, "tiktoken is great!"), Count { tokens: 6, exact: true });
         assert_eq!(count(Encoding::Cl100kBase, "").tokens, 0);
         assert!(count(Encoding::Cl100kBase, "<|endoftext|>").tokens > 1);
+    }
+
+    #[test]
+    fn a_text_in_parts_counts_as_the_whole() {
+        let texts = [
+            "fn main() {\n    println!(\"it's {}\", 12345);\n}\n\n\n",
+            "{\"a\":[1,22,333,4444],\"b\":\"x'y\"},",
+            "\u{4f60}\u{597d}\u{3002}\n\n  \u{30ed}A\u{301}b ",
+            "0123456789",
+        ];
+        for encoding in Encoding::ALL {
+            for text in texts {
+                let text = text.repeat((COUNTED_PART + COUNTED_PART / 2) / text.len());
+                let whole = count(encoding, &text);
+                for step in [COUNTED_PART / 3 + 1, text.len()] {
+                    let mut counting = Counting::new(encoding);
+                    parts(&text, step).for_each(|part| counting.push(part));
+                    assert!(counting.held.len() < COUNTED_PART);
+                    assert_eq!(counting.finish(), whole, "{:?}", &text[..20]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_cut_is_held_to_a_limit_and_says_so() {
+        let mut counting = Counting::new(Encoding::Cl100kBase);
+        let text = "a'".repeat(MAX_HELD / 2 + COUNTED_PART);
+        parts(&text, COUNTED_PART).for_each(|part| {
+            counting.push(part);
+            assert!(counting.held.len() < MAX_HELD);
+        });
+        let (count, whole) = (counting.finish(), count(Encoding::Cl100kBase, &text));
+        assert!(
+            !count.exact && whole.exact && count.tokens.abs_diff(whole.tokens) <= 2,
+            "{count:?} {whole:?}"
+        );
     }
 
     #[test]

@@ -169,6 +169,52 @@ fn spaces(text: &[u8], start: usize, newline_first: bool) -> usize {
     }
 }
 
+/// The last place in `text` where a piece ends in both encodings, whatever stands before it and follows behind the text:
+/// the pieces of the two sides are those of the whole. `None` if no place is certain.
+///
+/// No pattern goes on from a number to anything else, nor from a letter to white space, a number, or a symbol but for the
+/// apostrophe; marks are letters in one encoding. A line break goes with what stands before it.
+pub(super) fn last_break(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut after = 0;
+    for (at, character) in text.char_indices().rev() {
+        let before = class(bytes, at).0;
+        let is_mark = after & SYMBOL != 0 && after & (UPPER | LOWER) != 0;
+        let end = at + character.len_utf8();
+        let is_break = if before & NUMBER != 0 {
+            after & NUMBER == 0
+        } else if before & LETTER != 0 {
+            after & LETTER == 0 && !is_mark && bytes.get(end) != Some(&b'\'')
+        } else if before & NEWLINE != 0 {
+            after & (LETTER | NUMBER) != 0
+        } else {
+            before & SYMBOL != 0 && after & NUMBER != 0
+        };
+        if is_break && end < text.len() {
+            return Some(end);
+        }
+        after = before;
+    }
+    None
+}
+
+/// Where `text` can be cut if it ends with numbers from its first one on: after as many of them as make whole pieces.
+pub(super) fn break_in_numbers(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let is_number = |at: usize| class(bytes, at).0 & NUMBER != 0;
+    let (first, _) = text.char_indices().find(|(at, _)| is_number(*at))?;
+    let mut end = None;
+    for (number, (at, _)) in text[first..].char_indices().enumerate() {
+        if !is_number(first + at) {
+            return None;
+        }
+        if number % 3 == 0 && number > 0 {
+            end = Some(first + at);
+        }
+    }
+    end
+}
+
 /// The end of the piece of cl100k_base that starts at `at`, which is before the end of the text.
 #[inline(always)]
 pub(super) fn cl100k(text: &[u8], at: usize) -> usize {
@@ -290,6 +336,63 @@ mod tests {
                 assert_eq!(length, text.len());
                 assert_eq!(flags & flag != 0, engine.is_match(text), "{character:?} and {pattern}");
             }
+        }
+    }
+
+    #[test]
+    fn at_a_break_the_pieces_of_both_sides_are_those_of_the_whole() {
+        // Characters of each class, and those that the patterns name.
+        const PARTS: [&str; 18] = [
+            "a",
+            "B",
+            "\u{1c5}",
+            "\u{2b0}",
+            "\u{30ed}",
+            "\u{301}",
+            "1",
+            "\u{661}",
+            " ",
+            "\t",
+            "\n",
+            "\r",
+            "'",
+            "s",
+            "\u{17f}",
+            "!",
+            "/",
+            "\u{1f600}",
+        ];
+        let check = |text: &str| {
+            let Some(at) = last_break(text) else { return };
+            let (before, after) = text.split_at(at);
+            assert!(!before.is_empty() && !after.is_empty());
+            for next in [cl100k as fn(&[u8], usize) -> usize, o200k] {
+                let both = [pieces(next, before), pieces(next, after)].concat();
+                assert_eq!(both, pieces(next, text), "{text:?} at {at}");
+            }
+        };
+        let of = |mut number: usize, length: u32| -> String {
+            let mut text = String::new();
+            for _ in 0..length {
+                text.push_str(PARTS[number % PARTS.len()]);
+                number /= PARTS.len();
+            }
+            text
+        };
+        for length in 1..=4 {
+            (0..PARTS.len().pow(length)).for_each(|number| check(&of(number, length)));
+        }
+        // Longer ones here and there.
+        for length in [5, 6, 8, 12] {
+            (0..20_000_usize)
+                .for_each(|seed| check(&of(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 4, length)));
+        }
+        assert_eq!(last_break("one two\n'\u{301}"), Some(7));
+        assert_eq!(last_break("one'two\u{301}"), None);
+        for (text, end) in
+            [(" 12345", Some(4)), ("a123456", Some(4)), ("12", None), ("1a2", None), ("x", None)]
+        {
+            assert_eq!(break_in_numbers(text), end, "{text}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::{CallView, Era, Reading};
 use super::input_text;
-use super::read::numbered;
+use super::read::{MAX_LINES, numbered};
 use crate::domain::{Estimate, LineDelta, Method, Version};
 use crate::json::{self, Object, Raw};
 
@@ -63,7 +63,7 @@ fn around(original: &str, old: &str, new: &str) -> String {
     let edited = [before, new, after].concat();
     let line = before.matches('\n').count();
     let first = line.saturating_sub(CONTEXT_LINES);
-    let last = line + new.matches('\n').count() + 1 + CONTEXT_LINES;
+    let last = line + new.matches('\n').count().min(MAX_LINES) + 1 + CONTEXT_LINES;
     let lines: Vec<&str> = edited.split('\n').skip(first).take(last - first).collect();
     numbered(&lines.join("\n"), first as u64 + 1, Era::Early)
 }

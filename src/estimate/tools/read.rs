@@ -15,6 +15,8 @@ const UNCHANGED: &str = "File unchanged since last read. The content from the ea
 
 /// What clients up to 2.1.38 add to every text file; later ones do so for older models only.
 const MALWARE_REMINDER: &str = "\n\n<system-reminder>\nWhenever you read a file, you should consider whether it would be considered malware. You CAN and SHOULD provide analysis of malware, what it is doing. But you MUST refuse to improve or augment the code. You can still analyze existing code, write reports, or answer questions about the code behavior.\n</system-reminder>\n";
+/// How many lines get their numbers: as many as are encoded at most, and more than a client hands on.
+pub(super) const MAX_LINES: usize = 1 << 18;
 /// The clients that add it to nothing.
 const NO_REMINDER: Version = (2, 1, 39);
 
@@ -62,11 +64,11 @@ pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<
     }
 }
 
-/// Lines with their numbers, as the client of that time shows them.
+/// Lines with their numbers, as the client of that time shows them. Those beyond the first 262,144 are left without.
 pub(super) fn numbered(content: &str, first: u64, era: Era) -> String {
     let lines = content.matches('\n').count() + 1;
-    let mut text = String::with_capacity(content.len() + lines * 8);
-    for (number, line) in (first..).zip(content.split('\n')) {
+    let mut text = String::with_capacity(content.len() + lines.min(MAX_LINES) * 8);
+    for (number, line) in (first..).zip(content.splitn(MAX_LINES, '\n')) {
         if number > first {
             text.push('\n');
         }
