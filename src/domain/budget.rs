@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{MAX_COUNT, PicoUsd, Timestamp};
+use super::{MAX_COUNT, OneLine as _, PicoUsd, Timestamp};
 
 /// The share of a limit, in per cent, at which the user is warned unless he says otherwise.
 const USUAL_WARNING: u8 = 80;
@@ -149,13 +149,13 @@ impl Scope {
         })
     }
 
-    /// `project x, agent y`, or `everything`.
+    /// `project x, agent y`, or `everything`, in one line.
     #[must_use]
     pub fn name(&self) -> String {
         let parts = [("project", &self.project), ("agent", &self.agent), ("model", &self.model)];
         let parts: Vec<String> = parts
             .into_iter()
-            .filter_map(|(kind, name)| name.as_ref().map(|name| format!("{kind} {name}")))
+            .filter_map(|(kind, name)| name.as_ref().map(|name| format!("{kind} {}", name.one_line())))
             .collect();
         if parts.is_empty() { "everything".to_owned() } else { parts.join(", ") }
     }

@@ -42,7 +42,7 @@ const TELLING_NAME_WIDTH: usize = 12;
 /// A bar is no wider, however wide the terminal is.
 const MAX_BAR_WIDTH: usize = 60;
 /// Longest text of a cell, in characters.
-const MAX_CELL_CHARS: usize = 4_096;
+const MAX_CELL_CHARS: usize = 1_024;
 /// Between two columns.
 const GAP: usize = 2;
 /// Of the labels before lines.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::calendar::Zone;
 use super::{Cell, Table};
 use crate::budget::{self, Course, Held};
-use crate::domain::{Limit, Mode, PicoUsd, State, Timestamp, shell_word};
+use crate::domain::{Limit, Mode, OneLine as _, PicoUsd, State, Timestamp, shell_word};
 
 /// `budget status --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -37,7 +37,7 @@ impl Work {
     /// `now "Write it"; 3 of 8 tasks done`.
     #[must_use]
     pub fn line(&self) -> Option<String> {
-        let step = self.step.as_ref().map(|step| format!("now: {step}"));
+        let step = self.step.as_ref().map(|step| format!("now: {}", step.one_line()));
         let tasks =
             (self.tasks_total > 0).then(|| format!("{} of {} tasks done", self.tasks_done, self.tasks_total));
         let parts: Vec<String> = step.into_iter().chain(tasks).collect();

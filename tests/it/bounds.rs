@@ -88,7 +88,9 @@ fn a_ledger_that_is_no_file_is_named_and_events_wait_beside_it() {
 /// Each place of a file that we read, and a command that reads it.
 #[test]
 fn an_endless_file_in_any_place_ends_no_command_and_fills_no_memory() {
-    let (ledger, s) = Session::started();
+    let ledger = Ledger::on_disk();
+    let s = Session::new(&ledger, "s");
+    ledger.hook(s.start());
     s.transcript().write(&[s.says(1), s.answer("m1", 2, 5)]);
     s.subagent("subagents", "a1").meta("Explore").write(&[s.answer_of("a1", "m2", 3, 7)]);
     let (home, project, stop) = (ledger.home(), ledger.project(), s.stop());
@@ -135,7 +137,7 @@ fn an_endless_file_in_any_place_ends_no_command_and_fills_no_memory() {
 
 #[test]
 fn an_endless_file_is_not_counted_unless_it_is_called_a_device() {
-    let ledger = Ledger::new();
+    let ledger = Ledger::on_disk();
     put("/dev/zero", &ledger.project().join("a.txt"));
     put("pipe", &ledger.project().join("pipe"));
     for file in ["a.txt", "pipe"] {

@@ -82,10 +82,10 @@ fn a_gateway_with_one_id_counts_the_same_however_it_is_read() {
         lines
     };
     for id in ["msg".to_owned(), "m".repeat(190), "m".repeat(900)] {
-        for way in ["whole", "line by line", "import"] {
+        for way in ["whole", "a few lines at a time", "import"] {
             let ledger = Ledger::new();
             let s = Session::new(&ledger, "s");
-            for part in lines(&s, &id).chunks(if way == "line by line" { 1 } else { 1_000 }) {
+            for part in lines(&s, &id).chunks(if way == "a few lines at a time" { 5 } else { 1_000 }) {
                 s.transcript().append(part);
                 if way != "import" {
                     ledger.hook(s.stop());

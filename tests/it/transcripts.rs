@@ -671,7 +671,7 @@ fn lines_of(session: &Session, kinds: &[Kind], first_second: u32) -> Vec<Value> 
 }
 
 proptest! {
-    #![proptest_config(cases(48))]
+    #![proptest_config(cases(32))]
 
     #[test]
     fn a_stop_after_every_few_lines_is_the_same_as_one_at_the_end(

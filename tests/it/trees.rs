@@ -341,7 +341,7 @@ fn assert_true(ledger: &Ledger, truths: &BTreeMap<String, Truth>, how: &str) -> 
 }
 
 proptest! {
-    #![proptest_config(cases(32))]
+    #![proptest_config(cases(24))]
 
     #[test]
     fn a_tree_imported_in_any_order_and_pieces_is_what_happened(

@@ -27,10 +27,10 @@ pub const MAX_EXACT_PIECE: usize = 256 << 10;
 /// cuts are in doubt. Random letters gave 41 tokens too many with 255 cuts, one character repeated gave none.
 const ESTIMATED_PART: usize = 4 << 10;
 
-/// How much of a text that comes in parts is counted at once, in bytes, ...
-const COUNTED_PART: usize = 1 << 20;
+/// How much of a text that comes in parts is counted at once, in bytes (less in the tests of this file) ...
+const COUNTED_PART: usize = if cfg!(test) { 1 << 17 } else { 1 << 20 };
 /// ... and how much is held where it cannot be cut.
-const MAX_HELD: usize = 4 << 20;
+const MAX_HELD: usize = 4 * COUNTED_PART;
 
 /// An encoding of tiktoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
