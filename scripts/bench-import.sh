@@ -25,9 +25,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 echo "$(uname -m), $(getconf _NPROCESSORS_ONLN) cores, load $(uptime | sed 's/.*load averages*: //'), best of three"
 for size in "${sizes[@]}"; do
-  # What the ledger does not tell rightly yet is left out.
-  "$target/release/tallyhook-testdata" "$work/tree" --megabytes "$size" \
-    --without terminal-forks --without overnight --without crashes
+  "$target/release/tallyhook-testdata" "$work/tree" --megabytes "$size"
   python3 - "$tallyhook" "$work" "$size" <<'PYTHON'
 import glob, json, os, resource, subprocess, sys, time
 from decimal import Decimal
