@@ -84,7 +84,7 @@ impl Env {
         Self { clock: Clock::Fixed(now), ..Self::given(cwd, vars) }
     }
 
-    /// The same in which the program lies somewhere.
+    /// These surroundings, with the program at a path, as [`binary`](Self::binary) tells it.
     #[must_use]
     pub fn with_binary(mut self, binary: &Path) -> Self {
         self.binary = Some(binary.to_path_buf());

@@ -99,7 +99,7 @@ struct Facts {
     types: HashMap<String, String>,
     /// From when on which model answered in the main conversation, in the order of time.
     main_models: Vec<(i64, String)>,
-    /// The same of each run.
+    /// From when on which model answered in each agent run, by the id of its agent, in the order of time.
     run_models: HashMap<String, Vec<(i64, String)>>,
 }
 

@@ -13,9 +13,9 @@ use crate::estimate::calibrate::{Added, Calibration, Gap};
 pub struct Growth {
     /// The calls that it was worked out with, as [`mark`] has them.
     mark: u64,
-    /// Of gaps that hold nothing but results: what was estimated.
+    /// Tokens that were estimated for gaps in which nothing came in but results of tools.
     estimated: u64,
-    /// And what they have grown by.
+    /// Tokens that the contexts grew by in those gaps, as the provider counts them.
     grown: u64,
     /// The other gaps.
     told: Vec<Told>,

@@ -100,7 +100,7 @@ pub fn count(encoding: Encoding, text: &str) -> Count {
 #[derive(Debug)]
 pub struct Counting {
     encoding: Encoding,
-    /// What is not counted yet.
+    /// The end of the text so far, which is not counted yet.
     held: String,
     count: Count,
 }

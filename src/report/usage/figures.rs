@@ -75,7 +75,7 @@ impl Figures {
 }
 
 impl Efficiency {
-    /// Of what was used and spent in so many seconds. `lines` were added and removed for it.
+    /// The figures of what was used and spent in `seconds` of activity, for `lines` that were added or removed.
     pub(super) fn of(
         used: Usage,
         spending: &Spending,
