@@ -401,7 +401,7 @@ mod tests {
 
     /// The fast reader either gives what the other one gives, or leaves the line to it. Whether it did not.
     fn check(bytes: &[u8], repeated: &mut Repeated) -> Result<bool, TestCaseError> {
-        let text = String::from_utf8_lossy(bytes);
+        let text = lossy(bytes);
         if let (Some(fast), Cow::Borrowed(text)) = (Data::read(bytes), &text) {
             prop_assert_eq!(Some(fast), Object::parse(text).ok().map(|data| Data::of(&data)));
         }
@@ -425,6 +425,15 @@ mod tests {
             slow.message.map(|message| message.text(InMessage::Id))
         );
         Ok(true)
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf8_are_read_the_same_in_a_row_that_repeats() {
+        let mut repeated = Repeated::default();
+        let line = b"{\"cwd\":0,\"cwd\":null,\"cwd\":\"/\x9f\x98\x80\xf0\x9f\x98\x80\"}";
+        for _ in 0..3 {
+            assert!(check(line, &mut repeated).unwrap());
+        }
     }
 
     fn any_name() -> impl Strategy<Value = String> {
