@@ -42,8 +42,12 @@ pub fn is_same(a: &Message, b: &Message, shares_session: bool) -> bool {
         || is_same_time
         || match are_named {
             [true, true] if is_echo => has_same_prompt,
-            // A side question can repeat the conversation with requests, lines and times of its own.
-            [true, true] => a.source != b.source && has_same_prompt && a.usage == b.usage,
+            // A side question can repeat the conversation with requests, lines and times of its own. What is read of it
+            // may begin within a response: a record that is not complete has any output up to the response's.
+            [true, true] => {
+                let may_be_same = a.usage == b.usage || !(a.complete && b.complete);
+                a.source != b.source && has_same_prompt && may_be_same
+            }
             // Of two of which nothing is known one is the other, repeated.
             _ => has_same_prompt || [a, b].iter().all(|record| is_bare(record)) && a.usage == b.usage,
         }

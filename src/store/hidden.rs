@@ -100,10 +100,22 @@ fn free_moment(
     Ok(free)
 }
 
-/// The time of a session's last total.
-pub(super) fn last_state(conn: &Connection, session: SessionRow) -> rusqlite::Result<Option<i64>> {
-    conn.prepare_cached("SELECT max(at) FROM cost_states WHERE session = ?1")?
-        .query_row([session.0], |row| row.get(0))
+/// Whether a session's totals can tell something else since it has a record of that time (0 for a subagent's).
+///
+/// A total counts up to its time. After it the main conversation only tells which answers of subagents came later.
+pub(super) fn can_change(conn: &Connection, session: SessionRow, first: i64) -> rusqlite::Result<bool> {
+    let last: Option<i64> = conn
+        .prepare_cached("SELECT max(at) FROM cost_states WHERE session = ?1")?
+        .query_row([session.0], |row| row.get(0))?;
+    match last {
+        None => Ok(false),
+        Some(last) if last == 0 || first <= last => Ok(true),
+        Some(_) => conn
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM responses WHERE session = ?1 AND at > ?2 AND agent_id IS NOT NULL)",
+            )?
+            .query_row(params![session.0, first], |row| row.get(0)),
+    }
 }
 
 /// Works a session's hidden calls out anew.

@@ -41,6 +41,9 @@ pub(super) struct LogWriter<'c> {
     /// Sessions whose responses have changed, and the earliest time of these; totals count up to a time. A subagent's
     /// answer counts from the beginning, for it can come after the last dated line before the total.
     changed: BTreeMap<i64, i64>,
+    /// Sessions in which the user has spoken, and the earliest time of that. A subagent's answer from after it is not in a
+    /// total from before.
+    spoken: BTreeMap<i64, i64>,
     /// Sessions with new totals, or a parent that is newly known.
     totals: BTreeSet<i64>,
     /// Responses that are not stored yet and whose they are, in the order in which they were read: file by file, for
@@ -65,6 +68,7 @@ impl<'c> LogWriter<'c> {
             found_copies: Vec::new(),
             spending: Spending::default(),
             changed: BTreeMap::new(),
+            spoken: BTreeMap::new(),
             totals: BTreeSet::new(),
             messages: Vec::new(),
             knows_none: false,
@@ -139,6 +143,7 @@ impl<'c> LogWriter<'c> {
             let claims = record_log_prompt(conn, owner, prompt, file_start)?;
             self.claim(&prompt.uuid, Kind::Prompt, claims)?;
             self.note_record(owner, prompt.at);
+            note_earliest(&mut self.spoken, owner, prompt.at);
         }
         for compaction in &reading.compactions {
             let owner = self.row(&compaction.session)?;
@@ -460,8 +465,7 @@ impl<'c> LogWriter<'c> {
 
     fn note_change(&mut self, message: &Message, session: SessionRow) {
         self.note_record(session, message.at);
-        let at = message.at.filter(|_| message.agent.is_none()).map_or(0, Timestamp::as_millis);
-        self.changed.entry(session.0).and_modify(|first| *first = at.min(*first)).or_insert(at);
+        note_earliest(&mut self.changed, session, message.at.filter(|_| message.agent.is_none()));
     }
 
     /// Writes what was added up, and the hidden calls that have changed with it.
@@ -470,9 +474,8 @@ impl<'c> LogWriter<'c> {
         self.note_found_copies()?;
         self.settle_owners()?;
         let changed = std::mem::take(&mut self.changed);
-        for (session, first) in &changed {
-            let last = hidden::last_state(self.conn, SessionRow(*session))?;
-            if last.is_some_and(|last| last == 0 || first <= &last) {
+        for (session, first) in changed.iter().chain(&self.spoken) {
+            if hidden::can_change(self.conn, SessionRow(*session), *first)? {
                 self.totals.insert(*session);
             }
         }
@@ -531,4 +534,10 @@ fn insert_somewhere(
         }
     }
     Ok(false)
+}
+
+/// Notes the time of a record of a session if it is the earliest; without one it counts from the beginning.
+fn note_earliest(times: &mut BTreeMap<i64, i64>, session: SessionRow, at: Option<Timestamp>) {
+    let at = at.map_or(0, Timestamp::as_millis);
+    times.entry(session.0).and_modify(|first| *first = at.min(*first)).or_insert(at);
 }

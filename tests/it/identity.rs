@@ -66,6 +66,25 @@ fn a_gateway_with_one_id_and_no_requests_counts_each_run() {
 }
 
 #[test]
+fn a_side_question_that_is_read_from_within_a_response_repeats_it() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    let begun = s.answer("msg", 2, 1).with("message.stop_reason", Value::Null);
+    let lines =
+        [begun, s.answer("msg", 3, 30), s.answer("msg", 4, 5).with("message.stop_reason", Value::Null)];
+    let replay = lines
+        .clone()
+        .map(|line| line.with("requestId", "aside").with("isSidechain", true).with("agentId", "aside"));
+    s.transcript().write(&[&[s.says(1)][..], &lines].concat());
+    for part in replay.chunks(1) {
+        s.subagent("subagents", "aside").append(part);
+        ledger.hook(s.stop());
+    }
+    assert_eq!((ledger.responses("s"), ledger.output("s")), (1, 30));
+    ledger.assert_sound();
+}
+
+#[test]
 fn a_gateway_with_one_id_counts_the_same_however_it_is_read() {
     // More than are compared with each other, and a side question that repeats an early one with other requests.
     let lines = |s: &Session, id: &str| {

@@ -195,13 +195,17 @@ impl<'t> Maker<'t> {
         self.second
     }
 
-    /// The lines of a new response; the one with its whole usage is not always the last.
+    /// The lines of a new response; the one with its whole usage is not always the last, and all with less are begun ones.
     fn response(&mut self, session: &Session, output: u64, lines: u8) -> Vec<Value> {
         self.messages += 1;
         let id = format!("msg_{}", self.messages);
         let streamed = [output.min(8), output, output / 2];
         let parts = if lines == 1 { &streamed[1..2] } else { &streamed[..lines.into()] };
-        parts.iter().map(|part| session.answer(&id, self.tick(), *part)).collect()
+        let line = |maker: &mut Self, part: u64| {
+            let answer = session.answer(&id, maker.tick(), part);
+            if part < output { answer.with("message.stop_reason", Value::Null) } else { answer }
+        };
+        parts.iter().map(|part| line(self, *part)).collect()
     }
 
     fn act(&mut self, made: &mut Made, act: &Act) {
@@ -263,11 +267,16 @@ impl<'t> Maker<'t> {
     }
 }
 
-/// Whose fork a session is, and after how many of its acts.
+/// Whose fork a session is, and after how many of its acts. Never right before an end: the total written there has the time
+/// of what the fork copies, and only by its size can be told that the fork did not go on from it, which takes usage less
+/// alike than it is here.
 fn origin(tree: &[Plan], number: usize) -> Option<(usize, usize)> {
     let (parent, act) = tree[number].fork_of.filter(|_| number > 0)?;
     let parent = parent.index(number);
-    Some((parent, act.index(tree[parent].acts.len() + 1)))
+    let acts = &tree[parent].acts;
+    let act = act.index(acts.len() + 1);
+    let ends = acts[act..].iter().take_while(|act| matches!(act, Act::End)).count();
+    Some((parent, act + ends))
 }
 
 fn agents_folder(session: &Session) -> PathBuf {
