@@ -10,7 +10,7 @@ texts=$(IFS=:; echo "$*")
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 TALLYHOOK_PROOF=long TALLYHOOK_PROOF_TEXTS=$texts \
-  cargo test --release --locked --test counter -- --nocapture --test-threads=1 | tee "$log"
+  cargo test --release --locked -p tallyhook-counter --test tiktoken -- --nocapture --test-threads=1 | tee "$log"
 awk '
   / comparisons, .* differences$/ {
     sub(/^.*: /, "")

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use tallyhook::domain::ModelId;
 use tallyhook::estimate;
 use tallyhook::estimate::calibrate::{Added, Calibration, Kind, Tokenizer};
-use tallyhook::estimate::counter::Encoding;
 use tallyhook::estimate::subagents::defaults_for;
+use tallyhook_counter::Encoding;
 
 use super::fit::{Line, Point, fit};
 use super::transcript::{Call, File, Gap};

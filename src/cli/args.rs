@@ -9,8 +9,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use tallyhook_counter::Encoding;
+
 use crate::domain::{ModelId, amount};
-use crate::estimate::counter::Encoding;
 use crate::report::calendar::AskedDay;
 
 pub use alerts::*;

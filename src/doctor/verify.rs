@@ -1,15 +1,16 @@
 //! Does the counter count what tiktoken-rs counts? Asked for with `--verify`, for building its engines takes a second.
 
+use tallyhook_counter::{Encoding, count};
+
 use super::{Check, Subject};
-use crate::estimate::counter::{Encoding, count};
-use crate::estimate::reference::Reference;
+use tallyhook_counter::reference::Reference;
 
 const NAME: &str = "counter";
 
 /// Texts of several kinds: what people read, code, and what the patterns treat in ways of their own.
 const SAMPLES: &[&str] = &[
     include_str!("../../README.md"),
-    include_str!("../estimate/counter/split.rs"),
+    include_str!("../json/scan.rs"),
     include_str!("../store/migrations/0001_initial.sql"),
     "I'LL say it's 12345678 o'clock; don\u{2019}t you'Ve it?  \r\n\r\n   \t end   ",
     "日本語のテキストと中文文本, 한국어 문장. ロA ﬁ ſ'ſ",

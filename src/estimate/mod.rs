@@ -8,17 +8,16 @@
 //! The figures are tiktoken's, which Claude's own tokenizers exceed by a factor that depends on the model.
 
 pub mod calibrate;
-pub mod counter;
 pub mod media;
-pub mod reference;
 pub mod subagents;
 mod tools;
 
 use std::borrow::Cow;
 
-use crate::domain::{Estimate, LineDelta, Method, ToolName, Version};
+use tallyhook_counter::Encoding;
+
+use crate::domain::{Agent, Estimate, LineDelta, Method, ModelId, ToolName, Version};
 use crate::json::{self, Raw, Scalar};
-use counter::Encoding;
 
 pub use tools::lines_changed;
 
@@ -30,6 +29,21 @@ const MAX_COUNTED_BYTES: usize = 1 << 20;
 
 /// How many texts of a payload are looked at one by one. The rest is measured by its length.
 const MAX_TEXTS: usize = 1 << 16;
+
+/// The encoding for a client's sessions, or for the session's model where that is known.
+///
+/// Claude's text is predicted as well by `cl100k_base` as by `o200k_base` (`docs/facts.md#claudes-tokenizers`).
+#[must_use]
+pub fn encoding_of(client: Agent, model: Option<&ModelId>) -> Encoding {
+    let openai = match model {
+        Some(model) => {
+            let id = model.as_str().rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+            ["gpt-", "o1", "o3", "o4", "codex", "chatgpt"].iter().any(|start| id.starts_with(start))
+        }
+        None => client == Agent::Codex,
+    };
+    if openai { Encoding::O200kBase } else { Encoding::Cl100kBase }
+}
 
 /// How a client of some time hands results to the model; told by the fields it sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +122,7 @@ impl<'a> Reading<'a> {
     }
 
     fn measure(&mut self, text: &str) {
-        self.tokens += counter::by_length(text).tokens;
+        self.tokens += tallyhook_counter::by_length(text).tokens;
         self.method = Method::FallbackChars;
     }
 
@@ -121,7 +135,11 @@ impl<'a> Reading<'a> {
         let mut budget = MAX_COUNTED_BYTES;
         for text in self.texts.iter().map(AsRef::as_ref).chain([self.literals.as_str()]) {
             let is_within = text.len() <= budget;
-            let count = if is_within { counter::count(encoding, text) } else { counter::by_length(text) };
+            let count = if is_within {
+                tallyhook_counter::count(encoding, text)
+            } else {
+                tallyhook_counter::by_length(text)
+            };
             budget = budget.saturating_sub(text.len());
             estimate.tokens += count.tokens;
             if !is_within {
@@ -181,7 +199,7 @@ pub fn written(content: &str) -> u64 {
 /// The same of one block, or of a text.
 #[must_use]
 pub fn written_block(block: Raw<'_>) -> u64 {
-    let count = |text: &str| counter::count(Encoding::Cl100kBase, text).tokens;
+    let count = |text: &str| tallyhook_counter::count(Encoding::Cl100kBase, text).tokens;
     if let Some(text) = json::text(block) {
         return count(&text);
     }
@@ -207,4 +225,18 @@ pub fn read_by_model(content: Raw<'_>) -> (u64, bool) {
 #[must_use]
 pub fn lines(call: &CallView<'_>) -> LineDelta {
     call.response.map(lines_changed).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_openai_models_take_o200k() {
+        let of = |client, model: Option<&str>| encoding_of(client, model.and_then(ModelId::new).as_ref());
+        assert_eq!(of(Agent::ClaudeCode, None), Encoding::Cl100kBase);
+        assert_eq!(of(Agent::ClaudeCode, Some("openai/gpt-5.4")), Encoding::O200kBase);
+        assert_eq!(of(Agent::Codex, None), Encoding::O200kBase);
+        assert_eq!(of(Agent::Codex, Some("claude-opus-5-5")), Encoding::Cl100kBase);
+    }
 }

@@ -4,6 +4,7 @@
 use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher13;
+use tallyhook_counter::Encoding;
 
 use super::Hook;
 use super::event::ToolPayload;
@@ -13,10 +14,9 @@ use crate::domain::{
     TaskChangeKind, ToolCall, ToolName, ToolOutcome, ToolUseId, clean_name,
 };
 use crate::error::Error;
-use crate::estimate;
 use crate::estimate::calibrate::{Calibration, Kind};
-use crate::estimate::counter::Encoding;
 use crate::estimate::subagents::defaults_for;
+use crate::estimate::{self, encoding_of};
 use crate::json::{Object, Raw};
 use crate::store::{AgentSighting, Change, Ledger, Pending, SessionKnowledge};
 
@@ -120,7 +120,7 @@ impl Known {
         };
         let alerts = Alerts::parse(session.alerts.as_deref().unwrap_or_default());
         let _first = hook.alerts.set(alerts).is_ok();
-        Self { encoding: Encoding::of(hook.options.client, session.model.as_ref()), session }
+        Self { encoding: encoding_of(hook.options.client, session.model.as_ref()), session }
     }
 
     /// The encoding's counts as the session's model reads them. What is no count of text, or comes from somewhere that

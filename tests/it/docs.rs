@@ -93,8 +93,10 @@ fn every_fact_says_where_it_comes_from() {
 
 #[test]
 fn every_test_and_file_that_the_documentation_names_is_there() {
-    let name =
-        Regex::new(r"\b((?:src|tests|benches|scripts|examples)/[\w./-]*\w(?:\.\w+)?)(?:::(\w+))?").unwrap();
+    let name = Regex::new(
+        r"\b((?:crates/[\w/-]*)?(?:src|tests|benches|scripts|examples)/[\w./-]*\w(?:\.\w+)?)(?:::(\w+))?",
+    )
+    .unwrap();
     let mut checked = 0;
     for (path, text) in tree().iter().filter(|(path, _)| path.starts_with("docs/") && path.ends_with(".md")) {
         for found in name.captures_iter(text) {

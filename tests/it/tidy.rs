@@ -99,7 +99,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("terminal_size", &["cli"]),
     ("comfy_table", &["render"]),
     ("unicode_width", &["render"]),
-    ("tiktoken_rs", &["estimate"]),
+    ("tallyhook_counter", &["cli", "doctor", "estimate", "hook"]),
+    ("tiktoken_rs", &[]),
     ("proptest", &[]),
 ];
 

@@ -33,7 +33,7 @@ const VERBS: &[Verb] = &[
     ("bench-import", "Measure an import and check its totals", &[&["bash", "scripts/bench-import.sh"]]),
     ("bench-reports", "Measure the reports on a million tool calls", &[&["bash", "scripts/bench-reports.sh"]]),
     ("bench-estimates", "Measure how far estimates are off", &[&["cargo", "bench", "--locked", "--bench", "estimates", "--"]]),
-    ("bench-counter", "Measure the token counter", &[&["cargo", "bench", "--locked", "--bench", "counter", "--"]]),
+    ("bench-counter", "Measure the token counter", &[&["cargo", "bench", "--locked", "-p", "tallyhook-counter", "--bench", "counter", "--"]]),
     ("prove-counter", "Compare the token counter with tiktoken-rs in millions of texts", &[&["bash", "scripts/prove-counter.sh"]]),
     ("counts", "Compare the totals of transcripts with an independent count", &[&["bash", "scripts/check-counts.sh"]]),
     ("origins", "Compare where the costs in a TRANSCRIPT came from with an independent count", &[
@@ -45,7 +45,7 @@ const VERBS: &[Verb] = &[
         &["python3", "scripts/inject-faults.py", "--binary", BUILT],
     ]),
     ("deny", "Check the licenses and advisories of all dependencies; needs cargo-deny", &[&["cargo", "deny", "check"]]),
-    ("fuzz", "Fuzz the token counter; needs nightly and cargo-fuzz", &[&["cargo", "+nightly", "fuzz", "run", "counter"]]),
+    ("fuzz", "Fuzz the token counter; needs nightly and cargo-fuzz", &[&["cargo", "+nightly", "fuzz", "run", "--fuzz-dir", "crates/counter/fuzz", "counter"]]),
     ("prices", "Compare prices.toml with a newer price list", &[&["bash", "scripts/update-prices.sh"]]),
     ("release", "Build the static binary and print its path", &[&["bash", "scripts/build-release.sh"]]),
 ];

@@ -4,7 +4,9 @@
 //! (`docs/facts.md#claudes-tokenizers`): `1.16 × cl100k` for the models up to 4.6, `1.7 × cl100k` for the tokenizer that
 //! came with Opus 4.7.
 
-use super::super::counter::Encoding;
+use tallyhook_counter::Encoding;
+
+use super::super::encoding_of;
 use crate::domain::{Agent, ModelId};
 
 /// Whose tokenizer a model has.
@@ -35,7 +37,7 @@ impl Tokenizer {
             "claude-instant",
         ];
         let id = model.as_str().to_ascii_lowercase().replace(['.', '@'], "-");
-        if Encoding::of(Agent::ClaudeCode, Some(model)) == Encoding::O200kBase {
+        if encoding_of(Agent::ClaudeCode, Some(model)) == Encoding::O200kBase {
             Self::Tiktoken
         } else if OLD.iter().any(|old| id.contains(old)) || id.ends_with("claude-opus-4") {
             Self::Claude4

@@ -70,9 +70,9 @@ fn slice(token: &str, from: &Index, to: &Index) -> String {
 /// Texts of this repository; in the long form all of them, those of cargo's registry, and those of the folders in
 /// `TALLYHOOK_PROOF_TEXTS`.
 pub(crate) fn files(all: bool) -> Vec<String> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let here = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let transcripts = "tests/fixtures/claude-code/2.1.330/transcripts/resume";
-    let short = ["src", "tests/counter", "tests/it", transcripts, "README.md", "Cargo.lock"];
+    let short = ["src", "crates/counter", "tests/it", transcripts, "README.md", "Cargo.lock"];
     let mut roots: Vec<PathBuf> = short.iter().map(|path| here.join(path)).collect();
     if all {
         #[expect(

@@ -1,6 +1,6 @@
-//! tiktoken-rs itself: the oracle that the counter is compared with, in tests, benches and `doctor --verify`.
+//! tiktoken-rs itself: the oracle that the counter is compared with.
 //!
-//! Never used by the hook: building an engine takes a tenth of a second or more, and 50 MB. The engine is built from
+//! Building an engine takes a tenth of a second or more, and 50 MB. The engine is built from
 //! the counter's own table, so that the program holds each vocabulary once: tiktoken-rs's files stay out of it as
 //! long as nothing but tests calls `tiktoken_rs::cl100k_base` and its like. Tests compare with those as well.
 
@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tiktoken_rs::CoreBPE;
 
-use super::counter::{self, Encoding};
+use crate::{Encoding, vocabulary};
 
 /// The pattern of `cl100k_base`; tiktoken-rs exports only that of `o200k_base`.
 const CL100K_BASE_PATTERN: &str = concat!(
@@ -43,7 +43,7 @@ impl Reference {
         };
         // Special tokens are left out: text that spells one is ordinary text here.
         let special_tokens = std::iter::empty().collect();
-        CoreBPE::new(counter::vocabulary(encoding).collect(), special_tokens, pattern)
+        CoreBPE::new(vocabulary(encoding).collect(), special_tokens, pattern)
             .map(|engine| Self { engine })
             .map_err(|error| ReferenceError { reason: error.to_string() })
     }

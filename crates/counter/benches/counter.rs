@@ -1,9 +1,9 @@
 //! How fast the token counter is, beside tiktoken-rs.
 //!
-//! - `cargo bench --bench counter` measures each kind of text with divan.
-//! - `cargo bench --bench counter -- --ratios` runs both in turn and prints how much faster ours is, then the
+//! - `cargo bench -p tallyhook-counter --bench counter` measures each kind of text with divan.
+//! - `cargo bench -p tallyhook-counter --bench counter -- --ratios` runs both in turn and prints how much faster ours is, then the
 //!   adversarial set. Goals: 3 times on prose, code and JSON; 1 MB/s on everything.
-//! - `cargo bench --bench counter -- --cold` starts a process for each count of 9 KB, and so includes reading the
+//! - `cargo bench -p tallyhook-counter --bench counter -- --cold` starts a process for each count of 9 KB, and so includes reading the
 //!   tables' pages for the first time.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark talks to a terminal")]
@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use divan::Bencher;
 use divan::counter::BytesCount;
-use tallyhook::estimate::counter::{self, Encoding};
-use tallyhook::estimate::reference::Reference;
+use tallyhook_counter::reference::Reference;
+use tallyhook_counter::{self as counter, Encoding};
 
 const ENCODINGS: [Encoding; 2] = [Encoding::Cl100kBase, Encoding::O200kBase];
 
@@ -87,7 +87,7 @@ fn files(path: &Path, ending: &str) -> String {
 
 /// Texts as tools return them. Prose, code and JSON are this repository's own.
 fn usual() -> Vec<Text> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let here = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let code = files(&here.join("src"), ".rs");
     // Its comments, as there is more English in them than on its pages.
     let comments = code.lines().filter_map(|line| line.trim_start().strip_prefix("//")?.get(1..));

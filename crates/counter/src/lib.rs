@@ -1,22 +1,22 @@
 //! Counts tokens exactly as tiktoken does, without its start-up: what it builds when it starts is compiled in.
 //!
-//! tiktoken-rs takes 134 to 346 ms and 53 MB to build an encoder (`docs/facts.md#tiktoken`); this module's tables are part of
-//! the program's image (`build.rs`, [`table`]), there is no regex to compile ([`split`]), and nothing is allocated
-//! but for a single piece of more than 128 bytes ([`mod@merge`]). [`reference`](super::reference) is tiktoken-rs
-//! itself, against which tests compare all this.
+//! tiktoken-rs takes 134 to 346 ms and 53 MB to build an encoder (`docs/facts.md#tiktoken`); this crate's tables are
+//! part of the program's image (`build.rs`, [`table`]), there is no regex to compile ([`split`]), and nothing is
+//! allocated but for a single piece of more than 128 bytes ([`mod@merge`]). [`mod@reference`] is tiktoken-rs itself,
+//! against which tests compare all this.
 //!
 //! A text is cut into pieces (words, numbers, runs of symbols or of white space), and each piece into tokens. Pieces
 //! are independent, so the time is that of the pieces. Only one as long as no word ever is, a run of one kind of
 //! character over [`MAX_EXACT_PIECE`] bytes, is not merged whole, and then the result says so.
 //!
-//! The crate is built for size (`Cargo.toml`), so what is called for each byte or pair says `inline(always)`.
+//! A program may build it for size, so what is called for each byte or pair says `inline(always)`.
 
 mod hash;
 mod merge;
+pub mod reference;
 mod split;
 mod table;
 
-use crate::domain::{Agent, ModelId};
 use table::{NO_RANK, Table};
 
 /// Longest single piece that is counted exactly, in bytes. Merging one takes time by its length times the logarithm
@@ -35,7 +35,7 @@ const MAX_HELD: usize = 4 * COUNTED_PART;
 /// An encoding of tiktoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
-    /// `cl100k_base`: used for Claude, whose own tokenizers are not public.
+    /// `cl100k_base`: OpenAI's models from GPT-3.5 to GPT-4.
     Cl100kBase,
     /// `o200k_base`: OpenAI's models since GPT-4o.
     O200kBase,
@@ -52,21 +52,6 @@ impl Encoding {
             Self::Cl100kBase => "cl100k_base",
             Self::O200kBase => "o200k_base",
         }
-    }
-
-    /// The encoding for a client's sessions, or for the session's model where that is known.
-    ///
-    /// Claude's text is predicted as well by `cl100k_base` as by `o200k_base` (`docs/facts.md#claudes-tokenizers`).
-    #[must_use]
-    pub fn of(client: Agent, model: Option<&ModelId>) -> Self {
-        let openai = match model {
-            Some(model) => {
-                let id = model.as_str().rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-                ["gpt-", "o1", "o3", "o4", "codex", "chatgpt"].iter().any(|start| id.starts_with(start))
-            }
-            None => client == Agent::Codex,
-        };
-        if openai { Self::O200kBase } else { Self::Cl100kBase }
     }
 }
 
@@ -185,7 +170,7 @@ pub fn encode(encoding: Encoding, text: &str) -> Vec<u32> {
 }
 
 /// The vocabulary of `encoding`: the bytes of every token and its rank, in no particular order.
-pub(super) fn vocabulary(encoding: Encoding) -> impl Iterator<Item = (Vec<u8>, u32)> {
+pub(crate) fn vocabulary(encoding: Encoding) -> impl Iterator<Item = (Vec<u8>, u32)> {
     table_of(encoding).iter()
 }
 
@@ -297,14 +282,5 @@ mod tests {
             let bound = (longer.len() / ESTIMATED_PART) as u64 + 1;
             assert!(estimate.tokens.abs_diff(exact) <= bound, "{letters}: {} for {exact}", estimate.tokens);
         }
-    }
-
-    #[test]
-    fn only_openai_models_take_o200k() {
-        let of = |client, model: Option<&str>| Encoding::of(client, model.and_then(ModelId::new).as_ref());
-        assert_eq!(of(Agent::ClaudeCode, None), Encoding::Cl100kBase);
-        assert_eq!(of(Agent::ClaudeCode, Some("openai/gpt-5.4")), Encoding::O200kBase);
-        assert_eq!(of(Agent::Codex, None), Encoding::O200kBase);
-        assert_eq!(of(Agent::Codex, Some("claude-opus-5-5")), Encoding::Cl100kBase);
     }
 }

@@ -17,8 +17,8 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
-use tallyhook::estimate::counter::{self, Encoding};
-use tallyhook::estimate::reference::{self, Reference};
+use tallyhook_counter::reference::{self, Reference};
+use tallyhook_counter::{self as counter, Encoding};
 use tiktoken_rs::CoreBPE;
 
 /// The engines as tiktoken-rs itself builds them, from its own files.

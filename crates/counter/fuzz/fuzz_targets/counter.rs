@@ -1,4 +1,4 @@
-//! The token counter gives the tokens of tiktoken-rs for any text: `cargo +nightly fuzz run counter`.
+//! The token counter gives the tokens of tiktoken-rs for any text: `cargo xtask fuzz`.
 
 #![no_main]
 
