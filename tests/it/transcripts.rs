@@ -663,7 +663,8 @@ fn lines_of(session: &Session, kinds: &[Kind], first_second: u32) -> Vec<Value> 
         Kind::Answer { message, output } => session.answer(&id(message), second, output.into()),
         Kind::Call { message, output } => session.call(&id(message), second, output.into()),
         Kind::Sidechain { message, output } => session.answer_of("a1", &id(message), second, output.into()),
-        Kind::Echo { message, output } => session.echo_of("a2", &id(message), second, output.into()),
+        // Of another agent than sidechains, so a response of its own.
+        Kind::Echo { message, output } => session.echo_of("a2", &id(message + 25), second, output.into()),
         Kind::Synthetic => session.answer("synthetic", second, 9).with("message.model", "<synthetic>"),
         Kind::Compaction => session.compaction(second, 9_000, 800),
     };
