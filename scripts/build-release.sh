@@ -47,7 +47,7 @@ name=${target^^}
 export "CARGO_TARGET_${name//-/_}_RUSTFLAGS=$flags"
 binary=${CARGO_TARGET_DIR:-$repo/target}/$target/release/tallyhook
 build() { cargo rustc --release --locked --target "$target" --package tallyhook --bin tallyhook -- "$@" >&2; }
-# Puts what a hook runs side by side, for a process pays for each page of code that it is the first to touch: 2 % of a hook's
+# Puts what a hook runs side by side, for a process pays for each page of code that it is the first to touch: 2% of a hook's
 # time. The names are those of this very build, so it is linked twice. LAYOUT=no leaves it out.
 has() { for tool; do command -v "$tool" >/dev/null || return; done; }
 if [ "$target" = "$musl" ] && [ "${LAYOUT:-yes}" = yes ] && has valgrind nm python3; then

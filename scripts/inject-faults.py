@@ -256,7 +256,7 @@ def hash_of(text):
     number = 0
     for byte in text.encode():
         number = (number * 31 + byte) % 1_000_003
-    return number * 7919 % 1_000_003
+    return number * 7919% 1_000_003
 
 
 if __name__ == "__main__":

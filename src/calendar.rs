@@ -150,6 +150,16 @@ impl Day {
         format!("{:04}-W{:02}", week.year(), week.week())
     }
 
+    /// The days of a week that is named as [`Self::week`] does: `Nov 16–22`, `Nov 30–Dec 6`. `None` for other texts.
+    #[must_use]
+    pub fn dates_of_week(name: &str) -> Option<String> {
+        let AskedDay::Week(first) = AskedDay::parse_date(&name.to_ascii_lowercase())? else { return None };
+        let last = first.plus_days(6);
+        let month = |day: Self| MONTHS[usize::try_from(day.0.month()).map_or(0, |month| month - 1)];
+        let end = if first.month() == last.month() { String::new() } else { format!("{} ", month(last)) };
+        Some(format!("{} {}–{end}{}", month(first), first.0.day(), last.0.day()))
+    }
+
     /// The month: `2026-11`.
     #[must_use]
     pub fn month(self) -> String {
@@ -184,6 +194,9 @@ pub enum AskedDay {
     /// The month that begins on that day.
     Month(Day),
 }
+
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// The days of the week, from Monday on.
 const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];

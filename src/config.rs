@@ -43,7 +43,7 @@ pub enum ConfigError {
         reason: String,
     },
     /// A file that the user has named is not there.
-    #[error("there is no settings file {path}", path = .path.one_line())]
+    #[error("the settings file {path} doesn't exist", path = .path.one_line())]
     Missing {
         /// The file.
         path: PathBuf,

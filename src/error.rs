@@ -25,7 +25,7 @@ pub enum Error {
     #[error(transparent)]
     Setup(#[from] crate::setup::SetupError),
     /// A check of `doctor` has failed. The table says which.
-    #[error("{failures} of the checks failed; the table says what to do")]
+    #[error("{failures} of the checks failed; see above for what to do")]
     Unhealthy {
         /// How many.
         failures: usize,
@@ -37,7 +37,7 @@ pub enum Error {
         failures: usize,
     },
     /// Folders could not be read by an import. What is wrong with each was said before.
-    #[error("folders that could not be read: {folders}; all else was imported")]
+    #[error("folders that couldn't be read: {folders}; everything else was imported")]
     NotImported {
         /// How many.
         folders: u64,
@@ -81,10 +81,10 @@ pub enum Error {
     #[error(transparent)]
     Misplaced(#[from] crate::env::Misplaced),
     /// Neither a variable nor an option says where the ledger is.
-    #[error("cannot tell where the ledger is: set HOME, or name a file with --db PATH or TALLYHOOK_DB")]
+    #[error("can't find the ledger: set HOME, or choose a file with --db PATH or TALLYHOOK_DB")]
     NoLedgerPath,
     /// Neither a variable nor an option says where the settings are.
-    #[error("cannot tell where the settings are: set HOME, or name a file with --config PATH")]
+    #[error("can't find the settings: set HOME, or choose a file with --config PATH")]
     NoConfigPath,
     /// The result could not be written.
     #[error("cannot write the output: {source}")]

@@ -22,7 +22,7 @@ use crate::store::{
 };
 
 /// What is no tool, in the place of its name.
-pub const SYSTEM: &str = "(system)";
+pub const SYSTEM: &str = "(system prompt)";
 /// What the user wrote.
 pub const PROMPTS: &str = "(prompts)";
 /// A model's texts and thinking.

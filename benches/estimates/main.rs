@@ -12,7 +12,7 @@
 //! nevertheless where it made calls alone), those with a
 //! compaction, an image or a user's words in them, and each gap's copies in other files; sidechains are contexts of their
 //! own. No gap is left out for what the client put in by itself (reminders, notes on changed files, hooks' contexts), though
-//! in three long sessions that is 14 to 19 % of the growth, and no payload tells of it. So each figure comes in four readings:
+//! in three long sessions that is 14 to 19% of the growth, and no payload tells of it. So each figure comes in four readings:
 //!
 //! - *all that comes in, foreseen*: growth against the calls' estimates and what the client was foreseen to add, both made
 //!   before the response. Nothing that is known afterwards is used: this is the session error. One gap's such words cannot

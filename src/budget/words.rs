@@ -19,12 +19,12 @@ pub fn amount(limit: Limit) -> String {
     }
 }
 
-/// `$4.12 / $5.00 (82 %)`, with `~` while part of it is an estimate.
+/// `$4.12 / $5.00 (82%)`, with `~` while part of it is an estimate.
 #[must_use]
 pub fn used_line(held: &Held) -> String {
     let standing = held.standing;
     format!(
-        "{} / {} ({:.0} %)",
+        "{} / {} ({:.0}%)",
         used(standing.limit, standing.used),
         amount(standing.limit),
         standing.percent().floor()
@@ -71,9 +71,9 @@ pub fn forecast(held: &Held, since: Duration) -> String {
     let lasts = held
         .standing
         .lasts(since)
-        .map(|lasts| format!("; at this rate it lasts for about {}", duration(lasts)))
+        .map(|lasts| format!("; about {} left at this rate", duration(lasts)))
         .unwrap_or_default();
-    format!("{} an hour{lasts}", amount(rate))
+    format!("{} per hour{lasts}", amount(rate))
 }
 
 /// The warning: what was used of what, and below it the rate.
@@ -92,7 +92,7 @@ pub fn warning(held: &Held, since: Duration) -> String {
 #[must_use]
 pub fn stopped_elsewhere(held: &Held) -> String {
     format!(
-        "tallyhook: {} used {}, {}\nwhat it holds for is stopped; to go on: {}",
+        "tallyhook: {} used {}, {}\nIt stops sessions at the limit. To continue: {}",
         used_line(held),
         of(held).trim_start_matches("for "),
         standing_line(held),
@@ -115,7 +115,7 @@ pub fn options(held: &Held) -> [String; 3] {
 #[must_use]
 pub fn stop_reason(held: &Held, session: &str) -> String {
     format!(
-        "tallyhook: stopped, the budget {} is used up: {}, {}.\nTo go on: {}; then write on, or `claude --resume {}`.",
+        "tallyhook: stopped because the budget {} is used up: {}, {}.\nTo continue: {}; then send another message, or run `claude --resume {}`.",
         of(held),
         used_line(held),
         standing_line(held),
@@ -198,17 +198,17 @@ mod tests {
     fn a_budget_is_told_in_a_line() {
         let used = Used { cost: usd("4.12"), ..Used::default() };
         let held = held(Limit::Usd(usd("5")), used);
-        assert_eq!(used_line(&held), "$4.12 / $5.00 (82 %)");
+        assert_eq!(used_line(&held), "$4.12 / $5.00 (82%)");
         assert_eq!(standing_line(&held), "$0.88 left");
         let hour = Duration::from_secs(3_600);
-        assert_eq!(forecast(&held, 2 * hour), "$2.06 an hour; at this rate it lasts for about 26 min");
+        assert_eq!(forecast(&held, 2 * hour), "$2.06 per hour; about 26 min left at this rate");
     }
 
     #[test]
     fn what_is_over_is_said_and_how_to_go_on() {
         let used = Used { tokens: 12_000, pending_tokens: 345, ..Used::default() };
         let held = held(Limit::Tokens(10_000), used);
-        assert_eq!(used_line(&held), "~12,345 / 10,000 tokens (123 %)");
+        assert_eq!(used_line(&held), "~12,345 / 10,000 tokens (123%)");
         assert_eq!(standing_line(&held), "over by 2,345 tokens");
         let reason = stop_reason(&held, "s1");
         assert!(

@@ -21,7 +21,7 @@ pub(super) fn run(context: &Context, args: &AgentsArgs) -> Result<(), Error> {
         return Err(context.no_ledger()?);
     }
     if report.is_empty() {
-        return Err(Error::NoData { what: "the ledger holds no responses yet".to_owned() });
+        return Err(Error::NoData { what: "the ledger has no responses yet".to_owned() });
     }
     Ok(())
 }

@@ -35,7 +35,7 @@ pub(super) fn run(context: &Context, args: &AlertsArgs) -> Result<(), Error> {
             let mut alerts = ledger.alerts()?;
             alerts.repeats = repeats.unwrap_or(alerts.repeats);
             let alerts = switch(&mut ledger, alerts, names, true)?;
-            budget::warn_unless_heard(context, None, "nothing will be said");
+            budget::warn_unless_heard(context, None, "you won't be notified");
             alerts
         }
         Some(AlertsAction::Off { names }) => {
@@ -70,9 +70,11 @@ fn switch(ledger: &mut Ledger, mut alerts: Alerts, names: &[AlertArg], is_on: bo
 fn line(kind: AlertKind, alerts: &Alerts) -> String {
     let what = match kind {
         AlertKind::Spike => "a turn costs three times as much as usual".to_owned(),
-        AlertKind::Loop => format!("the same call is made {} times and nothing is changed", alerts.repeats),
+        AlertKind::Loop => {
+            format!("the same call is made {} times with no change in between", alerts.repeats)
+        }
         AlertKind::Context => "the context is nearly full".to_owned(),
-        AlertKind::Subagents => "a subagent has ended: what it used, and the session so far".to_owned(),
+        AlertKind::Subagents => "a subagent ends: what it used, and the session so far".to_owned(),
     };
     format!("{:<10} {:<3} {what}\n", kind.name(), if alerts.has(kind) { "on" } else { "off" })
 }

@@ -21,8 +21,8 @@ pub use reports::*;
 
 /// Token and cost ledger for coding agents.
 ///
-/// Every tool call of Claude Code is estimated the moment it happens; every figure is corrected to the provider's
-/// own numbers when the turn ends. Nothing leaves this machine, and no content is kept.
+/// Estimates every tool call of Claude Code as it happens, and replaces the estimates with the provider's own numbers
+/// when the turn ends. Nothing leaves this machine, and no content is stored.
 #[derive(Debug, Parser)]
 #[command(name = "tallyhook", version, about, max_term_width = 100, arg_required_else_help = true)]
 pub struct Cli {
@@ -43,7 +43,7 @@ pub struct Global {
     /// Use this settings file
     #[arg(long, global = true, value_name = "PATH")]
     pub config: Option<PathBuf>,
-    /// When to colour the output
+    /// When to color the output
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorChoice,
 }
@@ -65,158 +65,160 @@ pub enum ColorChoice {
 pub enum Command {
     /// Record one hook payload from stdin
     ///
-    /// Claude Code runs this for every tool call. It prints nothing unless a budget or an alert speaks, and exits with
-    /// 0, whatever it is given.
+    /// Claude Code runs this for every tool call. It prints nothing unless a budget or an alert has something to say,
+    /// and always exits with 0.
     Hook(HookArgs),
     /// Register the hook with Claude Code
     ///
-    /// Adds tallyhook's hooks to the client's settings and leaves everything else in them as it is. Running it again
-    /// changes nothing, or brings an older registration up to date.
+    /// Adds tallyhook's hooks to the client's settings and leaves everything else in them unchanged. Running it again
+    /// changes nothing, or updates an older registration.
     #[command(after_help = "Examples:\n  tallyhook init                 # this project\n  \
                             tallyhook init --scope user    # all projects\n  \
                             tallyhook init --scope local   # this project, for you alone\n  tallyhook init --dry-run")]
     Init(InitArgs),
     /// Remove the hook from Claude Code
     ///
-    /// Removes what is ours from the settings of this project, of all projects that the ledger knows, and of the
-    /// user. The ledger stays, unless --purge is given.
+    /// Removes tallyhook's hooks from the settings of this project, of every project in the ledger, and of your user
+    /// account. Keeps the ledger, unless --purge is given.
     Uninstall(UninstallArgs),
-    /// Check that everything works, and say what to do where it does not
+    /// Check the installation and say how to fix what is wrong
     #[command(
         after_help = "Examples:\n  tallyhook doctor\n  tallyhook doctor --fix\n  tallyhook doctor --json"
     )]
     Doctor(DoctorArgs),
     /// Show what a session has used so far
     ///
-    /// Without options: this project's session with the latest activity. Numbers with ~ are estimates; all others
-    /// are the provider's own, read from the session's transcript.
+    /// Without options: this project's most recent session. Numbers with ~ are estimates; all others are the
+    /// provider's own, read from the session's transcript.
     #[command(
         alias = "usage",
         after_help = "Examples:\n  tallyhook show-usage\n  tallyhook show-usage --detailed\n  \
                       tallyhook show-usage --session 8efa9846 --json\n  tallyhook show-usage --agent Explore"
     )]
     ShowUsage(ShowUsageArgs),
-    /// Show what was spent, by day or by what it was spent on
+    /// Show spending by day, model, project, agent, or tool
     ///
-    /// These are the provider's own numbers, subagents included, at the prices that held when they were spent. Days are
-    /// those of your time zone. A model without a price is shown as unknown, never as free.
+    /// Numbers are the provider's own, subagents included, at the prices in effect at the time. Days are in your time
+    /// zone. A model without a price is shown as unknown, never as free.
     #[command(
         after_help = "Examples:\n  tallyhook cost --since 7d\n  tallyhook cost --by model --since 2026-11-01\n  \
                             tallyhook cost --by session --project . --detail\n  tallyhook cost --by month --compare\n  \
                             tallyhook cost --by agent --since 30d --json"
     )]
     Cost(CostArgs),
-    /// Show what tools cost, when their results came in and each time they were read again
+    /// Show what tools cost, including re-reads of their results
     ///
-    /// A result is paid for when it enters the context (entry) and again by every later response that reads it (carry),
-    /// until a compaction drops it. What is no tool stands in brackets; all rows make up the whole.
+    /// A tool's result is paid for when the model first reads it, and again with every later response, until a
+    /// compaction drops it ("entry" and "carry" in JSON). Rows in parentheses are not tools; all rows add up to the
+    /// total.
     #[command(after_help = "Examples:\n  tallyhook tools\n  tallyhook tools --since 7d --project .")]
     Tools(ToolsArgs),
-    /// Show what agents cost, and what a run of each type is taken to use
+    /// Show what agents cost, and the usage assumed for a run of each type
     #[command(after_help = "Examples:\n  tallyhook agents\n  tallyhook agents --json")]
     Agents(AgentsArgs),
-    /// Name the work of a session, to see what it costs
+    /// Name parts of a session to see what each one costs
     ///
-    /// Without a name the step is the task in progress on the agent's own list, else the turn.
+    /// Work without a named step counts toward the task in progress on the agent's to-do list, or else the turn.
     #[command(
         after_help = "Examples:\n  tallyhook step start \"write the parser\"\n  tallyhook step end\n  \
                       tallyhook step list\n  tallyhook show-usage --step \"write the parser\""
     )]
     Step(StepArgs),
-    /// Set limits for what is spent, that warn or really stop
+    /// Set spending limits that warn or stop
     ///
-    /// What counts is what the provider has billed, subagents and hidden calls included, and with ~ what the last results
-    /// are estimated to add. With --stop a session ends before the next request that would be paid.
+    /// Counts what the provider billed, including subagents and hidden calls, plus an estimate (~) for the latest
+    /// results. With --stop, a session ends before its next paid request.
     #[command(
-        after_help = "Examples:\n  tallyhook budget set 5                       # USD, each session, warn at 80 %\n  \
+        after_help = "Examples:\n  tallyhook budget set 5                       # USD, each session, warn at 80%\n  \
                             tallyhook budget set 20 --per day --stop     # and stop there\n  \
                             tallyhook budget set 2000000 --tokens --agent Explore\n  tallyhook budget status\n  \
                             tallyhook budget add 5\n  tallyhook budget override --for 1h"
     )]
     Budget(BudgetArgs),
-    /// Be told of spikes, loops, a full context and what subagents cost, as it happens
+    /// Get notified about spikes, loops, a full context, and subagent costs
     ///
-    /// All are off until you switch them on. They are said in Claude Code to you, not to the model, once each time, and stop
-    /// nothing.
+    /// All alerts are off until you turn them on. Claude Code shows them to you, not to the model, once each. They
+    /// never stop anything.
     #[command(after_help = "Examples:\n  tallyhook alerts on                   # all of them\n  \
                             tallyhook alerts on loop --repeats 8\n  tallyhook alerts off spike\n  tallyhook alerts")]
     Alerts(AlertsArgs),
-    /// Report what an agent without hooks has used
+    /// Record the usage of an agent that has no hooks
     ///
-    /// Reports are kept apart from what logs tell, and counted by budgets at once. `tallyhook init --client generic` prints
-    /// what to add to the agent's instructions.
+    /// Reports are kept separate from usage read from logs, and budgets count them right away. `tallyhook init
+    /// --client generic` prints what to add to the agent's instructions.
     #[command(
         after_help = "Examples:\n  tallyhook report-usage --agent-id nightly --model gpt-5.4 --input 12000 --output 800\n  \
                             tallyhook report-usage --agent-id nightly --cost 0.25 --event-id run-17\n  \
                             tallyhook report-usage --agent-id nightly --operation read --chars 40000"
     )]
     ReportUsage(ReportUsageArgs),
-    /// Read a pasted /cost or /usage, keep it, and compare it with the ledger
+    /// Save a pasted /cost or /usage screen and compare it with the ledger
     ///
-    /// Takes what any version of Claude Code has shown, from a file or stdin, for this project's newest session. Its numbers
-    /// are rounded; two figures agree if they would be shown alike. Lines that cannot be read are named.
+    /// Accepts the screen of any version of Claude Code, from a file or stdin, for this project's most recent
+    /// session. The screen rounds its numbers, so two figures match if they would be displayed the same way. Lines
+    /// that can't be read are listed.
     #[command(
         after_help = "Examples:\n  tallyhook capture-cost paste.txt\n  pbpaste | tallyhook capture-cost\n  \
                             tallyhook capture-cost --session 8efa9846 --json < paste.txt"
     )]
     CaptureCost(CaptureCostArgs),
-    /// List sessions with what they used, the latest first
+    /// List recent sessions and what they used
     ///
-    /// The last row of a long list is all earlier sessions together, so that the rows make the total.
+    /// In a long list, the last row combines all older sessions, so the rows add up to the total.
     #[command(
         alias = "sessions",
         after_help = "Examples:\n  tallyhook history\n  tallyhook history --project . --all\n  \
                       tallyhook history --format csv > sessions.csv"
     )]
     History(HistoryArgs),
-    /// Show what the last days cost, what changed, and what the month will probably cost
+    /// Show recent spending, what changed, and a month-end forecast
     ///
-    /// The forecast adds the mean of the last four weeks' days for each day after today, so on a month's last day it is what
-    /// the month has cost. Its range holds four times out of five, if days stay as different from each other as they were.
+    /// The forecast is the month so far plus the daily average of the last four weeks for each remaining day. Its
+    /// range should hold four times out of five, if days keep varying as they have.
     #[command(
         after_help = "Examples:\n  tallyhook trends\n  tallyhook trends --days 30\n  tallyhook trends --json"
     )]
     Trends(TrendsArgs),
-    /// Write weekly and monthly totals, top agents, models and projects, and spikes into a Markdown file
+    /// Write weekly and monthly totals, top spenders, and spikes to a Markdown file
     ///
-    /// The tables stand between two comments that do not show; run it again and they are refreshed in their place. The rest
-    /// of the file stays to the letter.
+    /// The tables go between two invisible comments. Running it again updates them in place and leaves the rest of
+    /// the file untouched.
     #[command(after_help = "Examples:\n  tallyhook dashboard --markdown ~/vault/Costs.md\n  \
                             tallyhook dashboard --markdown COSTS.md --tz UTC")]
     Dashboard(DashboardArgs),
     /// Print one line for Claude Code's status line
     ///
-    /// Reads the client's JSON on stdin. `tallyhook init` offers to register it. A template names its fields in braces; a part
-    /// in brackets is left out where a field in it is empty.
+    /// Reads the client's JSON on stdin. `tallyhook init` offers to register it. In a template, fields are in braces,
+    /// and a part in brackets is left out if a field in it is empty.
     #[command(after_help = STATUSLINE_HELP)]
     Statusline(StatuslineArgs),
-    /// Write out what the ledger holds
+    /// Export the ledger as JSON, JSONL, or CSV
     ///
-    /// Every record has all its members; what is not known is null (empty in CSV). examples/export.schema.json describes
-    /// them. In CSV, a text that a spreadsheet would run as a formula begins with an apostrophe.
+    /// Every record has all its fields; unknown values are null (empty in CSV). examples/export.schema.json describes
+    /// them. In CSV, text that a spreadsheet would run as a formula starts with an apostrophe.
     #[command(after_help = "Examples:\n  tallyhook export --what calls --format jsonl > calls.jsonl\n  \
                             tallyhook export --what sessions --format csv > sessions.csv\n  \
                             tallyhook export --what days --tz UTC")]
     Export(ExportArgs),
-    /// Fill the ledger from the transcripts that are there
+    /// Add earlier sessions from their transcripts
     ///
-    /// Reads all transcripts of Claude Code, or all below a folder, and stores what is new in them. It can be stopped and
-    /// run again at any time, and counts nothing twice that the hook has stored.
+    /// Reads all transcripts of Claude Code, or those in a folder, and stores what is new. You can stop it and run it
+    /// again at any time; nothing is counted twice.
     #[command(
         after_help = "Examples:\n  tallyhook import\n  tallyhook import --path ~/backup/claude-projects"
     )]
     Import(ImportArgs),
-    /// Count the tokens of files, or of stdin
+    /// Count the tokens in files or stdin
     ///
-    /// The number is tiktoken's own. Claude's tokenizers are not public; with --model the second number says what that
-    /// model is estimated to read.
+    /// The count is exactly tiktoken's. Claude's tokenizers are not public; with --model, a second number estimates
+    /// what that model would read.
     #[command(after_help = "Examples:\n  tallyhook count README.md src/*.rs\n  \
                             git diff | tallyhook count --model claude-opus-5-5\n  \
                             tallyhook count --encoding o200k_base --json notes.txt")]
     Count(CountArgs),
-    /// Show, set and check the prices of models
+    /// Show, set, and check model prices
     ///
-    /// The built-in table has a date, and prices change: a price that you set goes first. A model without a price is
+    /// The built-in table has a date, and prices change; a price you set overrides it. A model without a price is
     /// shown as unknown, never as free.
     #[command(
         after_help = "Examples:\n  tallyhook prices list claude\n  tallyhook prices show claude-sonnet-5-5\n  \
@@ -224,7 +226,7 @@ pub enum Command {
                             tallyhook prices check"
     )]
     Prices(PricesArgs),
-    /// Print completions for a shell
+    /// Print shell completions
     #[command(
         after_help = "Examples:\n  tallyhook completions bash > ~/.local/share/bash-completion/completions/tallyhook"
     )]
@@ -272,7 +274,7 @@ pub struct StatuslineArgs {
     /// What the line shows
     #[arg(long, value_name = "TEMPLATE")]
     pub template: Option<String>,
-    /// Run this status line with the same input, and print its line first
+    /// Run this status line with the same input and print its output first
     #[arg(long, value_name = "COMMAND")]
     pub wrap: Option<String>,
 }
@@ -283,25 +285,25 @@ pub struct InitArgs {
     /// Where to register the hook
     #[arg(long, value_name = "SCOPE", default_value = "project")]
     pub scope: ScopeArg,
-    /// The agent to register with
+    /// The client to register with
     #[arg(long, value_name = "NAME", default_value = "claude-code")]
     pub client: String,
-    /// Show the changes and make none
+    /// Show the changes without making them
     #[arg(long)]
     pub dry_run: bool,
-    /// Import the transcripts that are there without asking
+    /// Import existing transcripts without asking
     #[arg(long, conflicts_with = "no_import")]
     pub import: bool,
-    /// Do not import them, and do not ask
+    /// Don't import them, and don't ask
     #[arg(long)]
     pub no_import: bool,
-    /// Show the cost in the status line without asking; one that is there is wrapped and stays above it
+    /// Show the cost in the status line without asking; an existing status line stays above it
     #[arg(long, conflicts_with = "no_statusline")]
     pub statusline: bool,
-    /// Leave the status line alone, and do not ask
+    /// Leave the status line alone, and don't ask
     #[arg(long)]
     pub no_statusline: bool,
-    /// Write no .claude/hooks/hooks.json, which Claude Code does not read
+    /// Don't write .claude/hooks/hooks.json, which Claude Code doesn't read
     #[arg(long)]
     pub no_hooks_file: bool,
 }
@@ -309,24 +311,24 @@ pub struct InitArgs {
 /// Where to register the hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ScopeArg {
-    /// .claude/settings.json of the working directory, for everybody who works in it
+    /// This folder's .claude/settings.json, shared by everyone who works in it
     Project,
-    /// .claude/settings.local.json of the working directory, for you alone
+    /// This folder's .claude/settings.local.json, for you alone
     Local,
-    /// settings.json of the client's own folder, for all projects
+    /// Your own settings.json, for all projects
     User,
 }
 
 /// Options of `uninstall`.
 #[derive(Debug, Clone, Args)]
 pub struct UninstallArgs {
-    /// Remove the ledger, and tallyhook's own settings and prices, too
+    /// Also remove the ledger and tallyhook's own settings and prices
     #[arg(long)]
     pub purge: bool,
-    /// Do not ask
+    /// Don't ask
     #[arg(long)]
     pub yes: bool,
-    /// Show the changes and make none
+    /// Show the changes without making them
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -334,10 +336,10 @@ pub struct UninstallArgs {
 /// Options of `doctor`.
 #[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
-    /// Mend what can be mended without harm
+    /// Apply safe fixes
     #[arg(long)]
     pub fix: bool,
-    /// Count samples with tiktoken-rs too, and compare; takes a second
+    /// Also compare sample counts with tiktoken-rs; takes a second
     #[arg(long)]
     pub verify: bool,
     /// Print JSON
@@ -348,7 +350,7 @@ pub struct DoctorArgs {
 /// Options of `import`.
 #[derive(Debug, Clone, Args)]
 pub struct ImportArgs {
-    /// A folder of transcripts, or one of them, in place of the client's own folders
+    /// A folder of transcripts, or one transcript, instead of the client's own folders
     #[arg(long, value_name = "DIR")]
     pub path: Option<PathBuf>,
     /// Whose logs to read
@@ -369,13 +371,13 @@ pub enum ImportClient {
 /// Options of `count`.
 #[derive(Debug, Clone, Args)]
 pub struct CountArgs {
-    /// Files; - or none for stdin
+    /// Files to count; - or none for stdin
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// The encoding; else that of --model, else cl100k_base
+    /// The encoding [default: that of --model, or cl100k_base]
     #[arg(long, value_name = "NAME")]
     pub encoding: Option<EncodingArg>,
-    /// Add what this model is estimated to read
+    /// Also estimate what this model would read
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
     /// Print JSON
@@ -386,10 +388,10 @@ pub struct CountArgs {
 /// An encoding of tiktoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum EncodingArg {
-    /// Of GPT-4; also what Claude's tokens are estimated from
+    /// For GPT-4; also the basis of estimates for Claude
     #[value(name = "cl100k_base")]
     Cl100kBase,
-    /// Of OpenAI's models since GPT-4o
+    /// For OpenAI's models since GPT-4o
     #[value(name = "o200k_base")]
     O200kBase,
 }
@@ -414,19 +416,19 @@ pub struct PricesArgs {
 /// What `prices` can do.
 #[derive(Debug, Clone, Subcommand)]
 pub enum PricesCommand {
-    /// List the models and their prices, in USD for a million tokens
+    /// List models and their prices, in USD per million tokens
     List(PricesListArgs),
-    /// Show one model: its names, dates, tiers and where its prices were read
+    /// Show one model: its names, dates, tiers, and the source of its prices
     Show(PricesShowArgs),
-    /// Set a price of your own, which goes before the built-in one
+    /// Set your own price, which overrides the built-in one
     ///
-    /// It is written to prices.toml beside the settings file. Prices are in USD for a million tokens. Cache prices that
-    /// are not given keep the share of the input's that they had; those of an unknown model are the input's, or for
-    /// Claude the provider's usual share of it.
+    /// Stored in prices.toml next to the settings file, in USD per million tokens. Cache prices you leave out keep
+    /// their ratio to the input price. For an unknown model they equal the input price, or for Claude the provider's
+    /// usual share of it.
     Set(PricesSetArgs),
-    /// Say which models in the ledger have no price, and how old the prices are
+    /// List models in the ledger that have no price, and show how old the prices are
     ///
-    /// Exits with 1 if there is one.
+    /// Exits with 1 if a model has no price.
     Check(PricesCheckArgs),
 }
 
@@ -435,7 +437,7 @@ pub enum PricesCommand {
 pub struct PricesListArgs {
     /// Only models whose name or provider contains this
     pub filter: Option<String>,
-    /// Add past and coming prices and those of long prompts
+    /// Include past and future prices, and those for long prompts
     #[arg(long)]
     pub all: bool,
     /// Print JSON
@@ -446,7 +448,7 @@ pub struct PricesListArgs {
 /// Options of `prices show`.
 #[derive(Debug, Clone, Args)]
 pub struct PricesShowArgs {
-    /// The model, under any name that logs give it
+    /// The model, by any name it has in logs
     pub model: String,
     /// Print JSON
     #[arg(long)]
@@ -465,16 +467,16 @@ pub struct PricesSetArgs {
     /// Output
     #[arg(long, value_name = "USD", value_parser = amount::per_million, allow_negative_numbers = true)]
     pub output: u64,
-    /// Reading from the cache
+    /// Cache reads
     #[arg(long, value_name = "USD", value_parser = amount::per_million, allow_negative_numbers = true)]
     pub cache_read: Option<u64>,
-    /// Writing to the cache for 5 minutes
+    /// 5-minute cache writes
     #[arg(long = "cache-write-5m", value_name = "USD", value_parser = amount::per_million, allow_negative_numbers = true)]
     pub cache_write_5m: Option<u64>,
-    /// Writing to the cache for 1 hour
+    /// 1-hour cache writes
     #[arg(long = "cache-write-1h", value_name = "USD", value_parser = amount::per_million, allow_negative_numbers = true)]
     pub cache_write_1h: Option<u64>,
-    /// First day of the price (UTC): 2026-11-01, today, monday, month; without it, it holds from the beginning
+    /// First day of the price (UTC): 2026-11-01, today, monday, month [default: always in effect]
     #[arg(long, value_name = "DATE", value_parser = super::cost::day)]
     pub from: Option<AskedDay>,
     /// Print JSON
@@ -491,7 +493,7 @@ pub struct PricesCheckArgs {
 }
 
 fn model_id(text: &str) -> Result<ModelId, String> {
-    ModelId::new(text.trim()).ok_or_else(|| "this can be no model's name".to_owned())
+    ModelId::new(text.trim()).ok_or_else(|| "this can't be a model name".to_owned())
 }
 
 /// Options of `completions`.
@@ -504,7 +506,7 @@ pub struct CompletionsArgs {
 /// Options of `hook`.
 #[derive(Debug, Clone, Args)]
 pub struct HookArgs {
-    /// The agent that calls
+    /// The client that runs the hook
     #[arg(long, value_name = "NAME", default_value = "claude-code")]
     pub client: String,
 }

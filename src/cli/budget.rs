@@ -60,7 +60,7 @@ fn set(context: &Context, args: &BudgetSetArgs) -> Result<(), Error> {
     register_gate(context, &ledger)?;
     show(context, &mut ledger)?;
     let project = budget.scope.project.as_deref();
-    warn_unless_heard(context, project, "nothing will warn you of this budget or stop at it");
+    warn_unless_heard(context, project, "this budget can't warn or stop anything");
     Ok(())
 }
 
@@ -79,24 +79,21 @@ pub(super) fn warn_unless_heard(context: &Context, project: Option<&str>, conseq
         return;
     }
     let (why, cure) = match here.recording() {
-        Recording::SwitchedOff(Switch { path, member }) => (
-            format!("hooks are switched off ({member} in {})", path.one_line()),
-            "remove that line".to_owned(),
-        ),
+        Recording::SwitchedOff(Switch { path, member }) => {
+            (format!("hooks are turned off ({member} in {})", path.one_line()), "remove that line".to_owned())
+        }
         Recording::Unread(path) => {
-            let why = format!(
-                "the hook is registered in {} alone, which Claude Code does not read",
-                path.one_line()
-            );
+            let why =
+                format!("the hook is registered only in {}, which Claude Code doesn't read", path.one_line());
             (why, "run `tallyhook init`".to_owned())
         }
         Recording::Nowhere | Recording::Runs => (
-            "no hook of tallyhook is registered".to_owned(),
-            "run `tallyhook init` in the project, or `tallyhook init --scope user` for all of them"
+            "tallyhook's hook isn't registered".to_owned(),
+            "run `tallyhook init` in the project, or `tallyhook init --scope user` for all projects"
                 .to_owned(),
         ),
     };
-    context.say(&format!("WARNING: {why}, so {consequence}.\n{cure}; `tallyhook doctor` says more"));
+    context.say(&format!("WARNING: {why}, so {consequence}.\n{cure}; `tallyhook doctor` has details"));
 }
 
 /// Changes the one budget that is meant.
@@ -107,13 +104,13 @@ fn change(context: &Context, which: &Which, to: impl Fn(Budget) -> Option<Budget
     let (Some(budget), true) = (found.pop(), found.is_empty()) else {
         let names: Vec<String> = ledger.budgets()?.iter().map(name).collect();
         let what = format!(
-            "say which budget with --per, --project, --agent, --model or --tokens; there are: {}",
+            "several budgets match; choose one with --per, --project, --agent, --model, or --tokens: {}",
             names.join("; ")
         );
         return Err(Error::Usage { what });
     };
     let changed = to(budget)
-        .ok_or_else(|| Error::Usage { what: "the limit would be more than can be kept".to_owned() })?;
+        .ok_or_else(|| Error::Usage { what: "the limit would be too large to store".to_owned() })?;
     ledger.change_budget(&changed)?;
     show(context, &mut ledger)
 }
@@ -319,7 +316,7 @@ fn limit(text: &str, is_tokens: bool) -> Result<Limit, Error> {
     let wrong = |what: &str, fault: AmountFault| {
         // `500k` without --tokens is most likely a number of tokens.
         let is_scaled = !is_tokens && text.ends_with(['k', 'K', 'm', 'M', 'b', 'B']);
-        let hint = if is_scaled && amount::tokens(text).is_ok() { "; for tokens add --tokens" } else { "" };
+        let hint = if is_scaled && amount::tokens(text).is_ok() { "; for tokens, add --tokens" } else { "" };
         Error::Usage { what: format!("{text:?} isn't {what}: {fault}{hint}") }
     };
     if is_tokens {

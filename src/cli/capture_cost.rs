@@ -21,12 +21,12 @@ pub(super) fn run(context: &Context, args: &CaptureCostArgs) -> Result<(), Error
     let mut report = CaptureReport::without_session(&cost);
     let mut missing = None;
     if cost.is_empty() {
-        missing = Some("nothing in it looks like the output of /cost or /usage".to_owned());
+        missing = Some("this doesn't look like the output of /cost or /usage".to_owned());
     } else if let Some(found) = compared(context, args, &cost)? {
         report = found;
     } else {
         let what = not_found(context, context.ledger()?.as_ref(), args.session.as_deref())?;
-        missing = Some(format!("it was read and not kept: {what}"));
+        missing = Some(format!("read but not saved: {what}"));
     }
     if args.json {
         context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
@@ -63,7 +63,7 @@ fn read(context: &Context, file: Option<&Path>) -> Result<String, Error> {
         }
         None => {
             if context.console.is_stdin_typed() {
-                context.say("Paste what /cost has shown, then press Ctrl-D.");
+                context.say("Paste the output of /cost, then press Ctrl-D.");
             }
             let mut bytes = Vec::new();
             let done = context.console.with_stdin(|stdin| stdin.take(MAX_BYTES).read_to_end(&mut bytes));

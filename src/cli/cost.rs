@@ -44,18 +44,18 @@ pub(super) fn run(context: &Context, args: &CostArgs) -> Result<(), Error> {
 
 /// Reads a day that is asked for.
 pub(super) fn day(text: &str) -> Result<AskedDay, String> {
-    AskedDay::parse(text).ok_or_else(|| format!("expected a day like {}", AskedDay::FORMS))
+    AskedDay::parse(text).ok_or_else(|| format!("expected a day, such as {}", AskedDay::FORMS))
 }
 
 /// Reads a time zone.
 pub(super) fn zone(name: &str) -> Result<Zone, String> {
-    Zone::named(name).ok_or_else(|| "expected the name of a time zone, like Europe/Berlin or UTC".to_owned())
+    Zone::named(name).ok_or_else(|| "expected a time zone name, such as Europe/Berlin or UTC".to_owned())
 }
 
 /// Today, where the user is.
 pub(super) fn today(context: &Context, zone: &Zone) -> Result<Day, Error> {
     zone.day_of(context.env.now())
-        .ok_or_else(|| Error::Usage { what: "the system's clock shows no date".to_owned() })
+        .ok_or_else(|| Error::Usage { what: "the system clock shows no valid date".to_owned() })
 }
 
 fn query(context: &Context, args: &CostArgs) -> Result<Query, Error> {
@@ -65,7 +65,7 @@ fn query(context: &Context, args: &CostArgs) -> Result<Query, Error> {
     if let (Some(since), Some(until)) = (since, until)
         && since > until
     {
-        let what = format!("the first day, {since}, comes after the last one, {until}; swap them");
+        let what = format!("the first day, {since}, is after the last one, {until}; swap them");
         return Err(Error::Usage { what });
     }
     Ok(Query {
@@ -133,7 +133,7 @@ pub(super) fn folders(cwd: &Path, given: &Path) -> Vec<PathBuf> {
 
 /// What is said of rows that a table for the terminal has as one.
 pub(super) fn others(rows: usize) -> String {
-    format!("{} rows are one (--all shows them)", grouped(rows as u64))
+    format!("{} more, grouped (--all shows them)", grouped(rows as u64))
 }
 
 /// Why there is nothing to show.
@@ -141,6 +141,6 @@ pub(super) fn nothing(is_filtered: bool) -> String {
     if is_filtered {
         "no matching spending; widen the dates, or leave out --project or --model".to_owned()
     } else {
-        "the ledger holds no responses yet; they come when the first turn ends".to_owned()
+        "the ledger has no responses yet; they are added when the first turn ends".to_owned()
     }
 }

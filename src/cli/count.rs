@@ -120,7 +120,7 @@ fn read(mut input: impl Read, mut each: impl FnMut(&str)) -> Result<u64, String>
 
 fn too_large() -> String {
     let most = MAX_BYTES >> 20;
-    format!("is larger than {most} MB, which is as much as is counted at once; `split -b 512M` cuts it")
+    format!("is larger than {most} MB, the limit; split it, as in `split -b 512M`")
 }
 
 #[cfg(test)]

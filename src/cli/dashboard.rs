@@ -28,9 +28,7 @@ pub(super) fn run(context: &Context, args: &DashboardArgs) -> Result<(), Error> 
         None => None,
     };
     let Some(dashboard) = dashboard else {
-        return Err(Error::NoData {
-            what: "the ledger holds nothing of the last twelve months yet".to_owned(),
-        });
+        return Err(Error::NoData { what: "the ledger has nothing from the last twelve months".to_owned() });
     };
     let path = context.env.cwd().join(&args.markdown);
     let body = body(&dashboard, &zone);
@@ -54,12 +52,12 @@ pub(super) fn run(context: &Context, args: &DashboardArgs) -> Result<(), Error> 
 }
 
 fn body(dashboard: &Dashboard, zone: &Zone) -> String {
-    let mut parts = vec![format!("## What coding agents cost, up to {}\n", dashboard.today)];
+    let mut parts = vec![format!("## Coding agent costs up to {}\n", dashboard.today)];
     parts.extend(dashboard.tables.iter().map(|table| render::markdown(table, zone)));
     if !dashboard.unpriced_models.is_empty() {
         let models: Vec<String> =
             dashboard.unpriced_models.iter().map(|model| render::escaped(model)).collect();
-        parts.push(format!("Without a price, and in no sum: {}\n", models.join(", ")));
+        parts.push(format!("Not included, because there is no price: {}\n", models.join(", ")));
     }
     parts.join("\n")
 }

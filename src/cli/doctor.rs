@@ -122,8 +122,7 @@ fn recover(context: &Context) -> Result<(), Error> {
     let usual = roots.clone();
     roots.extend(transcripts.into_iter().filter(|path| !usual.iter().any(|root| path.starts_with(root))));
     let report = import::read(context, &path, &roots)?;
-    context
-        .say(&format!("From the transcripts that are still there: {}", import::summary(&report).trim_end()));
+    context.say(&format!("Recovered from transcripts: {}", import::summary(&report).trim_end()));
     Ok(())
 }
 

@@ -35,7 +35,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> Result<(), Error> {
         write(context, args, &ledger, &mut out)?;
     }
     if out.finish()? == 0 {
-        let what = format!("the ledger holds no {} yet", name(args.what));
+        let what = format!("the ledger has no {} yet", name(args.what));
         return Err(Error::NoData { what });
     }
     Ok(())

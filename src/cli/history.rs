@@ -5,7 +5,7 @@ use super::args::HistoryArgs;
 use super::cost::folders;
 use crate::domain::OneLine as _;
 use crate::error::Error;
-use crate::report::history::{History, sessions};
+use crate::report::history::{History, sessions, sort};
 
 pub(super) fn run(context: &Context, args: &HistoryArgs) -> Result<(), Error> {
     let folders = args.project.as_ref().map(|project| folders(context.env.cwd(), project));
@@ -13,7 +13,8 @@ pub(super) fn run(context: &Context, args: &HistoryArgs) -> Result<(), Error> {
     let mut ledger = context.ledger()?;
     let history = match &mut ledger {
         Some(ledger) => {
-            let sessions = sessions(ledger, folders.as_deref(), context.env.now())?;
+            let mut sessions = sessions(ledger, folders.as_deref(), context.env.now())?;
+            sort(ledger, &mut sessions, args.sort.into())?;
             context.refresh_calls(ledger, &sessions[..limit.min(sessions.len())])?;
             History::of(ledger, &sessions, limit)?
         }
@@ -28,9 +29,9 @@ pub(super) fn run(context: &Context, args: &HistoryArgs) -> Result<(), Error> {
         return Err(context.no_ledger()?);
     }
     let what = match &args.project {
-        Some(project) => format!("no session of {} is recorded", project.one_line()),
+        Some(project) => format!("no session in {} is recorded", project.one_line()),
         None => {
-            "the ledger holds no sessions yet; the first hook brings one, `tallyhook import` those of before"
+            "the ledger has no sessions yet; the first hook event adds one, and `tallyhook import` adds earlier sessions"
                 .to_owned()
         }
     };

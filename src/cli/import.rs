@@ -37,7 +37,7 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Error> {
         if args.json {
             print_json(context, &ImportReport::default())?;
         }
-        return Err(Error::NoData { what: format!("there is no {}", missing.one_line()) });
+        return Err(Error::NoData { what: format!("{} doesn't exist", missing.one_line()) });
     }
     let report = read(context, &context.ledger_path()?, &roots)?;
     if args.json {
@@ -50,13 +50,13 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Error> {
     }
     if report.files > 0 && report.files_refused == report.files {
         return Err(Error::NoData {
-            what: "there is no transcript of Claude Code; nothing was imported".to_owned(),
+            what: "no Claude Code transcripts found; nothing was imported".to_owned(),
         });
     }
     if report.files == 0 {
         let looked: Vec<String> = roots.iter().map(|root| root.one_line()).collect();
         return Err(Error::NoData {
-            what: format!("no transcripts (*.jsonl) in {}; name a folder with --path", looked.join(", ")),
+            what: format!("no transcripts (*.jsonl) in {}; choose a folder with --path", looked.join(", ")),
         });
     }
     Ok(())
@@ -99,7 +99,7 @@ fn bar(progress: ImportProgress) -> String {
 
 pub(super) fn summary(report: &ImportReport) -> String {
     let mut lines = vec![format!(
-        "{} new responses in {} sessions, from {} files ({} without anything new), {} lines, {:.1} MB",
+        "{} new responses in {} sessions, from {} files ({} unchanged), {} lines, {:.1} MB",
         grouped(report.responses),
         grouped(report.sessions),
         grouped(report.files),
@@ -116,7 +116,7 @@ pub(super) fn summary(report: &ImportReport) -> String {
         });
     }
     if report.skipped.len() > MAX_NAMED {
-        lines.push(format!("and {} more files (--json names all)", report.skipped.len() - MAX_NAMED));
+        lines.push(format!("and {} more files (--json lists all)", report.skipped.len() - MAX_NAMED));
     }
     lines.push(String::new());
     lines.join("\n")

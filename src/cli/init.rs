@@ -37,7 +37,7 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
     let diffs = |plan: &Plan| plan.changes.iter().map(diff::unified).collect::<String>();
     if args.dry_run {
         let plan = Plan::of(context, &scope, client.as_ref(), hooks_file)?;
-        let headline = headline(&plan, "nothing was changed (--dry-run)");
+        let headline = headline(&plan, "no changes made (--dry-run)");
         return context.print(&(diffs(&plan) + &headline));
     }
     let (plan, contested) = Plan::carry_out(context, &scope, client.as_ref(), hooks_file, &backups)?;
@@ -51,8 +51,7 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
         }
     }
     if plan.changes.len() > 1 {
-        let copy =
-            "hooks/hooks.json lists the same hooks for people to read; Claude Code reads settings.json";
+        let copy = "hooks/hooks.json lists the same hooks for reference; Claude Code reads settings.json";
         report.push_str(&line("copy", copy));
     }
     for path in &contested {
@@ -66,19 +65,18 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
         None => context.ledger_path()?,
     };
     self_test::run(&plan.command, &ledger)?;
-    context
-        .print(&line("self-test", &format!("an event went through the hook into {}", ledger.one_line())))?;
+    context.print(&line("self-test", &format!("test event recorded in {}", ledger.one_line())))?;
     context.print(&line("client", &client_line(client.as_ref(), plan.events.len())))?;
     let moves_ledger =
         ["TALLYHOOK_DB", "XDG_DATA_HOME"].into_iter().find(|name| context.env.var(name).is_some());
     if let (None, Some(name)) = (&plan.ledger, moves_ledger) {
         let note = format!(
-            "{name} is set here; the hook uses that ledger where the client has it set too (or give --db)"
+            "{name} is set here; the hook only uses that ledger if it is also set for the client (or pass --db)"
         );
         context.print(&line("note", &note))?;
     }
     if scope.is_shared() && (context.options.db.is_some() || context.options.config.is_some()) {
-        let note = "the path you gave is now in a file that others share; --scope local keeps it to yourself";
+        let note = "the path is now in a file that others share; --scope local keeps it private";
         context.print(&line("note", note))?;
     }
     offer_status_line(context, args, &scope, &plan, &backups)?;
@@ -124,7 +122,7 @@ fn offer_status_line(
         }
         Some((_, path)) if !args.statusline => {
             let note = format!(
-                "the one in {} stays; `tallyhook init --statusline` puts ours below it",
+                "the one in {} stays; `tallyhook init --statusline` adds tallyhook's below it",
                 path.one_line()
             );
             return context.print(&line("status", &note));
@@ -150,7 +148,7 @@ fn offer_status_line(
     let what = match (is_new, is_wrapping) {
         (false, _) => "already registered".to_owned(),
         (true, false) => format!("registered in {}", path.one_line()),
-        (true, true) => format!("registered in {}, below the one that was there", path.one_line()),
+        (true, true) => format!("registered in {}, below the existing one", path.one_line()),
     };
     context.print(&line("status", &what))?;
     if made.is_some_and(|made| made.contested) {
@@ -171,7 +169,7 @@ fn offer_import(context: &Context, args: &InitArgs, ledger: &Path) -> Result<(),
         let report = import::read(context, ledger, &folders)?;
         return context.print(&line("import", import::summary(&report).trim_end()));
     }
-    let note = format!("`tallyhook import` reads the {files} transcripts of earlier sessions that are there");
+    let note = format!("`tallyhook import` adds earlier sessions from {files} transcripts");
     context.print(&line("history", &note))
 }
 
@@ -343,7 +341,7 @@ fn headline(plan: &Plan, done: &str) -> String {
 
 /// What is said of a file that another program wrote at the same time.
 pub(super) fn contested_note(path: &Path) -> String {
-    format!("another program wrote {} at the same time; its changes are kept", path.one_line())
+    format!("another program changed {} at the same time; its changes are kept", path.one_line())
 }
 
 fn line(label: &str, text: &str) -> String {
@@ -355,7 +353,7 @@ fn client_line(client: Option<&Client>, events: usize) -> String {
         Some(client) => {
             format!("Claude Code {} ({}) knows {events} events", client.version, client.path.one_line())
         }
-        None => "no Claude Code was found; run `tallyhook init` again if you install one older than 2.1.118"
+        None => "Claude Code wasn't found; run `tallyhook init` again if you install one older than 2.1.118"
             .to_owned(),
     }
 }

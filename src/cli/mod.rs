@@ -324,9 +324,7 @@ impl Context {
         match read {
             Ok(faults) => faults.iter().for_each(|fault| self.say(&format!("tallyhook: {fault}"))),
             Err(error) => {
-                self.say(&format!(
-                    "tallyhook: what sessions used last that have ended is not known: {error}"
-                ));
+                self.say(&format!("tallyhook: can't read the latest usage of ended sessions: {error}"));
             }
         }
     }
@@ -350,7 +348,7 @@ impl Context {
         let done = self.with_progress(|tell| Ok(origins::refresh(ledger, keeps_names, Some(&untold), tell)?));
         if let Err(error) = done {
             // All else that is known of the sessions is right, as where the ledger cannot be written.
-            self.say(&format!("tallyhook: calls of sessions that were imported are not known: {error}"));
+            self.say(&format!("tallyhook: can't read the calls of imported sessions: {error}"));
         }
         Ok(())
     }
@@ -381,10 +379,10 @@ impl Context {
                 if let Some(why) = ledger.copied() {
                     let why = match why {
                         CopiedFor::Unwritable => "cannot be written",
-                        CopiedFor::Held => "is of an older release and held by another process",
+                        CopiedFor::Held => "is from an older release and locked by another process",
                     };
                     self.say(&format!(
-                        "tallyhook: the ledger {} {why}, so these figures come from a copy; nothing new was stored",
+                        "tallyhook: the ledger {} {why}, so these figures come from a copy and nothing new was stored",
                         path.one_line()
                     ));
                 }
@@ -464,9 +462,7 @@ impl Context {
     fn say_what_is_left_out(&self) {
         // A command that opens the ledger again leaves out the same.
         if let Some(words) = self.left_out.borrow().iter().rev().find_map(LeftOut::words) {
-            self.say(&format!(
-                "tallyhook: another process holds the ledger; not in these figures yet: {words}"
-            ));
+            self.say(&format!("tallyhook: another process has the ledger locked; not included yet: {words}"));
         }
     }
 
@@ -501,7 +497,7 @@ impl Context {
                 is_shown = true;
                 let (what, (done, all)) = match progress {
                     Progress::Reading(done, all) => ("reading transcripts", (done, all)),
-                    Progress::Sharing(done, all) => ("sharing out sessions", (done, all)),
+                    Progress::Sharing(done, all) => ("attributing costs", (done, all)),
                 };
                 self.console.show_progress(&format!("{what}: {done} of {all}"));
             }

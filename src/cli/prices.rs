@@ -48,7 +48,7 @@ fn list(context: &Context, args: &PricesListArgs) -> Result<(), Error> {
     }
     if models.is_empty() {
         let filter = args.filter.as_deref().unwrap_or_default();
-        return Err(Error::NoData { what: format!("no model's name or provider contains {filter:?}") });
+        return Err(Error::NoData { what: format!("no model name or provider contains {filter:?}") });
     }
     Ok(())
 }
@@ -97,10 +97,10 @@ fn set(context: &Context, args: &PricesSetArgs) -> Result<(), Error> {
     let filled = price.complete(&args.model, &before);
     let edited = edit::set(text, &args.model, &price, &path)?;
     files::replace(&path, found.as_deref(), &edited)?;
-    context.say(&format!("written to {}", path.one_line()));
+    context.say(&format!("saved to {}", path.one_line()));
     match filled {
         Filled::Nothing => {}
-        Filled::AsBefore => context.say("cache prices that you did not give keep their share of the input's"),
+        Filled::AsBefore => context.say("cache prices you left out keep their ratio to the input price"),
         Filled::AsClaude => context.say(
             "cache prices that you did not give are Anthropic's usual shares of the input's: 0.1 for reading, 1.25 for \
              writing for 5 minutes, 2 for 1 hour",
@@ -129,17 +129,17 @@ fn check(context: &Context, args: &PricesCheckArgs) -> Result<(), Error> {
             own => format!(", {own} of them yours"),
         };
         let mut lines = vec![format!(
-            "{} models have a price{own}; the built-in prices are of {} ({})",
+            "{} models have a price{own}; the built-in prices are from {} ({})",
             prices.models().len(),
             check.date,
             plural(check.age_days, "day") + " old"
         )];
         if check.age_days >= OLD_DAYS {
-            lines.push("prices may have changed since: a newer tallyhook has newer ones".to_owned());
+            lines.push("prices may have changed since; a newer tallyhook has newer ones".to_owned());
         }
         lines.push(match (check.models, check.unpriced.len()) {
-            (0, _) => "the ledger holds no responses yet".to_owned(),
-            (1, 0) => "the ledger's one model has a price".to_owned(),
+            (0, _) => "the ledger has no responses yet".to_owned(),
+            (1, 0) => "the only model in the ledger has a price".to_owned(),
             (models, 0) => format!("all {models} models in the ledger have a price"),
             _ => ["\n", render::table(&report::check_table(&check), context.style()).trim_end()].concat(),
         });

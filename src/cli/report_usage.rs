@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context, args: &ReportUsageArgs) -> Result<(), Error
     let agent = args.agent_id.clone().or_else(|| AGENT_VARS.iter().find_map(|var| context.env.var(var)));
     let agent = agent
         .and_then(|agent| name(&agent))
-        .ok_or_else(|| usage("say who reports: --agent-id ID, or set TALLYHOOK_AGENT_ID"))?;
+        .ok_or_else(|| usage("missing agent id: use --agent-id ID, or set TALLYHOOK_AGENT_ID"))?;
     let project =
         context.env.path_var("CLAUDE_PROJECT_DIR").unwrap_or_else(|| context.env.cwd().to_path_buf());
     let project = project_folder(project.to_string_lossy().into_owned());
@@ -55,7 +55,7 @@ pub(super) fn run(context: &Context, args: &ReportUsageArgs) -> Result<(), Error
     };
     if tokens == 0 && args.cost.is_none() {
         return Err(usage(
-            "say what was used: --tokens, --input and --output, --cost, or --operation with --chars",
+            "missing usage: use --tokens, --input and --output, --cost, or --operation with --chars",
         ));
     }
     let now = context.env.now();
@@ -87,7 +87,7 @@ pub(super) fn run(context: &Context, args: &ReportUsageArgs) -> Result<(), Error
     let mark = if report.is_estimate { "~" } else { "" };
     context.print(&match is_new {
         true => format!("reported {mark}{}{cost}\n", plural(tokens, "token")),
-        false => "known already; nothing was added\n".to_owned(),
+        false => "already recorded; nothing was added\n".to_owned(),
     })
 }
 

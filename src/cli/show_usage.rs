@@ -151,7 +151,7 @@ fn missing(
 
 fn not_in_session(kind: &str, asked: &str, names: &[&str]) -> String {
     let meant = did_you_mean(asked, names.iter().copied());
-    format!("no {kind} {asked:?} in this session{meant}\nit has: {}", names.join(", "))
+    format!("no {kind} {asked:?} in this session{meant}\nthere are: {}", names.join(", "))
 }
 
 /// The session's record after its transcript's new lines were read.

@@ -47,8 +47,8 @@ pub(super) fn run(context: &Context, args: &StepArgs) -> Result<(), Error> {
                 let open = open_steps(&ledger.named_steps(record.row)?).join(", ");
                 let what = match (name, open.is_empty()) {
                     (_, true) => "no step is open; start one with `tallyhook step start NAME`".to_owned(),
-                    (Some(name), _) => format!("no step {name:?} is open; these are: {open}"),
-                    (None, _) => format!("no step was ended; open are: {open}"),
+                    (Some(name), _) => format!("no step {name:?} is open; open steps: {open}"),
+                    (None, _) => format!("no step was ended; open steps: {open}"),
                 };
                 return Err(Error::NoData { what });
             };
@@ -76,7 +76,7 @@ fn start(
     now: Timestamp,
 ) -> Result<(), Error> {
     let Some(mut name) = clean_name(name, MAX_NAME_CHARS) else {
-        return Err(Error::Usage { what: "a step needs a name with something to read in it".to_owned() });
+        return Err(Error::Usage { what: "a step needs a name with visible characters".to_owned() });
     };
     if !context.config(record.project.as_deref())?.store_names {
         name = format!("step {}", ledger.named_steps(record.row)?.len() + 1);
@@ -109,7 +109,7 @@ fn list(context: &Context, mut ledger: Ledger, record: &SessionRecord, json: boo
         return context.print(&render::json(&list).map_err(|source| Error::Output { source })?);
     }
     if report.by_step.is_empty() && current.is_none() {
-        return Err(Error::NoData { what: "nothing is known of the session's course yet".to_owned() });
+        return Err(Error::NoData { what: "the session has no steps yet".to_owned() });
     }
     let style = context.style();
     let mut text = render::table(&table(&report.by_step), style);
@@ -124,7 +124,7 @@ fn list(context: &Context, mut ledger: Ledger, record: &SessionRecord, json: boo
 
 fn table(steps: &[StepUsage]) -> Table {
     let share = Share::heading(steps.iter().map(|step| step.paid.share));
-    let columns = ["step", "times", "duration", "tokens", "entry", "carry", "cost", share];
+    let columns = ["step", "times", "duration", "tokens", "first read", "re-reads", "cost", share];
     let mut table = Table::new("Steps", &columns);
     for step in steps {
         let [entry, carry] =

@@ -17,7 +17,7 @@ pub(super) fn run(context: &Context, args: &TrendsArgs) -> Result<(), Error> {
     let trends = Trends::of(ledger.as_ref(), &zone, context.env.now(), today, args.days)?;
     let has_data = !trends.is_empty();
     let note = (!trends.unpriced_models.is_empty())
-        .then(|| format!("without a price, and in no sum: {}", trends.unpriced_models.join(", ")));
+        .then(|| format!("not included, because there is no price: {}", trends.unpriced_models.join(", ")));
     context.show(&args.face, &trends, has_data, || vec![trends.table()], |_| note)?;
     if has_data && args.face.face() == Face::Text {
         context.print_painted(&format!("\n{}", render::pairs(&trends.lines(), context.style())))?;
@@ -29,6 +29,6 @@ pub(super) fn run(context: &Context, args: &TrendsArgs) -> Result<(), Error> {
         return Err(context.no_ledger()?);
     }
     let days = if args.days == 1 { "day".to_owned() } else { format!("{} days", args.days) };
-    let what = format!("nothing was spent in the last {days}; ask for more with --days");
+    let what = format!("no spending in the last {days}; use --days for a longer period");
     Err(Error::NoData { what })
 }

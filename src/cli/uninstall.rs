@@ -31,7 +31,7 @@ pub(super) fn run(context: &Context, args: &UninstallArgs) -> Result<(), Error> 
     }
     match (removed, args.dry_run) {
         (0, _) if first_error.is_some() => {}
-        (0, _) => context.print("no hook of tallyhook is registered\n")?,
+        (0, _) => context.print("tallyhook's hook isn't registered\n")?,
         (files, true) => {
             let files = plural(files, "file");
             context.print(&format!("would be removed from {files} (--dry-run)\n"))?;
@@ -118,14 +118,14 @@ fn purge(context: &Context, backups: &Backups, yes: bool) -> Result<(), Error> {
     }
     let mut names: Vec<String> = files.iter().map(|path| format!("  {}\n", path.one_line())).collect();
     if !waiting.is_empty() {
-        names.push(format!("  {} beside the ledger\n", plural(waiting.len() as u64, "waiting event")));
+        names.push(format!("  {} queued\n", plural(waiting.len() as u64, "waiting event")));
     }
     context.print(&format!(
-        "These files will be removed, and with them all that was recorded:\n{}",
+        "These files will be removed, with everything recorded in them:\n{}",
         names.concat()
     ))?;
     if !yes && !context.confirms("Remove them? [y/N] ") {
-        return context.print("They were kept. Run it in a terminal, or with --yes.\n");
+        return context.print("Kept. Run this in a terminal, or with --yes.\n");
     }
     for path in files.iter().chain(&waiting) {
         std::fs::remove_file(path).map_err(|source| SetupError::Write { path: path.clone(), source })?;

@@ -7,8 +7,8 @@ const NAME: &str = "client";
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let Some(client) = &subject.client else {
-        let cure = "put `claude` on the PATH, so that hooks can be fitted to its version";
-        return vec![Check::warning(NAME, "no Claude Code was found", cure)];
+        let cure = "put `claude` on your PATH so that the hooks can be matched to its version";
+        return vec![Check::warning(NAME, "Claude Code wasn't found", cure)];
     };
     let all = manifest::EVENTS.len();
     let missing: Vec<&str> = manifest::EVENTS
@@ -18,9 +18,9 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
         .collect();
     let name = format!("Claude Code {}", client.version);
     vec![if missing.is_empty() {
-        Check::ok(NAME, format!("{name} gives all {all} events"))
+        Check::ok(NAME, format!("{name} supports all {all} events"))
     } else {
-        let found = format!("{name} does not know {}", missing.join(", "));
-        Check::warning(NAME, found, "update Claude Code: estimates are less exact without these")
+        let found = format!("{name} doesn't support {}", missing.join(", "));
+        Check::warning(NAME, found, "update Claude Code; estimates are less accurate without these")
     }]
 }

@@ -7,11 +7,11 @@ const NAME: &str = "client costs";
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let Some(ledger) = subject.open_ledger() else { return Vec::new() };
     vec![match ledger.witnessed_otherwise() {
-        Ok(found) if found.is_empty() => Check::ok(NAME, "the client's own costs are those of the ledger"),
+        Ok(found) if found.is_empty() => Check::ok(NAME, "costs match Claude Code's"),
         Ok(found) => {
             let first = &found[0];
             let found = format!(
-                "of {} sessions the client tells another cost; most of {}: {} where the ledger has {}",
+                "{} sessions have a different cost in the client; the largest difference is in {}: {} vs. {} in the ledger",
                 found.len(),
                 first.session_id,
                 first.client,

@@ -33,15 +33,11 @@ fn of_ledger(subject: &Subject<'_>, ledger: &str) -> Option<Check> {
         return None;
     }
     if path.is_relative() && !ledger.contains('$') {
-        let found = format!("the hook is told to write to {ledger}, which is another file in each folder");
-        return Some(Check::warning(
-            "ledger",
-            found,
-            "name it by an absolute path, or one that starts with ~/",
-        ));
+        let found = format!("the hook writes to {ledger}, which is a different file in each folder");
+        return Some(Check::warning("ledger", found, "use an absolute path, or one that starts with ~/"));
     }
     let path = path.one_line();
-    let found = format!("the hook writes to {path}, not to the ledger looked at here");
+    let found = format!("the hook writes to {path}, not to the ledger checked here");
     Some(Check::warning("ledger", found, format!("run `tallyhook --db {path} doctor`")))
 }
 
@@ -56,14 +52,14 @@ fn of_variable(subject: &Subject<'_>) -> Option<Check> {
     }
     (path != subject.ledger_path).then(|| {
         let found = format!(
-            "{file} sets TALLYHOOK_DB, so the hook writes to {shown}, not to the ledger looked at here"
+            "{file} sets TALLYHOOK_DB, so the hook writes to {shown}, not to the ledger checked here"
         );
         Check::warning("ledger", found, format!("run `tallyhook --db {shown} doctor`"))
     })
 }
 
 fn of_binary(subject: &Subject<'_>, binary: &str) -> Option<Check> {
-    let cure = "install tallyhook there, or run `tallyhook init` from where it is now";
+    let cure = "install tallyhook there, or run `tallyhook init` again from its current location";
     let failed = |found: String| Some(Check::failed(NAME, found, cure));
     let is_name = Path::new(binary).components().count() == 1;
     let path = if is_name {
@@ -71,7 +67,7 @@ fn of_binary(subject: &Subject<'_>, binary: &str) -> Option<Check> {
             Some(path) => path,
             None => {
                 return failed(format!(
-                    "{binary} is registered by its name, but is not on your PATH, so nothing is recorded"
+                    "{binary} is registered by name but isn't on your PATH, so nothing is recorded"
                 ));
             }
         }
@@ -84,11 +80,11 @@ fn of_binary(subject: &Subject<'_>, binary: &str) -> Option<Check> {
     }
     let shown = path.one_line();
     if !is_executable(&path) {
-        return failed(format!("{shown} is registered but is not there, so nothing is recorded"));
+        return failed(format!("{shown} is registered but doesn't exist, so nothing is recorded"));
     }
     let says = match says_version(&path) {
         Ok(says) if says.starts_with("tallyhook") => says,
-        Ok(_) => return failed(format!("{shown} is registered but is no tallyhook, so nothing is recorded")),
+        Ok(_) => return failed(format!("{shown} is registered but isn't tallyhook, so nothing is recorded")),
         Err(reason) => {
             return failed(format!(
                 "{shown} is registered but does not run ({reason}), so nothing is recorded"
@@ -97,8 +93,8 @@ fn of_binary(subject: &Subject<'_>, binary: &str) -> Option<Check> {
     };
     Some(match subject.env.binary() {
         Some(own) if own.canonicalize().ok() != path.canonicalize().ok() => {
-            let found = format!("{shown} ({says}) is registered, this is {}", own.one_line());
-            Check::warning(NAME, found, "run `tallyhook init` if this one is to be used")
+            let found = format!("{shown} ({says}) is registered; this is {}", own.one_line());
+            Check::warning(NAME, found, "run `tallyhook init` to use this one")
         }
         _ => Check::ok(NAME, format!("{shown} ({says})")),
     })

@@ -12,7 +12,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let mut config = match Config::of_user(usual.as_deref(), subject.config) {
         Ok(config) => config,
         Err(error) => {
-            let cure = "mend the file; until then the hook keeps no names, and commands that need it stop";
+            let cure = "fix the file; until then the hook stores no names, and commands that need it fail";
             checks.push(Check::failed(NAME, error.to_string(), cure));
             Config::default()
         }
@@ -21,7 +21,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     if let Some(project) = project.as_ref().and_then(|scope| scope.folder.parent())
         && let Err(error) = config.add_project(project)
     {
-        let cure = "mend the file; until then it lowers no limit";
+        let cure = "fix the file; it has no effect until then";
         checks.push(Check::failed(format!("{NAME} (project)"), error.to_string(), cure));
     }
     checks

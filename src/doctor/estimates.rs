@@ -15,13 +15,14 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let errors =
         || learned.iter().filter_map(|(model, learned)| Some((model, learned.error()?, learned.n())));
     let models: Vec<String> = errors()
-        .map(|(model, error, n)| format!("{model} {:.1} % off over its last calls (n = {n})", error * 100.0))
+        .map(|(model, error, n)| {
+            format!("{model}: off by {:.1}% over its last calls (n = {n})", error * 100.0)
+        })
         .collect();
     vec![if models.is_empty() {
-        Check::ok(NAME, "nothing was learned yet: a model's first turns teach how it counts")
+        Check::ok(NAME, "not calibrated yet; a model's first turns do that")
     } else if errors().any(|(_, error, _)| error >= FAR_OFF) {
-        let cure =
-            "do not rely on figures with ~ there; what is billed is not estimated, and more calls teach more";
+        let cure = "don't rely on its figures with ~; billed figures aren't estimated, and more calls improve the estimates";
         Check::warning(NAME, models.join("; "), cure)
     } else {
         Check::ok(NAME, models.join("; "))

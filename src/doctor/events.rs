@@ -6,13 +6,13 @@ const NAME: &str = "events";
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let Some(ledger) = subject.open_ledger() else { return Vec::new() };
-    let cure = "use Claude Code in a project where the hook is registered, and look again";
+    let cure = "use Claude Code in a project where the hook is registered, then check again";
     vec![match ledger.last_event_at() {
         Ok(Some(at)) => {
             let age = subject.env.now().since(at).as_secs();
-            Check::ok(NAME, format!("the last one came {} ago", rough_age(age)))
+            Check::ok(NAME, format!("last received {} ago", rough_age(age)))
         }
-        Ok(None) => Check::warning(NAME, "none has come yet", cure),
+        Ok(None) => Check::warning(NAME, "none received yet", cure),
         Err(error) => Check::failed(NAME, error.to_string(), cure),
     }]
 }

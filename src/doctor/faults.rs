@@ -15,14 +15,14 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
         Ok(text) => String::from_utf8_lossy(&text).into_owned(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => {
-            let found = format!("the hook's log {} cannot be read: {error}", path.one_line());
-            return vec![Check::warning(NAME, found, "move it away; the hook makes a new one")];
+            let found = format!("the hook's log {} can't be read: {error}", path.one_line());
+            return vec![Check::warning(NAME, found, "move it away; the hook creates a new one")];
         }
     };
-    let Some(last) = text.lines().last() else { return vec![Check::ok(NAME, "the hook has noted none")] };
+    let Some(last) = text.lines().last() else { return vec![Check::ok(NAME, "none logged")] };
     let count = text.lines().count();
     let last = clean_name(last, 300).unwrap_or_default();
-    let found = format!("the hook has noted {count}, the last: {last}");
-    let cure = format!("see {}; remove the file when you have dealt with it", path.one_line());
+    let found = format!("{count} logged; the latest: {last}");
+    let cure = format!("see {}; delete the file once you have dealt with it", path.one_line());
     vec![Check::warning(NAME, found, cure)]
 }

@@ -16,7 +16,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     if let Some(reason) = unwritable(subject.ledger_path) {
         // That it will be made is not true then.
         checks.retain(|_| !matches!(subject.ledger, Ok(None)));
-        let cure = "make it writable, or name another ledger with --db or TALLYHOOK_DB; until then nothing is recorded";
+        let cure = "make it writable, or choose another ledger with --db or TALLYHOOK_DB; nothing is recorded until then";
         checks.push(Check::failed(NAME, reason, cure));
     }
     checks
@@ -29,29 +29,32 @@ fn unwritable(path: &Path) -> Option<String> {
     // Beside a ledger its log is made, and above a missing one its folders are.
     let folder = if there == path { path.parent()? } else { there };
     if !folder.is_dir() {
-        return Some(format!("{} cannot be made, for {} is no folder", path.one_line(), folder.one_line()));
+        return Some(format!("{} can't be created: {} is not a folder", path.one_line(), folder.one_line()));
     }
     if let Some(part) = [there, folder].into_iter().find(|part| is_writable(part) == Some(false)) {
         return Some(if there == path {
-            format!("you may not write {}, so nothing is recorded", part.one_line())
+            format!("you have no permission to write {}, so nothing is recorded", part.one_line())
         } else {
-            format!("{} cannot be made, for you may not write {}", path.one_line(), part.one_line())
+            format!(
+                "{} can't be created: you have no permission to write {}",
+                path.one_line(),
+                part.one_line()
+            )
         });
     }
     free_bytes(folder)
         .is_some_and(|free| free < NEEDED_BYTES)
-        .then(|| format!("there is no room left on the disk of {}", folder.one_line()))
+        .then(|| format!("the disk of {} is full", folder.one_line()))
 }
 
 fn of_ledger(subject: &Subject<'_>) -> Vec<Check> {
     let path = subject.ledger_path.one_line();
     let ledger = match &subject.ledger {
         Ok(Some(ledger)) => ledger,
-        Ok(None) => return vec![Check::ok(NAME, format!("{path} will be made by the first hook"))],
+        Ok(None) => return vec![Check::ok(NAME, format!("{path} is created by the first hook event"))],
         Err(error) if error.is_damage() => return vec![damaged(error.to_string())],
         Err(error) => {
-            let cure =
-                "see that you may read and write the file, or name another one with --db or TALLYHOOK_DB";
+            let cure = "make the file readable and writable, or choose another one with --db or TALLYHOOK_DB";
             return vec![Check::failed(NAME, error.to_string(), cure)];
         }
     };

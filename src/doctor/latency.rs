@@ -17,7 +17,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let at = |share: usize| micros[(micros.len() - 1) * share / 100];
     let (median, p95) = (at(50), at(95));
     let found = format!(
-        "median {}, 95 % below {} over the last {} tool calls",
+        "median {}, 95% below {} over the last {} tool calls",
         millis(median),
         millis(p95),
         micros.len()
@@ -25,7 +25,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     vec![if median < SLOW_MICROS {
         Check::ok(NAME, found)
     } else {
-        Check::warning(NAME, found, "see whether the machine or the ledger's disk is busy")
+        Check::warning(NAME, found, "check whether the machine or the ledger's disk is busy")
     }]
 }
 

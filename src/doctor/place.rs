@@ -9,10 +9,10 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     vec![match is_on_network(subject.ledger_path) {
         Some(true) => Check::warning(
             NAME,
-            "the ledger lies on a network mount, where writing is slow and locks are not always kept",
-            "put it on a local disk with TALLYHOOK_DB",
+            "the ledger is on a network mount, where writes are slow and locks aren't reliable",
+            "move it to a local disk with TALLYHOOK_DB",
         ),
-        Some(false) => Check::ok(NAME, "the ledger lies on a local disk"),
-        None => Check::ok(NAME, "this system does not tell whether the disk is local"),
+        Some(false) => Check::ok(NAME, "the ledger is on a local disk"),
+        None => Check::ok(NAME, "this system doesn't say whether the disk is local"),
     }]
 }

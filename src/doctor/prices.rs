@@ -16,10 +16,10 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
         Check::ok(NAME, format!("of {date}"))
     } else {
         let cure = "install the newest release, or set prices with `tallyhook prices set`";
-        Check::warning(NAME, format!("of {date}, {days} days old"), cure)
+        Check::warning(NAME, format!("from {date}, {days} days old"), cure)
     }];
     if let Some(fault) = &subject.prices_fault {
-        checks.push(Check::failed(NAME, fault.clone(), "mend the file; until then the built-in prices hold"));
+        checks.push(Check::failed(NAME, fault.clone(), "fix the file; the built-in prices apply until then"));
     }
     let Some(ledger) = subject.open_ledger() else { return checks };
     let unpriced: Vec<String> = match ledger.models() {
@@ -34,13 +34,13 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     if !unpriced.is_empty() {
         let named = unpriced.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join(", ");
         let found = match unpriced.len() {
-            1 => format!("one model in the ledger has none: {named}"),
-            models => format!("{models} models in the ledger have none: {named}"),
+            1 => format!("one model in the ledger has no price: {named}"),
+            models => format!("{models} models in the ledger have no price: {named}"),
         };
         checks.push(Check::warning(
             NAME,
             found,
-            "set them with `tallyhook prices set`; `prices check` names all",
+            "set them with `tallyhook prices set`; `tallyhook prices check` lists them all",
         ));
     }
     checks

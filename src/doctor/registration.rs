@@ -13,8 +13,8 @@ use crate::setup::{SetupError, files, hooks_file};
 const NAME: &str = "hooks";
 /// From this version on the client passes over an event that it does not know; before, it drops the whole file.
 const TOLERANT: Version = (2, 1, 101);
-const MEND: &str = "mend the file; the client does not load it either";
-const REGISTER: &str = "run `tallyhook init` in a project, or `tallyhook init --scope user` for all of them";
+const MEND: &str = "fix the file; the client can't load it either";
+const REGISTER: &str = "run `tallyhook init` in a project, or `tallyhook init --scope user` for all projects";
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let view = &subject.view;
@@ -32,7 +32,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     checks.extend(unread(view));
     checks.extend(subject.scopes.iter().filter_map(|scope| of_hooks_file(view, scope)));
     if view.recording() == Recording::Nowhere && view.faults.is_empty() {
-        checks.push(Check::failed(NAME, "registered nowhere", REGISTER));
+        checks.push(Check::failed(NAME, "not registered", REGISTER));
     }
     checks
 }
@@ -54,15 +54,13 @@ fn name(layer: Layer) -> String {
 fn switched_off(view: &View, file: &File, switch: &Switch) -> Check {
     let (events, path) = (plural(file.found.len() as u64, "event"), file.path.one_line());
     let found =
-        format!("{events} in {path}, but no hook runs: {} in {}", switch.member, switch.path.one_line());
+        format!("{events} in {path}, but hooks don't run: {} in {}", switch.member, switch.path.one_line());
     if view.recording() == Recording::Runs {
         return Check::warning(name(file.layer), found, "nothing, if the hooks that do run are enough");
     }
     let cure = match switch.member {
-        "disableAllHooks" => {
-            "remove that line if events are to be recorded; it switches the status line off too"
-        }
-        _ => "ask who manages the settings to add tallyhook's hooks to them",
+        "disableAllHooks" => "remove that line to record events; it also turns off the status line",
+        _ => "ask whoever manages the settings to add tallyhook's hooks",
     };
     Check::failed(name(file.layer), found, cure)
 }
@@ -84,7 +82,7 @@ fn of_file(subject: &Subject<'_>, file: &File, events: &[Subscription], version:
             .filter(|event| since(event).is_some_and(|since| since > version))
             .collect();
         if !too_new.is_empty() {
-            let found = format!("{path} names events that this client does not know: {}", too_new.join(", "));
+            let found = format!("{path} has events that this client doesn't know: {}", too_new.join(", "));
             return check(if version < TOLERANT {
                 Check::failed(name, found, cure)
             } else {
@@ -96,7 +94,7 @@ fn of_file(subject: &Subject<'_>, file: &File, events: &[Subscription], version:
         .filter(|event| !events.iter().any(|subscription| subscription.event == *event))
         .collect();
     if !unused.is_empty() {
-        let found = format!("{path} asks for {}, which tallyhook has no use for", unused.join(", "));
+        let found = format!("{path} registers {}, which tallyhook doesn't use", unused.join(", "));
         return check(Check::warning(name, found, cure));
     }
     if let Some(missing) = missing(file, events) {
@@ -104,11 +102,11 @@ fn of_file(subject: &Subject<'_>, file: &File, events: &[Subscription], version:
     }
     let calls = || file.found.iter().filter_map(|found| found.entry.command.as_hook());
     if kind == ScopeKind::Project && calls().any(|call| call.names_a_path()) {
-        let found = format!("{path} is shared, and names a path of this machine, which others do not have");
+        let found = format!("{path} is shared, but contains a path that only exists on this machine");
         return check(Check::warning(name, found, cure));
     }
     if calls().any(|call| !call.is_guarded()) {
-        let found = format!("{path} has a line that fails where the binary does not run");
+        let found = format!("{path} has a command that fails where tallyhook isn't installed");
         return check(Check::warning(name, found, cure));
     }
     let target = Target { program: Program::AsItIs, ledger: None, config: None };
@@ -116,7 +114,7 @@ fn of_file(subject: &Subject<'_>, file: &File, events: &[Subscription], version:
     if current.is_ok_and(|current| current == file.text) {
         Check::ok(name, format!("{count} in {path}"))
     } else {
-        let found = format!("{path} has a registration that is not as `init` makes it");
+        let found = format!("{path} has a registration that differs from what `init` writes");
         check(Check::warning(name, found, cure))
     }
 }
@@ -138,7 +136,7 @@ fn of_managed_file(name: String, file: &File, events: &[Subscription]) -> Check 
     let path = file.path.one_line();
     match missing(file, events) {
         Some(missing) => {
-            let cure = "ask who manages the settings to add them";
+            let cure = "ask whoever manages the settings to add them";
             Check::warning(name, format!("{path} lacks {missing}"), cure)
         }
         None => Check::ok(name, format!("{} in {path}", plural(file.found.len() as u64, "event"))),
@@ -166,19 +164,19 @@ fn plugin(view: &View) -> Option<Check> {
         ),
         (true, Some(switch), is_registered) => {
             let found =
-                format!("the plugin's hooks do not run: {} in {}", switch.member, switch.path.one_line());
+                format!("the plugin's hooks don't run: {} in {}", switch.member, switch.path.one_line());
             if is_registered {
                 Check::warning(name, found, "nothing, if the hooks that do run are enough")
             } else {
-                Check::failed(name, found, "remove that line, or ask who manages the settings")
+                Check::failed(name, found, "remove that line, or ask whoever manages the settings")
             }
         }
         (true, None, true) => Check::warning(
             name,
-            "the plugin is enabled too, so each event is recorded by two processes (and counted once)",
-            "keep one way: run `tallyhook uninstall`, or disable the plugin",
+            "the plugin is enabled too, so two processes record each event (it is counted once)",
+            "keep one: run `tallyhook uninstall`, or disable the plugin",
         ),
-        (true, None, false) => Check::ok(name, format!("registered by the plugin, which {path} enables")),
+        (true, None, false) => Check::ok(name, format!("registered by the plugin, enabled in {path}")),
     })
 }
 
@@ -204,7 +202,7 @@ fn twice(view: &View) -> Option<Check> {
     is_double.then(|| {
         let names: Vec<&str> = files.iter().map(|file| file.layer.name()).collect();
         let found = format!(
-            "registered in several files ({}), so each event is recorded by as many processes (and counted once)",
+            "registered in several files ({}), so several processes record each event (it is counted once)",
             names.join(", ")
         );
         Check::warning(NAME, found, "keep one of them")
@@ -220,7 +218,7 @@ fn unread(view: &View) -> Vec<Check> {
     let paths = view.unread.iter().filter(|path| is_alone || !is_copy(path));
     paths
         .map(|path| {
-            let found = format!("{} has hooks, but Claude Code does not read it", path.one_line());
+            let found = format!("{} has hooks, but Claude Code doesn't read it", path.one_line());
             if is_alone {
                 Check::failed(NAME, found, REGISTER)
             } else {
@@ -242,8 +240,11 @@ fn of_hooks_file(view: &View, scope: &Scope) -> Option<Check> {
     if hooks_file::agrees(&text, registered).unwrap_or(true) {
         return None;
     }
-    let found =
-        format!("{} says something else than {}, which counts", path.one_line(), scope.settings().one_line());
+    let found = format!(
+        "{} differs from {}, which is the one that counts",
+        path.one_line(),
+        scope.settings().one_line()
+    );
     let cure = format!("run `tallyhook init --scope {}`, or `tallyhook doctor --fix`", scope.kind.name());
     let name = format!("hooks file ({})", scope.kind.name());
     Some(Check::warning(name, found, cure).with_fix(Fix::Register(scope.clone())))

@@ -8,7 +8,7 @@ const NAME: &str = "spool";
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let SpoolState { waiting, forbidden, unreadable } = Spool::of(subject.ledger_path).state();
     if unreadable > 0 {
-        let found = format!("{unreadable} events beside the ledger could not be understood");
+        let found = format!("{unreadable} queued events couldn't be read");
         return vec![Check::warning(
             NAME,
             found,
@@ -16,16 +16,16 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
         )];
     }
     if forbidden > 0 {
-        let found = format!("{forbidden} events or folders beside the ledger belong to another user");
+        let found = format!("{forbidden} queued events or folders belong to another user");
         return vec![Check::warning(
             NAME,
             found,
-            "give the folder whose name ends in .spool to yourself with chown -R; the next event stores them",
+            "take over the folder whose name ends in .spool with chown -R; the next event stores them",
         )];
     }
     if waiting > 0 {
-        let found = format!("{waiting} events wait beside the ledger");
-        return vec![Check::warning(NAME, found, "see whether another program holds the ledger")];
+        let found = format!("{waiting} events are queued");
+        return vec![Check::warning(NAME, found, "check whether another program has the ledger locked")];
     }
-    vec![Check::ok(NAME, "no event waits")]
+    vec![Check::ok(NAME, "queue empty")]
 }

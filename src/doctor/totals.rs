@@ -7,9 +7,7 @@ const NAME: &str = "totals";
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let Some(ledger) = subject.open_ledger() else { return Vec::new() };
     vec![match ledger.disagreements() {
-        Ok(found) if found.is_empty() => {
-            Check::ok(NAME, "no transcript shows more than the client's own total")
-        }
+        Ok(found) if found.is_empty() => Check::ok(NAME, "totals match Claude Code's"),
         Ok(found) => {
             let tokens: u64 = found.iter().map(|disagreement| disagreement.excess.total()).sum();
             let first = &found[0];
@@ -23,7 +21,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
             Check::warning(
                 NAME,
                 found,
-                "the transcript's numbers are kept; a subagent that runs on after its session can do that",
+                "the transcript's numbers are used; a subagent that outlives its session can cause this",
             )
         }
         Err(error) => Check::failed(NAME, error.to_string(), "run `tallyhook doctor` again"),

@@ -23,7 +23,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     if !subject.verify {
         return Vec::new();
     }
-    let cure = "please report it, with the output of `tallyhook --version`";
+    let cure = "please report this, with the output of `tallyhook --version`";
     Encoding::ALL
         .into_iter()
         .map(|encoding| {
@@ -42,7 +42,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
             if different == 0 {
                 Check::ok(
                     NAME,
-                    format!("{tokens} tokens of samples are what tiktoken-rs counts ({})", encoding.name()),
+                    format!("sample counts match tiktoken-rs ({tokens} tokens, {})", encoding.name()),
                 )
             } else {
                 Check::failed(

@@ -135,7 +135,7 @@ pub struct CapturedCost {
     pub usage: Option<ShownUsage>,
     /// The subscription that pays for it (`Max`, `Pro`).
     pub subscription: Option<String>,
-    /// The subscription's limits.
+    /// Subscription limits.
     pub limits: Vec<CapturedLimit>,
     /// Notices that say nothing of the session.
     pub notices: Vec<String>,
@@ -147,7 +147,7 @@ impl CapturedCost {
     /// The plan of a subscription whose name the screen leaves out.
     pub const UNNAMED_PLAN: &str = "unnamed";
 
-    /// Whether nothing was recognised.
+    /// Whether nothing recognized.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self { unread: self.unread.clone(), notices: self.notices.clone(), ..Self::default() }

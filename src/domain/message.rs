@@ -229,7 +229,7 @@ impl Message {
     }
 
     /// What the log probably leaves out of an incomplete response's output, in tokens: an estimate. Logged numbers of
-    /// that kind have a median of 1 % of the content, which Claude counts as 1.16 × `cl100k_base`
+    /// that kind have a median of 1% of the content, which Claude counts as 1.16 × `cl100k_base`
     /// (`docs/facts.md#incomplete-output`).
     #[must_use]
     pub fn shortfall(&self) -> u64 {

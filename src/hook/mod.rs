@@ -118,12 +118,12 @@ fn run(
     let Intake { text: stdin, is_cut, left_out, timed_out, fault } = Intake::read(stdin);
     if timed_out {
         let waited = PATIENCE.as_secs();
-        let fault = format!("a payload was skipped: it was not whole after {waited} s");
+        let fault = format!("a payload was skipped: still incomplete after {waited} s");
         fault_log::append(path, env.now(), &fault);
         return Ok(());
     }
     if let Some(fault) = fault {
-        fault_log::append(path, env.now(), &format!("a payload could not be read to its end: {fault}"));
+        fault_log::append(path, env.now(), &format!("a payload couldn't be read to its end: {fault}"));
     }
     if is_cut {
         let fault = format!(

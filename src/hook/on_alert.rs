@@ -114,7 +114,7 @@ fn spike_line(spike: Spike) -> String {
     let habits: Vec<String> =
         habits.into_iter().filter_map(|(usual, place)| Some(format!("{} {place}", usd(usual?)))).collect();
     format!(
-        "tallyhook: this turn has cost {} so far; a turn usually costs {}",
+        "tallyhook: this turn has cost {} so far; turns usually cost {}",
         usd(spike.cost),
         habits.join(", ")
     )
@@ -134,12 +134,12 @@ fn context(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Option<String>, Error
     }
     let share = u128::from(tokens) * 100 / u128::from(most.max(1));
     let of = if Some(most) == window {
-        format!("of {} ({share} %); a compaction comes soon", grouped(most))
+        format!("of {} ({share}%); a compaction is near", grouped(most))
     } else {
-        format!("; at {} it was compacted before ({share} %)", grouped(most))
+        format!("; it was compacted at {} before ({share}%)", grouped(most))
     };
     let space = if of.starts_with(';') { "" } else { " " };
-    Ok(Some(format!("tallyhook: the context holds {} tokens{space}{of}", grouped(tokens))))
+    Ok(Some(format!("tallyhook: the context is at {} tokens{space}{of}", grouped(tokens))))
 }
 
 /// A subagent's run has ended. The client shows nobody what is said at this event, so it is said at the next one of the main
@@ -176,7 +176,7 @@ fn runs(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>, Error> {
         })
         .collect();
     if let Some(last) = lines.last_mut() {
-        last.push_str("; this session so far ");
+        last.push_str("; session so far: ");
         last.push_str(&used(total_cost, total_tokens));
     }
     Ok(lines)

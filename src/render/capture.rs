@@ -25,15 +25,15 @@ pub fn capture_header(report: &CaptureReport, style: Style) -> String {
     }
     if parts.is_empty() {
         let what = if read.subscription.is_some() || !read.limits.is_empty() {
-            "no cost is named"
+            "no cost found"
         } else {
-            "nothing was recognised"
+            "nothing recognized"
         };
         parts.push(what.to_owned());
     }
     let mut lines = vec![joined(&label("captured", style), &parts, style)];
     if let Some(session) = &report.session {
-        let kept = if report.kept { "kept" } else { "was kept before" };
+        let kept = if report.kept { "kept" } else { "was already saved" };
         lines.push(format!("{}{session} · {kept}", label("session", style)));
     }
     style.shown(lines.join("\n") + "\n")

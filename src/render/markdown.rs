@@ -63,7 +63,7 @@ mod tests {
         table.total = Some(vec![Cell::Text("total".to_owned()), Cell::Unknown]);
         let text = markdown(&table, &Zone::utc());
         let expected = "### a\\|b\n\n| name | share |\n| :-- | --: |\n\
-                        | x \\| y \\# &lt;b&gt;\\`z\\`\\[q\\](u) | 5.0 % |\n| **total** | **-** |\n";
+                        | x \\| y \\# &lt;b&gt;\\`z\\`\\[q\\](u) | 5.0% |\n| **total** | **-** |\n";
         assert_eq!(text, expected);
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn scaled(value: u64) -> String {
         0..1_000 => return value.to_string(),
         1_000..999_500 => (number / 1e3, "k"),
         999_500..999_500_000 => (number / 1e6, "M"),
-        _ => (number / 1e9, "G"),
+        _ => (number / 1e9, "B"),
     };
     if scaled < 99.95 { format!("{scaled:.1}{unit}") } else { format!("{scaled:.0}{unit}") }
 }

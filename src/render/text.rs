@@ -6,7 +6,7 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 use super::number::{cost, difference, per_million, rough, scaled, signed, span};
 use crate::doctor::{Check, Status};
 use crate::domain::{PicoUsd, State, clean_name, grouped, plural, printable};
-use crate::report::budgets::{Work, pause};
+use crate::report::budgets::pause;
 use crate::report::calendar::Zone;
 use crate::report::usage::{Part, UsageReport};
 use crate::report::{Align, Cell, Table};
@@ -53,8 +53,8 @@ const SMALL_SUMS: usize = 4;
 
 /// A table with its title above and a rule below the headings.
 ///
-/// If it is too wide for the terminal, first the columns go that are for wide ones alone, then large numbers lose digits
-/// (`12.4M`), then large sums their cents, then names are cut, and at last the percentages go. Cells are never wrapped:
+/// If it is too wide for the terminal, first the columns go that are for wide ones alone, then heads of two words take two
+/// lines, then large numbers lose digits (`12.4M`), then large sums their cents, then names are cut, and at last the percentages go. Cells are never wrapped:
 /// figures are to be read in columns.
 #[must_use]
 pub fn table(table: &Table, style: Style) -> String {
@@ -68,20 +68,21 @@ pub fn table(table: &Table, style: Style) -> String {
             .collect()
     };
     let mut cells = all(plain, decimals);
-    if natural_width(table, &cells) > width {
+    if natural_width(table, &cells, &fitting_heads(table, &cells, width)) > width {
         cells = all(short, decimals);
     }
-    if least_width(table, &cells) > width && decimals == CENTS {
+    if least_width(table, &cells, &fitting_heads(table, &cells, width)) > width && decimals == CENTS {
         // Whole dollars.
         cells = all(short, 0);
     }
-    fit_names(table, &mut cells, width);
-    if natural_width(table, &cells) > width
+    let heads = &fitting_heads(table, &cells, width);
+    fit_names(table, &mut cells, width, heads);
+    if natural_width(table, &cells, heads) > width
         && let Some(narrower) = without_percentages(table)
     {
         return self::table(&narrower, style);
     }
-    draw_bars(table, &mut cells, width);
+    draw_bars(table, &mut cells, width, heads);
 
     let mut text = comfy_table::Table::new();
     text.load_style(RULED).set_content_arrangement(ContentArrangement::Disabled);
@@ -90,9 +91,7 @@ pub fn table(table: &Table, style: Style) -> String {
     } else {
         text.force_no_tty();
     }
-    text.set_header(
-        table.columns.iter().map(|column| comfy_table::Cell::new(column.name).add_attribute(Attribute::Dim)),
-    );
+    text.set_header(heads.iter().map(|head| comfy_table::Cell::new(head).add_attribute(Attribute::Dim)));
     for (at, (row, shown)) in rows().zip(cells).enumerate() {
         let is_total = at == table.rows.len();
         text.add_row(row.iter().zip(shown).map(|(cell, shown)| {
@@ -123,7 +122,7 @@ fn fitting(table: &Table, width: usize, style: Style) -> Table {
         let cells: Vec<Vec<String>> = rows
             .map(|row| row.iter().map(|cell| style.shown(plain(cell, decimals, style.zone))).collect())
             .collect();
-        if natural_width(&table, &cells) <= width {
+        if natural_width(&table, &cells, &heads(&table)) <= width {
             break;
         }
         remove_column(&mut table, at);
@@ -167,27 +166,49 @@ fn to_ascii(text: &str) -> String {
     shown
 }
 
-fn natural_width(table: &Table, cells: &[Vec<String>]) -> usize {
-    let columns = table.columns.iter().enumerate().map(|(at, column)| {
-        cells.iter().map(|row| row[at].width()).chain([column.name.width()]).max().unwrap_or(0)
-    });
+fn heads(table: &Table) -> Vec<String> {
+    table.columns.iter().map(|column| column.name.to_owned()).collect()
+}
+
+/// The headings, from the left as many of them with their words below each other as it takes to fit.
+fn fitting_heads(table: &Table, cells: &[Vec<String>], width: usize) -> Vec<String> {
+    let mut heads = heads(table);
+    for at in 0..heads.len() {
+        if natural_width(table, cells, &heads) <= width {
+            break;
+        }
+        let narrowest = cells.iter().map(|row| row[at].width()).max().unwrap_or(0);
+        if heads[at].width() > narrowest {
+            heads[at] = heads[at].replace(' ', "\n");
+        }
+    }
+    heads
+}
+
+fn head_width(head: &str) -> usize {
+    head.lines().map(|line| line.width()).max().unwrap_or(0)
+}
+
+fn natural_width(table: &Table, cells: &[Vec<String>], heads: &[String]) -> usize {
+    let columns = (0..table.columns.len())
+        .map(|at| cells.iter().map(|row| row[at].width()).chain([head_width(&heads[at])]).max().unwrap_or(0));
     columns.sum::<usize>() + GAP * table.columns.len().saturating_sub(1)
 }
 
 /// The width with names cut as far as they can be and still say what they name.
-fn least_width(table: &Table, cells: &[Vec<String>]) -> usize {
+fn least_width(table: &Table, cells: &[Vec<String>], heads: &[String]) -> usize {
     let columns = table.columns.iter().enumerate().map(|(at, column)| {
         let widest = cells.iter().map(|row| row[at].width()).max().unwrap_or(0);
         let least = if column.align == Align::Left { widest.min(TELLING_NAME_WIDTH) } else { widest };
-        least.max(column.name.width())
+        least.max(head_width(&heads[at]))
     });
     columns.sum::<usize>() + GAP * table.columns.len().saturating_sub(1)
 }
 
 /// Cuts names, the widest column of them first, until the table fits or none can be cut any more.
-fn fit_names(table: &Table, cells: &mut [Vec<String>], width: usize) {
+fn fit_names(table: &Table, cells: &mut [Vec<String>], width: usize, heads: &[String]) {
     loop {
-        let excess = natural_width(table, cells).saturating_sub(width);
+        let excess = natural_width(table, cells, heads).saturating_sub(width);
         let column_width = |at: usize| cells.iter().map(|row| row[at].width()).max().unwrap_or(0);
         let names = (0..table.columns.len()).filter(|at| table.columns[*at].align == Align::Left);
         let widest = names.map(|at| (column_width(at), at)).max();
@@ -202,8 +223,8 @@ fn fit_names(table: &Table, cells: &mut [Vec<String>], width: usize) {
 }
 
 /// Draws the bars in the room that the other columns leave.
-fn draw_bars(table: &Table, cells: &mut [Vec<String>], width: usize) {
-    let room = width.saturating_sub(natural_width(table, cells)).min(MAX_BAR_WIDTH);
+fn draw_bars(table: &Table, cells: &mut [Vec<String>], width: usize, heads: &[String]) {
+    let room = width.saturating_sub(natural_width(table, cells, heads)).min(MAX_BAR_WIDTH);
     for (row, shown) in table.rows.iter().chain(&table.total).zip(cells) {
         for (cell, shown) in row.iter().zip(shown) {
             if let Cell::Bar(share) = cell {
@@ -297,8 +318,8 @@ fn plain(cell: &Cell, decimals: usize, zone: &Zone) -> String {
         Cell::Estimate(value) => rough(*value),
         Cell::Price(price) => per_million(*price),
         // Ten times as much as there is: nobody reads the tenths.
-        Cell::Percent(share) if *share >= 1_000.0 => format!("{share:.0} %"),
-        Cell::Percent(share) => format!("{share:.1} %"),
+        Cell::Percent(share) if *share >= 1_000.0 => format!("{share:.0}%"),
+        Cell::Percent(share) => format!("{share:.1}%"),
         Cell::Rough(amount) => format!("~{}", cost(Some(*amount), false, decimals)),
         Cell::Tokens(value) => format!("{} tokens", grouped(*value)),
         Cell::Time(at) => zone.minute(*at),
@@ -337,11 +358,13 @@ pub(super) fn harmless(text: &str) -> String {
 pub fn usage_header(report: &UsageReport, style: Style) -> String {
     let mut lines = Vec::new();
     if let Some(session) = &report.session {
-        let rest = session.id.width() + session.state.len() + 2 * GAP;
+        let rest = session.id.width() + "ended".len() + 2 * GAP;
         let limit = usize::from(style.width).saturating_sub(rest).max(MIN_NAME_WIDTH);
         let name = &cut(&harmless(session.topic.as_deref().unwrap_or("session")), limit);
-        let state =
-            if session.state == "live" { style.paint("live", "32") } else { session.state.to_owned() };
+        let state = match session.state {
+            "live" => style.paint("live", "32"),
+            _ => "ended".to_owned(),
+        };
         lines.push(format!("{}  {}  {state}", style.paint(name, "1"), session.id));
         let mut facts = Vec::new();
         // Each may be as long as it is, but no longer than the line.
@@ -375,12 +398,14 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
             return style.shown(lines.join("\n") + "\n");
         }
     }
-    lines.push(actual_line(report, style));
     if report.part.is_some() {
         lines.extend(cost_lines(report, style));
+        lines.push(tokens_line(report, style));
         lines.push(estimate_line(report, style));
         return style.shown(lines.join("\n") + "\n");
     }
+    lines.extend(cost_lines(report, style));
+    lines.extend(context_line(report, style));
     let indent = " ".repeat(LABEL_WIDTH);
     for budget in &report.budgets {
         let code = if budget.is_exceeded() { "31" } else { "0" };
@@ -391,11 +416,12 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
     let pause = pause(&report.budgets);
     lines.extend(pause.iter().flat_map(|text| text.lines()).map(|line| format!("{indent}{line}")));
     let course = report.work.as_ref().filter(|work| work.tasks_total > 0 || !report.budgets.is_empty());
-    let course = course.and_then(Work::line).map(|line| beside_label(&line, style));
+    let is_live = report.session.as_ref().is_some_and(|session| session.state == "live");
+    let course = course.and_then(|work| work.line(is_live)).map(|line| beside_label(&line, style));
     lines.extend(course.map(|line| format!("{}{line}", label("work", style))));
-    lines.extend(cost_lines(report, style));
+    lines.push(tokens_line(report, style));
+    lines.extend(pace_line(report, style));
     lines.push(estimate_line(report, style));
-    lines.extend(work_line(report, style));
     style.shown(lines.join("\n") + "\n")
 }
 
@@ -418,20 +444,19 @@ fn part_line(part: &Part, style: Style) -> String {
     }
     let share = part.paid.share;
     let what = if share.cost_percent.is_some() { "cost" } else { "tokens" };
-    parts.extend(share.percent.map(|share| format!("{share:.1} % of the session's {what}")));
-    joined(&label("only", style), &parts, style)
+    parts.extend(share.percent.map(|share| format!("{share:.1}% of the session's {what}")));
+    joined(&label("filter", style), &parts, style)
 }
 
-fn actual_line(report: &UsageReport, style: Style) -> String {
-    let label = label("actual", style);
+/// What the provider has billed.
+fn tokens_line(report: &UsageReport, style: Style) -> String {
+    let label = label("tokens", style);
     let Some(actual) = &report.actual else {
-        return format!("{label}no response is known yet");
+        return format!("{label}no responses yet");
     };
-    let mut parts = vec![
-        style.paint(&format!("{} tokens", grouped(actual.total_tokens)), "1"),
-        plural(actual.responses, "response"),
-    ];
-    parts.extend(actual.cache_hit_rate.map(|rate| format!("{:.1} % of the input from cache", rate * 100.0)));
+    let mut parts =
+        vec![format!("{} billed", grouped(actual.total_tokens)), plural(actual.responses, "response")];
+    parts.extend(actual.cache_hit_rate.map(|rate| format!("{:.1}% of input from cache", rate * 100.0)));
     joined(&label, &parts, style)
 }
 
@@ -479,84 +504,75 @@ fn cost_lines(report: &UsageReport, style: Style) -> Vec<String> {
     };
     let mut parts = vec![style.paint(&amount, "1")];
     let saved = actual.cache_savings_usd.filter(|saved| *saved != PicoUsd::ZERO);
-    parts.extend(saved.map(|saved| format!("{saved} saved by the cache")));
+    parts.extend(saved.map(|saved| format!("{saved} saved by caching")));
     let efficiency = &report.efficiency;
     let is_some = |cost: &PicoUsd| *cost > PicoUsd::ZERO;
-    parts.extend(efficiency.cost_per_minute_usd.filter(is_some).map(|cost| format!("{cost} a minute")));
-    parts.extend(efficiency.cost_per_line_usd.filter(is_some).map(|cost| format!("{cost} a line")));
+    parts.extend(efficiency.cost_per_minute_usd.filter(is_some).map(|cost| format!("{cost} per minute")));
+    parts.extend(efficiency.cost_per_line_usd.filter(is_some).map(|cost| format!("{cost} per line")));
     let mut lines = vec![joined(&label("cost", style), &parts, style)];
     let hidden = actual.hidden.as_ref().filter(|hidden| hidden.usage.total() > 0);
     lines.extend(hidden.map(|hidden| {
         let cost = hidden.cost_usd.map(|cost| format!(", {cost}")).unwrap_or_default();
         let tokens = grouped(hidden.usage.total());
-        format!("{:<10}of which no line of the transcript shows {tokens} tokens{cost}", "")
+        format!("{:<10}incl. {tokens} tokens not in the transcript{cost}", "")
     }));
     let missing = actual.output_shortfall.as_ref().filter(|missing| missing.tokens > 0);
     lines.extend(missing.map(|missing| {
         let cost = missing.cost_usd.map(|cost| format!(", ~{cost}")).unwrap_or_default();
         let tokens = rough(missing.tokens);
         let responses = plural(missing.responses, "response");
-        format!("{:<10}and probably {tokens} of output{cost}: {responses} logged in part", "")
+        format!("{:<10}probably {tokens} more output{cost}: {responses} logged only in part", "")
     }));
     if is_partial {
         let models = harmless(&actual.unpriced_models.join(", "));
         let room = usize::from(style.width).saturating_sub(30).max(MIN_NAME_WIDTH);
-        lines.push(format!("{:<10}no price: {}; see `prices set`", "", cut(&models, room)));
+        lines.push(format!("{:<10}no price for {}; see `tallyhook prices set`", "", cut(&models, room)));
     }
     lines
 }
 
+/// What hooks have told before the provider did. Once the turn is over all of it is one dim line.
 fn estimate_line(report: &UsageReport, style: Style) -> String {
     let estimate = &report.estimate;
     if estimate.calls == 0 && report.session.as_ref().is_some_and(|session| session.tool_calls > 0) {
-        return format!("{}none: no hook has told of these calls", label("estimate", style));
+        return format!("{}none: imported, so there were no live estimates", label("estimate", style));
     }
-    let mut line = format!(
-        "{}{} in {}: {} written, {} returned",
-        label("estimate", style),
-        style.paint(&format!("{} tokens", rough(estimate.total_tokens)), "33"),
-        plural(estimate.calls, "tool call"),
-        rough(estimate.generated_tokens),
-        rough(estimate.returned_tokens),
-    );
-    if let Some(error) = estimate.error_percent {
-        line.push_str(&format_error(error));
-    }
+    let mut parts = vec![
+        format!("{} in {}", rough(estimate.total_tokens), plural(estimate.calls, "call")),
+        format!("{} written, {} returned", rough(estimate.generated_tokens), rough(estimate.returned_tokens)),
+    ];
+    parts.extend(estimate.error_percent.map(|error| format!("off by {error:.1}%")));
+    let dim = |parts: &mut Vec<String>| parts.iter_mut().for_each(|part| *part = style.paint(part, "2"));
+    dim(&mut parts);
+    let mut text = joined(&label("estimate", style), &parts, style);
     let pending = &estimate.pending;
+    let mut next = |line: String| {
+        text.push('\n');
+        text.push_str(&" ".repeat(LABEL_WIDTH));
+        text.push_str(&line);
+    };
     if pending.calls > 0 {
-        line.push_str(&format_pending(pending.calls, pending.total_tokens));
+        let calls = plural(pending.calls, "call");
+        next(format!("{} in {calls} that the model has not read yet", rough(pending.total_tokens)));
     }
     if pending.client_tokens > 0 {
-        line.push_str(&format_foreseen(pending.client_tokens));
+        next(format!("{} that the client is likely to add to them", rough(pending.client_tokens)));
     }
     if pending.subagent_tokens > 0 {
-        line.push_str(&format_running(pending.subagent_tokens));
+        next(format!("{} by running subagents, from the defaults table", rough(pending.subagent_tokens)));
     }
-    line
+    text
 }
 
-fn format_error(percent: f64) -> String {
-    format!("\n          results so far {percent:.1} % off what they came to")
+fn context_line(report: &UsageReport, style: Style) -> Option<String> {
+    let context = report.context.as_ref()?;
+    let used = context.used_percent.map(|used| format!(" ({used:.0}%)")).unwrap_or_default();
+    Some(format!("{}{} tokens{used}", label("context", style), grouped(context.tokens)))
 }
 
-fn format_pending(calls: u64, tokens: u64) -> String {
-    format!("\n          of which {} not yet read by the model: {}", plural(calls, "call"), rough(tokens))
-}
-
-fn format_foreseen(tokens: u64) -> String {
-    format!("\n          with them the client adds about {}", rough(tokens))
-}
-
-fn format_running(tokens: u64) -> String {
-    format!("\n          and subagents at work: {} by the defaults table", rough(tokens))
-}
-
-fn work_line(report: &UsageReport, style: Style) -> Option<String> {
+/// How fast tokens are used, and what has come of them.
+fn pace_line(report: &UsageReport, style: Style) -> Option<String> {
     let mut parts = Vec::new();
-    parts.extend(report.context.as_ref().map(|context| {
-        let used = context.used_percent.map(|used| format!(" ({used:.0} %)")).unwrap_or_default();
-        format!("context {}{used}", grouped(context.tokens))
-    }));
     let efficiency = &report.efficiency;
     #[expect(
         clippy::cast_possible_truncation,
@@ -564,14 +580,11 @@ fn work_line(report: &UsageReport, style: Style) -> Option<String> {
         reason = "a rate is not negative, and a whole number is shown"
     )]
     parts.extend(
-        efficiency.tokens_per_minute.map(|rate| format!("{} tokens a minute", grouped(rate.round() as u64))),
+        efficiency.tokens_per_minute.map(|rate| format!("{} per minute", grouped(rate.round() as u64))),
     );
     if efficiency.lines_added + efficiency.lines_removed > 0 {
-        parts.push(format!(
-            "{} lines added, {} removed",
-            grouped(efficiency.lines_added),
-            grouped(efficiency.lines_removed)
-        ));
+        let [added, removed] = [efficiency.lines_added, efficiency.lines_removed].map(grouped);
+        parts.push(format!("{added} lines added, {removed} removed"));
     }
     (!parts.is_empty()).then(|| joined(&" ".repeat(LABEL_WIDTH), &parts, style))
 }

@@ -30,7 +30,7 @@ pub fn advice(calls: &[CallCost], total: PicoUsd, was_compacted: bool) -> Option
     is_worth.then_some(worst.text)
 }
 
-/// `3 reads of the same 18k file cost $0.84: 61 % of it carry`.
+/// `3 reads of the same 18k file cost $0.84: 61% of it carry`.
 fn read_again(calls: &[CallCost]) -> Vec<Waste> {
     // What was changed in between had to be read again.
     let changed: BTreeSet<u64> =
@@ -48,7 +48,7 @@ fn read_again(calls: &[CallCost]) -> Vec<Waste> {
             let (cost, carry) = sum(&reads);
             let largest = reads.iter().map(|read| read.entry.prompt()).max().unwrap_or(0);
             let text = format!(
-                "{} reads of the same {} file cost {cost}: {} % of it carry",
+                "{} reads of the same {} file cost {cost}, {}% of it for re-reads",
                 reads.len(),
                 short(largest),
                 percent(carry, cost)
@@ -58,7 +58,7 @@ fn read_again(calls: &[CallCost]) -> Vec<Waste> {
         .collect()
 }
 
-/// `one Bash result of 25k tokens cost $1.20: 93 % of it carry; a shorter one would be re-read for less`.
+/// `one Bash result of 25k tokens cost $1.20: 93% of it carry; a shorter one would be re-read for less`.
 fn large(calls: &[CallCost]) -> Option<Waste> {
     let call = calls
         .iter()
@@ -66,7 +66,7 @@ fn large(calls: &[CallCost]) -> Option<Waste> {
         .max_by_key(|call| call.carry_cost.total())?;
     let (cost, carry) = sum(&[call]);
     let text = format!(
-        "one {} result of {} tokens cost {cost}: {} % of it carry, for it is read again by every response",
+        "one {} result of {} tokens cost {cost}, {}% of it for re-reads by later responses",
         call.tool.as_str(),
         short(call.entry.prompt()),
         percent(carry, cost)
@@ -117,7 +117,7 @@ mod tests {
             call("Read", Some(2), 500, 1, 1),
         ];
         let said = advice(&reads, PicoUsd::DOLLAR, false).unwrap();
-        assert_eq!(said, "3 reads of the same 18k file cost $0.84: 60 % of it carry");
+        assert_eq!(said, "3 reads of the same 18k file cost $0.84, 60% of it for re-reads");
         // After a compaction, or a change, it had to be read again; that it is large remains.
         assert!(advice(&reads, PicoUsd::DOLLAR, true).unwrap().starts_with("one Read result"));
         let edit = call("Edit", Some(1), 50, 1, 1);
@@ -130,7 +130,10 @@ mod tests {
     #[test]
     fn a_large_result_is_named_only_if_its_carry_is_what_costs() {
         let said = advice(&[call("Bash", None, 25_000, 10, 110)], PicoUsd::DOLLAR, true).unwrap();
-        assert!(said.starts_with("one Bash result of 25k tokens cost $1.20: 91 % of it carry"), "{said}");
+        assert!(
+            said.starts_with("one Bash result of 25k tokens cost $1.20, 91% of it for re-reads"),
+            "{said}"
+        );
         assert_eq!(advice(&[call("Bash", None, 25_000, 110, 10)], PicoUsd::DOLLAR, true), None);
         assert_eq!(advice(&[], PicoUsd::ZERO, false), None);
     }

@@ -159,8 +159,10 @@ impl AgentsReport {
     #[must_use]
     pub fn tables(&self) -> Vec<Table> {
         let share = Share::heading(self.rows.iter().map(|row| row.share));
-        let mut costs =
-            Table::new("Agents", &["agent", "runs", "tokens", "entry", "carry", "cost", share, "a run"]);
+        let mut costs = Table::new(
+            "Agents",
+            &["agent", "runs", "tokens", "first read", "re-reads", "cost", share, "per run"],
+        );
         let part = |amount| Cell::Usd { amount, at_least: false };
         for row in &self.rows {
             let is_hidden = row.agent == HIDDEN_AGENT;
@@ -193,8 +195,7 @@ impl AgentsReport {
             ]);
         }
         let columns = ["agent", "from<", "returned", "context", "billed", "n"];
-        let mut figures =
-            Table::new("What a run is taken to use until its transcript tells (* is billed)", &columns);
+        let mut figures = Table::new("Assumed usage per run (* = used)", &columns);
         for row in &self.rows {
             for (name, of) in [("default", row.default), ("learned", row.learned)] {
                 let Some(of) = of else { continue };

@@ -34,10 +34,12 @@ pub struct Work {
 }
 
 impl Work {
-    /// `now "Write it"; 3 of 8 tasks done`.
+    /// `now: write it · 3 of 8 tasks done`, without the step where the session has ended; `None` where nothing is left to
+    /// say.
     #[must_use]
-    pub fn line(&self) -> Option<String> {
-        let step = self.step.as_ref().map(|step| format!("now: {}", step.one_line()));
+    pub fn line(&self, is_live: bool) -> Option<String> {
+        let step = self.step.as_ref().filter(|_| is_live);
+        let step = step.map(|step| format!("now: {}", step.one_line()));
         let tasks =
             (self.tasks_total > 0).then(|| format!("{} of {} tasks done", self.tasks_done, self.tasks_total));
         let parts: Vec<String> = step.into_iter().chain(tasks).collect();
@@ -126,7 +128,7 @@ pub struct BudgetInfo {
     /// The same as `state`.
     #[serde(skip)]
     pub standing: State,
-    /// `$4.12 / $5.00 (82 %)`, what is left, and the rate.
+    /// `$4.12 / $5.00 (82%)`, what is left, and the rate.
     #[serde(skip)]
     pub lines: [String; 3],
 }
@@ -212,7 +214,7 @@ impl BudgetInfo {
         }
     }
 
-    /// `session: $4.12 / $5.00 (82 %), $0.88 left, ~$13.20 when all tasks are done`.
+    /// `session: $4.12 / $5.00 (82%), $0.88 left, ~$13.20 when all tasks are done`.
     #[must_use]
     pub fn line(&self) -> String {
         let scope = if self.scope == "everything" { String::new() } else { format!(" ({})", self.scope) };
@@ -224,7 +226,7 @@ impl BudgetInfo {
     fn at_completion(&self) -> Option<String> {
         let usd = self.at_completion_usd.map(Limit::Usd);
         let sum = usd.or(self.at_completion_tokens.map(Limit::Tokens))?;
-        Some(format!("~{} when all tasks are done", budget::amount(sum)))
+        Some(format!("~{} once all tasks are done", budget::amount(sum)))
     }
 
     /// What can be done, a line each, once it is to be warned of; nothing before.
@@ -246,7 +248,7 @@ impl BudgetInfo {
 #[must_use]
 pub fn pause(budgets: &[BudgetInfo]) -> Option<String> {
     let warned = budgets.iter().find(|budget| budget.standing != State::Ok)?;
-    Some(format!("to pause, leave the session; to go on:\n{}", warned.options.pause.as_ref()?))
+    Some(format!("to pause, exit the session; to resume:\n{}", warned.options.pause.as_ref()?))
 }
 
 impl BudgetsReport {
@@ -259,7 +261,7 @@ impl BudgetsReport {
     /// The table for people.
     #[must_use]
     pub fn table(&self) -> Table {
-        let columns = ["for", "per<", "used", "limit", "of limit", "left", "warns at?", "action<", "state<"];
+        let columns = ["for", "per<", "used", "limit", "of limit", "left", "warn at?", "action<", "state<"];
         let mut table = Table::new("Budgets", &columns);
         let usd = |amount: PicoUsd| Cell::Usd { amount: Some(amount), at_least: false };
         for budget in &self.budgets {
@@ -295,15 +297,17 @@ impl BudgetsReport {
     /// What the table leaves out: rates, stops, overrides, models without a price. Times are those of the user's clock.
     #[must_use]
     pub fn notes(&self, zone: &Zone, now: Timestamp) -> Vec<String> {
-        let mut notes: Vec<String> = self.work.iter().filter_map(Work::line).collect();
+        let mut notes: Vec<String> = self.work.iter().filter_map(|work| work.line(true)).collect();
         for budget in &self.budgets {
             let name = budget.name();
             if budget.used_tokens > 0 {
                 notes.push(format!("{name}: {}", budget.lines[2]));
             }
-            notes.extend(budget.at_completion().map(|sum| {
-                format!("{name}: {sum}, if each takes as much as those that are done (an estimate)")
-            }));
+            notes.extend(
+                budget
+                    .at_completion()
+                    .map(|sum| format!("{name}: {sum}, if the rest cost as much as those done (estimate)")),
+            );
             if budget.stopped_at.is_some() {
                 notes.push(format!("{name}: a session was stopped"));
             }
@@ -314,7 +318,7 @@ impl BudgetsReport {
             }
             if !budget.unpriced_models.is_empty() {
                 notes.push(format!(
-                    "{name}: without a price, so not counted: {}",
+                    "{name}: not counted, because there is no price for {}",
                     budget.unpriced_models.join(", ")
                 ));
             }

@@ -19,7 +19,7 @@ pub struct CaptureReport {
     pub schema_version: u32,
     /// The session that it was kept for; null if there is none.
     pub session: Option<String>,
-    /// Whether it is new; false if this very reading was kept before, or cannot be kept.
+    /// Whether it is new; false if this very reading was already saved, or cannot be kept.
     pub kept: bool,
     /// What was read.
     pub captured: Reading,
@@ -49,7 +49,7 @@ pub struct Reading {
     pub subscription: Option<String>,
     pub limits: Vec<CapturedLimit>,
     pub notices: Vec<String>,
-    /// Lines that could not be read.
+    /// Lines that couldn't be read.
     pub unread: Vec<UnreadLine>,
 }
 
@@ -244,7 +244,7 @@ impl CaptureReport {
         }
         if let Some(estimate) = &self.estimate {
             let columns = ["tokens", "input", "output", "cache read", "cache write", "total"];
-            let mut table = Table::new("What the cost stands for, estimated", &columns);
+            let mut table = Table::new("Estimated tokens behind the cost", &columns);
             let usage = &estimate.usage;
             let counts =
                 [usage.input, usage.output, usage.cache_read, usage.cache_write(), estimate.total_tokens];
@@ -253,7 +253,7 @@ impl CaptureReport {
             tables.push(table);
         }
         if !self.captured.limits.is_empty() {
-            let mut table = Table::new("The subscription's limits", &["limit", "used", "resets<"]);
+            let mut table = Table::new("Subscription limits", &["limit", "used", "resets<"]);
             #[expect(clippy::cast_precision_loss, reason = "a share")]
             table.rows.extend(self.captured.limits.iter().map(|limit| {
                 vec![
@@ -265,7 +265,7 @@ impl CaptureReport {
             tables.push(table);
         }
         if !self.captured.unread.is_empty() {
-            let mut table = Table::new("Lines that could not be read", &["line", "text<"]);
+            let mut table = Table::new("Lines that couldn't be read", &["line", "text<"]);
             table.rows.extend(
                 self.captured
                     .unread
@@ -279,7 +279,7 @@ impl CaptureReport {
 
     fn difference_table(&self, difference: &Difference) -> Table {
         let columns = ["model", "tokens", "ledger", "more", "cost", "ledger", "more", "agrees<"];
-        let mut table = Table::new("What was captured, beside the ledger", &columns);
+        let mut table = Table::new("Captured vs. ledger", &columns);
         let usd = |amount: Option<PicoUsd>, at_least: bool| match amount {
             None if !at_least => Cell::Unknown,
             amount => Cell::Usd { amount, at_least },
@@ -315,7 +315,7 @@ impl CaptureReport {
 
     fn model_table(&self) -> Table {
         let columns = ["model", "input", "output", "cache read", "cache write", "searches", "cost"];
-        let mut table = Table::new("What was captured", &columns);
+        let mut table = Table::new("Captured", &columns);
         table.rows.extend(self.captured.by_model.iter().map(|row| {
             let usage = &row.usage;
             let counts = [
@@ -348,12 +348,14 @@ impl CaptureReport {
             notes.extend(unread.reason.as_ref().map(|reason| format!("line {}: {reason}", unread.line)));
         }
         if self.captured.inaccurate {
-            notes.push("the client warns that its cost may be wrong: it did not know all models".to_owned());
+            notes.push(
+                "the client warns that its cost may be wrong, because it didn't know all models".to_owned(),
+            );
         }
         if let Some(estimate) = &self.estimate {
             let of = if estimate.basis == "session" { "this session" } else { "the whole ledger" };
             notes.push(format!(
-                "the screen has no tokens; these are estimated from its cost, by the mix of models and prices of {of}"
+                "the screen shows no tokens; these are estimated from its cost, using the models and prices of {of}"
             ));
         }
         notes.extend(self.captured.notices.iter().map(|notice| format!("the client's notice: {notice}")));

@@ -92,15 +92,23 @@ fn cells(name: Cell, sum: &CostSum) -> Vec<Cell> {
 }
 
 fn latest_first(title: &str, by: &'static str, report: &CostReport, count: i32) -> Table {
-    let mut table = Table::new(format!("{title}, the last {count}"), &[by, "sessions", "tokens", "cost"]);
-    table.rows = report.rows.iter().rev().map(|row| cells(Cell::Text(row.key.clone()), &row.sum)).collect();
+    let mut table = Table::new(format!("{title}, last {count}"), &[by, "sessions", "tokens", "cost"]);
+    table.rows = report
+        .rows
+        .iter()
+        .rev()
+        .map(|row| {
+            let dates = Day::dates_of_week(&row.key).map(|dates| format!(" ({dates})")).unwrap_or_default();
+            cells(Cell::Text(row.key.clone() + &dates), &row.sum)
+        })
+        .collect();
     table.total = Some(cells(Cell::Text("total".to_owned()), &report.total.sum));
     table
 }
 
 /// The most expensive rows, and the others as one; `None` where nothing has a name, as where no skill was used.
 fn top(by: By, report: &CostReport) -> Option<Table> {
-    let title = format!("Top {}s of the last {RECENT_DAYS} days", by.name());
+    let title = format!("Top {}s, last {RECENT_DAYS} days", by.name());
     let whole = report.total.sum.whole();
     let shares = report.rows.iter().map(|row| whole.share(row.sum.cost_usd, row.sum.total_tokens));
     let mut table = Table::new(title, &[by.name(), "sessions", "tokens", "cost", Share::heading(shares)]);
@@ -175,7 +183,7 @@ fn spikes(rows: &[CostRow], today: Day) -> Option<Table> {
     }
     found.sort_by_key(|(cost, day, _)| (Reverse(*cost), Reverse(*day)));
     found.truncate(SPIKES);
-    let mut table = Table::new(format!("Spikes of the last {SPIKE_DAYS} days"), &["day", "cost", "usual"]);
+    let mut table = Table::new(format!("Spikes, last {SPIKE_DAYS} days"), &["day", "cost", "usual"]);
     table.rows.extend(found.into_iter().map(|(cost, day, mean)| {
         let usual = PicoUsd::parse(&format!("{mean:.6}"));
         let usd = |amount| Cell::Usd { amount, at_least: false };

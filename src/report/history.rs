@@ -2,6 +2,7 @@
 //!
 //! Only the rows that are shown are looked at closely; the others are one sum, so that rows and that sum make the totals.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ use crate::store::{Grain, Ledger, Phase, SessionRecord, SessionRow, SpentFilter,
 const COLUMNS: [&str; 10] = [
     "session",
     "last activity<",
-    "about<",
+    "topic<",
     "project<?",
     "time?",
     "model<",
@@ -33,7 +34,7 @@ const SHORT_ID: usize = 8;
 pub struct History {
     /// Version of this structure.
     pub schema_version: u32,
-    /// Sessions, the latest first.
+    /// Recent sessions.
     pub rows: Vec<HistoryRow>,
     /// The sessions that are not shown; null if all are.
     pub earlier: Option<Sum>,
@@ -154,9 +155,9 @@ impl History {
     /// The table for people.
     #[must_use]
     pub fn table(&self) -> Table {
-        let mut table = sessions_table("Sessions, the latest first", &self.rows);
+        let mut table = sessions_table("Recent sessions", &self.rows);
         if let Some(earlier) = &self.earlier {
-            table.rows.push(earlier.cells(format!("+{}", grouped(earlier.sessions))));
+            table.rows.push(earlier.cells(format!("{} more", grouped(earlier.sessions))));
         }
         if table.rows.len() > 1 {
             let mut total = self.totals.sum.cells("total".to_owned());
@@ -172,11 +173,14 @@ impl History {
         let average = self.totals.average_cost_usd.filter(|_| self.totals.sum.sessions > 1)?;
         let earlier = match &self.earlier {
             Some(earlier) => {
-                format!("; {} are one row (--all shows them)", plural(earlier.sessions, "earlier session"))
+                format!(
+                    "; {} combined in one row (--all shows them)",
+                    plural(earlier.sessions, "more session")
+                )
             }
             None => String::new(),
         };
-        Some(format!("a session cost {average} on average{earlier}"))
+        Some(format!("average cost per session: {average}{earlier}"))
     }
 }
 
@@ -197,6 +201,33 @@ pub fn sessions(
         });
     }
     Ok(records)
+}
+
+/// What comes first in a list of sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The latest activity.
+    Time,
+    /// The highest cost; then sessions whose cost is not known.
+    Cost,
+    /// The most tokens.
+    Tokens,
+}
+
+/// Puts [`sessions`] into another order; those that are equal stay as they are.
+///
+/// # Errors
+/// If the ledger cannot be read.
+pub fn sort(ledger: &Ledger, records: &mut [SessionRecord], order: Order) -> Result<(), StoreError> {
+    if order == Order::Time {
+        return Ok(());
+    }
+    let spent = spent(ledger, &SpentFilter::default())?;
+    records.sort_by_key(|record| {
+        let spent = spent.get(&record.row).copied().unwrap_or_default();
+        Reverse((spent.known_cost().filter(|_| order == Order::Cost), spent.usage.total()))
+    });
+    Ok(())
 }
 
 /// Recent sessions, from their records.

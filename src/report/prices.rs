@@ -189,7 +189,7 @@ const RATES: [&str; 5] = ["input", "output", "read", "write 5m", "write 1h"];
 #[must_use]
 pub fn list_table(models: &[Found<'_>], all: bool, now: Timestamp) -> Table {
     let mut table = Table::new(
-        "Prices, in USD for a million tokens",
+        "Prices in USD per million tokens",
         &["model", RATES[0], RATES[1], RATES[2], RATES[3], RATES[4], if all { "when<" } else { "more<" }],
     );
     for found in models {
@@ -210,7 +210,7 @@ pub fn list_table(models: &[Found<'_>], all: bool, now: Timestamp) -> Table {
 #[must_use]
 pub fn detail_table(found: Found<'_>, now: Timestamp) -> Table {
     let mut table = Table::new(
-        "Prices, in USD for a million tokens",
+        "Prices in USD per million tokens",
         &["when", RATES[0], RATES[1], RATES[2], RATES[3], RATES[4], "search"],
     );
     let in_force = found.model.row_at(now.as_millis(), 0);

@@ -67,7 +67,7 @@ pub fn reported(
 #[must_use]
 pub fn table(agents: &[ReportedAgent]) -> Table {
     let columns = ["agent", "reports", "tokens", "estimated", "cost"];
-    let mut table = Table::new("Reported by agents without hooks (in no sum above)", &columns);
+    let mut table = Table::new("Reported by agents without hooks (not included above)", &columns);
     for agent in agents {
         table.rows.push(vec![
             Cell::Text(agent.agent.clone()),

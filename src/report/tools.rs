@@ -119,8 +119,8 @@ impl ToolsReport {
     #[must_use]
     pub fn table(&self) -> Table {
         let share = Share::heading(self.rows.iter().map(|row| row.share));
-        let columns = ["tool", "calls", "tokens", "entry", "carry", "cost", share];
-        let mut table = Table::new("Tools: what came in, and what it cost again and again", &columns);
+        let columns = ["tool", "calls", "tokens", "first read", "re-reads", "cost", share];
+        let mut table = Table::new("Cost by tool", &columns);
         let cells = |name: &str, sum: &ToolSum, share: Cell| {
             let figures = &sum.figures;
             let [entry, carry] =

@@ -17,7 +17,7 @@ use crate::store::{Block, Grain, Ledger, Quarter, SessionRow, SpentFilter, Store
 
 /// Days that the forecast looks back.
 const SAMPLE_DAYS: i32 = 28;
-/// A normal distribution has 80 % within so many standard deviations.
+/// A normal distribution has 80% within so many standard deviations.
 const RANGE: f64 = 1.281_551_565_545;
 const DAY_MILLIS: f64 = 86_400_000.0;
 
@@ -188,7 +188,7 @@ impl Trends {
     #[must_use]
     pub fn table(&self) -> Table {
         let mut table = Table::new(
-            format!("The last {}", plural(self.days.len() as u64, "day")),
+            format!("Last {}", plural(self.days.len() as u64, "day")),
             &["day", "tokens", "cost", "bar<"],
         );
         let most = self.days.iter().filter_map(|day| day.cost_usd).max().unwrap_or_default();
@@ -226,7 +226,7 @@ impl Trends {
                         1 => "the day before".to_owned(),
                         days => format!("the {days} days before"),
                     };
-                    format!("{change:+.1} % against {before} ({})", usd(self.previous_usd))
+                    format!("{change:+.1}% against {before} ({})", usd(self.previous_usd))
                 }
                 None => "no earlier spending".to_owned(),
             }),
@@ -249,7 +249,7 @@ impl Trends {
                 // Of one day, or equal ones, nothing tells how far others will be from it.
                 String::new()
             } else {
-                format!(", probably between {low} and {high}")
+                format!(", likely between {low} and {high}")
             };
             ("month-end forecast", Cell::Text(format!("~{mid}{range}")))
         }));

@@ -33,7 +33,7 @@ pub enum SetupError {
         source: std::io::Error,
     },
     /// A file could not be written.
-    #[error("cannot write {path}: {source}; nothing in it was changed", path = .path.one_line())]
+    #[error("cannot write {path}: {source}; it was left unchanged", path = .path.one_line())]
     Write {
         /// The file.
         path: PathBuf,
@@ -42,13 +42,13 @@ pub enum SetupError {
         source: std::io::Error,
     },
     /// Somebody else has written the file meanwhile.
-    #[error("{path} was changed by another program at this moment, so it was left alone; try again", path = .path.one_line())]
+    #[error("{path} was being changed by another program, so it was left unchanged; try again", path = .path.one_line())]
     Changed {
         /// The file.
         path: PathBuf,
     },
     /// The user has protected the file.
-    #[error("{path} is read-only, so it was left alone; make it writable and try again", path = .path.one_line())]
+    #[error("{path} is read-only, so it was left unchanged; make it writable and try again", path = .path.one_line())]
     ReadOnly {
         /// The file.
         path: PathBuf,
@@ -66,13 +66,13 @@ pub enum SetupError {
         reason: String,
     },
     /// There is no folder to write to.
-    #[error("cannot tell where the client's settings are: set HOME or CLAUDE_CONFIG_DIR")]
+    #[error("can't find the client's settings: set HOME or CLAUDE_CONFIG_DIR")]
     NoHome,
     /// Our own path is unknown.
-    #[error("cannot tell where the tallyhook binary is, so it cannot be registered")]
+    #[error("can't find the tallyhook binary, so it can't be registered")]
     NoBinary,
     /// The client has no hooks, or none that we know.
-    #[error("{client} has no hooks that tallyhook knows; use `tallyhook init` for Claude Code")]
+    #[error("tallyhook doesn't support {client}'s hooks; use `tallyhook init` for Claude Code")]
     UnknownClient {
         /// What was asked for.
         client: String,

@@ -72,7 +72,7 @@ pub enum Recording {
     SwitchedOff(Switch),
     /// It is registered in a file that the client does not read.
     Unread(PathBuf),
-    /// It is registered nowhere.
+    /// It is not registered.
     Nowhere,
 }
 

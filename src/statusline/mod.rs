@@ -22,23 +22,23 @@ pub const DEFAULT_TEMPLATE: &str = "{model}[ · {costs}][ · today {today}][ · 
 /// The fields of a template, and what they are.
 pub const FIELDS: &[(&str, &str)] = &[
     ("model", "the model's name"),
-    ("cost", "the session's cost by the ledger, else by the client"),
-    ("client_cost", "the same by the client"),
-    ("costs", "the first, and the second where it is another"),
+    ("cost", "the session's cost in the ledger, or the client's"),
+    ("client_cost", "the session's cost according to the client"),
+    ("costs", "`cost`, and `client_cost` if it differs"),
     ("today", "what all sessions cost today"),
-    ("budget", "how much is used of the budget that is nearest to its limit"),
+    ("budget", "share used of the budget closest to its limit"),
     ("context", "tokens in the context"),
-    ("window", "how many it can hold"),
-    ("context_percent", "the share of it"),
-    ("cache", "the share of the session's input that came from the cache"),
+    ("window", "size of the context window"),
+    ("context_percent", "share of the context window used"),
+    ("cache", "share of the session's input that came from the cache"),
     ("limits", "the subscription's limits"),
     ("lines_added", "lines of code added"),
-    ("lines_removed", "and removed"),
-    ("duration", "how long the session has lasted"),
-    ("api_duration", "how long of it was spent in waiting for the provider"),
+    ("lines_removed", "lines of code removed"),
+    ("duration", "how long the session has been running"),
+    ("api_duration", "how long of that was spent waiting for the provider"),
     ("project", "the project's folder"),
     ("version", "the client's version"),
-    ("session", "the session's id, its first eight characters"),
+    ("session", "first eight characters of the session id"),
 ];
 
 /// A sum that the client tells otherwise by less than this is the same: it rounds, and prices by itself.
@@ -171,7 +171,7 @@ fn cache_hit_rate(payload: &Payload, figures: &StatusFigures) -> Option<f64> {
 }
 
 fn percent(share: f64) -> String {
-    format!("{share:.0} %")
+    format!("{share:.0}%")
 }
 
 /// `18k`, `1M`: there is little room.

@@ -382,8 +382,8 @@ fn sessions_are_the_same_in_history_show_usage_cost_and_export() {
         );
         assert_eq!(of_session(&steps), spent["total_tokens"].as_u64().unwrap(), "{id}");
         let text = run(&ledger, &["show-usage", "--session", id]).stdout;
-        let line = text.lines().find(|line| line.starts_with("actual ")).unwrap();
-        let tokens = format!("{} tokens", grouped(spent["total_tokens"].as_u64().unwrap()));
+        let line = text.lines().find(|line| line.starts_with("tokens ")).unwrap();
+        let tokens = format!("{} billed", grouped(spent["total_tokens"].as_u64().unwrap()));
         assert_eq!(line[10..].split(" · ").next().unwrap(), tokens, "{id}");
         let line = text.lines().find(|line| line.starts_with("cost ")).unwrap();
         assert_reads(
@@ -501,7 +501,7 @@ fn the_status_line_the_dashboard_and_budgets_say_the_same() {
     let budget = run(&ledger, &["budget", "status", "--json"]).json()["budgets"][0].clone();
     let used = pico(&total["cost_usd"]) + PicoUsd::parse(REPORTED).unwrap();
     assert_same(pico(&budget["used_actual_usd"]), used, "the budget");
-    assert_eq!(parts[2], format!("{:.0} %", budget["percent"].as_f64().unwrap()));
+    assert_eq!(parts[2], format!("{:.0}%", budget["percent"].as_f64().unwrap()));
     let text = run(&ledger, &["budget", "status"]).stdout;
     let (_, shown) = text.split_once('$').unwrap();
     assert_reads(shown.split(' ').next().unwrap(), pico(&budget["used_usd"]), "budget status");

@@ -84,7 +84,12 @@ fn what_is_not_plainly_a_number_is_refused_everywhere() {
         }
         assert_refused(&ledger, command, "-5", "it can't be negative");
     }
-    assert_refused(&ledger, "budget set AMOUNT", "5k", "write 5000, without a unit; for tokens add --tokens");
+    assert_refused(
+        &ledger,
+        "budget set AMOUNT",
+        "5k",
+        "write 5000, without a unit; for tokens, add --tokens",
+    );
     assert_refused(&ledger, "budget set AMOUNT", "5 USD", "write 5, without a unit");
     assert_refused(&ledger, "budget override --for AMOUNT", "30", "it needs a unit");
 }
@@ -100,7 +105,7 @@ fn a_limit_that_cannot_be_kept_is_refused_and_not_clipped() {
     assert_refused(&ledger, "prices set m --input AMOUNT --output 1", "1000001", "the most is $1,000,000");
     run(&ledger, "budget set AMOUNT", "9223372").text();
     // Nor does it grow to more than can be kept.
-    assert_refused(&ledger, "budget add AMOUNT", "1", "more than can be kept");
+    assert_refused(&ledger, "budget add AMOUNT", "1", "too large to store");
     let budget = ledger.run(&["budget", "status", "--json"]).json()["budgets"][0].clone();
     assert_eq!(budget["limit_usd"], 9_223_372);
 }

@@ -79,8 +79,8 @@ fn a_session_is_warned_once_at_the_threshold_and_once_at_the_limit() {
     // 200, 800, 923, 1436, 1559
     assert_eq!(said, [false, true, false, true, false], "{answers:#?}");
     let text = answers[1]["systemMessage"].as_str().unwrap();
-    assert!(text.contains("800 / 1,000 tokens (80 %) used this session, 200 tokens left"), "{text}");
-    assert!(text.lines().nth(1).unwrap().contains("an hour"), "{text}");
+    assert!(text.contains("800 / 1,000 tokens (80%) used this session, 200 tokens left"), "{text}");
+    assert!(text.lines().nth(1).unwrap().contains("per hour"), "{text}");
     assert_eq!(ledger.faults(), "");
 }
 
@@ -232,7 +232,10 @@ fn a_budget_of_an_agent_holds_for_it_alone() {
     assert!(is_stop(&ledger.hook_answer(inside(batch(&s)))));
     // The main conversation goes on, and its hooks say what those of the subagent can tell nobody.
     let told = ledger.hook_answer(batch(&s));
-    assert!(is_warning(&told) && told["systemMessage"].as_str().unwrap().contains("is stopped"), "{told}");
+    assert!(
+        is_warning(&told) && told["systemMessage"].as_str().unwrap().contains("It stops sessions"),
+        "{told}"
+    );
     assert_eq!(ledger.hook_answer(batch(&s)), Value::Null);
     // Another one of that type would pay a request before it can be stopped.
     let starts = |agent: &str| {
@@ -504,9 +507,11 @@ fn the_status_of_a_session_that_is_not_there_is_no_data() {
         ledger.hooks([s.start(), s.stop()]);
     }
     set(&ledger, &["100", "--tokens"]);
-    for (id, why) in
-        [("bbbb", "no session starts with"), ("aaaa", "2 sessions start with"), ("", "sessions start")]
-    {
+    for (id, why) in [
+        ("bbbb", "no session id starts with"),
+        ("aaaa", "2 session ids start with"),
+        ("", "session ids start"),
+    ] {
         for flags in [&["--check"][..], &["--check", "--json"], &[], &["--json"]] {
             let ran = ledger.run(&[&["budget", "status", "--session", id], flags].concat());
             assert_eq!(ran.code, Some(4), "{id:?} {flags:?}: {ran:?}");
@@ -557,7 +562,7 @@ fn show_usage_shows_the_budgets_that_hold() {
     assert_eq!(report["budgets"].as_array().unwrap().len(), 1, "{}", report["budgets"]);
     assert_eq!(report["budgets"][0]["used_tokens"], 500);
     let text = ledger.run(&["show-usage", "--session", "s"]).stdout;
-    assert!(text.contains("500 / 1,000 tokens (50 %), 500 tokens left"), "{text}");
+    assert!(text.contains("500 / 1,000 tokens (50%), 500 tokens left"), "{text}");
 }
 
 #[test]
@@ -579,7 +584,7 @@ fn what_agents_report_counts_at_once_and_once() {
     let used = || ledger.run(&["budget", "status", "--json"]).json()["budgets"][0].clone();
     let twice = ["--agent-id", "nightly", "--input", "500", "--output", "100", "--event-id", "run-1"];
     assert!(report(&twice).text().contains("600"));
-    assert!(report(&twice).text().contains("known"));
+    assert!(report(&twice).text().contains("already recorded"));
     report(&["--agent-id", "other", "--tokens", "5000"]).text();
     assert_eq!(used()["used_tokens"], 600);
     report(&["--agent-id", "nightly", "--operation", "read", "--chars", "1200"]).text();
@@ -657,7 +662,7 @@ fn status_tells_what_is_left_what_it_will_take_and_what_can_be_done() {
     );
     let text = ledger.run(&["budget", "status", "--session", "s"]).text().to_owned();
     assert!(text.contains("now: Write it · 1 of 4 tasks done"), "{text}");
-    assert!(text.contains("~1,200 tokens when all tasks are done"), "{text}");
+    assert!(text.contains("~1,200 tokens once all tasks are done"), "{text}");
     assert!(!text.contains("budget add"), "{text}");
 
     s.transcript().append(&[s.call("msg_2", 3, 787)]);
@@ -667,13 +672,13 @@ fn status_tells_what_is_left_what_it_will_take_and_what_can_be_done() {
         // Wherever the lines are broken.
         let text = ledger.run(command).text().split_whitespace().collect::<Vec<_>>().join(" ");
         let stands = match command[0] {
-            "budget" => ["1,200 1,000 tokens 120.0 % -200", "exceeded"],
-            _ => ["1,200 / 1,000 tokens (120 %)", "over by 200 tokens"],
+            "budget" => ["1,200 1,000 tokens 120.0% -200", "exceeded"],
+            _ => ["1,200 / 1,000 tokens (120%)", "over by 200 tokens"],
         };
         for part in [
             stands[0],
             stands[1],
-            "~4,800 tokens when all tasks are done",
+            "~4,800 tokens once all tasks are done",
             "now: Write it · 1 of 4 tasks done",
             "budget add AMOUNT --per session --tokens",
             "claude --resume s",

@@ -679,7 +679,7 @@ fn the_arabic_letter_mark_does_no_harm() {
 
 /// The lines of the tables, without what stands above them.
 fn table_lines(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().skip_while(|line| !line.starts_with("Actual usage by agent"))
+    text.lines().skip_while(|line| !line.starts_with("Usage by agent"))
 }
 
 /// Fails if a line of the tables is wider than a terminal.

@@ -446,9 +446,9 @@ fn an_empty_ledger_gives_valid_json_and_exit_code_4() {
 fn what_cannot_be_meant_is_refused() {
     let ledger = rich();
     for (args, word) in [
-        (&["--since", "2026-11-31"][..], "expected a day like"),
-        (&["--until", "0d"], "expected a day like"),
-        (&["--tz", "Mars/Olympus"], "expected the name of a time zone"),
+        (&["--since", "2026-11-31"][..], "expected a day, such as"),
+        (&["--until", "0d"], "expected a day, such as"),
+        (&["--tz", "Mars/Olympus"], "expected a time zone name"),
         (&["--since", "2026-11-05", "--until", "2026-11-04"], "swap them"),
         (&["--by", "hammer"], "invalid value 'hammer'"),
     ] {

@@ -101,7 +101,7 @@ fn every_test_and_file_that_the_documentation_names_is_there() {
     for (path, text) in tree().iter().filter(|(path, _)| path.starts_with("docs/") && path.ends_with(".md")) {
         for found in name.captures_iter(text) {
             let file = repository().join(&found[1]);
-            assert!(file.exists(), "{path}: there is no {}", &found[1]);
+            assert!(file.exists(), "{path}: {} doesn't exist", &found[1]);
             if let Some(test) = found.get(2) {
                 let source = std::fs::read_to_string(&file).unwrap();
                 let function = format!("fn {}(", test.as_str());

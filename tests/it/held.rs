@@ -52,7 +52,7 @@ fn held() -> (Ledger, rusqlite::Connection) {
 
 fn left_out(ran: &Ran) -> &str {
     let line =
-        ran.stderr.strip_prefix("tallyhook: another process holds the ledger; not in these figures yet: ");
+        ran.stderr.strip_prefix("tallyhook: another process has the ledger locked; not included yet: ");
     line.unwrap_or_else(|| panic!("{ran:?}")).lines().next().unwrap()
 }
 
@@ -92,7 +92,8 @@ fn a_view_of_an_older_releases_ledger_beside_a_writer_answers_at_once() {
         let ran = old.run(view);
         assert!(start.elapsed() < AT_ONCE, "{view:?} took {:?}", start.elapsed());
         assert_eq!((ran.code, &*ran.stdout), (Some(0), today.run(view).text()), "{view:?}");
-        let told = "is of an older release and held by another process, so these figures come from a copy";
+        let told =
+            "is from an older release and locked by another process, so these figures come from a copy";
         assert!(ran.stderr.contains(told), "{view:?}: {ran:?}");
     }
     drop(writer);
@@ -325,7 +326,7 @@ fn a_folder_that_an_import_cannot_read_is_named_and_fails_it() {
     let ran = import_with_closed(&ledger, "projects", &["projects/closed"]);
     assert_eq!((ran.code, unread(&ran)), (Some(1), (1, vec!["closed".to_owned()])), "{ran:?}");
     assert_eq!(ran.json()["responses"], 1);
-    assert!(ran.stderr.contains("folders that could not be read: 1"), "{ran:?}");
+    assert!(ran.stderr.contains("folders that couldn't be read: 1"), "{ran:?}");
 }
 
 #[cfg(target_os = "linux")]

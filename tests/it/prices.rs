@@ -88,7 +88,7 @@ fn a_price_that_was_set_is_shown_from_its_day_on() {
     let set = ["prices", "set", "claude-opus-4-5", "--input", "1", "--output", "2.5"];
     let ran = ledger.run(&[&set[..], &["--from", "2001-01-01"]].concat());
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.stderr.contains("written to ") && ran.stderr.contains("keep their share"), "{ran:?}");
+    assert!(ran.stderr.contains("saved to ") && ran.stderr.contains("keep their ratio"), "{ran:?}");
     let shown = ledger.run(&["prices", "show", "claude-opus-4-5-20251101", "--json"]).json();
     let prices = shown["model"]["prices"].as_array().unwrap();
     assert_eq!((&shown["model"]["own"], prices.len()), (&json!(true), 2));
@@ -131,7 +131,7 @@ fn failure_with_a_price_that_is_none() {
         (["--input", "-1", "--output", "2"], "it can't be negative"),
         (["--input", "0.0000001", "--output", "2"], "with at most six decimals"),
         (["--input", "3 dollars", "--output", "2"], "write 3, without a unit"),
-        (["--input", "1", "--from", "2026-13-01"], "expected a day like 2026-11-01"),
+        (["--input", "1", "--from", "2026-13-01"], "expected a day, such as 2026-11-01"),
     ] {
         let ran = ledger.run(&[&["prices", "set", "x"], &args[..]].concat());
         assert_eq!(ran.code, Some(2));
@@ -143,10 +143,10 @@ fn failure_with_a_price_that_is_none() {
 #[test]
 fn check_has_a_clear_word_where_nothing_is_missing() {
     let check = Ledger::new().run(&["prices", "check"]).text().to_owned();
-    assert!(check.ends_with("the ledger holds no responses yet\n"), "{check}");
-    assert!(check.contains("the built-in prices are of 2026-11-22"), "{check}");
+    assert!(check.ends_with("the ledger has no responses yet\n"), "{check}");
+    assert!(check.contains("the built-in prices are from 2026-11-22"), "{check}");
     let check = Example::replayed().ledger.run(&["prices", "check"]).text().to_owned();
-    assert!(check.ends_with("the ledger's one model has a price\n"), "{check}");
+    assert!(check.ends_with("the only model in the ledger has a price\n"), "{check}");
 }
 
 #[test]

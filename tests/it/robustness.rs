@@ -85,7 +85,7 @@ fn json_that_never_gets_whole_is_given_up_in_silence() {
     let half = call("t").to_string();
     with_open_stdin(&ledger, &["hook"], &[&half.as_bytes()[..half.len() - 1]])
         .assert_silent("half a payload");
-    assert!(ledger.faults().contains("not whole after 4 s"), "{}", ledger.faults());
+    assert!(ledger.faults().contains("still incomplete after 4 s"), "{}", ledger.faults());
     let ran = with_open_stdin(&ledger, &["statusline"], &[b"{\"model\":"]);
     assert_eq!((ran.code, &*ran.stdout), (Some(0), "\n"), "{ran:?}");
 }

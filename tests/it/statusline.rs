@@ -36,7 +36,7 @@ fn session() -> (Ledger, Value) {
 fn without_a_ledger_the_clients_own_figures_are_shown() {
     let ledger = Ledger::new();
     let line = shown(&ledger, &[], &payload().to_string());
-    assert_eq!(line, "Opus 5.5 · $0.0923 · ctx 18k of 1M (2 %) · cache 0 %\n");
+    assert_eq!(line, "Opus 5.5 · $0.0923 · ctx 18k of 1M (2%) · cache 0%\n");
     assert!(!ledger.path().exists(), "it makes no ledger");
 }
 
@@ -46,9 +46,9 @@ fn the_line_has_the_ledgers_cost_and_the_clients() {
     let limits = json!({ "five_hour": { "used_percentage": 83 }, "seven_day": { "used_percentage": 47.4 } });
     let line = shown(&ledger, &[], &payload.with("rate_limits", limits).to_string());
     let cost = ledger.run(&["show-usage", "--json"]).json()["actual"]["cost_usd"].as_f64().unwrap();
-    let expected = format!("Opus 5.5 · ${cost:.2} (client $0.0923) · ctx 18k of 1M (2 %)");
+    let expected = format!("Opus 5.5 · ${cost:.2} (client $0.0923) · ctx 18k of 1M (2%)");
     assert!(line.starts_with(&expected), "{line}\n{expected}");
-    assert!(line.ends_with(" · 5h 83 % 7d 47 %\n"), "{line}");
+    assert!(line.ends_with(" · 5h 83% 7d 47%\n"), "{line}");
 }
 
 /// The line at a point in time, by the clock of a zone.
@@ -107,7 +107,7 @@ fn a_cumulative_total_of_an_old_client_is_no_context() {
     assert_eq!(shown(&ledger, &[], &old("2.0.70", 2_500_000)), "Opus\n");
     // Nor is one that would still fit.
     assert_eq!(shown(&ledger, &[], &old("2.1.131", 150_000)), "Opus\n");
-    assert_eq!(shown(&ledger, &[], &old("2.1.132", 150_000)), "Opus · ctx 150k of 200k (75 %)\n");
+    assert_eq!(shown(&ledger, &[], &old("2.1.132", 150_000)), "Opus · ctx 150k of 200k (75%)\n");
 }
 
 #[test]

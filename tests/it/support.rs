@@ -401,7 +401,7 @@ impl Ran {
     /// Stdout of a command that went well. That no hook is registered may be said: most tests hand events over by
     /// themselves.
     pub(crate) fn text(&self) -> &str {
-        let stderr = match self.stderr.strip_prefix("WARNING: no hook of tallyhook is registered") {
+        let stderr = match self.stderr.strip_prefix("WARNING: tallyhook's hook isn't registered") {
             Some(rest) => rest.splitn(3, '\n').nth(2).unwrap_or_default(),
             None => &self.stderr,
         };

@@ -19,15 +19,15 @@ pub struct AlertsArgs {
 /// What `alerts` does.
 #[derive(Debug, Clone, Subcommand)]
 pub enum AlertsAction {
-    /// Switch alerts on: all of them, or those that are named
+    /// Turn alerts on: all, or those you name
     On {
         /// Which
         names: Vec<AlertArg>,
-        /// How often the same call is made before it is told
+        /// How many times the same call is made before you are notified
         #[arg(long, value_name = "N", value_parser = repeats, allow_negative_numbers = true)]
         repeats: Option<u32>,
     },
-    /// Switch alerts off: all of them, or those that are named
+    /// Turn alerts off: all, or those you name
     Off {
         /// Which
         names: Vec<AlertArg>,
@@ -39,13 +39,13 @@ pub enum AlertsAction {
 /// An alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AlertArg {
-    /// A turn costs three times as much as turns of the session and the project do
+    /// A turn costs three times as much as usual for the session and the project
     Spike,
-    /// An agent makes the same call again and again, and nothing is changed in between
+    /// An agent repeats the same call with no change in between
     Loop,
-    /// The context is nearly full, so that a compaction comes soon
+    /// The context is nearly full, so a compaction is near
     Context,
-    /// What each subagent has used when it ends, and the session so far
+    /// What each subagent used when it ends, and the session so far
     Subagents,
 }
 

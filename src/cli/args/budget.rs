@@ -18,7 +18,7 @@ pub struct BudgetArgs {
 /// What `budget` does.
 #[derive(Debug, Clone, Subcommand)]
 pub enum BudgetAction {
-    /// Set a limit; one of the same kind, time and scope is replaced
+    /// Set a limit, replacing one with the same unit, period, and scope
     Set(BudgetSetArgs),
     /// Raise a limit
     Add {
@@ -38,25 +38,25 @@ pub enum BudgetAction {
         #[command(flatten)]
         which: Which,
     },
-    /// Show what was used of each budget
+    /// Show how much of each budget is used
     Status {
-        /// Exit with 3 if one is used up
+        /// Exit with 3 if a budget is used up
         #[arg(long)]
         check: bool,
-        /// The session whose budgets are meant; else the one that this runs in, or this project's newest
+        /// The session [default: the one this runs in, or this project's most recent]
         #[arg(long, value_name = "ID")]
         session: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Remove budgets: all of them, or those that are named
+    /// Remove budgets: all, or those you name
     Clear {
         /// Which budgets
         #[command(flatten)]
         which: Which,
     },
-    /// Let sessions go on for a while, whatever was used
+    /// Let sessions continue for a while despite their budgets
     Override {
         /// How long: 30m, 1h, 1h30m, 2d
         #[arg(long = "for", value_name = "TIME", value_parser = amount::duration, allow_negative_numbers = true)]
@@ -73,7 +73,7 @@ pub struct BudgetSetArgs {
     /// The limit in USD (2.50), or with --tokens in tokens (500k, 1.5M)
     #[arg(allow_negative_numbers = true)]
     pub amount: String,
-    /// What it holds for
+    /// What it applies to
     #[command(flatten)]
     pub which: Which,
     /// The warning threshold, in percent
@@ -84,38 +84,38 @@ pub struct BudgetSetArgs {
     pub stop: bool,
 }
 
-/// What a budget holds for. To `set` this makes it, to all others it finds it.
+/// What a budget applies to. `set` makes such a budget; the other commands select by it.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Which {
-    /// How long it lasts until it begins anew; a session's if nothing is said to `set`
+    /// The period after which it starts over [default for `set`: session]
     #[arg(long, value_name = "TIME")]
     pub per: Option<PerArg>,
-    /// Only sessions of this folder, or below it
+    /// Only sessions in this folder or below
     #[arg(long, value_name = "PATH")]
     pub project: Option<PathBuf>,
-    /// Only an agent: main, a subagent's type, or an id that was reported
+    /// Only one agent: main, a subagent type, or a reported id
     #[arg(long, value_name = "NAME")]
     pub agent: Option<String>,
-    /// Only models with this in their name
+    /// Only models whose name contains this
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// Tokens in place of USD
+    /// Tokens instead of USD
     #[arg(long)]
     pub tokens: bool,
 }
 
-/// How long a budget lasts.
+/// The period after which a budget starts over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PerArg {
-    /// Each session has one
+    /// Per session
     Session,
-    /// A day
+    /// Per day
     Day,
-    /// A week, from Monday on
+    /// Per week, starting Monday
     Week,
-    /// A month
+    /// Per month
     Month,
-    /// For ever
+    /// No end
     Total,
 }
 

@@ -7,19 +7,19 @@ use crate::domain::{PicoUsd, amount};
 /// Options of `report-usage`.
 #[derive(Debug, Clone, Args)]
 pub struct ReportUsageArgs {
-    /// Who reports; else $TALLYHOOK_AGENT_ID, then $ALT_AGENT_ID
+    /// The agent's id [default: $TALLYHOOK_AGENT_ID, then $ALT_AGENT_ID]
     #[arg(long, value_name = "ID")]
     pub agent_id: Option<String>,
-    /// Tokens in all; else input and output together
+    /// Total tokens [default: input plus output]
     #[arg(long, value_name = "N", value_parser = amount::tokens, allow_negative_numbers = true)]
     pub tokens: Option<u64>,
-    /// Tokens of input
+    /// Input tokens
     #[arg(long, value_name = "N", value_parser = amount::tokens, allow_negative_numbers = true)]
     pub input: Option<u64>,
-    /// Tokens of output
+    /// Output tokens
     #[arg(long, value_name = "N", value_parser = amount::tokens, allow_negative_numbers = true)]
     pub output: Option<u64>,
-    /// What it cost, in USD; else it is worked out from the tokens and the model
+    /// Cost in USD [default: from the tokens and the model's price]
     #[arg(long, value_name = "USD", value_parser = amount::usd, allow_negative_numbers = true)]
     pub cost: Option<PicoUsd>,
     /// What it was for
@@ -28,13 +28,13 @@ pub struct ReportUsageArgs {
     /// The model
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// What makes a repeat known: a report of the same id counts once
+    /// An id that makes repeats safe: reports with the same id count once
     #[arg(long, value_name = "ID")]
     pub event_id: Option<String>,
-    /// Record an estimate of one operation in place of a count
+    /// Record an estimate of one operation instead of a count
     #[arg(long, value_name = "WHAT", conflicts_with_all = ["tokens", "input", "output", "cost"])]
     pub operation: Option<Operation>,
-    /// The tool, or with --operation subagent the agent's type
+    /// The tool; with --operation subagent, the agent type
     #[arg(long, value_name = "NAME", requires = "operation")]
     pub tool: Option<String>,
     /// How many characters were read or written

@@ -7,27 +7,28 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::domain::amount::{self, AmountFault};
 use crate::report::calendar::{AskedDay, Zone};
 use crate::report::cost::By;
+use crate::report::history;
 use crate::report::origins::Origin;
 
 /// Options of `show-usage`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ShowUsageArgs {
-    /// A session by its id, or by enough of its start
+    /// A session, by its id or the start of it
     #[arg(long, value_name = "ID")]
     pub session: Option<String>,
-    /// Add tables by model, skill and MCP server
+    /// Add tables by model, step, skill, and MCP server
     #[arg(long)]
     pub detailed: bool,
     /// Add the project's recent sessions
     #[arg(long)]
     pub history: bool,
-    /// Only one agent: main, or a subagent's type
+    /// Only one agent: main, or a subagent type
     #[arg(long, value_name = "NAME")]
     pub agent: Option<String>,
     /// Only one tool
     #[arg(long, value_name = "NAME")]
     pub tool: Option<String>,
-    /// Only one step: its name, or its number in the order of time
+    /// Only one step, by its name or number
     #[arg(long, value_name = "NAME|N")]
     pub step: Option<String>,
     /// Print JSON
@@ -38,25 +39,25 @@ pub struct ShowUsageArgs {
 /// Options of `tools`.
 #[derive(Debug, Clone, Args)]
 pub struct ToolsArgs {
-    /// First day: 2026-11-01, today, yesterday, monday, week, month, or 7d, 2w, 3m for the last days
+    /// First day: 2026-11-01, today, yesterday, monday, week, month, or 7d, 2w, 3m
     #[arg(long, value_name = "DATE", value_parser = crate::cli::cost::day)]
     pub since: Option<AskedDay>,
     /// Last day, in the same forms
     #[arg(long, value_name = "DATE", value_parser = crate::cli::cost::day)]
     pub until: Option<AskedDay>,
-    /// Only the sessions of this folder, or below it
+    /// Only sessions in this folder or below
     #[arg(long, value_name = "PATH")]
     pub project: Option<PathBuf>,
-    /// Only models with this in their name
+    /// Only models whose name contains this
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
     /// Count days in this time zone, such as Europe/Berlin
     #[arg(long, value_name = "ZONE", value_parser = crate::cli::cost::zone)]
     pub tz: Option<Zone>,
-    /// Give every row a line, however many there are; other formats always do
+    /// Show every row in the terminal, as other formats always do
     #[arg(long)]
     pub all: bool,
-    /// How it is printed
+    /// How to print it
     #[command(flatten)]
     pub face: FaceArgs,
 }
@@ -64,7 +65,7 @@ pub struct ToolsArgs {
 /// Options of `agents`.
 #[derive(Debug, Clone, Args)]
 pub struct AgentsArgs {
-    /// How it is printed
+    /// How to print it
     #[command(flatten)]
     pub face: FaceArgs,
 }
@@ -72,7 +73,7 @@ pub struct AgentsArgs {
 /// Options of `step`.
 #[derive(Debug, Clone, Args)]
 pub struct StepArgs {
-    /// A session by its id, or by enough of its start; else the one that this runs in, or this project's newest
+    /// A session, by its id or the start of it [default: the one this runs in, or this project's most recent]
     #[arg(long, value_name = "ID", global = true)]
     pub session: Option<String>,
     /// What to do
@@ -83,17 +84,17 @@ pub struct StepArgs {
 /// What `step` does.
 #[derive(Debug, Clone, Subcommand)]
 pub enum StepAction {
-    /// Start a step; of steps that are open at once the one that was started last counts
+    /// Start a step; if several are open, usage counts toward the latest
     Start {
         /// Its name
         name: String,
     },
-    /// End the step that was started last, or one by its name
+    /// End the latest step, or one by name
     End {
         /// Its name
         name: Option<String>,
     },
-    /// List the session's steps with what they cost
+    /// List the session's steps and what they cost
     List {
         /// Print JSON
         #[arg(long)]
@@ -104,33 +105,34 @@ pub enum StepAction {
 /// Options of `cost`.
 #[derive(Debug, Clone, Args)]
 pub struct CostArgs {
-    /// What the rows are
+    /// What each row stands for
     #[arg(long, value_name = "KEY", default_value = "day")]
     pub by: CostBy,
-    /// First day: 2026-11-01, today, yesterday, monday, week, month, or 7d, 2w, 3m for the last days
+    /// First day: 2026-11-01, today, yesterday, monday, week, month, or 7d, 2w, 3m
     #[arg(long, value_name = "DATE", value_parser = crate::cli::cost::day)]
     pub since: Option<AskedDay>,
     /// Last day, in the same forms
     #[arg(long, value_name = "DATE", value_parser = crate::cli::cost::day)]
     pub until: Option<AskedDay>,
-    /// Only the sessions of this folder, or below it
+    /// Only sessions in this folder or below
     #[arg(long, value_name = "PATH")]
     pub project: Option<PathBuf>,
-    /// Only models with this in their name
+    /// Only models whose name contains this
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
     /// Count days in this time zone, such as Europe/Berlin
     #[arg(long, value_name = "ZONE", value_parser = crate::cli::cost::zone)]
     pub tz: Option<Zone>,
-    /// Compare with the period of equal length before, or each session with the one before
+    /// Compare with the preceding period of equal length, or each session with the one before it
     ///
-    /// Without --since the period is the last seven days, with --by week this week, with --by month this month.
+    /// Without --since, the period is the last seven days, or this week with --by week, or this month with --by
+    /// month.
     #[arg(long)]
     pub compare: bool,
-    /// Split the cost by input, output, cache reads, cache writes and web searches
+    /// Split the cost into input, output, cache reads, cache writes, and web searches
     #[arg(long)]
     pub detail: bool,
-    /// Give every row a line, however many there are; other formats always do
+    /// Show every row in the terminal, as other formats always do
     #[arg(long)]
     pub all: bool,
     /// How to print it.
@@ -157,7 +159,7 @@ impl FaceArgs {
     }
 }
 
-/// How a report can be printed.
+/// The format of a report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Face {
     /// Tables for the terminal
@@ -165,7 +167,7 @@ pub enum Face {
     Text,
     /// JSON, the same as --json
     Json,
-    /// The first table as CSV
+    /// CSV of the first table
     Csv,
     /// Markdown tables
     Markdown,
@@ -174,7 +176,7 @@ pub enum Face {
 /// Options of `dashboard`.
 #[derive(Debug, Clone, Args)]
 pub struct DashboardArgs {
-    /// The file; it is made if it is not there
+    /// The file; created if it doesn't exist
     #[arg(long, value_name = "FILE")]
     pub markdown: PathBuf,
     /// Count days in this time zone, such as Europe/Berlin
@@ -185,13 +187,16 @@ pub struct DashboardArgs {
 /// Options of `history`.
 #[derive(Debug, Clone, Args)]
 pub struct HistoryArgs {
-    /// Only the sessions of this folder, or below it
+    /// Only sessions in this folder or below
     #[arg(long, value_name = "PATH")]
     pub project: Option<PathBuf>,
-    /// How many sessions have a row
+    /// What comes first
+    #[arg(long, value_name = "BY", default_value = "time")]
+    pub sort: SessionOrder,
+    /// How many sessions to list
     #[arg(long, value_name = "N", default_value = "20", value_parser = rows, allow_negative_numbers = true)]
     pub limit: u32,
-    /// Give every session a row
+    /// List every session
     #[arg(long, conflicts_with = "limit")]
     pub all: bool,
     /// How to print it.
@@ -199,10 +204,31 @@ pub struct HistoryArgs {
     pub face: FaceArgs,
 }
 
+/// What comes first in a list of sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SessionOrder {
+    /// The most recent
+    Time,
+    /// The most expensive
+    Cost,
+    /// The most tokens
+    Tokens,
+}
+
+impl From<SessionOrder> for history::Order {
+    fn from(order: SessionOrder) -> Self {
+        match order {
+            SessionOrder::Time => Self::Time,
+            SessionOrder::Cost => Self::Cost,
+            SessionOrder::Tokens => Self::Tokens,
+        }
+    }
+}
+
 /// Options of `trends`.
 #[derive(Debug, Clone, Args)]
 pub struct TrendsArgs {
-    /// How many days, of which today is the last
+    /// How many days, ending today
     #[arg(long, value_name = "N", default_value = "7", value_parser = days, allow_negative_numbers = true)]
     pub days: u16,
     /// Count days in this time zone, such as Europe/Berlin
@@ -218,7 +244,7 @@ pub struct TrendsArgs {
 pub enum CostBy {
     /// Days
     Day,
-    /// Weeks, from Monday on
+    /// Weeks, starting Monday
     Week,
     /// Months
     Month,
@@ -230,21 +256,21 @@ pub enum CostBy {
     Branch,
     /// Models
     Model,
-    /// Programs that ran the sessions
+    /// Clients that ran the sessions
     Client,
-    /// The main conversations, and subagents by their type
+    /// The main conversation, and subagents by type
     Agent,
-    /// What set it off: subagents, skills, the scheduler, the user
+    /// What triggered it: a subagent, a skill, the scheduler, the user
     Action,
-    /// Tools: what their calls and results cost, when they came in and each time they were read again
+    /// Tools: their calls and results, including re-reads
     Tool,
     /// Skills
     Skill,
     /// MCP servers
     Mcp,
-    /// Steps: named ones, else the task in progress, else the turn
+    /// Steps: named ones, or the task in progress, or the turn
     Step,
-    /// The kinds of files that were read or changed
+    /// Types of the files that were read or changed
     FileType,
 }
 
@@ -273,10 +299,10 @@ impl From<CostBy> for By {
 /// Options of `capture-cost`.
 #[derive(Debug, Clone, Args)]
 pub struct CaptureCostArgs {
-    /// The paste; - or none for stdin
+    /// A file with the pasted screen; - or none for stdin
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// The session that it is of, by its id or enough of its start
+    /// The session it belongs to, by its id or the start of it
     #[arg(long, value_name = "ID")]
     pub session: Option<String>,
     /// Print JSON
@@ -287,13 +313,13 @@ pub struct CaptureCostArgs {
 /// Options of `export`.
 #[derive(Debug, Clone, Args)]
 pub struct ExportArgs {
-    /// What to write out
+    /// What to export
     #[arg(long, value_name = "WHAT", default_value = "calls")]
     pub what: ExportWhat,
-    /// How to write it
+    /// The format
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     pub format: ExportFormat,
-    /// Days are those of this time zone, such as Europe/Berlin
+    /// Count days in this time zone, such as Europe/Berlin
     #[arg(long, value_name = "ZONE", value_parser = crate::cli::cost::zone)]
     pub tz: Option<Zone>,
 }
@@ -301,7 +327,7 @@ pub struct ExportArgs {
 /// What can be exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ExportWhat {
-    /// Sessions, each with its usage, cost, agents and rates
+    /// Sessions, each with its usage, cost, agents, and rates
     Sessions,
     /// Tool calls
     Calls,
@@ -333,14 +359,14 @@ impl ExportWhat {
     }
 }
 
-/// How it can be written.
+/// The format of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
     /// One JSON document
     Json,
-    /// One JSON object a line
+    /// One JSON object per line
     Jsonl,
-    /// CSV, with a line of headings
+    /// CSV with a header line
     Csv,
 }
 

@@ -9,9 +9,9 @@
 //!
 //! Older clients log no final output. Where a response made calls alone, what it wrote is known, and how the model counts
 //! that is learned from the others: such a gap teaches with its own calls taken off. Without these gaps a ledger of such
-//! logs foresaw 6 % too little in 85 calls of Opus 4.6, and 0.2 % with them.
+//! logs foresaw 6% too little in 85 calls of Opus 4.6, and 0.2% with them.
 //!
-//! What the client itself puts in (reminders, notes on changed files, hooks' contexts: 14 to 19 % of the growth in three
+//! What the client itself puts in (reminders, notes on changed files, hooks' contexts: 14 to 19% of the growth in three
 //! long transcripts of August 2026) no payload tells, so it is in no call's estimate, but foreseen apart, by what came with
 //! the last calls: [`Calibration::surplus`].
 //!

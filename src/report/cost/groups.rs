@@ -268,7 +268,10 @@ impl<'a> Groups<'a> {
         let at = match (self.by, share.agent_type()) {
             (By::Origin(origin), _) => {
                 let place = self.places.sessions.get(&session);
-                self.named(&origin.key(share, place.is_some_and(|place| place.is_scheduled)))
+                let key = origin.key(share, place.is_some_and(|place| place.is_scheduled));
+                // The fourth turn of one session has nothing to do with that of another.
+                let is_turn = origin == Origin::Step && is_turn(&key);
+                self.named(if is_turn { TURNS } else { &key })
             }
             (By::Agent, Some(name)) => self.named(if name.is_empty() { UNTYPED_AGENT } else { name }),
             _ => self.group_of(&row, before.unwrap_or_default()),
@@ -372,6 +375,15 @@ impl<'a> Groups<'a> {
         }
         self.last
     }
+}
+
+/// The row of all turns that belong to no named step and no task.
+const TURNS: &str = "(turns)";
+
+/// Whether a step is named by its number alone.
+fn is_turn(key: &str) -> bool {
+    let number = key.strip_prefix("turn ");
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Quarters from one on, before another.

@@ -2,29 +2,37 @@
 
 use super::{Change, Changes, CostReport, CostRow, CostSum, CostTotal, Label, Previous};
 use crate::domain::{CostParts, PicoUsd, clean_name, grouped, plural};
+use crate::report::calendar::Day;
 use crate::report::origins::{NO_KEY, phase_cells};
 use crate::report::{Cell, ROWS_SHOWN, Share, Table, add_known};
 
 /// Characters of a session's id that tell it from others.
 const SHORT_ID: usize = 8;
+/// The days that have rows of their own where nobody has said which; the JSON has all.
+const DAYS_SHOWN: usize = 14;
 /// Most rows of a table of changes; the JSON has all.
 const CHANGES_SHOWN: usize = 5;
 /// Longest name, in characters. The renderer cuts it further where it must.
 const MAX_NAME: usize = 4_096;
 
 impl CostReport {
-    /// The same with so few rows that they can be looked over: the most expensive ones, of sessions the latest, and the
-    /// others as one. Returns how many these are, too; `None` if all rows are there.
+    /// The report with so few rows that they can be looked over: the most expensive ones, the latest sessions and days, and
+    /// the others as one. Returns how many these are, too; `None` if all rows are there, as days are if a first one was
+    /// asked for.
     #[must_use]
     pub fn abridged(&self) -> Option<(Self, usize)> {
-        let over = self.rows.len().saturating_sub(ROWS_SHOWN);
-        if over < 2 || matches!(self.by, "day" | "week" | "month") {
+        let most = if self.by == "day" { DAYS_SHOWN } else { ROWS_SHOWN };
+        let over = self.rows.len().saturating_sub(most);
+        if over < 2 || matches!(self.by, "week" | "month") || self.by == "day" && self.since.is_some() {
             return None;
         }
         let mut short = self.clone();
-        if self.by == "session" {
-            let earlier =
-                CostRow::joined(short.rows.drain(..over).collect(), format!("+{}", grouped(over as u64)));
+        if matches!(self.by, "day" | "session") {
+            let name = match self.by {
+                "day" => plural(over as u64, "earlier day"),
+                _ => format!("{} older", grouped(over as u64)),
+            };
+            let earlier = CostRow::joined(short.rows.drain(..over).collect(), name);
             short.rows.insert(0, earlier);
         } else {
             let mut others = CostRow::joined(short.rows.split_off(ROWS_SHOWN), format!("{over} others"));
@@ -66,7 +74,7 @@ impl CostReport {
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
-    /// `$1.20 more than before (+24 %), most by model claude-x (+$1.00), by tool Bash (+$0.70) and by agent main (+$1.20)`:
+    /// `$1.20 more than before (+24%), most by model claude-x (+$1.00), by tool Bash (+$0.70) and by agent main (+$1.20)`:
     /// what has changed and why, in one line.
     fn change_line(&self) -> Option<String> {
         let changes = self.changes.as_ref()?;
@@ -75,7 +83,7 @@ impl CostReport {
         let total = change.change_usd.filter(|total| *total != PicoUsd::ZERO)?;
         let (amount, word) =
             if total > PicoUsd::ZERO { (total, "more") } else { (PicoUsd::ZERO - total, "less") };
-        let percent = change.change_percent.map(|share| format!(" ({share:+.1} %)")).unwrap_or_default();
+        let percent = change.change_percent.map(|share| format!(" ({share:+.1}%)")).unwrap_or_default();
         let movers: Vec<String> = changes
             .kinds()
             .into_iter()
@@ -102,11 +110,12 @@ impl CostReport {
         // With the cost split there is no room for more.
         let has_started = is_session && !detail;
         columns.extend(has_started.then_some("started<"));
+        columns.extend((self.by == "week").then_some("dates<"));
         columns.extend(is_session.then_some("topic<"));
         let is_compared = self.total.change.is_some();
         let has_phases = !detail && !is_compared && self.rows.iter().any(|row| row.entry_cost_usd.is_some());
         if has_phases {
-            columns.extend(["tokens", "entry", "carry", "cost"]);
+            columns.extend(["tokens", "first read", "re-reads", "cost"]);
             columns.push(Share::heading(self.rows.iter().filter_map(|row| row.share)));
         } else if detail {
             columns.extend(["input", "output", "read", "write", "search", "cost"]);
@@ -148,6 +157,7 @@ impl CostReport {
             let mut cells = vec![Cell::Text("total".to_owned())];
             cells.extend(has_started.then(|| Cell::Text(String::new())));
             cells.extend(is_session.then(|| Cell::Text(plural(sum.sessions, "session"))));
+            cells.extend((self.by == "week").then(|| Cell::Text(String::new())));
             let mut sums = sum_cells(sum, detail, is_long);
             if has_phases {
                 let all = |of: fn(&CostRow) -> Option<PicoUsd>| Some(self.rows.iter().filter_map(of).sum());
@@ -173,7 +183,9 @@ impl CostReport {
         let compared = match &self.compared_with {
             Some(before) if before.since == before.until => format!(" (before: {})", before.since),
             Some(before) => format!(" (before: {} to {})", before.since, before.until),
-            None if self.total.change.is_some() => " (before: the project's session before)".to_owned(),
+            None if self.total.change.is_some() => {
+                " (compared with the project's previous session)".to_owned()
+            }
             None => String::new(),
         };
         format!("Cost by {}{period}{compared}", heading(self.by))
@@ -279,6 +291,12 @@ fn key_cells(row: &CostRow, by: &str) -> Vec<Cell> {
     if by == "project" {
         return vec![Cell::Path(name(&row.key))];
     }
+    if by == "week" {
+        return vec![
+            Cell::Text(name(&row.key)),
+            Cell::Text(Day::dates_of_week(&row.key).unwrap_or_default()),
+        ];
+    }
     if by != "session" {
         return vec![Cell::Text(name(&row.key))];
     }
@@ -325,7 +343,7 @@ fn change_cells(change: &Change) -> [Cell; 3] {
 }
 
 fn change_table(by: &str, of: &str, rows: &[CostRow]) -> Table {
-    let title = format!("What made the change: by {by}{of}");
+    let title = format!("What changed, by {by}{of}");
     let mut table = Table::new(title, &[heading(by), "tokens", "cost", "before", "change", "%"]);
     table.rows = rows
         .iter()

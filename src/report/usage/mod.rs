@@ -70,9 +70,9 @@ pub struct UsageReport {
     pub actual: Option<Actual>,
     /// Our estimates of the tool calls.
     pub estimate: EstimateInfo,
-    /// Actual usage by model.
+    /// Usage by model.
     pub by_model: Vec<ModelUsage>,
-    /// Actual usage by agent, `main` first.
+    /// Usage by agent, `main` first.
     pub by_agent: Vec<AgentUsage>,
     /// Estimates by tool, and what its calls and results cost; what is no tool stands in brackets.
     pub by_tool: Vec<ToolUsage>,
@@ -233,7 +233,7 @@ pub struct PendingInfo {
     pub raw_tokens: u64,
     /// Beside these: what the client is foreseen to add of its own to what the model reads, by what came with the last calls.
     pub client_tokens: u64,
-    /// Beside these: what the defaults table says of subagents of which no response is known yet.
+    /// Beside these: what the defaults table says of subagents of which no responses yet.
     pub subagent_tokens: u64,
 }
 

@@ -8,8 +8,8 @@ use crate::report::{Cell, Share, Table};
 use crate::store::HIDDEN_AGENT;
 
 /// Headings short enough for a table with money to fit 80 columns: cache reads and writes.
-const CACHE_READ: &str = "c. read";
-const CACHE_WRITE: &str = "c. write";
+const CACHE_READ: &str = "cache read";
+const CACHE_WRITE: &str = "cache write";
 
 impl UsageReport {
     /// The tables for people. `detailed` adds those by model, skill and MCP server.
@@ -48,7 +48,7 @@ impl UsageReport {
         let mut columns = vec!["agent", "runs", "input", "output", CACHE_READ, CACHE_WRITE, "total"];
         columns.extend(self.has_money().then_some("cost"));
         columns.push(Share::heading(self.by_agent.iter().map(|agent| agent.share)));
-        let mut table = Table::new("Actual usage by agent", &columns);
+        let mut table = Table::new("Usage by agent", &columns);
         for agent in &self.by_agent {
             // What is hidden are no runs.
             let runs = if agent.agent == HIDDEN_AGENT {
@@ -80,7 +80,7 @@ impl UsageReport {
     fn model_table(&self) -> Table {
         let mut columns = vec!["model", "responses", "input", "output", CACHE_READ, CACHE_WRITE, "total"];
         columns.extend(self.has_money().then_some("cost"));
-        let mut table = Table::new("Actual usage by model", &columns);
+        let mut table = Table::new("Usage by model", &columns);
         for model in &self.by_model {
             let name = model.model.clone().unwrap_or_else(|| "(unknown)".to_owned());
             let mut row = vec![Cell::Text(name), Cell::Count(model.responses)];
@@ -105,16 +105,12 @@ impl UsageReport {
         let has_cost = self.has_origins();
         let mut columns = vec!["tool", "calls", "failed"];
         columns.extend(if has_cost {
-            &["returned", "entry", "carry", "cost"][..]
+            &["returned", "first read", "re-reads", "cost"][..]
         } else {
             &["written", "returned", "total"]
         });
         columns.push(Share::heading(self.by_tool.iter().map(|tool| tool.paid.share)));
-        let title = if has_cost {
-            "Tools: what came in, and what it cost again and again"
-        } else {
-            "Tool calls, estimated"
-        };
+        let title = if has_cost { "Cost by tool" } else { "Tool calls (estimated)" };
         let mut table = Table::new(title, &columns);
         let blank = || Cell::Text(String::new());
         let or_blank = |count: u64| if count == 0 { blank() } else { Cell::Count(count) };
@@ -195,8 +191,8 @@ impl UsageReport {
 
     fn skill_table(&self) -> Table {
         let share = Share::heading(self.by_skill.iter().map(|skill| skill.paid.share));
-        let columns = ["skill", "calls", "tokens", "entry", "carry", "cost", share];
-        let mut table = Table::new("Skills: their texts, and what was done for them", &columns);
+        let columns = ["skill", "calls", "tokens", "first read", "re-reads", "cost", share];
+        let mut table = Table::new("Cost by skill", &columns);
         for skill in &self.by_skill {
             let mut row = vec![
                 Cell::Text(skill.skill.clone()),
@@ -213,7 +209,7 @@ impl UsageReport {
 
     fn mcp_table(&self) -> Table {
         let share = Share::heading(self.by_mcp_server.iter().map(|server| server.paid.share));
-        let columns = ["MCP server", "calls", "failed", "returned", "entry", "carry", "cost", share];
+        let columns = ["MCP server", "calls", "failed", "returned", "first read", "re-reads", "cost", share];
         let mut table = Table::new("MCP servers", &columns);
         for server in &self.by_mcp_server {
             let mut row = vec![
