@@ -125,14 +125,13 @@ struct Records<'c> {
     out: Stdout<'c>,
     format: ExportFormat,
     count: u64,
-    /// The record, and its JSON if that is not it: each is written in the place of the last one.
+    /// The record, written in the place of the last one.
     line: String,
-    json: String,
 }
 
 impl<'c> Records<'c> {
     fn begin(out: Stdout<'c>, format: ExportFormat, list: &str) -> Result<Self, Error> {
-        let mut records = Self { out, format, count: 0, line: String::new(), json: String::new() };
+        let mut records = Self { out, format, count: 0, line: String::new() };
         if format == ExportFormat::Json {
             records.write(&format!("{{\n  \"schema_version\": 1,\n  \"{list}\": ["))?;
         }
@@ -155,12 +154,12 @@ impl<'c> Records<'c> {
                 line.push('\n');
             }
             ExportFormat::Csv => {
-                self.json.clear();
-                render::push_json(&mut self.json, record).map_err(failed)?;
                 if is_first {
-                    line.extend(render::csv_names(&self.json));
+                    let mut json = String::new();
+                    render::push_json(&mut json, record).map_err(failed)?;
+                    line.extend(render::csv_names(&json));
                 }
-                render::push_csv(line, &self.json);
+                render::push_csv(line, record).map_err(failed)?;
             }
         }
         self.out.write(line, Passes::Text).map_err(failed)

@@ -47,16 +47,6 @@ impl<'a> Raw<'a> {
     }
 }
 
-/// Hands the members of the object that `text` is to `each`, names as they are written. What is inside of their values is
-/// checked only as far as it takes to find their ends.
-///
-/// # Errors
-/// If `text` is anything else than one JSON object. `each` may have had some of it by then.
-pub fn members<'a>(text: &'a str, mut each: impl FnMut(&'a str, Raw<'a>)) -> Result<(), Malformed> {
-    let end = members_of(text, |name, value| each(name, Raw(value))).map_err(|fault| fault.in_text(text))?;
-    scan::expect_end(text, end)
-}
-
 /// A JSON object of which only the names are decoded. Of members with the same name the last one counts, of more than
 /// 262,144 the first ones do.
 #[derive(Debug, Default)]

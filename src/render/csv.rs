@@ -1,8 +1,14 @@
 //! CSV by RFC 4180, but that lines end as on a terminal; safe for spreadsheets: a text that one would run as a formula gets an apostrophe.
 
+use std::fmt::{Display, Write as _};
+use std::io;
+
+use serde::ser::{self, Impossible, SerializeMap, SerializeSeq, SerializeStruct, SerializeTuple};
+use serde::{Serialize, Serializer};
+
 use super::text::harmless;
 use crate::domain::{PicoUsd, clean_name};
-use crate::json::{Malformed, Object, Raw, members, text};
+use crate::json::Object;
 use crate::report::{Cell, Table};
 
 /// The rows of a table under its headings, its total last. Pictures are left out.
@@ -35,56 +41,289 @@ fn flatten(prefix: &str, object: &Object<'_>, names: &mut Vec<String>) {
     }
 }
 
-/// Appends the values of a record that was written as a JSON object, as a line: members of inner objects are columns of
-/// their own (`usage_input_tokens`), lists stay JSON. Of a text that is no such object nothing is appended.
-pub fn push_csv(out: &mut String, record: &str) {
+/// Appends the values of a record as a line: members of inner objects are columns of their own (`usage_input_tokens`), lists
+/// are JSON.
+///
+/// # Errors
+/// If the record has values that no record of ours has, such as bytes.
+pub fn push_csv(out: &mut String, record: &impl Serialize) -> Result<(), io::Error> {
     let start = out.len();
-    if push_values(out, record).is_err() {
-        return out.truncate(start);
-    }
+    record.serialize(&mut Values { out })?;
     // The last value has a comma behind it.
     if out.len() > start {
         out.pop();
     }
     out.push('\n');
+    Ok(())
 }
 
-/// The values, each with a comma behind it. Nothing is copied that can be written as it stands.
-fn push_values(out: &mut String, object: &str) -> Result<(), Malformed> {
-    members(object, |_, value| {
-        let start = out.len();
-        if !value.get().starts_with('{') || push_values(out, value.get()).is_err() {
-            out.truncate(start);
-            match plain(value.get()) {
-                Some(plain) => out.push_str(plain),
-                None => out.push_str(&raw(value)),
-            }
-            out.push(',');
-        }
-    })
+/// Writes values, each with a comma behind it.
+struct Values<'o> {
+    out: &'o mut String,
 }
 
-/// What the value is in CSV if that is a part of it: a number, a truth, or a text of letters, digits and the like that begins
-/// with one of them, so that nobody takes it for anything else.
-fn plain(value: &str) -> Option<&str> {
-    let is_plain =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':' | b'/' | b'-');
-    match value.as_bytes() {
-        b"null" => Some(""),
-        [b'"', text @ .., b'"'] => {
-            let begins_plainly = text.first().is_none_or(|first| first.is_ascii_alphanumeric());
-            (begins_plainly && text.iter().all(|byte| is_plain(*byte))).then(|| &value[1..value.len() - 1])
-        }
-        all => all.iter().all(|byte| is_plain(*byte)).then_some(value),
+impl Values<'_> {
+    fn push(&mut self, value: &str) {
+        self.out.push_str(value);
+        self.out.push(',');
+    }
+
+    fn push_text(&mut self, text: &str) {
+        if is_plain(text) { self.push(text) } else { self.push(&quoted(&guarded(&harmless(text)))) }
+    }
+
+    fn push_number(&mut self, number: impl Display) -> Result<(), serde_json::Error> {
+        self.out.write_fmt(format_args!("{number},")).map_err(ser::Error::custom)
+    }
+
+    /// A list. Its names are no longer than they are; within JSON a space stands for what is harmful.
+    fn push_json(&mut self, json: &str) {
+        self.push(&quoted(&clean_name(json, json.len()).unwrap_or_default()));
     }
 }
 
-fn raw(value: Raw<'_>) -> String {
-    match (text(value), value.get()) {
-        (Some(text), _) => quoted(&guarded(&harmless(&text))),
-        (None, "null") => String::new(),
-        // A list, whose names are no longer than they are. Within JSON a space stands for what is harmful.
-        (None, other) => quoted(&clean_name(other, other.len()).unwrap_or_default()),
+/// Whether a text is written as it stands: it is empty, or of letters, digits and the like and begins with one of them, so that
+/// nobody takes it for anything else.
+fn is_plain(text: &str) -> bool {
+    let is_plain =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':' | b'/' | b'-');
+    let text = text.as_bytes();
+    text.first().is_none_or(u8::is_ascii_alphanumeric) && text.iter().all(is_plain)
+}
+
+impl<'v, 'o> Serializer for &'v mut Values<'o> {
+    type Ok = ();
+    type Error = serde_json::Error;
+    type SerializeSeq = List<'v, 'o>;
+    type SerializeTuple = List<'v, 'o>;
+    type SerializeTupleStruct = Impossible<(), Self::Error>;
+    type SerializeTupleVariant = Impossible<(), Self::Error>;
+    type SerializeMap = Self;
+    type SerializeStruct = Self;
+    type SerializeStructVariant = Impossible<(), Self::Error>;
+
+    fn serialize_bool(self, value: bool) -> Result<(), Self::Error> {
+        self.push(if value { "true" } else { "false" });
+        Ok(())
+    }
+
+    fn serialize_i8(self, value: i8) -> Result<(), Self::Error> {
+        self.push_number(value)
+    }
+
+    fn serialize_i16(self, value: i16) -> Result<(), Self::Error> {
+        self.push_number(value)
+    }
+
+    fn serialize_i32(self, value: i32) -> Result<(), Self::Error> {
+        self.push_number(value)
+    }
+
+    fn serialize_i64(self, value: i64) -> Result<(), Self::Error> {
+        self.push_number(value)
+    }
+
+    fn serialize_u8(self, value: u8) -> Result<(), Self::Error> {
+        self.push_number(value)
+    }
+
+    fn serialize_u16(self, value: u16) -> Result<(), Self::Error> {
+        self.push_number(value)
+    }
+
+    fn serialize_u32(self, value: u32) -> Result<(), Self::Error> {
+        self.push_number(value)
+    }
+
+    fn serialize_u64(self, value: u64) -> Result<(), Self::Error> {
+        self.push_number(value)
+    }
+
+    fn serialize_f32(self, value: f32) -> Result<(), Self::Error> {
+        self.serialize_f64(value.into())
+    }
+
+    /// As JSON has it; what is no number is nothing.
+    fn serialize_f64(self, value: f64) -> Result<(), Self::Error> {
+        let text = if value.is_finite() { serde_json::to_string(&value)? } else { String::new() };
+        self.push(&text);
+        Ok(())
+    }
+
+    fn serialize_char(self, value: char) -> Result<(), Self::Error> {
+        self.push_text(value.encode_utf8(&mut [0; 4]));
+        Ok(())
+    }
+
+    fn serialize_str(self, value: &str) -> Result<(), Self::Error> {
+        self.push_text(value);
+        Ok(())
+    }
+
+    fn serialize_bytes(self, _: &[u8]) -> Result<(), Self::Error> {
+        Err(ser::Error::custom("no record holds bytes"))
+    }
+
+    fn serialize_none(self) -> Result<(), Self::Error> {
+        self.serialize_unit()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Self::Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Result<(), Self::Error> {
+        self.push("");
+        Ok(())
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Self::Error> {
+        self.serialize_unit()
+    }
+
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<(), Self::Error> {
+        self.serialize_str(variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Self::Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: &T,
+    ) -> Result<(), Self::Error> {
+        Err(ser::Error::custom("no record holds variants with values"))
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<List<'v, 'o>, Self::Error> {
+        Ok(List { values: self, json: "[".to_owned() })
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<List<'v, 'o>, Self::Error> {
+        self.serialize_seq(None)
+    }
+
+    fn serialize_tuple_struct(
+        self,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleStruct, Self::Error> {
+        Err(ser::Error::custom("no record holds structures without names"))
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleVariant, Self::Error> {
+        Err(ser::Error::custom("no record holds variants with values"))
+    }
+
+    /// A record with others within it (`serde(flatten)`) comes as a map.
+    fn serialize_map(self, _: Option<usize>) -> Result<Self, Self::Error> {
+        Ok(self)
+    }
+
+    /// The number that a sum of money is comes as a structure with one text.
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self, Self::Error> {
+        Ok(self)
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeStructVariant, Self::Error> {
+        Err(ser::Error::custom("no record holds variants with values"))
+    }
+}
+
+impl SerializeStruct for &mut Values<'_> {
+    type Ok = ();
+    type Error = serde_json::Error;
+
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Self::Error> {
+        value.serialize(&mut **self)
+    }
+
+    fn end(self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}
+
+impl SerializeMap for &mut Values<'_> {
+    type Ok = ();
+    type Error = serde_json::Error;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, _: &T) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Self::Error> {
+        value.serialize(&mut **self)
+    }
+
+    fn end(self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}
+
+/// A list on its way into one value, as JSON.
+struct List<'v, 'o> {
+    values: &'v mut Values<'o>,
+    json: String,
+}
+
+impl SerializeSeq for List<'_, '_> {
+    type Ok = ();
+    type Error = serde_json::Error;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Self::Error> {
+        if self.json.len() > 1 {
+            self.json.push(',');
+        }
+        self.json.push_str(&serde_json::to_string(value)?);
+        Ok(())
+    }
+
+    fn end(mut self) -> Result<(), Self::Error> {
+        self.json.push(']');
+        self.values.push_json(&self.json);
+        Ok(())
+    }
+}
+
+impl SerializeTuple for List<'_, '_> {
+    type Ok = ();
+    type Error = serde_json::Error;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Self::Error> {
+        SerializeSeq::serialize_element(self, value)
+    }
+
+    fn end(self) -> Result<(), Self::Error> {
+        SerializeSeq::end(self)
     }
 }
 
@@ -134,11 +373,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_as_it_stands_is_what_it_comes_to(text in "[-=+@, \"'\t.a-c0-9é]{0,8}", number: f64) {
-            for value in [serde_json::to_string(&text).unwrap(), serde_json::to_string(&number).unwrap()] {
-                if let Some(plain) = plain(&value) {
-                    prop_assert_eq!(plain, raw(Raw::parse(&value).unwrap()));
-                }
+        fn what_is_written_as_it_stands_is_what_it_comes_to(text in "[-=+@, \"'\t.a-c0-9é]{0,8}") {
+            if is_plain(&text) {
+                prop_assert_eq!(&text, &quoted(&guarded(&harmless(&text))));
             }
         }
     }
@@ -160,13 +397,52 @@ mod tests {
         }
     }
 
+    #[derive(Serialize)]
+    struct Record {
+        id: &'static str,
+        cost: PicoUsd,
+        none: Option<u64>,
+        usage: Inner,
+        list: (u8, &'static str),
+        share: f64,
+        #[serde(flatten)]
+        more: More,
+    }
+
+    #[derive(Serialize)]
+    struct Inner {
+        input: i64,
+        deep: Option<Deep>,
+    }
+
+    #[derive(Serialize)]
+    struct Deep {
+        is_so: bool,
+    }
+
+    #[derive(Serialize)]
+    struct More {
+        formula: &'static str,
+        refund: PicoUsd,
+    }
+
     #[test]
     fn a_record_is_a_line_with_its_members_in_order() {
-        let record = r#"{"id":"a,\"b\"","cost":1.50,"none":null,"usage":{"in":3,"deep":{"x":true}},"list":[1,"=x"],"f":"=1"}"#;
-        let (names, mut values) = (csv_names(record).unwrap(), String::new());
-        push_csv(&mut values, record);
-        assert_eq!(names, "id,cost,none,usage_in,usage_deep_x,list,f\n");
-        assert_eq!(values, "\"a,\"\"b\"\"\",1.50,,3,true,\"[1,\"\"=x\"\"]\",'=1\n");
+        let money = |text| PicoUsd::parse(text).unwrap();
+        let record = Record {
+            id: "a,\"b\"",
+            cost: money("1.5"),
+            none: None,
+            usage: Inner { input: -3, deep: Some(Deep { is_so: true }) },
+            list: (1, "=x"),
+            share: 1.0,
+            more: More { formula: "=1", refund: money("-0.25") },
+        };
+        let (names, mut values) =
+            (csv_names(&serde_json::to_string(&record).unwrap()).unwrap(), String::new());
+        push_csv(&mut values, &record).unwrap();
+        assert_eq!(names, "id,cost,none,usage_input,usage_deep_is_so,list,share,formula,refund\n");
+        assert_eq!(values, "\"a,\"\"b\"\"\",1.5,,-3,true,\"[1,\"\"=x\"\"]\",1.0,'=1,-0.25\n");
     }
 
     #[test]
