@@ -16,7 +16,8 @@ fn schema() -> Value {
     serde_json::from_slice(&std::fs::read(repository().join("examples/export.schema.json")).unwrap()).unwrap()
 }
 
-/// What is wrong with a value by as much of JSON Schema as ours uses.
+/// What is wrong with a value by as much of JSON Schema as ours uses. The crates that know all of it turn on another way to
+/// read numbers in serde_json, for the program under test too, which is not the one that people get.
 fn faults(schema: &Value, root: &Value, value: &Value, path: &str, found: &mut Vec<String>) {
     if let Some(name) = schema["$ref"].as_str() {
         let target = name.trim_start_matches("#/").split('/').fold(root, |place, part| &place[part]);
@@ -84,21 +85,8 @@ fn export(ledger: &Ledger, what: &str, format: &str) -> String {
 
 /// The cells of a CSV text.
 pub(crate) fn csv_rows(text: &str) -> Vec<Vec<String>> {
-    let mut rows = vec![vec![String::new()]];
-    let mut chars = text.chars().peekable();
-    let mut is_quoted = false;
-    while let Some(c) = chars.next() {
-        let cell = rows.last_mut().unwrap().last_mut().unwrap();
-        match c {
-            '"' if is_quoted && chars.peek() == Some(&'"') => cell.push(chars.next().unwrap()),
-            '"' => is_quoted = !is_quoted,
-            ',' if !is_quoted => rows.last_mut().unwrap().push(String::new()),
-            '\n' if !is_quoted => rows.push(vec![String::new()]),
-            c => cell.push(c),
-        }
-    }
-    assert_eq!(rows.pop(), Some(vec![String::new()]));
-    rows
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
 }
 
 #[test]
