@@ -39,6 +39,8 @@ pub const NONE: &str = "(none)";
 const SESSIONS_AT_ONCE: usize = 40;
 /// More readers than that wait for the disk.
 const MAX_THREADS: usize = 8;
+/// How often files are read that have come in while others were; what comes later is left to the next view.
+const MOST_READINGS: usize = 3;
 /// Files that are read before what is in them is stored.
 const READ_AHEAD: usize = 4;
 
@@ -63,37 +65,73 @@ pub fn refresh(
     mut tell: impl FnMut(Progress),
 ) -> Result<(), StoreError> {
     let only: Option<HashSet<SessionRow>> = only.map(|only| only.iter().copied().collect());
-    let is_wanted = |session: &StaleSession| only.as_ref().is_none_or(|only| only.contains(&session.row));
-    let mut stale = ledger.stale_sessions(None)?;
-    stale.retain(is_wanted);
-    if stale.is_empty() {
-        return Ok(());
-    }
-    let stale: HashSet<SessionRow> = stale.iter().map(|session| session.row).collect();
-    let mut transcripts: HashMap<SessionRow, Vec<SessionTranscript>> = HashMap::new();
-    for transcript in ledger.session_transcripts(None)? {
-        if stale.contains(&transcript.session) {
-            transcripts.entry(transcript.session).or_default().push(transcript);
+    let find = |ledger: &Ledger| {
+        Work::find(ledger, |session| only.as_ref().is_none_or(|only| only.contains(&session.row)))
+    };
+    let mut work = find(ledger)?;
+    for _ in 0..MOST_READINGS {
+        if work.stale.is_empty() || work.is_read() {
+            break;
+        }
+        let read = read_contents(ledger, keeps_names, work.files.values().flatten(), &mut tell);
+        let is_stored = ledger.without_if_held(read)?.is_some();
+        work = find(ledger)?;
+        if !is_stored {
+            break;
         }
     }
-    let read = read_contents(ledger, keeps_names, transcripts.values().flatten(), &mut tell);
-    ledger.without_if_held(read)?;
-    let mut stale = ledger.stale_sessions(None)?;
-    stale.retain(is_wanted);
     let mut done = 0;
-    for part in stale.chunks(SESSIONS_AT_ONCE) {
+    for part in work.stale.chunks(SESSIONS_AT_ONCE) {
         let mut shares = Vec::with_capacity(part.len());
         for session in part {
-            let files = transcripts.get(&session.row).map_or(&[][..], Vec::as_slice);
+            let files = work.files_of(session);
             let estimates = ledger.returned_estimates(session.row)?;
             let Shared { shares: rows, growth, .. } = share_out(ledger, session.row, files, &estimates)?;
-            shares.push((*session, rows, growth));
+            shares.push((session.good_if(are_read(files)), rows, growth));
         }
         ledger.store_shares(&shares)?;
         done += part.len();
-        tell(Progress::Sharing(done, stale.len()));
+        tell(Progress::Sharing(done, work.stale.len()));
     }
     Ok(())
+}
+
+/// What is to be shared out.
+struct Work {
+    stale: Vec<StaleSession>,
+    files: HashMap<SessionRow, Vec<SessionTranscript>>,
+}
+
+impl Work {
+    /// Finds the sessions and then their files, so that a file that comes in between makes its session stale once more.
+    fn find(ledger: &Ledger, is_wanted: impl Fn(&StaleSession) -> bool) -> Result<Self, StoreError> {
+        let mut stale = ledger.stale_sessions(None)?;
+        stale.retain(is_wanted);
+        let mut files: HashMap<SessionRow, Vec<SessionTranscript>> = HashMap::new();
+        if stale.is_empty() {
+            return Ok(Self { stale, files });
+        }
+        let rows: HashSet<SessionRow> = stale.iter().map(|session| session.row).collect();
+        for file in ledger.session_transcripts(None)? {
+            if rows.contains(&file.session) {
+                files.entry(file.session).or_default().push(file);
+            }
+        }
+        Ok(Self { stale, files })
+    }
+
+    fn is_read(&self) -> bool {
+        self.files.values().all(|files| are_read(files))
+    }
+
+    fn files_of(&self, session: &StaleSession) -> &[SessionTranscript] {
+        self.files.get(&session.row).map_or(&[][..], Vec::as_slice)
+    }
+}
+
+/// Whether the content of the files is known as far as their responses are.
+fn are_read(files: &[SessionTranscript]) -> bool {
+    files.iter().all(|file| file.content_offset >= file.offset)
 }
 
 /// Where a session's costs came from.
@@ -118,16 +156,26 @@ pub fn of_session(
     session: SessionRow,
     mut tell: impl FnMut(Progress),
 ) -> Result<SessionOrigins, StoreError> {
-    let files = ledger.session_transcripts(Some(session))?;
-    if !ledger.stale_sessions(Some(session))?.is_empty() {
+    // The stamp before what is read under it, so that what changes meanwhile makes it stale.
+    let find = |ledger: &Ledger| -> Result<_, StoreError> {
+        Ok((ledger.stale_sessions(Some(session))?, ledger.session_transcripts(Some(session))?))
+    };
+    let (mut stale, mut files) = find(ledger)?;
+    for _ in 0..MOST_READINGS {
+        if stale.is_empty() || are_read(&files) {
+            break;
+        }
         let read = read_contents(ledger, keeps_names, &files, &mut tell);
-        ledger.without_if_held(read)?;
+        let is_stored = ledger.without_if_held(read)?.is_some();
+        (stale, files) = find(ledger)?;
+        if !is_stored {
+            break;
+        }
     }
-    let stale = ledger.stale_sessions(Some(session))?;
     let Shared { mut shares, mut growth, calls } =
         share_out(ledger, session, &files, &ledger.returned_estimates(session)?)?;
     if let Some(stale) = stale.first() {
-        let kept = [(*stale, shares, growth)];
+        let kept = [(stale.good_if(are_read(&files)), shares, growth)];
         ledger.store_shares(&kept)?;
         [(_, shares, growth)] = kept;
     }

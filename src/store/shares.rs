@@ -113,6 +113,17 @@ pub struct StaleSession {
     stamp: i64,
 }
 
+impl StaleSession {
+    /// In the place of a stamp, which no session has: they begin with 0 and grow.
+    const NEVER: i64 = -1;
+
+    /// The session itself if its shares are what they should be; else one whose shares add up, and stay stale.
+    #[must_use]
+    pub const fn good_if(self, is_good: bool) -> Self {
+        if is_good { self } else { Self { stamp: Self::NEVER, ..self } }
+    }
+}
+
 impl Ledger {
     /// The sessions that have spent something and whose shares are not what they should be: all, or one if it is such.
     ///
