@@ -5,7 +5,8 @@
 
 It shares none of the program's code but the token counter (`tallyhook count`, which is tiktoken to the token). Each main
 TRANSCRIPT is read by it and, into a ledger of its own, by TALLYHOOK; then entry and carry tokens are compared tool by
-tool and class by class. Subagents' own files, forks, images and hand-edited logs are not what it is for. Without a TRANSCRIPT it takes captured
+tool and class by class. Subagents' own files, forks, images, contexts of more
+than 4,096 entries and hand-edited logs are not what it is for. Without a TRANSCRIPT it takes captured
 scenarios that have none of these.
 """
 import glob, json, os, subprocess, sys, tempfile

@@ -3,23 +3,21 @@
 //!
 //! Hooks keep what is needed of the content when a turn ends. Everything else is done here, when a view first asks.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::sync_channel;
+mod contents;
 
-use crate::agents::claude_code::{self, ReadFrom, Reading};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::rc::Rc;
+
 use crate::attribution::{self, Item, Paid, Source};
-use crate::domain::{
-    AgentId, CostParts, Message, MessageId, ModelId, SessionId, Timeline, ToolName, ToolUseId, Usage,
-};
+use crate::domain::{AgentId, CostParts, Message, MessageId, ModelId, Timeline, ToolName, ToolUseId, Usage};
 use crate::estimate::calibrate::{Calibration, Lesson, Tokenizer, lessons};
-use crate::finalize;
 use crate::pricing::{PriceTable, Rates};
 use crate::store::{
     Estimates, Growth, HIDDEN_AGENT, Ledger, Phase, Quarter, SessionRow, SessionTranscript, ShareRow,
     StaleSession, StoreError,
 };
+use contents::{are_read, read_contents};
 
 /// What is no tool, in the place of its name.
 pub const SYSTEM: &str = "(system prompt)";
@@ -37,10 +35,10 @@ pub const NONE: &str = "(none)";
 
 /// Sessions that are stored at once. All of their shares are in memory until then.
 const SESSIONS_AT_ONCE: usize = 40;
-/// More readers than that wait for the disk.
-const MAX_THREADS: usize = 8;
-/// Files that are read before what is in them is stored.
-const READ_AHEAD: usize = 4;
+/// No further session is shared out before they are stored, once they are so many rows: of half a kilobyte each.
+const ROWS_AT_ONCE: usize = 20_000;
+/// How often files are read that have come in while others were; what comes later is left to the next view.
+const MOST_READINGS: usize = 3;
 
 /// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,37 +61,69 @@ pub fn refresh(
     mut tell: impl FnMut(Progress),
 ) -> Result<(), StoreError> {
     let only: Option<HashSet<SessionRow>> = only.map(|only| only.iter().copied().collect());
-    let is_wanted = |session: &StaleSession| only.as_ref().is_none_or(|only| only.contains(&session.row));
-    let mut stale = ledger.stale_sessions(None)?;
-    stale.retain(is_wanted);
-    if stale.is_empty() {
-        return Ok(());
-    }
-    let stale: HashSet<SessionRow> = stale.iter().map(|session| session.row).collect();
-    let mut transcripts: HashMap<SessionRow, Vec<SessionTranscript>> = HashMap::new();
-    for transcript in ledger.session_transcripts(None)? {
-        if stale.contains(&transcript.session) {
-            transcripts.entry(transcript.session).or_default().push(transcript);
+    let find = |ledger: &Ledger| {
+        Work::find(ledger, |session| only.as_ref().is_none_or(|only| only.contains(&session.row)))
+    };
+    let mut work = find(ledger)?;
+    for _ in 0..MOST_READINGS {
+        if work.stale.is_empty() || work.is_read() {
+            break;
+        }
+        let read = read_contents(ledger, keeps_names, work.files.values().flatten(), &mut tell);
+        let is_stored = ledger.without_if_held(read)?.is_some();
+        work = find(ledger)?;
+        if !is_stored {
+            break;
         }
     }
-    let read = read_contents(ledger, keeps_names, transcripts.values().flatten(), &mut tell);
-    ledger.without_if_held(read)?;
-    let mut stale = ledger.stale_sessions(None)?;
-    stale.retain(is_wanted);
-    let mut done = 0;
-    for part in stale.chunks(SESSIONS_AT_ONCE) {
-        let mut shares = Vec::with_capacity(part.len());
-        for session in part {
-            let files = transcripts.get(&session.row).map_or(&[][..], Vec::as_slice);
-            let estimates = ledger.returned_estimates(session.row)?;
-            let Shared { shares: rows, growth, .. } = share_out(ledger, session.row, files, &estimates)?;
-            shares.push((*session, rows, growth));
+    let (mut shares, mut rows_at_once) = (Vec::new(), 0);
+    for (number, session) in (1..).zip(&work.stale) {
+        let files = work.files_of(session);
+        let estimates = ledger.returned_estimates(session.row)?;
+        let shared = share_out(ledger, session.row, files, &estimates, false)?;
+        rows_at_once += shared.shares.len();
+        shares.push((session.good_if(are_read(files)), shared.shares, shared.growth));
+        if shares.len() == SESSIONS_AT_ONCE || rows_at_once > ROWS_AT_ONCE || number == work.stale.len() {
+            ledger.store_shares(&shares)?;
+            shares.clear();
+            rows_at_once = 0;
+            tell(Progress::Sharing(number, work.stale.len()));
         }
-        ledger.store_shares(&shares)?;
-        done += part.len();
-        tell(Progress::Sharing(done, stale.len()));
     }
     Ok(())
+}
+
+/// What is to be shared out.
+struct Work {
+    stale: Vec<StaleSession>,
+    files: HashMap<SessionRow, Vec<SessionTranscript>>,
+}
+
+impl Work {
+    /// Finds the sessions and then their files, so that a file that comes in between makes its session stale once more.
+    fn find(ledger: &Ledger, is_wanted: impl Fn(&StaleSession) -> bool) -> Result<Self, StoreError> {
+        let mut stale = ledger.stale_sessions(None)?;
+        stale.retain(is_wanted);
+        let mut files: HashMap<SessionRow, Vec<SessionTranscript>> = HashMap::new();
+        if stale.is_empty() {
+            return Ok(Self { stale, files });
+        }
+        let rows: HashSet<SessionRow> = stale.iter().map(|session| session.row).collect();
+        for file in ledger.session_transcripts(None)? {
+            if rows.contains(&file.session) {
+                files.entry(file.session).or_default().push(file);
+            }
+        }
+        Ok(Self { stale, files })
+    }
+
+    fn is_read(&self) -> bool {
+        self.files.values().all(|files| are_read(files))
+    }
+
+    fn files_of(&self, session: &StaleSession) -> &[SessionTranscript] {
+        self.files.get(&session.row).map_or(&[][..], Vec::as_slice)
+    }
 }
 
 /// Where a session's costs came from.
@@ -118,16 +148,26 @@ pub fn of_session(
     session: SessionRow,
     mut tell: impl FnMut(Progress),
 ) -> Result<SessionOrigins, StoreError> {
-    let files = ledger.session_transcripts(Some(session))?;
-    if !ledger.stale_sessions(Some(session))?.is_empty() {
+    // The stamp before what is read under it, so that what changes meanwhile makes it stale.
+    let find = |ledger: &Ledger| -> Result<_, StoreError> {
+        Ok((ledger.stale_sessions(Some(session))?, ledger.session_transcripts(Some(session))?))
+    };
+    let (mut stale, mut files) = find(ledger)?;
+    for _ in 0..MOST_READINGS {
+        if stale.is_empty() || are_read(&files) {
+            break;
+        }
         let read = read_contents(ledger, keeps_names, &files, &mut tell);
-        ledger.without_if_held(read)?;
+        let is_stored = ledger.without_if_held(read)?.is_some();
+        (stale, files) = find(ledger)?;
+        if !is_stored {
+            break;
+        }
     }
-    let stale = ledger.stale_sessions(Some(session))?;
     let Shared { mut shares, mut growth, calls } =
-        share_out(ledger, session, &files, &ledger.returned_estimates(session)?)?;
+        share_out(ledger, session, &files, &ledger.returned_estimates(session)?, true)?;
     if let Some(stale) = stale.first() {
-        let kept = [(*stale, shares, growth)];
+        let kept = [(stale.good_if(are_read(&files)), shares, growth)];
         ledger.store_shares(&kept)?;
         [(_, shares, growth)] = kept;
     }
@@ -185,6 +225,30 @@ pub struct CallCost {
     pub carry_cost: CostParts,
 }
 
+impl CallCost {
+    /// A call of a run that has cost nothing yet; `None` of an item that is none.
+    fn of(item: &Item, agent: Option<&AgentId>) -> Option<Self> {
+        let (Some(id), Source::Tool(tool)) = (&item.call, &item.source) else { return None };
+        Some(Self {
+            id: id.clone(),
+            tool: tool.clone(),
+            agent: agent.cloned(),
+            file: item.file,
+            entry: Usage::default(),
+            carry: Usage::default(),
+            entry_cost: CostParts::default(),
+            carry_cost: CostParts::default(),
+        })
+    }
+
+    fn add(&mut self, share: &attribution::Share, (entry_cost, carry_cost): (CostParts, CostParts)) {
+        self.entry += share.entry;
+        self.carry += share.carry;
+        self.entry_cost += entry_cost;
+        self.carry_cost += carry_cost;
+    }
+}
+
 /// The steps of a session.
 ///
 /// # Errors
@@ -234,73 +298,6 @@ impl Calibrations {
     }
 }
 
-/// Reads those of the transcripts whose content is not known to where they were read, from their starts and several at once.
-fn read_contents<'t>(
-    ledger: &mut Ledger,
-    keeps_names: bool,
-    files: impl IntoIterator<Item = &'t SessionTranscript>,
-    tell: &mut impl FnMut(Progress),
-) -> Result<(), StoreError> {
-    let unread = files.into_iter().filter(|file| file.content_offset < file.offset);
-    // A file of several sessions is read once.
-    let unread: BTreeMap<&str, &SessionTranscript> = unread.map(|file| (file.path.as_str(), file)).collect();
-    let files: Vec<&SessionTranscript> = unread.into_values().collect();
-    let content = finalize::content_reader(ledger)?;
-    let Some(session) = SessionId::new("unknown") else { return Ok(()) };
-    let next = AtomicUsize::new(0);
-    let threads =
-        std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(files.len());
-    let read_next = || {
-        let at = next.fetch_add(1, Ordering::Relaxed);
-        let file = files.get(at)?;
-        let from = ReadFrom {
-            session: session.clone(),
-            agent: file.agent.clone(),
-            progress: None,
-            count: |_| 0,
-            content: Some(content),
-        };
-        Some((at, read_content(Path::new(&file.path), from)))
-    };
-    let mut done = 0;
-    let mut store = |(at, mut readings): (usize, Vec<Reading>)| {
-        let changes = readings.iter_mut().flat_map(|reading| &mut reading.task_changes);
-        changes.filter(|_| !keeps_names).for_each(|change| change.kind.take_names());
-        ledger.replace_content(files[at], &readings)?;
-        done += 1;
-        tell(Progress::Reading(done, files.len()));
-        Ok(())
-    };
-    std::thread::scope(|scope| {
-        let (sender, receiver) = sync_channel::<(usize, Vec<Reading>)>(READ_AHEAD);
-        for _ in 0..threads {
-            let (sender, read_next) = (sender.clone(), &read_next);
-            let reads_on = move || while read_next().is_some_and(|read| sender.send(read).is_ok()) {};
-            if std::thread::Builder::new().spawn_scoped(scope, reads_on).is_err() {
-                // The user may have no more threads: those that there are do it, and this one what is left.
-                break;
-            }
-        }
-        drop(sender);
-        receiver.into_iter().try_for_each(&mut store)
-    })?;
-    std::iter::from_fn(read_next).try_for_each(store)
-}
-
-/// Reads a file to its end, or as far as it can be read.
-fn read_content(path: &Path, mut from: ReadFrom) -> Vec<Reading> {
-    let mut readings = Vec::new();
-    while let Ok(reading) = claude_code::read(path, &from) {
-        let has_more = reading.has_more;
-        from.progress = Some(reading.progress.clone());
-        readings.push(reading);
-        if !has_more {
-            break;
-        }
-    }
-    readings
-}
-
 /// Responses that are added up together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Bucket {
@@ -313,7 +310,7 @@ struct Bucket {
 }
 
 /// What rows are added up by.
-type Key = (Bucket, String, String, String, Phase);
+type Key = (Rc<Bucket>, String, String, String, Phase);
 
 #[derive(Debug, Default)]
 struct Sums {
@@ -338,6 +335,48 @@ impl Rows {
         sums.usage += usage;
         sums.cost += cost;
     }
+
+    /// Adds what an item has paid. Returns what that cost when it was written and came in, and after that.
+    fn add_share(
+        &mut self,
+        share: &attribution::Share,
+        item: &Item,
+        buckets: &Buckets<'_>,
+    ) -> (CostParts, CostParts) {
+        let (bucket, rates) = &buckets.list[share.bucket];
+        let cost = |usage: &Usage| rates.map(|rates| rates.cost(usage)).unwrap_or_default();
+        let (entry_cost, carry_cost) = (cost(&share.entry), cost(&share.carry));
+        let key = |phase| {
+            let skill = item.skill.clone().unwrap_or_default();
+            let file_type = item.file_type.clone().unwrap_or_default();
+            (Rc::clone(bucket), source_name(item).to_owned(), skill, file_type, phase)
+        };
+        self.add(key(Phase::Entry), (share.responses, share.calls), share.entry, entry_cost);
+        self.add(key(Phase::Carry), (0, 0), share.carry, carry_cost);
+        (entry_cost, carry_cost)
+    }
+}
+
+/// A session's own responses that are kept under variants of an id that is not unique, by that id and in their order.
+struct Variants<'m>(HashMap<&'m str, VecDeque<&'m Message>>);
+
+impl<'m> Variants<'m> {
+    fn of(messages: &'m [Message]) -> Self {
+        let mut found: HashMap<&str, VecDeque<&Message>> = HashMap::new();
+        for message in messages.iter().filter(|message| message.id.is_variant() && !message.copied) {
+            found.entry(message.id.base()).or_default().push_back(message);
+        }
+        Self(found)
+    }
+
+    /// The first one that is not done.
+    fn next(&mut self, id: &MessageId, done: &HashSet<MessageId>) -> Option<&'m Message> {
+        let variants = self.0.get_mut(id.base())?;
+        while variants.front().is_some_and(|message| done.contains(&message.id)) {
+            variants.pop_front();
+        }
+        variants.front().copied()
+    }
 }
 
 /// The response that an entry names under an id which none of the session's own is kept under, and whether it is the
@@ -347,13 +386,10 @@ fn of_another_or_variant(
     ledger: &Ledger,
     session: SessionRow,
     id: &MessageId,
-    messages: &[Message],
+    variants: &mut Variants<'_>,
     done: &HashSet<MessageId>,
 ) -> Result<(Option<Message>, bool), StoreError> {
-    let is_variant =
-        |message: &&Message| message.id.is_variant() && message.id.base() == id.base() && !message.copied;
-    let mut variants = messages.iter().filter(is_variant).filter(|message| !done.contains(&message.id));
-    if let Some(variant) = variants.next()
+    if let Some(variant) = variants.next(id, done)
         && !ledger.has_as_copy(id, session)?
     {
         return Ok((Some(variant.clone()), true));
@@ -369,19 +405,25 @@ struct Shared {
 }
 
 /// Shares out what a session has spent. All that its rows of `spent` hold is in the result, and no more. `estimates` are of
-/// its calls' results, for how far these are off.
+/// its calls' results, for how far these are off. What each call has cost takes as much memory as all else.
 fn share_out(
     ledger: &Ledger,
     session: SessionRow,
     files: &[SessionTranscript],
     estimates: &Estimates,
+    with_calls: bool,
 ) -> Result<Shared, StoreError> {
     let timeline = timeline(ledger, session)?;
     let messages = ledger.session_responses(session)?;
     let known: HashMap<&MessageId, &Message> =
         messages.iter().map(|message| (&message.id, message)).collect();
-    let mut buckets =
-        Buckets { prices: ledger.prices(), timeline: &timeline, list: Vec::new(), index: HashMap::new() };
+    let mut variants = Variants::of(&messages);
+    let buckets = RefCell::new(Buckets {
+        prices: ledger.prices(),
+        timeline: &timeline,
+        list: Vec::new(),
+        index: HashMap::new(),
+    });
     let mut rows = Rows::default();
     let mut calls = Vec::new();
     let mut done: HashSet<MessageId> = HashSet::new();
@@ -391,25 +433,37 @@ fn share_out(
     let (subagents, main): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.agent.is_some());
     for file in subagents.into_iter().chain(main) {
         let entries = ledger.context_entries(&file.path)?;
-        let shared = attribution::attribute(&entries, file.agent.as_ref(), |id, of| {
+        let paid = |id: &MessageId, of: Option<&AgentId>| {
             let own = known.get(id).copied().filter(|message| !message.copied);
             let found = match own {
                 Some(own) => Ok((Some(own.clone()), true)),
-                None => of_another_or_variant(ledger, session, id, &messages, &done),
+                None => of_another_or_variant(ledger, session, id, &mut variants, &done),
             };
             match found {
                 Ok((Some(message), true)) => {
                     let is_own = message.agent.as_ref() == of && done.insert(message.id.clone());
-                    Some(paid(&message, if is_own { buckets.of(&message) } else { Vec::new() }))
+                    Some(paid_of(
+                        &message,
+                        if is_own { buckets.borrow_mut().of(&message) } else { Vec::new() },
+                    ))
                 }
-                Ok((found, _)) => found.map(|message| paid(&message, Vec::new())),
+                Ok((found, _)) => found.map(|message| paid_of(&message, Vec::new())),
                 Err(error) => {
                     fault = Some(error);
                     None
                 }
             }
+        };
+        let mut by_call: HashMap<usize, CallCost> = HashMap::new();
+        attribution::attribute_each(&entries, file.agent.as_ref(), paid, |items, share| {
+            let paid = rows.add_share(&share, &items[share.item], &buckets.borrow());
+            if with_calls && let Some(call) = CallCost::of(&items[share.item], file.agent.as_ref()) {
+                by_call.entry(share.item).or_insert(call).add(&share, paid);
+            }
         });
-        add_file(&shared, file.agent.as_ref(), &buckets, &mut rows, &mut calls);
+        let mut found: Vec<(usize, CallCost)> = by_call.into_iter().collect();
+        found.sort_by_key(|(item, _)| *item);
+        calls.extend(found.into_iter().map(|(_, call)| call));
         if !estimates.returned.is_empty() {
             add_gaps(&mut growth, &lessons(&entries, &known), estimates);
         }
@@ -417,6 +471,7 @@ fn share_out(
     if let Some(fault) = fault {
         return Err(fault);
     }
+    let mut buckets = buckets.into_inner();
     let is_left = |message: &&Message| !message.copied && !done.contains(&message.id);
     let mut left: Vec<&Message> = messages.iter().filter(is_left).collect();
     left.sort_by(|one, other| one.id.cmp(&other.id));
@@ -429,7 +484,7 @@ fn share_out(
                 true => (ADVISOR, Phase::Entry),
                 false => (NONE, Phase::Unplaced),
             };
-            let key = (bucket.clone(), tool.to_owned(), skill, String::new(), phase);
+            let key = (Rc::clone(bucket), tool.to_owned(), skill, String::new(), phase);
             rows.add(key, (u64::from(number == 0), 0), usage, cost);
         }
     }
@@ -437,7 +492,7 @@ fn share_out(
 }
 
 /// A response whose requests belong to these buckets, the first of which has its last one; none if another one pays for it.
-fn paid(message: &Message, buckets: Vec<(usize, Usage)>) -> Paid {
+fn paid_of(message: &Message, buckets: Vec<(usize, Usage)>) -> Paid {
     let percent = message.model.as_ref().map_or(100, |model| Tokenizer::of(model).estimate(100));
     let mut others = buckets.into_iter();
     let (bucket, usage) = match others.next() {
@@ -451,8 +506,8 @@ fn paid(message: &Message, buckets: Vec<(usize, Usage)>) -> Paid {
 struct Buckets<'a> {
     prices: &'a PriceTable,
     timeline: &'a Timeline,
-    list: Vec<(Bucket, Option<Rates>)>,
-    index: HashMap<(Bucket, Option<Rates>), usize>,
+    list: Vec<(Rc<Bucket>, Option<Rates>)>,
+    index: HashMap<(Rc<Bucket>, Option<Rates>), usize>,
 }
 
 impl Buckets<'_> {
@@ -482,7 +537,7 @@ impl Buckets<'_> {
             priced,
             step: message.at.and_then(|at| self.timeline.at(at)).unwrap_or_default().to_owned(),
         };
-        let key = (bucket, rates);
+        let key = (Rc::new(bucket), rates);
         if let Some(at) = self.index.get(&key) {
             return *at;
         }
@@ -490,49 +545,6 @@ impl Buckets<'_> {
         self.index.insert(key, self.list.len() - 1);
         self.list.len() - 1
     }
-}
-
-/// Adds what the responses of one file come to.
-fn add_file(
-    shared: &attribution::Attribution,
-    agent: Option<&AgentId>,
-    buckets: &Buckets<'_>,
-    rows: &mut Rows,
-    calls: &mut Vec<CallCost>,
-) {
-    let mut by_call: HashMap<usize, CallCost> = HashMap::new();
-    for share in &shared.shares {
-        let item = &shared.items[share.item];
-        let (bucket, rates) = &buckets.list[share.bucket];
-        let cost = |usage: &Usage| rates.map(|rates| rates.cost(usage)).unwrap_or_default();
-        let (entry_cost, carry_cost) = (cost(&share.entry), cost(&share.carry));
-        let key = |phase| {
-            let skill = item.skill.clone().unwrap_or_default();
-            let file_type = item.file_type.clone().unwrap_or_default();
-            (bucket.clone(), source_name(item).to_owned(), skill, file_type, phase)
-        };
-        rows.add(key(Phase::Entry), (share.responses, share.calls), share.entry, entry_cost);
-        rows.add(key(Phase::Carry), (0, 0), share.carry, carry_cost);
-        if let (Some(id), Source::Tool(tool)) = (&item.call, &item.source) {
-            let call = by_call.entry(share.item).or_insert_with(|| CallCost {
-                id: id.clone(),
-                tool: tool.clone(),
-                agent: agent.cloned(),
-                file: item.file,
-                entry: Usage::default(),
-                carry: Usage::default(),
-                entry_cost: CostParts::default(),
-                carry_cost: CostParts::default(),
-            });
-            call.entry += share.entry;
-            call.carry += share.carry;
-            call.entry_cost += entry_cost;
-            call.carry_cost += carry_cost;
-        }
-    }
-    let mut found: Vec<(usize, CallCost)> = by_call.into_iter().collect();
-    found.sort_by_key(|(item, _)| *item);
-    calls.extend(found.into_iter().map(|(_, call)| call));
 }
 
 fn source_name(item: &Item) -> &str {
@@ -600,7 +612,7 @@ fn complete(ledger: &Ledger, session: SessionRow, rows: Rows) -> Result<Vec<Shar
         let (quarter, agent, model, branch, priced) = place;
         let tool = if agent == HIDDEN_AGENT { HIDDEN_AGENT } else { NONE };
         let bucket = Bucket { quarter, agent, model, branch, priced, step: String::new() };
-        let key = (bucket, tool.to_owned(), String::new(), String::new(), Phase::Unplaced);
+        let key = (Rc::new(bucket), tool.to_owned(), String::new(), String::new(), Phase::Unplaced);
         rows.add(key, (responses, 0), usage, cost);
     }
     Ok(rows.0.into_iter().map(|(key, sums)| row(key, &sums)).collect())
@@ -609,13 +621,13 @@ fn complete(ledger: &Ledger, session: SessionRow, rows: Rows) -> Result<Vec<Shar
 fn row((bucket, tool, skill, file_type, phase): Key, sums: &Sums) -> ShareRow {
     ShareRow {
         quarter: bucket.quarter,
-        agent_id: bucket.agent,
-        model: bucket.model,
-        branch: bucket.branch,
+        agent_id: bucket.agent.clone(),
+        model: bucket.model.clone(),
+        branch: bucket.branch.clone(),
         tool,
         skill,
         file_type,
-        step: bucket.step,
+        step: bucket.step.clone(),
         phase,
         responses: sums.responses,
         calls: sums.calls,

@@ -1,6 +1,7 @@
 //! One conversation's context: what stands in it and how large it is.
 
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use super::share::{self, Prompt, READ};
 use super::{Book, Paid, Source};
@@ -10,6 +11,11 @@ use crate::domain::{ContextCall, MessageId, ToolUseId, Usage};
 const MOST_TIMES: u64 = 3;
 /// What an entry may have on top, in tokens: wrappers, markers, small reminders.
 const MOST_MORE: u64 = 1_000;
+/// So many entries of a context pay one by one. With more, all but the last half go on as one entry of each kind: every
+/// response pays for each entry, so a context without a bound takes the square of its length.
+pub(super) const MOST_LIVE: usize = 4_096;
+/// So many kinds of earlier entries are told apart; the others go to the system's.
+const MOST_KINDS: usize = MOST_LIVE / 4;
 
 /// An entry with its size in tokens.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +77,7 @@ impl Context {
                 book.turn_to(bucket);
                 self.share_prompt(share::prompt(&usage), fresh, book);
             }
+            self.join(fresh, book);
             self.pending.clear();
             self.has_prompt = false;
             self.is_compacted = false;
@@ -143,21 +150,21 @@ impl Context {
         let weights: Vec<u64> = last.written.iter().map(|written| written.weight).collect();
         for (bucket, usage) in last.paid.requests() {
             book.turn_to(bucket);
-            let own = &mut book.paid[last.output];
+            let own = book.paid(last.output);
             own.entry += Usage { web_searches: usage.web_searches, ..Usage::default() };
             let parts = share::share(usage.output, &weights);
             if parts.is_empty() {
                 own.entry.output += usage.output;
             }
             for (written, part) in last.written.iter().zip(parts) {
-                book.paid[written.item].entry.output += part;
+                book.paid(written.item).entry.output += part;
             }
         }
         let Some(bucket) = last.paid.bucket else { return };
         book.turn_to(bucket);
-        book.paid[last.output].responses += 1;
+        book.paid(last.output).responses += 1;
         for written in last.written.iter().filter(|written| written.item != last.output) {
-            book.paid[written.item].calls += 1;
+            book.paid(written.item).calls += 1;
         }
     }
 
@@ -209,6 +216,40 @@ impl Context {
         fresh
     }
 
+    /// Joins what came in at `fresh` with what stands beside it and is of the same item, which changes no share: each ends at
+    /// the sum of sizes so far. Bounds the number of entries.
+    fn join(&mut self, fresh: usize, book: &mut Book) {
+        let new = self.live.split_off(fresh.saturating_sub(1).min(self.live.len()));
+        for entry in new {
+            match self.live.last_mut() {
+                Some(last) if last.item == entry.item => last.size += entry.size,
+                _ => self.live.push(entry),
+            }
+        }
+        if self.live.len() <= MOST_LIVE {
+            return;
+        }
+        let system = book.common(Source::System);
+        let latest = self.live.split_off(self.live.len() - MOST_LIVE / 2);
+        let mut places: HashMap<usize, usize> = HashMap::new();
+        let mut earlier: Vec<Live> = Vec::new();
+        for Live { item, size } in self.live.drain(..) {
+            let mut kind = book.earlier(item);
+            if places.len() >= MOST_KINDS && !places.contains_key(&kind) {
+                kind = system;
+            }
+            match places.entry(kind) {
+                Entry::Occupied(place) => earlier[*place.get()].size += size,
+                Entry::Vacant(place) => {
+                    place.insert(earlier.len());
+                    earlier.push(Live { item: kind, size });
+                }
+            }
+        }
+        self.live = earlier;
+        self.live.extend(latest);
+    }
+
     /// Adds entries which are `total` tokens together, by their estimates.
     fn extend(&mut self, entries: impl Iterator<Item = Live>, total: u64) {
         let start = self.live.len();
@@ -230,8 +271,8 @@ impl Context {
         let (old, new) = self.live.split_at(fresh);
         let size = |part: &[Live]| part.iter().map(|live| live.size).sum();
         let (for_new, for_old) = share::split(prompt, size(new), size(old));
-        pay(new, for_new, |item, usage| book.paid[item].entry += usage);
-        pay(old, for_old, |item, usage| book.paid[item].carry += usage);
+        pay(new, for_new, |item, usage| book.paid(item).entry += usage);
+        pay(old, for_old, |item, usage| book.paid(item).carry += usage);
     }
 }
 

@@ -97,11 +97,25 @@ pub struct Attribution {
 
 /// Shares out the responses that `entries` name, in the order of the transcript. `agent` is the run whose file it is.
 /// `paid` tells what the ledger knows of a response of a run; what it does not know is passed over.
+#[must_use]
 pub fn attribute(
     entries: &[ContextEntry],
     agent: Option<&AgentId>,
-    mut paid: impl FnMut(&MessageId, Option<&AgentId>) -> Option<Paid>,
+    paid: impl FnMut(&MessageId, Option<&AgentId>) -> Option<Paid>,
 ) -> Attribution {
+    let mut shares = Vec::new();
+    let items = attribute_each(entries, agent, paid, |_, share| shares.push(share));
+    Attribution { items, shares }
+}
+
+/// Shares them out as [`attribute`] does, and hands each share to `each` as soon as it is known, with the items so far. Of a
+/// long session the shares take more memory than all else that is known of it. Returns the items.
+pub fn attribute_each(
+    entries: &[ContextEntry],
+    agent: Option<&AgentId>,
+    mut paid: impl FnMut(&MessageId, Option<&AgentId>) -> Option<Paid>,
+    mut each: impl FnMut(&[Item], Share),
+) -> Vec<Item> {
     let mut book = Book::default();
     let mut contexts: HashMap<Option<&AgentId>, Context> = HashMap::new();
     let mut of = agent;
@@ -129,6 +143,7 @@ pub fn attribute(
             ContextEntry::Compaction => context.compact(&mut book),
             ContextEntry::Summary { tokens } => context.add(Source::Summary, *tokens, &mut book),
         }
+        book.hand_on(&mut each);
     }
     // In a fixed order, though nothing depends on it.
     let mut contexts: Vec<_> = contexts.into_iter().collect();
@@ -136,7 +151,9 @@ pub fn attribute(
     for (_, context) in &mut contexts {
         context.settle(&mut book);
     }
-    book.finish()
+    book.close();
+    book.hand_on(&mut each);
+    book.items
 }
 
 /// What an item has paid in a bucket so far.
@@ -146,19 +163,24 @@ struct Sums {
     carry: Usage,
     responses: u64,
     calls: u64,
+    is_touched: bool,
 }
 
 /// The items of all contexts of a file, and what they have paid so far.
 #[derive(Debug, Default)]
 struct Book {
     items: Vec<Item>,
-    /// Of each item, in the current bucket.
+    /// Of each item, in the current bucket; of those that are not [`Self::touched`] nothing.
     paid: Vec<Sums>,
+    touched: Vec<usize>,
     bucket: Option<usize>,
+    /// Those that were not handed on yet.
     shares: Vec<Share>,
     calls: HashMap<ToolUseId, usize>,
     /// The items that stand for all of their kind.
     common: HashMap<Source, usize>,
+    /// The items that stand for earlier ones of a source, skill and type of file.
+    earlier: HashMap<(Source, Option<String>, Option<String>), usize>,
 }
 
 impl Book {
@@ -216,20 +238,47 @@ impl Book {
         }
     }
 
+    /// What an item has paid in the current bucket.
+    fn paid(&mut self, item: usize) -> &mut Sums {
+        let paid = &mut self.paid[item];
+        if !paid.is_touched {
+            paid.is_touched = true;
+            self.touched.push(item);
+        }
+        paid
+    }
+
     fn close(&mut self) {
         let Some(bucket) = self.bucket else { return };
-        for (item, paid) in self.paid.iter_mut().enumerate() {
-            let sums = std::mem::take(paid);
-            if sums != Sums::default() {
-                let Sums { entry, carry, responses, calls } = sums;
+        self.touched.sort_unstable();
+        for item in self.touched.drain(..) {
+            let Sums { entry, carry, responses, calls, .. } = std::mem::take(&mut self.paid[item]);
+            if responses + calls > 0 || entry != Usage::default() || carry != Usage::default() {
                 self.shares.push(Share { bucket, item, entry, carry, responses, calls });
             }
         }
     }
 
-    fn finish(mut self) -> Attribution {
-        self.close();
-        Attribution { items: self.items, shares: self.shares }
+    fn hand_on(&mut self, mut each: impl FnMut(&[Item], Share)) {
+        for share in self.shares.drain(..) {
+            each(&self.items, share);
+        }
+    }
+
+    /// The item that stands for earlier ones of the same source, skill and type of file.
+    fn earlier(&mut self, item: usize) -> usize {
+        let Item { source, skill, file_type, call, .. } = &self.items[item];
+        if call.is_none() && skill.is_none() {
+            return item;
+        }
+        let kind = (source.clone(), skill.clone(), file_type.clone());
+        if let Some(known) = self.earlier.get(&kind) {
+            return *known;
+        }
+        let (source, skill, file_type) = kind.clone();
+        let item = self.add(Item { source, skill, file_type, call: None, file: None });
+        self.earlier.insert(kind, item);
+        item
     }
 }
 

@@ -159,6 +159,56 @@ fn a_response_of_two_requests_leaves_the_context_of_the_last_and_each_pays_its_o
     assert_eq!(of(&shared, &Source::Output).0, usage(0, 20, 0, 30 + 20 + 10));
 }
 
+#[test]
+fn of_more_entries_than_any_context_has_the_earlier_ones_go_on_by_kind() {
+    const CALLS: usize = context::MOST_LIVE;
+    let (mut entries, mut usages) = (vec![ContextEntry::Prompt { tokens: 100 }], Vec::new());
+    for number in 0..4 {
+        let names: Vec<String> = (0..CALLS).map(|call| format!("call_{number}_{call}")).collect();
+        let calls: Vec<(&str, &str, u64)> =
+            names.iter().enumerate().map(|(call, id)| (&**id, ["Read", "Bash"][call % 2], 5)).collect();
+        entries.push(response(number, 0, &calls));
+        entries.extend(names.iter().map(|id| result(id, 5)));
+        let came_in = 10 * CALLS as u64;
+        usages.push(usage(0, came_in, came_in * number as u64, 5 * CALLS as u64));
+    }
+    let shared = run(&entries, &usages);
+    assert_eq!(sum(&shared), usages.into_iter().sum());
+    // Of all that came in each half is of one tool, and so are reads of it.
+    let [read, bash] = ["Read", "Bash"].map(|tool| of(&shared, &Source::Tool(ToolName::new(tool))));
+    assert!(read.1.cache_read.abs_diff(bash.1.cache_read) < read.1.cache_read / 1_000, "{read:?} {bash:?}");
+    let is_tool = |share: &&Share| matches!(shared.items[share.item].source, Source::Tool(_));
+    let has_call = |share: &&Share| shared.items[share.item].call.is_some();
+    let (calls, earlier): (Vec<&Share>, Vec<&Share>) =
+        shared.shares.iter().filter(is_tool).partition(has_call);
+    assert_eq!((calls.len(), earlier.len()), (4 * CALLS, 2));
+    // Of the last two responses.
+    assert!(
+        earlier.iter().all(|share| share.carry.cache_read > 10 * CALLS as u64 && share.calls == 0),
+        "{earlier:?}"
+    );
+}
+
+#[test]
+fn of_more_kinds_than_any_context_has_the_last_are_the_systems() {
+    let count = 3 * context::MOST_LIVE;
+    let names: Vec<(String, String)> =
+        (0..count).map(|number| (format!("call_{number}"), format!("tool_{number}"))).collect();
+    let calls: Vec<(&str, &str, u64)> = names.iter().map(|(id, tool)| (&**id, &**tool, 10)).collect();
+    let entries = [
+        ContextEntry::Prompt { tokens: 10 },
+        response(0, 0, &calls),
+        response(1, 1, &[]),
+        response(2, 1, &[]),
+    ];
+    let total = 10 * count as u64;
+    let usages = [usage(0, 10, 0, total), usage(0, total, 10, 1), usage(0, 1, total + 10, 1)];
+    let shared = run(&entries, &usages);
+    assert_eq!(sum(&shared), usages.into_iter().sum());
+    let paid_again = shared.shares.iter().filter(|share| share.carry != Usage::default()).count();
+    assert!(paid_again <= context::MOST_LIVE, "{paid_again}");
+}
+
 fn entries() -> impl Strategy<Value = Vec<ContextEntry>> {
     let entry = prop_oneof![
         4 => (0..12_usize, 0..500_u64, prop::collection::vec((0..20_u8, 0..300_u64), 0..3)).prop_map(|(number, text, calls)| {

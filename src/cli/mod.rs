@@ -202,8 +202,7 @@ impl Context {
                 // A copy holds all, whoever holds the ledger.
                 self.left_out.take();
                 self.run(command).map_err(|second| match second {
-                    // Where nothing can be read either, the first fault says more.
-                    Error::Store(_) => Error::Store(error),
+                    Error::Store(second) => Error::Store(error.unless_told_by(second)),
                     second => second,
                 })
             }

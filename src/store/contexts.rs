@@ -237,12 +237,13 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn context_entries(&self, path: &str) -> Result<Vec<ContextEntry>, StoreError> {
         const SQL: &str = "SELECT entries FROM context_parts WHERE path = ?1 ORDER BY start";
-        let parts = self.all("read the contexts", SQL, [path], |row| row.get::<_, String>(0))?;
         let mut entries: Vec<ContextEntry> = Vec::new();
-        for part in parts {
+        self.all("read the contexts", SQL, [path], |row| {
+            let part = row.get_ref(0)?.as_str()?;
             entries.push(ContextEntry::Of { agent: None });
-            entries.extend(serde_json::from_str::<Vec<ContextEntry>>(&part).unwrap_or_default());
-        }
+            entries.extend(serde_json::from_str::<Vec<ContextEntry>>(part).unwrap_or_default());
+            Ok(())
+        })?;
         Ok(entries)
     }
 

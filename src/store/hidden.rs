@@ -3,13 +3,12 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
 
 use super::responses::iterations;
 use super::spending::Spending;
-use super::writer::{SessionRow, signed, unsigned};
-use super::{Ledger, StoreError};
+use super::writer::{SessionRow, signed};
+use super::{Ledger, StoreError, columns};
 use crate::agents::claude_code::CostState;
 use crate::domain::{Modifiers, PicoUsd, Timestamp, Usage};
 use crate::pricing::PriceTable;
@@ -226,7 +225,7 @@ impl Lines {
         let mut rows = query.query([session.0])?;
         while let Some(row) = rows.next()? {
             let (owner, copied): (i64, bool) = (row.get(0)?, row.get(2)?);
-            let usage = usage(row, 6)?;
+            let usage = columns::usage(row, 6)?;
             let by_client = iterations(row, 12, &usage)?.map_or(usage, |iterations| iterations.by_client);
             let line = Shown {
                 at: row.get::<_, Option<i64>>(3)?.map(Timestamp::from_millis),
@@ -244,10 +243,7 @@ impl Lines {
     /// The place of a response's model and modifiers.
     fn name(&mut self, row: &Row<'_>) -> rusqlite::Result<usize> {
         let mode: i64 = row.get(4)?;
-        let model = match row.get_ref(5)? {
-            ValueRef::Text(text) => std::str::from_utf8(text).unwrap_or_default(),
-            _ => "",
-        };
+        let model = columns::name(row, 5)?;
         // Most have the name of the one before.
         let is_last = |name: &Name| name.model == model && name.modifiers == Modifiers::from_bits(mode);
         if let Some(last) = self.found.last().map(|found| found.line.name)
@@ -306,7 +302,9 @@ fn states(conn: &Connection, session: SessionRow) -> rusqlite::Result<Vec<State>
         }
         if let Some(state) = states.last_mut() {
             let cost = row.get::<_, Option<String>>(8)?.and_then(|cost| PicoUsd::parse(&cost));
-            state.totals.insert(row.get(0)?, Total { usage: usage(row, 1)?, is_split: row.get(7)?, cost });
+            state
+                .totals
+                .insert(row.get(0)?, Total { usage: columns::usage(row, 1)?, is_split: row.get(7)?, cost });
         }
     }
     Ok(states)
@@ -375,16 +373,4 @@ pub(super) fn heirs(conn: &Connection, session: i64) -> rusqlite::Result<Vec<i64
     )?
     .query_map([session], |row| row.get(0))?
     .collect()
-}
-
-fn usage(row: &Row<'_>, first: usize) -> rusqlite::Result<Usage> {
-    let count = |column: usize| row.get::<_, i64>(first + column).map(unsigned);
-    Ok(Usage {
-        input: count(0)?,
-        output: count(1)?,
-        cache_read: count(2)?,
-        cache_write_5m: count(3)?,
-        cache_write_1h: count(4)?,
-        web_searches: count(5)?,
-    })
 }

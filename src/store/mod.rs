@@ -29,6 +29,7 @@ mod budgets;
 mod calibrations;
 mod calls;
 mod captured;
+mod columns;
 mod contexts;
 mod ended;
 mod event;

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::migrations::{MIGRATIONS, migrate, user_version};
 use super::view::{MOMENT, View};
-use super::{Spool, refusal, wal};
+use super::{Spool, reading, refusal, wal};
 use crate::domain::OneLine as _;
 use crate::platform::is_on_network;
 use crate::pricing::PriceTable;
@@ -171,6 +171,12 @@ impl StoreError {
         }
     }
 
+    /// The error of a ledger that cannot be written, unless that of reading it in a copy says more.
+    #[must_use]
+    pub fn unless_told_by(self, second: Self) -> Self {
+        if matches!(second, Self::TooLarge { .. }) { second } else { self }
+    }
+
     /// Wraps a failed statement.
     pub(super) fn query(what: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
         move |source| Self::Query { what, source }
@@ -246,33 +252,38 @@ impl Ledger {
 
     /// Opens the ledger for a command that reads it (and completes it from transcripts). If another process holds it, what
     /// cannot be written is left out ([`Self::left_out`]). Where it cannot be written at all, or is of an older release and
-    /// held, this is a copy ([`Self::copied`]).
+    /// held, this is a copy ([`Self::copied`]); where that cannot be made either, the other process is waited for.
     ///
     /// # Errors
     /// [`StoreError::Missing`] if there is none; otherwise as [`Self::open_for_hook`].
     pub fn open_for_reports(path: &Path) -> Result<Self, StoreError> {
-        match Self::open_view(path) {
+        let was_current = Header::read(path).is_current();
+        match Self::open_view(path, MOMENT) {
             Ok(ledger) if ledger.conn.is_readonly(rusqlite::MAIN_DB).unwrap_or(false) => {
                 Self::open_copy(path, CopiedFor::Unwritable)
             }
             Err(error) if error.is_unwritable() => {
-                Self::open_copy(path, CopiedFor::Unwritable).map_err(|_| error)
+                Self::open_copy(path, CopiedFor::Unwritable).map_err(|second| error.unless_told_by(second))
             }
-            Err(error) if error.is_busy() && !Header::read(path).is_current() => {
-                Self::open_copy(path, CopiedFor::Held).map_err(|_| error)
+            Err(error) if error.is_busy() && !was_current => {
+                // One that is only being made, or is current in the log alone, is waited for and not copied.
+                let version = reading::version_beside_writer(path);
+                let is_older = version.is_ok_and(|version| 0 < version && version < SCHEMA_VERSION);
+                let copy = is_older.then(|| Self::open_copy(path, CopiedFor::Held).ok()).flatten();
+                copy.map_or_else(|| Self::open_view(path, VIEW.waiting), Ok)
             }
             opened => opened,
         }
     }
 
-    /// The ledger itself, to be looked at.
-    fn open_view(path: &Path) -> Result<Self, StoreError> {
+    /// The ledger itself, to be looked at. One that is not of this release is waited for as long as is said.
+    fn open_view(path: &Path, patience: Duration) -> Result<Self, StoreError> {
         if !path.exists() {
             return Err(StoreError::Missing { path: path.to_path_buf() });
         }
         let found = Header::read(path);
         // A ledger of an older release is brought up to date before it can be read, or a copy of it is.
-        let waiting = if found.is_current() { VIEW.waiting } else { MOMENT };
+        let waiting = if found.is_current() { VIEW.waiting } else { patience };
         let mut ledger = Self::open(path, Patience { waiting, ..VIEW }, found, false)?;
         ledger.patience = VIEW;
         ledger.expect_questions()?;

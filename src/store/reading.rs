@@ -2,7 +2,7 @@
 //!
 //! Reports bring the ledger up to date before they answer, which takes writing. Where that fails they do the same in a copy,
 //! so that what they show is as true as ever; only that nothing of it is kept. A small ledger is copied into memory, one that
-//! would fill it into a file without a name, in the folder for temporary ones.
+//! would fill it into a file without a name, in the folder for temporary ones, or, where that has no room, into memory after all.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -12,14 +12,22 @@ use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Spool;
+use super::migrations::user_version;
 use super::open::{COMMAND, CopiedFor, Ledger, Patience, StoreError, check_is_file, prepare};
+use super::view::MOMENT;
 
 /// Up to this size a ledger is copied into memory, in bytes.
 const MAX_IN_MEMORY: u64 = 16 << 20;
+/// And up to this one where a temporary file cannot be written.
+const MAX_IN_MEMORY_AT_NEED: u64 = 256 << 20;
 /// Larger ledgers are not copied: in bytes, six times what a year of much work takes.
 const MAX_COPIED: u64 = 2 << 30;
 /// How long another process's write may keep the reading waiting.
 const WAIT: Duration = Duration::from_secs(5);
+const IN_MEMORY: &str = ":memory:";
+/// SQLite removes a file without a name as soon as it has made it.
+const IN_A_FILE: &str = "";
+const READING: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 /// A way to the file without locks, which need writing.
 const WITHOUT_LOCKS: &std::ffi::CStr = if cfg!(windows) { c"win32-none" } else { c"unix-none" };
 
@@ -34,15 +42,39 @@ impl Ledger {
         }
         check_is_file(path)?;
         let open_error = StoreError::opening(path);
-        let source = connect(path).map_err(open_error)?;
+        let source = match why {
+            CopiedFor::Unwritable => connect(path),
+            // Somebody writes: without locks it would be read in the middle of that.
+            CopiedFor::Held => connect_shared(path, MOMENT),
+        };
+        let source = source.map_err(open_error)?;
+        // As it is at one moment: a copy that has to wait for a writer begins anew, without an end.
+        source.execute_batch("BEGIN; SELECT 1 FROM sqlite_schema").map_err(open_error)?;
         let size = size(&source).map_err(open_error)?;
+        let too_large = || StoreError::TooLarge { path: path.to_path_buf(), megabytes: size >> 20 };
         if size > MAX_COPIED {
-            return Err(StoreError::TooLarge { path: path.to_path_buf(), megabytes: size >> 20 });
+            return Err(too_large());
         }
-        // SQLite removes a file without a name as soon as it has made it.
-        let place = if size <= MAX_IN_MEMORY { ":memory:" } else { "" };
+        if size <= MAX_IN_MEMORY {
+            return Self::copy_into(IN_MEMORY, &source, path, why);
+        }
+        match Self::copy_into(IN_A_FILE, &source, path, why) {
+            Err(error) if error.is_unwritable() && size <= MAX_IN_MEMORY_AT_NEED => {
+                Self::copy_into(IN_MEMORY, &source, path, why)
+            }
+            Err(error) if error.is_unwritable() => Err(too_large()),
+            copied => copied,
+        }
+    }
+
+    fn copy_into(place: &str, source: &Connection, path: &Path, why: CopiedFor) -> Result<Self, StoreError> {
+        let open_error = StoreError::opening(path);
         let mut conn = Connection::open(place).map_err(open_error)?;
-        Backup::new(&source, &mut conn)
+        if place == IN_MEMORY {
+            // What it sorts, too: there may be no room for files.
+            conn.pragma_update(None, "temp_store", "MEMORY").map_err(open_error)?;
+        }
+        Backup::new(source, &mut conn)
             .and_then(|backup| backup.run_to_completion(i32::MAX, Duration::ZERO, None))
             .map_err(open_error)?;
         prepare(&mut conn, path, std::time::Instant::now(), COMMAND.waiting)?;
@@ -70,6 +102,12 @@ impl Ledger {
     }
 }
 
+/// The schema of a ledger that another process holds, as it has last been committed, be it in the log alone. 0 if it is only
+/// being made.
+pub(super) fn version_beside_writer(path: &Path) -> rusqlite::Result<i64> {
+    user_version(&connect_shared(path, MOMENT)?)
+}
+
 /// How many bytes all pages take, by which a file without a block can be large, too.
 fn size(conn: &Connection) -> rusqlite::Result<u64> {
     let number = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
@@ -78,13 +116,7 @@ fn size(conn: &Connection) -> rusqlite::Result<u64> {
 
 /// Opens a file that may not be written, whatever lies beside it.
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let shared = || {
-        // As ever, beside others that may write. The log's index must be there, or can be made.
-        let conn = Connection::open_with_flags(path, flags)?;
-        conn.busy_timeout(WAIT)?;
-        look(conn)
-    };
+    let flags = READING;
     let alone = || {
         // The index is in this process's memory. Whoever could write would have to be somebody else at this moment.
         let conn = Connection::open_with_flags_and_vfs(path, flags, WITHOUT_LOCKS)?;
@@ -95,7 +127,14 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
         let conn = Connection::open_with_flags(uri(path), flags | OpenFlags::SQLITE_OPEN_URI)?;
         look(conn)
     };
-    shared().or_else(|first| alone().or_else(|_| without_log()).map_err(|_| first))
+    connect_shared(path, WAIT).or_else(|first| alone().or_else(|_| without_log()).map_err(|_| first))
+}
+
+/// Opens it as ever, beside others that may write. The log's index must be there, or can be made.
+fn connect_shared(path: &Path, wait: Duration) -> rusqlite::Result<Connection> {
+    let conn = Connection::open_with_flags(path, READING)?;
+    conn.busy_timeout(wait)?;
+    look(conn)
 }
 
 /// The connection, if it can read.

@@ -3,6 +3,7 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Statement, ToSql, params};
 
+use super::columns;
 use super::writer::{SessionRow, signed, unsigned};
 use crate::domain::{
     AgentId, Iteration, Iterations, LineTag, Message, MessageId, MessageSource, ModelId, Modifiers,
@@ -298,14 +299,7 @@ fn read_message(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<(Message, Se
     let (Some(message_id), Some(session)) = (MessageId::new(&id(0)?), SessionId::new(&id(COLUMNS)?)) else {
         return Ok(None);
     };
-    let usage = Usage {
-        input: unsigned(row.get(8)?),
-        output: unsigned(row.get(9)?),
-        cache_read: unsigned(row.get(10)?),
-        cache_write_5m: unsigned(row.get(11)?),
-        cache_write_1h: unsigned(row.get(12)?),
-        web_searches: unsigned(row.get(13)?),
-    };
+    let usage = columns::usage(row, 8)?;
     let message = Message {
         id: message_id,
         session,

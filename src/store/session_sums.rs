@@ -3,11 +3,10 @@
 
 use std::collections::HashMap;
 
-use rusqlite::Row;
-use rusqlite::types::ValueRef;
-
+use super::columns::{count, integer, name, text, usage};
 use super::growth;
 use super::queries::{CallGroup, UsageGroup};
+use super::writer::unsigned;
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{Timestamp, Usage};
 
@@ -84,14 +83,7 @@ impl Ledger {
                     last_at: None,
                 });
                 group.responses += 1;
-                group.usage += Usage {
-                    input: count(row, 3)?,
-                    output: count(row, 4)?,
-                    cache_read: count(row, 5)?,
-                    cache_write_5m: count(row, 6)?,
-                    cache_write_1h: count(row, 7)?,
-                    web_searches: count(row, 8)?,
-                };
+                group.usage += usage(row, 3)?;
                 let at = integer(row, 9)?.map(Timestamp::from_millis);
                 group.first_at = group.first_at.into_iter().chain(at).min();
                 group.last_at = group.last_at.max(at);
@@ -108,14 +100,14 @@ impl Ledger {
         read().map_err(StoreError::query("read the session's usage"))
     }
 
-    /// A session's tool calls, of which `usage` is what it used.
+    /// A session's tool calls, of which `groups` are what it used.
     ///
     /// # Errors
     /// If the ledger cannot be read.
     pub fn session_calls(
         &self,
         session: SessionRow,
-        usage: &[UsageGroup],
+        groups: &[UsageGroup],
     ) -> Result<SessionCalls, StoreError> {
         const SETTLED: &str = "SELECT settled_call FROM sessions WHERE id = ?1";
         const SQL: &str = "SELECT id, returned_tokens, ok, tool, agent_id, agent_type,
@@ -125,7 +117,7 @@ impl Ledger {
         // A call is pending if it came after the last turn that was finalized, and after the last known response of
         // the agent that made it.
         let mut last: HashMap<Option<&str>, i64> = HashMap::new();
-        for group in usage {
+        for group in groups {
             let at = last.entry(group.agent_id.as_deref()).or_default();
             *at = (*at).max(group.last_at.map_or(0, Timestamp::as_millis));
         }
@@ -141,7 +133,7 @@ impl Ledger {
                 calls.mark = growth::mark(calls.mark, id, returned);
                 let Some(ok) = integer(row, 2)? else { continue };
                 let (agent_id, agent_type, skill) = (text(row, 4)?, text(row, 5)?, text(row, 6)?);
-                let tool = text(row, 3)?.unwrap_or_default();
+                let tool = name(row, 3)?;
                 let group = groups.at(&[Some(tool), agent_id, agent_type, skill], || CallGroup {
                     tool: tool.to_owned(),
                     agent_id: agent_id.map(str::to_owned),
@@ -182,28 +174,4 @@ impl Ledger {
         };
         read().map_err(StoreError::query("read the session's tool calls"))
     }
-}
-
-/// A text, without a copy.
-fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<Option<&'r str>> {
-    match row.get_ref(column)? {
-        ValueRef::Null => Ok(None),
-        value => Ok(Some(value.as_str()?)),
-    }
-}
-
-fn integer(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<i64>> {
-    match row.get_ref(column)? {
-        ValueRef::Integer(value) => Ok(Some(value)),
-        _ => Ok(None),
-    }
-}
-
-/// A number that is not below 0; none is 0.
-fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    Ok(integer(row, column)?.map_or(0, unsigned))
-}
-
-fn unsigned(value: i64) -> u64 {
-    u64::try_from(value).unwrap_or(0)
 }

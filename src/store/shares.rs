@@ -98,6 +98,12 @@ const COLUMNS: usize = 22;
 /// In place of a quarter that is not known; quarters are moved up by one.
 const NO_QUARTER: u64 = 0;
 
+/// Makes a view's own table of what the ledger has at that moment.
+const OWN_SHARES: &str =
+    "CREATE TEMP TABLE shares (session INTEGER PRIMARY KEY, stamp, prices, body, growth);
+  INSERT INTO temp.shares (session, stamp, prices, body, growth)
+    SELECT session, stamp, prices, body, growth FROM main.shares";
+
 /// Says that what is known of a session has changed, so that its shares are to be worked out anew.
 pub(super) fn touch(conn: &Connection, session: SessionRow) -> rusqlite::Result<()> {
     conn.prepare_cached("UPDATE sessions SET stamp = stamp + 1 WHERE id = ?1")?.execute([session.0])?;
@@ -111,6 +117,17 @@ pub struct StaleSession {
     pub row: SessionRow,
     /// What its shares are good for.
     stamp: i64,
+}
+
+impl StaleSession {
+    /// In the place of a stamp, which no session has: they begin with 0 and grow.
+    const NEVER: i64 = -1;
+
+    /// The session itself if its shares are what they should be; else one whose shares add up, and stay stale.
+    #[must_use]
+    pub const fn good_if(self, is_good: bool) -> Self {
+        if is_good { self } else { Self { stamp: Self::NEVER, ..self } }
+    }
 }
 
 impl Ledger {
@@ -147,11 +164,13 @@ impl Ledger {
         match self.write(WHAT, |tx| store(tx, shares, version)) {
             // A view is as right if it alone has them: a temporary table hides the ledger's own of that name.
             Err(error) if error.is_busy() && self.view.is_some() => {
-                let own = "CREATE TEMP TABLE IF NOT EXISTS shares (session INTEGER PRIMARY KEY, stamp, prices, body, growth);
-                    INSERT OR IGNORE INTO temp.shares SELECT * FROM main.shares";
-                let keep = || {
-                    self.conn.execute_batch(own)?;
-                    store(&self.conn, shares, version)
+                let mut keep = || {
+                    let own = self.conn.savepoint()?;
+                    if !own.prepare("SELECT 1 FROM temp.sqlite_schema WHERE name = 'shares'")?.exists([])? {
+                        own.execute_batch(OWN_SHARES)?;
+                    }
+                    store(&own, shares, version)?;
+                    own.commit()
                 };
                 keep().map_err(StoreError::query(WHAT))
             }
@@ -331,7 +350,9 @@ fn store(
     shares: &[(StaleSession, Vec<ShareRow>, Growth)],
     version: i64,
 ) -> rusqlite::Result<()> {
-    let mut insert = conn.prepare("INSERT OR REPLACE INTO shares VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let mut insert = conn.prepare(
+        "INSERT OR REPLACE INTO shares (session, stamp, prices, body, growth) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
     let mut types = conn.prepare("SELECT agent_id, agent_type FROM agent_runs WHERE session = ?1")?;
     for (session, rows, growth) in shares {
         let types = types.query_map([session.row.0], |row| Ok((row.get(0)?, row.get(1)?)))?;

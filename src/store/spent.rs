@@ -3,9 +3,9 @@
 //! Rows are handed on as they are and added up by who asks: a day depends on a time zone, which SQL does not know, and
 //! the sum of a column can go beyond the integers of SQLite, which would be an error there.
 
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
 
+use super::columns::{count, integer, name, usage};
 use super::rollup::{Block, Grain};
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{CostParts, PicoUsd, Timestamp, Usage};
@@ -379,18 +379,11 @@ fn spent_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<SpentRow<'r>> {
     Ok(SpentRow {
         quarter: (quarter != Quarter::UNKNOWN).then_some(Quarter(quarter)),
         session: SessionRow(row.get(1)?),
-        agent_id: text(row, 2)?,
-        model: text(row, 3)?,
-        branch: text(row, 4)?,
+        agent_id: name(row, 2)?,
+        model: name(row, 3)?,
+        branch: name(row, 4)?,
         responses: count(row, 6)?,
-        usage: Usage {
-            input: count(row, 7)?,
-            output: count(row, 8)?,
-            cache_read: count(row, 9)?,
-            cache_write_5m: count(row, 10)?,
-            cache_write_1h: count(row, 11)?,
-            web_searches: count(row, 12)?,
-        },
+        usage: usage(row, 7)?,
         cost: if is_priced {
             Some(CostParts {
                 input: pico(row, 13)?,
@@ -405,27 +398,8 @@ fn spent_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<SpentRow<'r>> {
     })
 }
 
-/// A name, without a copy.
-fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r str> {
-    match row.get_ref(column)? {
-        ValueRef::Text(bytes) => Ok(std::str::from_utf8(bytes).unwrap_or_default()),
-        _ => Ok(""),
-    }
-}
-
-fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    Ok(u64::try_from(integer(row, column)?).unwrap_or(0))
-}
-
 fn pico(row: &Row<'_>, column: usize) -> rusqlite::Result<PicoUsd> {
-    Ok(PicoUsd::from_pico(integer(row, column)?.into()))
-}
-
-fn integer(row: &Row<'_>, column: usize) -> rusqlite::Result<i64> {
-    match row.get_ref(column)? {
-        ValueRef::Integer(value) => Ok(value),
-        _ => Ok(0),
-    }
+    Ok(PicoUsd::from_pico(integer(row, column)?.unwrap_or(0).into()))
 }
 
 #[cfg(test)]

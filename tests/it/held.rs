@@ -100,6 +100,44 @@ fn a_view_of_an_older_releases_ledger_beside_a_writer_answers_at_once() {
     assert_eq!(old.run(&["history"]).stderr, "");
 }
 
+/// Runs a command while a writer holds the ledger, which rolls back after a while.
+fn run_until_rollback(ledger: &Ledger, writer: rusqlite::Connection, args: &[&str]) -> Ran {
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            std::thread::sleep(Duration::from_millis(900));
+            writer.execute_batch("ROLLBACK").unwrap();
+        });
+        ledger.run(args)
+    })
+}
+
+#[test]
+fn an_older_releases_ledger_without_wal_is_not_read_in_the_middle_of_a_write() {
+    let today = today();
+    today.sqlite().pragma_update(None, "wal_checkpoint", "TRUNCATE").unwrap();
+    let old = of_schema(before("0014_growth.sql"), &today.path());
+    let responses = ["export", "--what", "responses", "--format", "csv"];
+    let writer = old.sqlite();
+    // The write does not fit into the writer's memory, so a part of it is in the file.
+    let write = "PRAGMA journal_mode = DELETE; PRAGMA cache_size = 1; BEGIN IMMEDIATE;
+        UPDATE responses SET input_tokens = input_tokens + 1000000;
+        CREATE TABLE filler (bytes); INSERT INTO filler VALUES (zeroblob(1000000))";
+    writer.execute_batch(write).unwrap();
+    let ran = run_until_rollback(&old, writer, &responses);
+    assert_eq!((&*ran.stdout, &*ran.stderr), (today.run(&responses).text(), ""));
+}
+
+#[test]
+fn a_ledger_that_is_being_made_is_waited_for() {
+    let ledger = Ledger::new();
+    std::fs::create_dir_all(ledger.path().parent().unwrap()).unwrap();
+    let writer = ledger.sqlite();
+    writer.execute_batch("PRAGMA journal_mode = WAL; BEGIN IMMEDIATE").unwrap();
+    let ran = run_until_rollback(&ledger, writer, &["history"]);
+    assert!(!ran.stderr.contains("older release") && !ran.stderr.contains("locked"), "{ran:?}");
+    assert_eq!(ran.code, ledger.run(&["history"]).code);
+}
+
 #[test]
 fn what_could_not_be_brought_in_is_named_and_comes_when_the_writer_ends() {
     let (ledger, writer) = held();

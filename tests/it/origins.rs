@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tallyhook::domain::{CostParts, Timestamp, Usage};
+use tallyhook::origins::{self, Progress};
 use tallyhook::store::{HIDDEN_AGENT, Phase, Quarter, ShareRow, SpentFilter};
 
 use crate::material::{TREE, captured, collected};
@@ -465,6 +466,82 @@ fn lines_of_several_sessions_in_one_file_are_each_sessions_own() {
     assert_eq!(tools("second"), [("Bash".to_owned(), 1)]);
     assert_eq!(ledger.cost_by("tool").total.usage, ledger.total().usage);
     assert!(!ledger.cost_by("tool").by_key().contains_key("(none)"));
+}
+
+/// A session of one call of a tool, which a second response has read.
+fn lines_with_a_call(session: &Session, name: &str, tool: &str) -> [Value; 4] {
+    let (response, call) = (format!("{name}_1"), format!("{name}_call"));
+    let made = json!([{ "type": "tool_use", "id": call, "name": tool, "input": {} }]);
+    [
+        session.says(1),
+        session.answer(&response, 2, 20).with("message.content", made),
+        session.result_of(3, &call, &"word ".repeat(40)),
+        session.answer(&format!("{name}_2"), 4, 30),
+    ]
+}
+
+#[test]
+fn sessions_and_files_that_come_while_contents_are_read_are_shared_out_like_all() {
+    let ledger = Ledger::new();
+    let (first, second) = (Session::new(&ledger, "first"), Session::new(&ledger, "second"));
+    first.transcript().write(&lines_with_a_call(&first, "a", "Read"));
+    ledger.import();
+    let meanwhile = std::cell::Cell::new(0);
+    let comes = |progress: Progress| {
+        if !matches!(progress, Progress::Reading(..)) {
+            return;
+        }
+        match meanwhile.replace(meanwhile.get() + 1) {
+            0 => second.transcript().write(&lines_with_a_call(&second, "b", "Bash")),
+            1 => second.subagent("subagents", "x").write(&lines_of_a_run(&second, "c", "Grep")),
+            _ => return,
+        };
+        ledger.import();
+    };
+    origins::refresh(&mut ledger.open(), true, None, comes).unwrap();
+    let by_tool = ledger.cost_by("tool");
+    assert!(meanwhile.get() >= 3, "{}", meanwhile.get());
+    assert!(!by_tool.by_key().contains_key("(none)"), "{by_tool:?}");
+    for tool in ["Read", "Bash", "Grep"] {
+        assert!(by_tool.row(tool).usage.output > 0, "{tool}");
+    }
+}
+
+/// The same as a subagent's own file has it.
+fn lines_of_a_run(session: &Session, name: &str, tool: &str) -> Vec<Value> {
+    let lines = lines_with_a_call(session, name, tool).into_iter().zip(1..);
+    let of_run = |(line, at): (Value, u32)| {
+        line.with("isSidechain", true).with("agentId", "x").with("uuid", format!("{name}-{at}"))
+    };
+    lines.map(of_run).collect()
+}
+
+#[test]
+fn a_file_that_comes_while_its_sessions_are_read_is_not_lost() {
+    for keeps_coming in [false, true] {
+        let ledger = Ledger::new();
+        let session = Session::new(&ledger, "session");
+        session.transcript().write(&lines_with_a_call(&session, "a", "Read"));
+        ledger.import();
+        let runs = std::cell::Cell::new(0);
+        let comes = |_: Progress| {
+            if keeps_coming || runs.get() == 0 {
+                let run = format!("x{}", runs.replace(runs.get() + 1));
+                let lines = lines_of_a_run(&session, &run, "Grep").into_iter();
+                let lines: Vec<Value> = lines.map(|line| line.with("agentId", &*run)).collect();
+                session.subagent("subagents", &run).write(&lines);
+                ledger.import();
+            }
+        };
+        let mut open = ledger.open();
+        let row = open.find_session("session").unwrap().unwrap().row;
+        let found = origins::of_session(&mut open, true, row, comes).unwrap();
+        let of_all: Usage = found.shares.iter().map(|share| share.usage).sum();
+        assert_eq!(of_all, ledger.total().usage);
+        let by_tool = ledger.cost_by("tool");
+        assert!(!by_tool.by_key().contains_key("(none)"), "{by_tool:?}");
+        assert_eq!(by_tool.row("Grep").usage.output, 20 * runs.get());
+    }
 }
 
 #[test]

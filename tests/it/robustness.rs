@@ -332,6 +332,28 @@ fn on_a_full_disk_reports_show_what_is_there_and_say_that_it_is_not_stored() {
     ledger.assert_sound();
 }
 
+#[test]
+#[cfg(unix)]
+fn on_a_full_disk_reports_of_a_ledger_beyond_16_mb_show_what_is_there_or_say_that_it_is_too_large() {
+    use std::io::{Seek as _, SeekFrom};
+    let (ledger, _) = grown();
+    let filler = "CREATE TABLE filler (bytes); INSERT INTO filler VALUES (zeroblob(18000000));
+        PRAGMA wal_checkpoint(TRUNCATE)";
+    ledger.sqlite().execute_batch(filler).unwrap();
+    let full = |command: &str| by_shell(&ledger, &format!("ulimit -f 0; exec \"$0\" {command}"), b"");
+    let ran = full("show-usage --json");
+    assert_eq!((ran.code, output_of(&ran)), (Some(0), 120), "{ran:?}");
+    // It says itself how many pages it has, and almost none of them takes a block.
+    let mut file = std::fs::OpenOptions::new().write(true).open(ledger.path()).unwrap();
+    let pages: u32 = 100_000;
+    file.set_len(u64::from(pages) * 4_096).unwrap();
+    file.seek(SeekFrom::Start(28)).unwrap();
+    file.write_all(&pages.to_be_bytes()).unwrap();
+    drop(file);
+    let ran = full("show-usage --json");
+    assert!(ran.code == Some(1) && ran.stderr.contains("with 390 MB it is too large"), "{ran:?}");
+}
+
 /// Runs a command as somebody who may read the ledger and not write it; `None` if that cannot be tried here.
 #[cfg(target_os = "linux")]
 fn as_a_reader(ledger: &Ledger, command: &[&str], writable: bool) -> Option<Ran> {
