@@ -96,7 +96,7 @@ pub(super) fn response_of(entry: &ContextEntry) -> Option<&MessageId> {
 /// An edit is learned as it is estimated, be it of a client that at times returns less than its payload says.
 fn raw_count(conn: &Connection, session: SessionRow, call: &ToolUseId) -> rusqlite::Result<Option<u64>> {
     const SQL: &str = "SELECT raw_returned_tokens FROM tool_calls WHERE session = ?1 AND tool_use_id = ?2
-      AND returned_method NOT IN ('image', 'pdf', 'subagent_default', 'fallback_call')";
+      AND returned_method NOT IN ('image', 'pdf', 'fallback_media', 'subagent_default', 'fallback_call')";
     let count: Option<Option<i64>> = conn
         .prepare_cached(SQL)?
         .query_row(params![session.0, call.as_str()], |row| row.get(0))
