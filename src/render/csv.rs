@@ -1,7 +1,6 @@
 //! CSV by RFC 4180, but that lines end as on a terminal; safe for spreadsheets: a text that one would run as a formula gets an apostrophe.
 
-use super::text::harmless;
-use crate::domain::{PicoUsd, clean_name};
+use crate::domain::{OneLine as _, PicoUsd, clean_name};
 use crate::json::{Malformed, Object, Raw, members, text};
 use crate::report::{Cell, Table};
 
@@ -81,7 +80,7 @@ fn plain(value: &str) -> Option<&str> {
 
 fn raw(value: Raw<'_>) -> String {
     match (text(value), value.get()) {
-        (Some(text), _) => quoted(&guarded(&harmless(&text))),
+        (Some(text), _) => quoted(&guarded(text.one_line().trim())),
         (None, "null") => String::new(),
         // A list, whose names are no longer than they are. Within JSON a space stands for what is harmful.
         (None, other) => quoted(&clean_name(other, other.len()).unwrap_or_default()),
@@ -91,7 +90,7 @@ fn raw(value: Raw<'_>) -> String {
 fn cell(cell: &Cell) -> String {
     let sum = |amount: PicoUsd| amount.to_decimal();
     match cell {
-        Cell::Text(text) | Cell::Path(text) => quoted(&guarded(&harmless(text))),
+        Cell::Text(text) | Cell::Path(text) => quoted(&guarded(text.one_line().trim())),
         Cell::Count(value) | Cell::Tokens(value) | Cell::Estimate(value) | Cell::Span(value) => {
             value.to_string()
         }
@@ -167,6 +166,19 @@ mod tests {
         push_csv(&mut values, record);
         assert_eq!(names, "id,cost,none,usage_in,usage_deep_x,list,f\n");
         assert_eq!(values, "\"a,\"\"b\"\"\",1.50,,3,true,\"[1,\"\"=x\"\"]\",'=1\n");
+    }
+
+    #[test]
+    fn long_texts_are_whole_and_differ_where_they_differ() {
+        let texts = ["a", "b"].map(|end| format!("/{}{end}", "x ".repeat(5_000)));
+        let mut table = Table::new("t", &["name"]);
+        let mut records = String::new();
+        for text in &texts {
+            push_csv(&mut records, &serde_json::json!({ "id": text }).to_string());
+            table.rows.push(vec![Cell::Text(text.clone())]);
+        }
+        assert_eq!(records, texts.map(|text| format!("{text}\n")).concat());
+        assert_eq!(csv(&table), format!("name\n{records}"));
     }
 
     #[test]
