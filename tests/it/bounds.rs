@@ -136,18 +136,25 @@ fn an_endless_file_in_any_place_ends_no_command_and_fills_no_memory() {
 }
 
 #[test]
-fn an_endless_file_is_not_counted_unless_it_is_called_a_device() {
-    let ledger = Ledger::on_disk();
+fn an_endless_file_is_not_counted_unless_it_is_called_a_descriptor() {
+    // Below /dev, where there is a folder for it.
+    let ledger = Ledger::new();
     put("/dev/zero", &ledger.project().join("a.txt"));
     put("pipe", &ledger.project().join("pipe"));
-    for file in ["a.txt", "pipe"] {
+    let pipe = ledger.project().join("pipe").to_str().unwrap().to_owned();
+    let beside = format!("/dev/..{pipe}");
+    for file in ["a.txt", "pipe", &pipe, &beside, "/dev/zero"] {
         for command in ["count", "capture-cost"] {
             let ran = bounded(&ledger, &[command, file], None);
-            assert!(ran.stderr.contains("it is not a regular file"), "{ran:?}");
+            assert!(ran.stderr.contains("it is not a regular file"), "{file}: {ran:?}");
         }
     }
-    let ran = bounded_with(&ledger, &["count", "/dev/stdin"], b"four words of text");
-    assert!(ran.stdout.contains('4'), "{ran:?}");
+    for stdin in ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"] {
+        let ran = Ran::with_stdin(&mut ledger.command(&["count", stdin]), b"four words of text");
+        assert!(ran.stdout.contains('4'), "{stdin}: {ran:?}");
+        let ran = Ran::with_stdin(&mut ledger.command(&["capture-cost", stdin]), b"no screen");
+        assert!(ran.stderr.contains("nothing in it looks like"), "{stdin}: {ran:?}");
+    }
 }
 
 /// What no client sends: the event is stored with what can be told, and the log says what was left out.
