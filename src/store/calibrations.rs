@@ -21,7 +21,7 @@ pub struct Estimates {
     /// Tokens by the call's id, of the calls that have one.
     pub returned: HashMap<ToolUseId, u64>,
     /// What tells whether something was worked out with these very calls ([`Growth::is_of`](super::Growth::is_of)).
-    pub mark: u64,
+    pub fingerprint: u64,
 }
 
 /// What a transcript has new.
@@ -140,7 +140,7 @@ impl Ledger {
         let mut estimates = Estimates::default();
         let rows = self.all("read the estimates", SQL, [session.0], |row| {
             let returned: i64 = row.get(2)?;
-            estimates.mark = growth::mark(estimates.mark, row.get(0)?, returned);
+            estimates.fingerprint = growth::fingerprint(estimates.fingerprint, row.get(0)?, returned);
             let call = row.get_ref(1)?.as_str_or_null()?.and_then(ToolUseId::new);
             Ok(call.map(|call| (call, unsigned(returned))))
         })?;
