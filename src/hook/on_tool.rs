@@ -173,8 +173,8 @@ impl Known {
             generated,
             returned,
             raw: Some(raw),
-            input_bytes: bytes(tool.input),
-            response_bytes: bytes(tool.response.or(tool.error)) + tool.left_out,
+            input_bytes: bytes(tool.input) + tool.left_out.input,
+            response_bytes: bytes(tool.response.or(tool.error)) + tool.left_out.response,
             input_hash: self
                 .session
                 .hash_key
