@@ -22,8 +22,7 @@ pub struct Zone(TimeZone);
 
 impl Zone {
     /// The system's: `TZ`, else what the system is set to, else UTC.
-    #[must_use]
-    pub fn of_system() -> Self {
+    fn of_system() -> Self {
         Self(TimeZone::try_system().unwrap_or(TimeZone::UTC))
     }
 

@@ -201,7 +201,8 @@ impl Env {
     }
 
     /// This program's own file, under the name by which it was started: a link stays right when what it leads to is
-    /// replaced by a newer release. `None` in tests with a fixed clock, whose process is another program.
+    /// replaced by a newer release. In tests the process is another program: there it is what
+    /// [`with_binary`](Self::with_binary) was told, else `None`.
     #[must_use]
     pub fn binary(&self) -> Option<PathBuf> {
         if self.vars.is_none() { own_binary() } else { self.binary.clone() }

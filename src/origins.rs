@@ -182,7 +182,7 @@ pub fn of_session(
 /// If the ledger cannot be read.
 pub fn growth(ledger: &Ledger, session: SessionRow) -> Result<Growth, StoreError> {
     let estimates = ledger.returned_estimates(session)?;
-    let mut growth = Growth::new(estimates.mark);
+    let mut growth = Growth::new(estimates.fingerprint);
     let messages = ledger.session_responses(session)?;
     let known: HashMap<&MessageId, &Message> =
         messages.iter().map(|message| (&message.id, message)).collect();
@@ -215,13 +215,13 @@ pub struct CallCost {
     pub agent: Option<AgentId>,
     /// The keyed hash of the file that it has read or changed, if all of it.
     pub file: Option<u64>,
-    /// When it was written and came in.
+    /// What it used when it was written and its result came in.
     pub entry: Usage,
-    /// After that.
+    /// What later requests used to read it again.
     pub carry: Usage,
-    /// What the first cost; nothing without a price.
+    /// What `entry` cost; nothing without a price.
     pub entry_cost: CostParts,
-    /// And the second.
+    /// What `carry` cost; nothing without a price.
     pub carry_cost: CostParts,
 }
 
@@ -280,7 +280,7 @@ impl Calibrations {
         Ok(learned)
     }
 
-    /// As [`foreseen`].
+    /// Tokens that the client is foreseen to add of its own beside the results of `calls` calls; none without a model.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -289,7 +289,7 @@ impl Calibrations {
         Ok(self.of(ledger, &model)?.surplus().saturating_mul(calls))
     }
 
-    /// As [`SessionOrigins::error_percent`].
+    /// By how much a session's estimates were off, in per cent of what its contexts grew by; `None` if no growth is known.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -427,7 +427,7 @@ fn share_out(
     let mut rows = Rows::default();
     let mut calls = Vec::new();
     let mut done: HashSet<MessageId> = HashSet::new();
-    let mut growth = Growth::new(estimates.mark);
+    let mut growth = Growth::new(estimates.fingerprint);
     let mut fault = None;
     // A subagent's own file knows more of it than the main one, which can echo its lines.
     let (subagents, main): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.agent.is_some());

@@ -54,23 +54,18 @@ fn compared(
 }
 
 fn read(context: &Context, file: Option<&Path>) -> Result<String, Error> {
-    let read = match file.filter(|file| *file != Path::new("-")) {
-        Some(file) => {
-            let path = context.env.cwd().join(file);
-            let mut bytes = Vec::new();
-            let done = context.open(file).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
-            done.map(|_| bytes).map_err(|source| (path, source))
+    let file = file.filter(|file| *file != Path::new("-"));
+    let mut bytes = Vec::new();
+    let done = if let Some(file) = file {
+        context.open(file).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
+    } else {
+        if context.console.is_stdin_typed() {
+            context.say("Paste the output of /cost, then press Ctrl-D.");
         }
-        None => {
-            if context.console.is_stdin_typed() {
-                context.say("Paste the output of /cost, then press Ctrl-D.");
-            }
-            let mut bytes = Vec::new();
-            let done = context.console.with_stdin(|stdin| stdin.take(MAX_BYTES).read_to_end(&mut bytes));
-            done.map(|_| bytes).map_err(|source| (PathBuf::from("stdin"), source))
-        }
+        context.console.with_stdin(|stdin| stdin.take(MAX_BYTES).read_to_end(&mut bytes))
     };
-    let bytes = read.map_err(|(path, source)| Error::Input { path, source })?;
+    let path = || file.map_or_else(|| PathBuf::from("stdin"), |file| context.env.cwd().join(file));
+    done.map_err(|source| Error::Input { path: path(), source })?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

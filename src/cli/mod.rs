@@ -95,6 +95,21 @@ pub fn main() -> ExitCode {
     ExitCode::from(run(&args, env, console))
 }
 
+/// Whether a path names a descriptor of a process, just as it is written: `/dev/stdin`, `/dev/fd/63` or, as zsh has it,
+/// `/proc/self/fd/11`.
+fn is_descriptor(path: &Path) -> bool {
+    let Some(path) = path.to_str() else { return false };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some(number) = path.strip_prefix("/dev/fd/") {
+        return is_number(number);
+    }
+    let in_process = path.strip_prefix("/proc/").and_then(|rest| rest.split_once("/fd/"));
+    if let Some((process, number)) = in_process {
+        return (process == "self" || is_number(process)) && is_number(number);
+    }
+    matches!(path, "/dev/stdin" | "/dev/stdout" | "/dev/stderr")
+}
+
 /// The arguments as text, without the program's own name.
 fn words(args: &[OsString]) -> Vec<String> {
     args.iter().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect()
@@ -262,11 +277,11 @@ impl Context {
         given.or_else(|| self.env.ledger_path()).ok_or(Error::NoLedgerPath)
     }
 
-    /// Opens a file that is named on the command line. A pipe or device is read only where it is called so, as a shell does
-    /// for `<(…)`: a checkout can have one under any other name, and it may never end.
+    /// Opens a file that is named on the command line. A pipe or device is read only where it is named as a descriptor is, by
+    /// the user or by a shell for `<(…)`: anybody can put one under any other name, and it may never end.
     fn open(&self, file: &Path) -> std::io::Result<std::fs::File> {
         let path = self.env.cwd().join(file);
-        if path.starts_with("/dev") { std::fs::File::open(&path) } else { regular::open(&path) }
+        if is_descriptor(file) { std::fs::File::open(&path) } else { regular::open(&path) }
     }
 
     /// Where copies of settings files are kept.
@@ -505,5 +520,36 @@ impl Context {
             self.console.show_progress("");
         }
         done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_written_as_a_descriptor_is_read_as_one() {
+        for path in
+            ["/dev/stdin", "/dev/stderr", "/dev/fd/0", "/dev/fd/63", "/proc/self/fd/11", "/proc/77/fd/3"]
+        {
+            assert!(is_descriptor(Path::new(path)), "{path}");
+        }
+        for path in [
+            "stdin",
+            "dev/fd/0",
+            "/dev/zero",
+            "/dev/shm/pipe",
+            "/dev/../tmp/pipe",
+            "/dev/fd/",
+            "/dev/fd/../zero",
+            "/dev/fd/1/x",
+            "/proc/self/fd/",
+            "/proc/x/fd/1",
+            "/proc/self/fd/../environ",
+            "/proc//fd/1",
+            "//dev/fd/1",
+        ] {
+            assert!(!is_descriptor(Path::new(path)), "{path}");
+        }
     }
 }

@@ -69,13 +69,12 @@ fn link(text: &str, passes: Passes) -> Option<usize> {
 }
 
 /// Where a command reads and writes.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Console(Streams);
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 enum Streams {
     /// Those of the process.
-    #[default]
     Process,
     /// Given input, and output that is kept.
     Memory(Arc<Memory>),

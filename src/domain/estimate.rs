@@ -20,6 +20,8 @@ pub enum Method {
     SubagentDefault,
     /// The encoding's count, but for a word of more than 256 KB, which was counted in parts.
     CountedInParts,
+    /// An image of unknown size or a PDF of unknown pages, such as one that is cut: a guess.
+    FallbackMedia,
     /// 0.25 tokens for each character: there was too much text to encode it, or none to encode.
     FallbackChars,
     /// 50 tokens: nothing is known but that a tool was called.
@@ -39,9 +41,16 @@ impl Method {
             Self::SubagentReport => "subagent_report",
             Self::SubagentDefault => "subagent_default",
             Self::CountedInParts => "counted_in_parts",
+            Self::FallbackMedia => "fallback_media",
             Self::FallbackChars => "fallback_chars",
             Self::FallbackCall => "fallback_call",
         }
+    }
+
+    /// Whether it is of an image or a document, whose tokens are no count of text.
+    #[must_use]
+    pub const fn is_media(self) -> bool {
+        matches!(self, Self::Image | Self::Pdf | Self::FallbackMedia)
     }
 }
 

@@ -101,6 +101,10 @@ impl<'a> Reading<'a> {
         Self { method: Method::Notice, ..Self::text(text) }
     }
 
+    fn media(Estimate { tokens, method }: Estimate) -> Self {
+        Self::tokens(tokens, method)
+    }
+
     fn tokens(tokens: u64, method: Method) -> Self {
         Self { texts: Vec::new(), literals: String::new(), tokens, method }
     }
@@ -118,6 +122,14 @@ impl<'a> Reading<'a> {
                 }
                 self.literals.push_str(literal);
             }
+        }
+    }
+
+    /// Adds an image or a document. Of several, one that is guessed makes the sum a guess.
+    fn push_media(&mut self, media: Estimate) {
+        self.tokens += media.tokens;
+        if self.method != Method::FallbackMedia {
+            self.method = media.method;
         }
     }
 
@@ -218,7 +230,7 @@ pub fn written_block(block: Raw<'_>) -> u64 {
 #[must_use]
 pub fn read_by_model(content: Raw<'_>) -> (u64, bool) {
     let estimate = delivered(Encoding::Cl100kBase, content);
-    (estimate.tokens, matches!(estimate.method, Method::Image | Method::Pdf))
+    (estimate.tokens, estimate.method.is_media())
 }
 
 /// Lines of files that the call changed; nothing for tools that change none.

@@ -3,6 +3,7 @@
 //! Nothing here is an error: an unknown event is `None`, an odd field is absent. Payloads of all eras work
 //! (`docs/facts.md#payloads-by-age`): 2025 has no `tool_use_id` and says `Task`, 2026 adds ids one by one.
 
+use super::intake::LeftOut;
 use super::lifting;
 use crate::agents::claude_code::session_of_path;
 use crate::domain::{
@@ -82,14 +83,14 @@ pub(super) struct ToolPayload<'a> {
     pub(super) error: Option<Raw<'a>>,
     pub(super) failed: bool,
     pub(super) duration_ms: Option<u64>,
-    /// Bytes of the response that were not kept.
-    pub(super) left_out: u64,
+    /// Bytes of its input and response that were passed over when the payload was read.
+    pub(super) left_out: LeftOut,
 }
 
 impl<'a> Payload<'a> {
     /// Reduces a payload; `None` for events that are not kept and for JSON that is no event.
-    /// `left_out` bytes of a tool's response were not kept.
-    pub(super) fn read(object: &Object<'a>, env: &Env, left_out: u64) -> Option<Self> {
+    /// `left_out` is what was passed over when it was read.
+    pub(super) fn read(object: &Object<'a>, env: &Env, left_out: LeftOut) -> Option<Self> {
         let path = |name: &str| object.text(name).and_then(|path| clean_name(&path, MAX_PATH_CHARS));
         let name = |name: &str| object.text(name).and_then(|name| clean_name(&name, MAX_NAME_CHARS));
         let event = match object.text("hook_event_name")?.as_ref() {
@@ -97,7 +98,7 @@ impl<'a> Payload<'a> {
             "UserPromptSubmit" => HookEvent::UserPromptSubmit {
                 is_budget: object.text("prompt").is_some_and(|prompt| lifting::is_prompt(&prompt)),
             },
-            "PreToolUse" => HookEvent::ToolAsked(ToolPayload::read(object, false, 0)),
+            "PreToolUse" => HookEvent::ToolAsked(ToolPayload::read(object, false, LeftOut::default())),
             "PostToolUse" => HookEvent::ToolFinished(ToolPayload::read(object, false, left_out)),
             "PostToolUseFailure" => HookEvent::ToolFinished(ToolPayload::read(object, true, left_out)),
             "PostToolBatch" => HookEvent::ToolBatch(
@@ -106,7 +107,7 @@ impl<'a> Payload<'a> {
                     .into_iter()
                     .take(MAX_BATCH)
                     .filter_map(Object::from_raw)
-                    .map(|call| ToolPayload::read(&call, false, 0))
+                    .map(|call| ToolPayload::read(&call, false, LeftOut::default()))
                     .collect(),
             ),
             "SubagentStart" => HookEvent::SubagentStart,
@@ -160,7 +161,7 @@ impl<'a> Payload<'a> {
 }
 
 impl<'a> ToolPayload<'a> {
-    fn read(object: &Object<'a>, failed: bool, left_out: u64) -> Self {
+    fn read(object: &Object<'a>, failed: bool, left_out: LeftOut) -> Self {
         Self {
             id: object.text("tool_use_id").and_then(|id| ToolUseId::new(&id)),
             tool: ToolName::new(&object.text("tool_name").unwrap_or_default()),

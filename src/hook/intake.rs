@@ -4,9 +4,9 @@
 //! reads one sentence. Holding it costs more than all the rest of the hook, for each page of memory that is touched
 //! the first time has to be made. So of a long payload that string is passed over while it is read.
 //!
-//! What no client sends, a payload of more than 8 MB, is held to about that: from there on the rest of each string is
-//! passed over, and then each value with brackets in the event. It is read to its end all the same, so that whoever writes
-//! it is not cut off, and its event is kept.
+//! A payload of more than 8 MB is held to about that: from there on the rest of each string is passed over, and then each value
+//! with brackets in the event. It is read to its end all the same, so that whoever writes it is not cut off, and its event is
+//! kept. Only of strings in base64, such as images and PDFs, 8 MB more are held: reading them makes no copies of them.
 
 use std::io;
 
@@ -15,12 +15,14 @@ use crate::stdin::{Arriving, USUAL_BYTES};
 
 /// A megabyte; in the tests of this file a quarter of one, which takes a quarter of the time and the same ways.
 const MB: usize = if cfg!(test) { 1 << 18 } else { 1 << 20 };
-/// More than any payload has, in bytes. From there on the rest of each string is passed over, whatever it is.
+/// From there on, in bytes, the rest of each string is passed over that is not base64.
 const HELD_BYTES: usize = 8 * MB;
 /// What is held at most, in bytes. From there on a value with brackets of its own counts as `null`.
 const MAX_BYTES: usize = 9 * MB;
 /// So much may be held where no such value is open.
 const MOST_BYTES: usize = 10 * MB;
+/// By so much base64, in bytes, all of these can be exceeded: an image of 12 MB is held whole, and most PDFs are.
+const FILE_BYTES: usize = 8 * MB;
 /// From this size on it is looked at what comes.
 const LONG_BYTES: usize = 128 << 10;
 /// What stands in the place of a value that was left out.
@@ -31,16 +33,45 @@ const TOOLS: [&str; 4] = ["Edit", "Write", "MultiEdit", "NotebookEdit"];
 /// A payload.
 #[derive(Debug, Default)]
 pub(super) struct Intake {
-    /// Its text, in which a long `originalFile` is empty, and which is cut if it is longer than any is.
+    /// Its text, in which a long `originalFile` is empty, and which is cut if it is longer than what is held.
     pub(super) text: Vec<u8>,
     /// Whether it is cut: a string was, or a value is `null` in its place.
     pub(super) is_cut: bool,
-    /// How many bytes of the tool's response were passed over.
-    pub(super) left_out: u64,
+    /// What was passed over.
+    pub(super) left_out: LeftOut,
     /// Whether its end had not come when the time for it was over.
     pub(super) timed_out: bool,
     /// Why the rest could not be read, if that is the reason.
     pub(super) fault: Option<io::Error>,
+}
+
+/// How many bytes of a payload were passed over, by the member of the event in which they stood.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LeftOut {
+    /// In `tool_input`.
+    pub(super) input: u64,
+    /// In `tool_response`, or in `error`.
+    pub(super) response: u64,
+    /// In any other.
+    pub(super) others: u64,
+}
+
+impl LeftOut {
+    pub(super) fn total(self) -> u64 {
+        self.input + self.response + self.others
+    }
+
+    /// The count for the member with the value that begins at `value` in `text`.
+    fn of_member(&mut self, text: &[u8], value: usize) -> &mut u64 {
+        let name = text[..value].trim_ascii_end().strip_suffix(b":").unwrap_or_default().trim_ascii_end();
+        if name.ends_with(b"\"tool_input\"") {
+            &mut self.input
+        } else if name.ends_with(b"\"tool_response\"") || name.ends_with(b"\"error\"") {
+            &mut self.response
+        } else {
+            &mut self.others
+        }
+    }
 }
 
 impl Intake {
@@ -58,8 +89,11 @@ impl Intake {
         let mut extent = Extent::default();
         let mut look_at = LONG_BYTES;
         let mut followed = 0;
-        // Where the last value with brackets of its own begins.
+        // Where the last value of the event begins that is a string or has brackets of its own.
         let mut inner = 0;
+        // How much base64 is held beyond all limits, and up to where the open string was seen to be such.
+        let mut extra = 0;
+        let mut checked = None;
         while input.append(&mut self.text)? > 0 {
             if let Some(end) = extent.follow(&self.text[followed..]) {
                 self.text.truncate(followed + end);
@@ -74,28 +108,33 @@ impl Intake {
                     Some(unused) => start = unused,
                     None => continue,
                 }
-                self.left_out += (followed - start) as u64;
                 let begun = self.text.split_off(start);
-                self.pass_over(begun, false, input)?;
+                self.left_out.response += self.pass_over(begun, false, input)?;
                 // There is but one.
                 look_at = usize::MAX;
                 extent.at_closing_quote();
-            } else if followed < HELD_BYTES {
+            } else if followed < HELD_BYTES + extra {
                 continue;
-            } else if let Some(escaped) = extent.open_string().filter(|_| followed < MAX_BYTES) {
+            } else if let Some(escaped) = extent.open_string().filter(|_| followed < MAX_BYTES + extra) {
+                if followed < HELD_BYTES + FILE_BYTES && self.ends_in_base64(checked) {
+                    checked = Some(followed);
+                    extra = followed - HELD_BYTES + 1;
+                    continue;
+                }
                 self.is_cut = true;
                 start = whole_characters(&self.text);
-                self.left_out += (followed - start) as u64;
                 self.text.truncate(start);
-                self.pass_over(Vec::new(), escaped, input)?;
+                let cut = (followed - start) as u64 + self.pass_over(Vec::new(), escaped, input)?;
+                *self.left_out.of_member(&self.text, inner) += cut;
                 extent.at_closing_quote();
-            } else if followed < MAX_BYTES {
+            } else if followed < MAX_BYTES + extra {
                 continue;
             } else if extent.depth() > 1 {
                 self.is_cut = true;
-                self.leave_out(inner, &mut extent, input)?;
+                let cut = self.leave_out(inner, &mut extent, input)?;
+                *self.left_out.of_member(&self.text, inner) += cut;
                 start = inner + NULL.len();
-            } else if followed < MOST_BYTES {
+            } else if followed < MOST_BYTES + extra {
                 continue;
             } else {
                 return self.give_up(&mut extent, input);
@@ -111,22 +150,23 @@ impl Intake {
     }
 
     /// Puts `null` into the place of the value that begins at `start`, reads on to its end and keeps what was read after it.
-    fn leave_out(&mut self, start: usize, extent: &mut Extent, input: &mut impl Arriving) -> io::Result<()> {
-        self.left_out += (self.text.len() - start) as u64;
+    /// Returns how many bytes the value has.
+    fn leave_out(&mut self, start: usize, extent: &mut Extent, input: &mut impl Arriving) -> io::Result<u64> {
+        let mut left_out = self.text.len() - start;
         self.text.truncate(start);
         self.text.extend_from_slice(NULL);
         let mut chunk = Vec::new();
         while input.append(&mut chunk)? > 0 {
             let end = extent.follow_out_to(1, &chunk);
-            self.left_out += end.unwrap_or(chunk.len()) as u64;
+            left_out += end.unwrap_or(chunk.len());
             if let Some(end) = end {
                 self.text.reserve_exact(chunk.len() - end);
                 self.text.extend_from_slice(&chunk[end..]);
-                return Ok(());
+                break;
             }
             chunk.clear();
         }
-        Ok(())
+        Ok(left_out as u64)
     }
 
     /// Reads on to the end of what can be no event: a megabyte beyond all that is held, without a value that could be left
@@ -141,6 +181,18 @@ impl Intake {
         Ok(())
     }
 
+    /// Whether all that was read of the string that is open is base64. Up to `checked` it is.
+    fn ends_in_base64(&self, checked: Option<usize>) -> bool {
+        let is_base64 = |text: &[u8]| {
+            text.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
+        };
+        if checked.is_some_and(|checked| is_base64(&self.text[checked..])) {
+            return true;
+        }
+        let Some(quote) = memchr::memrchr(b'"', &self.text) else { return false };
+        !self.text[..quote].ends_with(b"\\") && is_base64(&self.text[quote + 1..])
+    }
+
     /// Where the contents of `originalFile` start, if what was read ends within them.
     fn unused_string(&self) -> Option<usize> {
         let (start, tool) = open_string(&self.text, ["tool_response", "originalFile"], "tool_name")?;
@@ -151,26 +203,26 @@ impl Intake {
     }
 
     /// Reads on to the string's closing quote and keeps that and what was read after it. `chunk` is what was read of the
-    /// string so far, `escaped` whether a backslash stands before it.
+    /// string so far, `escaped` whether a backslash stands before it. Returns how many bytes were passed over.
     fn pass_over(
         &mut self,
         mut chunk: Vec<u8>,
         mut escaped: bool,
         input: &mut impl Arriving,
-    ) -> io::Result<()> {
+    ) -> io::Result<u64> {
+        let mut passed = 0;
         loop {
             if let Some(quote) = closing_quote(&chunk, &mut escaped) {
-                self.left_out -= (chunk.len() - quote) as u64;
                 // Exactly: one read fills all the room that there is.
                 self.text.reserve_exact(chunk.len() - quote);
                 self.text.extend_from_slice(&chunk[quote..]);
-                return Ok(());
+                return Ok(passed + quote as u64);
             }
+            passed += chunk.len() as u64;
             chunk.clear();
             if input.append(&mut chunk)? == 0 {
-                return Ok(());
+                return Ok(passed);
             }
-            self.left_out += chunk.len() as u64;
         }
     }
 }
@@ -242,7 +294,8 @@ mod tests {
         let payload = edit("Edit", &file);
         let intake = Intake::read(Drops(payload.as_bytes(), 70_001));
         assert_eq!(String::from_utf8(intake.text).unwrap(), edit("Edit", ""));
-        assert_eq!(intake.left_out as usize, payload.len() - edit("Edit", "").len());
+        let left_out = (payload.len() - edit("Edit", "").len()) as u64;
+        assert_eq!(intake.left_out, LeftOut { response: left_out, ..LeftOut::default() });
     }
 
     #[test]
@@ -258,12 +311,12 @@ mod tests {
             format!("{{\"tool_name\":\"Edit\",{long}"),
         ] {
             let intake = Intake::read(payload.as_bytes());
-            assert_eq!((intake.text.len(), intake.left_out), (payload.len(), 0));
+            assert_eq!((intake.text.len(), intake.left_out.total()), (payload.len(), 0));
         }
     }
 
     #[test]
-    fn of_what_no_client_sends_each_string_is_cut_short_and_the_event_kept() {
+    fn of_what_is_too_long_each_string_is_cut_short_and_the_event_kept() {
         for filler in ["x", "\u{1}", "\"🎉"] {
             let escaped = serde_json::Value::from(filler).to_string().len() - 2;
             let long = filler.repeat((HELD_BYTES / 2 + 100_001) / escaped);
@@ -272,12 +325,61 @@ mod tests {
             let payload = payload.to_string();
             let intake = Intake::read(payload.as_bytes());
             assert!(intake.text.len() < HELD_BYTES + MARGIN, "{filler:?}: {}", intake.text.len());
-            assert_eq!(intake.left_out as usize, payload.len() - intake.text.len());
+            assert_eq!(intake.left_out.others as usize, payload.len() - intake.text.len());
             let read: serde_json::Value = serde_json::from_slice(&intake.text).unwrap();
             assert_eq!(read["tool_use_id"], "t");
             let first = read["a_tool_response"][0].as_str().unwrap();
             assert!(long.starts_with(first) && first.len() > HELD_BYTES / 16, "{filler:?}");
         }
+    }
+
+    #[test]
+    fn what_is_cut_is_counted_for_the_member_in_which_it_stood() {
+        let long = "x y".repeat(HELD_BYTES / 3 + 5_000);
+        for (name, shape) in [
+            ("tool_input", serde_json::json!({"file_path": "a", "content": long})),
+            ("tool_response", serde_json::json!(["a", {"text": long, "more": [1]}])),
+            ("tool_response", serde_json::json!(long)),
+            ("error", serde_json::json!(long)),
+            ("prompt", serde_json::json!(long)),
+        ] {
+            let other = if name == "tool_input" { "tool_response" } else { "tool_input" };
+            let payload =
+                format!("{{\"tool_name\":\"Write\",\"{name}\" :\n{shape},\"{other}\":{{\"a\":\"b\"}}}}");
+            let intake = Intake::read(Drops(payload.as_bytes(), 60_000));
+            let cut = (payload.len() - intake.text.len()) as u64;
+            assert!(cut > 0 && intake.left_out.total() == cut, "{name}");
+            let LeftOut { input, response, others } = intake.left_out;
+            let counted = match name {
+                "tool_input" => input,
+                "prompt" => others,
+                _ => response,
+            };
+            assert_eq!(counted, cut, "{name}");
+        }
+    }
+
+    #[test]
+    fn of_base64_more_is_held_and_what_follows_it_is_read() {
+        let payload = |length: usize| {
+            let file = "iVBO/+==".repeat(length / 8);
+            format!(
+                "{{\"tool_name\":\"Read\",\"tool_response\":{{\"base64\":\"{file}\",\"more\":[{{\"a\":[1]}}]}},\"x\":2}}"
+            )
+        };
+        let whole = payload(HELD_BYTES + FILE_BYTES - MB);
+        for step in [60_000, MB] {
+            let intake = Intake::read(Drops(whole.as_bytes(), step));
+            assert!(!intake.is_cut && intake.text == whole.as_bytes(), "{step}");
+            let cut = Intake::read(Drops(payload(HELD_BYTES + FILE_BYTES + 5 * MB).as_bytes(), step));
+            assert!(
+                cut.left_out.response as usize >= 4 * MB
+                    && cut.text.ends_with(b"\"more\":[{\"a\":[1]}]},\"x\":2}")
+            );
+        }
+        // A text that goes on with it is none.
+        let text = format!("{{\"a\":\"\\\"{}", "x".repeat(HELD_BYTES + 2 * MB));
+        assert!(Intake::read(Drops(text.as_bytes(), 60_000)).is_cut);
     }
 
     #[test]
@@ -290,7 +392,8 @@ mod tests {
         for step in [70_001, 3 * MB] {
             let intake = Intake::read(Drops(payload.as_bytes(), step));
             assert!(intake.is_cut && intake.text == short.as_bytes(), "{step}");
-            assert_eq!(intake.left_out as usize, numbers.len() + deep.len());
+            let (response, others) = (numbers.len() as u64, deep.len() as u64);
+            assert_eq!(intake.left_out, LeftOut { input: 0, response, others });
         }
         // What goes on without a value that could be left out is no event.
         let members = format!("{{\"a\":1{}}}", ",\"a\":1".repeat(MOST_BYTES / 4));

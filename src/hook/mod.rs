@@ -20,11 +20,11 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, Durability};
-use crate::domain::{Agent, Alerts, ToolUseId};
+use crate::domain::{Agent, Alerts, ToolUseId, plural};
 use crate::env::Env;
 use crate::error::Error;
 use crate::finalize::{self, Asks, Task, Wait};
-use crate::json::{Object, lossy};
+use crate::json::{Object, into_text};
 use crate::pricing::{PriceTable, UserPrices};
 use crate::stdin::{Arriving, PATIENCE};
 use crate::store::{Change, Event, Ledger, LogBatch, SessionSighting, Spool};
@@ -126,16 +126,15 @@ fn run(
         fault_log::append(path, env.now(), &format!("a payload couldn't be read to its end: {fault}"));
     }
     if is_cut {
-        let fault = format!(
-            "a payload was larger than any should be: {} KB of it were left out, and its event was stored without them",
-            left_out >> 10
-        );
+        let cut = match left_out.total() {
+            bytes if bytes < 1 << 10 => plural(bytes, "byte"),
+            bytes => format!("{} KB", bytes >> 10),
+        };
+        let fault =
+            format!("a payload was too large to be held: {cut} of it left out, its event stored without");
         fault_log::append(path, env.now(), &fault);
     }
-    let text = match String::from_utf8(stdin) {
-        Ok(text) => text,
-        Err(error) => lossy(error.as_bytes()).into_owned(),
-    };
+    let text = into_text(stdin);
     let text = text.trim_matches(|c: char| c == '\u{feff}' || c == '\0' || c.is_ascii_whitespace());
     if text.is_empty() {
         return Ok(());

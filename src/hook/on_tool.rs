@@ -137,10 +137,8 @@ impl Known {
         let Some(model) = model.filter(|_| is_claude) else { return (generated, returned) };
         let calibration = calibration(model, self.session.calibration.as_deref());
         let is_text = |estimate: &Estimate| {
-            !matches!(
-                estimate.method,
-                Method::Image | Method::Pdf | Method::SubagentDefault | Method::FallbackCall
-            )
+            !estimate.method.is_media()
+                && !matches!(estimate.method, Method::SubagentDefault | Method::FallbackCall)
         };
         let mut both = (generated, returned);
         if is_text(&generated) && generated.tokens > 0 {
@@ -175,8 +173,8 @@ impl Known {
             generated,
             returned,
             raw: Some(raw),
-            input_bytes: bytes(tool.input),
-            response_bytes: bytes(tool.response.or(tool.error)) + tool.left_out,
+            input_bytes: bytes(tool.input) + tool.left_out.input,
+            response_bytes: bytes(tool.response.or(tool.error)) + tool.left_out.response,
             input_hash: self
                 .session
                 .hash_key

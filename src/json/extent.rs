@@ -12,7 +12,7 @@ pub struct Extent {
     depth: usize,
     /// Whether the next byte of a string follows a backslash.
     is_escaped: bool,
-    /// Where in the last chunk a value of the outer one begins that has brackets of its own.
+    /// Where in the last chunk a name or value of the outer one begins that is a string or has brackets of its own.
     inner: Option<usize>,
 }
 
@@ -43,7 +43,12 @@ impl Extent {
             let byte = *chunk.get(at)?;
             at += 1;
             match byte {
-                b'"' if self.place == Place::Inside => self.place = Place::InString,
+                b'"' if self.place == Place::Inside => {
+                    self.place = Place::InString;
+                    if self.depth == 1 {
+                        self.inner = Some(at - 1);
+                    }
+                }
                 b'{' | b'[' if self.place != Place::OtherValue => {
                     self.place = Place::Inside;
                     self.depth += 1;
@@ -73,8 +78,8 @@ impl Extent {
         self.depth
     }
 
-    /// Where in the last chunk the last value began that stands in the outer one and has brackets of its own. It is told
-    /// once.
+    /// Where in the last chunk the last name or value began that stands in the outer one and is a string or has brackets of
+    /// its own. It is told once.
     pub fn take_inner(&mut self) -> Option<usize> {
         self.inner.take()
     }

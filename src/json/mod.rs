@@ -15,7 +15,7 @@ use std::borrow::Cow;
 
 use crate::domain::MAX_COUNT;
 pub use extent::Extent;
-pub use picked::{Inside, Picked, first_byte, is_end, lossy};
+pub use picked::{Inside, Picked, first_byte, into_text, is_end, lossy};
 pub use repeated::Repeated;
 pub use scan::{Malformed, open_string, use_whole_processor};
 use scan::{members_of, skip_space, string_end, value_end};
@@ -281,6 +281,18 @@ mod tests {
                 Scalar::Text("".into()),
             ]
         );
+    }
+
+    #[test]
+    fn of_what_is_no_text_each_byte_is_a_question_mark() {
+        for (bytes, text) in [
+            (&b"a\xffb\xc3\xa9\xe2\x82"[..], "a?b\u{e9}??"),
+            (b"\xf0\x9f\x8e", "???"),
+            (b"plain", "plain"),
+            (b"", ""),
+        ] {
+            assert_eq!(into_text(bytes.to_vec()), text);
+        }
     }
 
     #[test]

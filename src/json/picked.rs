@@ -155,6 +155,18 @@ pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     str::from_utf8(bytes).map_or_else(|_| without_faults(bytes).into(), Cow::Borrowed)
 }
 
+/// `bytes` as text in the very memory that they take. Of what is no UTF-8 each byte is a question mark.
+#[must_use]
+pub fn into_text(mut bytes: Vec<u8>) -> String {
+    let mut start = 0;
+    while let Err(fault) = str::from_utf8(&bytes[start..]) {
+        let at = start + fault.valid_up_to();
+        start = fault.error_len().map_or(bytes.len(), |length| at + length);
+        bytes[at..start].fill(b'?');
+    }
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
 /// `bytes` as text that takes no more memory than they do: of what is no UTF-8 each part is a question mark. The usual
 /// replacement takes three bytes for one.
 fn without_faults(bytes: &[u8]) -> String {

@@ -6,8 +6,7 @@ use std::io;
 use serde::ser::{self, Impossible, SerializeMap, SerializeSeq, SerializeStruct, SerializeTuple};
 use serde::{Serialize, Serializer};
 
-use super::text::harmless;
-use crate::domain::{PicoUsd, clean_name};
+use crate::domain::{OneLine as _, PicoUsd, clean_name};
 use crate::json::Object;
 use crate::report::{Cell, Table};
 
@@ -69,7 +68,7 @@ impl Values<'_> {
     }
 
     fn push_text(&mut self, text: &str) {
-        if is_plain(text) { self.push(text) } else { self.push(&quoted(&guarded(&harmless(text)))) }
+        if is_plain(text) { self.push(text) } else { self.push(&quoted(&guarded(text.one_line().trim()))) }
     }
 
     fn push_number(&mut self, number: impl Display) -> Result<(), serde_json::Error> {
@@ -330,7 +329,7 @@ impl SerializeTuple for List<'_, '_> {
 fn cell(cell: &Cell) -> String {
     let sum = |amount: PicoUsd| amount.to_decimal();
     match cell {
-        Cell::Text(text) | Cell::Path(text) => quoted(&guarded(&harmless(text))),
+        Cell::Text(text) | Cell::Path(text) => quoted(&guarded(text.one_line().trim())),
         Cell::Count(value) | Cell::Tokens(value) | Cell::Estimate(value) | Cell::Span(value) => {
             value.to_string()
         }
@@ -375,7 +374,7 @@ mod tests {
         #[test]
         fn what_is_written_as_it_stands_is_what_it_comes_to(text in "[-=+@, \"'\t.a-c0-9é]{0,8}") {
             if is_plain(&text) {
-                prop_assert_eq!(&text, &quoted(&guarded(&harmless(&text))));
+                prop_assert_eq!(&text, &quoted(&guarded(text.one_line().trim())));
             }
         }
     }
@@ -443,6 +442,19 @@ mod tests {
         push_csv(&mut values, &record).unwrap();
         assert_eq!(names, "id,cost,none,usage_input,usage_deep_is_so,list,share,formula,refund\n");
         assert_eq!(values, "\"a,\"\"b\"\"\",1.5,,-3,true,\"[1,\"\"=x\"\"]\",1.0,'=1,-0.25\n");
+    }
+
+    #[test]
+    fn long_texts_are_whole_and_differ_where_they_differ() {
+        let texts = ["a", "b"].map(|end| format!("/{}{end}", "x ".repeat(5_000)));
+        let mut table = Table::new("t", &["name"]);
+        let mut records = String::new();
+        for text in &texts {
+            push_csv(&mut records, &serde_json::json!({ "id": text })).unwrap();
+            table.rows.push(vec![Cell::Text(text.clone())]);
+        }
+        assert_eq!(records, texts.map(|text| format!("{text}\n")).concat());
+        assert_eq!(csv(&table), format!("name\n{records}"));
     }
 
     #[test]

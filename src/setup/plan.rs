@@ -9,7 +9,6 @@ use siphasher::sip::SipHasher13;
 use super::scope::Scope;
 use super::settings::{self, Fault, Found, Registration};
 use super::{SetupError, files, hooks_file, statusline};
-use crate::domain::OneLine as _;
 use crate::hook::manifest;
 
 /// One file's change.
@@ -263,8 +262,12 @@ impl Backups {
     fn keep(&self, path: &Path, text: Option<&str>) -> Result<(), SetupError> {
         let copy = self.path_of(path);
         let Some(text) = text else {
-            let folders = files::missing_folders(path);
-            let folders: Vec<String> = folders.iter().map(|path| path.one_line()).collect();
+            // One on a line, as it is. A folder with a line break in its name is left behind.
+            let folders: Vec<String> = files::missing_folders(path)
+                .iter()
+                .map(|folder| folder.to_string_lossy().into_owned())
+                .filter(|folder| !folder.contains(['\n', '\r']))
+                .collect();
             return files::write_private(&self.sign_of(path), &folders.join("\n"));
         };
         let has_ours = settings::registered(text).is_ok_and(|found| !found.is_empty());

@@ -21,7 +21,7 @@ pub struct Estimates {
     /// Tokens by the call's id, of the calls that have one.
     pub returned: HashMap<ToolUseId, u64>,
     /// What tells whether something was worked out with these very calls ([`Growth::is_of`](super::Growth::is_of)).
-    pub mark: u64,
+    pub fingerprint: u64,
 }
 
 /// What a transcript has new.
@@ -96,7 +96,7 @@ pub(super) fn response_of(entry: &ContextEntry) -> Option<&MessageId> {
 /// An edit is learned as it is estimated, be it of a client that at times returns less than its payload says.
 fn raw_count(conn: &Connection, session: SessionRow, call: &ToolUseId) -> rusqlite::Result<Option<u64>> {
     const SQL: &str = "SELECT raw_returned_tokens FROM tool_calls WHERE session = ?1 AND tool_use_id = ?2
-      AND returned_method NOT IN ('image', 'pdf', 'subagent_default', 'fallback_call')";
+      AND returned_method NOT IN ('image', 'pdf', 'fallback_media', 'subagent_default', 'fallback_call')";
     let count: Option<Option<i64>> = conn
         .prepare_cached(SQL)?
         .query_row(params![session.0, call.as_str()], |row| row.get(0))
@@ -140,7 +140,7 @@ impl Ledger {
         let mut estimates = Estimates::default();
         let rows = self.all("read the estimates", SQL, [session.0], |row| {
             let returned: i64 = row.get(2)?;
-            estimates.mark = growth::mark(estimates.mark, row.get(0)?, returned);
+            estimates.fingerprint = growth::fingerprint(estimates.fingerprint, row.get(0)?, returned);
             let call = row.get_ref(1)?.as_str_or_null()?.and_then(ToolUseId::new);
             Ok(call.map(|call| (call, unsigned(returned))))
         })?;

@@ -11,19 +11,19 @@ use crate::estimate::calibrate::{Added, Calibration, Gap};
 /// What the contexts of a session have grown by, and what the calls in these gaps were estimated to bring.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Growth {
-    /// The calls that it was worked out with, as [`mark`] has them.
-    mark: u64,
+    /// The calls that it was worked out with, as [`fingerprint`] has them.
+    fingerprint: u64,
     /// Tokens that were estimated for gaps in which nothing came in but results of tools.
     estimated: u64,
     /// Tokens that the contexts grew by in those gaps, as the provider counts them.
     grown: u64,
-    /// The other gaps.
-    told: Vec<Told>,
+    /// The gaps in which something else came in, too, one by one.
+    mixed_gaps: Vec<MixedGap>,
 }
 
-/// A gap that also has words of the client's own, or what the response before has written.
+/// A gap in which, beside results of tools, there are words of the client's own, or what the response before has written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Told {
+struct MixedGap {
     model: ModelId,
     estimated: u64,
     grown: u64,
@@ -31,16 +31,16 @@ struct Told {
 }
 
 impl Growth {
-    /// Nothing yet, of calls that have this [`mark`].
+    /// Nothing yet, of calls that have this [`fingerprint`].
     #[must_use]
-    pub fn new(mark: u64) -> Self {
-        Self { mark, ..Self::default() }
+    pub fn new(fingerprint: u64) -> Self {
+        Self { fingerprint, ..Self::default() }
     }
 
-    /// Whether it was worked out with calls that have this [`mark`].
+    /// Whether it was worked out with calls that have this [`fingerprint`].
     #[must_use]
-    pub const fn is_of(&self, mark: u64) -> bool {
-        self.mark == mark
+    pub const fn is_of(&self, fingerprint: u64) -> bool {
+        self.fingerprint == fingerprint
     }
 
     /// Adds a gap whose calls were estimated to return so many tokens.
@@ -50,7 +50,7 @@ impl Growth {
             self.estimated = self.estimated.saturating_add(estimated);
             self.grown = self.grown.saturating_add(gap.growth);
         } else {
-            self.told.push(Told { model: gap.model.clone(), estimated, grown: gap.growth, added });
+            self.mixed_gaps.push(MixedGap { model: gap.model.clone(), estimated, grown: gap.growth, added });
         }
     }
 
@@ -66,7 +66,7 @@ impl Growth {
     ) -> Result<Option<f64>, E> {
         let (mut estimated, mut grown) = (i128::from(self.estimated), i128::from(self.grown));
         let mut known: Option<(&ModelId, Calibration)> = None;
-        for gap in &self.told {
+        for gap in &self.mixed_gaps {
             let calibration = match known {
                 Some((model, calibration)) if *model == gap.model => calibration,
                 _ => learned(&gap.model)?,
@@ -82,7 +82,7 @@ impl Growth {
 /// Adds a call to what tells that a session's calls are still those that something was worked out with: the row, and what it
 /// was estimated to return. Their order does not matter.
 #[must_use]
-pub(super) fn mark(of_others: u64, row: i64, returned: i64) -> u64 {
+pub(super) fn fingerprint(of_others: u64, row: i64, returned: i64) -> u64 {
     // The mixing of SplitMix64, which spreads each bit over all.
     let mut mixed = row.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ returned.cast_unsigned();
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -90,20 +90,20 @@ pub(super) fn mark(of_others: u64, row: i64, returned: i64) -> u64 {
     of_others.wrapping_add(mixed ^ (mixed >> 31))
 }
 
-/// As the ledger keeps it.
+/// The growth as the ledger keeps it: numbers of seven bits a byte, each model's name once.
 pub(super) fn encode(growth: &Growth) -> Vec<u8> {
-    let mut body = Vec::with_capacity(32 + growth.told.len() * 24);
-    for number in [growth.mark, growth.estimated, growth.grown] {
+    let mut body = Vec::with_capacity(32 + growth.mixed_gaps.len() * 24);
+    for number in [growth.fingerprint, growth.estimated, growth.grown] {
         put(&mut body, number);
     }
-    let mut models: Vec<&ModelId> = growth.told.iter().map(|gap| &gap.model).collect();
+    let mut models: Vec<&ModelId> = growth.mixed_gaps.iter().map(|gap| &gap.model).collect();
     models.sort_unstable();
     models.dedup();
     put(&mut body, models.len() as u64);
     for model in &models {
         put_text(&mut body, model.as_str());
     }
-    for gap in &growth.told {
+    for gap in &growth.mixed_gaps {
         let model = models.binary_search(&&gap.model).unwrap_or_default();
         for number in [model as u64, gap.estimated, gap.grown].into_iter().chain(gap.added.numbers()) {
             put(&mut body, number);
@@ -112,11 +112,15 @@ pub(super) fn encode(growth: &Growth) -> Vec<u8> {
     body
 }
 
-/// Reads it again; `None` of what is not whole.
+/// Reads what [`encode`] has written; `None` of what is not whole.
 pub(super) fn decode(mut rest: &[u8]) -> Option<Growth> {
     let rest = &mut rest;
-    let mut growth =
-        Growth { mark: take(rest)?, estimated: take(rest)?, grown: take(rest)?, told: Vec::new() };
+    let mut growth = Growth {
+        fingerprint: take(rest)?,
+        estimated: take(rest)?,
+        grown: take(rest)?,
+        mixed_gaps: Vec::new(),
+    };
     let mut models = Vec::new();
     for _ in 0..take(rest)? {
         models.push(ModelId::new(&take_text(rest)?)?);
@@ -128,7 +132,7 @@ pub(super) fn decode(mut rest: &[u8]) -> Option<Growth> {
         for number in &mut numbers {
             *number = take(rest)?;
         }
-        growth.told.push(Told { model, estimated, grown, added: Added::from_numbers(numbers) });
+        growth.mixed_gaps.push(MixedGap { model, estimated, grown, added: Added::from_numbers(numbers) });
     }
     Some(growth)
 }
@@ -145,21 +149,22 @@ mod tests {
         words.add_told(u64::from(u32::MAX), 7);
         let mut wrote = Added::default();
         wrote.add_wrote(Wrote { tokens: 0, calls: 0 });
-        let told =
+        let gaps =
             [("claude-opus-5-5", words), ("a", wrote), ("claude-opus-5-5", wrote)].map(|(model, added)| {
-                Told { model: ModelId::new(model).unwrap(), estimated: 1, grown: 128, added }
+                MixedGap { model: ModelId::new(model).unwrap(), estimated: 1, grown: 128, added }
             });
-        let growth = Growth { mark: u64::MAX, estimated: 5, grown: 0, told: told.to_vec() };
+        let growth = Growth { fingerprint: u64::MAX, estimated: 5, grown: 0, mixed_gaps: gaps.to_vec() };
         let body = encode(&growth);
         assert_eq!(decode(&body), Some(growth));
         // Of a part not the whole is read.
-        assert!((0..body.len()).filter_map(|end| decode(&body[..end])).all(|part| part.told.len() < 3));
+        assert!((0..body.len()).filter_map(|end| decode(&body[..end])).all(|part| part.mixed_gaps.len() < 3));
         assert_eq!(decode(&[]), None);
     }
 
     #[test]
-    fn calls_have_one_mark_in_any_order_and_another_if_one_of_them_changes() {
-        let of = |calls: &[(i64, i64)]| calls.iter().fold(0, |sum, (row, tokens)| mark(sum, *row, *tokens));
+    fn calls_have_one_fingerprint_in_any_order_and_another_if_one_of_them_changes() {
+        let of =
+            |calls: &[(i64, i64)]| calls.iter().fold(0, |sum, (row, tokens)| fingerprint(sum, *row, *tokens));
         assert_eq!(of(&[(1, 5), (2, 7)]), of(&[(2, 7), (1, 5)]));
         for other in [&[(1, 7), (2, 5)][..], &[(1, 4), (2, 8)], &[(1, 5)], &[(1, 5), (3, 7)], &[]] {
             assert_ne!(of(other), of(&[(1, 5), (2, 7)]), "{other:?}");

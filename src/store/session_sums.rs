@@ -17,15 +17,16 @@ pub struct SessionCalls {
     pub groups: Vec<CallGroup>,
     /// Lines of files that they have added.
     pub lines_added: u64,
-    /// And removed.
+    /// Lines of files that they have removed.
     pub lines_removed: u64,
     /// Whether any has an id, so that a transcript can tell of it.
     pub has_ids: bool,
     /// What tells whether something was worked out with these very calls ([`Growth::is_of`](super::Growth::is_of)).
-    pub mark: u64,
+    pub fingerprint: u64,
 }
 
-/// Things under keys of several texts, each of which may be missing.
+/// A list whose entries are found by a key: several texts, each of which may be missing. It keeps the order in which they
+/// were added.
 struct Groups<T> {
     places: HashMap<Vec<u8>, usize>,
     list: Vec<T>,
@@ -130,7 +131,7 @@ impl Ledger {
             while let Some(row) = rows.next()? {
                 let (id, returned) = (row.get(0)?, integer(row, 1)?.unwrap_or(0));
                 calls.has_ids = calls.has_ids || row.get(14)?;
-                calls.mark = growth::mark(calls.mark, id, returned);
+                calls.fingerprint = growth::fingerprint(calls.fingerprint, id, returned);
                 let Some(ok) = integer(row, 2)? else { continue };
                 let (agent_id, agent_type, skill) = (text(row, 4)?, text(row, 5)?, text(row, 6)?);
                 let tool = name(row, 3)?;

@@ -136,40 +136,49 @@ fn an_endless_file_in_any_place_ends_no_command_and_fills_no_memory() {
 }
 
 #[test]
-fn an_endless_file_is_not_counted_unless_it_is_called_a_device() {
-    let ledger = Ledger::on_disk();
+fn an_endless_file_is_not_counted_unless_it_is_called_a_descriptor() {
+    // Below /dev, where there is a folder for it.
+    let ledger = Ledger::new();
     put("/dev/zero", &ledger.project().join("a.txt"));
     put("pipe", &ledger.project().join("pipe"));
-    for file in ["a.txt", "pipe"] {
+    let pipe = ledger.project().join("pipe").to_str().unwrap().to_owned();
+    let beside = format!("/dev/..{pipe}");
+    for file in ["a.txt", "pipe", &pipe, &beside, "/dev/zero"] {
         for command in ["count", "capture-cost"] {
             let ran = bounded(&ledger, &[command, file], None);
-            assert!(ran.stderr.contains("it is not a regular file"), "{ran:?}");
+            assert!(ran.stderr.contains("it is not a regular file"), "{file}: {ran:?}");
         }
     }
-    let ran = bounded_with(&ledger, &["count", "/dev/stdin"], b"four words of text");
-    assert!(ran.stdout.contains('4'), "{ran:?}");
+    for stdin in ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"] {
+        let ran = Ran::with_stdin(&mut ledger.command(&["count", stdin]), b"four words of text");
+        assert!(ran.stdout.contains('4'), "{stdin}: {ran:?}");
+        let ran = Ran::with_stdin(&mut ledger.command(&["capture-cost", stdin]), b"no screen");
+        assert!(ran.stderr.contains("nothing in it looks like"), "{stdin}: {ran:?}");
+    }
 }
 
-/// What no client sends: the event is stored with what can be told, and the log says what was left out.
+/// More than is held: the event is stored with what can be told, and the log says what was left out.
 #[test]
 fn of_a_payload_without_measure_the_event_is_stored_and_the_cut_is_told() {
     let (ledger, s) = Session::started();
-    let odd = [vec![0xff; 1 << 18], vec![b'x'; 9 << 20], vec![0xff; 1 << 18]].concat();
-    let contents: [[&[u8]; 3]; 2] =
-        [[b"{\"stdout\":\"", &odd, b"\"}"], [b"[", &b"[[{}]],".repeat(1_400_000), b"1]"]];
-    for (number, content) in contents.iter().enumerate() {
-        let whole = s.tool("Bash", &format!("toolu_{number}")).with("tool_response", "HERE").to_string();
+    let odd = [b"\"", &[0xff; 1 << 18][..], &vec![b'x'; 17 << 20], &[0xff; 1 << 18], b"\""].concat();
+    let list = [b"[\"", &vec![b'x'; 15 << 20][..], b"\",", &b"[[{}]],".repeat(320_000), b"1]"].concat();
+    for (number, member, content) in [(1, "tool_input", odd.as_slice()), (2, "tool_response", &list)] {
+        let whole =
+            s.tool("Write", &format!("toolu_{number}")).with(&format!("{member}.x"), "HERE").to_string();
         let (before, after) = whole.split_once("\"HERE\"").unwrap();
-        let payload = [before.as_bytes(), &content.concat(), after.as_bytes()].concat();
+        let payload = [before.as_bytes(), content, after.as_bytes()].concat();
         bounded_with(&ledger, &["hook"], &payload).assert_silent("a large payload");
-        let sql = "SELECT count(*), max(response_bytes) FROM tool_calls WHERE tool_use_id = ?1";
-        let stored = ledger.sqlite().query_row(sql, [format!("toolu_{number}")], |row| {
-            Ok((row.get::<_, u32>(0)?, row.get::<_, u32>(1)?))
-        });
-        assert!(matches!(stored, Ok((1, bytes)) if bytes > 9 << 20), "{stored:?}");
+        let sql = "SELECT input_bytes, response_bytes FROM tool_calls WHERE tool_use_id = ?1";
+        let (input, response): (u32, u32) = ledger
+            .sqlite()
+            .query_row(sql, [format!("toolu_{number}")], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
+        let (long, short) = if member == "tool_input" { (input, response) } else { (response, input) };
+        assert!(long as usize >= content.len() && short < 100, "{member}: {input}, {response}");
         let told = ledger.faults();
-        assert_eq!(told.lines().count(), number + 1, "{told}");
-        assert!(told.contains("larger than any should be"), "{told}");
+        assert_eq!(told.lines().count(), number, "{told}");
+        assert!(told.contains("too large to be held"), "{told}");
     }
 }
 

@@ -189,6 +189,19 @@ fn what_init_has_made_alone_is_gone_after_uninstall() {
 }
 
 #[test]
+fn folders_that_init_has_made_are_gone_after_uninstall_whatever_they_are_called() {
+    let ledger = Ledger::new();
+    for name in ["a\tb", "a b", "\u{202e}c"] {
+        let folder = ledger.dir().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        for command in ["init", "uninstall"] {
+            ledger.run_in(&folder, &[command]).text();
+            assert_eq!(folder.join(".claude").exists(), command == "init", "{name:?} after {command}");
+        }
+    }
+}
+
+#[test]
 fn what_was_added_after_init_stays() {
     let ledger = with_settings("{\n  \"a\": 1\n}\n");
     ledger.run(&["init"]);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::super::{CallView, Era, Reading, media};
 use super::preview;
-use crate::domain::{Method, Version};
+use crate::domain::Version;
 use crate::json::Object;
 
 const NO_OUTPUT: &str = "(Bash completed with no output)";
@@ -22,7 +22,7 @@ pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<
     let stdout = response.text("stdout")?;
     if response.is_true("isImage") {
         let data = stdout.rsplit(',').next().unwrap_or_default();
-        return Some(Reading::tokens(media::base64_image_tokens(data), Method::Image));
+        return Some(Reading::media(media::base64_image(data)));
     }
     let stderr = response.text("stderr").unwrap_or_default();
     let output = match (stdout.is_empty(), stderr.is_empty()) {

@@ -1,7 +1,7 @@
 //! Content as the API defines it: a text, or blocks of text, images, documents.
 
 use super::super::{Reading, media};
-use crate::domain::Method;
+use crate::domain::{Estimate, Method};
 use crate::json::{self, Object, Raw, Scalar};
 
 /// Strings above this that hold nothing but base64 are taken for an attached file, not for text.
@@ -41,13 +41,11 @@ fn add_block<'a>(raw: Raw<'a>, block: &Object<'a>, reading: &mut Reading<'a>) {
     match (block.text("type").as_deref(), data) {
         (Some("text"), _) => reading.texts.extend(block.text("text")),
         (Some("image"), Some(data)) => {
-            reading.tokens += media::base64_image_tokens(&data);
-            reading.method = Method::Image;
+            reading.push_media(media::base64_image(&data));
         }
         (Some("document"), Some(text)) if is_text => reading.texts.push(text),
         (Some("document"), Some(data)) => {
-            reading.tokens += media::base64_pdf_tokens(&data, None);
-            reading.method = Method::Pdf;
+            reading.push_media(media::base64_pdf(&data));
         }
         _ => scalars(raw, reading),
     }
@@ -57,10 +55,7 @@ fn add_block<'a>(raw: Raw<'a>, block: &Object<'a>, reading: &mut Reading<'a>) {
 fn scalars<'a>(raw: Raw<'a>, reading: &mut Reading<'a>) {
     json::for_each_scalar(raw, |scalar| match scalar {
         Scalar::Text(text) if is_base64(&text) => match media::known_image_tokens(&text) {
-            Some(tokens) => {
-                reading.tokens += tokens;
-                reading.method = Method::Image;
-            }
+            Some(tokens) => reading.push_media(Estimate { tokens, method: Method::Image }),
             None => reading.texts.push(text),
         },
         scalar => reading.push_scalar(scalar),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::{CallView, Era, Reading, media};
 use super::input_text;
-use crate::domain::{Method, Version};
+use crate::domain::{Estimate, Method, Version};
 use crate::json::{self, Object};
 
 /// What the client says of a file that has no text.
@@ -39,19 +39,23 @@ pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<
                 let dimensions = file.object("dimensions")?;
                 u32::try_from(dimensions.count(name)?).ok()
             };
-            let tokens = match (side("displayWidth"), side("displayHeight")) {
-                (Some(width), Some(height)) => media::image_tokens(width, height),
-                _ => media::base64_image_tokens(&file.text("base64").unwrap_or_default()),
-            };
-            Some(Reading::tokens(tokens, Method::Image))
+            Some(match (side("displayWidth"), side("displayHeight")) {
+                (Some(width), Some(height)) => {
+                    Reading::tokens(media::image_tokens(width, height), Method::Image)
+                }
+                _ => Reading::media(media::base64_image(&file.text("base64").unwrap_or_default())),
+            })
         }
         "pdf" => {
             let asked = input_text(call, "pages").and_then(|range| media::pages_in_range(&range));
-            let tokens = media::base64_pdf_tokens(&file.text("base64").unwrap_or_default(), asked);
+            let Estimate { tokens, method } = match asked {
+                Some(pages) => Estimate { tokens: media::pages_tokens(pages), method: Method::Pdf },
+                None => media::base64_pdf(&file.text("base64").unwrap_or_default()),
+            };
             let path = file.text("filePath").unwrap_or_default();
             let size = file.count("originalSize").unwrap_or(0);
             let header = format!("PDF file read: {path} ({size} bytes)");
-            Some(Reading { tokens, ..Reading::text(header).with_method(Method::Pdf) })
+            Some(Reading { tokens, ..Reading::text(header).with_method(method) })
         }
         // Pages of a PDF that the client took apart, each sent as an image.
         "parts" => {

@@ -36,7 +36,7 @@ impl Figures {
         let runs = ledger.agent_runs(record.row)?;
         let names = AgentNames::of(&runs);
         let usage = ledger.usage_groups(record.row)?;
-        let SessionCalls { groups: calls, lines_added, lines_removed, has_ids, mark } =
+        let SessionCalls { groups: calls, lines_added, lines_removed, has_ids, fingerprint } =
             ledger.session_calls(record.row, &usage)?;
         let compactions = ledger.compactions(record.row)?.len() as u64;
         let mut session = session_info(ledger, record, &calls, compactions)?;
@@ -49,7 +49,7 @@ impl Figures {
             // No hook has told of any: the session was imported.
             session.tool_calls = steps.calls();
         }
-        let error_percent = match growth.filter(|growth| growth.is_of(mark)) {
+        let error_percent = match growth.filter(|growth| growth.is_of(fingerprint)) {
             // What no hook has told of was not estimated: the session's files need no look.
             _ if !has_ids => None,
             Some(growth) => calibrations.error_percent(ledger, &growth)?,
