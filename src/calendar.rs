@@ -202,7 +202,7 @@ const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "frid
 
 impl AskedDay {
     /// All forms, for help and errors.
-    pub const FORMS: &str = "2026-11-01, today, yesterday, monday, week, month, 7d, 2w or 3m";
+    pub const FORMS: &str = "2026-11-01, today, yesterday, monday, week, month, 7d, 2w, or 3m";
 
     /// Reads `2026-11-22`, `20261122`, `today`, `yesterday`, a day of the week (`monday`, `mon`), `week`, `month`, `7d` (the
     /// first of seven days, of which today is the last), `2w`, `3m`, and the keys that reports show: `2026-W47`, `2026-11`.

@@ -22,7 +22,7 @@ const MAX_REASON_CHARS: usize = 200;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file is there but cannot be read.
-    #[error("cannot read the settings in {path}: {source}", path = .path.one_line())]
+    #[error("can't read the settings in {path}: {source}", path = .path.one_line())]
     Read {
         /// The file.
         path: PathBuf,
@@ -31,7 +31,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not valid, or names something that does not exist.
-    #[error("cannot use the settings in {path}: line {line}, column {column}: {reason}", path = .path.one_line())]
+    #[error("can't use the settings in {path}: line {line}, column {column}: {reason}", path = .path.one_line())]
     Parse {
         /// The file.
         path: PathBuf,

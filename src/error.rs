@@ -10,7 +10,7 @@ pub enum Error {
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
     /// The ledger did not take the event, and it could not be put beside it either.
-    #[error("an event was lost: it could not be written beside the ledger either: {0}")]
+    #[error("an event was lost; it couldn't be queued next to the ledger either: {0}")]
     Spool(#[source] std::io::Error),
     /// The settings file could not be understood.
     #[error(transparent)]
@@ -25,13 +25,13 @@ pub enum Error {
     #[error(transparent)]
     Setup(#[from] crate::setup::SetupError),
     /// A check of `doctor` has failed. The table says which.
-    #[error("{failures} of the checks failed; see above for what to do")]
+    #[error("checks failed: {failures}; see above for what to do")]
     Unhealthy {
         /// How many.
         failures: usize,
     },
     /// Files could not be counted. What is wrong with each was said before.
-    #[error("{failures} of the files could not be counted")]
+    #[error("files that couldn't be counted: {failures}")]
     NotCounted {
         /// How many.
         failures: usize,
@@ -51,13 +51,13 @@ pub enum Error {
         models: usize,
     },
     /// A budget is used up. The table says which.
-    #[error("{budgets} of the budgets are used up")]
+    #[error("budgets used up: {budgets}")]
     OverBudget {
         /// How many.
         budgets: usize,
     },
     /// A file that the user has named could not be read.
-    #[error("cannot read {path}: {source}", path = .path.one_line())]
+    #[error("can't read {path}: {source}", path = .path.one_line())]
     Input {
         /// The file.
         path: std::path::PathBuf,
@@ -87,7 +87,7 @@ pub enum Error {
     #[error("can't find the settings: set HOME, or choose a file with --config PATH")]
     NoConfigPath,
     /// The result could not be written.
-    #[error("cannot write the output: {source}")]
+    #[error("can't write the output: {source}")]
     Output {
         /// Why.
         #[source]

@@ -268,7 +268,7 @@ fn find_work(ledger: &Ledger, roots: &[PathBuf], report: &mut ImportReport) -> R
         report.skipped.extend(unread.into_iter().map(|fault| Skipped {
             file: fault.path.to_string_lossy().into_owned(),
             lines: None,
-            reason: format!("the folder cannot be read: {}", fault.source),
+            reason: format!("the folder can't be read: {}", fault.source),
         }));
         for file in files {
             report.files += 1;
@@ -367,7 +367,7 @@ fn unreadable(fault: &ReadError) -> Piece {
     let what = Skipped {
         file: fault.path.to_string_lossy().into_owned(),
         lines: None,
-        reason: format!("the file cannot be read: {}", fault.source),
+        reason: format!("the file can't be read: {}", fault.source),
     };
     Piece::PassedOver(PassedOver { is_refused: false, what: Some(what) })
 }

@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, Read as _};
 use std::path::Path;
 
 /// What is said of a pipe, a device, a folder, and of files that the kernel makes up.
-const OTHER: &str = "it is not a regular file";
+const OTHER: &str = "it isn't a regular file";
 
 /// Opens a file for reading. Neither that nor reading from it waits for anybody.
 ///
@@ -63,7 +63,7 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 /// As [`read`], and if it is not UTF-8.
 pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     String::from_utf8(read(path, most)?)
-        .map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
+        .map_err(|_| io::Error::new(ErrorKind::InvalidData, "it isn't UTF-8 text"))
 }
 
 /// Whether something is there that is neither a regular file nor leads to one.

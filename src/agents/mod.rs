@@ -12,7 +12,7 @@ pub use jsonl::{Buffer, Fingerprint, Lines};
 
 /// A log that could not be opened or read. Lines that cannot be understood are no error: they are skipped.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read {path}: {source}", path = .path.one_line())]
+#[error("can't read {path}: {source}", path = .path.one_line())]
 pub struct ReadError {
     /// The file.
     pub path: PathBuf,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::Held;
-use crate::domain::{Limit, PicoUsd, State, Used, grouped, shell_word};
+use crate::domain::{Limit, PicoUsd, State, Used, grouped, plural, shell_word};
 
 /// Digits behind the point of a sum of money; small sums have more.
 const CENTS: usize = 2;
@@ -15,7 +15,7 @@ const FINE: usize = 4;
 pub fn amount(limit: Limit) -> String {
     match limit {
         Limit::Usd(sum) => dollars(sum),
-        Limit::Tokens(tokens) => format!("{} tokens", grouped(tokens)),
+        Limit::Tokens(tokens) => plural(tokens, "token"),
     }
 }
 
@@ -92,7 +92,7 @@ pub fn warning(held: &Held, since: Duration) -> String {
 #[must_use]
 pub fn stopped_elsewhere(held: &Held) -> String {
     format!(
-        "tallyhook: {} used {}, {}\nIt stops sessions at the limit. To continue: {}",
+        "tallyhook: {} used {}, {}\nThis budget stops sessions. To continue, run {}",
         used_line(held),
         of(held).trim_start_matches("for "),
         standing_line(held),
@@ -115,7 +115,7 @@ pub fn options(held: &Held) -> [String; 3] {
 #[must_use]
 pub fn stop_reason(held: &Held, session: &str) -> String {
     format!(
-        "tallyhook: stopped because the budget {} is used up: {}, {}.\nTo continue: {}; then send another message, or run `claude --resume {}`.",
+        "tallyhook: stopped because the budget {} is used up: {}, {}.\nTo continue, run {}; then send another message or run `claude --resume {}`.",
         of(held),
         used_line(held),
         standing_line(held),

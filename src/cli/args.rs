@@ -21,7 +21,7 @@ pub use reports::*;
 
 /// Token and cost ledger for coding agents.
 ///
-/// Estimates every tool call of Claude Code as it happens, and replaces the estimates with the provider's own numbers
+/// Estimates every Claude Code tool call as it happens, and replaces the estimates with the provider's numbers
 /// when the turn ends. Nothing leaves this machine, and no content is stored.
 #[derive(Debug, Parser)]
 #[command(name = "tallyhook", version, about, max_term_width = 100, arg_required_else_help = true)]
@@ -65,21 +65,21 @@ pub enum ColorChoice {
 pub enum Command {
     /// Record one hook payload from stdin
     ///
-    /// Claude Code runs this for every tool call. It prints nothing unless a budget or an alert has something to say,
+    /// Claude Code runs this on every hook event. It prints nothing unless a budget or an alert has something to say,
     /// and always exits with 0.
     Hook(HookArgs),
     /// Register the hook with Claude Code
     ///
-    /// Adds tallyhook's hooks to the client's settings and leaves everything else in them unchanged. Running it again
-    /// changes nothing, or updates an older registration.
+    /// Adds tallyhook's hook to Claude Code's settings and leaves everything else unchanged. Running it again
+    /// changes nothing or updates an older registration.
     #[command(after_help = "Examples:\n  tallyhook init                 # this project\n  \
                             tallyhook init --scope user    # all projects\n  \
                             tallyhook init --scope local   # this project, for you alone\n  tallyhook init --dry-run")]
     Init(InitArgs),
     /// Remove the hook from Claude Code
     ///
-    /// Removes tallyhook's hooks from the settings of this project, of every project in the ledger, and of your user
-    /// account. Keeps the ledger, unless --purge is given.
+    /// Removes tallyhook's hook from the settings of this project, of every project in the ledger, and of your user
+    /// account. Keeps the ledger unless --purge is given.
     Uninstall(UninstallArgs),
     /// Check the installation and say how to fix what is wrong
     #[command(
@@ -113,7 +113,7 @@ pub enum Command {
     /// total.
     #[command(after_help = "Examples:\n  tallyhook tools\n  tallyhook tools --since 7d --project .")]
     Tools(ToolsArgs),
-    /// Show what agents cost, and the usage assumed for a run of each type
+    /// Show what agents cost, and the usage assumed per run
     #[command(after_help = "Examples:\n  tallyhook agents\n  tallyhook agents --json")]
     Agents(AgentsArgs),
     /// Name parts of a session to see what each one costs
@@ -129,7 +129,7 @@ pub enum Command {
     /// Counts what the provider billed, including subagents and hidden calls, plus an estimate (~) for the latest
     /// results. With --stop, a session ends before its next paid request.
     #[command(
-        after_help = "Examples:\n  tallyhook budget set 5                       # USD, each session, warn at 80%\n  \
+        after_help = "Examples:\n  tallyhook budget set 5                       # USD per session, warn at 80%\n  \
                             tallyhook budget set 20 --per day --stop     # and stop there\n  \
                             tallyhook budget set 2000000 --tokens --agent Explore\n  tallyhook budget status\n  \
                             tallyhook budget add 5\n  tallyhook budget override --for 1h"
@@ -174,7 +174,7 @@ pub enum Command {
     /// Show recent spending, what changed, and a month-end forecast
     ///
     /// The forecast is the month so far plus the daily average of the last four weeks for each remaining day. Its
-    /// range should hold four times out of five, if days keep varying as they have.
+    /// range should hold four times out of five if days keep varying as they have.
     #[command(
         after_help = "Examples:\n  tallyhook trends\n  tallyhook trends --days 30\n  tallyhook trends --json"
     )]
@@ -188,7 +188,7 @@ pub enum Command {
     Dashboard(DashboardArgs),
     /// Print one line for Claude Code's status line
     ///
-    /// Reads the client's JSON on stdin. `tallyhook init` offers to register it. In a template, fields are in braces,
+    /// Reads Claude Code's JSON from stdin. `tallyhook init` offers to register it. In a template, fields are in braces,
     /// and a part in brackets is left out if a field in it is empty.
     #[command(after_help = STATUSLINE_HELP)]
     Statusline(StatuslineArgs),
@@ -202,7 +202,7 @@ pub enum Command {
     Export(ExportArgs),
     /// Add earlier sessions from their transcripts
     ///
-    /// Reads all transcripts of Claude Code, or those in a folder, and stores what is new. You can stop it and run it
+    /// Reads all Claude Code transcripts, or those in a folder, and stores what is new. You can stop it and run it
     /// again at any time; nothing is counted twice.
     #[command(
         after_help = "Examples:\n  tallyhook import\n  tallyhook import --path ~/backup/claude-projects"
@@ -218,7 +218,7 @@ pub enum Command {
     Count(CountArgs),
     /// Show, set, and check model prices
     ///
-    /// The built-in table has a date, and prices change; a price you set overrides it. A model without a price is
+    /// Built-in prices can go out of date; a price you set overrides them. A model without a price is
     /// shown as unknown, never as free.
     #[command(
         after_help = "Examples:\n  tallyhook prices list claude\n  tallyhook prices show claude-sonnet-5-5\n  \
@@ -350,7 +350,7 @@ pub struct DoctorArgs {
 /// Options of `import`.
 #[derive(Debug, Clone, Args)]
 pub struct ImportArgs {
-    /// A folder of transcripts, or one transcript, instead of the client's own folders
+    /// A folder of transcripts, or one transcript, instead of Claude Code's folders
     #[arg(long, value_name = "DIR")]
     pub path: Option<PathBuf>,
     /// Whose logs to read
@@ -423,8 +423,8 @@ pub enum PricesCommand {
     /// Set your own price, which overrides the built-in one
     ///
     /// Stored in prices.toml next to the settings file, in USD per million tokens. Cache prices you leave out keep
-    /// their ratio to the input price. For an unknown model they equal the input price, or for Claude the provider's
-    /// usual share of it.
+    /// their ratio to the input price. For an unknown model, they equal the input price or, for Claude, Anthropic's
+    /// usual multiple of it.
     Set(PricesSetArgs),
     /// List models in the ledger that have no price, and show how old the prices are
     ///
@@ -448,7 +448,7 @@ pub struct PricesListArgs {
 /// Options of `prices show`.
 #[derive(Debug, Clone, Args)]
 pub struct PricesShowArgs {
-    /// The model, by any name it has in logs
+    /// The model, by any name it has in the logs
     pub model: String,
     /// Print JSON
     #[arg(long)]
@@ -476,7 +476,7 @@ pub struct PricesSetArgs {
     /// 1-hour cache writes
     #[arg(long = "cache-write-1h", value_name = "USD", value_parser = amount::per_million, allow_negative_numbers = true)]
     pub cache_write_1h: Option<u64>,
-    /// First day of the price (UTC): 2026-11-01, today, monday, month [default: always in effect]
+    /// First day of the price (UTC): 2026-11-01, today, monday, or month [default: always in effect]
     #[arg(long, value_name = "DATE", value_parser = super::cost::day)]
     pub from: Option<AskedDay>,
     /// Print JSON

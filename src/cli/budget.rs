@@ -93,7 +93,7 @@ pub(super) fn warn_unless_heard(context: &Context, project: Option<&str>, conseq
                 .to_owned(),
         ),
     };
-    context.say(&format!("WARNING: {why}, so {consequence}.\n{cure}; `tallyhook doctor` has details"));
+    context.say(&format!("WARNING: {why}, so {consequence}\n{cure}; `tallyhook doctor` has details"));
 }
 
 /// Changes the one budget that is meant.

@@ -55,7 +55,7 @@ pub(super) fn zone(name: &str) -> Result<Zone, String> {
 /// Today, where the user is.
 pub(super) fn today(context: &Context, zone: &Zone) -> Result<Day, Error> {
     zone.day_of(context.env.now())
-        .ok_or_else(|| Error::Usage { what: "the system clock shows no valid date".to_owned() })
+        .ok_or_else(|| Error::Usage { what: "the system clock has no valid date".to_owned() })
 }
 
 fn query(context: &Context, args: &CostArgs) -> Result<Query, Error> {

@@ -75,7 +75,7 @@ fn count(context: &Context, file: &Path, asked: Encoding, own: Option<Encoding>)
     let bytes = if file == Path::new(STDIN) {
         context.console.with_stdin(|stdin| read(stdin, each))
     } else {
-        let opened = context.open(file).map_err(|error| format!("cannot be read: {error}"))?;
+        let opened = context.open(file).map_err(|error| format!("can't be read: {error}"))?;
         if opened.metadata().is_ok_and(|metadata| metadata.len() > MAX_BYTES) {
             return Err(too_large());
         }
@@ -91,13 +91,13 @@ fn read(mut input: impl Read, mut each: impl FnMut(&str)) -> Result<u64, String>
     loop {
         let missing = (PIECE - held.len()) as u64;
         let read = (&mut input).take(missing).read_to_end(&mut held);
-        let is_end = read.map_err(|error| format!("cannot be read: {error}"))? == 0;
+        let is_end = read.map_err(|error| format!("can't be read: {error}"))? == 0;
         let (text, rest) = match str::from_utf8(&held) {
             Ok(text) => (text, 0),
             Err(error) if is_end || error.error_len().is_some() => {
                 let at = bytes + error.valid_up_to() as u64;
                 return Err(format!(
-                    "is not UTF-8 (byte {at}); only text has tokens, so convert it first, as in `iconv -f LATIN1 -t UTF-8`"
+                    "isn't UTF-8 (byte {at}); convert it first, for example with `iconv -f LATIN1 -t UTF-8`"
                 ));
             }
             // Its end is the beginning of a character.
@@ -120,7 +120,7 @@ fn read(mut input: impl Read, mut each: impl FnMut(&str)) -> Result<u64, String>
 
 fn too_large() -> String {
     let most = MAX_BYTES >> 20;
-    format!("is larger than {most} MB, the limit; split it, as in `split -b 512M`")
+    format!("is larger than {most} MB, the limit; split it, for example with `split -b 512M`")
 }
 
 #[cfg(test)]
@@ -137,7 +137,7 @@ mod tests {
         bytes.pop();
         let at = bytes.len() - 3;
         let fault = read(&*bytes, |_| {}).unwrap_err();
-        assert!(fault.starts_with(&format!("is not UTF-8 (byte {at});")), "{fault}");
+        assert!(fault.starts_with(&format!("isn't UTF-8 (byte {at});")), "{fault}");
         bytes[7] = 0xff;
         assert!(read(&*bytes, |_| {}).unwrap_err().contains("(byte 6)"));
     }

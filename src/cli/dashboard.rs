@@ -36,7 +36,7 @@ pub(super) fn run(context: &Context, args: &DashboardArgs) -> Result<(), Error> 
     loop {
         let before = files::read_at_most(&path, MAX_BYTES)?;
         let after = render::with_block(before.as_deref().unwrap_or_default(), &body).map_err(|reason| {
-            Error::Usage { what: format!("{} was left alone: {reason}", path.one_line()) }
+            Error::Usage { what: format!("{} was left unchanged: {reason}", path.one_line()) }
         })?;
         if before.as_deref() == Some(&*after) {
             return context.print(&format!("{} is up to date\n", path.one_line()));
@@ -52,7 +52,7 @@ pub(super) fn run(context: &Context, args: &DashboardArgs) -> Result<(), Error> 
 }
 
 fn body(dashboard: &Dashboard, zone: &Zone) -> String {
-    let mut parts = vec![format!("## Coding agent costs up to {}\n", dashboard.today)];
+    let mut parts = vec![format!("## Coding agent costs through {}\n", dashboard.today)];
     parts.extend(dashboard.tables.iter().map(|table| render::markdown(table, zone)));
     if !dashboard.unpriced_models.is_empty() {
         let models: Vec<String> =

@@ -109,11 +109,11 @@ fn recover(context: &Context) -> Result<(), Error> {
     context.say(&format!("The damaged ledger is now {}", set_aside.one_line()));
     context.say(&match counted(&kept) {
         Some(kept) => format!("Kept: {kept}"),
-        None => "Nothing in it could be read".to_owned(),
+        None => "Nothing in it was readable".to_owned(),
     });
     let mut lost: Vec<String> = counted(&missing).into_iter().collect();
     if unreadable > 0 {
-        lost.push(format!("{} could not be read", plural(unreadable, "page or record")));
+        lost.push(format!("{} couldn't be read", plural(unreadable, "page or record")));
     }
     if !lost.is_empty() {
         context.say(&format!("Not kept: {}", lost.join("; ")));

@@ -71,7 +71,7 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
         ["TALLYHOOK_DB", "XDG_DATA_HOME"].into_iter().find(|name| context.env.var(name).is_some());
     if let (None, Some(name)) = (&plan.ledger, moves_ledger) {
         let note = format!(
-            "{name} is set here; the hook only uses that ledger if it is also set for the client (or pass --db)"
+            "{name} is set here; the hook uses that ledger only if it is also set for Claude Code (or pass --db)"
         );
         context.print(&line("note", &note))?;
     }
@@ -84,8 +84,8 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
     context.print("\n")?;
     if !show_newest(context)? {
         context.print(
-            "Work on as always. `tallyhook show-usage` shows what a session uses, `tallyhook doctor` whether all is \
-             well.\n",
+            "All set. `tallyhook show-usage` shows what a session uses; `tallyhook doctor` checks that everything \
+             works.\n",
         )?;
     }
     Ok(())
@@ -122,7 +122,7 @@ fn offer_status_line(
         }
         Some((_, path)) if !args.statusline => {
             let note = format!(
-                "the one in {} stays; `tallyhook init --statusline` adds tallyhook's below it",
+                "the status line in {} stays; `tallyhook init --statusline` adds tallyhook's below it",
                 path.one_line()
             );
             return context.print(&line("status", &note));
@@ -164,12 +164,12 @@ fn offer_import(context: &Context, args: &InitArgs, ledger: &Path) -> Result<(),
     if args.no_import || files == 0 {
         return Ok(());
     }
-    let question = format!("Import the {files} transcripts of earlier sessions? [y/N] ");
+    let question = format!("Import {files} transcripts of earlier sessions? [y/N] ");
     if args.import || context.confirms(&question) {
         let report = import::read(context, ledger, &folders)?;
         return context.print(&line("import", import::summary(&report).trim_end()));
     }
-    let note = format!("`tallyhook import` adds earlier sessions from {files} transcripts");
+    let note = format!("`tallyhook import` adds earlier sessions ({files} transcripts)");
     context.print(&line("history", &note))
 }
 
@@ -301,13 +301,13 @@ impl Plan {
         let is_this = |path: &Path| path.canonicalize().ok() == self.binary.canonicalize().ok();
         match (link::elsewhere(&context.env), link::path(&context.env)) {
             (Some(path), _) if is_this(&path) => String::new(),
-            (Some(path), _) => line("note", &format!("the hooks run {}, not this binary", path.one_line())),
+            (Some(path), _) => line("note", &format!("the hook runs {}, not this binary", path.one_line())),
             (None, Some(path)) => {
                 let binary = self.binary.one_line();
                 line(
                     "link",
                     &format!(
-                        "{} points to {binary}, because `tallyhook` is not on your PATH",
+                        "{} points to {binary}, because `tallyhook` isn't on your PATH",
                         path.one_line()
                     ),
                 )
@@ -341,7 +341,7 @@ fn headline(plan: &Plan, done: &str) -> String {
 
 /// What is said of a file that another program wrote at the same time.
 pub(super) fn contested_note(path: &Path) -> String {
-    format!("another program changed {} at the same time; its changes are kept", path.one_line())
+    format!("another program changed {} at the same time; its changes were kept", path.one_line())
 }
 
 fn line(label: &str, text: &str) -> String {
@@ -351,9 +351,11 @@ fn line(label: &str, text: &str) -> String {
 fn client_line(client: Option<&Client>, events: usize) -> String {
     match client {
         Some(client) => {
-            format!("Claude Code {} ({}) knows {events} events", client.version, client.path.one_line())
+            format!("Claude Code {} ({}) supports {events} events", client.version, client.path.one_line())
         }
-        None => "Claude Code wasn't found; run `tallyhook init` again if you install one older than 2.1.118"
-            .to_owned(),
+        None => {
+            "Claude Code wasn't found; run `tallyhook init` again if you install a version older than 2.1.118"
+                .to_owned()
+        }
     }
 }

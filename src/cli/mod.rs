@@ -85,8 +85,8 @@ pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(move |fault| {
         let place = fault.location().map(ToString::to_string).unwrap_or_default();
         let text = format!(
-            "tallyhook: a fault in the program itself, at {place}; what was stored before is safe. Please report it, \
-             with the command that you ran\n"
+            "tallyhook: internal error at {place}; everything stored so far is safe. Please report it, \
+             with the command you ran\n"
         );
         // If nobody reads it, the exit code still tells.
         stderr.tell(&text, Passes::Text);
@@ -146,7 +146,7 @@ pub fn run(args: &[OsString], env: Env, console: Console) -> u8 {
         Err(error) => {
             context.say(&format!("tallyhook: {error}"));
             if matches!(&error, Error::Store(fault) if fault.is_unwritable()) {
-                context.say("`tallyhook doctor` says whether it can be written");
+                context.say("`tallyhook doctor` has details");
             }
             error.exit_code()
         }
@@ -295,8 +295,8 @@ impl Context {
         let path = self.ledger_path()?;
         Ok(Error::NoData {
             what: format!(
-                "there is no ledger at {} yet\n`tallyhook init` registers the hook that fills it, `tallyhook import` brings \
-                 the sessions of before",
+                "there is no ledger at {} yet\n`tallyhook init` registers the hook that fills it; `tallyhook import` adds \
+                 earlier sessions",
                 path.one_line()
             ),
         })
@@ -392,7 +392,7 @@ impl Context {
             Ok(ledger) => {
                 if let Some(why) = ledger.copied() {
                     let why = match why {
-                        CopiedFor::Unwritable => "cannot be written",
+                        CopiedFor::Unwritable => "can't be written",
                         CopiedFor::Held => "is from an older release and locked by another process",
                     };
                     self.say(&format!(

@@ -102,14 +102,14 @@ fn set(context: &Context, args: &PricesSetArgs) -> Result<(), Error> {
         Filled::Nothing => {}
         Filled::AsBefore => context.say("cache prices you left out keep their ratio to the input price"),
         Filled::AsClaude => context.say(
-            "cache prices that you did not give are Anthropic's usual shares of the input's: 0.1 for reading, 1.25 for \
-             writing for 5 minutes, 2 for 1 hour",
+            "cache prices you left out are Anthropic's usual multiples of the input price: 0.1 for reads, 1.25 for \
+             5-minute writes, 2 for 1-hour writes",
         ),
     }
     let prices = PriceTable::with_overrides(UserPrices::parse(&edited, &path)?);
     // Budgets that stop a session, and the status line, read no prices: what they show holds from now on.
     if let Err(error) = context.priced_ledger(&prices) {
-        context.say(&format!("the ledger keeps its old prices until the next command: {error}"));
+        context.say(&format!("the ledger uses the old prices until the next command: {error}"));
     }
     print_model(context, &prices, args.model.as_str(), args.json)
 }
@@ -135,7 +135,7 @@ fn check(context: &Context, args: &PricesCheckArgs) -> Result<(), Error> {
             plural(check.age_days, "day") + " old"
         )];
         if check.age_days >= OLD_DAYS {
-            lines.push("prices may have changed since; a newer tallyhook has newer ones".to_owned());
+            lines.push("prices may have changed since; update tallyhook for newer ones".to_owned());
         }
         lines.push(match (check.models, check.unpriced.len()) {
             (0, _) => "the ledger has no responses yet".to_owned(),

@@ -15,16 +15,16 @@ const CALL_TOKENS: u64 = 50;
 
 /// What an agent without hooks is to be told, so that it reports what it uses.
 pub(super) const INSTRUCTION: &str = "\
-After each task, and at the latest every ten minutes, report the tokens that you have used since your last report:
+After each task, and at least every ten minutes, report the tokens you have used since your last report:
 
     tallyhook report-usage --agent-id YOUR-ID --model YOUR-MODEL --input N --output N --event-id UNIQUE-ID
 
-Give your own name as YOUR-ID and a new UNIQUE-ID for each report; if you repeat a report, repeat its id. If you cannot
-know your tokens, report each operation instead:
+Use your own name as YOUR-ID and a new UNIQUE-ID for each report; if you repeat a report, reuse its ID. If you don't
+know your token counts, report each operation instead:
 
     tallyhook report-usage --agent-id YOUR-ID --operation read|write|edit|tool|subagent --chars N
 
-Before a long task run `tallyhook budget status --check`; if it exits with 3 the budget is used up: stop and say so.
+Before a long task, run `tallyhook budget status --check`; if it exits with 3, a budget is used up: stop and say so.
 ";
 
 pub(super) fn run(context: &Context, args: &ReportUsageArgs) -> Result<(), Error> {
@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context, args: &ReportUsageArgs) -> Result<(), Error
     let agent = args.agent_id.clone().or_else(|| AGENT_VARS.iter().find_map(|var| context.env.var(var)));
     let agent = agent
         .and_then(|agent| name(&agent))
-        .ok_or_else(|| usage("missing agent id: use --agent-id ID, or set TALLYHOOK_AGENT_ID"))?;
+        .ok_or_else(|| usage("missing agent ID: use --agent-id ID, or set TALLYHOOK_AGENT_ID"))?;
     let project =
         context.env.path_var("CLAUDE_PROJECT_DIR").unwrap_or_else(|| context.env.cwd().to_path_buf());
     let project = project_folder(project.to_string_lossy().into_owned());

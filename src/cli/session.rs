@@ -61,11 +61,11 @@ pub(super) fn not_found(
 ) -> Result<String, Error> {
     let Some(asked) = session else {
         let here = context.env.cwd().one_line();
-        return Ok(format!("no session in {here} is recorded; choose one with --session ID"));
+        return Ok(format!("no sessions recorded in {here}; choose one with --session ID"));
     };
     let mut places = ledger.map_or_else(|| Ok(Vec::new()), Ledger::session_places)?;
     if places.is_empty() {
-        return Ok(format!("no session id starts with {asked:?}; none is recorded yet"));
+        return Ok(format!("no session ID starts with {asked:?}; no sessions are recorded yet"));
     }
     places.sort_by_key(|place| std::cmp::Reverse(place.started_at));
     let short = |id: &str| id.chars().take(SHORT_ID).collect::<String>();
@@ -74,12 +74,12 @@ pub(super) fn not_found(
     if meant.len() > 1 {
         let shown = meant.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
         let more = if meant.len() > NAMED { ", …" } else { "" };
-        return Ok(format!("{} session ids start with {asked:?}: {shown}{more}", meant.len()));
+        return Ok(format!("{} session IDs start with {asked:?}: {shown}{more}", meant.len()));
     }
     let ids: Vec<String> = places.iter().map(|place| short(&place.id)).collect();
     let near = did_you_mean(&short(asked), ids.iter().map(String::as_str));
     let latest = ids.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
     Ok(format!(
-        "no session id starts with {asked:?}{near}\nmost recent: {latest}; `tallyhook history` lists them"
+        "no session ID starts with {asked:?}{near}\nmost recent: {latest}; `tallyhook history` lists them"
     ))
 }

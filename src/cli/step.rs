@@ -48,7 +48,7 @@ pub(super) fn run(context: &Context, args: &StepArgs) -> Result<(), Error> {
                 let what = match (name, open.is_empty()) {
                     (_, true) => "no step is open; start one with `tallyhook step start NAME`".to_owned(),
                     (Some(name), _) => format!("no step {name:?} is open; open steps: {open}"),
-                    (None, _) => format!("no step was ended; open steps: {open}"),
+                    (None, _) => format!("nothing was ended; open steps: {open}"),
                 };
                 return Err(Error::NoData { what });
             };

@@ -118,14 +118,14 @@ fn purge(context: &Context, backups: &Backups, yes: bool) -> Result<(), Error> {
     }
     let mut names: Vec<String> = files.iter().map(|path| format!("  {}\n", path.one_line())).collect();
     if !waiting.is_empty() {
-        names.push(format!("  {} queued\n", plural(waiting.len() as u64, "waiting event")));
+        names.push(format!("  {}\n", plural(waiting.len() as u64, "queued event")));
     }
     context.print(&format!(
         "These files will be removed, with everything recorded in them:\n{}",
         names.concat()
     ))?;
     if !yes && !context.confirms("Remove them? [y/N] ") {
-        return context.print("Kept. Run this in a terminal, or with --yes.\n");
+        return context.print("Nothing was deleted. Run this in a terminal, or add --yes.\n");
     }
     for path in files.iter().chain(&waiting) {
         std::fs::remove_file(path).map_err(|source| SetupError::Write { path: path.clone(), source })?;

@@ -11,14 +11,14 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
         Ok(found) => {
             let first = &found[0];
             let found = format!(
-                "{} sessions have a different cost in the client; the largest difference is in {}: {} vs. {} in the ledger",
+                "sessions whose cost differs in Claude Code: {}; the largest difference is in {}: {} vs. {} in the ledger",
                 found.len(),
                 first.session_id,
                 first.client,
                 first.ledger
             );
-            let cure = "compare with `tallyhook show-usage --session ID --detailed`; a figure that was taken in mid-session is \
-                        smaller, and the client's own prices can be older";
+            let cure = "compare with `tallyhook show-usage --session ID --detailed`; a figure captured mid-session is \
+                        smaller, and Claude Code's own prices may be older";
             Check::warning(NAME, found, cure)
         }
         Err(error) => Check::failed(NAME, error.to_string(), "run `tallyhook doctor` again"),

@@ -87,7 +87,7 @@ fn of_binary(subject: &Subject<'_>, binary: &str) -> Option<Check> {
         Ok(_) => return failed(format!("{shown} is registered but isn't tallyhook, so nothing is recorded")),
         Err(reason) => {
             return failed(format!(
-                "{shown} is registered but does not run ({reason}), so nothing is recorded"
+                "{shown} is registered but doesn't run ({reason}), so nothing is recorded"
             ));
         }
     };

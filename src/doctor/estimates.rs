@@ -20,9 +20,9 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
         })
         .collect();
     vec![if models.is_empty() {
-        Check::ok(NAME, "not calibrated yet; a model's first turns do that")
+        Check::ok(NAME, "not calibrated yet; that takes a model's first few turns")
     } else if errors().any(|(_, error, _)| error >= FAR_OFF) {
-        let cure = "don't rely on its figures with ~; billed figures aren't estimated, and more calls improve the estimates";
+        let cure = "don't rely on its figures with ~ yet; billed figures aren't affected, and estimates improve with more calls";
         Check::warning(NAME, models.join("; "), cure)
     } else {
         Check::ok(NAME, models.join("; "))

@@ -5,7 +5,7 @@ use crate::domain::{OneLine as _, clean_name};
 use crate::hook;
 use crate::regular;
 
-const NAME: &str = "faults";
+const NAME: &str = "hook errors";
 /// Largest log that is read, in bytes; the hook begins a new one long before.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -22,7 +22,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let Some(last) = text.lines().last() else { return vec![Check::ok(NAME, "none logged")] };
     let count = text.lines().count();
     let last = clean_name(last, 300).unwrap_or_default();
-    let found = format!("{count} logged; the latest: {last}");
+    let found = format!("{count} logged; the most recent: {last}");
     let cure = format!("see {}; delete the file once you have dealt with it", path.one_line());
     vec![Check::warning(NAME, found, cure)]
 }

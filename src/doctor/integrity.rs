@@ -29,7 +29,7 @@ fn unwritable(path: &Path) -> Option<String> {
     // Beside a ledger its log is made, and above a missing one its folders are.
     let folder = if there == path { path.parent()? } else { there };
     if !folder.is_dir() {
-        return Some(format!("{} can't be created: {} is not a folder", path.one_line(), folder.one_line()));
+        return Some(format!("{} can't be created: {} isn't a folder", path.one_line(), folder.one_line()));
     }
     if let Some(part) = [there, folder].into_iter().find(|part| is_writable(part) == Some(false)) {
         return Some(if there == path {
@@ -44,7 +44,7 @@ fn unwritable(path: &Path) -> Option<String> {
     }
     free_bytes(folder)
         .is_some_and(|free| free < NEEDED_BYTES)
-        .then(|| format!("the disk of {} is full", folder.one_line()))
+        .then(|| format!("the disk that holds {} is full", folder.one_line()))
 }
 
 fn of_ledger(subject: &Subject<'_>) -> Vec<Check> {
@@ -75,7 +75,7 @@ fn of_ledger(subject: &Subject<'_>) -> Vec<Check> {
 
 /// What to do about a ledger that SQLite calls damaged.
 fn damaged(found: String) -> Check {
-    let cure = "run `tallyhook doctor --fix`: it sets the file aside, keeps all that can still be read, and reads the \
-                transcripts again for the rest; until then events wait beside the ledger";
+    let cure = "run `tallyhook doctor --fix`: it sets the file aside, keeps everything still readable, and rereads the \
+                transcripts for the rest; until then, events are queued";
     Check::failed(NAME, found, cure).with_fix(Fix::Recover)
 }

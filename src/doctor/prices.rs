@@ -13,9 +13,9 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let days = subject.env.now().since(prices.date()).as_secs() / 86_400;
     let date = prices.date().to_date();
     let mut checks = vec![if days < OLD_DAYS {
-        Check::ok(NAME, format!("of {date}"))
+        Check::ok(NAME, format!("from {date}"))
     } else {
-        let cure = "install the newest release, or set prices with `tallyhook prices set`";
+        let cure = "install the latest release, or set prices with `tallyhook prices set`";
         Check::warning(NAME, format!("from {date}, {days} days old"), cure)
     }];
     if let Some(fault) = &subject.prices_fault {

@@ -13,7 +13,7 @@ use crate::setup::{SetupError, files, hooks_file};
 const NAME: &str = "hooks";
 /// From this version on the client passes over an event that it does not know; before, it drops the whole file.
 const TOLERANT: Version = (2, 1, 101);
-const MEND: &str = "fix the file; the client can't load it either";
+const MEND: &str = "fix the file; Claude Code can't load it either";
 const REGISTER: &str = "run `tallyhook init` in a project, or `tallyhook init --scope user` for all projects";
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
@@ -53,10 +53,13 @@ fn name(layer: Layer) -> String {
 /// A registration that settings keep from running.
 fn switched_off(view: &View, file: &File, switch: &Switch) -> Check {
     let (events, path) = (plural(file.found.len() as u64, "event"), file.path.one_line());
-    let found =
-        format!("{events} in {path}, but hooks don't run: {} in {}", switch.member, switch.path.one_line());
+    let found = format!(
+        "{events} in {path}, but hooks are turned off: {} in {}",
+        switch.member,
+        switch.path.one_line()
+    );
     if view.recording() == Recording::Runs {
-        return Check::warning(name(file.layer), found, "nothing, if the hooks that do run are enough");
+        return Check::warning(name(file.layer), found, "nothing to do if the hooks that run are enough");
     }
     let cure = match switch.member {
         "disableAllHooks" => "remove that line to record events; it also turns off the status line",
@@ -82,7 +85,8 @@ fn of_file(subject: &Subject<'_>, file: &File, events: &[Subscription], version:
             .filter(|event| since(event).is_some_and(|since| since > version))
             .collect();
         if !too_new.is_empty() {
-            let found = format!("{path} has events that this client doesn't know: {}", too_new.join(", "));
+            let found =
+                format!("{path} has events that this Claude Code doesn't support: {}", too_new.join(", "));
             return check(if version < TOLERANT {
                 Check::failed(name, found, cure)
             } else {
@@ -98,11 +102,11 @@ fn of_file(subject: &Subject<'_>, file: &File, events: &[Subscription], version:
         return check(Check::warning(name, found, cure));
     }
     if let Some(missing) = missing(file, events) {
-        return check(Check::warning(name, format!("{path} lacks {missing}"), cure));
+        return check(Check::warning(name, format!("{path} is missing {missing}"), cure));
     }
     let calls = || file.found.iter().filter_map(|found| found.entry.command.as_hook());
     if kind == ScopeKind::Project && calls().any(|call| call.names_a_path()) {
-        let found = format!("{path} is shared, but contains a path that only exists on this machine");
+        let found = format!("{path} is shared but contains a path that exists only on this machine");
         return check(Check::warning(name, found, cure));
     }
     if calls().any(|call| !call.is_guarded()) {
@@ -137,7 +141,7 @@ fn of_managed_file(name: String, file: &File, events: &[Subscription]) -> Check 
     match missing(file, events) {
         Some(missing) => {
             let cure = "ask whoever manages the settings to add them";
-            Check::warning(name, format!("{path} lacks {missing}"), cure)
+            Check::warning(name, format!("{path} is missing {missing}"), cure)
         }
         None => Check::ok(name, format!("{} in {path}", plural(file.found.len() as u64, "event"))),
     }
@@ -164,9 +168,9 @@ fn plugin(view: &View) -> Option<Check> {
         ),
         (true, Some(switch), is_registered) => {
             let found =
-                format!("the plugin's hooks don't run: {} in {}", switch.member, switch.path.one_line());
+                format!("the plugin's hooks are turned off: {} in {}", switch.member, switch.path.one_line());
             if is_registered {
-                Check::warning(name, found, "nothing, if the hooks that do run are enough")
+                Check::warning(name, found, "nothing to do if the hooks that run are enough")
             } else {
                 Check::failed(name, found, "remove that line, or ask whoever manages the settings")
             }
@@ -241,7 +245,7 @@ fn of_hooks_file(view: &View, scope: &Scope) -> Option<Check> {
         return None;
     }
     let found = format!(
-        "{} differs from {}, which is the one that counts",
+        "{} differs from {}, which is the one in effect",
         path.one_line(),
         scope.settings().one_line()
     );

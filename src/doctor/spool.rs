@@ -8,23 +8,23 @@ const NAME: &str = "spool";
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let SpoolState { waiting, forbidden, unreadable } = Spool::of(subject.ledger_path).state();
     if unreadable > 0 {
-        let found = format!("{unreadable} queued events couldn't be read");
+        let found = format!("queued events that couldn't be read: {unreadable}");
         return vec![Check::warning(
             NAME,
             found,
-            "install the newest release, or remove the folder whose name ends in .spool-unreadable",
+            "install the latest release, or remove the folder whose name ends in .spool-unreadable",
         )];
     }
     if forbidden > 0 {
-        let found = format!("{forbidden} queued events or folders belong to another user");
+        let found = format!("queued events or folders that belong to another user: {forbidden}");
         return vec![Check::warning(
             NAME,
             found,
-            "take over the folder whose name ends in .spool with chown -R; the next event stores them",
+            "run chown -R on the folder whose name ends in .spool; the next event stores them",
         )];
     }
     if waiting > 0 {
-        let found = format!("{waiting} events are queued");
+        let found = format!("events queued: {waiting}");
         return vec![Check::warning(NAME, found, "check whether another program has the ledger locked")];
     }
     vec![Check::ok(NAME, "queue empty")]

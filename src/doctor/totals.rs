@@ -12,7 +12,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
             let tokens: u64 = found.iter().map(|disagreement| disagreement.excess.total()).sum();
             let first = &found[0];
             let found = format!(
-                "in {} sessions the transcript shows more than the client's own total, {tokens} tokens in all; the first: \
+                "sessions whose transcript shows more than Claude Code's total: {} ({tokens} tokens); the first: \
                  {} ({})",
                 found.len(),
                 first.session_id,

@@ -21,7 +21,7 @@ const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 const USD: &str = "2.50";
 const TOKENS: &str = "500000, 500k or 1.5M";
 const PERCENT: &str = "80";
-const DURATION: &str = "30m, 1h or 2d";
+const DURATION: &str = "30m, 1h, or 2d";
 const COUNT: &str = "30";
 
 /// Why an amount was refused, in words that say what to write instead. They hold digits of the input, nothing else of it.
@@ -56,8 +56,8 @@ impl fmt::Display for AmountFault {
             Self::Negative => f.write_str("it can't be negative"),
             Self::Digits => f.write_str("use the digits 0 to 9"),
             Self::Whole => f.write_str("it must be a whole number"),
-            Self::Most(most) => write!(f, "the most is {most}"),
-            Self::Least(least) => write!(f, "the least is {least}"),
+            Self::Most(most) => write!(f, "the maximum is {most}"),
+            Self::Least(least) => write!(f, "the minimum is {least}"),
             Self::Form(examples) => write!(f, "write it like {examples}"),
         }
     }
@@ -372,7 +372,9 @@ pub fn duration(text: &str) -> Result<Duration, AmountFault> {
     while !rest.is_empty() {
         // What follows the unit begins with a digit again.
         let unit_at = rest.find(char::is_alphabetic).ok_or_else(|| match typed(rest, DURATION) {
-            Ok((number, "")) if number.decimals() == 0 => AmountFault::Form("30m, 1h or 2d; it needs a unit"),
+            Ok((number, "")) if number.decimals() == 0 => {
+                AmountFault::Form("30m, 1h, or 2d; it needs a unit")
+            }
             Ok(_) => form(),
             Err(fault) => fault,
         })?;

@@ -89,7 +89,7 @@ impl Per {
             Self::Day => "today",
             Self::Week => "this week",
             Self::Month => "this month",
-            Self::Total => "in all",
+            Self::Total => "all time",
         }
     }
 }

@@ -98,7 +98,7 @@ pub fn end_quietly_on_panic(env: &Env, options: &Options) {
     std::panic::set_hook(Box::new(move |fault| {
         if let Some(path) = &path {
             let place = fault.location().map(ToString::to_string).unwrap_or_default();
-            fault_log::append(path, now, &format!("a fault in tallyhook itself (panic at {place})"));
+            fault_log::append(path, now, &format!("an error in tallyhook itself (panic at {place})"));
         }
         std::process::exit(0);
     }));
@@ -123,7 +123,7 @@ fn run(
         return Ok(());
     }
     if let Some(fault) = fault {
-        fault_log::append(path, env.now(), &format!("a payload couldn't be read to its end: {fault}"));
+        fault_log::append(path, env.now(), &format!("a payload couldn't be read completely: {fault}"));
     }
     if is_cut {
         let cut = match left_out.total() {

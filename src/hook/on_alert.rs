@@ -84,8 +84,8 @@ fn repeated(hook: &Hook<'_>, ledger: &mut Ledger, alerts: &Alerts) -> Result<Vec
 
 fn loop_line(CallLoop { who, tool, times }: CallLoop) -> String {
     format!(
-        "tallyhook: {who} has called {tool} {times} times with the same input, and nothing was changed in between; \
-         it may go round in circles"
+        "tallyhook: {who} has called {tool} {times} times with the same input and no change in between; \
+         it may be stuck in a loop"
     )
 }
 
@@ -134,12 +134,12 @@ fn context(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Option<String>, Error
     }
     let share = u128::from(tokens) * 100 / u128::from(most.max(1));
     let of = if Some(most) == window {
-        format!("of {} ({share}%); a compaction is near", grouped(most))
+        format!("out of {} ({share}%); a compaction is near", grouped(most))
     } else {
-        format!("; it was compacted at {} before ({share}%)", grouped(most))
+        format!("; an earlier compaction came at {} (now {share}% of that)", grouped(most))
     };
     let space = if of.starts_with(';') { "" } else { " " };
-    Ok(Some(format!("tallyhook: the context is at {} tokens{space}{of}", grouped(tokens))))
+    Ok(Some(format!("tallyhook: the context holds {} tokens{space}{of}", grouped(tokens))))
 }
 
 /// A subagent's run has ended. The client shows nobody what is said at this event, so it is said at the next one of the main
@@ -172,7 +172,7 @@ fn runs(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>, Error> {
         .into_iter()
         .map(|run| {
             let name = run.agent_type.as_deref().unwrap_or(SUBAGENT);
-            format!("tallyhook: {name} has used {}", used(PicoUsd::from_pico(run.cost.into()), run.tokens))
+            format!("tallyhook: {name} used {}", used(PicoUsd::from_pico(run.cost.into()), run.tokens))
         })
         .collect();
     if let Some(last) = lines.last_mut() {

@@ -11,8 +11,8 @@ use crate::domain::{ModelId, PicoUsd, Timestamp};
 
 /// What a new file begins with.
 const HEADER: &str = "\
-# Your own prices. They go before tallyhook's; `tallyhook prices set` writes here, and so may you.
-# Dollars for a million tokens. `from` is the first day (UTC) of a price; without it, it holds from the beginning.
+# Your own prices, which override tallyhook's. Edit them here or with `tallyhook prices set`.
+# USD per million tokens. `from` is the first day (UTC) of a price; without it, the price has no start date.
 ";
 
 /// Cache prices of a Claude model where nobody gave any, as hundredths of the input's: Anthropic's usual factors.
@@ -232,7 +232,7 @@ mod tests {
             set_in("[[models.x.prices]]\ninput = 1\noutput = 2\n", "x", &price("3", None)).unwrap_err();
         assert!(error.contains("add this line to \"x\" by hand: { input = 3, output = 15 }"), "{error}");
         let error = set_in("models = 1", "x", &price("3", None)).unwrap_err();
-        assert!(error.starts_with("cannot use the prices in p.toml: line 1, column 10"), "{error}");
+        assert!(error.starts_with("can't use the prices in p.toml: line 1, column 10"), "{error}");
     }
 
     #[test]

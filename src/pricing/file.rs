@@ -142,7 +142,7 @@ impl<'de> Deserialize<'de> for Micros {
             type Value = Micros;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a number like 2.50, of 0 to {MAX_USD} with at most six decimals")
+                write!(f, "a number like 2.50, from 0 to {MAX_USD}, with at most six decimals")
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Micros, E> {
@@ -198,15 +198,13 @@ fn file_model(
     let fault = |at, reason: &str| FileFault { at, reason: format!("model {id:?} {reason}") };
     let provider = match &stanza.provider {
         None => None,
-        Some(name) => {
-            Some(providers.get(name).ok_or_else(|| fault(at, "is of a provider that is not listed"))?)
-        }
+        Some(name) => Some(providers.get(name).ok_or_else(|| fault(at, "has a provider that isn't listed"))?),
     };
     let web_search = stanza.web_search.or(provider.and_then(|provider| provider.web_search));
     let web_search = web_search.map_or(USUAL_WEB_SEARCH, picos_each);
     let percent = |factor: Option<Micros>| match factor {
         Some(Micros(micros)) if micros % 10_000 != 0 || micros == 0 || micros > 100_000_000 => {
-            Err(fault(at, "has a factor that is not between 0.01 and 100 with two decimals"))
+            Err(fault(at, "has a factor that isn't between 0.01 and 100 with at most two decimals"))
         }
         Some(Micros(micros)) => Ok(Percent::try_from(micros / 10_000).ok()),
         None => Ok(None),
@@ -222,7 +220,7 @@ fn file_model(
         rows.push(row);
     }
     if !rows.iter().any(Row::is_base) {
-        return Err(fault(at, "has no price that holds for every prompt at every hour"));
+        return Err(fault(at, "has no price that applies to every prompt at every hour"));
     }
     rows.sort_by_key(|row| (row.group(), row.from));
     if rows.windows(2).any(|pair| (pair[0].group(), pair[0].from) == (pair[1].group(), pair[1].from)) {
@@ -265,7 +263,7 @@ fn row(stanza: &RowStanza, usual_web_search: u64, at: usize) -> Result<Row, File
         from,
         until,
         over: stanza.over,
-        hours: hours(&stanza.hours).ok_or_else(|| fault("has hours that are not like \"01:00-04:15\""))?,
+        hours: hours(&stanza.hours).ok_or_else(|| fault("has hours that aren't like \"01:00-04:15\""))?,
         weekdays: stanza.weekdays,
         rates: Rates {
             input,
@@ -280,7 +278,7 @@ fn row(stanza: &RowStanza, usual_web_search: u64, at: usize) -> Result<Row, File
         return Err(fault("has a price with `until` and nothing after it; give the next one a `from`"));
     }
     if from.zip(until).is_some_and(|(from, until)| from >= until) {
-        return Err(fault("has a price that ends before it begins"));
+        return Err(fault("has a price that ends before it starts"));
     }
     Ok(row)
 }
@@ -304,7 +302,7 @@ pub(super) fn key(id: &str) -> String {
 /// The start of a day, in UTC milliseconds.
 fn day(date: Datetime, at: usize) -> Result<i64, FileFault> {
     let (Some(date), None, None) = (date.date, date.time, date.offset) else {
-        return Err(FileFault { at, reason: "dates are written like 2026-11-22".to_owned() });
+        return Err(FileFault { at, reason: "write dates like 2026-11-22".to_owned() });
     };
     // Days since the epoch in the Gregorian calendar, with the year beginning in March.
     let (month, day) = (i64::from(date.month), i64::from(date.day));

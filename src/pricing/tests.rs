@@ -421,7 +421,7 @@ fn a_wrong_file_says_where_what_and_what_to_do() {
     for (text, expected) in [
         (
             "[models.x]\nprices = []\n",
-            "line 1, column 9: model \"x\" has no price that holds for every prompt",
+            "line 1, column 9: model \"x\" has no price that applies to every prompt",
         ),
         ("[models.x]\nprices = [\n  { input = -1, output = 2 },\n]\n", "line 3, column 13: invalid value"),
         ("[models.x]\nprices = [{ input = 1 }]\n", "line 2, column 11: missing field `output`"),
@@ -441,7 +441,7 @@ fn a_wrong_file_says_where_what_and_what_to_do() {
         ),
         (
             "[models.claude-opus-4-5]\nprices = [{ input = 1, output = 1 }]\n[models.claude-4-5-opus-20251101]\nprices = [{ input = 1, output = 1 }]\n",
-            "another name of a model",
+            "another name for a model",
         ),
         (
             "[models.x]\nprices = [{ input = 1, output = 1 }, { hours = [\"1-2\"], input = 1, output = 1 }]\n",
@@ -451,7 +451,7 @@ fn a_wrong_file_says_where_what_and_what_to_do() {
     ] {
         let error = parse(text).unwrap_err();
         assert!(error.contains(expected), "{error} does not contain {expected}");
-        assert!(error.starts_with("cannot use the prices in prices.toml: line "), "{error}");
+        assert!(error.starts_with("can't use the prices in prices.toml: line "), "{error}");
         assert!(error.ends_with("or delete the file to go back to the built-in prices"), "{error}");
     }
 }

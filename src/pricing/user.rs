@@ -17,7 +17,7 @@ const MAX_REASON_CHARS: usize = 200;
 #[derive(Debug, thiserror::Error)]
 pub enum PriceTableError {
     /// The file is there but cannot be read.
-    #[error("cannot read the prices in {path}: {source}", path = .path.one_line())]
+    #[error("can't read the prices in {path}: {source}", path = .path.one_line())]
     Read {
         /// The file.
         path: PathBuf,
@@ -27,7 +27,7 @@ pub enum PriceTableError {
     },
     /// The file says something that is no price.
     #[error(
-        "cannot use the prices in {path}: line {line}, column {column}: {reason}; correct it, or delete the file to go back to the built-in prices",
+        "can't use the prices in {path}: line {line}, column {column}: {reason}; fix it, or delete the file to go back to the built-in prices",
         path = .path.one_line()
     )]
     Invalid {
@@ -42,7 +42,7 @@ pub enum PriceTableError {
     },
     /// The file is laid out in a way that cannot be changed without harm.
     #[error(
-        "cannot change {path} without touching more than one price; add this line to {model:?} by hand: {row}",
+        "can't change {path} without touching more than one price; add this line to {model:?} by hand: {row}",
         path = .path.one_line()
     )]
     Layout {
@@ -107,7 +107,7 @@ impl UserPrices {
                 Some((replaced, known)) => {
                     if own.replacement(replaced).is_some() {
                         let reason =
-                            format!("{:?} is another name of a model that has prices already", model.id);
+                            format!("{:?} is another name for a model that already has prices", model.id);
                         return Err(invalid(&FileFault { at, reason }));
                     }
                     own.replaced.push((replaced, index));

@@ -29,7 +29,7 @@ pub fn with_block(text: &str, body: &str) -> Result<String, String> {
         }
     }
     if fence.is_some() {
-        return Err("a block of code in it has no end".to_owned());
+        return Err("a code block in it is never closed".to_owned());
     }
     match (&starts[..], &ends[..]) {
         ([], []) => {
@@ -44,7 +44,9 @@ pub fn with_block(text: &str, body: &str) -> Result<String, String> {
         ([(start, _)], [(_, end)]) if start < end => {
             Ok(format!("{}{block}{}", &text[..*start], &text[*end..]))
         }
-        _ => Err(format!("it must hold {BLOCK_START} and {BLOCK_END} once each, in this order, or neither")),
+        _ => {
+            Err(format!("it must contain {BLOCK_START} and {BLOCK_END} once each, in this order, or neither"))
+        }
     }
 }
 

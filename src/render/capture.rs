@@ -33,7 +33,7 @@ pub fn capture_header(report: &CaptureReport, style: Style) -> String {
     }
     let mut lines = vec![joined(&label("captured", style), &parts, style)];
     if let Some(session) = &report.session {
-        let kept = if report.kept { "kept" } else { "was already saved" };
+        let kept = if report.kept { "saved" } else { "already saved" };
         lines.push(format!("{}{session} · {kept}", label("session", style)));
     }
     style.shown(lines.join("\n") + "\n")

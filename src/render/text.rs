@@ -381,7 +381,7 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
             lines.append(&mut facts);
         }
         let mut counts = Vec::new();
-        counts.extend(session.started_at.map(|at| format!("since {}", style.zone.minute(at))));
+        counts.extend(session.started_at.map(|at| format!("started {}", style.zone.minute(at))));
         counts.push(span(session.duration_seconds));
         counts.push(plural(session.turns, "turn"));
         counts.push(plural(session.tool_calls, "tool call"));
@@ -521,7 +521,7 @@ fn cost_lines(report: &UsageReport, style: Style) -> Vec<String> {
         let cost = missing.cost_usd.map(|cost| format!(", ~{cost}")).unwrap_or_default();
         let tokens = rough(missing.tokens);
         let responses = plural(missing.responses, "response");
-        format!("{:<10}probably {tokens} more output{cost}: {responses} logged only in part", "")
+        format!("{:<10}probably {tokens} more output tokens{cost}: {responses} only partly logged", "")
     }));
     if is_partial {
         let models = harmless(&actual.unpriced_models.join(", "));
@@ -553,13 +553,13 @@ fn estimate_line(report: &UsageReport, style: Style) -> String {
     };
     if pending.calls > 0 {
         let calls = plural(pending.calls, "call");
-        next(format!("{} in {calls} that the model has not read yet", rough(pending.total_tokens)));
+        next(format!("{} in {calls} that the model hasn't read yet", rough(pending.total_tokens)));
     }
     if pending.client_tokens > 0 {
-        next(format!("{} that the client is likely to add to them", rough(pending.client_tokens)));
+        next(format!("{} that Claude Code is likely to add", rough(pending.client_tokens)));
     }
     if pending.subagent_tokens > 0 {
-        next(format!("{} by running subagents, from the defaults table", rough(pending.subagent_tokens)));
+        next(format!("{} for running subagents, from the defaults table", rough(pending.subagent_tokens)));
     }
     text
 }

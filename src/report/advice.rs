@@ -48,7 +48,7 @@ fn read_again(calls: &[CallCost]) -> Vec<Waste> {
             let (cost, carry) = sum(&reads);
             let largest = reads.iter().map(|read| read.entry.prompt()).max().unwrap_or(0);
             let text = format!(
-                "{} reads of the same {} file cost {cost}, {}% of it for re-reads",
+                "{} reads of the same {}-token file cost {cost}, {}% of it for re-reads",
                 reads.len(),
                 short(largest),
                 percent(carry, cost)
@@ -117,7 +117,7 @@ mod tests {
             call("Read", Some(2), 500, 1, 1),
         ];
         let said = advice(&reads, PicoUsd::DOLLAR, false).unwrap();
-        assert_eq!(said, "3 reads of the same 18k file cost $0.84, 60% of it for re-reads");
+        assert_eq!(said, "3 reads of the same 18k-token file cost $0.84, 60% of it for re-reads");
         // After a compaction, or a change, it had to be read again; that it is large remains.
         assert!(advice(&reads, PicoUsd::DOLLAR, true).unwrap().starts_with("one Read result"));
         let edit = call("Edit", Some(1), 50, 1, 1);

@@ -194,8 +194,8 @@ impl AgentsReport {
                 Cell::Text(String::new()),
             ]);
         }
-        let columns = ["agent", "from<", "returned", "context", "billed", "n"];
-        let mut figures = Table::new("Assumed usage per run (* = used)", &columns);
+        let columns = ["agent", "source<", "returned", "context", "billed", "runs"];
+        let mut figures = Table::new("Assumed usage per run (* = in use)", &columns);
         for row in &self.rows {
             for (name, of) in [("default", row.default), ("learned", row.learned)] {
                 let Some(of) = of else { continue };

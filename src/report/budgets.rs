@@ -237,9 +237,9 @@ impl BudgetInfo {
         }
         let Options { add, override_for, clear, .. } = &self.options;
         vec![
-            format!("to raise it:   {add}"),
-            format!("for an hour:   {override_for}"),
-            format!("to remove it:  {clear}"),
+            format!("to raise it:  {add}"),
+            format!("to pause it:  {override_for}"),
+            format!("to clear it:  {clear}"),
         ]
     }
 }
@@ -248,7 +248,7 @@ impl BudgetInfo {
 #[must_use]
 pub fn pause(budgets: &[BudgetInfo]) -> Option<String> {
     let warned = budgets.iter().find(|budget| budget.standing != State::Ok)?;
-    Some(format!("to pause, exit the session; to resume:\n{}", warned.options.pause.as_ref()?))
+    Some(format!("to take a break, exit the session; to resume it:\n{}", warned.options.pause.as_ref()?))
 }
 
 impl BudgetsReport {
@@ -306,19 +306,19 @@ impl BudgetsReport {
             notes.extend(
                 budget
                     .at_completion()
-                    .map(|sum| format!("{name}: {sum}, if the rest cost as much as those done (estimate)")),
+                    .map(|sum| format!("{name}: {sum}, if the rest cost as much as those done")),
             );
             if budget.stopped_at.is_some() {
                 notes.push(format!("{name}: a session was stopped"));
             }
             let advice = budget.advice();
             if !advice.is_empty() {
-                notes.push(format!("{name}: what you can do"));
+                notes.push(format!("{name}: your options"));
                 notes.extend(advice);
             }
             if !budget.unpriced_models.is_empty() {
                 notes.push(format!(
-                    "{name}: not counted, because there is no price for {}",
+                    "{name}: doesn't count {}, which has no price",
                     budget.unpriced_models.join(", ")
                 ));
             }

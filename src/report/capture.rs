@@ -278,7 +278,7 @@ impl CaptureReport {
     }
 
     fn difference_table(&self, difference: &Difference) -> Table {
-        let columns = ["model", "tokens", "ledger", "more", "cost", "ledger", "more", "agrees<"];
+        let columns = ["model", "tokens", "ledger", "diff", "cost", "ledger", "diff", "match<"];
         let mut table = Table::new("Captured vs. ledger", &columns);
         let usd = |amount: Option<PicoUsd>, at_least: bool| match amount {
             None if !at_least => Cell::Unknown,
@@ -349,7 +349,7 @@ impl CaptureReport {
         }
         if self.captured.inaccurate {
             notes.push(
-                "the client warns that its cost may be wrong, because it didn't know all models".to_owned(),
+                "Claude Code warns that its cost may be wrong because it didn't know every model".to_owned(),
             );
         }
         if let Some(estimate) = &self.estimate {
@@ -358,7 +358,7 @@ impl CaptureReport {
                 "the screen shows no tokens; these are estimated from its cost, using the models and prices of {of}"
             ));
         }
-        notes.extend(self.captured.notices.iter().map(|notice| format!("the client's notice: {notice}")));
+        notes.extend(self.captured.notices.iter().map(|notice| format!("notice from Claude Code: {notice}")));
         notes
     }
 }

@@ -65,7 +65,7 @@ impl CountReport {
             &["file", "bytes", "tokens"]
         };
         let title = match &self.model {
-            Some(model) => format!("Tokens ({}), and what {model} is estimated to read", self.encoding),
+            Some(model) => format!("Tokens ({}), with an estimate for {model}", self.encoding),
             None => format!("Tokens ({})", self.encoding),
         };
         let mut table = Table::new(title, columns);

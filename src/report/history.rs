@@ -17,7 +17,7 @@ use crate::store::{Grain, Ledger, Phase, SessionRecord, SessionRow, SpentFilter,
 const COLUMNS: [&str; 10] = [
     "session",
     "last activity<",
-    "topic<",
+    "title<",
     "project<?",
     "time?",
     "model<",
@@ -173,10 +173,7 @@ impl History {
         let average = self.totals.average_cost_usd.filter(|_| self.totals.sum.sessions > 1)?;
         let earlier = match &self.earlier {
             Some(earlier) => {
-                format!(
-                    "; {} combined in one row (--all shows them)",
-                    plural(earlier.sessions, "more session")
-                )
+                format!("; {}, grouped (--all shows them)", plural(earlier.sessions, "more session"))
             }
             None => String::new(),
         };

@@ -190,7 +190,7 @@ const RATES: [&str; 5] = ["input", "output", "read", "write 5m", "write 1h"];
 pub fn list_table(models: &[Found<'_>], all: bool, now: Timestamp) -> Table {
     let mut table = Table::new(
         "Prices in USD per million tokens",
-        &["model", RATES[0], RATES[1], RATES[2], RATES[3], RATES[4], if all { "when<" } else { "more<" }],
+        &["model", RATES[0], RATES[1], RATES[2], RATES[3], RATES[4], if all { "when<" } else { "notes<" }],
     );
     for found in models {
         let model = found.model;
@@ -237,7 +237,7 @@ pub fn detail_lines(prices: &PriceTable, found: Found<'_>) -> Vec<(&'static str,
         if names.len() > NAMES_SHOWN {
             shown.push_str(" …");
         }
-        lines.push(("also", Cell::Text(shown)));
+        lines.push(("aliases", Cell::Text(shown)));
     }
     lines.extend(model.released.map(|released| ("released", Cell::Text(date(released)))));
     lines.extend(model.window.map(|window| ("context", Cell::Count(window))));
@@ -251,7 +251,7 @@ pub fn detail_lines(prices: &PriceTable, found: Found<'_>) -> Vec<(&'static str,
         factors.extend(percent.map(|percent| format!("{name} × {}", times(percent))));
     }
     if !factors.is_empty() {
-        lines.push(("factors", Cell::Text(factors.join(", "))));
+        lines.push(("multipliers", Cell::Text(factors.join(", "))));
     }
     lines
 }
@@ -308,7 +308,7 @@ fn more(found: Found<'_>, now: i64) -> String {
         words.push("by hour".to_owned());
     }
     if model.rows.iter().any(|row| row.from.is_some()) {
-        words.push("dated".to_owned());
+        words.push("by date".to_owned());
     }
     words.extend(model.fast_at(now).map(|fast| format!("fast × {}", factor(fast).to_decimal())));
     words.join(", ")

@@ -217,7 +217,7 @@ impl Trends {
     #[must_use]
     pub fn lines(&self) -> Vec<(&'static str, Cell)> {
         let usd = |amount: Option<PicoUsd>| amount.map_or("unknown".to_owned(), |amount| amount.to_string());
-        let mut lines = vec![("average", Cell::Text(format!("{} a day", usd(self.average_usd))))];
+        let mut lines = vec![("average", Cell::Text(format!("{} per day", usd(self.average_usd))))];
         lines.push((
             "change",
             Cell::Text(match self.change_percent {
@@ -226,7 +226,7 @@ impl Trends {
                         1 => "the day before".to_owned(),
                         days => format!("the {days} days before"),
                     };
-                    format!("{change:+.1}% against {before} ({})", usd(self.previous_usd))
+                    format!("{change:+.1}% vs. {before} ({})", usd(self.previous_usd))
                 }
                 None => "no earlier spending".to_owned(),
             }),
@@ -235,7 +235,7 @@ impl Trends {
         lines.extend(most.map(|day| ("peak", Cell::Text(format!("{}, {}", day.date, usd(day.cost_usd))))));
         let step = |step: &TrendStep| {
             let session: String = step.session_id.chars().take(8).collect();
-            format!("{} of {session}, {}", step.step, step.cost_usd)
+            format!("{} in {session}, {}", step.step, step.cost_usd)
         };
         if let (Some(most), Some(least)) = (&self.most_expensive_step, &self.least_expensive_step) {
             lines.push(("costliest step", Cell::Text(step(most))));

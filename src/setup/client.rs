@@ -66,12 +66,12 @@ pub fn says_version(path: &Path) -> Result<String, String> {
         .map_err(|error| if is_foreign(&error) { FOREIGN.to_owned() } else { error.to_string() })?;
     let said = String::from_utf8_lossy(&outcome.output).lines().next().map(str::to_owned);
     said.ok_or_else(|| match outcome.status {
-        Some(status) => format!("it ended with {status}"),
+        Some(status) => format!("it exited with {status}"),
         None => format!("no answer within {} s", PATIENCE.as_secs()),
     })
 }
 
-const FOREIGN: &str = "it is not for this machine";
+const FOREIGN: &str = "it isn't built for this machine";
 
 /// Whether the system knows no way to run a file.
 fn is_foreign(error: &std::io::Error) -> bool {

@@ -39,7 +39,7 @@ pub fn read_at_most(path: &Path, most: u64) -> Result<Option<String>, SetupError
                 let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
                 let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
                 let column = good.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
-                let reason = "this is not UTF-8 text".to_owned();
+                let reason = "this isn't UTF-8 text".to_owned();
                 Err(SetupError::Settings { path: path.to_path_buf(), line, column, reason })
             }
         },

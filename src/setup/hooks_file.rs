@@ -7,8 +7,8 @@ use super::settings::{self, Entry, Fault, Found};
 use crate::hook::manifest::{EVENTS, GATE};
 
 /// What the file says of itself.
-pub const DESCRIPTION: &str = "What tallyhook has registered with Claude Code, for you to look at or to copy. Claude Code reads \
-                               settings.json and not this file; tallyhook keeps the two alike.";
+pub const DESCRIPTION: &str = "What tallyhook has registered with Claude Code, to view or copy. Claude Code reads \
+                               settings.json, not this file; tallyhook keeps them in sync.";
 
 /// The file for what is registered in the settings.
 #[must_use]
@@ -89,7 +89,7 @@ mod tests {
         let found = registered(&settings).unwrap();
         let file = text(&found);
         assert_eq!(file.lines().count(), EVENTS.len() + 5, "{file}");
-        assert!(file.contains("reads settings.json and not this file"), "{file}");
+        assert!(file.contains("reads settings.json, not this file"), "{file}");
         assert_eq!(registered(&file).unwrap(), found);
         assert!(is_ours_alone(&file) && is_ours_alone(&settings) && is_ours_alone("{}") && is_ours_alone(""));
         assert_eq!(agrees(&file, &found), Ok(true));

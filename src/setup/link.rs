@@ -64,7 +64,7 @@ pub fn make(env: &Env, binary: &Path) -> Result<PathBuf, SetupError> {
     #[cfg(not(unix))]
     {
         let _ = binary;
-        Err(fail(std::io::Error::other("put tallyhook on the PATH instead")))
+        Err(fail(std::io::Error::other("put tallyhook on your PATH instead")))
     }
 }
 

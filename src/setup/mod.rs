@@ -24,7 +24,7 @@ use crate::domain::OneLine as _;
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// A file could not be read.
-    #[error("cannot read {path}: {source}", path = .path.one_line())]
+    #[error("can't read {path}: {source}", path = .path.one_line())]
     Read {
         /// The file.
         path: PathBuf,
@@ -33,7 +33,7 @@ pub enum SetupError {
         source: std::io::Error,
     },
     /// A file could not be written.
-    #[error("cannot write {path}: {source}; it was left unchanged", path = .path.one_line())]
+    #[error("can't write {path}: {source}; it was left unchanged", path = .path.one_line())]
     Write {
         /// The file.
         path: PathBuf,
@@ -54,7 +54,7 @@ pub enum SetupError {
         path: PathBuf,
     },
     /// The file is no settings file that we can add to without harm.
-    #[error("{path}:{line}:{column}: {reason}; the file was left alone, mend it and try again", path = .path.one_line())]
+    #[error("{path}:{line}:{column}: {reason}; the file was left unchanged; fix it and try again", path = .path.one_line())]
     Settings {
         /// The file.
         path: PathBuf,
@@ -66,20 +66,20 @@ pub enum SetupError {
         reason: String,
     },
     /// There is no folder to write to.
-    #[error("can't find the client's settings: set HOME or CLAUDE_CONFIG_DIR")]
+    #[error("can't find Claude Code's settings: set HOME or CLAUDE_CONFIG_DIR")]
     NoHome,
     /// Our own path is unknown.
     #[error("can't find the tallyhook binary, so it can't be registered")]
     NoBinary,
     /// The client has no hooks, or none that we know.
-    #[error("tallyhook doesn't support {client}'s hooks; use `tallyhook init` for Claude Code")]
+    #[error("{client}'s hooks aren't supported; `tallyhook init` is for Claude Code")]
     UnknownClient {
         /// What was asked for.
         client: String,
     },
     /// The hook was registered, but a test event did not arrive.
     #[error(
-        "the hook is registered, but a test event did not reach the ledger: {reason}; run `tallyhook doctor`"
+        "the hook is registered, but a test event didn't reach the ledger: {reason}; run `tallyhook doctor`"
     )]
     SelfTest {
         /// What happened.

@@ -31,21 +31,21 @@ pub fn run(command: &command::Command, ledger: &Path) -> Result<(), SetupError> 
     let mut process = process(command);
     process.env("TALLYHOOK_DB", ledger);
     let outcome = child::run(process, payload.to_string().into_bytes(), Take::All, PATIENCE)
-        .map_err(|error| fail(format!("it could not be started: {error}")))?;
+        .map_err(|error| fail(format!("the hook couldn't be started: {error}")))?;
     match outcome.status {
         Some(status) if status.success() => {}
-        Some(status) => return Err(fail(format!("the hook ended with {status}"))),
-        None => return Err(fail(format!("the hook did not end within {} s", PATIENCE.as_secs()))),
+        Some(status) => return Err(fail(format!("the hook exited with {status}"))),
+        None => return Err(fail(format!("the hook didn't finish within {} s", PATIENCE.as_secs()))),
     }
     if !outcome.output.is_empty() {
-        return Err(fail("the hook was not silent".to_owned()));
+        return Err(fail("the hook printed something".to_owned()));
     }
     let arrived = SessionId::new(SESSION).is_some_and(|session| {
         Ledger::open_for_reports(ledger)
             .and_then(|mut ledger| ledger.remove_session(&session))
             .unwrap_or(false)
     });
-    if arrived { Ok(()) } else { Err(fail(format!("it is not in {}", ledger.one_line()))) }
+    if arrived { Ok(()) } else { Err(fail(format!("it isn't in {}", ledger.one_line()))) }
 }
 
 fn process(command: &command::Command) -> Command {

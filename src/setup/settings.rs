@@ -260,12 +260,12 @@ pub(super) fn parse(text: &str) -> Result<(CstRootNode, Rest<'_>), Fault> {
     let root = CstRootNode::parse(body, &ParseOptions::default()).map_err(|error| Fault {
         line: error.line_display(),
         column: error.column_display(),
-        reason: format!("this is not valid JSON ({})", error.kind()),
+        reason: format!("this isn't valid JSON ({})", error.kind()),
     })?;
     match root.value() {
         None => Ok((root, Rest { bom })),
         Some(value) if value.as_object().is_some() => Ok((root, Rest { bom })),
-        Some(_) => Err(Fault { line: 1, column: 1, reason: "the settings are not a JSON object".to_owned() }),
+        Some(_) => Err(Fault { line: 1, column: 1, reason: "the settings aren't a JSON object".to_owned() }),
     }
 }
 
@@ -278,7 +278,7 @@ fn check_strictly(text: &str) -> Result<(), Fault> {
     serde_json::from_str::<serde::de::IgnoredAny>(text).map(|_| ()).map_err(|error| {
         let reason = error.to_string();
         let reason = reason.split(" at line ").next().unwrap_or_default();
-        let reason = format!("this is not valid JSON ({reason})");
+        let reason = format!("this isn't valid JSON ({reason})");
         Fault { line: error.line(), column: error.column(), reason }
     })
 }
@@ -288,7 +288,7 @@ fn check_shape(text: &str, settings: &CstObject) -> Result<(), Fault> {
     refuse_twins(text, settings)?;
     let Some(property) = settings.get("hooks") else { return Ok(()) };
     let Some(hooks) = property.object_value() else {
-        return Err(fault_at(text, "\"hooks\"", "\"hooks\" is not an object"));
+        return Err(fault_at(text, "\"hooks\"", "\"hooks\" isn't an object"));
     };
     refuse_twins(text, &hooks)?;
     for event in hooks.properties() {
@@ -297,7 +297,7 @@ fn check_shape(text: &str, settings: &CstObject) -> Result<(), Fault> {
             return Err(fault_at(
                 text,
                 &format!("\"{name}\""),
-                &format!("the hooks of {name} are not a list"),
+                &format!("the hooks for {name} aren't a list"),
             ));
         }
     }
@@ -310,7 +310,7 @@ pub(super) fn refuse_twins(text: &str, object: &CstObject) -> Result<(), Fault> 
     names.sort();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => {
-            Err(fault_at(text, &format!("\"{}\"", pair[0]), &format!("{:?} stands here twice", pair[0])))
+            Err(fault_at(text, &format!("\"{}\"", pair[0]), &format!("{:?} appears here twice", pair[0])))
         }
         None => Ok(()),
     }

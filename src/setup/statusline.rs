@@ -56,7 +56,7 @@ pub fn register(text: &str, command: &str) -> Result<String, Fault> {
         }
         Some(property) => {
             let Some(line) = property.object_value() else {
-                let reason = "\"statusLine\" is not an object".to_owned();
+                let reason = "\"statusLine\" isn't an object".to_owned();
                 return Err(Fault { line: 1, column: 1, reason });
             };
             if string(&line, "command").as_deref() != Some(command) {

@@ -22,10 +22,10 @@ pub const DEFAULT_TEMPLATE: &str = "{model}[ · {costs}][ · today {today}][ · 
 /// The fields of a template, and what they are.
 pub const FIELDS: &[(&str, &str)] = &[
     ("model", "the model's name"),
-    ("cost", "the session's cost in the ledger, or the client's"),
-    ("client_cost", "the session's cost according to the client"),
+    ("cost", "the session's cost from the ledger, else from Claude Code"),
+    ("client_cost", "the session's cost according to Claude Code"),
     ("costs", "`cost`, and `client_cost` if it differs"),
-    ("today", "what all sessions cost today"),
+    ("today", "the cost of all sessions today"),
     ("budget", "share used of the budget closest to its limit"),
     ("context", "tokens in the context"),
     ("window", "size of the context window"),
@@ -37,8 +37,8 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("duration", "how long the session has been running"),
     ("api_duration", "how long of that was spent waiting for the provider"),
     ("project", "the project's folder"),
-    ("version", "the client's version"),
-    ("session", "first eight characters of the session id"),
+    ("version", "Claude Code's version"),
+    ("session", "first eight characters of the session ID"),
 ];
 
 /// A sum that the client tells otherwise by less than this is the same: it rounds, and prices by itself.

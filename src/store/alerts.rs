@@ -43,7 +43,7 @@ impl Ledger {
     /// If the ledger cannot be written.
     pub fn set_alerts(&mut self, alerts: &Alerts) -> Result<(), StoreError> {
         let kept_as = alerts.to_string();
-        self.write("switch the alerts", |tx| {
+        self.write("change the alerts", |tx| {
             if kept_as.is_empty() {
                 tx.execute("DELETE FROM meta WHERE name = ?1 OR name LIKE 'alerts:%'", [SETTINGS])?;
                 kept::forget_sessions(tx)

@@ -35,7 +35,7 @@ impl Ledger {
     ) -> Result<bool, StoreError> {
         let fingerprint = fingerprint(cost);
         let body = body(cost).to_string();
-        self.write("keep the captured cost", |tx| {
+        self.write("save the captured cost", |tx| {
             let known = tx
                 .prepare("SELECT 1 FROM captured_costs WHERE session = ?1 AND fingerprint = ?2")?
                 .exists(params![session.0, fingerprint])?;
@@ -74,7 +74,7 @@ impl Ledger {
           WHERE s.finalized_at IS NOT NULL AND ours.is_priced
           ORDER BY abs(newest.pico - ours.pico) DESC, s.id";
         let pico = |value: i64| PicoUsd::from_pico(value.into());
-        let all = self.all("compare with the client's costs", SQL, [], |row| {
+        let all = self.all("compare with Claude Code's costs", SQL, [], |row| {
             Ok(WitnessedCost {
                 session_id: row.get(0)?,
                 client: pico(row.get(1)?),

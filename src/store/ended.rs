@@ -26,7 +26,7 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn ended_sessions(&self) -> Result<Vec<SessionRecord>, StoreError> {
-        let noted = noted(&self.conn).map_err(StoreError::query("look up the sessions that ended"))?;
+        let noted = noted(&self.conn).map_err(StoreError::query("look up ended sessions"))?;
         let found = noted.iter().rev().map(|row| self.session_of_row(SessionRow(*row)));
         found.filter_map(Result::transpose).collect()
     }
@@ -36,7 +36,7 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be written.
     pub fn forget_ended(&mut self, sessions: &[(SessionRow, Option<Timestamp>)]) -> Result<(), StoreError> {
-        self.write("note the sessions that ended", |tx| {
+        self.write("record ended sessions", |tx| {
             let mut over = Vec::new();
             for (session, at) in sessions {
                 if ended_then(tx, *session, *at)? {

@@ -13,7 +13,7 @@ use crate::domain::{
 use crate::estimate::subagents::Defaults;
 
 /// What is done when the spool is emptied.
-pub(super) const STORE_WAITING: &str = "store the events that wait";
+pub(super) const STORE_WAITING: &str = "store queued events";
 
 /// What every event says of its session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

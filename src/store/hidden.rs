@@ -48,7 +48,7 @@ impl Ledger {
             }
             Ok(found)
         };
-        read().map_err(StoreError::query("compare the client's totals"))
+        read().map_err(StoreError::query("compare Claude Code's totals"))
     }
 }
 

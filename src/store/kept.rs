@@ -76,7 +76,7 @@ impl Ledger {
         session: SessionRow,
         span: BudgetSpan,
     ) -> Result<Kept, StoreError> {
-        const WHAT: &str = "add up what was used of the budget";
+        const WHAT: &str = "add up the budget's usage";
         let session = if budget.per == Per::Session { session.0 } else { 0 };
         let kept = match self.write(WHAT, |tx| keep(tx, budget, session, span)) {
             // A view is as right without keeping it.
@@ -94,7 +94,7 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be written.
     pub fn note_said(&mut self, budget: &Budget, session: SessionRow, said: u8) -> Result<bool, StoreError> {
-        self.write("note the warning", |tx| {
+        self.write("record the warning", |tx| {
             let session = if budget.per == Per::Session { session.0 } else { 0 };
             let sql = "UPDATE kept SET said = ?3 WHERE budget = ?1 AND session = ?2 AND said < ?3";
             Ok(tx.execute(sql, params![budget.id, session, said])? > 0)
@@ -112,7 +112,7 @@ impl Ledger {
         at: Timestamp,
         is_heard: bool,
     ) -> Result<(), StoreError> {
-        self.write("note the stop", |tx| {
+        self.write("record the stop", |tx| {
             let session = if budget.per == Per::Session { session.0 } else { 0 };
             let sql =
                 "UPDATE kept SET stopped_at = ?3, said = iif(?4, 2, said) WHERE budget = ?1 AND session = ?2";
@@ -181,7 +181,7 @@ impl Ledger {
             }
             Ok(found)
         };
-        run().map_err(StoreError::query("look for models without a price"))
+        run().map_err(StoreError::query("find models without a price"))
     }
 
     /// What a session has used, or one of its subagents' runs: the cost, of what has a price, and all tokens.
@@ -197,7 +197,7 @@ impl Ledger {
             Ok(())
         };
         read(&self.conn, OF_SESSION, (session.0, 0, 0), &mut add)
-            .map_err(StoreError::query("add up what the session has used"))?;
+            .map_err(StoreError::query("add up the session's usage"))?;
         let cost = PicoUsd::from_pico(sum.pico.into());
         Ok(Used { cost, tokens: unsigned(sum.tokens), ..Used::default() })
     }

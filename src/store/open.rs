@@ -48,7 +48,7 @@ pub(super) const APPLICATION_ID: i64 = 1_415_670_892;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The folder of the ledger could not be made.
-    #[error("cannot make the folder {path} for the ledger: {source}", path = .path.one_line())]
+    #[error("can't create the folder {path} for the ledger: {source}", path = .path.one_line())]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -57,7 +57,7 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// The file is there but cannot be opened as a ledger.
-    #[error("cannot open the ledger {path}: {source}", path = .path.one_line())]
+    #[error("can't open the ledger {path}: {source}", path = .path.one_line())]
     Open {
         /// The file.
         path: PathBuf,
@@ -67,8 +67,8 @@ pub enum StoreError {
     },
     /// A newer release has written the ledger.
     #[error(
-        "the ledger {path} was written by a newer tallyhook (its schema is {found}, this release knows {known}); \
-         install the newer release, or name another ledger with --db",
+        "the ledger {path} was written by a newer tallyhook (schema {found}; this release supports {known}); \
+         install the newer release, or choose another ledger with --db",
         path = .path.one_line()
     )]
     Newer {
@@ -81,7 +81,7 @@ pub enum StoreError {
     },
     /// The file is a database of something else.
     #[error(
-        "{path} is no ledger but another program's database, so it was left alone; name another file with --db",
+        "{path} isn't a tallyhook ledger, so it was left alone; choose another file with --db",
         path = .path.one_line()
     )]
     Foreign {
@@ -89,20 +89,20 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// There is no ledger, where one was to be read.
-    #[error("there is no ledger at {path} yet; it is made when the first hook runs", path = .path.one_line())]
+    #[error("there is no ledger at {path} yet; the first hook event creates it", path = .path.one_line())]
     Missing {
         /// The file.
         path: PathBuf,
     },
     /// Something else is in the ledger's place: a folder, a pipe, a device.
-    #[error("{path} is not a regular file, so it holds no ledger; name another file with --db", path = .path.one_line())]
+    #[error("{path} isn't a regular file, so it can't be a ledger; choose another file with --db", path = .path.one_line())]
     NoFile {
         /// What is there.
         path: PathBuf,
     },
     /// It cannot be written, and a copy of it would be too large.
     #[error(
-        "the ledger {path} cannot be written, and with {megabytes} MB it is too large for reports to work in a copy of it",
+        "the ledger {path} can't be written, and at {megabytes} MB it's too large for reports to use a copy",
         path = .path.one_line()
     )]
     TooLarge {
@@ -112,7 +112,7 @@ pub enum StoreError {
         megabytes: u64,
     },
     /// A statement failed.
-    #[error("cannot {what}: {source}")]
+    #[error("can't {what}: {source}")]
     Query {
         /// What was being done.
         what: &'static str,
@@ -396,7 +396,7 @@ impl Ledger {
     pub fn syncs_each(&self) -> Result<bool, StoreError> {
         const FULL: i64 = 2;
         let level = self.conn.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0));
-        level.map(|level| level >= FULL).map_err(StoreError::query("look how the ledger is set up"))
+        level.map(|level| level >= FULL).map_err(StoreError::query("check how the ledger is set up"))
     }
 
     /// Whether closing it has something to do. If not, a process may end with the ledger open.

@@ -84,7 +84,7 @@ impl Ledger {
         let spool = Spool::of(path);
         if spool.exists() {
             // The files stay for who can store them.
-            ledger.write("read the events that wait", |tx| spool.apply_to_copy(tx))?;
+            ledger.write("read queued events", |tx| spool.apply_to_copy(tx))?;
         }
         Ok(ledger)
     }

@@ -146,7 +146,7 @@ impl Ledger {
             None => format!("{FROM} (?2 IS NULL) AND {STALE} ORDER BY s.id"),
         };
         let version = self.shares_version();
-        self.all("look for sessions to share out", &sql, params![version, only.map(|row| row.0)], |row| {
+        self.all("find sessions to attribute", &sql, params![version, only.map(|row| row.0)], |row| {
             Ok(StaleSession { row: SessionRow(row.get(0)?), stamp: row.get(1)? })
         })
     }
@@ -159,7 +159,7 @@ impl Ledger {
         &mut self,
         shares: &[(StaleSession, Vec<ShareRow>, Growth)],
     ) -> Result<(), StoreError> {
-        const WHAT: &str = "store where costs came from";
+        const WHAT: &str = "store cost attribution";
         let version = self.shares_version();
         match self.write(WHAT, |tx| store(tx, shares, version)) {
             // A view is as right if it alone has them: a temporary table hides the ledger's own of that name.
@@ -313,7 +313,7 @@ impl Ledger {
         each: impl FnMut(&SpentRow<'_>),
     ) -> Result<(), StoreError> {
         super::spent::read_session(&self.conn, session, each)
-            .map_err(StoreError::query("read what the session spent"))
+            .map_err(StoreError::query("read the session's spending"))
     }
 
     /// A session's responses.
@@ -341,7 +341,7 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn has_as_copy(&self, id: &MessageId, session: SessionRow) -> Result<bool, StoreError> {
         super::owners::has(&self.conn, id.as_str(), session)
-            .map_err(StoreError::query("look up who has the response"))
+            .map_err(StoreError::query("find the session of the response"))
     }
 }
 

@@ -209,7 +209,7 @@ impl Ledger {
             let snapshot = self.conn.unchecked_transaction()?;
             read_spent(&snapshot, filter, grain, is_split, each)
         };
-        read().map_err(StoreError::query("read what was spent"))
+        read().map_err(StoreError::query("read spending"))
     }
 
     /// What a session spent.
@@ -222,7 +222,7 @@ impl Ledger {
             output_pico, cache_read_pico, cache_write_pico, web_search_pico, savings_pico, shortfall_responses,
             shortfall_tokens, shortfall_pico
           FROM spent WHERE session = ?1 ORDER BY quarter, agent_id, model, branch, priced";
-        self.all("read what the session spent", SQL, [session.0], |row| {
+        self.all("read the session's spending", SQL, [session.0], |row| {
             let spent = spent_row(row)?;
             Ok(SessionSpent {
                 agent_id: spent.agent_id.to_owned(),

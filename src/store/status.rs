@@ -103,7 +103,7 @@ impl Ledger {
         cost: PicoUsd,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        self.write("keep the client's cost", |tx| {
+        self.write("save Claude Code's cost", |tx| {
             tx.execute(
                 "INSERT INTO client_costs VALUES (?1, ?2, ?3)
                  ON CONFLICT DO UPDATE SET at = excluded.at, cost_pico = excluded.cost_pico",

@@ -35,11 +35,11 @@ impl LeftOut {
     pub fn words(&self) -> Option<String> {
         let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let words = parts.iter().map(|part| match part {
-            Part::Events(1) => "an event that waits beside it".to_owned(),
-            Part::Events(count) => format!("{count} events that wait beside it"),
-            Part::Transcripts => "what transcripts have new".to_owned(),
-            Part::Prices => "prices that have changed".to_owned(),
-            Part::Origins => "where the last costs came from".to_owned(),
+            Part::Events(1) => "1 queued event".to_owned(),
+            Part::Events(count) => format!("{count} queued events"),
+            Part::Transcripts => "new transcript lines".to_owned(),
+            Part::Prices => "price changes".to_owned(),
+            Part::Origins => "attribution of the latest costs".to_owned(),
         });
         let words: Vec<String> = words.collect();
         (!words.is_empty()).then(|| words.join(", "))

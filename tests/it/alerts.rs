@@ -154,13 +154,13 @@ fn a_context_that_is_nearly_full_is_told_once_until_it_was_compacted() {
     assert_eq!(holds(150_000), "");
     assert_eq!(
         holds(165_000),
-        "tallyhook: the context is at 165,000 tokens of 200,000 (82%); a compaction is near"
+        "tallyhook: the context holds 165,000 tokens out of 200,000 (82%); a compaction is near"
     );
     assert_eq!(holds(168_000), "");
     s.transcript().append(&[s.compaction(40, 168_500, 9_000)]);
     assert_eq!(holds(20_000), "");
     // The client has compacted it earlier than its window would allow, and will again.
-    assert!(holds(140_000).contains("140,000 tokens; it was compacted at 168,500 before"));
+    assert!(holds(140_000).contains("140,000 tokens; an earlier compaction came at 168,500"));
     assert_eq!(ledger.faults(), "");
 }
 
@@ -180,7 +180,7 @@ fn what_each_subagent_has_used_is_told_with_the_session_so_far() {
     assert_eq!((told(&ledger.hook_answer(&stop)), told(&ledger.hook_answer(&stop))), Default::default());
     assert_eq!(told(&ledger.hook_answer(s.batch(&[]).with("agent_id", "a1"))), "");
     let line = told(&ledger.hook_answer(s.batch(&[])));
-    assert!(line.starts_with("tallyhook: Explore has used 300 tokens, $0.0"), "{line}");
+    assert!(line.starts_with("tallyhook: Explore used 300 tokens, $0.0"), "{line}");
     assert!(line.contains("session so far: 500 tokens, $0.0"), "{line}");
     assert_eq!(told(&ledger.hook_answer(s.batch(&[]))), "", "once");
     // What others write meanwhile is in the total: it is kept up, not added up.
@@ -189,7 +189,7 @@ fn what_each_subagent_has_used_is_told_with_the_session_so_far() {
     file.append(&[s.answer_of("a1", "msg_4", 5, 87)]);
     ledger.hook(&stop);
     let line = told(&ledger.hook_answer(s.stop()));
-    assert!(line.contains("Explore has used 500 tokens") && line.contains("so far: 1,200 tokens"), "{line}");
+    assert!(line.contains("Explore used 500 tokens") && line.contains("so far: 1,200 tokens"), "{line}");
     assert_eq!(ledger.faults(), "");
 }
 

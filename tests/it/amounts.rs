@@ -98,11 +98,16 @@ fn what_is_not_plainly_a_number_is_refused_everywhere() {
 fn a_limit_that_cannot_be_kept_is_refused_and_not_clipped() {
     let ledger = Ledger::new();
     for amount in ["9300000", "20000000", "9223372.04", "1e40"] {
-        assert_refused(&ledger, "budget set AMOUNT", amount, "the most is $9,223,372");
-        assert_refused(&ledger, "report-usage --agent-id a --cost AMOUNT", amount, "the most is $9,223,372");
+        assert_refused(&ledger, "budget set AMOUNT", amount, "the maximum is $9,223,372");
+        assert_refused(
+            &ledger,
+            "report-usage --agent-id a --cost AMOUNT",
+            amount,
+            "the maximum is $9,223,372",
+        );
     }
-    assert_refused(&ledger, "budget set AMOUNT --tokens", "9999B", "the most is 1,000,000,000,000");
-    assert_refused(&ledger, "prices set m --input AMOUNT --output 1", "1000001", "the most is $1,000,000");
+    assert_refused(&ledger, "budget set AMOUNT --tokens", "9999B", "the maximum is 1,000,000,000,000");
+    assert_refused(&ledger, "prices set m --input AMOUNT --output 1", "1000001", "the maximum is $1,000,000");
     run(&ledger, "budget set AMOUNT", "9223372").text();
     // Nor does it grow to more than can be kept.
     assert_refused(&ledger, "budget add AMOUNT", "1", "too large to store");

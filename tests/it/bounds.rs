@@ -70,7 +70,7 @@ fn a_log_that_cannot_be_read_is_told_of() {
     let (ledger, _s, path) = world("the log");
     put("pipe", &path);
     let said = bounded(&ledger, &["doctor"], None).stdout;
-    assert!(said.contains("it is not a regular file"), "{said}");
+    assert!(said.contains("it isn't a regular file"), "{said}");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_ledger_that_is_no_file_is_named_and_events_wait_beside_it() {
     put("pipe", &path);
     bounded(&ledger, &["hook"], Some(&s.tool("Bash", "toolu_1"))).assert_silent("a pipe for a ledger");
     let said = bounded(&ledger, &["show-usage", "--session", "s"], None).stderr;
-    assert!(said.contains("is not a regular file"), "{said}");
+    assert!(said.contains("isn't a regular file"), "{said}");
     std::fs::remove_file(&path).unwrap();
     ledger.hook(s.tool("Bash", "toolu_2"));
     assert_eq!(ledger.calls().len(), 2);
@@ -123,7 +123,7 @@ fn an_endless_file_in_any_place_ends_no_command_and_fills_no_memory() {
         if args == ["hook"] {
             ran.assert_silent("an endless file");
         }
-        assert!(!ran.stderr.contains("fault in the program"), "{}: {ran:?}", path.display());
+        assert!(!ran.stderr.contains("internal error"), "{}: {ran:?}", path.display());
         // A waiting event that is none is set aside.
         if path.symlink_metadata().is_ok() {
             std::fs::remove_file(&path).unwrap();
@@ -146,7 +146,7 @@ fn an_endless_file_is_not_counted_unless_it_is_called_a_descriptor() {
     for file in ["a.txt", "pipe", &pipe, &beside, "/dev/zero"] {
         for command in ["count", "capture-cost"] {
             let ran = bounded(&ledger, &[command, file], None);
-            assert!(ran.stderr.contains("it is not a regular file"), "{file}: {ran:?}");
+            assert!(ran.stderr.contains("it isn't a regular file"), "{file}: {ran:?}");
         }
     }
     for stdin in ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"] {

@@ -233,7 +233,7 @@ fn a_budget_of_an_agent_holds_for_it_alone() {
     // The main conversation goes on, and its hooks say what those of the subagent can tell nobody.
     let told = ledger.hook_answer(batch(&s));
     assert!(
-        is_warning(&told) && told["systemMessage"].as_str().unwrap().contains("It stops sessions"),
+        is_warning(&told) && told["systemMessage"].as_str().unwrap().contains("This budget stops sessions"),
         "{told}"
     );
     assert_eq!(ledger.hook_answer(batch(&s)), Value::Null);
@@ -508,9 +508,9 @@ fn the_status_of_a_session_that_is_not_there_is_no_data() {
     }
     set(&ledger, &["100", "--tokens"]);
     for (id, why) in [
-        ("bbbb", "no session id starts with"),
-        ("aaaa", "2 session ids start with"),
-        ("", "session ids start"),
+        ("bbbb", "no session ID starts with"),
+        ("aaaa", "2 session IDs start with"),
+        ("", "session IDs start"),
     ] {
         for flags in [&["--check"][..], &["--check", "--json"], &[], &["--json"]] {
             let ran = ledger.run(&[&["budget", "status", "--session", id], flags].concat());

@@ -93,7 +93,8 @@ fn every_option_takes_all_forms_and_refuses_the_same() {
             assert_eq!(ran.code, Some(2), "{option} {day}: {ran:?}");
         }
         let ran = run(option, "01.11.2026");
-        let forms = "expected a day, such as 2026-11-01, today, yesterday, monday, week, month, 7d, 2w or 3m";
+        let forms =
+            "expected a day, such as 2026-11-01, today, yesterday, monday, week, month, 7d, 2w, or 3m";
         assert!(ran.stderr.contains(forms), "{option}: {ran:?}");
     }
     let help = ledger.run(&["cost", "--help"]).text().to_owned();

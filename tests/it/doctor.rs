@@ -57,7 +57,8 @@ fn after_init_and_an_event_all_is_well() {
     assert_eq!((code, &report["failures"]), (Some(0), &json!(0)), "{report:#}");
     // How long the hook took is the machine's business.
     assert!(check(&report, "latency")["found"].as_str().unwrap().contains("median"), "{report:#}");
-    for name in ["hooks (project)", "binary", "events", "ledger", "permissions", "file system", "faults"] {
+    for name in ["hooks (project)", "binary", "events", "ledger", "permissions", "file system", "hook errors"]
+    {
         assert_eq!(check(&report, name)["status"], "ok", "{name}: {report:#}");
     }
     let text = ledger.run(&["doctor", "--color", "never"]);
@@ -141,7 +142,7 @@ fn a_file_that_is_no_ledger_and_noted_faults_are_shown() {
         .unwrap();
     let (code, report) = checks(&ledger, &[]);
     assert_eq!((code, &check(&report, "ledger")["status"]), (Some(1), &json!("failed")), "{report:#}");
-    let faults = check(&report, "faults")["found"].as_str().unwrap();
+    let faults = check(&report, "hook errors")["found"].as_str().unwrap();
     assert!(faults.contains("fault") && !faults.contains('\u{1b}'), "{faults}");
 }
 
@@ -411,7 +412,7 @@ fn an_event_that_tallyhook_has_no_use_for_is_not_one_that_the_client_does_not_kn
     let (code, found) = of("Notification");
     assert!(code == Some(0) && found.contains("doesn't use"), "{found}");
     let (code, found) = of("StopFailure");
-    assert!(code == Some(1) && found.contains("doesn't know: StopFailure"), "{found}");
+    assert!(code == Some(1) && found.contains("doesn't support: StopFailure"), "{found}");
 }
 
 #[test]
@@ -425,7 +426,7 @@ fn a_binary_for_another_machine_is_named_as_such() {
     let (code, report) = checks(&ledger, &[]);
     let binary = check(&report, "binary");
     assert!(
-        code == Some(1) && binary["found"].as_str().unwrap().contains("not for this machine"),
+        code == Some(1) && binary["found"].as_str().unwrap().contains("isn't built for this machine"),
         "{binary}"
     );
 }

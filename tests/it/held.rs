@@ -68,7 +68,7 @@ fn every_view_beside_a_writer_answers_at_once() {
         let start = Instant::now();
         let ran = ledger.run(view);
         assert!(start.elapsed() < AT_ONCE, "{view:?} took {:?}", start.elapsed());
-        assert!(left_out(&ran).contains("an event that waits beside it"), "{view:?}: {ran:?}");
+        assert!(left_out(&ran).contains("1 queued event"), "{view:?}: {ran:?}");
         before.push(ran);
     }
     drop(writer);
@@ -143,7 +143,7 @@ fn what_could_not_be_brought_in_is_named_and_comes_when_the_writer_ends() {
     let (ledger, writer) = held();
     let ran = ledger.run(&["show-usage", "--json"]);
     assert_eq!(output_of(&ran), 100);
-    assert_eq!(left_out(&ran), "an event that waits beside it, what transcripts have new");
+    assert_eq!(left_out(&ran), "1 queued event, new transcript lines");
     drop(writer);
     let ran = ledger.run(&["show-usage", "--json"]);
     assert_eq!((output_of(&ran), &*ran.stderr), (120, ""));
@@ -175,10 +175,10 @@ fn new_prices_and_origins_that_cannot_be_kept_are_named() {
     std::fs::create_dir_all(prices.parent().unwrap()).unwrap();
     std::fs::write(&prices, "[models.\"claude-opus-5-5\"]\nprices = [{ input = 1, output = 1 }]\n").unwrap();
     let ran = ledger.run(&["tools"]);
-    assert_eq!(left_out(&ran), "prices that have changed, where the last costs came from", "{ran:?}");
+    assert_eq!(left_out(&ran), "price changes, attribution of the latest costs", "{ran:?}");
     // What a view works out itself it shows, kept or not.
     let ran = ledger.run(&["show-usage", "--session", "s", "--json"]);
-    assert_eq!(left_out(&ran), "prices that have changed, where the last costs came from", "{ran:?}");
+    assert_eq!(left_out(&ran), "price changes, attribution of the latest costs", "{ran:?}");
     drop(writer);
     assert_eq!(ledger.run(&["tools"]).stderr, "");
 }
@@ -231,7 +231,7 @@ fn what_ended_sessions_have_last_used_is_left_out_beside_a_writer_and_named_once
     let start = Instant::now();
     let (tokens, ran) = output();
     assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
-    assert_eq!((tokens, ran.code, left_out(&ran)), (200, Some(0), "what transcripts have new"), "{ran:?}");
+    assert_eq!((tokens, ran.code, left_out(&ran)), (200, Some(0), "new transcript lines"), "{ran:?}");
     assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
     drop(writer);
     let (tokens, ran) = output();

@@ -214,12 +214,12 @@ fn what_was_added_after_init_stays() {
 #[test]
 fn settings_that_the_client_does_not_load_are_reported_and_left_alone() {
     for (text, place, reason) in [
-        ("{\n  \"a\": 1,\n  \"b\" 2\n}\n", ":3:", "not valid JSON"),
-        ("{\n  // a comment\n  \"a\": 1\n}\n", ":2:", "not valid JSON"),
-        ("{\"a\": 1,}\n", ":1:", "not valid JSON"),
-        ("[]\n", ":1:1:", "not a JSON object"),
-        ("{\n  \"hooks\": []\n}\n", ":2:3:", "not an object"),
-        ("{\"hooks\": {\n \"Stop\": {}}}\n", ":2:2:", "not a list"),
+        ("{\n  \"a\": 1,\n  \"b\" 2\n}\n", ":3:", "isn't valid JSON"),
+        ("{\n  // a comment\n  \"a\": 1\n}\n", ":2:", "isn't valid JSON"),
+        ("{\"a\": 1,}\n", ":1:", "isn't valid JSON"),
+        ("[]\n", ":1:1:", "aren't a JSON object"),
+        ("{\n  \"hooks\": []\n}\n", ":2:3:", "isn't an object"),
+        ("{\"hooks\": {\n \"Stop\": {}}}\n", ":2:2:", "aren't a list"),
         ("{\"hooks\": {}, \"hooks\": {}}\n", ":1:2:", "twice"),
     ] {
         let ledger = with_settings(text);
@@ -231,7 +231,7 @@ fn settings_that_the_client_does_not_load_are_reported_and_left_alone() {
     }
     let ledger = with_settings(b"{\n\"a\": \"\xff\"}");
     let ran = ledger.run(&["init"]);
-    assert!(ran.code == Some(1) && ran.stderr.contains(":2:7: this is not UTF-8"), "{ran:?}");
+    assert!(ran.code == Some(1) && ran.stderr.contains(":2:7: this isn't UTF-8"), "{ran:?}");
 }
 
 #[test]
@@ -521,7 +521,7 @@ fn purging_asks_first() {
 #[test]
 fn a_client_without_hooks_is_named() {
     let ran = Ledger::new().run(&["init", "--client", "cursor"]);
-    assert!(ran.code == Some(1) && ran.stderr.contains("doesn't support cursor's hooks"), "{ran:?}");
+    assert!(ran.code == Some(1) && ran.stderr.contains("cursor's hooks aren't supported"), "{ran:?}");
 }
 
 #[test]
@@ -666,9 +666,9 @@ fn a_line_in_a_shared_file_names_no_path_and_finds_the_binary_all_the_same() {
     std::fs::create_dir_all(settings(&ledger).parent().unwrap()).unwrap();
     std::fs::write(settings(&ledger), old.to_string()).unwrap();
     let report = ledger.run(&["doctor", "--json"]).json();
-    assert!(report.to_string().contains("lacks"), "{report:#}");
+    assert!(report.to_string().contains("is missing"), "{report:#}");
     let ran = ledger.run(&["init"]);
-    assert!(ran.text().contains("is not on your PATH"), "{ran:?}");
+    assert!(ran.text().contains("isn't on your PATH"), "{ran:?}");
     let shared = [read(&settings(&ledger)), read(&hooks_file(&ledger))].concat();
     assert!(!shared.contains(env!("CARGO_MANIFEST_DIR")) && !shared.contains(ledger.dir().to_str().unwrap()));
     let line = commands(&read(&settings(&ledger))).remove(0);
@@ -688,7 +688,7 @@ fn a_line_in_a_shared_file_names_no_path_and_finds_the_binary_all_the_same() {
     std::fs::create_dir(&bin).unwrap();
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tallyhook"), bin.join("tallyhook")).unwrap();
     let ran = Ran::of(ledger.command(&["init"]).env("PATH", &bin).stdin(Stdio::null()));
-    assert!(ran.code == Some(0) && !ran.stdout.contains("not on your PATH"), "{ran:?}");
+    assert!(ran.code == Some(0) && !ran.stdout.contains("isn't on your PATH"), "{ran:?}");
     assert!(!ledger.home().join(".local/share/tallyhook/bin").exists());
     assert_eq!(run(bin.to_str().unwrap()), 2);
 }

@@ -63,7 +63,7 @@ fn look(ledger: &Ledger, asked: &[&[&str]], color: &str) -> String {
         let ran = ledger.run(&[*args, &["--color", color]].concat());
         let text =
             format!("{}{}", ran.stdout, ran.stderr).replace(ledger.dir().to_str().unwrap(), "[folder]");
-        let lines: Vec<&str> = text.lines().filter(|line| !line.contains(" an hour")).collect();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.contains(" per hour")).collect();
         format!("$ tallyhook {}\n{}\n\n", args.join(" "), lines.join("\n"))
     };
     asked.iter().map(answer).collect()

@@ -63,7 +63,7 @@ pub fn describe(path: &Path) -> &'static str {
     UNKNOWN
 }
 
-const UNKNOWN: &str = "no line of it is one of a Claude Code transcript";
+const UNKNOWN: &str = "it isn't a Claude Code transcript";
 
 fn client_of(line: &Object<'_>) -> Option<&'static str> {
     const CODEX: [&str; 6] =
@@ -71,22 +71,22 @@ fn client_of(line: &Object<'_>) -> Option<&'static str> {
     let kind = line.text("type").unwrap_or_default();
     let has = |name: &str| line.raw(name).is_some();
     if CODEX.contains(&kind.as_ref()) && has("payload") {
-        Some("it is a log of Codex; only transcripts of Claude Code are read")
+        Some("it's a Codex log; only Claude Code transcripts are read")
     } else if kind.contains('.') && has("data") {
-        Some("it is a log of GitHub Copilot CLI; only transcripts of Claude Code are read")
+        Some("it's a GitHub Copilot CLI log; only Claude Code transcripts are read")
     } else if has("systemPayload")
         || has("usageMetadata")
         || line.object("message").is_some_and(|message| message.raw("parts").is_some())
     {
-        Some("it is a log of Qwen Code; only transcripts of Claude Code are read")
+        Some("it's a Qwen Code log; only Claude Code transcripts are read")
     } else if has("projectHash") || kind == "gemini" {
-        Some("it is a log of Gemini CLI; only transcripts of Claude Code are read")
+        Some("it's a Gemini CLI log; only Claude Code transcripts are read")
     } else if kind == "session" && has("version") && has("id") {
-        Some("it is a log of Pi; only transcripts of Claude Code are read")
+        Some("it's a Pi log; only Claude Code transcripts are read")
     } else if kind == "metadata" && has("protocol_version") {
-        Some("it is a log of Kimi; only transcripts of Claude Code are read")
+        Some("it's a Kimi log; only Claude Code transcripts are read")
     } else if has("hook_event_name") {
-        Some("it holds payloads of hooks; only transcripts of Claude Code are read")
+        Some("it contains hook payloads; only Claude Code transcripts are read")
     } else {
         None
     }

@@ -39,11 +39,11 @@ pub enum AlertsAction {
 /// An alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AlertArg {
-    /// A turn costs three times as much as usual for the session and the project
+    /// A turn costs three times as much as usual in the session and the project
     Spike,
     /// An agent repeats the same call with no change in between
     Loop,
-    /// The context is nearly full, so a compaction is near
+    /// The context is nearly full; a compaction is near
     Context,
     /// What each subagent used when it ends, and the session so far
     Subagents,

@@ -93,7 +93,7 @@ pub struct Which {
     /// Only sessions in this folder or below
     #[arg(long, value_name = "PATH")]
     pub project: Option<PathBuf>,
-    /// Only one agent: main, a subagent type, or a reported id
+    /// Only one agent: main, a subagent type, or a reported ID
     #[arg(long, value_name = "NAME")]
     pub agent: Option<String>,
     /// Only models whose name contains this
@@ -115,7 +115,7 @@ pub enum PerArg {
     Week,
     /// Per month
     Month,
-    /// No end
+    /// All time
     Total,
 }
 

@@ -7,7 +7,7 @@ use crate::domain::{PicoUsd, amount};
 /// Options of `report-usage`.
 #[derive(Debug, Clone, Args)]
 pub struct ReportUsageArgs {
-    /// The agent's id [default: $TALLYHOOK_AGENT_ID, then $ALT_AGENT_ID]
+    /// The agent's ID [default: $TALLYHOOK_AGENT_ID, then $ALT_AGENT_ID]
     #[arg(long, value_name = "ID")]
     pub agent_id: Option<String>,
     /// Total tokens [default: input plus output]
@@ -28,7 +28,7 @@ pub struct ReportUsageArgs {
     /// The model
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// An id that makes repeats safe: reports with the same id count once
+    /// An ID that makes repeats safe: reports with the same ID count once
     #[arg(long, value_name = "ID")]
     pub event_id: Option<String>,
     /// Record an estimate of one operation instead of a count

@@ -13,7 +13,7 @@ use crate::report::origins::Origin;
 /// Options of `show-usage`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ShowUsageArgs {
-    /// A session, by its id or the start of it
+    /// A session, by its ID or the start of it
     #[arg(long, value_name = "ID")]
     pub session: Option<String>,
     /// Add tables by model, step, skill, and MCP server
@@ -73,7 +73,7 @@ pub struct AgentsArgs {
 /// Options of `step`.
 #[derive(Debug, Clone, Args)]
 pub struct StepArgs {
-    /// A session, by its id or the start of it [default: the one this runs in, or this project's most recent]
+    /// A session, by its ID or the start of it [default: the one this runs in, or this project's most recent]
     #[arg(long, value_name = "ID", global = true)]
     pub session: Option<String>,
     /// What to do
@@ -250,7 +250,7 @@ pub enum CostBy {
     Month,
     /// Sessions
     Session,
-    /// The folders that the sessions ran in
+    /// Folders the sessions ran in
     Project,
     /// Branches
     Branch,
@@ -260,7 +260,7 @@ pub enum CostBy {
     Client,
     /// The main conversation, and subagents by type
     Agent,
-    /// What triggered it: a subagent, a skill, the scheduler, the user
+    /// What triggered it: a subagent, a skill, the scheduler, or the user
     Action,
     /// Tools: their calls and results, including re-reads
     Tool,
@@ -268,9 +268,9 @@ pub enum CostBy {
     Skill,
     /// MCP servers
     Mcp,
-    /// Steps: named ones, or the task in progress, or the turn
+    /// Steps: named ones, else the task in progress, else the turn
     Step,
-    /// Types of the files that were read or changed
+    /// Types of files read or changed
     FileType,
 }
 
@@ -302,7 +302,7 @@ pub struct CaptureCostArgs {
     /// A file with the pasted screen; - or none for stdin
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// The session it belongs to, by its id or the start of it
+    /// The session it belongs to, by its ID or the start of it
     #[arg(long, value_name = "ID")]
     pub session: Option<String>,
     /// Print JSON
@@ -316,7 +316,7 @@ pub struct ExportArgs {
     /// What to export
     #[arg(long, value_name = "WHAT", default_value = "calls")]
     pub what: ExportWhat,
-    /// The format
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     pub format: ExportFormat,
     /// Count days in this time zone, such as Europe/Berlin

@@ -53,11 +53,11 @@ fn what_is_not_plainly_a_sum_is_refused_with_the_form_that_is_meant() {
         ("5$", "write 5, without a unit"),
         ("2.50€", "write 2.50, without a unit"),
         ("5k", "write 5000, without a unit"),
-        ("9300000", "the most is $9,223,372"),
-        ("9223372.04", "the most is $9,223,372"),
-        ("1e400", "the most is $9,223,372"),
-        ("1e40", "the most is $9,223,372"),
-        ("1e-400", "the least is 0.000000000001"),
+        ("9300000", "the maximum is $9,223,372"),
+        ("9223372.04", "the maximum is $9,223,372"),
+        ("1e400", "the maximum is $9,223,372"),
+        ("1e40", "the maximum is $9,223,372"),
+        ("1e-400", "the minimum is 0.000000000001"),
     ] {
         assert_eq!(said(usd(text)), expected, "{text}");
     }
@@ -113,8 +113,8 @@ fn tokens_are_whole_and_may_be_thousands() {
         ("+1k", "write 1k"),
         ("1e6", "write it like 500000, 500k or 1.5M"),
         ("5 tokens", "write 5, without a unit"),
-        ("1001B", "the most is 1,000,000,000,000"),
-        ("99999999999999999999999", "the most is 1,000,000,000,000"),
+        ("1001B", "the maximum is 1,000,000,000,000"),
+        ("99999999999999999999999", "the maximum is 1,000,000,000,000"),
         ("", "write it like 500000, 500k or 1.5M"),
         ("５００", "use the digits 0 to 9"),
     ] {
@@ -126,8 +126,8 @@ fn tokens_are_whole_and_may_be_thousands() {
 fn percentages_and_counts_have_bounds() {
     assert_eq!((percent("80"), percent(" 80 % "), percent("100%")), (Ok(80), Ok(80), Ok(100)));
     for (text, expected) in [
-        ("0", "the least is 1"),
-        ("101", "the most is 100"),
+        ("0", "the minimum is 1"),
+        ("101", "the maximum is 100"),
         ("79.5", "it must be a whole number"),
         ("79,5", "write it like 80"),
         ("0.8", "it must be a whole number"),
@@ -160,18 +160,18 @@ fn durations_have_units() {
     for (text, expected) in [
         ("1,5h", "write 1.5h"),
         ("1,000h", "it could be 1000h or 1.000h; write the one you mean"),
-        ("30", "write it like 30m, 1h or 2d; it needs a unit"),
-        ("0m", "the least is 1s"),
-        ("0.1s", "the least is 1s"),
-        ("367d", "the most is 366d"),
-        ("99999999999999999999w", "the most is 366d"),
+        ("30", "write it like 30m, 1h, or 2d; it needs a unit"),
+        ("0m", "the minimum is 1s"),
+        ("0.1s", "the minimum is 1s"),
+        ("367d", "the maximum is 366d"),
+        ("99999999999999999999w", "the maximum is 366d"),
         ("-1h", "it can't be negative"),
         ("+1h", "write 1h"),
-        ("30m1h", "write it like 30m, 1h or 2d"),
-        ("1h1h", "write it like 30m, 1h or 2d"),
-        ("1y", "write it like 30m, 1h or 2d"),
-        ("h", "write it like 30m, 1h or 2d"),
-        ("", "write it like 30m, 1h or 2d"),
+        ("30m1h", "write it like 30m, 1h, or 2d"),
+        ("1h1h", "write it like 30m, 1h, or 2d"),
+        ("1y", "write it like 30m, 1h, or 2d"),
+        ("h", "write it like 30m, 1h, or 2d"),
+        ("", "write it like 30m, 1h, or 2d"),
         ("٣h", "use the digits 0 to 9"),
     ] {
         assert_eq!(said(duration(text)), expected, "{text}");
@@ -184,7 +184,7 @@ fn prices_have_six_decimals() {
     assert_eq!(per_million("$3"), Ok(3_000_000));
     assert_eq!(said(per_million("2,5")), "write 2.5");
     assert_eq!(said(per_million("0.0000001")), "write it like 0.25, with at most six decimals");
-    assert_eq!(said(per_million("1000001")), "the most is $1,000,000");
+    assert_eq!(said(per_million("1000001")), "the maximum is $1,000,000");
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl CostReport {
         let mut tables = vec![self.main_table(detail)];
         if let Some(changes) = &self.changes {
             let of = match (&changes.key, &changes.previous_key) {
-                (Some(key), Some(previous)) => format!(", {} against {}", short(key), short(previous)),
+                (Some(key), Some(previous)) => format!(", {} vs. {}", short(key), short(previous)),
                 _ => String::new(),
             };
             for (by, rows) in changes.kinds() {
@@ -99,7 +99,7 @@ impl CostReport {
                 Some(format!("{by} {} ({sign}{own})", name(&mover.key)))
             })
             .collect();
-        let why = if movers.is_empty() { String::new() } else { format!("; most: {}", movers.join(", ")) };
+        let why = if movers.is_empty() { String::new() } else { format!("; mainly {}", movers.join(", ")) };
         let whose = changes.key.as_deref().map(|key| format!("{} cost ", short(key))).unwrap_or_default();
         Some(format!("{whose}{amount} {word} than before{percent}{why}"))
     }
@@ -111,7 +111,7 @@ impl CostReport {
         let has_started = is_session && !detail;
         columns.extend(has_started.then_some("started<"));
         columns.extend((self.by == "week").then_some("dates<"));
-        columns.extend(is_session.then_some("topic<"));
+        columns.extend(is_session.then_some("title<"));
         let is_compared = self.total.change.is_some();
         let has_phases = !detail && !is_compared && self.rows.iter().any(|row| row.entry_cost_usd.is_some());
         if has_phases {
@@ -262,7 +262,7 @@ pub(super) fn unpriced_note<'m>(models: impl Iterator<Item = &'m str>) -> Option
     names.truncate(NAMED);
     let names = names.join(", ");
     Some(format!(
-        "{names}{more} {verb} no price: {whose} tokens count, {whose} cost is unknown\n\
+        "{names}{more} {verb} no price: {whose} tokens are counted, {whose} cost isn't\n\
          set one with `tallyhook prices set {first} --input USD --output USD`"
     ))
 }
@@ -343,7 +343,7 @@ fn change_cells(change: &Change) -> [Cell; 3] {
 }
 
 fn change_table(by: &str, of: &str, rows: &[CostRow]) -> Table {
-    let title = format!("What changed, by {by}{of}");
+    let title = format!("What changed by {by}{of}");
     let mut table = Table::new(title, &[heading(by), "tokens", "cost", "before", "change", "%"]);
     table.rows = rows
         .iter()

@@ -37,7 +37,7 @@ const TOLD: [(&str, &str); 8] = [
     ("tool_calls", "tool call"),
     ("prompts", "prompt"),
     ("budgets", "budget"),
-    ("reports", "report of another agent"),
+    ("reports", "agent report"),
     ("captured_costs", "captured cost"),
     ("steps", "named step"),
 ];

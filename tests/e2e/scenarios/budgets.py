@@ -145,7 +145,7 @@ budget("set-while-running", {"main": [turn(bash("tallyhook budget set 0 --tokens
 def in_terminal(world):
     with world.terminal() as tty:
         tty.send("Go", "one")
-        tty.wait_for("tallyhook: stopped, the budget")
+        tty.wait_for("tallyhook: stopped because the budget")
         tty.settle()
         tty.send("Blocked", "two")
         tty.wait_for("operation blocked by hook")
@@ -160,13 +160,13 @@ def in_terminal(world):
 # In a terminal: stopped, a prompt is blocked, the user lifts the stop by a prompt of his own, and it goes on.
 budget("terminal", {"one": [*steps(4)[:4], turn(bash(ADD)), turn("Go on.", READ), turn("Done.")], "two": steps(2)},
        70_000, "lifted", 7, in_terminal, terminal=True, turns=2,
-       said={"%) used this session": 1, "tallyhook: stopped, the budget": 2, "Done.": 1})
+       said={"%) used this session": 1, "tallyhook: stopped because the budget": 2, "Done.": 1})
 
 
 def resumed_in_terminal(world):
     with world.terminal() as tty:
         tty.send("Go", "one")
-        tty.wait_for("tallyhook: stopped, the budget")
+        tty.wait_for("tallyhook: stopped because the budget")
         tty.settle()
         tty.leave()
     with world.terminal("--continue") as tty:
