@@ -145,6 +145,7 @@ reports += [["cost", "--since", "7d"], ["cost", "--since", "30d", "--compare"], 
             ["show-usage", "--session", newest], ["show-usage", "--session", newest, "--history", "--json"]]
 reports += [["export", "--what", what, "--format", "jsonl"]
             for what in ["sessions", "calls", "responses", "days", "compactions", "steps"]]
+reports += [["export", "--what", "calls", "--format", "csv"]]
 for binary in binaries:
     print(f"{binary}\n  {'/bin/true':40} {median(['/bin/true']):7.1f} ms")
     for report in reports:

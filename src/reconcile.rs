@@ -4,6 +4,7 @@
 //! number of times (`docs/facts.md#records-of-one-response`).
 
 mod pairing;
+mod total;
 pub mod totals;
 
 use std::cmp::Ordering;

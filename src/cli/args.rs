@@ -4,6 +4,7 @@ mod alerts;
 mod budget;
 mod report_usage;
 mod reports;
+mod values;
 
 use std::path::PathBuf;
 
@@ -477,7 +478,7 @@ pub struct PricesSetArgs {
     #[arg(long = "cache-write-1h", value_name = "USD", value_parser = amount::per_million, allow_negative_numbers = true)]
     pub cache_write_1h: Option<u64>,
     /// First day of the price (UTC): 2026-11-01, today, monday, or month [default: always in effect]
-    #[arg(long, value_name = "DATE", value_parser = super::cost::day)]
+    #[arg(long, value_name = "DATE", value_parser = values::day)]
     pub from: Option<AskedDay>,
     /// Print JSON
     #[arg(long)]

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{BudgetAction, BudgetArgs, BudgetSetArgs, Which};
-use super::init::contested_note;
-use super::{Context, session, show_usage, uninstall};
+use super::scopes::{contested_note, every_scope};
+use super::session::refreshed;
+use super::{Context, session};
 use crate::budget::{self, Course, Held};
 use crate::calendar::Zone;
 use crate::config::Lowered;
@@ -71,7 +72,7 @@ pub(super) fn warn_unless_heard(context: &Context, project: Option<&str>, conseq
         None => View::of(&context.env),
     };
     let others = || {
-        let scopes = uninstall::scopes(context).into_iter().filter(Place::is_shared);
+        let scopes = every_scope(context).into_iter().filter(Place::is_shared);
         scopes.filter_map(|scope| Some(View::of_project(&context.env, scope.folder.parent()?)))
     };
     let runs = |view: &View| view.recording() == Recording::Runs;
@@ -137,7 +138,7 @@ fn status(context: &Context, id: Option<&str>, check: bool, json: bool) -> Resul
         Err(error) => return nothing(error),
     };
     let record = match session::find(context, &ledger, id)? {
-        Some(record) => Some(show_usage::refreshed(context, &mut ledger, record)?),
+        Some(record) => Some(refreshed(context, &mut ledger, record)?),
         // Whoever asks about a session must not be told about none.
         None if id.is_some() => {
             let what = session::not_found(context, Some(&ledger), id)?;
@@ -256,7 +257,7 @@ fn infos(
 fn register_gate(context: &Context, ledger: &Ledger) -> Result<(), Error> {
     let is_gated = ledger.budgets()?.iter().any(|budget| budget.mode == Mode::Stop);
     let backups = context.backups()?;
-    let mut files: Vec<_> = uninstall::scopes(context).iter().flat_map(plan::files_of).collect();
+    let mut files: Vec<_> = every_scope(context).iter().flat_map(plan::files_of).collect();
     files.sort();
     files.dedup();
     for path in files {

@@ -42,16 +42,6 @@ pub(super) fn run(context: &Context, args: &CostArgs) -> Result<(), Error> {
     }
 }
 
-/// Reads a day that is asked for.
-pub(super) fn day(text: &str) -> Result<AskedDay, String> {
-    AskedDay::parse(text).ok_or_else(|| format!("expected a day, such as {}", AskedDay::FORMS))
-}
-
-/// Reads a time zone.
-pub(super) fn zone(name: &str) -> Result<Zone, String> {
-    Zone::named(name).ok_or_else(|| "expected a time zone name, such as Europe/Berlin or UTC".to_owned())
-}
-
 /// Today, where the user is.
 pub(super) fn today(context: &Context, zone: &Zone) -> Result<Day, Error> {
     zone.day_of(context.env.now())

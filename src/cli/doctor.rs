@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::args::DoctorArgs;
-use super::init::{HooksFile, Plan, contested_note};
+use super::init::{HooksFile, Plan};
+use super::scopes::{contested_note, own_scopes};
 use super::{Context, import};
 use crate::doctor::{self, Check, Fix, Status, Subject};
 use crate::domain::{OneLine as _, plural};
@@ -14,7 +15,6 @@ use crate::pricing::PriceTable;
 use crate::render;
 use crate::setup::SetupError;
 use crate::setup::client::{self, Client};
-use crate::setup::scope::{Scope, ScopeKind};
 use crate::setup::view::View;
 use crate::store::{Ledger, Recovered};
 
@@ -61,7 +61,7 @@ fn examine(context: &Context, client: Option<&Client>, verify: bool) -> Result<V
         env: &context.env,
         ledger_path: &ledger_path,
         ledger: context.open_ledger()?,
-        scopes: scopes(context),
+        scopes: own_scopes(context),
         view: View::of(&context.env),
         config: context.options.config.as_deref(),
         client: client.cloned(),
@@ -70,16 +70,6 @@ fn examine(context: &Context, client: Option<&Client>, verify: bool) -> Result<V
         verify,
     };
     Ok(doctor::examine(&subject))
-}
-
-/// The user's scope and the project's, where they are two.
-fn scopes(context: &Context) -> Vec<Scope> {
-    let mut scopes: Vec<Scope> = [ScopeKind::User, ScopeKind::Project]
-        .into_iter()
-        .filter_map(|kind| Scope::of(kind, &context.env))
-        .collect();
-    scopes.dedup_by(|a, b| a.folder == b.folder);
-    scopes
 }
 
 fn carry_out(context: &Context, fix: &Fix, client: Option<&Client>) -> Result<(), Error> {

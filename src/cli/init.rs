@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{InitArgs, ScopeArg};
+use super::scopes::contested_note;
 use super::show_usage::show_newest;
 use super::{Context, diff, import, report_usage};
 use crate::domain::{Agent, Mode, OneLine as _};
@@ -337,11 +338,6 @@ fn is_gated(context: &Context, ledger: Option<&Path>) -> bool {
 fn headline(plan: &Plan, done: &str) -> String {
     let settings = plan.settings().map(|path| path.one_line()).unwrap_or_default();
     line(plan.scope.kind.name(), &format!("{done}: {} events in {settings}", plan.events.len()))
-}
-
-/// What is said of a file that another program wrote at the same time.
-pub(super) fn contested_note(path: &Path) -> String {
-    format!("another program changed {} at the same time; its changes were kept", path.one_line())
 }
 
 fn line(label: &str, text: &str) -> String {

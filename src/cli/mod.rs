@@ -19,6 +19,7 @@ mod init;
 mod output;
 mod prices;
 mod report_usage;
+mod scopes;
 mod session;
 mod show_usage;
 mod statusline;

@@ -6,6 +6,7 @@ use super::Context;
 use super::suggest::did_you_mean;
 use crate::domain::OneLine as _;
 use crate::error::Error;
+use crate::finalize;
 use crate::store::{Ledger, SessionRecord};
 
 /// The session asked for; else the one whose tool calls this process is part of; else the newest of the project
@@ -82,4 +83,19 @@ pub(super) fn not_found(
     Ok(format!(
         "no session ID starts with {asked:?}{near}\nmost recent: {latest}; `tallyhook history` lists them"
     ))
+}
+
+/// The session's record after its transcript's new lines were read.
+pub(super) fn refreshed(
+    context: &Context,
+    ledger: &mut Ledger,
+    record: SessionRecord,
+) -> Result<SessionRecord, Error> {
+    let config = context.config(record.project.as_deref())?;
+    let read = finalize::catch_up(ledger, &context.env, &config, &record);
+    for fault in ledger.without_if_held(read)?.unwrap_or_default() {
+        // What is in the ledger is still right, only not the newest.
+        context.say(&format!("tallyhook: {fault}"));
+    }
+    Ok(ledger.find_session(&record.id)?.unwrap_or(record))
 }

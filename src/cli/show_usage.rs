@@ -1,12 +1,11 @@
 //! `tallyhook show-usage`: finds the session, completes it from its transcript, shows it.
 
 use super::args::ShowUsageArgs;
-use super::session::{find, not_found};
+use super::session::{find, not_found, refreshed};
 use super::suggest::did_you_mean;
 use super::{Context, budget};
 use crate::domain::Timeline;
 use crate::error::Error;
-use crate::finalize;
 use crate::origins;
 use crate::render;
 use crate::report::usage::{Basis, Filter, UsageReport};
@@ -152,19 +151,4 @@ fn missing(
 fn not_in_session(kind: &str, asked: &str, names: &[&str]) -> String {
     let meant = did_you_mean(asked, names.iter().copied());
     format!("no {kind} {asked:?} in this session{meant}\nthere are: {}", names.join(", "))
-}
-
-/// The session's record after its transcript's new lines were read.
-pub(super) fn refreshed(
-    context: &Context,
-    ledger: &mut Ledger,
-    record: SessionRecord,
-) -> Result<SessionRecord, Error> {
-    let config = context.config(record.project.as_deref())?;
-    let read = finalize::catch_up(ledger, &context.env, &config, &record);
-    for fault in ledger.without_if_held(read)?.unwrap_or_default() {
-        // What is in the ledger is still right, only not the newest.
-        context.say(&format!("tallyhook: {fault}"));
-    }
-    Ok(ledger.find_session(&record.id)?.unwrap_or(record))
 }

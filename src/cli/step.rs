@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use super::Context;
 use super::args::{StepAction, StepArgs};
+use super::session::refreshed;
 use super::session::{find, not_found};
-use super::{Context, show_usage};
 use crate::domain::{MAX_NAME_CHARS, NamedStep, OneLine as _, Timestamp, clean_name};
 use crate::error::Error;
 use crate::origins;
@@ -90,7 +91,7 @@ fn open_steps(steps: &[NamedStep]) -> Vec<&str> {
 }
 
 fn list(context: &Context, mut ledger: Ledger, record: &SessionRecord, json: bool) -> Result<(), Error> {
-    let record = show_usage::refreshed(context, &mut ledger, record.clone())?;
+    let record = refreshed(context, &mut ledger, record.clone())?;
     let origins = context.session_origins(&mut ledger, record.row)?;
     let timeline = origins::timeline(&ledger, record.row)?;
     let prices = context.prices()?;

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::args::UninstallArgs;
-use super::init::contested_note;
+use super::scopes::{contested_note, every_scope};
 use super::{Context, diff};
 use crate::domain::{OneLine as _, plural};
 use crate::error::Error;
 use crate::setup::plan::{self, Backups, Made};
-use crate::setup::scope::{Scope, ScopeKind};
 use crate::setup::{SetupError, link};
 use crate::store::Spool;
 
@@ -17,7 +16,7 @@ pub(super) fn run(context: &Context, args: &UninstallArgs) -> Result<(), Error> 
     let backups = context.backups()?;
     let mut first_error = None;
     let mut removed = 0;
-    let files: BTreeSet<PathBuf> = scopes(context).iter().flat_map(plan::files_of).collect();
+    let files: BTreeSet<PathBuf> = every_scope(context).iter().flat_map(plan::files_of).collect();
     for path in files {
         match remove_from(context, &path, &backups, args.dry_run) {
             Ok(true) => removed += 1,
@@ -72,24 +71,6 @@ fn remove_from(context: &Context, path: &Path, backups: &Backups, dry_run: bool)
         context.print(&format!("{}\n", contested_note(&change.path)))?;
     }
     Ok(true)
-}
-
-/// Every scope that a hook of ours may be registered in: the user's, this project's, and those of all projects that
-/// the ledger knows.
-pub(super) fn scopes(context: &Context) -> Vec<Scope> {
-    let mut scopes: Vec<Scope> = [ScopeKind::User, ScopeKind::Project]
-        .into_iter()
-        .filter_map(|kind| Scope::of(kind, &context.env))
-        .collect();
-    // A ledger that cannot be read must not keep anybody from leaving.
-    let projects =
-        context.ledger().ok().flatten().and_then(|ledger| ledger.projects().ok()).unwrap_or_default();
-    scopes.extend(
-        projects
-            .into_iter()
-            .map(|project| Scope { kind: ScopeKind::Project, folder: Path::new(&project).join(".claude") }),
-    );
-    scopes
 }
 
 /// Removes the ledger with what lies beside it, the backups, the settings file and the prices, after asking. A file that is

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use super::builtin;
 use super::file::{self, FileModel};
 use super::model::{Rates, Row};
-use super::table::{PriceTable, builtin_model};
+use super::table::PriceTable;
 use super::user::{PriceTableError, UserPrices};
 use crate::domain::Modifiers;
 use crate::domain::{ModelId, PicoUsd, Timestamp};
@@ -143,7 +144,7 @@ fn same_price(one: &Row, other: &Row) -> bool {
 
 /// Whether a stanza of the file is about that model, under whatever name.
 fn is_same(known: &FileModel, model: &str) -> bool {
-    let builtin = |id: &str| builtin_model(id).map(|(index, _)| index);
+    let builtin = |id: &str| builtin::model_of(id).map(|(index, _)| index);
     known.names.contains(&file::key(model))
         || builtin(model).is_some_and(|own| builtin(&known.model.id) == Some(own))
 }

@@ -248,19 +248,7 @@ impl PriceTable {
         if let Some(own) = self.user.index_of(key) {
             return Some(builtin::MODELS.len() + own);
         }
-        let index = builtin_index(key)?;
+        let index = builtin::index_of(key)?;
         Some(self.user.replacement(index).map_or(index, |own| builtin::MODELS.len() + own))
     }
-}
-
-/// The built-in model of that very name.
-pub(super) fn builtin_index(key: &str) -> Option<usize> {
-    let at = builtin::NAMES.binary_search_by(|(name, _)| (*name).cmp(key)).ok()?;
-    Some(builtin::NAMES[at].1.into())
-}
-
-/// The built-in model that an id leads to.
-pub(super) fn builtin_model(id: &str) -> Option<(usize, &'static Model)> {
-    let index = Name::new(id).candidates().find_map(builtin_index)?;
-    Some((index, builtin::MODELS.get(index)?))
 }

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use super::builtin;
 use super::file::{self, FileFault, FileModel};
 use super::model::{Model, Row};
-use super::table::builtin_model;
 use crate::domain::{OneLine as _, clean_name};
 use crate::regular;
 
@@ -103,7 +103,7 @@ impl UserPrices {
         let mut own = Self::default();
         for FileModel { model, names, at, .. } in file.models {
             let index = own.models.len();
-            let model = match builtin_model(&model.id) {
+            let model = match builtin::model_of(&model.id) {
                 Some((replaced, known)) => {
                     if own.replacement(replaced).is_some() {
                         let reason =

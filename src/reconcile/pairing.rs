@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::totals::{Models, ONE_OF_EACH, Total};
+use super::total::{Models, ONE_OF_EACH, Total};
 use crate::domain::{Timestamp, Usage};
 
 /// What the client has counted under names that mean one model.

@@ -6,10 +6,11 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
+use super::SessionInfo;
 use super::cost::{CostReport, CostRow};
 use super::usage::{
-    Actual, AgentUsage, Efficiency, EstimateInfo, Figures, Hidden, ModelUsage, OutputShortfall, SessionInfo,
-    StepUsage, UNTYPED_AGENT,
+    Actual, AgentUsage, Efficiency, EstimateInfo, Figures, Hidden, ModelUsage, OutputShortfall, StepUsage,
+    UNTYPED_AGENT,
 };
 use crate::domain::{MAIN_AGENT, Message, PicoUsd, Timestamp, Usage};
 use crate::origins::{self, Calibrations};

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::usage::SessionInfo;
-use super::{Cell, Table, add_known};
+use super::{Cell, SessionInfo, Table, add_known};
 use crate::domain::{PicoUsd, Timestamp, Usage, grouped, plural};
 use crate::store::{Grain, Ledger, Phase, SessionRecord, SessionRow, SpentFilter, StoreError};
 

@@ -13,6 +13,7 @@ pub mod history;
 pub mod origins;
 pub mod prices;
 pub mod reported;
+mod session;
 mod share;
 mod table;
 pub mod tools;
@@ -22,6 +23,7 @@ pub mod usage;
 use std::ops::AddAssign;
 
 pub use crate::calendar;
+pub use session::SessionInfo;
 pub use share::{Share, Whole};
 pub use table::{Align, Cell, Column, Table};
 

@@ -5,8 +5,8 @@ use std::hash::Hasher as _;
 use siphasher::sip::SipHasher13;
 
 use super::Reading;
+use super::context::{Context, message_key};
 use super::tasks::task_change;
-use super::wire::{Context, message_key};
 use crate::domain::{
     ContextCall, ContextEntry, MAX_NAME_CHARS, TaskChange, ToolName, ToolUseId, clean_name, file_type,
 };

@@ -3,6 +3,7 @@
 //! `README.md` beside this file has the rules, each with its reason.
 
 mod content;
+mod context;
 pub mod cost_screen;
 pub mod foreign;
 pub mod identity;

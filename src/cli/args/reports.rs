@@ -40,10 +40,10 @@ pub struct ShowUsageArgs {
 #[derive(Debug, Clone, Args)]
 pub struct ToolsArgs {
     /// First day: 2026-11-01, today, yesterday, monday, week, month, or 7d, 2w, 3m
-    #[arg(long, value_name = "DATE", value_parser = crate::cli::cost::day)]
+    #[arg(long, value_name = "DATE", value_parser = super::values::day)]
     pub since: Option<AskedDay>,
     /// Last day, in the same forms
-    #[arg(long, value_name = "DATE", value_parser = crate::cli::cost::day)]
+    #[arg(long, value_name = "DATE", value_parser = super::values::day)]
     pub until: Option<AskedDay>,
     /// Only sessions in this folder or below
     #[arg(long, value_name = "PATH")]
@@ -52,7 +52,7 @@ pub struct ToolsArgs {
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
     /// Count days in this time zone, such as Europe/Berlin
-    #[arg(long, value_name = "ZONE", value_parser = crate::cli::cost::zone)]
+    #[arg(long, value_name = "ZONE", value_parser = super::values::zone)]
     pub tz: Option<Zone>,
     /// Show every row in the terminal, as other formats always do
     #[arg(long)]
@@ -109,10 +109,10 @@ pub struct CostArgs {
     #[arg(long, value_name = "KEY", default_value = "day")]
     pub by: CostBy,
     /// First day: 2026-11-01, today, yesterday, monday, week, month, or 7d, 2w, 3m
-    #[arg(long, value_name = "DATE", value_parser = crate::cli::cost::day)]
+    #[arg(long, value_name = "DATE", value_parser = super::values::day)]
     pub since: Option<AskedDay>,
     /// Last day, in the same forms
-    #[arg(long, value_name = "DATE", value_parser = crate::cli::cost::day)]
+    #[arg(long, value_name = "DATE", value_parser = super::values::day)]
     pub until: Option<AskedDay>,
     /// Only sessions in this folder or below
     #[arg(long, value_name = "PATH")]
@@ -121,7 +121,7 @@ pub struct CostArgs {
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
     /// Count days in this time zone, such as Europe/Berlin
-    #[arg(long, value_name = "ZONE", value_parser = crate::cli::cost::zone)]
+    #[arg(long, value_name = "ZONE", value_parser = super::values::zone)]
     pub tz: Option<Zone>,
     /// Compare with the preceding period of equal length, or each session with the one before it
     ///
@@ -180,7 +180,7 @@ pub struct DashboardArgs {
     #[arg(long, value_name = "FILE")]
     pub markdown: PathBuf,
     /// Count days in this time zone, such as Europe/Berlin
-    #[arg(long, value_name = "ZONE", value_parser = crate::cli::cost::zone)]
+    #[arg(long, value_name = "ZONE", value_parser = super::values::zone)]
     pub tz: Option<Zone>,
 }
 
@@ -232,7 +232,7 @@ pub struct TrendsArgs {
     #[arg(long, value_name = "N", default_value = "7", value_parser = days, allow_negative_numbers = true)]
     pub days: u16,
     /// Count days in this time zone, such as Europe/Berlin
-    #[arg(long, value_name = "ZONE", value_parser = crate::cli::cost::zone)]
+    #[arg(long, value_name = "ZONE", value_parser = super::values::zone)]
     pub tz: Option<Zone>,
     /// How to print it.
     #[command(flatten)]
@@ -320,7 +320,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     pub format: ExportFormat,
     /// Count days in this time zone, such as Europe/Berlin
-    #[arg(long, value_name = "ZONE", value_parser = crate::cli::cost::zone)]
+    #[arg(long, value_name = "ZONE", value_parser = super::values::zone)]
     pub tz: Option<Zone>,
 }
 

@@ -4,9 +4,10 @@
 use super::money::{self, Spending};
 use super::origins::StepSums;
 use super::rollup::{self, AgentNames};
-use super::{Actual, AgentUsage, Efficiency, EstimateInfo, ModelUsage, SessionInfo, StepUsage, session_info};
+use super::{Actual, AgentUsage, Efficiency, EstimateInfo, ModelUsage, StepUsage, session_info};
 use crate::domain::{PicoUsd, Timeline, Usage};
 use crate::origins::{self, Calibrations};
+use crate::report::SessionInfo;
 use crate::store::{Ledger, SessionCalls, SessionRecord, StoreError};
 
 /// A session's figures.
