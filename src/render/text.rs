@@ -9,7 +9,7 @@ use crate::domain::{PicoUsd, State, clean_name, grouped, plural, printable};
 use crate::report::budgets::pause;
 use crate::report::calendar::Zone;
 use crate::report::usage::{Part, UsageReport};
-use crate::report::{Align, Cell, Table};
+use crate::report::{Align, Cell, Column, Table};
 
 /// How text is to look.
 #[derive(Debug, Clone, Copy)]
@@ -39,8 +39,11 @@ impl Style<'_> {
 const MIN_NAME_WIDTH: usize = 10;
 /// Before names are cut below this, sums lose their cents.
 const TELLING_NAME_WIDTH: usize = 12;
-/// A bar is no wider, however wide the terminal is.
+/// A bar is no wider, however wide the terminal is, and a share has one only where there is that much room.
 const MAX_BAR_WIDTH: usize = 60;
+const MIN_BAR_WIDTH: usize = 8;
+/// Bars of shares, which have a figure beside them.
+const MAX_SHARE_WIDTH: usize = 20;
 /// Longest text of a cell, in characters.
 const MAX_CELL_CHARS: usize = 1_024;
 /// Between two columns.
@@ -59,7 +62,7 @@ const SMALL_SUMS: usize = 4;
 #[must_use]
 pub fn table(table: &Table, style: Style) -> String {
     let width = usize::from(style.width);
-    let table = &fitting(table, width, style);
+    let table = &with_bars(fitting(table, width, style), width, style);
     let rows = || table.rows.iter().chain(&table.total);
     let decimals = decimals(rows().flatten());
     let all = |shown: fn(&Cell, usize, &Zone) -> String, decimals: usize| -> Vec<Vec<String>> {
@@ -126,6 +129,29 @@ fn fitting(table: &Table, width: usize, style: Style) -> Table {
             break;
         }
         remove_column(&mut table, at);
+    }
+    table
+}
+
+/// The table with a bar behind its last share of a whole (`of cost`), where there is room beside all names and digits.
+fn with_bars(mut table: Table, width: usize, style: Style) -> Table {
+    let Some(at) = table.columns.iter().rposition(|column| column.name.starts_with("of ")) else {
+        return table;
+    };
+    let decimals = decimals(table.rows.iter().chain(&table.total).flatten());
+    let cells: Vec<Vec<String>> = table
+        .rows
+        .iter()
+        .chain(&table.total)
+        .map(|row| row.iter().map(|cell| style.shown(plain(cell, decimals, style.zone))).collect())
+        .collect();
+    let needed = natural_width(&table, &cells, &heads(&table)) + GAP + MIN_BAR_WIDTH;
+    if needed <= width {
+        table.columns.insert(at + 1, Column { name: "", align: Align::Left, is_extra: false });
+        for row in table.rows.iter_mut().chain(&mut table.total) {
+            let share = if let Cell::Percent(share) = row[at] { share / 100.0 } else { 0.0 };
+            row.insert(at + 1, Cell::Bar(share));
+        }
     }
     table
 }
@@ -224,7 +250,9 @@ fn fit_names(table: &Table, cells: &mut [Vec<String>], width: usize, heads: &[St
 
 /// Draws the bars in the room that the other columns leave.
 fn draw_bars(table: &Table, cells: &mut [Vec<String>], width: usize, heads: &[String]) {
-    let room = width.saturating_sub(natural_width(table, cells, heads)).min(MAX_BAR_WIDTH);
+    let has_share = table.columns.iter().any(|column| column.name.starts_with("of "));
+    let most = if has_share { MAX_SHARE_WIDTH } else { MAX_BAR_WIDTH };
+    let room = width.saturating_sub(natural_width(table, cells, heads)).min(most);
     for (row, shown) in table.rows.iter().chain(&table.total).zip(cells) {
         for (cell, shown) in row.iter().zip(shown) {
             if let Cell::Bar(share) = cell {
@@ -278,17 +306,17 @@ fn cut_start(text: &str, limit: usize) -> String {
 /// A rule below the headings and nothing else: figures, not lines, are what a table is for.
 const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
+/// A colour says one thing: yellow is a warning, red a limit that is exceeded, green that all is well. Money has none.
 fn styled(cell: &Cell, shown: String) -> comfy_table::Cell {
     let text = comfy_table::Cell::new_owned(shown);
     match cell {
-        Cell::Estimate(_) | Cell::Rough(_) => text.fg(Color::DarkYellow),
-        Cell::Change(change) if *change > PicoUsd::ZERO => text.fg(Color::DarkYellow),
-        Cell::Change(change) if *change < PicoUsd::ZERO => text.fg(Color::DarkGreen),
-        Cell::Usd { amount: None, .. } => text.fg(Color::DarkYellow),
+        Cell::Usd { amount: None, at_least: true } => text.fg(Color::DarkYellow),
         Cell::State(State::Ok) => text.fg(Color::DarkGreen),
         Cell::State(State::Warning) => text.fg(Color::DarkYellow),
         Cell::State(State::Exceeded) => text.fg(Color::DarkRed),
-        Cell::Unknown | Cell::Percent(_) | Cell::ChangePercent(_) => text.add_attribute(Attribute::Dim),
+        Cell::Estimate(_) | Cell::Rough(_) | Cell::Unknown | Cell::Percent(_) | Cell::ChangePercent(_) => {
+            text.add_attribute(Attribute::Dim)
+        }
         _ => text,
     }
 }
@@ -408,7 +436,11 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
     lines.extend(context_line(report, style));
     let indent = " ".repeat(LABEL_WIDTH);
     for budget in &report.budgets {
-        let code = if budget.is_exceeded() { "31" } else { "0" };
+        let code = match budget.standing {
+            State::Ok => "0",
+            State::Warning => "33",
+            State::Exceeded => "31",
+        };
         let line = beside_label(&budget.line(), style);
         lines.push(format!("{}{}", label("budget", style), style.paint(&line, code)));
         lines.extend(budget.advice().into_iter().map(|line| format!("{indent}{line}")));
