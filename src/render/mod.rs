@@ -7,10 +7,12 @@ mod json;
 mod markdown;
 mod number;
 mod text;
+mod usage;
 
 pub use block::{BLOCK_END, BLOCK_START, with_block};
 pub use capture::capture_header;
 pub use csv::{csv, csv_names, push_csv};
 pub use json::{harmless_json, json, push_json};
 pub use markdown::{escaped, markdown};
-pub use text::{Style, checks, note, pairs, table, usage_header};
+pub use text::{Style, checks, note, pairs, table};
+pub use usage::usage_header;
