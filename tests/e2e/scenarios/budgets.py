@@ -222,7 +222,7 @@ for called, command in FAULTS.items():
            60_000, "untouched", 8, fault=True, clean_up=make_writable, **options)
 
 # Alerts, with a budget that is far away. In a terminal a subagent runs in the background, and the turn after it is one more.
-ALERTED = {"3 times with the same input": 1, "; this session so far": 1}
+ALERTED = {"3 times with the same input": 1, "; session so far": 1}
 REPEATS = {"main": [turn(bash("echo again")) for _ in range(5)] + [turn(agent("sub")), turn("Done.")], "sub": steps(1)}
 
 
