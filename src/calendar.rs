@@ -95,13 +95,13 @@ impl Day {
         is_date.then(|| text.parse().ok().map(Self))?
     }
 
-    /// So many days later; at the end of the calendar that end.
+    /// The day that is so many days later; at the end of the calendar that end.
     #[must_use]
     pub fn plus_days(self, days: i32) -> Self {
         self.plus(days.days())
     }
 
-    /// The same day so many months later, or the last of a shorter month.
+    /// The day of the same number so many months later, or the last of a shorter month.
     #[must_use]
     pub fn plus_months(self, months: i32) -> Self {
         self.plus(months.months())

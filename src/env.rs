@@ -91,7 +91,7 @@ impl Env {
         self
     }
 
-    /// The same in which something happens whenever the program waits.
+    /// These surroundings, in which something happens whenever the program waits.
     #[must_use]
     pub fn with_meanwhile(mut self, happens: impl Fn() + Send + Sync + 'static) -> Self {
         self.meanwhile = Some(Arc::new(happens));

@@ -169,7 +169,7 @@ pub fn read_on(
 /// of it for long, its last turn is taken to have ended.
 ///
 /// # Errors
-/// As [`complete`].
+/// If the ledger cannot be read or written.
 pub fn catch_up(
     ledger: &mut Ledger,
     env: &Env,
@@ -239,7 +239,7 @@ fn moved_transcript(
 /// settings for a project, and the ledger its prices if it has none; it is called only if there is something to read.
 ///
 /// # Errors
-/// As [`complete`].
+/// If the ledger cannot be read or written.
 pub fn read_ended(
     ledger: &mut Ledger,
     env: &Env,

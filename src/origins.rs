@@ -141,7 +141,7 @@ pub struct SessionOrigins {
 /// Shares out what one session has spent, whether it has changed or not, and keeps the shares if it has.
 ///
 /// # Errors
-/// As [`refresh`].
+/// If the ledger cannot be read or written. A transcript that cannot be read is passed over: its part stays unplaced.
 pub fn of_session(
     ledger: &mut Ledger,
     keeps_names: bool,

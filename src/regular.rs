@@ -23,7 +23,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// Opens a file as `options` ask for, which may make one that is not there. Neither that nor reading from it waits for anybody.
 ///
 /// # Errors
-/// As [`open`].
+/// If it cannot be opened or made as `options` ask for, or is no regular file on a disk.
 pub fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     // Opening a device can do something, so it is asked first what it is; and once more of what was opened then.
     if is_something_else(path) {
@@ -60,7 +60,7 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 /// Reads a text file of at most `most` bytes.
 ///
 /// # Errors
-/// As [`read`], and if it is not UTF-8.
+/// If it is not there, cannot be read, is no regular file, is larger, or is not UTF-8.
 pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     String::from_utf8(read(path, most)?)
         .map_err(|_| io::Error::new(ErrorKind::InvalidData, "it isn't UTF-8 text"))

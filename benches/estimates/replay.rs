@@ -39,7 +39,8 @@ pub(crate) struct Outcome {
     pub(crate) estimated: u64,
     /// What was foreseen to come with so many calls though they did not return it.
     pub(crate) surplus: u64,
-    /// The same as the transcript shows it afterwards.
+    /// What came besides the calls' estimates, as the transcript shows it afterwards; negative where a guess was too
+    /// high.
     pub(crate) told: i64,
     pub(crate) growth: u64,
     /// tiktoken's count of the results.

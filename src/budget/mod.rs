@@ -89,10 +89,11 @@ pub fn standings(
         .collect())
 }
 
-/// The same for commands, with all totals made anew: what they show is right whatever became of what was kept.
+/// How the budgets stand, for commands, with all totals made anew: what they show is right whatever became of what was
+/// kept.
 ///
 /// # Errors
-/// As [`standings`].
+/// If the ledger cannot be read or written.
 pub fn standings_anew(
     ledger: &mut Ledger,
     mut asked: Asked,

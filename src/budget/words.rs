@@ -88,7 +88,7 @@ pub fn warning(held: &Held, since: Duration) -> String {
     )
 }
 
-/// The same of a budget that stops others than the one who is told: what was used, and below it how they can go on.
+/// The warning of a budget that stops others than the one who is told: what was used, and below it how they can go on.
 #[must_use]
 pub fn stopped_elsewhere(held: &Held) -> String {
     format!(

@@ -79,7 +79,7 @@ pub(super) struct Place<'a> {
     pub(super) tz: Option<&'a Zone>,
 }
 
-/// The same as the ledger takes it.
+/// The part of the ledger that is asked for, as a filter that the ledger takes.
 pub(super) fn filter(context: &Context, ledger: &Ledger, place: &Place<'_>) -> Result<SpentFilter, Error> {
     let args = CostArgs {
         by: CostBy::Day,

@@ -308,7 +308,8 @@ impl Context {
         self.priced_ledger(&self.prices()?)
     }
 
-    /// The same with prices that are at hand. What was priced by others is priced anew before it is read.
+    /// Opens the ledger for reading, with prices that are at hand; `None` if there is none yet. What was priced by
+    /// others is priced anew before it is read.
     fn priced_ledger(&self, prices: &PriceTable) -> Result<Option<Ledger>, Error> {
         let mut ledger = self.open_ledger()??;
         if let Some(ledger) = &mut ledger {
@@ -368,7 +369,7 @@ impl Context {
         Ok(())
     }
 
-    /// The same of one session.
+    /// Works out where the costs of one session came from.
     fn session_origins(&self, ledger: &mut Ledger, session: SessionRow) -> Result<SessionOrigins, Error> {
         let keeps_names = self.config(None)?.store_names;
         self.with_progress(|tell| Ok(origins::of_session(ledger, keeps_names, session, tell)?))
@@ -381,7 +382,8 @@ impl Context {
             && self.console.read_line().trim().eq_ignore_ascii_case("y")
     }
 
-    /// The same for those who want to know what is wrong with the ledger.
+    /// Opens the ledger as the command needs it, for those who want to know what is wrong with it too; `None` if there
+    /// is none yet.
     fn open_ledger(&self) -> Result<Result<Option<Ledger>, StoreError>, Error> {
         let path = self.ledger_path()?;
         let opened = match (self.is_report, self.copies.get()) {

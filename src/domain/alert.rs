@@ -19,7 +19,7 @@ const FIRST_TURNS: u32 = 5;
 const MOST_TURNS: i64 = 20;
 /// Runs that have ended and that nobody was told of yet; of more the last ones are told.
 const ENDED: usize = 8;
-/// The same for loops.
+/// Loops that the user is still to be told of; of more the last ones are told.
 const UNHEARD: usize = 4;
 /// A turn is a spike from so many times the habit on, and from five cents on.
 const SPIKE: i64 = 3;
@@ -168,7 +168,7 @@ pub struct Watch {
     unheard: Vec<CallLoop>,
 }
 
-/// The same call again and again.
+/// A loop: an agent makes one call again and again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallLoop {
     /// Who makes it: the agent's type.

@@ -223,7 +223,7 @@ pub struct Used {
     pub tokens: u64,
     /// What comes to the cost: an estimate.
     pub pending_cost: PicoUsd,
-    /// And to the tokens.
+    /// What comes to the tokens: an estimate.
     pub pending_tokens: u64,
 }
 

@@ -83,7 +83,7 @@ id!(
 
 /// What stands between a response's id and the number of an advisor that was asked within it.
 const ADVISOR: &str = "/advisor/";
-/// The same of an attempt of another model that was declined.
+/// What stands between a response's id and the number of an attempt of another model that was declined.
 const ATTEMPT: &str = "/attempt/";
 /// What stands before the mark of a [`MessageId::variant`], and how many digits that has.
 const VARIANT: char = '#';

@@ -77,7 +77,7 @@ tag!(
 );
 
 impl LineTag {
-    /// That of the line with this id.
+    /// The tag of the line with this id.
     #[must_use]
     pub fn of(uuid: &[u8]) -> Self {
         Self(hash(uuid))
@@ -85,13 +85,13 @@ impl LineTag {
 }
 
 impl RequestTag {
-    /// That of the request with this id.
+    /// The tag of the request with this id.
     #[must_use]
     pub fn named(id: &[u8]) -> Self {
         Self(hash(id))
     }
 
-    /// That of a request without an id whose answer begins with this line.
+    /// The tag of a request without an id whose answer begins with this line.
     #[must_use]
     pub const fn begun_by(line: LineTag) -> Self {
         Self(-line.0)

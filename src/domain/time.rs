@@ -121,7 +121,7 @@ impl Timestamp {
         DateTime::from_timestamp_millis(self.0)
     }
 
-    /// So much later.
+    /// The point in time that is so much later.
     #[must_use]
     pub fn plus(self, time: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)))

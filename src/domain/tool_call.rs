@@ -121,7 +121,7 @@ pub struct ToolCall {
     pub generated: Estimate,
     /// Tokens the model reads as its result; input of later responses.
     pub returned: Estimate,
-    /// Both as the encoding itself counts them, before calibration.
+    /// Generated and returned tokens as the encoding itself counts them, before calibration.
     #[serde(default)]
     pub raw: Option<RawCounts>,
     /// Size of the input in the payload, in bytes of JSON.

@@ -51,7 +51,7 @@ impl Usage {
         self.input.saturating_add(self.cache_read).saturating_add(self.cache_write())
     }
 
-    /// Both kinds of cache writes.
+    /// Cache writes of both kinds together, in tokens.
     #[must_use]
     pub fn cache_write(&self) -> u64 {
         self.cache_write_5m.saturating_add(self.cache_write_1h)

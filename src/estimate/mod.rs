@@ -208,7 +208,7 @@ pub fn written(content: &str) -> u64 {
     }
 }
 
-/// The same of one block, or of a text.
+/// Counts what one block of a response wrote, or a text, with `cl100k_base`, as [`written`] does.
 #[must_use]
 pub fn written_block(block: Raw<'_>) -> u64 {
     let count = |text: &str| tallyhook_counter::count(Encoding::Cl100kBase, text).tokens;

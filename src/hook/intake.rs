@@ -19,7 +19,7 @@ const MB: usize = if cfg!(test) { 1 << 18 } else { 1 << 20 };
 const HELD_BYTES: usize = 8 * MB;
 /// What is held at most, in bytes. From there on a value with brackets of its own counts as `null`.
 const MAX_BYTES: usize = 9 * MB;
-/// So much may be held where no such value is open.
+/// What is held at most, in bytes, where no value with brackets of its own is open.
 const MOST_BYTES: usize = 10 * MB;
 /// By so much base64, in bytes, all of these can be exceeded: an image of 12 MB is held whole, and most PDFs are.
 const FILE_BYTES: usize = 8 * MB;

@@ -52,7 +52,7 @@ pub(super) fn lines(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>,
     }
 }
 
-/// The same call again and again.
+/// What is said when an agent makes the same call again and again.
 fn repeated(hook: &Hook<'_>, ledger: &mut Ledger, alerts: &Alerts) -> Result<Vec<String>, Error> {
     let HookEvent::ToolFinished(tool) = &hook.payload.event else { return Ok(Vec::new()) };
     let name = tool.tool.as_str();

@@ -34,7 +34,7 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    /// The same with more lines for the user.
+    /// This answer with more lines for the user; a stop takes none.
     pub(super) fn with(self, lines: &[String]) -> Self {
         match self {
             _ if lines.is_empty() => self,

@@ -16,7 +16,8 @@ pub fn byte(bytes: &[u8], from: usize, byte: u8) -> Option<usize> {
     first(bytes, from, |found| found == byte, |block| places(block, byte))
 }
 
-/// The same, for one that is most likely near.
+/// The index of the first `wanted` byte from `from` on, sooner than [`byte`] finds it if it is among the next [`LANES`]
+/// bytes.
 #[inline(always)]
 pub(super) fn byte_nearby(bytes: &[u8], from: usize, wanted: u8) -> Option<usize> {
     let near = bytes.get(from..)?.first_chunk::<LANES>();
@@ -44,7 +45,7 @@ pub fn has(bytes: &[u8], byte: u8) -> bool {
     bytes.as_chunks::<LANES>().0.iter().any(is_in) || is_in(last)
 }
 
-/// The same for fewer bytes than a block: by two words that overlap.
+/// Whether `byte` is among `bytes` where these are fewer than a block: by two words that overlap.
 #[inline(always)]
 fn has_in_few(bytes: &[u8], byte: u8) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;

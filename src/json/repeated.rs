@@ -90,8 +90,9 @@ impl Repeated {
 }
 
 impl<'a, const N: usize> Picked<'a, N> {
-    /// As [`Self::read`], for one of many objects that repeat members side by side. `repeated` keeps them from object to
-    /// object; which ones can be of them says `repeats`, by their places. None of these may be one that `inside` reads.
+    /// Picks from the object that starts at `at` in `bytes` as [`Self::read`] does, for one of many objects that repeat
+    /// members side by side. `repeated` keeps them from object to object; which ones can be of them says `repeats`, by
+    /// their places. None of these may be one that `inside` reads.
     pub fn read_repeating(
         &mut self,
         (bytes, at): (&'a [u8], usize),

@@ -75,7 +75,7 @@ impl PriceTable {
         Self::default()
     }
 
-    /// The same with the user's prices, which go first.
+    /// The built-in prices with the user's, which go first.
     #[must_use]
     pub const fn with_overrides(user: UserPrices) -> Self {
         Self { user }

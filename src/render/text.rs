@@ -295,7 +295,8 @@ pub(super) fn cut(text: &str, limit: usize) -> String {
     kept
 }
 
-/// The same with the last characters, for what tells paths apart is at their ends.
+/// The last characters of `text` that fit in `limit` columns, with an ellipsis if that is not all: what tells paths
+/// apart is at their ends.
 pub(super) fn cut_start(text: &str, limit: usize) -> String {
     let turned = |text: &str| text.chars().rev().collect::<String>();
     turned(&cut(&turned(text), limit))
@@ -353,7 +354,7 @@ fn plain(cell: &Cell, decimals: usize, zone: &Zone) -> String {
     }
 }
 
-/// As [`plain`], with three digits of large numbers.
+/// The text of a cell as [`plain`] has it, with three digits of large numbers.
 fn short(cell: &Cell, decimals: usize, zone: &Zone) -> String {
     match cell {
         Cell::Count(value) => scaled(*value),

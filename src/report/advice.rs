@@ -7,7 +7,7 @@ use crate::origins::CallCost;
 
 /// Less is not worth a word: 5 cents.
 const LEAST: PicoUsd = PicoUsd::from_pico(50_000_000_000);
-/// Nor is less than that share of what the session has cost, in per cent.
+/// Less than that share of what the session has cost, in percent, is not worth a word either.
 const LEAST_PERCENT: i128 = 5;
 /// A result is large from so many tokens on.
 const LARGE: u64 = 10_000;

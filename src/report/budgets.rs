@@ -81,7 +81,7 @@ pub struct BudgetInfo {
     pub per: &'static str,
     /// The limit in force, if it is one of money.
     pub limit_usd: Option<PicoUsd>,
-    /// The same, if it is one of tokens.
+    /// The limit in force, in tokens; null if it is one of money.
     pub limit_tokens: Option<u64>,
     /// What was used: actual and estimated.
     pub used_usd: PicoUsd,
@@ -95,16 +95,17 @@ pub struct BudgetInfo {
     pub percent: f64,
     /// What is left of the limit, if it is one of money; 0 when it is used up.
     pub left_usd: Option<PicoUsd>,
-    /// The same, if it is one of tokens.
+    /// Tokens that are left of the limit; 0 when it is used up, null if it is one of money.
     pub left_tokens: Option<u64>,
-    /// By how much it is exceeded.
+    /// By how much a limit of money is exceeded; 0 if it is not, null if the limit is one of tokens.
     pub over_usd: Option<PicoUsd>,
-    /// The same in tokens.
+    /// By how many tokens a limit of tokens is exceeded; 0 if it is not, null if the limit is one of money.
     pub over_tokens: Option<u64>,
     /// An estimate of what will have been used once the session's list of tasks is done; null if there is none, or none of it
     /// is done yet.
     pub at_completion_usd: Option<PicoUsd>,
-    /// The same in tokens.
+    /// An estimate of the tokens that will have been used once the session's list of tasks is done; null if there is
+    /// none, none of it is done yet, or the limit is one of money.
     pub at_completion_tokens: Option<u64>,
     /// What can be done.
     pub options: Options,
@@ -125,7 +126,7 @@ pub struct BudgetInfo {
     /// Whether part of what was used is an estimate.
     #[serde(skip)]
     is_rough: bool,
-    /// The same as `state`.
+    /// How it stands, as the value that `state` names.
     #[serde(skip)]
     pub standing: State,
     /// `$4.12 / $5.00 (82%)`, what is left, and the rate.

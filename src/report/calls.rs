@@ -28,9 +28,9 @@ pub struct ExportedCall<'c> {
     pub generated_tokens: u64,
     /// Tokens that it reads as the result.
     pub returned_tokens: u64,
-    /// The encoding's own count of the first.
+    /// The encoding's own count of the tokens that the model wrote to make the call.
     pub raw_generated_tokens: u64,
-    /// And of the second.
+    /// The encoding's own count of the tokens that the model reads as the result.
     pub raw_returned_tokens: u64,
     /// How the returned tokens were found.
     pub method: &'c str,

@@ -95,11 +95,11 @@ pub struct Difference {
     pub total_tokens: Option<i64>,
     /// Whether the two agree as far as the screen's figures go; null if it has none to compare.
     pub agrees: Option<bool>,
-    /// The same by model.
+    /// What the screen has more than the ledger, by model.
     pub by_model: Vec<ModelDifference>,
 }
 
-/// The same of one model.
+/// What the screen has more than the ledger of one model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelDifference {
     /// The screen's name; of a model that only the ledger has, the ledger's.
@@ -114,7 +114,8 @@ pub struct ModelDifference {
     pub ledger: Known,
     /// What the screen has more.
     pub total_tokens: i64,
-    /// The same of the cost.
+    /// By how much the screen's cost is higher than the ledger's; negative where it is lower, null where it is not
+    /// known.
     pub cost_usd: Option<PicoUsd>,
     /// Whether the two agree as far as the screen's figures go.
     pub agrees: bool,

@@ -33,7 +33,7 @@ pub struct ExportedSession {
     pub cache_hit_rate: Option<f64>,
     /// Cost by class, of the models that have a price.
     pub cost: ExportedCost,
-    /// The same in all; null if nothing has a price.
+    /// Cost of all classes together, of the models that have a price; null if nothing has a price.
     pub cost_usd: Option<PicoUsd>,
     /// What the cache has saved.
     pub cache_savings_usd: Option<PicoUsd>,

@@ -83,7 +83,7 @@ pub struct OriginSum {
     pub cost: Option<CostParts>,
     /// Of that, what coming in cost.
     pub entry_cost: PicoUsd,
-    /// And being read again.
+    /// What being read again cost, of what all of it cost.
     pub carry_cost: PicoUsd,
     /// Whether part of it has no price.
     pub is_partly_priced: bool,
@@ -132,13 +132,13 @@ pub struct OriginFigures {
     pub usage: Usage,
     /// All classes.
     pub total_tokens: u64,
-    /// Of these, what came into the contexts and was written there.
+    /// Tokens of all classes that came into the contexts and were written there.
     pub entry_tokens: u64,
-    /// And what was read again by later responses.
+    /// Tokens of all classes that were read again by later responses.
     pub carry_tokens: u64,
-    /// What the first cost.
+    /// What the entry tokens cost; null if nothing has a price.
     pub entry_cost_usd: Option<PicoUsd>,
-    /// And the second.
+    /// What the carry tokens cost; null if nothing has a price.
     pub carry_cost_usd: Option<PicoUsd>,
     /// What has a price.
     pub cost_usd: Option<PicoUsd>,

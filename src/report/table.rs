@@ -26,7 +26,7 @@ pub enum Cell {
     Tokens(u64),
     /// How much more or less something cost.
     Change(crate::domain::PicoUsd),
-    /// The same as a share of what it was.
+    /// How much more or less something cost, in percent of what it was.
     ChangePercent(f64),
     /// How much more or less there is of something.
     Difference(i64),

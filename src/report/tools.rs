@@ -88,8 +88,8 @@ impl ToolsReport {
         Ok(Self { schema_version: 1, rows, total })
     }
 
-    /// The same with so few tools that they can be looked over, the most expensive ones, and the others as one. Returns how
-    /// many these are, too; `None` if all are there.
+    /// This report with so few tools that they can be looked over, the most expensive ones, and the others as one.
+    /// Returns how many these are, too; `None` if all are there.
     #[must_use]
     pub fn abridged(&self) -> Option<(Self, usize)> {
         let tools = self.rows.iter().filter(|row| !row.tool.starts_with('(')).count();

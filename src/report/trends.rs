@@ -42,7 +42,7 @@ pub struct Trends {
     pub most_expensive_day: Option<String>,
     /// The step of a session that cost most in these days.
     pub most_expensive_step: Option<TrendStep>,
-    /// And the one that cost least.
+    /// The step of a session that cost least in these days.
     pub least_expensive_step: Option<TrendStep>,
     /// What this month will probably cost; null if nothing is known of any day.
     pub forecast_month_usd: Option<Forecast>,

@@ -27,10 +27,10 @@ pub fn read(path: &Path) -> Result<Option<String>, SetupError> {
     read_at_most(path, MAX_BYTES)
 }
 
-/// The same of any file of text with another limit, in bytes.
+/// Reads any file of text of at most `most` bytes; `None` if there is none.
 ///
 /// # Errors
-/// As [`read`].
+/// If it is there but is no regular file of at most `most` bytes that can be read as UTF-8 text.
 pub fn read_at_most(path: &Path, most: u64) -> Result<Option<String>, SetupError> {
     match regular::read(path, most) {
         Ok(bytes) => match String::from_utf8(bytes) {

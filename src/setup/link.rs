@@ -17,7 +17,7 @@ pub fn find(env: &Env) -> Option<PathBuf> {
     elsewhere(env).or_else(|| path(env).filter(|link| is_executable(link)))
 }
 
-/// The same without our own folder.
+/// Where a line finds the binary besides our own folder, as the shell looks for it; `None` if it does not.
 #[must_use]
 pub fn elsewhere(env: &Env) -> Option<PathBuf> {
     let path = env.var("PATH").unwrap_or_default();

@@ -34,7 +34,7 @@ impl Change {
 /// empty or half there for a moment.
 ///
 /// # Errors
-/// As `read`.
+/// Whatever `read` fails with.
 pub fn settled<T>(mut read: impl FnMut() -> Result<T, SetupError>) -> Result<T, SetupError> {
     for _ in 1..FEW_ATTEMPTS {
         match read() {
@@ -72,7 +72,7 @@ pub fn registering(path: PathBuf, registration: &Registration<'_>) -> Result<Cha
 /// The change that writes what is registered into the file that the client does not read. What others have put there stays.
 ///
 /// # Errors
-/// As [`registering`].
+/// If the file cannot be read, written, or added to without harm. Nothing is written.
 pub fn hooks_file(
     path: PathBuf,
     registered: &[Found],
@@ -93,7 +93,7 @@ pub fn hooks_file(
 /// no hook of ours is registered in the file. What is registered otherwise stays.
 ///
 /// # Errors
-/// As [`registering`].
+/// If the file cannot be read, written, or changed without harm. Nothing is written.
 pub fn gating(path: PathBuf, is_gated: bool) -> Result<Option<Change>, SetupError> {
     let Some(before) = files::read(&path)? else { return Ok(None) };
     let fault = |fault| located(&path, fault);

@@ -110,7 +110,7 @@ pub fn register(text: &str, registration: &Registration<'_>) -> Result<String, F
 /// The settings in which only `subscription` was added or taken out; all other entries of ours stay to the letter.
 ///
 /// # Errors
-/// As [`register`].
+/// If the text is no settings file, or holds something else where the hooks belong.
 pub fn with_event(text: &str, subscription: &Subscription, is_wanted: bool) -> Result<String, Fault> {
     let (root, rest) = parse(text)?;
     let settings = root.object_value_or_set();

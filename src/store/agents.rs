@@ -9,7 +9,7 @@ use crate::domain::{AgentId, SessionId};
 /// Runs that are looked at: a habit is told by the latest ones, and a ledger can hold many. They are read in the order of the
 /// key, backwards, which sorts nothing.
 const LATEST_RUNS: u32 = 150;
-/// And of one type: a subagent's start waits for it.
+/// Runs of one type that are looked at, the latest ones: a subagent's start waits for it.
 pub const RUNS_OF_A_TYPE: u32 = 20;
 
 /// More subagents than work at once; the end of a batch of tools looks at each.

@@ -73,7 +73,8 @@ impl Ledger {
         })
     }
 
-    /// The same with what the session has used. What its project's turns cost can be changed too.
+    /// Lets `look` change what is remembered of a session, knowing what the session has used, and returns what it says.
+    /// `None` if the session is not known. What its project's turns cost can be changed too.
     ///
     /// # Errors
     /// If the ledger cannot be written.

@@ -35,13 +35,13 @@ pub struct CallRecord<'r> {
     pub ok: bool,
     /// Tokens that the model wrote.
     pub generated: u64,
-    /// The same by the encoding's own count.
+    /// Tokens that the model wrote, by the encoding's own count.
     pub raw_generated: u64,
     /// How they were counted.
     pub generated_method: &'r str,
     /// Tokens that the model read as the result.
     pub returned: u64,
-    /// The same by the encoding's own count.
+    /// Tokens that the model read as the result, by the encoding's own count.
     pub raw_returned: u64,
     /// How they were counted.
     pub returned_method: &'r str,

@@ -27,7 +27,7 @@ pub struct LogBatch {
     pub run: Option<AgentSighting>,
     /// The file's size when it was read, in bytes.
     pub size: u64,
-    /// And its time of change.
+    /// The file's time of change when it was read.
     pub modified_at: Option<Timestamp>,
     /// What was read.
     pub reading: Reading,

@@ -308,7 +308,8 @@ impl Ledger {
     /// Opens the ledger for a command that changes it.
     ///
     /// # Errors
-    /// As [`Self::open_for_reports`], and if it cannot be written, or another process holds it for a minute.
+    /// [`StoreError::Missing`] if there is none; otherwise if it cannot be opened or written, a newer release has
+    /// written it, or another process holds it for a minute.
     pub fn open_for_changes(path: &Path) -> Result<Self, StoreError> {
         if !path.exists() {
             return Err(StoreError::Missing { path: path.to_path_buf() });
@@ -323,7 +324,7 @@ impl Ledger {
     /// Opens the ledger for a command that fills it, making it if need be.
     ///
     /// # Errors
-    /// As [`Self::open_for_hook`].
+    /// If it cannot be made or opened, or a newer release has written it.
     pub fn open_or_create(path: &Path) -> Result<Self, StoreError> {
         let mut ledger = Self::open(path, COMMAND, Header::read(path), false)?;
         // What the user tells is in no log.

@@ -124,9 +124,9 @@ pub struct CallGroup {
     pub generated: u64,
     /// Tokens that it read as results.
     pub returned: u64,
-    /// Both by the encoding's own count, before calibration.
+    /// Tokens written and tokens read as results together, by the encoding's own count, before calibration.
     pub raw: u64,
-    /// The same of the calls that no known response follows.
+    /// The calls among them that no known response follows.
     pub pending: PendingCalls,
     /// Time that the tool ran, in milliseconds.
     pub duration_ms: u64,
@@ -143,7 +143,7 @@ pub struct PendingCalls {
     pub generated: u64,
     /// Tokens that it will read.
     pub returned: u64,
-    /// Both by the encoding's own count.
+    /// Tokens written and tokens to be read together, by the encoding's own count.
     pub raw: u64,
 }
 
@@ -156,7 +156,7 @@ pub struct CompactionRecord {
     pub trigger: String,
     /// The context before, in tokens; unknown until the transcript tells.
     pub tokens_before: Option<u64>,
-    /// And after.
+    /// The context after, in tokens; unknown until the transcript tells.
     pub tokens_after: Option<u64>,
 }
 

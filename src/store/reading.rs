@@ -18,7 +18,7 @@ use super::view::MOMENT;
 
 /// Up to this size a ledger is copied into memory, in bytes.
 const MAX_IN_MEMORY: u64 = 16 << 20;
-/// And up to this one where a temporary file cannot be written.
+/// Up to this size, in bytes, a ledger is copied into memory where a temporary file cannot be written.
 const MAX_IN_MEMORY_AT_NEED: u64 = 256 << 20;
 /// Larger ledgers are not copied: in bytes, six times what a year of much work takes.
 const MAX_COPIED: u64 = 2 << 30;

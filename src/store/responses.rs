@@ -226,7 +226,7 @@ pub(super) fn for_each_response(
     Ok(())
 }
 
-/// The same by session and time, until `each` has had enough.
+/// Calls `each` with every response and its session, by session and time, until `each` has had enough.
 pub(super) fn for_each_response_in_order(
     conn: &Connection,
     mut each: impl FnMut(Message, SessionRow) -> bool,

@@ -209,8 +209,9 @@ impl Ledger {
         self.read_shares(filter, &sql, params, each)
     }
 
-    /// The same for questions that tell no branches, steps, types of files or runs of a type apart: added up over these and
-    /// over time, which is read sooner, where a session has spent nothing beyond the filter's bounds.
+    /// Hands the shares to `each`, for questions that tell no branches, steps, types of files or runs of a type apart:
+    /// added up over these and over time, which is read sooner, where a session has spent nothing beyond the filter's
+    /// bounds.
     ///
     /// # Errors
     /// If the ledger cannot be read.

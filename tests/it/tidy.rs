@@ -292,6 +292,49 @@ fn every_file_says_first_what_it_is_for() {
     }
 }
 
+/// Openings that lean on the item above. Rustdoc and editors show an item without it.
+const LEANS: [&str; 6] = ["The same", "And ", "Both.", "Both,", "As [`", "Nor "];
+
+/// Where paragraphs of docstrings open with one of [`LEANS`]: numbers of lines.
+fn leaning(text: &str) -> Vec<usize> {
+    let doc = |line: &str| {
+        let line = line.trim_start();
+        let text = line.strip_prefix("///").or_else(|| line.strip_prefix("//!"))?;
+        Some(text.trim_start().to_owned())
+    };
+    let (mut found, mut begins) = (Vec::new(), true);
+    for (number, line) in (1..).zip(text.lines()) {
+        let Some(line) = doc(line) else {
+            begins = true;
+            continue;
+        };
+        if begins && LEANS.iter().any(|opening| line.starts_with(opening)) {
+            found.push(number);
+        }
+        begins = line.is_empty() || line.starts_with("# ");
+    }
+    found
+}
+
+#[test]
+fn docstrings_stand_alone() {
+    let text = "/// One.\nconst A: u8 = 1;\n/// And two,\n/// And three.\n///\n/// # Errors\n/// As [`a`].\n// The same.\n";
+    assert_eq!(leaning(text), [3, 7]);
+    let is_ours = |file: &str| {
+        let parts: Vec<&str> = file.split('/').collect();
+        file.ends_with(".rs") && matches!(parts[..], ["src" | "benches", ..] | ["crates", _, "src", ..])
+    };
+    let (mut wrong, mut files) = (Vec::new(), 0);
+    for (file, text) in tree().iter().filter(|(file, _)| is_ours(file)) {
+        files += 1;
+        wrong.extend(
+            leaning(text).into_iter().map(|line| format!("{file}:{line} leans on what stands above it")),
+        );
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!(files > 100, "only {files} files found");
+}
+
 /// What is made and not written: builds, what the fuzzer collects, mutants, git's own.
 const MADE: [&str; 7] = [".git", "target", "corpus", "artifacts", "coverage", "mutants.out", "node_modules"];
 

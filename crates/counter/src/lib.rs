@@ -42,7 +42,7 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// Both encodings.
+    /// All encodings.
     pub const ALL: [Self; 2] = [Self::Cl100kBase, Self::O200kBase];
 
     /// tiktoken's name of it.

@@ -75,7 +75,8 @@ fn class(text: &[u8], at: usize) -> (u8, usize) {
     }
 }
 
-/// The same for a character of several bytes. The text is valid UTF-8, so only the first byte has to be examined.
+/// The flags and the length in bytes of a character of several bytes. The text is valid UTF-8, so only the first byte
+/// has to be examined.
 fn wide(text: &[u8], at: usize) -> (u8, usize) {
     let bits = |offset: usize| text.get(at + offset).map_or(0, |&byte| usize::from(byte & 0x3f));
     let first = usize::from(text[at]);

@@ -16,7 +16,7 @@ use crate::words::{Words, word};
 /// What a tree is to be like.
 #[derive(Debug, Clone)]
 pub struct Recipe {
-    /// The same seed gives the same bytes.
+    /// What chance starts from: the same seed gives the same bytes.
     pub seed: u64,
     /// Sessions are made until the files have this many bytes. A tree of all eras grows beyond it until it has every feature
     /// that the recipe allows.

@@ -44,7 +44,7 @@ impl Context {
         Self { session, is_named, is_copy, agent, source, at, is_of_file }
     }
 
-    /// That of an echo in such a line.
+    /// The context of an echo in a `progress` line, which itself has this context.
     pub(super) fn of_echo(&self, data: &Data<'_>, echo: &Line<'_>) -> Self {
         Self {
             session: self.session.clone(),

@@ -101,7 +101,7 @@ pub struct Compaction {
     pub at: Option<Timestamp>,
     /// The context's size before, in tokens.
     pub tokens_before: Option<u64>,
-    /// And after.
+    /// The context's size after, in tokens.
     pub tokens_after: Option<u64>,
 }
 
@@ -361,10 +361,10 @@ pub fn read(path: &Path, from: &ReadFrom) -> Result<Reading, ReadError> {
     read_with(&mut Buffer::default(), path, from)
 }
 
-/// As [`read`], with memory that was used before.
+/// Reads the new lines of a transcript like [`read`], with memory that was used before.
 ///
 /// # Errors
-/// As [`read`].
+/// If the file cannot be opened or read; lines that cannot be understood are counted and skipped.
 pub fn read_with(buffer: &mut Buffer, path: &Path, from: &ReadFrom) -> Result<Reading, ReadError> {
     let before = from.progress.as_ref();
     let mut lines =

@@ -17,7 +17,7 @@ use crate::regular;
 
 /// Subagents can start subagents; deeper than this nobody goes.
 const MAX_DEPTH: usize = 6;
-/// The same for an import, which may be given any folder.
+/// An import, which may be given any folder, goes at most this many levels below it.
 const MAX_IMPORT_DEPTH: usize = 32;
 /// More than stands in any `.meta.json`.
 const MAX_META_BYTES: u64 = 64 << 10;
@@ -258,7 +258,8 @@ pub fn agent_file(main: &Path, agent: &AgentId) -> Option<AgentFile> {
     })
 }
 
-/// The same where clients of today lay it, those of subagents' subagents too; one look, however many there are.
+/// The transcript of one of the session's subagents where clients of today lay it, those of subagents' subagents too;
+/// one look, however many there are.
 #[must_use]
 pub fn usual_agent_file(main: &Path, agent: &AgentId) -> Option<AgentFile> {
     // An id from a payload may say anything; as a name of a file it stands for itself or not at all.

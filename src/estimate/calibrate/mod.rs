@@ -43,11 +43,11 @@ const WRITTEN: usize = 2;
 /// Noise of a gap's growth with the right coefficients, in tokens, and as a share of it.
 const NOISE_TOKENS: f64 = 5.0;
 const NOISE_SHARE: f64 = 0.06;
-/// The same of the client's words, of which the transcript does not show all that is sent.
+/// Noise of the client's words as a share of them, for the transcript does not show all that is sent.
 const NOISE_OF_WORDS: f64 = 0.25;
 /// Share of the prior's variance that comes back with each gap: what was learned fades over thousands of gaps.
 const FORGETTING: f64 = 0.0003;
-/// The same when a session begins, for sessions differ more than gaps.
+/// Share of the prior's variance that comes back when a session begins, for sessions differ more than gaps.
 const FORGETTING_BY_SESSION: f64 = 0.3;
 /// How much of the running sums a new gap leaves: they look back over about 200 gaps.
 const FADING: f64 = 0.995;

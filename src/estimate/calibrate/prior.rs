@@ -20,9 +20,9 @@ const SLOPE_SHARED: f64 = 0.15;
 const SLOPE_OWN: f64 = 0.10;
 /// The client's own sentences are less sure: whether an edit returns a snippet was at times drawn by lot.
 const SLOPE_OF_NOTICES: f64 = 0.30;
-/// So are the client's words: a line of a transcript does not hold all of the text that is sent.
+/// The client's words are as unsure: a line of a transcript does not hold all of the text that is sent.
 const SLOPE_OF_WORDS: f64 = 0.30;
-/// The same of the tokens of a call.
+/// Standard deviation of the tokens of a call besides its text, in tokens.
 const PER_CALL_OWN: f64 = 20.0;
 
 /// One slope for each kind of [`Kind::ALL`], and the tokens of a call.
@@ -46,7 +46,7 @@ pub(super) fn returned(tokenizer: Tokenizer) -> Prior<RETURNED> {
     prior
 }
 
-/// The same slope for all kinds, and for the client's words.
+/// Means with one slope for all kinds and for the client's words, and with the tokens of a call.
 pub(super) fn uniform(slope: f64, per_call: f64) -> [f64; RETURNED] {
     let mut means = [slope; RETURNED];
     means[PER_CALL] = per_call;

@@ -85,7 +85,7 @@ pub struct CostRow {
     /// Of the cost what was paid when it came in, where that is what the rows are by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry_cost_usd: Option<PicoUsd>,
-    /// And when it was read again.
+    /// Of the cost what was paid when it was read again, where the rows are by what costs came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carry_cost_usd: Option<PicoUsd>,
     /// Its part of the total, where the rows are by what costs came from.
@@ -140,7 +140,7 @@ pub struct Change {
     pub previous: Option<Previous>,
     /// How much more it is now, of what has a price; null if that is not known.
     pub change_usd: Option<PicoUsd>,
-    /// The same as a share of what it was.
+    /// How much more it is now, in percent of what was spent then; null if that is not known.
     pub change_percent: Option<f64>,
 }
 

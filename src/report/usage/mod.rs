@@ -186,9 +186,9 @@ pub struct EstimateInfo {
     pub generated_tokens: u64,
     /// Tokens that it read as results.
     pub returned_tokens: u64,
-    /// Both.
+    /// Tokens that the model wrote and tokens that it read as results, together.
     pub total_tokens: u64,
-    /// Both, by the encoding's own count.
+    /// Tokens written and tokens read as results together, by the encoding's own count.
     pub raw_tokens: u64,
     /// How far off the results' estimates were on this session so far, in per cent of what its contexts have grown by; what
     /// the client put in of its own is taken as the transcript shows it.
@@ -206,9 +206,9 @@ pub struct PendingInfo {
     pub generated_tokens: u64,
     /// Tokens that it will read as results.
     pub returned_tokens: u64,
-    /// Both.
+    /// Tokens that the model wrote and tokens that it will read as results, together.
     pub total_tokens: u64,
-    /// Both, by the encoding's own count.
+    /// Tokens written and tokens to be read as results together, by the encoding's own count.
     pub raw_tokens: u64,
     /// Beside these: what the client is foreseen to add of its own to what the model reads, by what came with the last calls.
     pub client_tokens: u64,
@@ -308,7 +308,7 @@ pub struct OriginUsage {
     pub total_tokens: u64,
     /// What they cost when they were written and came into the context; null if nothing has a price.
     pub entry_cost_usd: Option<PicoUsd>,
-    /// And each time they were read again.
+    /// What they cost each time they were read again; null if nothing has a price.
     pub carry_cost_usd: Option<PicoUsd>,
     /// All of it.
     pub cost_usd: Option<PicoUsd>,
@@ -351,7 +351,7 @@ pub struct Efficiency {
     pub cost_per_minute_usd: Option<PicoUsd>,
     /// Lines of files that tool calls added.
     pub lines_added: u64,
-    /// And removed.
+    /// Lines of files that tool calls removed.
     pub lines_removed: u64,
     /// Cost for each line.
     pub cost_per_line_usd: Option<PicoUsd>,

@@ -48,7 +48,7 @@ impl Sum {
         }
     }
 
-    /// The same in all.
+    /// The cost of all classes together of what used `usage`: nothing if that is nothing, unknown if no row tells.
     pub(super) fn cost(&self, usage: Usage) -> Option<PicoUsd> {
         self.cost_parts(usage).map(|parts| parts.total())
     }

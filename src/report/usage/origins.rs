@@ -35,7 +35,7 @@ fn sum_calls(calls: &[CallGroup], key: impl Fn(&CallGroup) -> Option<String>) ->
     sums
 }
 
-/// Both under their keys. Keys that only one side has are there too.
+/// The calls and the sums of costs under their keys. Keys that only one side has are there too.
 fn join(
     calls: BTreeMap<String, CallSum>,
     sums: BTreeMap<String, OriginSum>,
@@ -49,7 +49,7 @@ fn join(
 }
 
 impl OriginUsage {
-    /// Of all that was paid for.
+    /// What `sum` comes to, of all that was paid for.
     fn of(sum: &OriginSum, whole: Whole) -> Self {
         let known = |cost| sum.cost.map(|_| cost);
         let total_tokens = sum.usage.total();
@@ -63,7 +63,8 @@ impl OriginUsage {
         }
     }
 
-    /// The same of calls; where nothing was paid that is known of, the share is that of `estimated` tokens.
+    /// What `sum`, which calls have brought, comes to, of all that was paid for; where nothing was paid that is known
+    /// of, the share is that of `estimated` tokens.
     fn of_calls(sum: &OriginSum, calls: &CallSum, (whole, estimated): (Whole, u64)) -> Self {
         let paid = Self::of(sum, whole);
         let own = calls.generated + calls.returned;
