@@ -27,8 +27,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ERRORS = ["ENOSPC", "EIO", "EACCES", "EROFS", "EINTR", "EMFILE", "ENOMEM"]
-# What no error of these can come of, and what the standard library ends the process for (getrandom; no kernel fails it so).
-NOT_OURS = {"execve", "exit_group", "exit", "arch_prctl", "set_tid_address", "set_robust_list", "rseq", "rt_sigreturn",
+# What no error of these can come of, what the standard library ends the process for (getrandom; no kernel fails it so), and
+# wakes of threads: one that fails leaves a thread asleep for good, which no kernel does either.
+NOT_OURS = {"execve", "futex", "exit_group", "exit", "arch_prctl", "set_tid_address", "set_robust_list", "rseq", "rt_sigreturn",
             "restart_syscall", "prctl", "brk", "sigaltstack", "getrandom"}
 # Of each system call at most so many.
 MAX_CALLS = 40
@@ -256,7 +257,7 @@ def hash_of(text):
     number = 0
     for byte in text.encode():
         number = (number * 31 + byte) % 1_000_003
-    return number * 7919% 1_000_003
+    return number * 7919 % 1_000_003
 
 
 if __name__ == "__main__":
