@@ -4,20 +4,23 @@
 //! Hooks keep what is needed of the content when a turn ends. Everything else is done here, when a view first asks.
 
 mod contents;
+mod rows;
 
 use std::cell::RefCell;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
 use crate::attribution::{self, Item, Paid, Source};
 use crate::domain::{AgentId, CostParts, Message, MessageId, ModelId, Timeline, ToolName, ToolUseId, Usage};
 use crate::estimate::calibrate::{Calibration, Lesson, Tokenizer, lessons};
-use crate::pricing::{PriceTable, Rates};
+use crate::pricing::Rates;
 use crate::store::{
     Estimates, Growth, HIDDEN_AGENT, Ledger, Phase, Quarter, SessionRow, SessionTranscript, ShareRow,
     StaleSession, StoreError,
 };
 use contents::{are_read, read_contents};
+use rows::{Adding, Bucket, Buckets, Key, Rows, Sums};
 
 /// What is no tool, in the place of its name.
 pub const SYSTEM: &str = "(system prompt)";
@@ -241,11 +244,11 @@ impl CallCost {
         })
     }
 
-    fn add(&mut self, share: &attribution::Share, (entry_cost, carry_cost): (CostParts, CostParts)) {
+    fn add(&mut self, share: &attribution::Share, rates: Option<&Rates>) {
         self.entry += share.entry;
         self.carry += share.carry;
-        self.entry_cost += entry_cost;
-        self.carry_cost += carry_cost;
+        self.entry_cost += rates.map(|rates| rates.cost(&share.entry)).unwrap_or_default();
+        self.carry_cost += rates.map(|rates| rates.cost(&share.carry)).unwrap_or_default();
     }
 }
 
@@ -295,65 +298,6 @@ impl Calibrations {
     /// If the ledger cannot be read.
     pub fn error_percent(&mut self, ledger: &Ledger, growth: &Growth) -> Result<Option<f64>, StoreError> {
         growth.error_percent(|model| self.of(ledger, model))
-    }
-}
-
-/// Responses that are added up together.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Bucket {
-    quarter: Option<Quarter>,
-    agent: String,
-    model: String,
-    branch: String,
-    priced: bool,
-    step: String,
-}
-
-/// What rows are added up by.
-type Key = (Rc<Bucket>, String, String, String, Phase);
-
-#[derive(Debug, Default)]
-struct Sums {
-    responses: u64,
-    calls: u64,
-    usage: Usage,
-    cost: CostParts,
-}
-
-/// Rows in the making.
-#[derive(Debug, Default)]
-struct Rows(BTreeMap<Key, Sums>);
-
-impl Rows {
-    fn add(&mut self, key: Key, (responses, calls): (u64, u64), usage: Usage, cost: CostParts) {
-        if responses + calls == 0 && usage == Usage::default() {
-            return;
-        }
-        let sums = self.0.entry(key).or_default();
-        sums.responses += responses;
-        sums.calls += calls;
-        sums.usage += usage;
-        sums.cost += cost;
-    }
-
-    /// Adds what an item has paid. Returns what that cost when it was written and came in, and after that.
-    fn add_share(
-        &mut self,
-        share: &attribution::Share,
-        item: &Item,
-        buckets: &Buckets<'_>,
-    ) -> (CostParts, CostParts) {
-        let (bucket, rates) = &buckets.list[share.bucket];
-        let cost = |usage: &Usage| rates.map(|rates| rates.cost(usage)).unwrap_or_default();
-        let (entry_cost, carry_cost) = (cost(&share.entry), cost(&share.carry));
-        let key = |phase| {
-            let skill = item.skill.clone().unwrap_or_default();
-            let file_type = item.file_type.clone().unwrap_or_default();
-            (Rc::clone(bucket), source_name(item).to_owned(), skill, file_type, phase)
-        };
-        self.add(key(Phase::Entry), (share.responses, share.calls), share.entry, entry_cost);
-        self.add(key(Phase::Carry), (0, 0), share.carry, carry_cost);
-        (entry_cost, carry_cost)
     }
 }
 
@@ -424,7 +368,7 @@ fn share_out(
         list: Vec::new(),
         index: HashMap::new(),
     });
-    let mut rows = Rows::default();
+    let (mut rows, mut adding) = (Rows::default(), Adding::default());
     let mut calls = Vec::new();
     let mut done: HashSet<MessageId> = HashSet::new();
     let mut growth = Growth::new(estimates.fingerprint);
@@ -456,11 +400,21 @@ fn share_out(
         };
         let mut by_call: HashMap<usize, CallCost> = HashMap::new();
         attribution::attribute_each(&entries, file.agent.as_ref(), paid, |items, share| {
-            let paid = rows.add_share(&share, &items[share.item], &buckets.borrow());
-            if with_calls && let Some(call) = CallCost::of(&items[share.item], file.agent.as_ref()) {
-                by_call.entry(share.item).or_insert(call).add(&share, paid);
+            let buckets = buckets.borrow();
+            adding.add(items, &share, &buckets, &mut rows);
+            if !with_calls {
+                return;
             }
+            let call = match by_call.entry(share.item) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => match CallCost::of(&items[share.item], file.agent.as_ref()) {
+                    Some(call) => place.insert(call),
+                    None => return,
+                },
+            };
+            call.add(&share, buckets.list[share.bucket].1.as_ref());
         });
+        adding.finish_context(&buckets.borrow(), &mut rows);
         let mut found: Vec<(usize, CallCost)> = by_call.into_iter().collect();
         found.sort_by_key(|(item, _)| *item);
         calls.extend(found.into_iter().map(|(_, call)| call));
@@ -500,61 +454,6 @@ fn paid_of(message: &Message, buckets: Vec<(usize, Usage)>) -> Paid {
         None => (None, message.usage),
     };
     Paid { usage, last: message.last_iteration(), bucket, others: others.collect(), percent }
-}
-
-/// The buckets so far, each with its rates.
-struct Buckets<'a> {
-    prices: &'a PriceTable,
-    timeline: &'a Timeline,
-    list: Vec<(Rc<Bucket>, Option<Rates>)>,
-    index: HashMap<(Rc<Bucket>, Option<Rates>), usize>,
-}
-
-impl Buckets<'_> {
-    /// Those of a response's requests, with what belongs to each; the one of its last request first.
-    fn of(&mut self, message: &Message) -> Vec<(usize, Usage)> {
-        let mut found: Vec<(usize, Usage)> = Vec::with_capacity(1);
-        let mut last = None;
-        for (usage, rates) in self.prices.priced(message) {
-            let priced = rates.is_some() || message.usage == Usage::default();
-            let at = self.place(message, rates, priced);
-            last = Some(at);
-            match found.iter_mut().find(|(known, _)| *known == at) {
-                Some((_, sum)) => *sum += usage,
-                None => found.push((at, usage)),
-            }
-        }
-        found.sort_by_key(|(at, _)| Some(*at) != last);
-        found
-    }
-
-    fn place(&mut self, message: &Message, rates: Option<Rates>, priced: bool) -> usize {
-        let bucket = Bucket {
-            quarter: message.at.map(Quarter::containing),
-            agent: message.agent.as_ref().map_or("", AgentId::as_str).to_owned(),
-            model: message.model.as_ref().map_or("", ModelId::as_str).to_owned(),
-            branch: message.branch.clone().unwrap_or_default(),
-            priced,
-            step: message.at.and_then(|at| self.timeline.at(at)).unwrap_or_default().to_owned(),
-        };
-        let key = (Rc::new(bucket), rates);
-        if let Some(at) = self.index.get(&key) {
-            return *at;
-        }
-        self.list.push(key.clone());
-        self.index.insert(key, self.list.len() - 1);
-        self.list.len() - 1
-    }
-}
-
-fn source_name(item: &Item) -> &str {
-    match &item.source {
-        Source::System => SYSTEM,
-        Source::Prompts => PROMPTS,
-        Source::Output => OUTPUT,
-        Source::Summary => SUMMARY,
-        Source::Tool(tool) => tool.as_str(),
-    }
 }
 
 /// What rows of `spent` are by.
