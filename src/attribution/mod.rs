@@ -170,7 +170,8 @@ struct Sums {
 #[derive(Debug, Default)]
 struct Book {
     items: Vec<Item>,
-    /// Of each item, in the current bucket; of those that are not [`Self::touched`] nothing.
+    /// What each item has paid in the current bucket, by the item's place; an item that is not [`Self::touched`] has paid
+    /// nothing.
     paid: Vec<Sums>,
     touched: Vec<usize>,
     bucket: Option<usize>,

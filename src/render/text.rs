@@ -63,11 +63,7 @@ pub fn table(table: &Table, style: Style) -> String {
     let table = &with_bars(fitting(table, width, style), width, style);
     let rows = || table.rows.iter().chain(&table.total);
     let decimals = decimals(rows().flatten());
-    let all = |shown: fn(&Cell, usize, &Zone) -> String, decimals: usize| -> Vec<Vec<String>> {
-        rows()
-            .map(|row| row.iter().map(|cell| style.shown(shown(cell, decimals, style.zone))).collect())
-            .collect()
-    };
+    let all = |shown, decimals| shown_cells(table, shown, decimals, style);
     let mut cells = all(plain, decimals);
     if natural_width(table, &cells, &fitting_heads(table, &cells, width)) > width {
         cells = all(short, decimals);
@@ -114,15 +110,23 @@ pub fn table(table: &Table, style: Style) -> String {
     style.shown(lines.join("\n") + "\n")
 }
 
+/// The texts of all cells, the total's last.
+fn shown_cells(
+    table: &Table,
+    shown: fn(&Cell, usize, &Zone) -> String,
+    decimals: usize,
+    style: Style,
+) -> Vec<Vec<String>> {
+    let rows = table.rows.iter().chain(&table.total);
+    rows.map(|row| row.iter().map(|cell| style.shown(shown(cell, decimals, style.zone))).collect()).collect()
+}
+
 /// The table with as many of the columns for wide terminals, from the left, as there is room for beside all names and digits.
 fn fitting(table: &Table, width: usize, style: Style) -> Table {
     let mut table = table.clone();
     let decimals = decimals(table.rows.iter().chain(&table.total).flatten());
     while let Some(at) = table.columns.iter().rposition(|column| column.is_extra) {
-        let rows = table.rows.iter().chain(&table.total);
-        let cells: Vec<Vec<String>> = rows
-            .map(|row| row.iter().map(|cell| style.shown(plain(cell, decimals, style.zone))).collect())
-            .collect();
+        let cells = shown_cells(&table, plain, decimals, style);
         if natural_width(&table, &cells, &heads(&table)) <= width {
             break;
         }
@@ -137,12 +141,7 @@ fn with_bars(mut table: Table, width: usize, style: Style) -> Table {
         return table;
     };
     let decimals = decimals(table.rows.iter().chain(&table.total).flatten());
-    let cells: Vec<Vec<String>> = table
-        .rows
-        .iter()
-        .chain(&table.total)
-        .map(|row| row.iter().map(|cell| style.shown(plain(cell, decimals, style.zone))).collect())
-        .collect();
+    let cells = shown_cells(&table, plain, decimals, style);
     let needed = natural_width(&table, &cells, &heads(&table)) + GAP + MIN_BAR_WIDTH;
     if needed <= width {
         table.columns.insert(at + 1, Column { name: "", align: Align::Left, is_extra: false });

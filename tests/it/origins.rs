@@ -507,7 +507,7 @@ fn sessions_and_files_that_come_while_contents_are_read_are_shared_out_like_all(
     }
 }
 
-/// The same as a subagent's own file has it.
+/// A line of a subagent as the subagent's own file has it.
 fn lines_of_a_run(session: &Session, name: &str, tool: &str) -> Vec<Value> {
     let lines = lines_with_a_call(session, name, tool).into_iter().zip(1..);
     let of_run = |(line, at): (Value, u32)| {

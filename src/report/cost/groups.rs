@@ -110,7 +110,7 @@ pub(super) struct Sum {
     sessions: Vec<SessionRow>,
     /// The first hour or day with a time.
     pub(super) first: Option<Quarter>,
-    /// Of the cost what was paid when it came in, and when it was read again; only shares tell.
+    /// Cost of the first read and of later reads; both are zero in groups that are not made of shares.
     pub(super) phases: (PicoUsd, PicoUsd),
 }
 

@@ -82,10 +82,10 @@ pub struct CostRow {
     /// What was spent.
     #[serde(flatten)]
     pub sum: CostSum,
-    /// Of the cost what was paid when it came in, where that is what the rows are by.
+    /// Cost of the first read, in USD; only in rows of tools, skills, MCP servers, steps, actions and file types.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry_cost_usd: Option<PicoUsd>,
-    /// Of the cost what was paid when it was read again, where the rows are by what costs came from.
+    /// Cost of later reads, in USD; only in rows that have the cost of the first one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carry_cost_usd: Option<PicoUsd>,
     /// Its part of the total, where the rows are by what costs came from.
