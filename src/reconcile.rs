@@ -45,13 +45,22 @@ pub fn is_same(a: &Message, b: &Message, shares_session: bool) -> bool {
             [true, true] if is_echo => has_same_prompt,
             // A side question can repeat the conversation with requests, lines and times of its own. What is read of it
             // may begin within a response: a record that is not complete has any output up to the response's.
-            [true, true] => {
-                let may_be_same = a.usage == b.usage || !(a.complete && b.complete);
-                a.source != b.source && has_same_prompt && may_be_same
-            }
+            [true, true] => a.source != b.source && has_same_prompt && are_stages(a, b),
             // Of two of which nothing is known one is the other, repeated.
             _ => has_same_prompt || [a, b].iter().all(|record| is_bare(record)) && a.usage == b.usage,
         }
+}
+
+/// Whether two records can be of one response, the one taken later than the other: they have the same prompt by class, and no
+/// record has more output than one that is complete.
+fn are_stages(a: &Message, b: &Message) -> bool {
+    let prompt = |record: &Message| Usage { output: 0, web_searches: 0, ..record.by_client() };
+    let output = |record: &Message| record.by_client().output;
+    let is_within = |part: &Message, whole: &Message| !whole.complete || output(part) <= output(whole);
+    prompt(a) == prompt(b)
+        && is_within(a, b)
+        && is_within(b, a)
+        && (!(a.complete && b.complete) || a.usage == b.usage)
 }
 
 fn is_bare(record: &Message) -> bool {
@@ -314,6 +323,23 @@ mod tests {
             ..replay(100)
         };
         assert!(is_same(&first, &echo, true));
+
+        let begun = |record: &Message, output, input| Message {
+            complete: false,
+            usage: Usage { output, input, cache_read: 100 - input, ..Usage::default() },
+            ..record.clone()
+        };
+        let usage = Usage { output: 10, input: 20, cache_read: 80, ..Usage::default() };
+        let whole = Message { usage, ..first.clone() };
+        for (a, b, same) in [
+            (whole.clone(), begun(&replay(100), 9, 20), true),
+            (whole.clone(), begun(&replay(100), 11, 20), false),
+            (whole.clone(), begun(&replay(100), 9, 30), false),
+            (begun(&first, 1, 20), begun(&replay(100), 9, 20), true),
+            (begun(&first, 1, 20), begun(&replay(100), 9, 30), false),
+        ] {
+            assert_eq!((is_same(&a, &b, true), is_same(&b, &a, true)), (same, same), "{a:?} {b:?}");
+        }
     }
 
     #[test]

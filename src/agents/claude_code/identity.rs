@@ -17,7 +17,7 @@
 //! - within a session, if they answer the same request or have the same time; if not both name their request and they have
 //!   the same prompt (old clients: the lines of a response with results of its tools between them); if one is an echo
 //!   (`progress`) and they have the same prompt; if one is of a side question (`/btw`, which repeats the conversation with
-//!   other requests) and they have the same prompt, and the same output if both are complete;
+//!   other requests), they have the same prompt by class, and the output of neither is beyond that of a complete one;
 //! - in two sessions only then.
 //!
 //! Two whole answers to two prompts are two, though they have one id and one request (gateways that have one for all).
