@@ -6,7 +6,8 @@
 //!
 //! A payload of more than 8 MB is held to about that: from there on the rest of each string is passed over, and then each value
 //! with brackets in the event. It is read to its end all the same, so that whoever writes it is not cut off, and its event is
-//! kept. Only of strings in base64, such as images and PDFs, 8 MB more are held: reading them makes no copies of them.
+//! kept. Only of strings in base64, such as images and PDFs, 8 MB more are held: of an image the first bytes are decoded, and a
+//! PDF is decoded once.
 
 use std::io;
 
@@ -45,6 +46,13 @@ pub(super) struct Intake {
     pub(super) fault: Option<io::Error>,
 }
 
+/// A part of a payload that was read and not kept.
+struct Passed {
+    /// Its bytes, also if the rest could not be read.
+    left_out: u64,
+    result: io::Result<()>,
+}
+
 /// How many bytes of a payload were passed over, by the member of the event in which they stood.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LeftOut {
@@ -54,11 +62,14 @@ pub(super) struct LeftOut {
     pub(super) response: u64,
     /// In any other.
     pub(super) others: u64,
+    /// Of all these, what nobody would have used.
+    pub(super) unused: u64,
 }
 
 impl LeftOut {
-    pub(super) fn total(self) -> u64 {
-        self.input + self.response + self.others
+    /// What would have been used.
+    pub(super) fn missing(self) -> u64 {
+        self.input + self.response + self.others - self.unused
     }
 
     /// The count for the member with the value that begins at `value` in `text`.
@@ -109,7 +120,10 @@ impl Intake {
                     None => continue,
                 }
                 let begun = self.text.split_off(start);
-                self.left_out.response += self.pass_over(begun, false, input)?;
+                let read = self.pass_over(begun, false, input);
+                self.left_out.response += read.left_out;
+                self.left_out.unused += read.left_out;
+                read.result?;
                 // There is but one.
                 look_at = usize::MAX;
                 extent.at_closing_quote();
@@ -124,15 +138,19 @@ impl Intake {
                 self.is_cut = true;
                 start = whole_characters(&self.text);
                 self.text.truncate(start);
-                let cut = (followed - start) as u64 + self.pass_over(Vec::new(), escaped, input)?;
-                *self.left_out.of_member(&self.text, inner) += cut;
+                checked = None;
+                let read = self.pass_over(Vec::new(), escaped, input);
+                *self.left_out.of_member(&self.text, inner) += (followed - start) as u64 + read.left_out;
+                read.result?;
                 extent.at_closing_quote();
             } else if followed < MAX_BYTES + extra {
                 continue;
             } else if extent.depth() > 1 {
                 self.is_cut = true;
-                let cut = self.leave_out(inner, &mut extent, input)?;
-                *self.left_out.of_member(&self.text, inner) += cut;
+                (extra, checked) = (0, None);
+                let read = self.leave_out(inner, &mut extent, input);
+                *self.left_out.of_member(&self.text, inner) += read.left_out;
+                read.result?;
                 start = inner + NULL.len();
             } else if followed < MOST_BYTES + extra {
                 continue;
@@ -150,23 +168,26 @@ impl Intake {
     }
 
     /// Puts `null` into the place of the value that begins at `start`, reads on to its end and keeps what was read after it.
-    /// Returns how many bytes the value has.
-    fn leave_out(&mut self, start: usize, extent: &mut Extent, input: &mut impl Arriving) -> io::Result<u64> {
-        let mut left_out = self.text.len() - start;
+    fn leave_out(&mut self, start: usize, extent: &mut Extent, input: &mut impl Arriving) -> Passed {
+        let mut left_out = (self.text.len() - start) as u64;
         self.text.truncate(start);
         self.text.extend_from_slice(NULL);
         let mut chunk = Vec::new();
-        while input.append(&mut chunk)? > 0 {
+        loop {
+            match input.append(&mut chunk) {
+                Ok(0) => return Passed { left_out, result: Ok(()) },
+                Ok(_) => {}
+                Err(fault) => return Passed { left_out, result: Err(fault) },
+            }
             let end = extent.follow_out_to(1, &chunk);
-            left_out += end.unwrap_or(chunk.len());
+            left_out += end.unwrap_or(chunk.len()) as u64;
             if let Some(end) = end {
                 self.text.reserve_exact(chunk.len() - end);
                 self.text.extend_from_slice(&chunk[end..]);
-                break;
+                return Passed { left_out, result: Ok(()) };
             }
             chunk.clear();
         }
-        Ok(left_out as u64)
     }
 
     /// Reads on to the end of what can be no event: a megabyte beyond all that is held, without a value that could be left
@@ -203,25 +224,22 @@ impl Intake {
     }
 
     /// Reads on to the string's closing quote and keeps that and what was read after it. `chunk` is what was read of the
-    /// string so far, `escaped` whether a backslash stands before it. Returns how many bytes were passed over.
-    fn pass_over(
-        &mut self,
-        mut chunk: Vec<u8>,
-        mut escaped: bool,
-        input: &mut impl Arriving,
-    ) -> io::Result<u64> {
-        let mut passed = 0;
+    /// string so far, `escaped` whether a backslash stands before it.
+    fn pass_over(&mut self, mut chunk: Vec<u8>, mut escaped: bool, input: &mut impl Arriving) -> Passed {
+        let mut left_out = 0;
         loop {
             if let Some(quote) = closing_quote(&chunk, &mut escaped) {
                 // Exactly: one read fills all the room that there is.
                 self.text.reserve_exact(chunk.len() - quote);
                 self.text.extend_from_slice(&chunk[quote..]);
-                return Ok(passed + quote as u64);
+                return Passed { left_out: left_out + quote as u64, result: Ok(()) };
             }
-            passed += chunk.len() as u64;
+            left_out += chunk.len() as u64;
             chunk.clear();
-            if input.append(&mut chunk)? == 0 {
-                return Ok(passed);
+            match input.append(&mut chunk) {
+                Ok(0) => return Passed { left_out, result: Ok(()) },
+                Ok(_) => {}
+                Err(fault) => return Passed { left_out, result: Err(fault) },
             }
         }
     }
@@ -295,7 +313,7 @@ mod tests {
         let intake = Intake::read(Drops(payload.as_bytes(), 70_001));
         assert_eq!(String::from_utf8(intake.text).unwrap(), edit("Edit", ""));
         let left_out = (payload.len() - edit("Edit", "").len()) as u64;
-        assert_eq!(intake.left_out, LeftOut { response: left_out, ..LeftOut::default() });
+        assert_eq!(intake.left_out, LeftOut { response: left_out, unused: left_out, ..LeftOut::default() });
     }
 
     #[test]
@@ -311,7 +329,7 @@ mod tests {
             format!("{{\"tool_name\":\"Edit\",{long}"),
         ] {
             let intake = Intake::read(payload.as_bytes());
-            assert_eq!((intake.text.len(), intake.left_out.total()), (payload.len(), 0));
+            assert_eq!((intake.text.len(), intake.left_out), (payload.len(), LeftOut::default()));
         }
     }
 
@@ -348,8 +366,8 @@ mod tests {
                 format!("{{\"tool_name\":\"Write\",\"{name}\" :\n{shape},\"{other}\":{{\"a\":\"b\"}}}}");
             let intake = Intake::read(Drops(payload.as_bytes(), 60_000));
             let cut = (payload.len() - intake.text.len()) as u64;
-            assert!(cut > 0 && intake.left_out.total() == cut, "{name}");
-            let LeftOut { input, response, others } = intake.left_out;
+            assert!(cut > 0 && intake.left_out.missing() == cut, "{name}");
+            let LeftOut { input, response, others, .. } = intake.left_out;
             let counted = match name {
                 "tool_input" => input,
                 "prompt" => others,
@@ -393,7 +411,7 @@ mod tests {
             let intake = Intake::read(Drops(payload.as_bytes(), step));
             assert!(intake.is_cut && intake.text == short.as_bytes(), "{step}");
             let (response, others) = (numbers.len() as u64, deep.len() as u64);
-            assert_eq!(intake.left_out, LeftOut { input: 0, response, others });
+            assert_eq!(intake.left_out, LeftOut { response, others, ..LeftOut::default() });
         }
         // What goes on without a value that could be left out is no event.
         let members = format!("{{\"a\":1{}}}", ",\"a\":1".repeat(MOST_BYTES / 4));
@@ -406,6 +424,23 @@ mod tests {
         assert!(Intake::read(endless.as_bytes()).text.len() < MAX_BYTES + MARGIN);
         let endless = [b"{\"a\":\"" as &[u8], &vec![0xff; 2 * MAX_BYTES]].concat();
         assert!(Intake::read(&*endless).text.len() < HELD_BYTES + MARGIN);
+    }
+
+    #[test]
+    fn what_was_passed_over_before_a_fault_is_counted() {
+        let numbers = format!("[{}1]", "1,".repeat(MAX_BYTES));
+        for payload in [
+            edit("Edit", &"x".repeat(700_000)),
+            format!("{{\"tool_response\":\"{}\"}}", "x y".repeat(HELD_BYTES)),
+            format!("{{\"tool_response\":{numbers}}}"),
+        ] {
+            // The read after these bytes fails.
+            let read = &payload.as_bytes()[..payload.len() - 100];
+            let intake = Intake::read(Drops(read, 50_000));
+            assert!(intake.timed_out);
+            let kept = intake.text.len() - if intake.text.ends_with(NULL) { NULL.len() } else { 0 };
+            assert_eq!(intake.left_out.response as usize, read.len() - kept);
+        }
     }
 
     proptest! {

@@ -126,7 +126,7 @@ fn run(
         fault_log::append(path, env.now(), &format!("a payload couldn't be read completely: {fault}"));
     }
     if is_cut {
-        let cut = match left_out.total() {
+        let cut = match left_out.missing() {
             bytes if bytes < 1 << 10 => plural(bytes, "byte"),
             bytes => format!("{} KB", bytes >> 10),
         };
