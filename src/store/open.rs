@@ -269,8 +269,12 @@ impl Ledger {
                 // One that is only being made, or is current in the log alone, is waited for and not copied.
                 let version = reading::version_beside_writer(path);
                 let is_older = version.is_ok_and(|version| 0 < version && version < SCHEMA_VERSION);
-                let copy = is_older.then(|| Self::open_copy(path, CopiedFor::Held).ok()).flatten();
-                copy.map_or_else(|| Self::open_view(path, VIEW.waiting), Ok)
+                let copy = is_older.then(|| Self::open_copy(path, CopiedFor::Held));
+                match copy {
+                    Some(Ok(copy)) => Ok(copy),
+                    Some(Err(second)) => Self::open_view(path, VIEW.waiting).map_err(|error| error.unless_told_by(second)),
+                    None => Self::open_view(path, VIEW.waiting),
+                }
             }
             opened => opened,
         }

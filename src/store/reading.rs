@@ -59,6 +59,7 @@ impl Ledger {
             return Self::copy_into(IN_MEMORY, &source, path, why);
         }
         match Self::copy_into(IN_A_FILE, &source, path, why) {
+            Err(error) if is_of_reading(&error) => Err(error),
             Err(error) if error.is_unwritable() && size <= MAX_IN_MEMORY_AT_NEED => {
                 Self::copy_into(IN_MEMORY, &source, path, why)
             }
@@ -106,6 +107,14 @@ impl Ledger {
 /// being made.
 pub(super) fn version_beside_writer(path: &Path) -> rusqlite::Result<i64> {
     user_version(&connect_shared(path, MOMENT)?)
+}
+
+/// Whether the system could not read the ledger, whatever room there is for a copy.
+fn is_of_reading(error: &StoreError) -> bool {
+    use rusqlite::ffi;
+    let (StoreError::Open { source, .. } | StoreError::Query { source, .. }) = error else { return false };
+    let code = source.sqlite_error().map(|error| error.extended_code);
+    matches!(code, Some(ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ | ffi::SQLITE_IOERR_CORRUPTFS))
 }
 
 /// How many bytes all pages take, by which a file without a block can be large, too.
@@ -177,6 +186,23 @@ mod tests {
             PRAGMA wal_checkpoint(TRUNCATE)";
         ledger.conn.execute_batch(&sql.replace("MEGABYTES", &megabytes.to_string())).unwrap();
         path
+    }
+
+    #[test]
+    fn a_disk_that_cannot_be_read_is_no_lack_of_room() {
+        use rusqlite::ffi;
+        for (code, is_of_reading_it) in [
+            (ffi::SQLITE_IOERR_READ, true),
+            (ffi::SQLITE_IOERR_SHORT_READ, true),
+            (ffi::SQLITE_IOERR_WRITE, false),
+            (ffi::SQLITE_FULL, false),
+            (ffi::SQLITE_CANTOPEN, false),
+        ] {
+            let source = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            let error = StoreError::opening(Path::new("ledger.db"))(source);
+            assert!(error.is_unwritable());
+            assert_eq!(is_of_reading(&error), is_of_reading_it, "{code}");
+        }
     }
 
     #[test]
