@@ -47,7 +47,10 @@ fn flatten(prefix: &str, object: &Object<'_>, names: &mut Vec<String>) {
 /// If the record has values that no record of ours has, such as bytes.
 pub fn push_csv(out: &mut String, record: &impl Serialize) -> Result<(), io::Error> {
     let start = out.len();
-    record.serialize(&mut Values { out })?;
+    if let Err(fault) = record.serialize(&mut Values { out }) {
+        out.truncate(start);
+        return Err(fault.into());
+    }
     // The last value has a comma behind it.
     if out.len() > start {
         out.pop();
@@ -73,6 +76,13 @@ impl Values<'_> {
 
     fn push_number(&mut self, number: impl Display) -> Result<(), serde_json::Error> {
         self.out.write_fmt(format_args!("{number},")).map_err(ser::Error::custom)
+    }
+
+    /// As JSON has it; what is no number is nothing.
+    fn push_float(&mut self, number: &impl Serialize, is_finite: bool) -> Result<(), serde_json::Error> {
+        let text = if is_finite { serde_json::to_string(number)? } else { String::new() };
+        self.push(&text);
+        Ok(())
     }
 
     /// A list. Its names are no longer than they are; within JSON a space stands for what is harmful.
@@ -139,14 +149,11 @@ impl<'v, 'o> Serializer for &'v mut Values<'o> {
     }
 
     fn serialize_f32(self, value: f32) -> Result<(), Self::Error> {
-        self.serialize_f64(value.into())
+        self.push_float(&value, value.is_finite())
     }
 
-    /// As JSON has it; what is no number is nothing.
     fn serialize_f64(self, value: f64) -> Result<(), Self::Error> {
-        let text = if value.is_finite() { serde_json::to_string(&value)? } else { String::new() };
-        self.push(&text);
-        Ok(())
+        self.push_float(&value, value.is_finite())
     }
 
     fn serialize_char(self, value: char) -> Result<(), Self::Error> {
@@ -442,6 +449,26 @@ mod tests {
         push_csv(&mut values, &record).unwrap();
         assert_eq!(names, "id,cost,none,usage_input,usage_deep_is_so,list,share,formula,refund\n");
         assert_eq!(values, "\"a,\"\"b\"\"\",1.5,,-3,true,\"[1,\"\"=x\"\"]\",1.0,'=1,-0.25\n");
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_written_leaves_nothing_of_itself() {
+        struct Bytes;
+        impl Serialize for Bytes {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_bytes(b"x")
+            }
+        }
+        #[derive(Serialize)]
+        struct Half {
+            share: f32,
+            bytes: Bytes,
+        }
+        let mut out = "1\n".to_owned();
+        assert!(push_csv(&mut out, &Half { share: 0.1, bytes: Bytes }).is_err());
+        assert_eq!(out, "1\n");
+        push_csv(&mut out, &0.1_f32).unwrap();
+        assert_eq!(out, "1\n0.1\n");
     }
 
     #[test]
