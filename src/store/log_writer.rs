@@ -480,7 +480,8 @@ impl<'c> LogWriter<'c> {
             }
         }
         let mut all = self.totals.clone();
-        for session in &self.totals {
+        // What a session without totals has used can be in those of its forks.
+        for session in self.totals.iter().chain(changed.keys()) {
             all.extend(hidden::heirs(self.conn, *session)?);
         }
         for session in &all {

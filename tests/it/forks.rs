@@ -272,3 +272,25 @@ fn what_a_parent_adds_to_its_total_after_a_fork_is_not_taken_off_the_forks() {
         assert_usage(make, &expected);
     }
 }
+
+#[test]
+fn what_a_parents_subagent_used_is_not_hidden_in_a_forks_total_however_late_it_is_read() {
+    for is_late in [false, true] {
+        let ledger = Ledger::new();
+        let mut logs = pair(&ledger, branched, ["a", "b"]);
+        // The parent's own process was killed; the fork's total goes on from all that it had used.
+        logs[1].1.push(cost_state("b", &[("claude-opus-5-5", answers(4, 157))]));
+        for (name, lines) in &logs {
+            Session::new(&ledger, name).transcript().write(lines);
+        }
+        let parent = Session::new(&ledger, "a");
+        if is_late {
+            ledger.import();
+        }
+        let of_run = parent.answer("msg_run", 3, 7).with("agentId", "run").with("isSidechain", true);
+        parent.subagent("subagents", "run").write(&[of_run]);
+        ledger.import();
+        assert_eq!(ledger.usage("a"), answers(3, 97), "{is_late}");
+        assert_eq!(ledger.usage("b"), answers(1, 60), "{is_late}");
+    }
+}
