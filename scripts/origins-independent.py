@@ -222,7 +222,7 @@ def attribute(conversation, tallyhook, tools, paid):
                     model = final[ident]["model"].replace(".", "-").replace("@", "-").lower()
                     percent = 116 if any(old in model for old in OLD) or model.endswith("claude-opus-4") else 170
                     if compacted:
-                        live = [("(system)", min(total, sum(size for who, size in live if who == "(system)")))]
+                        live = [("(system prompt)", min(total, sum(size for who, size in live if who == "(system prompt)")))]
                     out = share(final[last]["usage"].get("output_tokens") or 0, [w for _, w in wrote]) if last else []
                     made = [(who.lstrip("~"), part) for (who, _), part in zip(wrote, out)
                             if not (who.startswith("~") and had_prompt)]
@@ -236,7 +236,7 @@ def attribute(conversation, tallyhook, tools, paid):
                         live = fit(live, rest) + fit(made + came, total - rest)
                     elif first:
                         known = min(expected, total)
-                        live = [("(system)", total - known)] + fit(made + came, known)
+                        live = [("(system prompt)", total - known)] + fit(made + came, known)
                     elif grown < expected:
                         live += fit(made + came, grown)
                     else:
@@ -244,7 +244,7 @@ def attribute(conversation, tallyhook, tools, paid):
                         believed = min(rest, sum(part for _, part in came) * 3 + 1000) if came else 0
                         live += made + fit(came, believed)
                         if rest > believed:
-                            live.append(("(system)", rest - believed))
+                            live.append(("(system prompt)", rest - believed))
                     old_part, new_part = live[:mark], live[mark:]
                     new, old = sum(part for _, part in new_part), sum(part for _, part in old_part)
                     fresh = sum(prompt[:3])
@@ -274,7 +274,7 @@ def attribute(conversation, tallyhook, tools, paid):
                         tools[who[0]] = who[1]
                         wrote.append((who[1], max(size(texts), 1)))
         elif kind == "result":
-            pending.append((tools.get(line[1], "(system)"), max(size(line[2]), 1)))
+            pending.append((tools.get(line[1], "(system prompt)"), max(size(line[2]), 1)))
         elif kind == "call text":
             pending.append((tools.get(line[1]) or last_call or "(prompts)", size(line[2])))
         elif kind == "prompt":
@@ -284,7 +284,7 @@ def attribute(conversation, tallyhook, tools, paid):
         elif kind == "note":
             known = size(line[2]) + line[1]
             if known > (-WRAPPER if line[1] < 0 else 0):
-                pending.append(("(system)", known + WRAPPER))
+                pending.append(("(system prompt)", known + WRAPPER))
         elif kind == "summary":
             pending.append(("(summary)", size(line[1])))
         elif kind == "compaction":

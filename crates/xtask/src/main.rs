@@ -19,6 +19,7 @@ const VERBS: &[Verb] = &[
         &["cargo", "fmt", "--all", "--check"],
         &["bash", "-c", "for script in scripts/*.sh .ci/run; do bash -n \"$script\" || exit; done"],
         &["cargo", "clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        &["cargo", "check", "--locked", "--manifest-path", "crates/counter/fuzz/Cargo.toml"],
         &["RUSTDOCFLAGS=-D warnings", "cargo", "doc", "--locked", "--workspace", "--no-deps", "--document-private-items"],
     ]),
     ("test", "Run all tests", &[&["cargo", "test", "--locked"]]),

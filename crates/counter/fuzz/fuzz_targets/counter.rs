@@ -5,8 +5,8 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use tallyhook::estimate::counter::{self, Encoding};
-use tallyhook::estimate::reference::Reference;
+use tallyhook_counter::reference::Reference;
+use tallyhook_counter::{self as counter, Encoding};
 
 static REFERENCES: LazyLock<[(Encoding, Reference); 2]> = LazyLock::new(|| {
     [Encoding::Cl100kBase, Encoding::O200kBase]
