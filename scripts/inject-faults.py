@@ -153,6 +153,12 @@ def system_calls(place, binary, case):
     return {name: (before.get(name, 0), number) for name, number in after.items() if name not in NOT_OURS}
 
 
+# The run took another way and did not make the call so often.
+NOT_REACHED = "not reached"
+# So many faults at least are injected in the short form, or it has shown nothing.
+FEWEST = 40
+
+
 def try_fault(binary, case, start, base, fault):
     """One run with one fault. Returns what is wrong, or None."""
     call, error, when = fault
@@ -168,8 +174,8 @@ def try_fault(binary, case, start, base, fault):
             # A command may wait a minute for a lock, for which the short form has no time.
             is_patient = PATIENCE < 100 and case.args not in (["hook"], ["statusline"])
             return None if is_patient else f"it did not end within {PATIENCE} s"
-        if out.exists() and "(INJECTED)" not in out.read_text(errors="replace"):
-            return None
+        if not out.exists() or "(INJECTED)" not in out.read_text(errors="replace"):
+            return NOT_REACHED
         said = (ran.stdout + ran.stderr).decode(errors="replace")
         log, waiting = place.traces()
         if "panicked" in said or "panic at" in log:
@@ -216,7 +222,6 @@ def main():
         print("skipped: strace is not installed")
         return 0
     binary = args.binary.resolve()
-    deadline = time.monotonic() + (args.seconds or (20 if args.short else 1e9))
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as base:
         start = seed(Path(base) / "seed", binary)
         work = []
@@ -225,7 +230,7 @@ def main():
             try:
                 calls = system_calls(probe, binary, case)
             except AssertionError as fault:
-                print(f"strace cannot be used here: {str(fault)[:200]}")
+                print(f"skipped: strace cannot be used here: {str(fault)[:200]}")
                 return 0
             for call, (before, count) in sorted(calls.items()):
                 for nth in range(before + 1, before + min(count, MAX_CALLS) + 1):
@@ -235,13 +240,14 @@ def main():
             # Spread over all of it, and the same each time.
             work.sort(key=lambda item: hash_of(f"{item[0].name}{item[1]}"))
         faults, done = {}, 0
+        deadline = time.monotonic() + (args.seconds or (20 if args.short else 1e9))
         with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as pool:
             def one(item):
                 if time.monotonic() > deadline:
                     return item, "not tried"
                 return item, try_fault(binary, item[0], start, base, item[1])
             for (case, fault), wrong in pool.map(one, work):
-                if wrong == "not tried":
+                if wrong in ("not tried", NOT_REACHED):
                     continue
                 done += 1
                 if wrong:
@@ -249,6 +255,9 @@ def main():
                     print(f"{case.name}: {' '.join(map(str, fault))}: {wrong}", flush=True)
     found = sum(map(len, faults.values()))
     print(f"{done} of {total} faults injected, {found} with a consequence that must not be")
+    if args.short and done < FEWEST:
+        print(f"that is too few to show anything: {FEWEST} are the least")
+        return 1
     return 1 if found else 0
 
 
