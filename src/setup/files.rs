@@ -387,8 +387,11 @@ mod tests {
         std::fs::write(&draft, "ours").unwrap();
         std::fs::write(&real, "read").unwrap();
         let mut open = std::fs::OpenOptions::new().append(true).open(&real).unwrap();
+        let name = real.clone();
         let writer = std::thread::spawn(move || {
-            std::thread::sleep(SETTLING / 4);
+            while std::fs::read(&name).unwrap() != b"ours" {
+                std::thread::yield_now();
+            }
             open.write_all(b" and more").unwrap();
         });
         let put = exchange(&draft, &real, b"read", b"ours").unwrap();

@@ -133,7 +133,9 @@ fn a_ledger_that_is_being_made_is_waited_for() {
     std::fs::create_dir_all(ledger.path().parent().unwrap()).unwrap();
     let writer = ledger.sqlite();
     writer.execute_batch("PRAGMA journal_mode = WAL; BEGIN IMMEDIATE").unwrap();
+    let begun = Instant::now();
     let ran = run_until_rollback(&ledger, writer, &["history"]);
+    assert!(begun.elapsed() >= Duration::from_millis(800), "it did not wait");
     assert!(!ran.stderr.contains("older release") && !ran.stderr.contains("locked"), "{ran:?}");
     assert_eq!(ran.code, ledger.run(&["history"]).code);
 }
