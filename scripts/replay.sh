@@ -17,4 +17,4 @@ while IFS= read -r payload; do
   printf '%s\n' "${payload//@PROJECTS@/$projects}" | "$tallyhook" hook
   session=$(sed 's/.*"session_id":"\([^"]*\)".*/\1/' <<<"$payload")
 done < "$repo/examples/session/payloads.jsonl"
-"$tallyhook" show-usage --session "$session" --detailed
+"$tallyhook" show-usage --session "$session"
