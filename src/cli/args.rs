@@ -100,7 +100,8 @@ pub enum Command {
     /// Show spending by day, model, project, agent, or tool
     ///
     /// Numbers are the provider's own, subagents included, at the prices in effect at the time. Days are in your time
-    /// zone. A model without a price is shown as unknown, never as free.
+    /// zone; in text, the last 14 with usage have a row each unless you ask for more (`--since`, `--all`). A model without
+    /// a price is shown as unknown, never as free.
     #[command(
         after_help = "Examples:\n  tallyhook cost --since 7d\n  tallyhook cost --by model --since 2026-11-01\n  \
                             tallyhook cost --by session --project . --detail\n  tallyhook cost --by month --compare\n  \
@@ -165,7 +166,7 @@ pub enum Command {
     CaptureCost(CaptureCostArgs),
     /// List recent sessions and what they used
     ///
-    /// In a long list, the last row combines all older sessions, so the rows add up to the total.
+    /// In a long list, the last row combines all other sessions, so the rows add up to the total.
     #[command(
         alias = "sessions",
         after_help = "Examples:\n  tallyhook history\n  tallyhook history --project . --all\n  \

@@ -208,7 +208,8 @@ fn course(
 ) -> Result<(Course, Work), StoreError> {
     let tasks = task_list(&ledger.task_changes(record.row)?);
     let step = timeline.spans().last().map(|span| span.name.clone());
-    let work = Work { step, tasks_done: tasks.done, tasks_total: tasks.total };
+    let is_live = record.finalized_at.is_none();
+    let work = Work { step, tasks_done: tasks.done, tasks_total: tasks.total, is_live };
     Ok((Course { used: ledger.used_by(record.row, None)?, tasks }, work))
 }
 

@@ -5,7 +5,7 @@ use super::args::HistoryArgs;
 use super::cost::folders;
 use crate::domain::OneLine as _;
 use crate::error::Error;
-use crate::report::history::{History, sessions, sort};
+use crate::report::history::{History, Sessions};
 
 pub(super) fn run(context: &Context, args: &HistoryArgs) -> Result<(), Error> {
     let folders = args.project.as_ref().map(|project| folders(context.env.cwd(), project));
@@ -13,9 +13,8 @@ pub(super) fn run(context: &Context, args: &HistoryArgs) -> Result<(), Error> {
     let mut ledger = context.ledger()?;
     let history = match &mut ledger {
         Some(ledger) => {
-            let mut sessions = sessions(ledger, folders.as_deref(), context.env.now())?;
-            sort(ledger, &mut sessions, args.sort.into())?;
-            context.refresh_calls(ledger, &sessions[..limit.min(sessions.len())])?;
+            let sessions = Sessions::of(ledger, folders.as_deref(), args.sort.into(), context.env.now())?;
+            context.refresh_calls(ledger, &sessions.records[..limit.min(sessions.records.len())])?;
             History::of(ledger, &sessions, limit)?
         }
         None => History::none(),

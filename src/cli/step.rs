@@ -6,7 +6,7 @@ use super::Context;
 use super::args::{StepAction, StepArgs};
 use super::session::refreshed;
 use super::session::{find, not_found};
-use crate::domain::{MAX_NAME_CHARS, NamedStep, OneLine as _, Timestamp, clean_name};
+use crate::domain::{MAX_NAME_CHARS, NamedStep, OneLine as _, Timestamp, clean_name, is_turn_name};
 use crate::error::Error;
 use crate::origins;
 use crate::render;
@@ -79,6 +79,10 @@ fn start(
     let Some(mut name) = clean_name(name, MAX_NAME_CHARS) else {
         return Err(Error::Usage { what: "a step needs a name with visible characters".to_owned() });
     };
+    if is_turn_name(&name) {
+        let what = format!("`{name}` is what work without a named step is called; give the step another name");
+        return Err(Error::Usage { what });
+    }
     if !context.config(record.project.as_deref())?.store_names {
         name = format!("step {}", ledger.named_steps(record.row)?.len() + 1);
     }
@@ -114,7 +118,7 @@ fn list(context: &Context, mut ledger: Ledger, record: &SessionRecord, json: boo
     }
     let style = context.style();
     let mut text = render::table(&table(&report.by_step), style);
-    if let Some(current) = current {
+    if let Some(current) = current.filter(|_| record.finalized_at.is_none()) {
         text.push_str(&render::note(&format!("in progress: {}", current.one_line()), style));
     }
     if tasks.total > 0 {

@@ -9,6 +9,7 @@ mod context;
 mod counted;
 mod estimate;
 mod ids;
+mod interner;
 mod message;
 mod modifiers;
 mod money;
@@ -29,11 +30,12 @@ pub use ids::{
     AgentId, MAX_NAME_CHARS, MessageId, ModelId, OneLine, SessionId, ToolUseId, clean_name, is_plain_word,
     is_unsafe, printable, project_folder, shell_word, single_quoted, variable_length,
 };
+pub use interner::Interner;
 pub use message::{Iteration, Iterations, LineTag, Message, MessageSource, RequestTag};
 pub use modifiers::Modifiers;
 pub use money::{Cost, CostParts, PicoUsd};
 pub use session::{CompactionTrigger, SessionKind, SessionState, Version, client_version};
-pub use steps::{NamedStep, Span, TaskList, Timeline, task_list};
+pub use steps::{NamedStep, Span, TaskList, Timeline, is_turn_name, task_list};
 pub use time::Timestamp;
 pub use tool_call::{ActionType, LineDelta, RawCounts, ToolCall, ToolName, ToolOutcome};
 pub use usage::{MAX_COUNT, Usage};

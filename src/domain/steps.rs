@@ -18,6 +18,13 @@ pub struct NamedStep {
     pub ended_at: Option<Timestamp>,
 }
 
+/// Whether a name is that of a turn, as steps have it that nothing else names: `turn 4`.
+#[must_use]
+pub fn is_turn_name(name: &str) -> bool {
+    let number = name.strip_prefix("turn ");
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// A time in which one step was worked on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {

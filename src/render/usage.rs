@@ -77,8 +77,7 @@ pub fn usage_header(report: &UsageReport, style: Style) -> String {
     let pause = pause(&report.budgets);
     lines.extend(pause.iter().flat_map(|text| text.lines()).map(|line| format!("{indent}{line}")));
     let course = report.work.as_ref().filter(|work| work.tasks_total > 0 || !report.budgets.is_empty());
-    let is_live = report.session.as_ref().is_some_and(|session| session.state == "live");
-    let course = course.and_then(|work| work.line(is_live)).map(|line| beside_label(&line, style));
+    let course = course.and_then(|work| work.line()).map(|line| beside_label(&line, style));
     lines.extend(course.map(|line| format!("{}{line}", label("work", style))));
     lines.push(tokens_line(report, style));
     lines.extend(pace_line(report, style));

@@ -31,14 +31,17 @@ pub struct Work {
     pub tasks_done: u64,
     /// All of them.
     pub tasks_total: u64,
+    /// Whether the session goes on: one that has ended works on nothing.
+    #[serde(skip)]
+    pub is_live: bool,
 }
 
 impl Work {
     /// `now: write it · 3 of 8 tasks done`, without the step where the session has ended; `None` where nothing is left to
     /// say.
     #[must_use]
-    pub fn line(&self, is_live: bool) -> Option<String> {
-        let step = self.step.as_ref().filter(|_| is_live);
+    pub fn line(&self) -> Option<String> {
+        let step = self.step.as_ref().filter(|_| self.is_live);
         let step = step.map(|step| format!("now: {}", step.one_line()));
         let tasks =
             (self.tasks_total > 0).then(|| format!("{} of {} tasks done", self.tasks_done, self.tasks_total));
@@ -298,7 +301,7 @@ impl BudgetsReport {
     /// What the table leaves out: rates, stops, overrides, models without a price. Times are those of the user's clock.
     #[must_use]
     pub fn notes(&self, zone: &Zone, now: Timestamp) -> Vec<String> {
-        let mut notes: Vec<String> = self.work.iter().filter_map(|work| work.line(true)).collect();
+        let mut notes: Vec<String> = self.work.iter().filter_map(|work| work.line()).collect();
         for budget in &self.budgets {
             let name = budget.name();
             if budget.used_tokens > 0 {

@@ -39,6 +39,9 @@ pub struct History {
     pub earlier: Option<Sum>,
     /// All sessions, shown or not.
     pub totals: Totals,
+    /// What comes first among the rows.
+    #[serde(skip)]
+    pub order: Order,
 }
 
 /// A session and what it used.
@@ -124,17 +127,18 @@ impl History {
     /// The answer where there is no ledger.
     #[must_use]
     pub fn none() -> Self {
-        Self { schema_version: 1, rows: Vec::new(), earlier: None, totals: Totals::default() }
+        let (rows, totals, order) = Default::default();
+        Self { schema_version: 1, rows, earlier: None, totals, order }
     }
 
-    /// Looks up what [`sessions`] have used; at most `limit` are rows.
+    /// What sessions have used; at most `limit` are rows.
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn of(ledger: &Ledger, records: &[SessionRecord], limit: usize) -> Result<Self, StoreError> {
-        let spent = spent(ledger, &SpentFilter::default())?;
+    pub fn of(ledger: &Ledger, sessions: &Sessions, limit: usize) -> Result<Self, StoreError> {
+        let Sessions { records, spent, order } = sessions;
         let of = |record: &SessionRecord| spent.get(&record.row).copied().unwrap_or_default();
-        let mut history = Self::none();
+        let mut history = Self { order: *order, ..Self::none() };
         let mut totals = Sum::default();
         for record in records {
             totals.add(&of(record));
@@ -147,14 +151,19 @@ impl History {
             hidden.iter().for_each(|record| earlier.add(&of(record)));
             history.earlier = Some(earlier);
         }
-        history.rows = rows(ledger, shown, &spent)?;
+        history.rows = rows(ledger, shown, spent)?;
         Ok(history)
     }
 
     /// The table for people.
     #[must_use]
     pub fn table(&self) -> Table {
-        let mut table = sessions_table("Recent sessions", &self.rows);
+        let title = match self.order {
+            Order::Time => "Recent sessions",
+            Order::Cost => "Sessions by cost",
+            Order::Tokens => "Sessions by tokens",
+        };
+        let mut table = sessions_table(title, &self.rows);
         if let Some(earlier) = &self.earlier {
             table.rows.push(earlier.cells(format!("{} more", grouped(earlier.sessions))));
         }
@@ -180,50 +189,54 @@ impl History {
     }
 }
 
-/// The sessions, the latest first, of all projects or of some folders and what is below them.
-///
-/// # Errors
-/// If the ledger cannot be read.
-pub fn sessions(
-    ledger: &Ledger,
-    folders: Option<&[PathBuf]>,
-    now: Timestamp,
-) -> Result<Vec<SessionRecord>, StoreError> {
-    let mut records = ledger.recent_sessions(None, u32::MAX, now)?;
-    if let Some(folders) = folders {
-        records.retain(|record| {
-            let project = record.project.as_deref().map(Path::new);
-            project.is_some_and(|project| folders.iter().any(|folder| project.starts_with(folder)))
-        });
+/// Sessions in some order, and what each has used.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    /// The sessions.
+    pub records: Vec<SessionRecord>,
+    spent: HashMap<SessionRow, Spent>,
+    order: Order,
+}
+
+impl Sessions {
+    /// All sessions, or those of some folders and what is below them.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn of(
+        ledger: &Ledger,
+        folders: Option<&[PathBuf]>,
+        order: Order,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let mut records = ledger.recent_sessions(None, u32::MAX, now)?;
+        if let Some(folders) = folders {
+            records.retain(|record| {
+                let project = record.project.as_deref().map(Path::new);
+                project.is_some_and(|project| folders.iter().any(|folder| project.starts_with(folder)))
+            });
+        }
+        let spent = spent(ledger, &SpentFilter::default())?;
+        if order != Order::Time {
+            records.sort_by_key(|record| {
+                let spent = spent.get(&record.row).copied().unwrap_or_default();
+                Reverse((spent.known_cost().filter(|_| order == Order::Cost), spent.usage.total()))
+            });
+        }
+        Ok(Self { records, spent, order })
     }
-    Ok(records)
 }
 
 /// What comes first in a list of sessions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Order {
     /// The latest activity.
+    #[default]
     Time,
-    /// The highest cost; then sessions whose cost is not known.
+    /// The highest cost; then sessions whose cost is not known. Equal ones by their latest activity.
     Cost,
-    /// The most tokens.
+    /// The most tokens. Equal ones by their latest activity.
     Tokens,
-}
-
-/// Puts [`sessions`] into another order; those that are equal stay as they are.
-///
-/// # Errors
-/// If the ledger cannot be read.
-pub fn sort(ledger: &Ledger, records: &mut [SessionRecord], order: Order) -> Result<(), StoreError> {
-    if order == Order::Time {
-        return Ok(());
-    }
-    let spent = spent(ledger, &SpentFilter::default())?;
-    records.sort_by_key(|record| {
-        let spent = spent.get(&record.row).copied().unwrap_or_default();
-        Reverse((spent.known_cost().filter(|_| order == Order::Cost), spent.usage.total()))
-    });
-    Ok(())
 }
 
 /// Recent sessions, from their records.

@@ -817,3 +817,68 @@ fn the_context_knows_its_window() {
     let window = context["window"].as_f64().unwrap();
     assert_eq!(context["used_percent"], context["tokens"].as_f64().unwrap() * 100.0 / window);
 }
+
+// What is shown first.
+
+#[test]
+fn of_many_days_the_last_14_have_a_row_and_what_has_no_day_keeps_its_own() {
+    let day = |number: u32| -> &'static str { format!("2026-11-{number:02}T12:00:00Z").leak() };
+    let mut spent: Vec<Spent> = (1..=20).map(|number| Spent::at(day(number)).dollars(1)).collect();
+    spent.push(Spent { at: None, ..Spent::at("").dollars(64) });
+    let ledger = ledger_with(&spent);
+    let shown = |args: &[&str]| ledger.run(&[&["cost", "--tz", "UTC"], args].concat()).text().to_owned();
+    let days = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| line.starts_with("2026-11-"));
+        lines.map(|line| line[8..10].to_owned()).collect()
+    };
+    let all: Vec<String> = (1..=20).map(|number| format!("{number:02}")).collect();
+    let short = shown(&[]);
+    assert_eq!(days(&short), all[6..]);
+    let row = |name: &str| short.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
+    assert!(row("6 earlier days").contains("$6.00"), "{short}");
+    assert!(row("(none)").contains("$64.00"), "{short}");
+    assert!(row("total").contains("$84.00"), "{short}");
+    assert_eq!(days(&shown(&["--all"])), all);
+    assert_eq!(days(&shown(&["--since", "2026-11-01"])), all, "who names a first day wants all");
+    assert_eq!(keys(&cost(&ledger, &[])).len(), 21, "the JSON has all");
+}
+
+#[test]
+fn sessions_come_in_the_order_that_is_asked_for() {
+    let at = |session, tokens, dollars| Spent {
+        session,
+        tokens,
+        ..Spent::at("2026-11-02T09:00:00Z").dollars(dollars)
+    };
+    let unpriced = Spent { session: 4, tokens: 500, ..Spent::at("2026-11-02T09:00:00Z").unpriced("house-model") };
+    let ledger = ledger_with(&[at(1, 100, 2), at(2, 10, 8), at(3, 1_000, 1), unpriced]);
+    for (order, title, expected) in [
+        ("time", "Recent sessions", "4321"),
+        ("cost", "Sessions by cost", "2134"),
+        ("tokens", "Sessions by tokens", "3412"),
+    ] {
+        let first = |ran: &str| -> String {
+            let is_row = |line: &&str| line.starts_with(|c: char| c.is_ascii_digit());
+            ran.lines().filter(is_row).map(|line| &line[..1]).collect()
+        };
+        let text = ledger.run(&["history", "--sort", order]).text().to_owned();
+        assert_eq!((text.lines().next(), &*first(&text)), (Some(title), expected), "{text}");
+        let json = ledger.run(&["history", "--sort", order, "--limit", "3", "--json"]).json();
+        let ids = json["rows"].as_array().unwrap().iter().map(|row| &row["id"].as_str().unwrap()[..1]);
+        assert_eq!(ids.collect::<String>(), expected[..3]);
+        assert_eq!((&json["earlier"]["sessions"], &json["totals"]["sessions"]), (&json!(1), &json!(4)));
+    }
+}
+
+#[test]
+fn weeks_are_named_by_their_days() {
+    for (week, days) in [
+        ("2026-W47", Some("Nov 16–22")),
+        ("2026-W49", Some("Nov 30–Dec 6")),
+        ("2026-W53", Some("Dec 28–Jan 3")),
+        ("2026-W54", None),
+        ("2026-11-16", None),
+    ] {
+        assert_eq!(Day::dates_of_week(week).as_deref(), days, "{week}");
+    }
+}

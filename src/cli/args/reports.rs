@@ -268,7 +268,7 @@ pub enum CostBy {
     Skill,
     /// MCP servers
     Mcp,
-    /// Steps: named ones, else the task in progress, else the turn
+    /// Steps: named ones, else the task in progress; all other turns in one row
     Step,
     /// Types of files read or changed
     FileType,

@@ -158,13 +158,13 @@ fn changes_between(
     let mut causes = CAUSES.map(|by| Groups::new(by, places, &query.zone));
     for session in now.into_iter().chain(before) {
         let is_before = Some(session) != now;
-        for share in ledger.session_shares(session)?.iter().filter(|share| filter.has_model(&share.model)) {
-            if is_before || span.holds(share.quarter) {
+        ledger.session_shares(session)?.for_each(|share| {
+            if filter.has_model(&share.model) && (is_before || span.holds(share.quarter)) {
                 for groups in &mut causes {
                     groups.add_share(session, share, is_before.then_some(Shift::None));
                 }
             }
-        }
+        });
     }
     Ok(changes(query, places, causes))
 }

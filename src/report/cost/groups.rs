@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
-use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, Timestamp, Usage};
+use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, Timestamp, Usage, is_turn_name};
 use crate::report::add_known;
 use crate::report::calendar::{Day, Days, Zone};
 use crate::report::origins::{NO_KEY, Origin};
@@ -270,7 +270,7 @@ impl<'a> Groups<'a> {
                 let place = self.places.sessions.get(&session);
                 let key = origin.key(share, place.is_some_and(|place| place.is_scheduled));
                 // The fourth turn of one session has nothing to do with that of another.
-                let is_turn = origin == Origin::Step && is_turn(&key);
+                let is_turn = origin == Origin::Step && is_turn_name(&key);
                 self.named(if is_turn { TURNS } else { &key })
             }
             (By::Agent, Some(name)) => self.named(if name.is_empty() { UNTYPED_AGENT } else { name }),
@@ -379,12 +379,6 @@ impl<'a> Groups<'a> {
 
 /// The row of all turns that belong to no named step and no task.
 const TURNS: &str = "(turns)";
-
-/// Whether a step is named by its number alone.
-fn is_turn(key: &str) -> bool {
-    let number = key.strip_prefix("turn ");
-    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
-}
 
 /// Quarters from one on, before another.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

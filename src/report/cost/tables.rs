@@ -8,7 +8,7 @@ use crate::report::{Cell, ROWS_SHOWN, Share, Table, add_known};
 
 /// Characters of a session's id that tell it from others.
 const SHORT_ID: usize = 8;
-/// The days that have rows of their own where nobody has said which; the JSON has all.
+/// The days with usage that have rows of their own where nobody has said which; the JSON has all.
 const DAYS_SHOWN: usize = 14;
 /// Most rows of a table of changes; the JSON has all.
 const CHANGES_SHOWN: usize = 5;
@@ -22,7 +22,9 @@ impl CostReport {
     #[must_use]
     pub fn abridged(&self) -> Option<(Self, usize)> {
         let most = if self.by == "day" { DAYS_SHOWN } else { ROWS_SHOWN };
-        let over = self.rows.len().saturating_sub(most);
+        // What has no day is a row of its own, after them.
+        let undated = usize::from(self.by == "day" && self.rows.last().is_some_and(|row| row.key == NO_KEY));
+        let over = self.rows.len().saturating_sub(most + undated);
         if over < 2 || matches!(self.by, "week" | "month") || self.by == "day" && self.since.is_some() {
             return None;
         }

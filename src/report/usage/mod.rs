@@ -19,13 +19,14 @@ use crate::report::SessionInfo;
 use crate::report::Share;
 use crate::report::budgets::{BudgetInfo, Work};
 use crate::report::history::HistoryRow;
+use crate::report::origins::{Origin, OriginSum};
 use crate::report::reported::ReportedAgent;
 use crate::store::{
-    CallGroup, HIDDEN_AGENT, Ledger, SessionCalls, SessionCounts, SessionRecord, ShareRow, StoreError,
+    CallGroup, HIDDEN_AGENT, Ledger, SessionCalls, SessionCounts, SessionRecord, ShareRow, Shares, StoreError,
 };
 pub use figures::Figures;
 use money::Spending;
-use origins::StepSums;
+use origins::{OriginSums, StepSums};
 use rollup::AgentNames;
 
 /// What a subagent is called whose type nobody told.
@@ -48,7 +49,7 @@ pub struct Basis<'a> {
     /// Its steps.
     pub timeline: &'a Timeline,
     /// Where its costs came from.
-    pub shares: &'a [ShareRow],
+    pub shares: &'a Shares,
     /// The prices in force.
     pub prices: &'a PriceTable,
 }
@@ -212,7 +213,7 @@ pub struct PendingInfo {
     pub raw_tokens: u64,
     /// Beside these: what the client is foreseen to add of its own to what the model reads, by what came with the last calls.
     pub client_tokens: u64,
-    /// Beside these: what the defaults table says of subagents of which no responses yet.
+    /// Beside these: what the defaults table says of subagents of which no response is known yet.
     pub subagent_tokens: u64,
 }
 
@@ -409,24 +410,32 @@ impl UsageReport {
         let spending = Spending::of(ledger.session_spent(record.row)?, &names, &wanted);
         let shown: Usage = usage.iter().map(|group| group.usage).sum();
         let total = shown + spending.hidden_usage();
-        let whole = origins::whole(shares);
-        let mut shares: Vec<&ShareRow> = shares.iter().collect();
-        shares.retain(|share| {
-            wanted(agent_of(share, &names)) && filter.step.as_deref().is_none_or(|step| share.step == step)
-        });
+        let mut all = OriginSum::default();
         let mut steps = StepSums::new(&names);
-        shares.iter().for_each(|share| steps.add(share));
+        let (mut skills, mut tools) = (OriginSums::new(Origin::Skill), OriginSums::new(Origin::Tool));
+        let mut servers = OriginSums::new(Origin::Mcp);
+        shares.for_each(|share| {
+            all.add(share);
+            let is_of_step = filter.step.as_deref().is_none_or(|step| share.step == step);
+            if wanted(agent_of(share, &names)) && is_of_step {
+                steps.add(share);
+                skills.add(share);
+                if filter.tool.as_deref().is_none_or(|tool| tool == share.tool) {
+                    tools.add(share);
+                    servers.add(share);
+                }
+            }
+        });
         if session.tool_calls == 0 {
             // No hook has told of any: the session was imported.
             session.tool_calls = steps.calls();
         }
-        let by_skill = origins::by_skill(&shares, filter.told(&calls));
+        let by_skill = origins::by_skill(skills, filter.told(&calls));
         let by_step = steps.rows(timeline, record.last_activity_at);
         calls.retain(|call| filter.tool.as_deref().is_none_or(|tool| tool == call.tool));
-        shares.retain(|share| filter.tool.as_deref().is_none_or(|tool| tool == share.tool));
 
         let part = (*filter != Filter::default()).then(|| {
-            let (usage, paid) = origins::of_all(&shares, whole);
+            let (usage, paid) = tools.in_all(all.whole());
             let Filter { agent, tool, step } = filter.clone();
             Part { agent, tool, step, usage, paid }
         });
@@ -453,8 +462,8 @@ impl UsageReport {
             by_model: rollup::by_model(&usage, &spending),
             by_skill,
             by_agent,
-            by_tool: origins::by_tool(&shares, filter.told(&calls)),
-            by_mcp_server: origins::by_mcp_server(&shares, filter.told(&calls)),
+            by_tool: origins::by_tool(tools, filter.told(&calls)),
+            by_mcp_server: origins::by_mcp_server(servers, filter.told(&calls)),
             by_step,
             context,
             compaction_events: compactions
