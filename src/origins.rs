@@ -8,8 +8,7 @@ mod rows;
 
 use std::cell::RefCell;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::rc::Rc;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::attribution::{self, Item, Paid, Source};
 use crate::domain::{AgentId, CostParts, Message, MessageId, ModelId, Timeline, ToolName, ToolUseId, Usage};
@@ -17,10 +16,10 @@ use crate::estimate::calibrate::{Calibration, Lesson, Tokenizer, lessons};
 use crate::pricing::Rates;
 use crate::store::{
     Estimates, Growth, HIDDEN_AGENT, Ledger, Phase, Quarter, SessionRow, SessionTranscript, ShareRow,
-    StaleSession, StoreError,
+    ShareWriter, Shares, StaleSession, StoreError,
 };
 use contents::{are_read, read_contents};
-use rows::{Adding, Bucket, Buckets, Key, Rows, Sums};
+use rows::{Adding, Bucket, Buckets, Rows, Sums};
 
 /// What is no tool, in the place of its name.
 pub const SYSTEM: &str = "(system prompt)";
@@ -38,8 +37,13 @@ pub const NONE: &str = "(none)";
 
 /// Sessions that are stored at once. All of their shares are in memory until then.
 const SESSIONS_AT_ONCE: usize = 40;
-/// No further session is shared out before they are stored, once they are so many rows: of half a kilobyte each.
-const ROWS_AT_ONCE: usize = 20_000;
+/// No further session is shared out before they are stored, once they are so large, in bytes.
+const BYTES_AT_ONCE: usize = 4 << 20;
+/// So many responses of a session are looked at, the first in the order of time, so that the memory for it has a bound. What
+/// later ones used is in all sums and in no tool's, skill's or step's.
+const MOST_RESPONSES: usize = 20_000;
+/// So many entries of a transcript are looked at, each call of a response being one more.
+const MOST_ENTRIES: usize = 80_000;
 /// How often files are read that have come in while others were; what comes later is left to the next view.
 const MOST_READINGS: usize = 3;
 
@@ -79,17 +83,17 @@ pub fn refresh(
             break;
         }
     }
-    let (mut shares, mut rows_at_once) = (Vec::new(), 0);
+    let (mut shares, mut bytes) = (Vec::new(), 0);
     for (number, session) in (1..).zip(&work.stale) {
         let files = work.files_of(session);
         let estimates = ledger.returned_estimates(session.row)?;
         let shared = share_out(ledger, session.row, files, &estimates, false)?;
-        rows_at_once += shared.shares.len();
+        bytes += shared.shares.size();
         shares.push((session.good_if(are_read(files)), shared.shares, shared.growth));
-        if shares.len() == SESSIONS_AT_ONCE || rows_at_once > ROWS_AT_ONCE || number == work.stale.len() {
+        if shares.len() == SESSIONS_AT_ONCE || bytes > BYTES_AT_ONCE || number == work.stale.len() {
             ledger.store_shares(&shares)?;
             shares.clear();
-            rows_at_once = 0;
+            bytes = 0;
             tell(Progress::Sharing(number, work.stale.len()));
         }
     }
@@ -133,7 +137,7 @@ impl Work {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SessionOrigins {
     /// All that it has spent, as [`refresh`] keeps it in the ledger.
-    pub shares: Vec<ShareRow>,
+    pub shares: Shares,
     /// Its calls, each with what it has cost.
     pub calls: Vec<CallCost>,
     /// By how much the calls' estimates were off, in per cent of what its contexts have grown by; `None` if no such growth
@@ -186,11 +190,12 @@ pub fn of_session(
 pub fn growth(ledger: &Ledger, session: SessionRow) -> Result<Growth, StoreError> {
     let estimates = ledger.returned_estimates(session)?;
     let mut growth = Growth::new(estimates.fingerprint);
-    let messages = ledger.session_responses(session)?;
+    let messages = ledger.session_responses(session, MOST_RESPONSES)?;
     let known: HashMap<&MessageId, &Message> =
         messages.iter().map(|message| (&message.id, message)).collect();
     for file in ledger.session_transcripts(Some(session))? {
-        add_gaps(&mut growth, &lessons(&ledger.context_entries(&file.path)?, &known), &estimates);
+        let entries = ledger.context_entries(&file.path, MOST_ENTRIES)?;
+        add_gaps(&mut growth, &lessons(&entries, &known), &estimates);
     }
     Ok(growth)
 }
@@ -343,7 +348,7 @@ fn of_another_or_variant(
 
 /// What [`share_out`] finds.
 struct Shared {
-    shares: Vec<ShareRow>,
+    shares: Shares,
     calls: Vec<CallCost>,
     growth: Growth,
 }
@@ -358,16 +363,11 @@ fn share_out(
     with_calls: bool,
 ) -> Result<Shared, StoreError> {
     let timeline = timeline(ledger, session)?;
-    let messages = ledger.session_responses(session)?;
+    let messages = ledger.session_responses(session, MOST_RESPONSES)?;
     let known: HashMap<&MessageId, &Message> =
         messages.iter().map(|message| (&message.id, message)).collect();
     let mut variants = Variants::of(&messages);
-    let buckets = RefCell::new(Buckets {
-        prices: ledger.prices(),
-        timeline: &timeline,
-        list: Vec::new(),
-        index: HashMap::new(),
-    });
+    let buckets = RefCell::new(Buckets::new(ledger.prices(), &timeline));
     let (mut rows, mut adding) = (Rows::default(), Adding::default());
     let mut calls = Vec::new();
     let mut done: HashSet<MessageId> = HashSet::new();
@@ -376,7 +376,7 @@ fn share_out(
     // A subagent's own file knows more of it than the main one, which can echo its lines.
     let (subagents, main): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.agent.is_some());
     for file in subagents.into_iter().chain(main) {
-        let entries = ledger.context_entries(&file.path)?;
+        let entries = ledger.context_entries(&file.path, MOST_ENTRIES)?;
         let paid = |id: &MessageId, of: Option<&AgentId>| {
             let own = known.get(id).copied().filter(|message| !message.copied);
             let found = match own {
@@ -400,8 +400,7 @@ fn share_out(
         };
         let mut by_call: HashMap<usize, CallCost> = HashMap::new();
         attribution::attribute_each(&entries, file.agent.as_ref(), paid, |items, share| {
-            let buckets = buckets.borrow();
-            adding.add(items, &share, &buckets, &mut rows);
+            adding.add(items, &share, &mut rows);
             if !with_calls {
                 return;
             }
@@ -412,9 +411,10 @@ fn share_out(
                     None => return,
                 },
             };
-            call.add(&share, buckets.list[share.bucket].1.as_ref());
+            let at = u32::try_from(share.bucket).unwrap_or(u32::MAX);
+            call.add(&share, buckets.borrow().rates_of(at));
         });
-        adding.finish_context(&buckets.borrow(), &mut rows);
+        adding.finish_context(&mut rows);
         let mut found: Vec<(usize, CallCost)> = by_call.into_iter().collect();
         found.sort_by_key(|(item, _)| *item);
         calls.extend(found.into_iter().map(|(_, call)| call));
@@ -430,19 +430,18 @@ fn share_out(
     let mut left: Vec<&Message> = messages.iter().filter(is_left).collect();
     left.sort_by(|one, other| one.id.cmp(&other.id));
     for message in left {
-        for (number, (at, usage)) in buckets.of(message).into_iter().enumerate() {
-            let (bucket, rates) = &buckets.list[at];
-            let cost = rates.map(|rates| rates.cost(&usage)).unwrap_or_default();
-            let skill = message.skill.clone().unwrap_or_default();
+        for (number, (at, usage)) in (0..).zip(buckets.of(message)) {
+            let skill = message.skill.as_deref().unwrap_or_default();
             let (tool, phase) = match message.id.is_advisors() {
                 true => (ADVISOR, Phase::Entry),
                 false => (NONE, Phase::Unplaced),
             };
-            let key = (Rc::clone(bucket), tool.to_owned(), skill, String::new(), phase);
-            rows.add(key, (u64::from(number == 0), 0), usage, cost);
+            let kind = rows.kind([tool, skill, ""]);
+            let at = u32::try_from(at).unwrap_or(u32::MAX);
+            rows.add((at, kind, phase), (u64::from(number == 0), 0), usage);
         }
     }
-    Ok(Shared { shares: complete(ledger, session, rows)?, calls, growth })
+    Ok(Shared { shares: complete(ledger, session, &rows, &mut buckets)?, calls, growth })
 }
 
 /// A response whose requests belong to these buckets, the first of which has its last one; none if another one pays for it.
@@ -456,81 +455,89 @@ fn paid_of(message: &Message, buckets: Vec<(usize, Usage)>) -> Paid {
     Paid { usage, last: message.last_iteration(), bucket, others: others.collect(), percent }
 }
 
-/// What rows of `spent` are by.
-type Place = (Option<Quarter>, String, String, String, bool);
-
 /// Adds what no response shows (hidden calls), so that the rows are all that the session has spent. Where they were
 /// more than that, nothing is placed: better no answer than a wrong sum.
-fn complete(ledger: &Ledger, session: SessionRow, rows: Rows) -> Result<Vec<ShareRow>, StoreError> {
-    let mut spent: BTreeMap<Place, Sums> = BTreeMap::new();
-    ledger.for_each_spent_of(session, |row| {
-        let place = (
-            row.quarter,
-            row.agent_id.to_owned(),
-            row.model.to_owned(),
-            row.branch.to_owned(),
-            row.cost.is_some(),
-        );
-        let sums = spent.entry(place).or_default();
-        sums.responses += row.responses;
-        sums.usage += row.usage;
-        sums.cost += row.cost.unwrap_or_default();
-    })?;
-    let mut placed: BTreeMap<Place, Sums> = BTreeMap::new();
-    for ((bucket, ..), sums) in &rows.0 {
-        let place = (
-            bucket.quarter,
-            bucket.agent.clone(),
-            bucket.model.clone(),
-            bucket.branch.clone(),
-            bucket.priced,
-        );
-        let sum = placed.entry(place).or_default();
-        sum.responses += sums.responses;
-        sum.usage += sums.usage;
-        sum.cost += sums.cost;
+fn complete(
+    ledger: &Ledger,
+    session: SessionRow,
+    rows: &Rows,
+    buckets: &mut Buckets<'_>,
+) -> Result<Shares, StoreError> {
+    if let Some(shares) = with_rest(ledger, session, rows, buckets)? {
+        return Ok(shares);
     }
-    let is_within = placed.iter().all(|(place, sums)| {
-        spent.get(place).is_some_and(|all| {
-            sums.responses <= all.responses
-                && all.usage.saturating_sub(sums.usage) + sums.usage == all.usage
-                && all.cost.has(&sums.cost)
-        })
-    });
-    let mut rows = if is_within { rows } else { Rows::default() };
-    for (place, all) in spent {
-        let known = placed.get(&place).filter(|_| is_within);
-        let (responses, usage, cost) = match known {
-            Some(known) => (
-                all.responses - known.responses,
-                all.usage.saturating_sub(known.usage),
-                all.cost.minus(&known.cost),
-            ),
-            None => (all.responses, all.usage, all.cost),
-        };
-        let (quarter, agent, model, branch, priced) = place;
-        let tool = if agent == HIDDEN_AGENT { HIDDEN_AGENT } else { NONE };
-        let bucket = Bucket { quarter, agent, model, branch, priced, step: String::new() };
-        let key = (Rc::new(bucket), tool.to_owned(), String::new(), String::new(), Phase::Unplaced);
-        rows.add(key, (responses, 0), usage, cost);
-    }
-    Ok(rows.0.into_iter().map(|(key, sums)| row(key, &sums)).collect())
+    Ok(with_rest(ledger, session, &Rows::default(), buckets)?.unwrap_or_default())
 }
 
-fn row((bucket, tool, skill, file_type, phase): Key, sums: &Sums) -> ShareRow {
-    ShareRow {
-        quarter: bucket.quarter,
-        agent_id: bucket.agent.clone(),
-        model: bucket.model.clone(),
-        branch: bucket.branch.clone(),
-        tool,
-        skill,
-        file_type,
-        step: bucket.step.clone(),
-        phase,
-        responses: sums.responses,
-        calls: sums.calls,
-        usage: sums.usage,
-        cost: bucket.priced.then_some(sums.cost),
+/// What rows of `spent` are by: a quarter; the run, the model and the branch as numbers of [`Buckets::names`]; whether there was
+/// a price.
+type Place = (Option<Quarter>, [u32; 3], bool);
+
+/// What is placed, added up, and what it has cost.
+#[derive(Default)]
+struct Placed {
+    sums: Sums,
+    cost: CostParts,
+}
+
+/// The rows, and what is left of the session's rows of `spent` without them; `None` if they are more than these.
+fn with_rest(
+    ledger: &Ledger,
+    session: SessionRow,
+    rows: &Rows,
+    buckets: &mut Buckets<'_>,
+) -> Result<Option<Shares>, StoreError> {
+    let mut writer = ShareWriter::default();
+    let mut placed: HashMap<Place, Placed> = HashMap::new();
+    for ((at, kind, phase), sums) in &rows.sums {
+        let (Some(bucket), Some(kind)) = (buckets.get(*at), rows.kinds.get(*kind as usize)) else { continue };
+        let Bucket { quarter, agent, model, branch, priced, step, .. } = *bucket;
+        let cost = buckets.rates_of(*at).map(|rates| rates.cost(&sums.usage)).unwrap_or_default();
+        let place = placed.entry((quarter, [agent, model, branch], priced)).or_default();
+        place.sums.responses += sums.responses;
+        place.sums.usage += sums.usage;
+        place.cost += cost;
+        let [agent_id, model, branch, step] =
+            [agent, model, branch, step].map(|name| buckets.names.text(name).to_owned());
+        let [tool, skill, file_type] = kind.clone();
+        writer.push(&ShareRow {
+            quarter,
+            agent_id,
+            model,
+            branch,
+            tool,
+            skill,
+            file_type,
+            step,
+            phase: *phase,
+            responses: sums.responses,
+            calls: sums.calls,
+            usage: sums.usage,
+            cost: priced.then_some(cost),
+        });
     }
+    let (mut is_within, mut found) = (true, 0);
+    ledger.for_each_spent_of(session, |row| {
+        let names = [row.agent_id, row.model, row.branch].map(|name| buckets.names.number(name));
+        let none = Placed::default();
+        let known = placed.get(&(row.quarter, names, row.cost.is_some()));
+        found += usize::from(known.is_some());
+        let known = known.unwrap_or(&none);
+        let rest = row.usage.saturating_sub(known.sums.usage);
+        let cost = row.cost.unwrap_or_default();
+        is_within &= known.sums.responses <= row.responses
+            && rest + known.sums.usage == row.usage
+            && cost.has(&known.cost);
+        if !is_within || (known.sums.responses == row.responses && rest == Usage::default()) {
+            return;
+        }
+        let tool = if row.agent_id == HIDDEN_AGENT { HIDDEN_AGENT } else { NONE };
+        writer.push(&ShareRow {
+            responses: row.responses - known.sums.responses,
+            usage: rest,
+            cost: row.cost.map(|cost| cost.minus(&known.cost)),
+            ..ShareRow::unplaced(row, tool)
+        });
+    })?;
+    Ok((is_within && found == placed.len()).then(|| writer.finish()))
 }

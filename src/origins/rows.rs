@@ -1,50 +1,72 @@
 //! The rows that a session's shares are added up to.
 
 use std::collections::{BTreeMap, HashMap};
-use std::rc::Rc;
 
 use super::{OUTPUT, PROMPTS, SUMMARY, SYSTEM};
 use crate::attribution::{self, Item, Source};
-use crate::domain::{AgentId, CostParts, Message, ModelId, Timeline, Usage};
+use crate::domain::{AgentId, Interner, Message, ModelId, Timeline, Usage};
 use crate::pricing::{PriceTable, Rates};
 use crate::store::{Phase, Quarter};
 
-/// Responses that are added up together.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// So many rows of a session are kept; what would be in others stays unplaced. At a hundred bytes a row these are 13 MB, for
+/// some ten thousand steps with ten tools each.
+pub(super) const MOST_ROWS: usize = 1 << 17;
+
+/// Responses that are added up together. Texts are numbers of [`Buckets::names`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Bucket {
     pub(super) quarter: Option<Quarter>,
-    pub(super) agent: String,
-    pub(super) model: String,
-    pub(super) branch: String,
+    pub(super) agent: u32,
+    pub(super) model: u32,
+    pub(super) branch: u32,
+    pub(super) step: u32,
     pub(super) priced: bool,
-    pub(super) step: String,
+    /// Which of [`Buckets::rates`].
+    rates: Option<u32>,
 }
 
-/// What rows are added up by.
-pub(super) type Key = (Rc<Bucket>, String, String, String, Phase);
+/// What rows are added up by: the place of the bucket in [`Buckets::list`], the kind, and when it was paid.
+pub(super) type Key = (u32, u32, Phase);
 
 #[derive(Debug, Default)]
 pub(super) struct Sums {
     pub(super) responses: u64,
     pub(super) calls: u64,
     pub(super) usage: Usage,
-    pub(super) cost: CostParts,
 }
 
-/// Rows in the making.
+/// Rows in the making. One rate holds for a bucket, so a row is priced as its parts are.
 #[derive(Debug, Default)]
-pub(super) struct Rows(pub(super) BTreeMap<Key, Sums>);
+pub(super) struct Rows {
+    pub(super) sums: BTreeMap<Key, Sums>,
+    /// Tool, skill and type of file.
+    pub(super) kinds: Vec<[String; 3]>,
+    index: HashMap<[String; 3], u32>,
+}
 
 impl Rows {
-    pub(super) fn add(&mut self, key: Key, (responses, calls): (u64, u64), usage: Usage, cost: CostParts) {
+    pub(super) fn kind(&mut self, name: [&str; 3]) -> u32 {
+        let name = name.map(str::to_owned);
+        if let Some(kind) = self.index.get(&name) {
+            return *kind;
+        }
+        let kind = number(self.kinds.len());
+        self.kinds.push(name.clone());
+        self.index.insert(name, kind);
+        kind
+    }
+
+    pub(super) fn add(&mut self, key: Key, (responses, calls): (u64, u64), usage: Usage) {
         if responses + calls == 0 && usage == Usage::default() {
             return;
         }
-        let sums = self.0.entry(key).or_default();
+        if self.sums.len() >= MOST_ROWS && !self.sums.contains_key(&key) {
+            return;
+        }
+        let sums = self.sums.entry(key).or_default();
         sums.responses += responses;
         sums.calls += calls;
         sums.usage += usage;
-        sums.cost += cost;
     }
 }
 
@@ -52,20 +74,15 @@ impl Rows {
 /// a share for every item of a context, and rows know items by these three alone.
 #[derive(Debug, Default)]
 pub(super) struct Adding {
-    /// Tool, skill and type of file.
-    kinds: Vec<[String; 3]>,
-    index: HashMap<[String; 3], usize>,
     /// By item of the context that is being read: its kind.
-    of_items: Vec<Option<usize>>,
+    of_items: Vec<Option<u32>>,
     bucket: Option<usize>,
     /// By kind.
-    paid: Vec<Paying>,
-    /// The kinds that have paid.
-    touched: Vec<usize>,
+    paid: HashMap<u32, Paying>,
 }
 
 /// What the items of one kind have paid.
-#[derive(Debug, Default, Clone, PartialEq)]
+#[derive(Debug, Default)]
 struct Paying {
     responses: u64,
     calls: u64,
@@ -74,86 +91,77 @@ struct Paying {
 }
 
 impl Adding {
-    pub(super) fn add(
-        &mut self,
-        items: &[Item],
-        share: &attribution::Share,
-        buckets: &Buckets<'_>,
-        rows: &mut Rows,
-    ) {
+    pub(super) fn add(&mut self, items: &[Item], share: &attribution::Share, rows: &mut Rows) {
         if self.bucket != Some(share.bucket) {
-            self.finish_bucket(buckets, rows);
+            self.finish_bucket(rows);
             self.bucket = Some(share.bucket);
         }
-        let kind = self.kind_of(share.item, &items[share.item]);
-        let paid = &mut self.paid[kind];
-        if *paid == Paying::default() {
-            self.touched.push(kind);
-        }
+        let kind = self.kind_of(share.item, &items[share.item], rows);
+        let paid = self.paid.entry(kind).or_default();
         paid.responses += share.responses;
         paid.calls += share.calls;
         paid.entry += share.entry;
         paid.carry += share.carry;
     }
 
-    fn kind_of(&mut self, at: usize, item: &Item) -> usize {
+    fn kind_of(&mut self, at: usize, item: &Item, rows: &mut Rows) -> u32 {
         if self.of_items.len() <= at {
             self.of_items.resize(at + 1, None);
         }
-        if let Some(kind) = self.of_items[at] {
-            return kind;
-        }
-        let name = [
-            source_name(item).to_owned(),
-            item.skill.clone().unwrap_or_default(),
-            item.file_type.clone().unwrap_or_default(),
-        ];
-        let next = self.kinds.len();
-        let kind = *self.index.entry(name.clone()).or_insert(next);
-        if kind == next {
-            self.kinds.push(name);
-            self.paid.push(Paying::default());
-        }
-        self.of_items[at] = Some(kind);
-        kind
+        *self.of_items[at].get_or_insert_with(|| {
+            let [skill, file_type] = [&item.skill, &item.file_type].map(|name| name.as_deref().unwrap_or_default());
+            rows.kind([source_name(item), skill, file_type])
+        })
     }
 
-    /// Adds what the items of the last bucket have paid. One rate holds for all of it, so the sum is priced as its parts are.
-    fn finish_bucket(&mut self, buckets: &Buckets<'_>, rows: &mut Rows) {
-        let Some((bucket, rates)) = self.bucket.take().and_then(|at| buckets.list.get(at)) else { return };
-        let cost = |usage: &Usage| rates.map(|rates| rates.cost(usage)).unwrap_or_default();
-        for kind in self.touched.drain(..) {
-            let Paying { responses, calls, entry, carry } = std::mem::take(&mut self.paid[kind]);
-            let [tool, skill, file_type] = &self.kinds[kind];
-            let key = |phase| (Rc::clone(bucket), tool.clone(), skill.clone(), file_type.clone(), phase);
-            rows.add(key(Phase::Entry), (responses, calls), entry, cost(&entry));
-            rows.add(key(Phase::Carry), (0, 0), carry, cost(&carry));
+    /// Adds what the items of the last bucket have paid.
+    fn finish_bucket(&mut self, rows: &mut Rows) {
+        let Some(bucket) = self.bucket.take().map(number) else { return };
+        for (kind, Paying { responses, calls, entry, carry }) in self.paid.drain() {
+            rows.add((bucket, kind, Phase::Entry), (responses, calls), entry);
+            rows.add((bucket, kind, Phase::Carry), (0, 0), carry);
         }
     }
 
     /// The end of a context: the next one has other items.
-    pub(super) fn finish_context(&mut self, buckets: &Buckets<'_>, rows: &mut Rows) {
-        self.finish_bucket(buckets, rows);
+    pub(super) fn finish_context(&mut self, rows: &mut Rows) {
+        self.finish_bucket(rows);
         self.of_items.clear();
     }
 }
 
-/// The buckets so far, each with its rates.
+/// The buckets so far.
 pub(super) struct Buckets<'a> {
-    pub(super) prices: &'a PriceTable,
-    pub(super) timeline: &'a Timeline,
-    pub(super) list: Vec<(Rc<Bucket>, Option<Rates>)>,
-    pub(super) index: HashMap<(Rc<Bucket>, Option<Rates>), usize>,
+    prices: &'a PriceTable,
+    timeline: &'a Timeline,
+    pub(super) names: Interner,
+    list: Vec<Bucket>,
+    index: HashMap<Bucket, u32>,
+    rates: Vec<Rates>,
 }
 
-impl Buckets<'_> {
+impl<'a> Buckets<'a> {
+    pub(super) fn new(prices: &'a PriceTable, timeline: &'a Timeline) -> Self {
+        let (names, list, index, rates) = Default::default();
+        Self { prices, timeline, names, list, index, rates }
+    }
+
+    pub(super) fn get(&self, at: u32) -> Option<&Bucket> {
+        self.list.get(at as usize)
+    }
+
+    /// What holds for all of a bucket; `None` without a price.
+    pub(super) fn rates_of(&self, at: u32) -> Option<&Rates> {
+        self.get(at)?.rates.and_then(|rates| self.rates.get(rates as usize))
+    }
+
     /// Those of a response's requests, with what belongs to each; the one of its last request first.
     pub(super) fn of(&mut self, message: &Message) -> Vec<(usize, Usage)> {
         let mut found: Vec<(usize, Usage)> = Vec::with_capacity(1);
         let mut last = None;
         for (usage, rates) in self.prices.priced(message) {
             let priced = rates.is_some() || message.usage == Usage::default();
-            let at = self.place(message, rates, priced);
+            let at = self.place(message, rates, priced) as usize;
             last = Some(at);
             match found.iter_mut().find(|(known, _)| *known == at) {
                 Some((_, sum)) => *sum += usage,
@@ -164,23 +172,36 @@ impl Buckets<'_> {
         found
     }
 
-    fn place(&mut self, message: &Message, rates: Option<Rates>, priced: bool) -> usize {
+    fn place(&mut self, message: &Message, rates: Option<Rates>, priced: bool) -> u32 {
+        // A price table has few.
+        let rates = rates.map(|rates| match self.rates.iter().position(|known| *known == rates) {
+            Some(known) => number(known),
+            None => {
+                self.rates.push(rates);
+                number(self.rates.len() - 1)
+            }
+        });
         let bucket = Bucket {
             quarter: message.at.map(Quarter::containing),
-            agent: message.agent.as_ref().map_or("", AgentId::as_str).to_owned(),
-            model: message.model.as_ref().map_or("", ModelId::as_str).to_owned(),
-            branch: message.branch.clone().unwrap_or_default(),
+            agent: self.names.number(message.agent.as_ref().map_or("", AgentId::as_str)),
+            model: self.names.number(message.model.as_ref().map_or("", ModelId::as_str)),
+            branch: self.names.number(message.branch.as_deref().unwrap_or_default()),
+            step: self.names.number(message.at.and_then(|at| self.timeline.at(at)).unwrap_or_default()),
             priced,
-            step: message.at.and_then(|at| self.timeline.at(at)).unwrap_or_default().to_owned(),
+            rates,
         };
-        let key = (Rc::new(bucket), rates);
-        if let Some(at) = self.index.get(&key) {
-            return *at;
+        let next = number(self.list.len());
+        let at = *self.index.entry(bucket).or_insert(next);
+        if at == next {
+            self.list.push(bucket);
         }
-        self.list.push(key.clone());
-        self.index.insert(key, self.list.len() - 1);
-        self.list.len() - 1
+        at
     }
+}
+
+/// A place in a list as a key has it: of four billion rows none fits into memory.
+fn number(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 fn source_name(item: &Item) -> &str {

@@ -112,6 +112,12 @@ impl OriginSum {
         }
     }
 
+    /// What its parts are of.
+    #[must_use]
+    pub fn whole(&self) -> Whole {
+        Whole { cost: self.cost_usd().unwrap_or_default(), tokens: self.usage.total() }
+    }
+
     /// The cost of a part; `None` if nothing of the whole has a price.
     #[must_use]
     pub fn known(&self, part: PicoUsd) -> Option<PicoUsd> {
@@ -192,20 +198,6 @@ pub fn phase_cells(entry: Option<PicoUsd>, carry: Option<PicoUsd>, cost: Option<
         true => Cell::Text(String::new()),
         false => Cell::Usd { amount, at_least: false },
     })
-}
-
-/// Adds up shares by one kind of key.
-#[must_use]
-pub fn sum<'r>(
-    rows: impl IntoIterator<Item = &'r ShareRow>,
-    by: Origin,
-    is_scheduled: bool,
-) -> BTreeMap<String, OriginSum> {
-    let mut sums: BTreeMap<String, OriginSum> = BTreeMap::new();
-    for row in rows {
-        add_to(&mut sums, &by.key(row, is_scheduled), row);
-    }
-    sums
 }
 
 /// Adds a share under a key, of which most are there already.

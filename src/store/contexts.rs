@@ -14,8 +14,10 @@ pub(super) const RECORD: &str = "record the contexts";
 /// A transcript of a session, and how much of its content is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionTranscript {
-    /// The session.
+    /// The session that has responses in it.
     pub session: SessionRow,
+    /// The session that the file is kept for. What it says of tasks is that session's.
+    pub home: SessionRow,
     /// The file.
     pub path: String,
     /// The run whose file it is.
@@ -209,11 +211,11 @@ impl Ledger {
             None => ("", "m.name >= ?1 AND m.name < 'lines_of;'"),
         };
         let sql = format!(
-            "SELECT session, path, agent_id, offset,
+            "SELECT session, path, agent_id, offset, home,
                (SELECT max(until) FROM context_parts p WHERE p.path = t.path)
-             FROM (SELECT session, path, agent_id, offset FROM transcripts {of_files}
+             FROM (SELECT session, path, agent_id, offset, session AS home FROM transcripts {of_files}
                UNION ALL
-               SELECT m.value, f.path, f.agent_id, f.offset FROM meta m
+               SELECT m.value, f.path, f.agent_id, f.offset, f.session FROM meta m
                JOIN transcripts f ON f.path = substr(m.name, length(?1 || m.value) + 2) AND f.session != m.value
                WHERE {of_lines}) t
              ORDER BY session, path"
@@ -223,28 +225,41 @@ impl Ledger {
         self.all("list the transcripts", &sql, values, |row| {
             Ok(SessionTranscript {
                 session: SessionRow(row.get(0)?),
+                home: SessionRow(row.get(4)?),
                 path: row.get(1)?,
                 agent: row.get::<_, Option<String>>(2)?.and_then(|agent| AgentId::new(&agent)),
                 offset: unsigned(row.get(3)?),
-                content_offset: unsigned(row.get::<_, Option<i64>>(4)?.unwrap_or(0)),
+                content_offset: unsigned(row.get::<_, Option<i64>>(5)?.unwrap_or(0)),
             })
         })
     }
 
-    /// What a transcript adds to its contexts, in the order of its lines. Parts that nobody can read are left out.
+    /// What a transcript adds to its contexts, in the order of its lines: the first entries, at most so many, each call of a
+    /// response being one more. Parts that nobody can read are left out.
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn context_entries(&self, path: &str) -> Result<Vec<ContextEntry>, StoreError> {
+    pub fn context_entries(&self, path: &str, at_most: usize) -> Result<Vec<ContextEntry>, StoreError> {
         const SQL: &str = "SELECT entries FROM context_parts WHERE path = ?1 ORDER BY start";
-        let mut entries: Vec<ContextEntry> = Vec::new();
-        self.all("read the contexts", SQL, [path], |row| {
-            let part = row.get_ref(0)?.as_str()?;
-            entries.push(ContextEntry::Of { agent: None });
-            entries.extend(serde_json::from_str::<Vec<ContextEntry>>(part).unwrap_or_default());
-            Ok(())
-        })?;
-        Ok(entries)
+        let read = || {
+            let mut query = self.conn.prepare_cached(SQL)?;
+            let mut rows = query.query([path])?;
+            let mut entries: Vec<ContextEntry> = Vec::new();
+            let mut left = at_most;
+            while let Some(row) = rows.next()? {
+                entries.push(ContextEntry::Of { agent: None });
+                let part: Vec<ContextEntry> =
+                    serde_json::from_str(row.get_ref(0)?.as_str()?).unwrap_or_default();
+                for entry in part {
+                    let calls = if let ContextEntry::Response { calls, .. } = &entry { calls.len() } else { 0 };
+                    let Some(rest) = left.checked_sub(1 + calls) else { return Ok(entries) };
+                    left = rest;
+                    entries.push(entry);
+                }
+            }
+            Ok(entries)
+        };
+        read().map_err(StoreError::query("read the contexts"))
     }
 
     /// Replaces what is known of a transcript's content by what was read of it from its start.
@@ -259,7 +274,7 @@ impl Ledger {
         self.write(RECORD, |tx| {
             let was_known = is_known(tx, &of.path)?;
             let source =
-                Source { session: of.session, path: &of.path, is_main: of.agent.is_none(), was_known };
+                Source { session: of.home, path: &of.path, is_main: of.agent.is_none(), was_known };
             for reading in readings {
                 record(tx, source, reading)?;
             }
@@ -274,6 +289,7 @@ impl Ledger {
                  WHERE NOT EXISTS (SELECT 1 FROM context_parts WHERE path = ?1)",
                 params![of.path, signed(of.offset)],
             )?;
+            super::shares::touch(tx, of.home)?;
             super::shares::touch(tx, of.session)
         })
     }

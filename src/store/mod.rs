@@ -82,7 +82,7 @@ pub use recover::Recovered;
 pub use reports::Report;
 pub use rollup::{Block, Grain};
 pub use session_sums::SessionCalls;
-pub use shares::{Phase, ShareRow, StaleSession};
+pub use shares::{Phase, ShareRow, ShareWriter, Shares, StaleSession};
 pub use spent::{
     HIDDEN_AGENT, Quarter, RunType, SessionPlace, SessionSpent, Shortfall, SpentFilter, SpentRow,
 };

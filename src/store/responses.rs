@@ -188,11 +188,15 @@ pub(super) fn main_responses_before(
     ids.filter_map(|id| id.map(|id| MessageId::new(&id)).transpose()).collect()
 }
 
-/// A session's responses.
-pub(super) fn responses_of(conn: &Connection, session: SessionRow) -> rusqlite::Result<Vec<Message>> {
-    let mut query =
-        conn.prepare_cached(&format!("{RESPONSES} WHERE session = ?1 ORDER BY at, message_id"))?;
-    let mut rows = query.query([session.0])?;
+/// The first responses of a session in the order of time, at most so many.
+pub(super) fn responses_of(
+    conn: &Connection,
+    session: SessionRow,
+    at_most: usize,
+) -> rusqlite::Result<Vec<Message>> {
+    let sql = format!("{RESPONSES} WHERE session = ?1 ORDER BY at, message_id LIMIT ?2");
+    let mut query = conn.prepare_cached(&sql)?;
+    let mut rows = query.query(params![session.0, i64::try_from(at_most).unwrap_or(i64::MAX)])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.extend(read_message(row)?.map(|(message, _)| message));

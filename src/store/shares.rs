@@ -6,6 +6,7 @@
 //! questions that tell none of these apart, of all time or of a period that the session lies within.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -14,7 +15,7 @@ use super::leb::{put, put_text, take, take_text};
 use super::spent::Quarter;
 use super::writer::SessionRow;
 use super::{Ledger, SpentFilter, SpentRow, StoreError};
-use crate::domain::{CostParts, Message, MessageId, PicoUsd, Usage};
+use crate::domain::{CostParts, Interner, Message, MessageId, PicoUsd, Usage};
 
 /// Whether a share was paid when its item was written and came in, or when it was read again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,14 +68,15 @@ impl ShareRow {
         self.agent_id.strip_prefix(RUNS_OF)
     }
 
-    /// What is known of a row of `spent` that nothing else tells of.
-    fn unplaced(row: &SpentRow<'_>) -> Self {
+    /// What is known of a row of `spent` that nothing else tells of; `tool` is a name in brackets.
+    #[must_use]
+    pub fn unplaced(row: &SpentRow<'_>, tool: &str) -> Self {
         Self {
             quarter: row.quarter,
             agent_id: row.agent_id.to_owned(),
             model: row.model.to_owned(),
             branch: row.branch.to_owned(),
-            tool: "(none)".to_owned(),
+            tool: tool.to_owned(),
             skill: String::new(),
             file_type: String::new(),
             step: String::new(),
@@ -87,11 +89,93 @@ impl ShareRow {
     }
 }
 
+/// The shares of one session as the ledger keeps them: some 50 bytes a row.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Shares {
+    body: Vec<u8>,
+}
+
+impl Shares {
+    /// Hands each row to `each`, in the order in which they were written.
+    pub fn for_each(&self, each: impl FnMut(&ShareRow)) {
+        decode(&self.body, each);
+    }
+
+    /// Their size in memory, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.body.len()
+    }
+}
+
+impl fmt::Debug for Shares {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut list = f.debug_list();
+        self.for_each(|row| {
+            list.entry(row);
+        });
+        list.finish()
+    }
+}
+
+/// Shares in the making.
+#[derive(Debug, Default)]
+pub struct ShareWriter {
+    names: Interner,
+    /// The rows, without the names before them.
+    rows: Vec<u8>,
+}
+
+impl ShareWriter {
+    /// Adds a row.
+    pub fn push(&mut self, row: &ShareRow) {
+        let mut name = |text| u64::from(self.names.number(text));
+        let cost = row.cost.unwrap_or_default();
+        let pico = |sum: PicoUsd| u64::try_from(sum.to_i64()).unwrap_or(0);
+        let numbers: [u64; COLUMNS] = [
+            row.quarter.map_or(NO_QUARTER, |quarter| quarter.to_number() + 1),
+            name(&row.agent_id),
+            name(&row.model),
+            name(&row.branch),
+            name(&row.tool),
+            name(&row.skill),
+            name(&row.file_type),
+            name(&row.step),
+            row.phase as u64 * 2 + u64::from(row.cost.is_some()),
+            row.responses,
+            row.calls,
+            row.usage.input,
+            row.usage.output,
+            row.usage.cache_read,
+            row.usage.cache_write_5m,
+            row.usage.cache_write_1h,
+            row.usage.web_searches,
+            pico(cost.input),
+            pico(cost.output),
+            pico(cost.cache_read),
+            pico(cost.cache_write),
+            pico(cost.web_search),
+        ];
+        numbers.into_iter().for_each(|number| put(&mut self.rows, number));
+    }
+
+    /// All rows that were added.
+    #[must_use]
+    pub fn finish(self) -> Shares {
+        let names = self.names.texts();
+        let mut body = Vec::with_capacity(self.rows.len() + names.len() * 24);
+        put(&mut body, names.len() as u64);
+        names.for_each(|name| put_text(&mut body, name));
+        body.extend_from_slice(&self.rows);
+        Shares { body }
+    }
+}
+
 /// Stands before the type in rows that are added up over the runs of one, as it does in no id. Nothing comes after it if the
 /// type is not known.
 const RUNS_OF: char = '\n';
 /// A number that changes with every change of what is kept of a session: shares of another one are worked out anew.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 
 /// Numbers in a row.
 const COLUMNS: usize = 22;
@@ -157,7 +241,7 @@ impl Ledger {
     /// If the ledger cannot be written.
     pub fn store_shares(
         &mut self,
-        shares: &[(StaleSession, Vec<ShareRow>, Growth)],
+        shares: &[(StaleSession, Shares, Growth)],
     ) -> Result<(), StoreError> {
         const WHAT: &str = "store cost attribution";
         let version = self.shares_version();
@@ -264,7 +348,7 @@ impl Ledger {
             // Copies whose original is not known are in no session.
             super::spent::read_session(&self.conn, SessionRow(0), |row| {
                 if filter.has_quarter(row.quarter) && filter.has_model(row.model) {
-                    each(row.session, &ShareRow::unplaced(row));
+                    each(row.session, &ShareRow::unplaced(row, "(none)"));
                 }
             })
         };
@@ -275,10 +359,14 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn session_shares(&self, session: SessionRow) -> Result<Vec<ShareRow>, StoreError> {
-        let mut shares = Vec::new();
-        self.for_each_share_of(session, |share| shares.push(share.clone()))?;
-        Ok(shares)
+    pub fn session_shares(&self, session: SessionRow) -> Result<Shares, StoreError> {
+        let read = || {
+            let mut query = self.conn.prepare_cached("SELECT body FROM shares WHERE session = ?1")?;
+            let read = |row: &rusqlite::Row<'_>| Ok(row.get_ref(0)?.as_blob().unwrap_or_default().to_vec());
+            query.query_row([session.0], read).optional()
+        };
+        let body = read().map_err(StoreError::query("read where costs came from"))?.unwrap_or_default();
+        Ok(Shares { body })
     }
 
     /// Hands the shares of one session to `each`, without a copy of them. Returns what its contexts have grown by, if that is
@@ -317,12 +405,12 @@ impl Ledger {
             .map_err(StoreError::query("read the session's spending"))
     }
 
-    /// A session's responses.
+    /// The first responses of a session in the order of time, at most so many.
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn session_responses(&self, session: SessionRow) -> Result<Vec<Message>, StoreError> {
-        super::responses::responses_of(&self.conn, session)
+    pub fn session_responses(&self, session: SessionRow, at_most: usize) -> Result<Vec<Message>, StoreError> {
+        super::responses::responses_of(&self.conn, session, at_most)
             .map_err(StoreError::query("read the session's responses"))
     }
 
@@ -348,43 +436,40 @@ impl Ledger {
 
 fn store(
     conn: &Connection,
-    shares: &[(StaleSession, Vec<ShareRow>, Growth)],
+    shares: &[(StaleSession, Shares, Growth)],
     version: i64,
 ) -> rusqlite::Result<()> {
     let mut insert = conn.prepare(
         "INSERT OR REPLACE INTO shares (session, stamp, prices, body, growth) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
     let mut types = conn.prepare("SELECT agent_id, agent_type FROM agent_runs WHERE session = ?1")?;
-    for (session, rows, growth) in shares {
+    for (session, shares, growth) in shares {
         let types = types.query_map([session.row.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let sums = added_up(rows, &types.collect::<rusqlite::Result<_>>()?);
+        let sums = added_up(shares, &types.collect::<rusqlite::Result<_>>()?);
         insert.execute(params![
             session.row.0,
             session.stamp,
             version,
-            encode(rows),
+            shares.body,
             growth::encode(growth)
         ])?;
-        insert.execute(params![-session.row.0, session.stamp, version, encode(&sums), None::<Vec<u8>>])?;
+        insert.execute(params![-session.row.0, session.stamp, version, sums.body, None::<Vec<u8>>])?;
     }
     Ok(())
 }
 
-/// Rows without their time, branch, step and type of file, and with a run's type in its place.
-fn added_up(rows: &[ShareRow], types: &HashMap<String, Option<String>>) -> Vec<ShareRow> {
-    let mut names: HashMap<&str, String> = HashMap::new();
-    for id in rows.iter().map(|row| row.agent_id.as_str()) {
-        names.entry(id).or_insert_with(|| match types.get(id) {
-            Some(agent_type) => format!("{RUNS_OF}{}", agent_type.as_deref().unwrap_or_default()),
-            None => id.to_owned(),
-        });
-    }
-    let mut sums: BTreeMap<(&str, &str, &str, &str, Phase, bool), ShareRow> = BTreeMap::new();
-    for row in rows {
-        let agent = names.get(row.agent_id.as_str()).map_or("", String::as_str);
-        let key = (agent, &*row.model, &*row.skill, &*row.tool, row.phase, row.cost.is_some());
-        let sum = sums.entry(key).or_insert_with(|| ShareRow {
-            agent_id: agent.to_owned(),
+/// Shares without their time, branch, step and type of file, and with a run's type in its place.
+fn added_up(shares: &Shares, types: &HashMap<String, Option<String>>) -> Shares {
+    let mut texts = Interner::default();
+    let mut sums: BTreeMap<([u32; 4], Phase, bool), ShareRow> = BTreeMap::new();
+    shares.for_each(|row| {
+        let agent = match types.get(&row.agent_id) {
+            Some(agent_type) => &format!("{RUNS_OF}{}", agent_type.as_deref().unwrap_or_default()),
+            None => &row.agent_id,
+        };
+        let key = [agent, &row.model, &row.skill, &row.tool].map(|text| texts.number(text));
+        let sum = sums.entry((key, row.phase, row.cost.is_some())).or_insert_with(|| ShareRow {
+            agent_id: agent.clone(),
             model: row.model.clone(),
             skill: row.skill.clone(),
             tool: row.tool.clone(),
@@ -398,60 +483,13 @@ fn added_up(rows: &[ShareRow], types: &HashMap<String, Option<String>>) -> Vec<S
         if let (Some(sum), Some(cost)) = (&mut sum.cost, row.cost) {
             *sum += cost;
         }
-    }
-    sums.into_values().collect()
+    });
+    let mut writer = ShareWriter::default();
+    sums.values().for_each(|row| writer.push(row));
+    writer.finish()
 }
 
-fn encode(rows: &[ShareRow]) -> Vec<u8> {
-    let mut names: Vec<&str> = Vec::new();
-    let mut numbers: Vec<[u64; COLUMNS]> = Vec::with_capacity(rows.len());
-    let mut places: HashMap<&str, u64> = HashMap::new();
-    for row in rows {
-        let mut name = |text| {
-            *places.entry(text).or_insert_with(|| {
-                names.push(text);
-                names.len() as u64 - 1
-            })
-        };
-        let cost = row.cost.unwrap_or_default();
-        let pico = |sum: PicoUsd| u64::try_from(sum.to_i64()).unwrap_or(0);
-        numbers.push([
-            row.quarter.map_or(NO_QUARTER, |quarter| quarter.to_number() + 1),
-            name(&row.agent_id),
-            name(&row.model),
-            name(&row.branch),
-            name(&row.tool),
-            name(&row.skill),
-            name(&row.file_type),
-            name(&row.step),
-            row.phase as u64 * 2 + u64::from(row.cost.is_some()),
-            row.responses,
-            row.calls,
-            row.usage.input,
-            row.usage.output,
-            row.usage.cache_read,
-            row.usage.cache_write_5m,
-            row.usage.cache_write_1h,
-            row.usage.web_searches,
-            pico(cost.input),
-            pico(cost.output),
-            pico(cost.cache_read),
-            pico(cost.cache_write),
-            pico(cost.web_search),
-        ]);
-    }
-    let mut body = Vec::with_capacity(rows.len() * 48);
-    put(&mut body, names.len() as u64);
-    for name in names {
-        put_text(&mut body, name);
-    }
-    for number in numbers.into_iter().flatten() {
-        put(&mut body, number);
-    }
-    body
-}
-
-/// Hands the rows that [`encode`] wrote to `each`. A value that is none of ours is read as far as it goes.
+/// Hands the rows that a [`ShareWriter`] wrote to `each`. A value that is none of ours is read as far as it goes.
 fn decode(body: &[u8], mut each: impl FnMut(&ShareRow)) {
     let mut rest = body;
     let mut names: Vec<String> = Vec::new();
@@ -542,7 +580,9 @@ mod tests {
         };
         let unpriced = ShareRow { cost: None, quarter: None, phase: Phase::Unplaced, ..row.clone() };
         let rows = vec![row, unpriced];
-        let body = encode(&rows);
+        let mut writer = ShareWriter::default();
+        rows.iter().for_each(|row| writer.push(row));
+        let body = writer.finish().body;
         let decoded = |body: &[u8]| {
             let mut rows = Vec::new();
             decode(body, |row| rows.push(row.clone()));

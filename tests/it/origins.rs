@@ -468,6 +468,49 @@ fn lines_of_several_sessions_in_one_file_are_each_sessions_own() {
     assert!(!ledger.cost_by("tool").by_key().contains_key("(none)"));
 }
 
+#[test]
+fn tasks_of_a_file_of_two_sessions_are_its_own_sessions() {
+    let ledger = Ledger::new();
+    let (parent, fork) = (Session::new(&ledger, "parent"), Session::new(&ledger, "fork"));
+    let todo = |session: &Session, at: u32, name: &str| {
+        let input = json!({ "todos": [{ "content": name, "status": "in_progress" }] });
+        let made = json!([{ "type": "tool_use", "id": name, "name": "TodoWrite", "input": input }]);
+        [
+            session.answer(&format!("{name}_1"), at, 20).with("message.content", made),
+            session.result_of(at + 1, name, "done"),
+            session.answer(&format!("{name}_2"), at + 2, 30),
+        ]
+    };
+    parent.transcript().write(&[parent.says(1)]).append(&todo(&parent, 2, "ours"));
+    fork.transcript()
+        .write(&todo(&fork, 11, "theirs"))
+        .append(&[parent.answer("late", 20, 5).with("sessionId", "parent")]);
+    ledger.import();
+    let steps = |session: &str| -> Vec<String> {
+        let report = ledger.run(&["show-usage", "--session", session, "--json"]).json();
+        let rows = report["by_step"].as_array().unwrap().iter();
+        rows.map(|row| row["step"].as_str().unwrap().to_owned()).filter(|step| !step.starts_with('(')).collect()
+    };
+    for _ in 0..2 {
+        assert!(steps("parent").contains(&"ours".to_owned()), "{:?}", steps("parent"));
+        assert!(!steps("parent").contains(&"theirs".to_owned()), "{:?}", steps("parent"));
+        assert!(steps("fork").contains(&"theirs".to_owned()), "{:?}", steps("fork"));
+    }
+}
+
+#[test]
+fn shares_of_an_older_format_are_worked_out_anew() {
+    let ledger = Ledger::new();
+    let session = Session::new(&ledger, "session");
+    session.transcript().write(&lines_with_a_call(&session, "a", "Read"));
+    ledger.import();
+    let tools = || ledger.run(&["tools", "--json"]).json();
+    let known = tools();
+    // As another release has left them: names and numbers that mean something else now.
+    ledger.sqlite().execute_batch("UPDATE shares SET prices = prices - (1 << 48), body = x'00'").unwrap();
+    assert_eq!(tools(), known);
+}
+
 /// A session of one call of a tool, which a second response has read.
 fn lines_with_a_call(session: &Session, name: &str, tool: &str) -> [Value; 4] {
     let (response, call) = (format!("{name}_1"), format!("{name}_call"));
@@ -536,7 +579,8 @@ fn a_file_that_comes_while_its_sessions_are_read_is_not_lost() {
         let mut open = ledger.open();
         let row = open.find_session("session").unwrap().unwrap().row;
         let found = origins::of_session(&mut open, true, row, comes).unwrap();
-        let of_all: Usage = found.shares.iter().map(|share| share.usage).sum();
+        let mut of_all = Usage::default();
+        found.shares.for_each(|share| of_all += share.usage);
         assert_eq!(of_all, ledger.total().usage);
         let by_tool = ledger.cost_by("tool");
         assert!(!by_tool.by_key().contains_key("(none)"), "{by_tool:?}");

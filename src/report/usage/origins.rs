@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::rollup::AgentNames;
 use super::{McpUsage, OriginUsage, SkillUsage, StepUsage, ToolUsage, agent_of};
 use crate::domain::{Timeline, Timestamp, ToolName, Usage};
-use crate::report::origins::{NO_KEY, Origin, OriginSum, sum};
+use crate::report::origins::{NO_KEY, Origin, OriginSum, add_to};
 use crate::report::{Share, Whole};
 use crate::store::{CallGroup, HIDDEN_AGENT, ShareRow};
 
@@ -73,29 +73,34 @@ impl OriginUsage {
     }
 }
 
-/// All that was paid for.
-pub(super) fn whole<'r>(shares: impl IntoIterator<Item = &'r ShareRow>) -> Whole {
-    let mut whole = Whole::default();
-    for share in shares {
-        whole.cost += share.cost.unwrap_or_default().total();
-        whole.tokens += share.usage.total();
-    }
-    whole
+/// Shares added up by one kind of key as they come: of all of a session's none needs to be kept.
+pub(super) struct OriginSums {
+    by: Origin,
+    sums: BTreeMap<String, OriginSum>,
+    all: OriginSum,
 }
 
-/// What all these shares come to, of all that was paid for.
-pub(super) fn of_all(shares: &[&ShareRow], whole: Whole) -> (Usage, OriginUsage) {
-    let mut sum = OriginSum::default();
-    shares.iter().for_each(|share| sum.add(share));
-    (sum.usage, OriginUsage::of(&sum, whole))
+impl OriginSums {
+    pub(super) fn new(by: Origin) -> Self {
+        Self { by, sums: BTreeMap::new(), all: OriginSum::default() }
+    }
+
+    pub(super) fn add(&mut self, share: &ShareRow) {
+        add_to(&mut self.sums, &self.by.key(share, false), share);
+        self.all.add(share);
+    }
+
+    /// What all of them come to, of all that was paid for.
+    pub(super) fn in_all(&self, whole: Whole) -> (Usage, OriginUsage) {
+        (self.all.usage, OriginUsage::of(&self.all, whole))
+    }
 }
 
 /// Tools by what they cost, then by estimate; what is none comes last.
-pub(super) fn by_tool(shares: &[&ShareRow], calls: &[CallGroup]) -> Vec<ToolUsage> {
-    let paid = whole(shares.iter().copied());
+pub(super) fn by_tool(tools: OriginSums, calls: &[CallGroup]) -> Vec<ToolUsage> {
+    let paid = tools.all.whole();
     let estimated: u64 = calls.iter().map(|call| call.generated + call.returned).sum();
-    let sums = sum(shares.iter().copied(), Origin::Tool, false);
-    let mut rows: Vec<ToolUsage> = join(sum_calls(calls, |call| Some(call.tool.clone())), sums)
+    let mut rows: Vec<ToolUsage> = join(sum_calls(calls, |call| Some(call.tool.clone())), tools.sums)
         .into_iter()
         .map(|(tool, calls, sum)| ToolUsage {
             tool,
@@ -119,10 +124,9 @@ pub(super) fn by_tool(shares: &[&ShareRow], calls: &[CallGroup]) -> Vec<ToolUsag
     rows
 }
 
-pub(super) fn by_skill(shares: &[&ShareRow], calls: &[CallGroup]) -> Vec<SkillUsage> {
-    let paid = whole(shares.iter().copied());
-    let sums = sum(shares.iter().copied(), Origin::Skill, false);
-    let mut rows: Vec<SkillUsage> = join(sum_calls(calls, |call| call.skill.clone()), sums)
+pub(super) fn by_skill(skills: OriginSums, calls: &[CallGroup]) -> Vec<SkillUsage> {
+    let paid = skills.all.whole();
+    let mut rows: Vec<SkillUsage> = join(sum_calls(calls, |call| call.skill.clone()), skills.sums)
         .into_iter()
         .filter(|(skill, ..)| !is_none(skill))
         .map(|(skill, calls, sum)| SkillUsage {
@@ -136,12 +140,12 @@ pub(super) fn by_skill(shares: &[&ShareRow], calls: &[CallGroup]) -> Vec<SkillUs
     rows
 }
 
-pub(super) fn by_mcp_server(shares: &[&ShareRow], calls: &[CallGroup]) -> Vec<McpUsage> {
-    let paid = whole(shares.iter().copied());
+pub(super) fn by_mcp_server(servers: OriginSums, calls: &[CallGroup]) -> Vec<McpUsage> {
+    let paid = servers.all.whole();
     let estimated: u64 = calls.iter().map(|call| call.generated + call.returned).sum();
     let server = |call: &CallGroup| ToolName::new(&call.tool).mcp_server().map(str::to_owned);
     let mut rows: Vec<McpUsage> =
-        join(sum_calls(calls, server), sum(shares.iter().copied(), Origin::Mcp, false))
+        join(sum_calls(calls, server), servers.sums)
             .into_iter()
             .filter(|(server, ..)| !is_none(server))
             .map(|(mcp_server, calls, sum)| McpUsage {
@@ -216,9 +220,9 @@ impl<'n> StepSums<'n> {
             course.2 += end.since(span.from).as_secs();
         }
         let mut paid = Whole::default();
-        for step in &self.sums {
-            paid.cost += step.sum.cost_usd().unwrap_or_default();
-            paid.tokens += step.sum.usage.total();
+        for whole in self.sums.iter().map(|step| step.sum.whole()) {
+            paid.cost += whole.cost;
+            paid.tokens += whole.tokens;
         }
         let row = |StepSum { step, sum, agents }| {
             let course = courses.get(step.as_str());
