@@ -180,7 +180,7 @@ fn told(conn: &Connection, prices: &PriceTable, session: SessionRow) -> rusqlite
     let mut inherited = BTreeMap::new();
     for start in &starts {
         let Some(own) = states.iter().find(|state| state.started_at == *start) else { continue };
-        if let Some(totals) = parents_total(conn, session, *start, &own.totals)? {
+        if let Some(totals) = parents_total(conn, session, *start, own)? {
             inherited.insert(*start, totals);
         }
     }
@@ -312,12 +312,12 @@ fn states(conn: &Connection, session: SessionRow) -> rusqlite::Result<Vec<State>
 
 /// The total that a fork's first one of a start, `own`, went on from: its parent's last one before the fork that it covers. One
 /// of another start was not gone on from; then a session that shares records can have had it, as where a fork of a fork has
-/// gone back to what its parent's parent said.
+/// gone back to what its parent's parent said. Where another fork of the parent stands between the two, its total is the one.
 fn parents_total(
     conn: &Connection,
     session: SessionRow,
     start: Option<Timestamp>,
-    own: &Totals,
+    own: &State,
 ) -> rusqlite::Result<Option<Totals>> {
     const OF_PARENT: &str =
         "SELECT p.session, p.at FROM sessions s JOIN cost_states p ON p.session = s.parent
@@ -327,12 +327,17 @@ fn parents_total(
         WHERE s.id = ?1 AND p.session != ?1 AND p.at <= coalesce(s.forked_at, s.log_first_at) AND EXISTS
           (SELECT 1 FROM claims x JOIN claims y ON y.key = x.key WHERE x.session = ?1 AND y.session = p.session)
         GROUP BY p.session, p.at ORDER BY p.at DESC, p.session";
-    for sql in [OF_PARENT, OF_RELATIVES] {
+    const OF_SIBLINGS: &str = "SELECT p.session, p.at FROM sessions s JOIN sessions o ON o.parent = s.parent
+          JOIN cost_states p ON p.session = o.id AND p.started_at = ?2
+        WHERE s.id = ?1 AND o.id != ?1 AND p.at <= coalesce(s.forked_at, s.log_first_at)
+        GROUP BY p.session, p.at ORDER BY p.at DESC, p.session";
+    let mut read = HashMap::new();
+    let mut found = |sql: &str| -> rusqlite::Result<Vec<Totals>> {
         let mut query = conn.prepare_cached(sql)?;
         let found = query.query_map(params![session.0, start.map(Timestamp::as_millis)], |row| {
             Ok((SessionRow(row.get(0)?), row.get::<_, i64>(1)?))
         })?;
-        let (mut last, mut read) = (None, HashMap::new());
+        let mut totals = Vec::new();
         for found in found {
             let (other, at) = found?;
             let states = match read.entry(other) {
@@ -340,29 +345,64 @@ fn parents_total(
                 Entry::Vacant(free) => free.insert(states(conn, other)?),
             };
             let is_it = |state: &&State| state.at.map_or(0, Timestamp::as_millis) == at;
-            let Some(state) = states.iter().find(is_it) else { continue };
-            if covers(own, &state.totals) {
-                return Ok(Some(state.totals.clone()));
+            totals.extend(states.iter().find(is_it).map(|state| state.totals.clone()));
+        }
+        Ok(totals)
+    };
+    for sql in [OF_PARENT, OF_RELATIVES] {
+        let mut totals = found(sql)?;
+        let Some(at) = totals.iter().position(|total| covers(&own.totals, total)).or_else(|| {
+            // None of them is covered: the last.
+            (!totals.is_empty()).then_some(0)
+        }) else {
+            continue;
+        };
+        let inherited = totals.swap_remove(at);
+        for sibling in found(OF_SIBLINGS)? {
+            // The process has gone on from the parent to the sibling, and from there to this one. Where the two are of
+            // processes that went on side by side, what is left of this one's total would not be all that its lines show.
+            let is_between = covers(&sibling, &inherited) && covers(&own.totals, &sibling);
+            if is_between && has_own_lines(conn, session, own, &sibling)? {
+                return Ok(Some(sibling));
             }
-            last = last.or_else(|| Some(state.totals.clone()));
         }
-        if last.is_some() {
-            return Ok(last);
-        }
+        return Ok(Some(inherited));
     }
     Ok(None)
 }
 
+/// Whether a total without another still has all that the session's own lines show up to it.
+fn has_own_lines(
+    conn: &Connection,
+    session: SessionRow,
+    own: &State,
+    without: &Totals,
+) -> rusqlite::Result<bool> {
+    const SQL: &str =
+        "SELECT input_tokens, output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
+        web_searches FROM responses WHERE session = ?1 AND NOT copied AND (at IS NULL OR at <= ?2)";
+    let until = own.at.map_or(i64::MAX, Timestamp::as_millis);
+    let lines: Usage = conn
+        .prepare_cached(SQL)?
+        .query_map([session.0, until], |row| columns::usage(row, 0))?
+        .sum::<rusqlite::Result<Usage>>()?;
+    let all = |totals: &Totals| totals.values().map(|total| total.usage).sum::<Usage>();
+    let left = all(&own.totals).saturating_sub(all(without));
+    Ok(counts(&left).iter().zip(counts(&lines)).all(|(left, shown)| *left >= shown))
+}
+
 /// Whether a total can have gone on from another: no count is less.
 fn covers(own: &Totals, other: &Totals) -> bool {
-    let counts = |usage: &Usage| {
-        [usage.input, usage.output, usage.cache_read, usage.cache_write(), usage.web_searches]
-    };
     other.iter().all(|(model, total)| {
         own.get(model).is_some_and(|own| {
             counts(&own.usage).iter().zip(counts(&total.usage)).all(|(own, other)| *own >= other)
         })
     })
+}
+
+/// The classes that a total has in common with lines: it need not split cache writes.
+fn counts(usage: &Usage) -> [u64; 5] {
+    [usage.input, usage.output, usage.cache_read, usage.cache_write(), usage.web_searches]
 }
 
 /// The sessions whose totals can have gone on from a session's.

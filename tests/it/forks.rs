@@ -294,3 +294,22 @@ fn what_a_parents_subagent_used_is_not_hidden_in_a_forks_total_however_late_it_i
         assert_eq!(ledger.usage("b"), answers(1, 60), "{is_late}");
     }
 }
+
+#[test]
+fn a_fork_of_a_fork_that_was_rewound_goes_on_from_the_latest_total_of_its_process() {
+    for copy in [branched as Copy, asked_elsewhere, unmarked] {
+        let make = |ledger: &Ledger| {
+            let mut logs = pair(ledger, copy, ["a", "b"]);
+            // All three are of one process, which has counted on.
+            logs[0].1.push(cost_state("a", &[("claude-opus-5-5", answers(2, 90))]));
+            logs[1].1.push(cost_state("b", &[("claude-opus-5-5", answers(3, 150))]));
+            let c = Session::new(ledger, "c");
+            let mut lines: Vec<Value> = logs[1].1[..4].iter().map(|line| copy(line, "c")).collect();
+            lines.extend([c.says(30), c.answer("msg_5", 31, 80)]);
+            lines.push(cost_state("c", &[("claude-opus-5-5", answers(4, 230))]));
+            logs.push(("c", lines));
+            logs
+        };
+        assert_usage(make, &[("a", answers(2, 90)), ("b", answers(1, 60)), ("c", answers(1, 80))]);
+    }
+}
