@@ -412,3 +412,35 @@ fn a_drive_has_one_letter() {
         assert_eq!(cost["total"]["usage"]["output_tokens"], 30, "{folder}");
     }
 }
+
+#[test]
+fn what_follows_a_whole_answer_with_another_prompt_is_another_whatever_it_is_called() {
+    // A gateway with one id and one request for all, and a client that writes a response in several lines.
+    let answer = |s: &Session, second: u32, output: u64, read: u64, ends: bool| {
+        let line = s.answer("msg", second, output).with("requestId", "req");
+        let line = line.with("message.usage.cache_read_input_tokens", read);
+        if ends { line } else { line.with("message.stop_reason", Value::Null) }
+    };
+    let lines = |s: &Session| {
+        [
+            s.says(1),
+            answer(s, 2, 100, 1_000, true),
+            s.says(3),
+            answer(s, 4, 1, 2_000, false),
+            answer(s, 5, 200, 2_000, true),
+            s.says(6),
+            answer(s, 7, 1, 3_000, false),
+            answer(s, 8, 300, 3_000, true),
+        ]
+    };
+    for cut in 0..8 {
+        let ledger = Ledger::new();
+        let s = Session::new(&ledger, "s");
+        let lines = lines(&s);
+        s.transcript().write(&lines[..cut]);
+        ledger.hook(s.stop());
+        s.transcript().append(&lines[cut..]);
+        ledger.hook(s.stop());
+        assert_eq!((ledger.responses("s"), ledger.output("s")), (3, 600), "cut after {cut} lines");
+    }
+}

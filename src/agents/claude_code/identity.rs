@@ -173,20 +173,16 @@ impl LastResponse {
     }
 
     /// Whether a record with the same id is of this response, as far as the file tells.
-    fn is_of(&self, request: Option<RequestTag>, at: Option<Timestamp>, told: (Usage, bool)) -> bool {
-        let (usage, is_complete) = told;
+    fn is_of(&self, request: Option<RequestTag>, at: Option<Timestamp>, usage: Usage) -> bool {
         let prompt = usage.prompt();
         let is_named = |tag: Option<RequestTag>| tag.is_some_and(RequestTag::is_named);
         if at.is_some() && at == self.at {
             return true;
         }
         if request.is_some() && request == self.request {
-            // Some gateways have one request for all, too: two whole answers to two prompts are two.
+            // Some gateways have one request for all, too: what follows a whole answer with another prompt is another answer.
             return self.is_open
-                || !(self.is_complete
-                    && is_complete
-                    && prompt != self.prompt
-                    && prompt.min(self.prompt) > 0)
+                || !(self.is_complete && prompt != self.prompt && prompt.min(self.prompt) > 0)
                 || self.is_zeroed
                 || usage.is_zeroed();
         }
@@ -219,10 +215,10 @@ pub(super) fn key_of(
     let last = progress.last_response.as_ref();
     let mut is_nameless = false;
     let (id, request) = match last.filter(|last| message.is_written(InMessage::Id, last.id.base())) {
-        Some(last) => goes_on(last, (named.or(begun), tag), at, (usage, is_complete))?,
+        Some(last) => goes_on(last, (named.or(begun), tag), at, usage)?,
         None => match given_id(line, message) {
             Some(base) => match last.filter(|last| last.id.base() == base.base()) {
-                Some(last) => goes_on(last, (named.or(begun), tag), at, (usage, is_complete))?,
+                Some(last) => goes_on(last, (named.or(begun), tag), at, usage)?,
                 None => (base, named.or(begun)),
             },
             None => {
@@ -257,9 +253,9 @@ fn goes_on(
     last: &LastResponse,
     (request, line): (Option<RequestTag>, LineTag),
     at: Option<Timestamp>,
-    told: (Usage, bool),
+    usage: Usage,
 ) -> Option<(MessageId, Option<RequestTag>)> {
-    if last.is_of(request, at, told) {
+    if last.is_of(request, at, usage) {
         let is_named = request.is_some_and(RequestTag::is_named);
         return Some((last.id.clone(), if is_named { request } else { last.request.or(request) }));
     }
