@@ -40,6 +40,8 @@ pub(super) struct Intake {
     pub(super) is_cut: bool,
     /// What was passed over.
     pub(super) left_out: LeftOut,
+    /// Whether most of it was passed over, for it can be no event.
+    pub(super) is_given_up: bool,
     /// Whether its end had not come when the time for it was over.
     pub(super) timed_out: bool,
     /// Why the rest could not be read, if that is the reason.
@@ -193,6 +195,7 @@ impl Intake {
     /// Reads on to the end of what can be no event: a megabyte beyond all that is held, without a value that could be left
     /// out. Enough is kept to say what is wrong with it.
     fn give_up(&mut self, extent: &mut Extent, input: &mut impl Arriving) -> io::Result<()> {
+        self.is_given_up = true;
         self.text.truncate(USUAL_BYTES);
         self.text.shrink_to_fit();
         let mut chunk = Vec::new();

@@ -24,7 +24,7 @@ use crate::domain::{Agent, Alerts, ToolUseId, plural};
 use crate::env::Env;
 use crate::error::Error;
 use crate::finalize::{self, Asks, Task, Wait};
-use crate::json::{Object, into_text};
+use crate::json::{MAX_PARTS, Object, into_text};
 use crate::pricing::{PriceTable, UserPrices};
 use crate::stdin::{Arriving, PATIENCE};
 use crate::store::{Change, Event, Ledger, LogBatch, SessionSighting, Spool};
@@ -115,7 +115,7 @@ fn run(
     path: &Path,
     handled: &mut Handled,
 ) -> Result<(), Error> {
-    let Intake { text: stdin, is_cut, left_out, timed_out, fault } = Intake::read(stdin);
+    let Intake { text: stdin, is_cut, left_out, is_given_up, timed_out, fault } = Intake::read(stdin);
     if timed_out {
         let waited = PATIENCE.as_secs();
         let fault = format!("a payload was skipped: still incomplete after {waited} s");
@@ -137,6 +137,10 @@ fn run(
     let text = into_text(stdin);
     let text = text.trim_matches(|c: char| c == '\u{feff}' || c == '\0' || c.is_ascii_whitespace());
     if text.is_empty() {
+        if is_given_up {
+            let fault = "a payload was skipped: it began with more white space than tallyhook holds";
+            fault_log::append(path, env.now(), fault);
+        }
         return Ok(());
     }
     let object = match Object::parse(text) {
@@ -147,7 +151,14 @@ fn run(
             return Ok(());
         }
     };
-    let Some(payload) = Payload::read(&object, env, left_out) else { return Ok(()) };
+    let Some(payload) = Payload::read(&object, env, left_out) else {
+        if object.members().count() >= MAX_PARTS {
+            let fault =
+                format!("a payload was skipped: its first {MAX_PARTS} members don't say which event it is");
+            fault_log::append(path, env.now(), &fault);
+        }
+        return Ok(());
+    };
     handled.ledger = match Ledger::open_for_hook(path, text.len() <= BRIEF_BYTES && payload.event.is_brief())
     {
         Ok(ledger) => {

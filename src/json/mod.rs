@@ -22,7 +22,7 @@ use scan::{members_of, skip_space, string_end, value_end};
 
 /// Most members of an object that are kept, and most elements of an array: many times what any client writes. Of what has
 /// more the first ones are read, so that a text of brackets and commas takes no multiple of its size in memory.
-const MAX_PARTS: usize = 1 << 18;
+pub const MAX_PARTS: usize = 1 << 18;
 
 /// A JSON value that was not looked into yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -196,6 +196,21 @@ fn many_small_parts_take_no_multiple_of_their_size() {
 }
 
 #[test]
+fn a_payload_whose_event_comes_after_all_measure_is_told_of() {
+    let (ledger, s) = Session::started();
+    let payload = s.tool("Bash", "toolu_1").to_string();
+    let members = "\"k\":1,".repeat(300_000);
+    for (input, told) in [
+        (" ".repeat(11 << 20) + &payload, "white space"),
+        (payload.replacen('{', &format!("{{{members}"), 1), "don't say which event"),
+    ] {
+        bounded_with(&ledger, &["hook"], input.as_bytes()).assert_silent(told);
+        assert!(ledger.faults().contains(told), "{}", ledger.faults());
+    }
+    assert_eq!(ledger.calls().len(), 0);
+}
+
+#[test]
 fn a_line_of_gigabytes_is_passed_over_in_several_goes_and_what_follows_is_read() {
     use std::io::{Seek as _, Write as _};
     let (ledger, s) = Session::started();
