@@ -82,7 +82,7 @@ pub fn replace(path: &Path, before: Option<&str>, after: &str) -> Result<(), Set
         file.sync_all()
     };
     let put = write().and_then(|()| match before {
-        Some(before) => exchange(&draft, &real, before.as_bytes(), after.as_bytes()),
+        Some(before) => exchange(&draft, &real, [before.as_bytes(), after.as_bytes()], settle),
         None => put_new(&draft, &real),
     });
     match put {
@@ -110,7 +110,13 @@ enum Put {
 }
 
 /// Exchanges a draft with the file that held `before`. Afterwards the draft is nothing that anybody would miss.
-fn exchange(draft: &Path, real: &Path, before: &[u8], after: &[u8]) -> std::io::Result<Put> {
+/// `settle` waits until whoever had a file open has had time to write.
+fn exchange(
+    draft: &Path,
+    real: &Path,
+    [before, after]: [&[u8]; 2],
+    mut settle: impl FnMut(),
+) -> std::io::Result<Put> {
     match swap(draft, real) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Put::Contested),
@@ -120,7 +126,7 @@ fn exchange(draft: &Path, real: &Path, before: &[u8], after: &[u8]) -> std::io::
         }
         Err(_) => return Ok(Put::Contested),
     }
-    if settles_as(draft, before) {
+    if settles_as(draft, before, &mut settle) {
         // An editor that had read the file before could have written it since.
         let is_ours = std::fs::read(real).is_ok_and(|text| text == after);
         return Ok(if is_ours { Put::Done } else { Put::Contested });
@@ -130,7 +136,7 @@ fn exchange(draft: &Path, real: &Path, before: &[u8], after: &[u8]) -> std::io::
     for _ in 0..MAX_EXCHANGES {
         let placing = std::fs::read(draft)?;
         swap(draft, real)?;
-        if settles_as(draft, &placed) {
+        if settles_as(draft, &placed, &mut settle) {
             return Ok(Put::Contested);
         }
         placed = placing;
@@ -139,12 +145,16 @@ fn exchange(draft: &Path, real: &Path, before: &[u8], after: &[u8]) -> std::io::
 }
 
 /// Whether a file that has just lost its name holds this, and still does when whoever had it open has had time to write.
-fn settles_as(path: &Path, text: &[u8]) -> bool {
+fn settles_as(path: &Path, text: &[u8], settle: impl FnOnce()) -> bool {
     let is_same = || std::fs::read(path).is_ok_and(|found| found == text);
     is_same() && {
-        std::thread::sleep(SETTLING);
+        settle();
         is_same()
     }
+}
+
+fn settle() {
+    std::thread::sleep(SETTLING);
 }
 
 /// Puts a draft where nothing is. The draft stays, or is gone.
@@ -279,7 +289,7 @@ pub fn remove(path: &Path, before: &str, folders: &[PathBuf]) -> Result<(), Setu
     clear_drafts(path, DEAD_DRAFT);
     let draft = path.with_file_name(draft_name(path));
     std::fs::rename(path, &draft).map_err(fail)?;
-    if !settles_as(&draft, before.as_bytes()) {
+    if !settles_as(&draft, before.as_bytes(), settle) {
         let put = put_new(&draft, path).map_err(fail)?;
         // If there is another by now, it is the newer one.
         if !matches!(put, Put::Endless) {
@@ -371,7 +381,7 @@ mod tests {
         let (draft, real) = (folder.path().join("draft"), folder.path().join("real"));
         std::fs::write(&draft, "ours").unwrap();
         std::fs::write(&real, "theirs").unwrap();
-        let put = exchange(&draft, &real, b"as it was read", b"ours").unwrap();
+        let put = exchange(&draft, &real, [b"as it was read", b"ours"], settle).unwrap();
         assert!(matches!(put, Put::Contested));
         assert_eq!(std::fs::read_to_string(&real).unwrap(), "theirs");
         let put = put_new(&draft, &real).unwrap();
@@ -387,15 +397,11 @@ mod tests {
         std::fs::write(&draft, "ours").unwrap();
         std::fs::write(&real, "read").unwrap();
         let mut open = std::fs::OpenOptions::new().append(true).open(&real).unwrap();
-        let name = real.clone();
-        let writer = std::thread::spawn(move || {
-            while std::fs::read(&name).unwrap() != b"ours" {
-                std::thread::yield_now();
-            }
-            open.write_all(b" and more").unwrap();
-        });
-        let put = exchange(&draft, &real, b"read", b"ours").unwrap();
-        writer.join().unwrap();
+        let mut late = Some(b" and more");
+        let writes = || {
+            late.take().into_iter().for_each(|late| open.write_all(late).unwrap());
+        };
+        let put = exchange(&draft, &real, [b"read", b"ours"], writes).unwrap();
         assert!(matches!(put, Put::Contested));
         assert_eq!(std::fs::read_to_string(&real).unwrap(), "read and more");
     }
