@@ -6,7 +6,6 @@ use super::args::{AlertArg, AlertsAction, AlertsArgs};
 use super::{Context, budget};
 use crate::domain::{AlertKind, Alerts};
 use crate::error::Error;
-use crate::render;
 use crate::store::Ledger;
 
 /// `alerts --json`.
@@ -51,7 +50,7 @@ pub(super) fn run(context: &Context, args: &AlertsArgs) -> Result<(), Error> {
             repeats: (kind == AlertKind::Loop).then_some(alerts.repeats),
         };
         let report = AlertsReport { schema_version: 1, alerts: AlertKind::ALL.map(of).into() };
-        return context.print(&render::json(&report).map_err(|source| Error::Output { source })?);
+        return context.print_json(&report);
     }
     let lines: String = AlertKind::ALL.into_iter().map(|kind| line(kind, &alerts)).collect();
     context.print(&lines)

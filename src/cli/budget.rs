@@ -129,7 +129,7 @@ fn status(context: &Context, id: Option<&str>, check: bool, json: bool) -> Resul
     let nothing = |why: Error| {
         if json {
             let none = BudgetsReport { schema_version: 1, budgets: Vec::new(), session_id: None, work: None };
-            context.print(&render::json(&none).map_err(|source| Error::Output { source })?)?;
+            context.print_json(&none)?;
         }
         Err(why)
     };
@@ -149,7 +149,7 @@ fn status(context: &Context, id: Option<&str>, check: bool, json: bool) -> Resul
     let report = report(context, &mut ledger, record.as_ref())?;
     let exceeded = report.exceeded();
     if json {
-        context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
+        context.print_json(&report)?;
     } else if report.budgets.is_empty() {
         context.print("no budget is set; `tallyhook budget set 5` limits each session to $5.00\n")?;
     } else {

@@ -29,7 +29,7 @@ pub(super) fn run(context: &Context, args: &CaptureCostArgs) -> Result<(), Error
         missing = Some(format!("read but not saved: {what}"));
     }
     if args.json {
-        context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
+        context.print_json(&report)?;
     } else {
         context.print_painted(&text(context, &report))?;
     }

@@ -49,7 +49,7 @@ pub(super) fn run(context: &Context, args: &CountArgs) -> Result<(), Error> {
     }
     let report = CountReport::new(encoding.name(), model.map(|model| model.to_string()), counted);
     if args.json {
-        context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
+        context.print_json(&report)?;
     } else if !report.files.is_empty() {
         context.print_painted(&render::table(&report.table(), context.style()))?;
     }

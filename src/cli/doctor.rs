@@ -44,7 +44,7 @@ pub(super) fn run(context: &Context, args: &DoctorArgs) -> Result<(), Error> {
     let failures = checks.iter().filter(|check| check.status == Status::Failed).count();
     if args.json {
         let report = Report { schema_version: 1, failures, checks: &checks };
-        context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
+        context.print_json(&report)?;
     } else {
         context.print_painted(&render::checks(&checks, context.style()))?;
     }

@@ -10,7 +10,6 @@ use super::args::ImportArgs;
 use crate::domain::{OneLine as _, grouped};
 use crate::error::Error;
 use crate::import::{self, ImportProgress, ImportReport};
-use crate::render;
 use crate::store::Ledger;
 
 /// How many files with skipped lines are named.
@@ -64,7 +63,7 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Error> {
 
 fn print_json(context: &Context, report: &ImportReport) -> Result<(), Error> {
     let answer = Answer { schema_version: 1, report };
-    context.print(&render::json(&answer).map_err(|source| Error::Output { source })?)
+    context.print_json(&answer)
 }
 
 /// Imports all below `roots`, with the progress on stderr if that is a terminal.

@@ -442,7 +442,7 @@ impl Context {
     ) -> Result<(), Error> {
         let style = self.style();
         let text = match face.face() {
-            Face::Json => render::json(report).map_err(|source| Error::Output { source })?,
+            Face::Json => return self.print_json(report),
             _ if !has_data => return Ok(()),
             Face::Csv => tables().first().map(render::csv).unwrap_or_default(),
             Face::Markdown => {
@@ -486,6 +486,14 @@ impl Context {
     /// Writes the result, or a part of it that is in no colour.
     fn print(&self, text: &str) -> Result<(), Error> {
         self.console.print(text, Passes::Text).map_err(|source| Error::Output { source })
+    }
+
+    /// Writes a result as JSON.
+    fn print_json(&self, value: &impl Serialize) -> Result<(), Error> {
+        let mut out = self.console.stdout();
+        render::write_json(value, |piece| out.write(piece, Passes::Text))
+            .and_then(|()| out.finish())
+            .map_err(|source| Error::Output { source })
     }
 
     /// Writes a result that `render` has painted, if colours are wanted.

@@ -157,5 +157,5 @@ pub(super) fn prices_path(context: &Context) -> Result<PathBuf, Error> {
 }
 
 fn print_json(context: &Context, value: &impl serde::Serialize) -> Result<(), Error> {
-    context.print(&render::json(value).map_err(|source| Error::Output { source })?)
+    context.print_json(value)
 }

@@ -64,7 +64,7 @@ fn nothing(context: &Context, args: &StepArgs, why: Error) -> Result<(), Error> 
     if let StepAction::List { json: true } = args.action {
         let tasks = Tasks { done: 0, total: 0 };
         let list = List { schema_version: 1, session_id: None, steps: &[], current: None, tasks };
-        context.print(&render::json(&list).map_err(|source| Error::Output { source })?)?;
+        context.print_json(&list)?;
     }
     Err(why)
 }
@@ -80,7 +80,8 @@ fn start(
         return Err(Error::Usage { what: "a step needs a name with visible characters".to_owned() });
     };
     if is_turn_name(&name) {
-        let what = format!("`{name}` is what work without a named step is called; give the step another name");
+        let what =
+            format!("`{name}` is what work without a named step is called; give the step another name");
         return Err(Error::Usage { what });
     }
     if !context.config(record.project.as_deref())?.store_names {
@@ -111,7 +112,7 @@ fn list(context: &Context, mut ledger: Ledger, record: &SessionRecord, json: boo
             current,
             tasks: Tasks { done: tasks.done, total: tasks.total },
         };
-        return context.print(&render::json(&list).map_err(|source| Error::Output { source })?);
+        return context.print_json(&list);
     }
     if report.by_step.is_empty() && current.is_none() {
         return Err(Error::NoData { what: "the session has no steps yet".to_owned() });

@@ -12,7 +12,7 @@ mod usage;
 pub use block::{BLOCK_END, BLOCK_START, with_block};
 pub use capture::capture_header;
 pub use csv::{csv, csv_names, push_csv};
-pub use json::{harmless_json, json, push_json};
+pub use json::{harmless_json, push_json, write_json};
 pub use markdown::{escaped, markdown};
 pub use text::{Style, checks, note, pairs, table};
 pub use usage::usage_header;
