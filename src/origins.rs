@@ -7,12 +7,12 @@ mod contents;
 mod rows;
 
 use std::cell::RefCell;
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use crate::attribution::{self, Item, Paid, Source};
-use crate::domain::{AgentId, CostParts, Message, MessageId, ModelId, Timeline, ToolName, ToolUseId, Usage};
-use crate::estimate::calibrate::{Calibration, Lesson, Tokenizer, lessons};
+use crate::domain::{AgentId, CostParts, Message, MessageId, ModelId, PicoUsd, Timeline, ToolName, Usage};
+use crate::estimate::calibrate::{Calibration, Lesson, Lessons, Tokenizer};
 use crate::pricing::Rates;
 use crate::store::{
     Estimates, Growth, HIDDEN_AGENT, Ledger, Phase, Quarter, SessionRow, SessionTranscript, ShareRow,
@@ -41,9 +41,11 @@ const SESSIONS_AT_ONCE: usize = 40;
 const BYTES_AT_ONCE: usize = 4 << 20;
 /// So many responses of a session are looked at, the first in the order of time, so that the memory for it has a bound. What
 /// later ones used is in all sums and in no tool's, skill's or step's.
-const MOST_RESPONSES: usize = 20_000;
+const MOST_RESPONSES: usize = if cfg!(test) { 40 } else { 16_384 };
+/// So many prompts of a session begin a turn of their own; what follows belongs to the last of these turns.
+const MOST_PROMPTS: usize = MOST_RESPONSES;
 /// So many entries of a transcript are looked at, each call of a response being one more.
-const MOST_ENTRIES: usize = 80_000;
+const MOST_ENTRIES: usize = 4 * MOST_RESPONSES;
 /// How often files are read that have come in while others were; what comes later is left to the next view.
 const MOST_READINGS: usize = 3;
 
@@ -194,66 +196,60 @@ pub fn growth(ledger: &Ledger, session: SessionRow) -> Result<Growth, StoreError
     let known: HashMap<&MessageId, &Message> =
         messages.iter().map(|message| (&message.id, message)).collect();
     for file in ledger.session_transcripts(Some(session))? {
-        let entries = ledger.context_entries(&file.path, MOST_ENTRIES)?;
-        add_gaps(&mut growth, &lessons(&entries, &known), &estimates);
+        let mut lessons = Lessons::new(&known);
+        ledger.for_each_context_entry(&file.path, MOST_ENTRIES, |entry| {
+            lessons.add(entry, |lesson| add_gap(&mut growth, &lesson, &estimates));
+            Ok(())
+        })?;
     }
     Ok(growth)
 }
 
-/// Adds the gaps all of whose calls were estimated.
-fn add_gaps(growth: &mut Growth, lessons: &[Lesson], estimates: &Estimates) {
-    for lesson in lessons {
-        let Lesson::Gap(gap) = lesson else { continue };
-        let estimated: Option<u64> =
-            gap.answers.iter().map(|answer| estimates.returned.get(&answer.call)).sum();
-        if let Some(estimated) = estimated {
-            growth.add(gap, estimated);
-        }
+/// Adds a gap all of whose calls were estimated.
+fn add_gap(growth: &mut Growth, lesson: &Lesson, estimates: &Estimates) {
+    let Lesson::Gap(gap) = lesson else { return };
+    let estimated: Option<u64> = gap.answers.iter().map(|answer| estimates.returned.get(&answer.call)).sum();
+    if let Some(estimated) = estimated {
+        growth.add(gap, estimated);
     }
 }
 
 /// What a tool call has cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallCost {
-    /// The call.
-    pub id: ToolUseId,
     /// The tool.
     pub tool: ToolName,
     /// The run that made it; `None` for the main conversation.
     pub agent: Option<AgentId>,
     /// The keyed hash of the file that it has read or changed, if all of it.
     pub file: Option<u64>,
-    /// What it used when it was written and its result came in.
-    pub entry: Usage,
-    /// What later requests used to read it again.
-    pub carry: Usage,
-    /// What `entry` cost; nothing without a price.
-    pub entry_cost: CostParts,
-    /// What `carry` cost; nothing without a price.
-    pub carry_cost: CostParts,
+    /// Tokens of input when it was written and its result came in.
+    pub entry_tokens: u64,
+    /// What was paid then; nothing without a price.
+    pub entry_cost: PicoUsd,
+    /// What later requests paid to read it again; nothing without a price.
+    pub carry_cost: PicoUsd,
 }
 
 impl CallCost {
     /// A call of a run that has cost nothing yet; `None` of an item that is none.
     fn of(item: &Item, agent: Option<&AgentId>) -> Option<Self> {
-        let (Some(id), Source::Tool(tool)) = (&item.call, &item.source) else { return None };
+        let (Some(_), Source::Tool(tool)) = (&item.call, &item.source) else { return None };
         Some(Self {
-            id: id.clone(),
             tool: tool.clone(),
             agent: agent.cloned(),
             file: item.file,
-            entry: Usage::default(),
-            carry: Usage::default(),
-            entry_cost: CostParts::default(),
-            carry_cost: CostParts::default(),
+            entry_tokens: 0,
+            entry_cost: PicoUsd::ZERO,
+            carry_cost: PicoUsd::ZERO,
         })
     }
 
     fn add(&mut self, share: &attribution::Share, rates: Option<&Rates>) {
-        self.entry += share.entry;
-        self.carry += share.carry;
-        self.entry_cost += rates.map(|rates| rates.cost(&share.entry)).unwrap_or_default();
-        self.carry_cost += rates.map(|rates| rates.cost(&share.carry)).unwrap_or_default();
+        let cost = |usage: &Usage| rates.map_or(PicoUsd::ZERO, |rates| rates.cost(usage).total());
+        self.entry_tokens += share.entry.prompt();
+        self.entry_cost += cost(&share.entry);
+        self.carry_cost += cost(&share.carry);
     }
 }
 
@@ -263,7 +259,7 @@ impl CallCost {
 /// If the ledger cannot be read.
 pub fn timeline(ledger: &Ledger, session: SessionRow) -> Result<Timeline, StoreError> {
     let (steps, tasks) = (ledger.named_steps(session)?, ledger.task_changes(session)?);
-    Ok(Timeline::new(&steps, &tasks, &ledger.prompt_times(session)?))
+    Ok(Timeline::new(&steps, &tasks, &ledger.prompt_times(session, MOST_PROMPTS)?))
 }
 
 /// Tokens that the client is foreseen to add of its own beside the results of so many calls.
@@ -318,13 +314,18 @@ impl<'m> Variants<'m> {
         Self(found)
     }
 
-    /// The first one that is not done.
-    fn next(&mut self, id: &MessageId, done: &HashSet<MessageId>) -> Option<&'m Message> {
+    /// The first one of a run that is not done.
+    fn next(
+        &mut self,
+        id: &MessageId,
+        of: Option<&AgentId>,
+        done: &HashSet<MessageId>,
+    ) -> Option<&'m Message> {
         let variants = self.0.get_mut(id.base())?;
         while variants.front().is_some_and(|message| done.contains(&message.id)) {
             variants.pop_front();
         }
-        variants.front().copied()
+        variants.iter().find(|message| message.agent.as_ref() == of && !done.contains(&message.id)).copied()
     }
 }
 
@@ -334,11 +335,11 @@ impl<'m> Variants<'m> {
 fn of_another_or_variant(
     ledger: &Ledger,
     session: SessionRow,
-    id: &MessageId,
+    (id, of): (&MessageId, Option<&AgentId>),
     variants: &mut Variants<'_>,
     done: &HashSet<MessageId>,
 ) -> Result<(Option<Message>, bool), StoreError> {
-    if let Some(variant) = variants.next(id, done)
+    if let Some(variant) = variants.next(id, of, done)
         && !ledger.has_as_copy(id, session)?
     {
         return Ok((Some(variant.clone()), true));
@@ -372,34 +373,11 @@ fn share_out(
     let mut calls = Vec::new();
     let mut done: HashSet<MessageId> = HashSet::new();
     let mut growth = Growth::new(estimates.fingerprint);
-    let mut fault = None;
     // A subagent's own file knows more of it than the main one, which can echo its lines.
     let (subagents, main): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.agent.is_some());
     for file in subagents.into_iter().chain(main) {
-        let entries = ledger.context_entries(&file.path, MOST_ENTRIES)?;
-        let paid = |id: &MessageId, of: Option<&AgentId>| {
-            let own = known.get(id).copied().filter(|message| !message.copied);
-            let found = match own {
-                Some(own) => Ok((Some(own.clone()), true)),
-                None => of_another_or_variant(ledger, session, id, &mut variants, &done),
-            };
-            match found {
-                Ok((Some(message), true)) => {
-                    let is_own = message.agent.as_ref() == of && done.insert(message.id.clone());
-                    Some(paid_of(
-                        &message,
-                        if is_own { buckets.borrow_mut().of(&message) } else { Vec::new() },
-                    ))
-                }
-                Ok((found, _)) => found.map(|message| paid_of(&message, Vec::new())),
-                Err(error) => {
-                    fault = Some(error);
-                    None
-                }
-            }
-        };
-        let mut by_call: HashMap<usize, CallCost> = HashMap::new();
-        attribution::attribute_each(&entries, file.agent.as_ref(), paid, |items, share| {
+        let mut by_call: BTreeMap<usize, CallCost> = BTreeMap::new();
+        let mut add_share = |items: &[Item], share: attribution::Share| {
             adding.add(items, &share, &mut rows);
             if !with_calls {
                 return;
@@ -413,17 +391,41 @@ fn share_out(
             };
             let at = u32::try_from(share.bucket).unwrap_or(u32::MAX);
             call.add(&share, buckets.borrow().rates_of(at));
-        });
+        };
+        let mut attributor = attribution::Attributor::new(file.agent.as_ref());
+        let mut lessons = Lessons::new(&known);
+        ledger.for_each_context_entry(&file.path, MOST_ENTRIES, |entry| {
+            let mut fault = None;
+            let paid = |id: &MessageId, of: Option<&AgentId>| {
+                let own = known.get(id).copied().filter(|message| !message.copied);
+                let found = match own {
+                    Some(own) if own.agent.as_ref() == of || !variants.0.contains_key(id.base()) => {
+                        Ok((Some(own.clone()), true))
+                    }
+                    _ => of_another_or_variant(ledger, session, (id, of), &mut variants, &done),
+                };
+                match found {
+                    Ok((Some(message), true)) => {
+                        let is_own = message.agent.as_ref() == of && done.insert(message.id.clone());
+                        let paid_in = if is_own { buckets.borrow_mut().of(&message) } else { Vec::new() };
+                        Some(paid_of(&message, paid_in))
+                    }
+                    Ok((found, _)) => found.map(|message| paid_of(&message, Vec::new())),
+                    Err(error) => {
+                        fault = Some(error);
+                        None
+                    }
+                }
+            };
+            attributor.add(entry, paid, &mut add_share);
+            if !estimates.returned.is_empty() {
+                lessons.add(entry, |lesson| add_gap(&mut growth, &lesson, estimates));
+            }
+            fault.map_or(Ok(()), Err)
+        })?;
+        attributor.finish(&mut add_share);
         adding.finish_context(&mut rows);
-        let mut found: Vec<(usize, CallCost)> = by_call.into_iter().collect();
-        found.sort_by_key(|(item, _)| *item);
-        calls.extend(found.into_iter().map(|(_, call)| call));
-        if !estimates.returned.is_empty() {
-            add_gaps(&mut growth, &lessons(&entries, &known), estimates);
-        }
-    }
-    if let Some(fault) = fault {
-        return Err(fault);
+        calls.extend(by_call.into_values());
     }
     let mut buckets = buckets.into_inner();
     let is_left = |message: &&Message| !message.copied && !done.contains(&message.id);
@@ -441,6 +443,9 @@ fn share_out(
             rows.add((at, kind, phase), (u64::from(number == 0), 0), usage);
         }
     }
+    // They take as much memory as the rows, which are written next.
+    drop((variants, known, done));
+    drop(messages);
     Ok(Shared { shares: complete(ledger, session, &rows, &mut buckets)?, calls, growth })
 }
 

@@ -101,59 +101,85 @@ pub struct Attribution {
 pub fn attribute(
     entries: &[ContextEntry],
     agent: Option<&AgentId>,
-    paid: impl FnMut(&MessageId, Option<&AgentId>) -> Option<Paid>,
+    mut paid: impl FnMut(&MessageId, Option<&AgentId>) -> Option<Paid>,
 ) -> Attribution {
     let mut shares = Vec::new();
-    let items = attribute_each(entries, agent, paid, |_, share| shares.push(share));
+    let mut attributor = Attributor::new(agent);
+    for entry in entries {
+        attributor.add(entry, &mut paid, |_, share| shares.push(share));
+    }
+    let items = attributor.finish(|_, share| shares.push(share));
     Attribution { items, shares }
 }
 
-/// Shares them out as [`attribute`] does, and hands each share to `each` as soon as it is known, with the items so far. Of a
-/// long session the shares take more memory than all else that is known of it. Returns the items.
-pub fn attribute_each(
-    entries: &[ContextEntry],
-    agent: Option<&AgentId>,
-    mut paid: impl FnMut(&MessageId, Option<&AgentId>) -> Option<Paid>,
-    mut each: impl FnMut(&[Item], Share),
-) -> Vec<Item> {
-    let mut book = Book::default();
-    let mut contexts: HashMap<Option<&AgentId>, Context> = HashMap::new();
-    let mut of = agent;
-    for entry in entries {
+/// Shares responses out as [`attribute`] does, entry by entry. Of a long session neither its entries nor its shares need to be
+/// in memory.
+#[derive(Debug, Default)]
+pub struct Attributor {
+    book: Book,
+    contexts: HashMap<Option<AgentId>, Context>,
+    /// The run whose file it is.
+    agent: Option<AgentId>,
+    /// The run that the next entry is of.
+    of: Option<AgentId>,
+}
+
+impl Attributor {
+    /// Nothing yet, of a file of a run; `None` for the main conversation's.
+    #[must_use]
+    pub fn new(agent: Option<&AgentId>) -> Self {
+        Self { agent: agent.cloned(), of: agent.cloned(), ..Self::default() }
+    }
+
+    /// The next entry of the transcript. Each share is handed to `each` as soon as it is known, with the items so far.
+    pub fn add(
+        &mut self,
+        entry: &ContextEntry,
+        paid: impl FnOnce(&MessageId, Option<&AgentId>) -> Option<Paid>,
+        each: impl FnMut(&[Item], Share),
+    ) {
         if let ContextEntry::Of { agent: other } = entry {
-            of = other.as_ref().or(agent);
-            continue;
+            self.of.clone_from(if other.is_some() { other } else { &self.agent });
+            return;
         }
-        let context = contexts.entry(of).or_default();
+        if !self.contexts.contains_key(&self.of) {
+            self.contexts.insert(self.of.clone(), Context::default());
+        }
+        let Some(context) = self.contexts.get_mut(&self.of) else { return };
+        let book = &mut self.book;
         match entry {
             ContextEntry::Of { .. } => {}
             ContextEntry::Response { id, skill, text, thinking, calls } => {
                 if !context.goes_on(id) {
-                    let Some(paid) = paid(id, of).filter(|_| context.is_new(id)) else { continue };
-                    context.answer(id.clone(), paid, skill.as_deref(), &mut book);
+                    let of = self.of.as_ref();
+                    let Some(paid) = paid(id, of).filter(|_| context.is_new(id)) else { return };
+                    context.answer(id.clone(), paid, skill.as_deref(), book);
                 }
-                context.write(*text, *thinking, calls, skill.as_deref(), &mut book);
+                context.write(*text, *thinking, calls, skill.as_deref(), book);
             }
-            ContextEntry::Result { call, tokens, .. } => context.add_result(call, *tokens, &mut book),
-            ContextEntry::CallText { call, tokens } => {
-                context.add_call_text(call.as_ref(), *tokens, &mut book);
-            }
-            ContextEntry::Prompt { tokens } => context.add_prompt(*tokens, &mut book),
-            ContextEntry::Note { tokens } => context.add(Source::System, *tokens, &mut book),
-            ContextEntry::Compaction => context.compact(&mut book),
-            ContextEntry::Summary { tokens } => context.add(Source::Summary, *tokens, &mut book),
+            ContextEntry::Result { call, tokens, .. } => context.add_result(call, *tokens, book),
+            ContextEntry::CallText { call, tokens } => context.add_call_text(call.as_ref(), *tokens, book),
+            ContextEntry::Prompt { tokens } => context.add_prompt(*tokens, book),
+            ContextEntry::Note { tokens } => context.add(Source::System, *tokens, book),
+            ContextEntry::Compaction => context.compact(book),
+            ContextEntry::Summary { tokens } => context.add(Source::Summary, *tokens, book),
         }
+        book.hand_on(each);
+    }
+
+    /// The end of the transcript. Returns the items.
+    pub fn finish(self, mut each: impl FnMut(&[Item], Share)) -> Vec<Item> {
+        let Self { mut book, contexts, .. } = self;
+        // In a fixed order, though nothing depends on it.
+        let mut contexts: Vec<_> = contexts.into_iter().collect();
+        contexts.sort_by(|one, other| one.0.cmp(&other.0));
+        for (_, context) in &mut contexts {
+            context.settle(&mut book);
+        }
+        book.close();
         book.hand_on(&mut each);
+        book.items
     }
-    // In a fixed order, though nothing depends on it.
-    let mut contexts: Vec<_> = contexts.into_iter().collect();
-    contexts.sort_by(|one, other| one.0.cmp(&other.0));
-    for (_, context) in &mut contexts {
-        context.settle(&mut book);
-    }
-    book.close();
-    book.hand_on(&mut each);
-    book.items
 }
 
 /// What an item has paid in a bucket so far.

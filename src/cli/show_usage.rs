@@ -56,7 +56,7 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
     }
     let missing = missing(&ledger, &record, &report, &filter, basis)?;
     if args.json {
-        context.print(&render::json(&report).map_err(|source| Error::Output { source })?)?;
+        context.print_json(&report)?;
     } else if missing.is_none() {
         context.print_painted(&text(context, args, &report))?;
     }
@@ -110,7 +110,7 @@ fn text(context: &Context, args: &ShowUsageArgs, report: &UsageReport) -> String
 /// The answer where there is none: JSON all the same, and exit code 4.
 fn nothing(context: &Context, args: &ShowUsageArgs, why: Error) -> Result<(), Error> {
     if args.json {
-        context.print(&render::json(&UsageReport::none()).map_err(|source| Error::Output { source })?)?;
+        context.print_json(&UsageReport::none())?;
     }
     Err(why)
 }
@@ -151,4 +151,67 @@ fn missing(
 fn not_in_session(kind: &str, asked: &str, names: &[&str]) -> String {
     let meant = did_you_mean(asked, names.iter().copied());
     format!("no {kind} {asked:?} in this session{meant}\nthere are: {}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::domain::{Timestamp, Usage};
+    use crate::env::Env;
+    use crate::import;
+    use crate::store::Ledger;
+
+    fn read_by(number: i64) -> i64 {
+        900 + 100 * number
+    }
+
+    /// A turn with a call of a tool of its own, a second after the one before.
+    fn turn(number: i64) -> [Value; 3] {
+        let line = |kind: &str, part: i64, message: Value| {
+            let at = Timestamp::from_millis(1_790_000_000_000 + number * 1_000 + part).to_rfc3339();
+            json!({ "type": kind, "sessionId": "s", "uuid": format!("{number}-{part}"), "timestamp": at, "message": message,
+                    "requestId": format!("req_{number}") })
+        };
+        let call = format!("toolu_{number}");
+        let made = json!([{ "type": "tool_use", "id": call, "name": format!("Tool{number}"), "input": {} }]);
+        let usage = json!({ "input_tokens": 2, "output_tokens": 30, "cache_read_input_tokens": read_by(number) });
+        let answer = json!({ "id": format!("msg_{number}"), "model": "claude-opus-5-5", "stop_reason": "tool_use",
+                             "content": made, "usage": usage });
+        let result = json!({ "role": "user", "content": [{ "type": "tool_result", "tool_use_id": call, "content": "a" }] });
+        let prompt = json!({ "role": "user", "content": "go on" });
+        [line("user", 1, prompt), line("assistant", 2, answer), line("user", 3, result)]
+    }
+
+    /// The limits are small in unit tests: 40 responses, 120 rows.
+    #[test]
+    fn what_comes_after_all_measure_is_in_the_sum_and_unplaced() {
+        for (turns, has_all) in [(5, true), (30, false), (60, false)] {
+            let dir = tempfile::tempdir().unwrap();
+            let lines: String =
+                (0..turns).flat_map(turn).map(|line: Value| line.to_string() + "\n").collect();
+            std::fs::write(dir.path().join("s.jsonl"), lines).unwrap();
+            let mut ledger = Ledger::open_or_create(&dir.path().join("ledger.db")).unwrap();
+            let env = Env::fixed(dir.path(), Timestamp::from_millis(0), &[]);
+            import::run(&mut ledger, &env, &Config::default(), &[dir.path().to_path_buf()], |_| {}).unwrap();
+            let row = ledger.find_session("s").unwrap().unwrap().row;
+            let found = origins::of_session(&mut ledger, true, row, |_| {}).unwrap();
+            let (mut all, mut unplaced, mut rows) = (Usage::default(), Usage::default(), 0);
+            found.shares.for_each(|share| {
+                all += share.usage;
+                rows += 1;
+                if share.tool == origins::NONE {
+                    unplaced += share.usage;
+                }
+            });
+            let expected: i64 = (0..turns).map(|number| 32 + read_by(number)).sum();
+            assert_eq!(all.total(), u64::try_from(expected).unwrap(), "{turns}");
+            assert_eq!(unplaced == Usage::default(), has_all, "{turns}");
+            assert!(all.total() > unplaced.total() && rows <= 121 + turns, "{turns}: {rows}");
+            assert!(found.calls.len() <= 40);
+            assert_eq!(origins::timeline(&ledger, row).unwrap().spans().len(), turns.min(40) as usize);
+        }
+    }
 }

@@ -8,9 +8,9 @@ use crate::domain::{AgentId, Interner, Message, ModelId, Timeline, Usage};
 use crate::pricing::{PriceTable, Rates};
 use crate::store::{Phase, Quarter};
 
-/// So many rows of a session are kept; what would be in others stays unplaced. At a hundred bytes a row these are 13 MB, for
-/// some ten thousand steps with ten tools each.
-pub(super) const MOST_ROWS: usize = 1 << 17;
+/// So many rows of a session are kept; what would be in others stays unplaced. At a hundred bytes a row these are 7 MB, for
+/// some six thousand steps with ten tools each.
+pub(super) const MOST_ROWS: usize = if cfg!(test) { 120 } else { 1 << 16 };
 
 /// Responses that are added up together. Texts are numbers of [`Buckets::names`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,12 +78,15 @@ pub(super) struct Adding {
     of_items: Vec<Option<u32>>,
     bucket: Option<usize>,
     /// By kind.
-    paid: HashMap<u32, Paying>,
+    paid: Vec<Paying>,
+    /// The kinds that have paid.
+    touched: Vec<u32>,
 }
 
 /// What the items of one kind have paid.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Paying {
+    is_touched: bool,
     responses: u64,
     calls: u64,
     entry: Usage,
@@ -97,7 +100,14 @@ impl Adding {
             self.bucket = Some(share.bucket);
         }
         let kind = self.kind_of(share.item, &items[share.item], rows);
-        let paid = self.paid.entry(kind).or_default();
+        if self.paid.len() <= kind as usize {
+            self.paid.resize(kind as usize + 1, Paying::default());
+        }
+        let paid = &mut self.paid[kind as usize];
+        if !paid.is_touched {
+            paid.is_touched = true;
+            self.touched.push(kind);
+        }
         paid.responses += share.responses;
         paid.calls += share.calls;
         paid.entry += share.entry;
@@ -109,7 +119,8 @@ impl Adding {
             self.of_items.resize(at + 1, None);
         }
         *self.of_items[at].get_or_insert_with(|| {
-            let [skill, file_type] = [&item.skill, &item.file_type].map(|name| name.as_deref().unwrap_or_default());
+            let [skill, file_type] =
+                [&item.skill, &item.file_type].map(|name| name.as_deref().unwrap_or_default());
             rows.kind([source_name(item), skill, file_type])
         })
     }
@@ -117,7 +128,8 @@ impl Adding {
     /// Adds what the items of the last bucket have paid.
     fn finish_bucket(&mut self, rows: &mut Rows) {
         let Some(bucket) = self.bucket.take().map(number) else { return };
-        for (kind, Paying { responses, calls, entry, carry }) in self.paid.drain() {
+        for kind in self.touched.drain(..) {
+            let Paying { responses, calls, entry, carry, .. } = std::mem::take(&mut self.paid[kind as usize]);
             rows.add((bucket, kind, Phase::Entry), (responses, calls), entry);
             rows.add((bucket, kind, Phase::Carry), (0, 0), carry);
         }

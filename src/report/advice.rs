@@ -46,7 +46,7 @@ fn read_again(calls: &[CallCost]) -> Vec<Waste> {
         .filter(|reads| reads.len() > 1)
         .map(|reads| {
             let (cost, carry) = sum(&reads);
-            let largest = reads.iter().map(|read| read.entry.prompt()).max().unwrap_or(0);
+            let largest = reads.iter().map(|read| read.entry_tokens).max().unwrap_or(0);
             let text = format!(
                 "{} reads of the same {}-token file cost {cost}, {}% of it for re-reads",
                 reads.len(),
@@ -60,15 +60,12 @@ fn read_again(calls: &[CallCost]) -> Vec<Waste> {
 
 /// `one Bash result of 25k tokens cost $1.20: 93% of it carry; a shorter one would be re-read for less`.
 fn large(calls: &[CallCost]) -> Option<Waste> {
-    let call = calls
-        .iter()
-        .filter(|call| call.entry.prompt() >= LARGE)
-        .max_by_key(|call| call.carry_cost.total())?;
+    let call = calls.iter().filter(|call| call.entry_tokens >= LARGE).max_by_key(|call| call.carry_cost)?;
     let (cost, carry) = sum(&[call]);
     let text = format!(
         "one {} result of {} tokens cost {cost}, {}% of it for re-reads by later responses",
         call.tool.as_str(),
-        short(call.entry.prompt()),
+        short(call.entry_tokens),
         percent(carry, cost)
     );
     (carry.as_pico() * 2 > cost.as_pico()).then_some(Waste { cost, text })
@@ -76,8 +73,8 @@ fn large(calls: &[CallCost]) -> Option<Waste> {
 
 /// What calls have cost, and how much of it was paid after they came in.
 fn sum(calls: &[&CallCost]) -> (PicoUsd, PicoUsd) {
-    let carry: PicoUsd = calls.iter().map(|call| call.carry_cost.total()).sum();
-    let entry: PicoUsd = calls.iter().map(|call| call.entry_cost.total()).sum();
+    let carry: PicoUsd = calls.iter().map(|call| call.carry_cost).sum();
+    let entry: PicoUsd = calls.iter().map(|call| call.entry_cost).sum();
     (entry + carry, carry)
 }
 
@@ -92,19 +89,17 @@ fn short(tokens: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{CostParts, ToolName, ToolUseId, Usage};
+    use crate::domain::ToolName;
 
     fn call(tool: &str, file: Option<u64>, tokens: u64, entry_cents: i128, carry_cents: i128) -> CallCost {
         let cents = |cents: i128| PicoUsd::from_pico(cents * 10_000_000_000);
         CallCost {
-            id: ToolUseId::new("toolu_1").unwrap(),
             tool: ToolName::new(tool),
             agent: None,
             file,
-            entry: Usage { cache_write_5m: tokens, ..Usage::default() },
-            carry: Usage::default(),
-            entry_cost: CostParts { cache_write: cents(entry_cents), ..CostParts::default() },
-            carry_cost: CostParts { cache_read: cents(carry_cents), ..CostParts::default() },
+            entry_tokens: tokens,
+            entry_cost: cents(entry_cents),
+            carry_cost: cents(carry_cents),
         }
     }
 

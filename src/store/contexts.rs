@@ -11,6 +11,9 @@ use crate::domain::{AgentId, ContextEntry, TaskChange, TaskChangeKind, Timestamp
 /// What is done with content that was only imported.
 pub(super) const RECORD: &str = "record the contexts";
 
+/// So many changes of a session's list of tasks are looked at, so that the memory for them has a bound.
+const MOST_CHANGES: i64 = 1 << 15;
+
 /// A transcript of a session, and how much of its content is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionTranscript {
@@ -196,6 +199,12 @@ pub(super) fn note_task_change(
     super::shares::touch(conn, session)
 }
 
+/// What is known of a file's sessions has changed.
+fn touch_sessions_of(conn: &Connection, file: &SessionTranscript) -> rusqlite::Result<()> {
+    super::shares::touch(conn, file.home)?;
+    if file.session == file.home { Ok(()) } else { super::shares::touch(conn, file.session) }
+}
+
 impl Ledger {
     /// The transcripts of sessions, of all or of one: its own files, and others that hold responses of it.
     ///
@@ -234,50 +243,62 @@ impl Ledger {
         })
     }
 
-    /// What a transcript adds to its contexts, in the order of its lines: the first entries, at most so many, each call of a
-    /// response being one more. Parts that nobody can read are left out.
+    /// Hands what a transcript adds to its contexts to `each`, in the order of its lines: the first entries, at most so many,
+    /// each call of a response being one more. Parts that nobody can read are left out.
     ///
     /// # Errors
-    /// If the ledger cannot be read.
-    pub fn context_entries(&self, path: &str, at_most: usize) -> Result<Vec<ContextEntry>, StoreError> {
+    /// If the ledger cannot be read, or `each` fails.
+    pub fn for_each_context_entry(
+        &self,
+        path: &str,
+        at_most: usize,
+        mut each: impl FnMut(&ContextEntry) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         const SQL: &str = "SELECT entries FROM context_parts WHERE path = ?1 ORDER BY start";
-        let read = || {
-            let mut query = self.conn.prepare_cached(SQL)?;
-            let mut rows = query.query([path])?;
-            let mut entries: Vec<ContextEntry> = Vec::new();
-            let mut left = at_most;
-            while let Some(row) = rows.next()? {
-                entries.push(ContextEntry::Of { agent: None });
-                let part: Vec<ContextEntry> =
-                    serde_json::from_str(row.get_ref(0)?.as_str()?).unwrap_or_default();
-                for entry in part {
-                    let calls = if let ContextEntry::Response { calls, .. } = &entry { calls.len() } else { 0 };
-                    let Some(rest) = left.checked_sub(1 + calls) else { return Ok(entries) };
-                    left = rest;
-                    entries.push(entry);
-                }
+        const WHAT: &str = "read the contexts";
+        let mut query = self.conn.prepare_cached(SQL).map_err(StoreError::query(WHAT))?;
+        let mut rows = query.query([path]).map_err(StoreError::query(WHAT))?;
+        let mut left = at_most;
+        while let Some(row) = rows.next().map_err(StoreError::query(WHAT))? {
+            each(&ContextEntry::Of { agent: None })?;
+            let text = row.get_ref(0).map_err(StoreError::query(WHAT))?.as_str().unwrap_or_default();
+            for entry in serde_json::from_str::<Vec<ContextEntry>>(text).unwrap_or_default() {
+                let calls = if let ContextEntry::Response { calls, .. } = &entry { calls.len() } else { 0 };
+                let Some(rest) = left.checked_sub(1 + calls) else { return Ok(()) };
+                left = rest;
+                each(&entry)?;
             }
-            Ok(entries)
-        };
-        read().map_err(StoreError::query("read the contexts"))
+        }
+        Ok(())
     }
 
-    /// Replaces what is known of a transcript's content by what was read of it from its start.
+    /// Stores what was read of a transcript's content: from its start, which replaces all that is known of it, and then from
+    /// where the reading before ended. `was_known` says whether anything was known before the first of these readings, for
+    /// which it is `None`; it is returned.
     ///
     /// # Errors
     /// If the ledger cannot be written.
-    pub fn replace_content(
+    pub fn add_content(
         &mut self,
         of: &SessionTranscript,
-        readings: &[Reading],
-    ) -> Result<(), StoreError> {
+        reading: &Reading,
+        was_known: Option<bool>,
+    ) -> Result<bool, StoreError> {
         self.write(RECORD, |tx| {
-            let was_known = is_known(tx, &of.path)?;
-            let source =
-                Source { session: of.home, path: &of.path, is_main: of.agent.is_none(), was_known };
-            for reading in readings {
-                record(tx, source, reading)?;
-            }
+            let was_known = was_known.map_or_else(|| is_known(tx, &of.path), Ok)?;
+            let source = Source { session: of.home, path: &of.path, is_main: of.agent.is_none(), was_known };
+            record(tx, source, reading)?;
+            touch_sessions_of(tx, of)?;
+            Ok(was_known)
+        })
+    }
+
+    /// Notes that all of a transcript's content was read that can be.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn finish_content(&mut self, of: &SessionTranscript) -> Result<(), StoreError> {
+        self.write(RECORD, |tx| {
             // Of a file that is gone nothing more will be known.
             tx.execute(
                 "UPDATE context_parts SET until = max(until, ?2) WHERE path = ?1
@@ -289,19 +310,17 @@ impl Ledger {
                  WHERE NOT EXISTS (SELECT 1 FROM context_parts WHERE path = ?1)",
                 params![of.path, signed(of.offset)],
             )?;
-            super::shares::touch(tx, of.home)?;
-            super::shares::touch(tx, of.session)
+            touch_sessions_of(tx, of)
         })
     }
 
-    /// Changes of a session's list of tasks, in the order of time.
+    /// Changes of a session's list of tasks, in the order of time: the first [`MOST_CHANGES`].
     ///
     /// # Errors
     /// If the ledger cannot be read.
     pub fn task_changes(&self, session: SessionRow) -> Result<Vec<TaskChange>, StoreError> {
-        const SQL: &str =
-            "SELECT tool_use_id, at, kind FROM task_changes WHERE session = ?1 ORDER BY at, tool_use_id";
-        let found = self.all("read the tasks", SQL, [session.0], |row| {
+        const SQL: &str = "SELECT tool_use_id, at, kind FROM task_changes WHERE session = ?1 ORDER BY at, tool_use_id LIMIT ?2";
+        let found = self.all("read the tasks", SQL, [session.0, MOST_CHANGES], |row| {
             let call = ToolUseId::new(&row.get::<_, String>(0)?);
             let kind = serde_json::from_str::<TaskChangeKind>(&row.get::<_, String>(2)?).ok();
             let at = row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis);

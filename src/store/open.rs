@@ -272,7 +272,9 @@ impl Ledger {
                 let copy = is_older.then(|| Self::open_copy(path, CopiedFor::Held));
                 match copy {
                     Some(Ok(copy)) => Ok(copy),
-                    Some(Err(second)) => Self::open_view(path, VIEW.waiting).map_err(|error| error.unless_told_by(second)),
+                    Some(Err(second)) => {
+                        Self::open_view(path, VIEW.waiting).map_err(|error| error.unless_told_by(second))
+                    }
                     None => Self::open_view(path, VIEW.waiting),
                 }
             }

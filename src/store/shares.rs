@@ -239,10 +239,7 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be written.
-    pub fn store_shares(
-        &mut self,
-        shares: &[(StaleSession, Shares, Growth)],
-    ) -> Result<(), StoreError> {
+    pub fn store_shares(&mut self, shares: &[(StaleSession, Shares, Growth)]) -> Result<(), StoreError> {
         const WHAT: &str = "store cost attribution";
         let version = self.shares_version();
         match self.write(WHAT, |tx| store(tx, shares, version)) {
@@ -434,11 +431,7 @@ impl Ledger {
     }
 }
 
-fn store(
-    conn: &Connection,
-    shares: &[(StaleSession, Shares, Growth)],
-    version: i64,
-) -> rusqlite::Result<()> {
+fn store(conn: &Connection, shares: &[(StaleSession, Shares, Growth)], version: i64) -> rusqlite::Result<()> {
     let mut insert = conn.prepare(
         "INSERT OR REPLACE INTO shares (session, stamp, prices, body, growth) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;

@@ -63,12 +63,13 @@ impl Ledger {
         })
     }
 
-    /// When a session's prompts were submitted, in the order of time.
+    /// When a session's prompts were submitted, in the order of time: the first ones, at most so many.
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn prompt_times(&self, session: SessionRow) -> Result<Vec<Timestamp>, StoreError> {
-        const SQL: &str = "SELECT at FROM prompts WHERE session = ?1 AND at IS NOT NULL ORDER BY at";
-        self.all("list the prompts", SQL, [session.0], |row| Ok(Timestamp::from_millis(row.get(0)?)))
+    pub fn prompt_times(&self, session: SessionRow, at_most: usize) -> Result<Vec<Timestamp>, StoreError> {
+        const SQL: &str = "SELECT at FROM prompts WHERE session = ?1 AND at IS NOT NULL ORDER BY at LIMIT ?2";
+        let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
+        self.all("list the prompts", SQL, [session.0, at_most], |row| Ok(Timestamp::from_millis(row.get(0)?)))
     }
 }

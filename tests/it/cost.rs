@@ -850,7 +850,8 @@ fn sessions_come_in_the_order_that_is_asked_for() {
         tokens,
         ..Spent::at("2026-11-02T09:00:00Z").dollars(dollars)
     };
-    let unpriced = Spent { session: 4, tokens: 500, ..Spent::at("2026-11-02T09:00:00Z").unpriced("house-model") };
+    let unpriced =
+        Spent { session: 4, tokens: 500, ..Spent::at("2026-11-02T09:00:00Z").unpriced("house-model") };
     let ledger = ledger_with(&[at(1, 100, 2), at(2, 10, 8), at(3, 1_000, 1), unpriced]);
     for (order, title, expected) in [
         ("time", "Recent sessions", "4321"),

@@ -489,7 +489,9 @@ fn tasks_of_a_file_of_two_sessions_are_its_own_sessions() {
     let steps = |session: &str| -> Vec<String> {
         let report = ledger.run(&["show-usage", "--session", session, "--json"]).json();
         let rows = report["by_step"].as_array().unwrap().iter();
-        rows.map(|row| row["step"].as_str().unwrap().to_owned()).filter(|step| !step.starts_with('(')).collect()
+        rows.map(|row| row["step"].as_str().unwrap().to_owned())
+            .filter(|step| !step.starts_with('('))
+            .collect()
     };
     for _ in 0..2 {
         assert!(steps("parent").contains(&"ours".to_owned()), "{:?}", steps("parent"));
@@ -769,4 +771,27 @@ fn an_echoed_subagent_has_entry_and_carry_where_its_own_file_is_missing() {
     ledger.import();
     assert_eq!(ledger.cost_by("tool").total.usage, ledger.total().usage);
     assert!(!ledger.cost_by("tool").by_key().contains_key("(none)"));
+}
+
+#[test]
+fn behind_a_gateway_with_one_id_a_subagents_calls_are_its_own() {
+    let ledger = Ledger::new();
+    let s = Session::new(&ledger, "s");
+    let of = |run: &str, tool: &str, at: u32| {
+        let id = format!("toolu_{run}");
+        let made = json!([{ "type": "tool_use", "id": id, "name": tool, "input": {} }]);
+        let line =
+            s.answer("msg", at, 20).with("message.content", made).with("requestId", format!("req_{run}"));
+        line.with("agentId", run).with("isSidechain", true)
+    };
+    s.transcript().write(&[s.says(1), s.answer("msg", 2, 10).with("requestId", "req_main")]);
+    s.subagent("subagents", "one").write(&[of("one", "Read", 3)]);
+    s.subagent("subagents", "two").write(&[of("two", "Bash", 4)]);
+    ledger.import();
+    let report = ledger.run(&["tools", "--json"]).json();
+    let calls = |tool: &str| {
+        let rows = report["rows"].as_array().unwrap().iter();
+        rows.filter(|row| row["tool"] == tool).map(|row| row["calls"].as_u64().unwrap()).sum::<u64>()
+    };
+    assert_eq!((calls("Read"), calls("Bash")), (1, 1), "{report}");
 }

@@ -37,6 +37,8 @@ pub const UNNAMED_SIDECHAIN: &str = "sidechain";
 
 /// How much is read before it is stored, in bytes: a process that is ended on its way loses no more than that.
 const CHUNK_BYTES: u64 = 8 << 20;
+/// How much of a transcript is read at once where the content is read, too, of which more is kept. In bytes.
+const CONTENT_CHUNK_BYTES: u64 = 2 << 20;
 
 /// The rank of a title that is only a number, for users who want no names kept: it replaces any other.
 pub const NUMBERED_TOPIC_RANK: u8 = 9;
@@ -377,11 +379,12 @@ pub fn read_with(buffer: &mut Buffer, path: &Path, from: &ReadFrom) -> Result<Re
         ..resumed.cloned().unwrap_or_default()
     });
     reading.has_content = from.content.is_some();
+    let chunk = if reading.has_content { CONTENT_CHUNK_BYTES } else { CHUNK_BYTES };
     let mut repeated = json::Repeated::default();
     while let Some(line) = lines.next_line()? {
         reading.lines += 1;
         wire::add_line(line, from, &mut repeated, &mut reading);
-        if lines.offset() - lines.start() >= CHUNK_BYTES {
+        if lines.offset() - lines.start() >= chunk {
             reading.has_more = true;
             break;
         }

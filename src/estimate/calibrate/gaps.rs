@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Added, Kind};
-use crate::domain::{AgentId, ContextEntry, Message, MessageId, ModelId, ToolName, ToolUseId};
+use crate::domain::{AgentId, ContextEntry, Message, MessageId, ModelId, ToolUseId};
 
 /// A call of a gap that was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub enum Lesson {
 #[derive(Debug, Default)]
 struct State<'a> {
     last: Option<&'a Message>,
-    calls: HashMap<&'a ToolUseId, &'a ToolName>,
+    calls: HashMap<ToolUseId, Kind>,
     /// Text and calls, calls, and whether there was thinking, which can be hidden.
     written: (u64, u64, bool),
     has_text: bool,
@@ -98,39 +98,52 @@ struct State<'a> {
     is_spoilt: bool,
 }
 
-/// Finds what `entries` teach. `messages` are their responses as far as they are known. Gaps are left out that hold a
-/// prompt, a summary or an image, whose predecessor is not complete and wrote anything but calls, between two models, or
-/// beside an advisor's answer, which is billed with the response.
-#[must_use]
-pub fn lessons(entries: &[ContextEntry], messages: &HashMap<&MessageId, &Message>) -> Vec<Lesson> {
-    let mut lessons = Vec::new();
-    let mut states: HashMap<Option<&AgentId>, State<'_>> = HashMap::new();
-    let mut of: Option<&AgentId> = None;
-    for entry in entries {
+/// Finds what a transcript's entries teach, one entry after the other. Gaps are left out that hold a prompt, a summary or an
+/// image, whose predecessor is not complete and wrote anything but calls, between two models, or beside an advisor's answer,
+/// which is billed with the response.
+#[derive(Debug)]
+pub struct Lessons<'m> {
+    messages: &'m HashMap<&'m MessageId, &'m Message>,
+    states: HashMap<Option<AgentId>, State<'m>>,
+    of: Option<AgentId>,
+}
+
+impl<'m> Lessons<'m> {
+    /// Nothing yet. `messages` are the transcript's responses as far as they are known.
+    #[must_use]
+    pub fn new(messages: &'m HashMap<&'m MessageId, &'m Message>) -> Self {
+        Self { messages, states: HashMap::new(), of: None }
+    }
+
+    /// The next entry. Of the last response of each context more may come, so it teaches when the next one is there.
+    pub fn add(&mut self, entry: &ContextEntry, mut each: impl FnMut(Lesson)) {
         if let ContextEntry::Of { agent } = entry {
-            of = agent.as_ref();
-            continue;
+            self.of.clone_from(agent);
+            return;
         }
-        let state = states.entry(of).or_default();
+        if !self.states.contains_key(&self.of) {
+            self.states.insert(self.of.clone(), State::default());
+        }
+        let Some(state) = self.states.get_mut(&self.of) else { return };
         match entry {
             ContextEntry::Of { .. } => {}
             ContextEntry::Response { id, text, thinking, calls, .. } => {
                 if state.last.is_none_or(|last| last.id != *id) {
-                    lessons.extend(state.written().map(Lesson::Written));
-                    let next = messages.get(id).copied();
-                    lessons.extend(next.and_then(|next| state.gap(next)).map(Lesson::Gap));
-                    *state =
-                        State { last: next.filter(|next| !has_advisor(next, messages)), ..State::default() };
+                    state.written().map(Lesson::Written).into_iter().for_each(&mut each);
+                    let next = self.messages.get(id).copied();
+                    next.and_then(|next| state.gap(next)).map(Lesson::Gap).into_iter().for_each(&mut each);
+                    let last = next.filter(|next| !has_advisor(next, self.messages));
+                    *state = State { last, ..State::default() };
                 }
                 state.has_text |= *text > 0;
                 state.written.0 += text + calls.iter().map(|call| call.tokens).sum::<u64>();
                 state.written.1 += calls.len() as u64;
                 state.written.2 |= *thinking > 0;
-                state.calls.extend(calls.iter().map(|call| (&call.id, &call.tool)));
+                state.calls.extend(calls.iter().map(|call| (call.id.clone(), Kind::of(&call.tool))));
             }
             ContextEntry::Result { call, tokens, media } => match state.calls.get(call) {
-                Some(tool) if !media => {
-                    state.answers.push(Answer { call: call.clone(), kind: Kind::of(tool), tokens: *tokens });
+                Some(kind) if !media => {
+                    state.answers.push(Answer { call: call.clone(), kind: *kind, tokens: *tokens });
                 }
                 _ => state.is_spoilt = true,
             },
@@ -141,8 +154,15 @@ pub fn lessons(entries: &[ContextEntry], messages: &HashMap<&MessageId, &Message
             }
         }
     }
-    // Of the last response of each context more may come.
-    lessons
+}
+
+/// What `entries` teach, as [`Lessons`] finds it.
+#[must_use]
+pub fn lessons(entries: &[ContextEntry], messages: &HashMap<&MessageId, &Message>) -> Vec<Lesson> {
+    let mut finder = Lessons::new(messages);
+    let mut found = Vec::new();
+    entries.iter().for_each(|entry| finder.add(entry, |lesson| found.push(lesson)));
+    found
 }
 
 fn has_advisor(message: &Message, messages: &HashMap<&MessageId, &Message>) -> bool {
@@ -186,7 +206,7 @@ impl State<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ContextCall, MessageSource, Modifiers, SessionId, Usage};
+    use crate::domain::{ContextCall, MessageSource, Modifiers, SessionId, ToolName, Usage};
 
     fn message(id: &str, prompt: u64, output: u64) -> Message {
         Message {

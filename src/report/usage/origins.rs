@@ -144,19 +144,18 @@ pub(super) fn by_mcp_server(servers: OriginSums, calls: &[CallGroup]) -> Vec<Mcp
     let paid = servers.all.whole();
     let estimated: u64 = calls.iter().map(|call| call.generated + call.returned).sum();
     let server = |call: &CallGroup| ToolName::new(&call.tool).mcp_server().map(str::to_owned);
-    let mut rows: Vec<McpUsage> =
-        join(sum_calls(calls, server), servers.sums)
-            .into_iter()
-            .filter(|(server, ..)| !is_none(server))
-            .map(|(mcp_server, calls, sum)| McpUsage {
-                mcp_server,
-                calls: calls.calls.max(sum.calls),
-                failures: calls.failures,
-                generated_tokens: calls.generated,
-                returned_tokens: calls.returned,
-                paid: OriginUsage::of_calls(&sum, &calls, (paid, estimated)),
-            })
-            .collect();
+    let mut rows: Vec<McpUsage> = join(sum_calls(calls, server), servers.sums)
+        .into_iter()
+        .filter(|(server, ..)| !is_none(server))
+        .map(|(mcp_server, calls, sum)| McpUsage {
+            mcp_server,
+            calls: calls.calls.max(sum.calls),
+            failures: calls.failures,
+            generated_tokens: calls.generated,
+            returned_tokens: calls.returned,
+            paid: OriginUsage::of_calls(&sum, &calls, (paid, estimated)),
+        })
+        .collect();
     rows.sort_by_key(|row| {
         Reverse((row.paid.cost_usd, row.paid.total_tokens, row.generated_tokens + row.returned_tokens))
     });
