@@ -27,7 +27,7 @@ use crate::store::{Ledger, LogBatch, StoreError, TranscriptState};
 /// How many responses are stored at once; hooks wait meanwhile.
 const RESPONSES_AT_ONCE: usize = 40_000;
 /// How many files are stored at once at most.
-const FILES_AT_ONCE: usize = 2_000;
+const FILES_AT_ONCE: usize = 500;
 /// How much a reader hands over at once, in bytes of its files: each time costs the writer's thread a wake.
 const BYTES_AT_ONCE: u64 = 4 << 20;
 /// More threads do not make one writer faster.

@@ -177,7 +177,8 @@ mod tests {
         };
         let call = format!("toolu_{number}");
         let made = json!([{ "type": "tool_use", "id": call, "name": format!("Tool{number}"), "input": {} }]);
-        let usage = json!({ "input_tokens": 2, "output_tokens": 30, "cache_read_input_tokens": read_by(number) });
+        let usage =
+            json!({ "input_tokens": 2, "output_tokens": 30, "cache_read_input_tokens": read_by(number) });
         let answer = json!({ "id": format!("msg_{number}"), "model": "claude-opus-5-5", "stop_reason": "tool_use",
                              "content": made, "usage": usage });
         let result = json!({ "role": "user", "content": [{ "type": "tool_result", "tool_use_id": call, "content": "a" }] });

@@ -12,7 +12,7 @@ use crate::domain::{AgentId, ContextEntry, TaskChange, TaskChangeKind, Timestamp
 pub(super) const RECORD: &str = "record the contexts";
 
 /// So many changes of a session's list of tasks are looked at, so that the memory for them has a bound.
-const MOST_CHANGES: i64 = 1 << 15;
+const MOST_CHANGES: i64 = 1 << 13;
 
 /// A transcript of a session, and how much of its content is known.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,6 +23,8 @@ pub struct ContentReader {
     pub hash_key: Option<[u8; 16]>,
 }
 
+/// So many calls of one line are told apart: many times what any response has. The others count as its text.
+const MOST_CALLS: usize = 1 << 13;
 /// Attachments that never reach the model, or that the system prompt holds already.
 const NOT_SENT: [&str; 5] = [
     "hook_success",
@@ -84,16 +86,18 @@ fn add_assistant(line: &Object<'_>, context: &Context, content: &ContentReader, 
             match block.text("type").as_deref() {
                 // Newer clients keep no text of it; that there was some must be known.
                 Some("thinking" | "redacted_thinking") => thinking += tokens.max(1),
-                Some("tool_use") => match read_call(&block, tokens, content) {
-                    Some(call) => {
-                        if call.tool.as_str() == "TaskCreate" {
-                            reading.task_creates.insert(call.id.clone());
+                Some("tool_use") => {
+                    match read_call(&block, tokens, content).filter(|_| calls.len() < MOST_CALLS) {
+                        Some(call) => {
+                            if call.tool.as_str() == "TaskCreate" {
+                                reading.task_creates.insert(call.id.clone());
+                            }
+                            note_task(&block, &call, context, reading);
+                            calls.push(call);
                         }
-                        note_task(&block, &call, context, reading);
-                        calls.push(call);
+                        None => text += tokens,
                     }
-                    None => text += tokens,
-                },
+                }
                 _ => text += tokens,
             }
         }
