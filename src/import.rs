@@ -27,7 +27,7 @@ use crate::store::{Ledger, LogBatch, StoreError, TranscriptState};
 /// How many responses are stored at once; hooks wait meanwhile.
 const RESPONSES_AT_ONCE: usize = 40_000;
 /// How many files are stored at once at most.
-const FILES_AT_ONCE: usize = 500;
+const FILES_AT_ONCE: usize = 1_000;
 /// How much a reader hands over at once, in bytes of its files: each time costs the writer's thread a wake.
 const BYTES_AT_ONCE: u64 = 4 << 20;
 /// More threads do not make one writer faster.
@@ -203,7 +203,8 @@ struct Task {
     file: FoundFile,
     size: u64,
     modified_at: Option<Timestamp>,
-    state: Option<TranscriptState>,
+    /// Of a file that was read before; most were not.
+    state: Option<Box<TranscriptState>>,
 }
 
 /// What a reader hands to the writer.
@@ -281,7 +282,7 @@ fn find_work(ledger: &Ledger, roots: &[PathBuf], report: &mut ImportReport) -> R
             if is_unchanged {
                 report.files_unchanged += 1;
             } else {
-                tasks.push(Task { file, size, modified_at, state });
+                tasks.push(Task { file, size, modified_at, state: state.map(Box::new) });
             }
         }
     }
