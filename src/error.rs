@@ -20,7 +20,7 @@ pub enum Error {
     Prices(#[from] crate::pricing::PriceTableError),
     /// A transcript could not be read.
     #[error(transparent)]
-    Read(#[from] crate::agents::ReadError),
+    Read(#[from] crate::clients::ReadError),
     /// The hook could not be registered or removed.
     #[error(transparent)]
     Setup(#[from] crate::setup::SetupError),

@@ -9,12 +9,12 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::agents::ReadError;
-use crate::agents::claude_code::{
+use crate::clients::ReadError;
+use crate::clients::claude_code::{
     self, AgentFile, AgentMeta, ContentReader, NUMBERED_TOPIC_RANK, ReadFrom, Reading,
 };
 use crate::config::Config;
-use crate::domain::{Agent, AgentId, SessionId, SessionKind, Timestamp, ToolUseId, Version, client_version};
+use crate::domain::{AgentId, Client, SessionId, SessionKind, Timestamp, ToolUseId, Version, client_version};
 use crate::env::Env;
 use crate::estimate;
 use crate::estimate::subagents::defaults_for;
@@ -40,7 +40,7 @@ pub struct Task<'a> {
     /// The session.
     pub session: &'a SessionId,
     /// Its client.
-    pub client: Agent,
+    pub client: Client,
     /// Its main transcript.
     pub transcript: &'a Path,
     /// Whose last message may come late and is to be waited for.
@@ -176,7 +176,8 @@ pub fn catch_up(
     config: &Config,
     record: &SessionRecord,
 ) -> Result<Vec<ReadError>, StoreError> {
-    let (Some(session), Some(client)) = (SessionId::new(&record.id), Agent::from_name(&record.client)) else {
+    let (Some(session), Some(client)) = (SessionId::new(&record.id), Client::from_name(&record.client))
+    else {
         return Ok(Vec::new());
     };
     let moved = moved_transcript(ledger, env, &session, record)?;

@@ -13,10 +13,10 @@ use std::sync::mpsc::sync_channel;
 
 use serde::Serialize;
 
-use crate::agents::claude_code::{self, FoundFile, ReadFrom};
-use crate::agents::{self, Buffer, ReadError};
+use crate::clients::claude_code::{self, FoundFile, ReadFrom};
+use crate::clients::{self, Buffer, ReadError};
 use crate::config::Config;
-use crate::domain::{Agent, SessionId, Timestamp};
+use crate::domain::{Client, SessionId, Timestamp};
 use crate::env::Env;
 use crate::estimate;
 pub use crate::finalize::usual_folders;
@@ -96,7 +96,7 @@ pub fn run(
     mut tell: impl FnMut(ImportProgress),
 ) -> Result<ImportReport, StoreError> {
     ledger.expect_much()?;
-    agents::expect_much();
+    clients::expect_much();
     let mut report = ImportReport::default();
     let tasks = find_work(ledger, roots, &mut report)?;
     let total = (tasks.len(), tasks.iter().map(Task::bytes).sum());
@@ -125,7 +125,7 @@ pub fn run(
                 }
             }
             if responses >= RESPONSES_AT_ONCE || waiting.len() >= FILES_AT_ONCE {
-                report.responses += ledger.record_logs(Agent::ClaudeCode, waiting.drain(..))?;
+                report.responses += ledger.record_logs(Client::ClaudeCode, waiting.drain(..))?;
                 responses = 0;
                 tell(done);
             }
@@ -169,7 +169,7 @@ pub fn run(
     if let (Err(()), Some(fault)) = (is_read, fault) {
         return Err(fault);
     }
-    report.responses += ledger.record_logs(Agent::ClaudeCode, waiting)?;
+    report.responses += ledger.record_logs(Client::ClaudeCode, waiting)?;
     tell(done);
     report.sessions = sessions.len() as u64;
     report.skipped.sort();

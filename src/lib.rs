@@ -3,17 +3,17 @@
 //! ```text
 //! stdin JSON ─ hook::event ─▶ domain::ToolCall ─ store::writer ─▶ ledger.db ◀─ store::queries ─ report ─ render
 //!                                                     ▲
-//! transcripts ─ agents::claude_code ─▶ domain::Message ┘ (finalize, reconcile)
+//! transcripts ─ clients::claude_code ─▶ domain::Message ┘ (finalize, reconcile)
 //! ```
 //!
 //! `ARCHITECTURE.md` has the whole picture and its invariants.
 
-pub mod agents;
 pub mod attribution;
 pub mod budget;
 pub mod calendar;
 pub mod child;
 pub mod cli;
+pub mod clients;
 pub mod config;
 pub mod doctor;
 pub mod domain;

@@ -19,7 +19,7 @@ use crate::domain::{
 ///
 /// An id alone does not say so: gateways answer with a constant one, or count from 1 in every session. Within a session a
 /// record is of another response if its request, its line and its time are all others; in another session it is a copy
-/// only if it is the same line (`agents::claude_code::identity` has the rules, each with its reason). `shares_session` says
+/// only if it is the same line (`clients::claude_code::identity` has the rules, each with its reason). `shares_session` says
 /// whether the session of the one is known to have the response of the other.
 #[must_use]
 pub fn is_same(a: &Message, b: &Message, shares_session: bool) -> bool {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tallyhook::agents::claude_code::{self, ContentReader, ReadFrom};
+use tallyhook::clients::claude_code::{self, ContentReader, ReadFrom};
 use tallyhook::domain::{ContextEntry, ModelId, SessionId, ToolName, Version, client_version};
 use tallyhook::estimate::calibrate::{Gap as LessonGap, Lesson, lessons};
 use tallyhook::estimate::{CallView, Era};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::Context;
 use super::args::CaptureCostArgs;
 use super::session::{find, not_found};
-use crate::agents::claude_code::cost_screen;
+use crate::clients::claude_code::cost_screen;
 use crate::domain::CapturedCost;
 use crate::error::Error;
 use crate::finalize;

@@ -7,7 +7,7 @@ use tallyhook_counter::{Count, Counting, Encoding};
 
 use super::Context;
 use super::args::CountArgs;
-use crate::domain::{Agent, ModelId, OneLine as _};
+use crate::domain::{Client, ModelId, OneLine as _};
 use crate::error::Error;
 use crate::estimate::calibrate::Tokenizer;
 use crate::estimate::encoding_of;
@@ -24,7 +24,7 @@ const STDIN: &str = "-";
 /// Counts every file that can be; the others are named on stderr.
 pub(super) fn run(context: &Context, args: &CountArgs) -> Result<(), Error> {
     let model = args.model.as_deref().and_then(ModelId::new);
-    let own_encoding = encoding_of(Agent::ClaudeCode, model.as_ref());
+    let own_encoding = encoding_of(Client::ClaudeCode, model.as_ref());
     let encoding = args.encoding.map_or(own_encoding, Into::into);
     let tokenizer = model.as_ref().map(Tokenizer::of);
     let stdin = [PathBuf::from(STDIN)];

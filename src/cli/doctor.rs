@@ -14,7 +14,7 @@ use crate::platform;
 use crate::pricing::PriceTable;
 use crate::render;
 use crate::setup::SetupError;
-use crate::setup::client::{self, Client};
+use crate::setup::client::{self, InstalledClient};
 use crate::setup::view::View;
 use crate::store::{Ledger, Recovered};
 
@@ -51,7 +51,7 @@ pub(super) fn run(context: &Context, args: &DoctorArgs) -> Result<(), Error> {
     if failures > 0 { Err(Error::Unhealthy { failures }) } else { Ok(()) }
 }
 
-fn examine(context: &Context, client: Option<&Client>, verify: bool) -> Result<Vec<Check>, Error> {
+fn examine(context: &Context, client: Option<&InstalledClient>, verify: bool) -> Result<Vec<Check>, Error> {
     let ledger_path = context.ledger_path()?;
     let (prices, prices_fault) = match context.prices() {
         Ok(prices) => (prices, None),
@@ -72,7 +72,7 @@ fn examine(context: &Context, client: Option<&Client>, verify: bool) -> Result<V
     Ok(doctor::examine(&subject))
 }
 
-fn carry_out(context: &Context, fix: &Fix, client: Option<&Client>) -> Result<(), Error> {
+fn carry_out(context: &Context, fix: &Fix, client: Option<&InstalledClient>) -> Result<(), Error> {
     match fix {
         Fix::Register(scope) => {
             let backups = context.backups()?;

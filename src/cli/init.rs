@@ -6,12 +6,12 @@ use super::args::{InitArgs, ScopeArg};
 use super::scopes::contested_note;
 use super::show_usage::show_newest;
 use super::{Context, diff, import, report_usage};
-use crate::domain::{Agent, Mode, OneLine as _};
+use crate::domain::{Client, Mode, OneLine as _};
 use crate::error::Error;
 use crate::hook::manifest::{self, Subscription};
 use crate::import::{count_files, usual_folders};
 use crate::setup::SetupError;
-use crate::setup::client::{self, Client};
+use crate::setup::client::{self, InstalledClient};
 use crate::setup::command::{Command, Program, Target};
 use crate::setup::plan::{self, Backups, Change};
 use crate::setup::scope::{Scope, ScopeKind};
@@ -23,7 +23,7 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
     if args.client == "generic" {
         return context.print(report_usage::INSTRUCTION);
     }
-    if Agent::from_name(&args.client) != Some(Agent::ClaudeCode) {
+    if Client::from_name(&args.client) != Some(Client::ClaudeCode) {
         return Err(SetupError::UnknownClient { client: args.client.clone() }.into());
     }
     let kind = match args.scope {
@@ -206,7 +206,7 @@ impl Plan {
     pub(super) fn of(
         context: &Context,
         scope: &Scope,
-        client: Option<&Client>,
+        client: Option<&InstalledClient>,
         hooks_file: HooksFile,
     ) -> Result<Self, SetupError> {
         let binary = context.env.binary().ok_or(SetupError::NoBinary)?;
@@ -219,7 +219,8 @@ impl Plan {
         let now = files::read(&scope.settings())?.and_then(|text| settings::registered(&text).ok());
         let now = now.as_deref().and_then(settings::model).map(|entry| entry.command);
         let ledger = target.ledger.clone().or_else(|| named_ledger(context, now.as_ref()));
-        let events = manifest::events_of(client.map(Client::number), is_gated(context, ledger.as_deref()));
+        let events =
+            manifest::events_of(client.map(InstalledClient::number), is_gated(context, ledger.as_deref()));
         let registration = Registration { target: &target, events: &events };
         let change = plan::registering(scope.settings(), &registration)?;
         let registered: Vec<Found> =
@@ -262,7 +263,7 @@ impl Plan {
     pub(super) fn carry_out(
         context: &Context,
         scope: &Scope,
-        client: Option<&Client>,
+        client: Option<&InstalledClient>,
         hooks_file: HooksFile,
         backups: &Backups,
     ) -> Result<(Self, Vec<PathBuf>), Error> {
@@ -344,7 +345,7 @@ fn line(label: &str, text: &str) -> String {
     format!("{label:<10}{text}\n")
 }
 
-fn client_line(client: Option<&Client>, events: usize) -> String {
+fn client_line(client: Option<&InstalledClient>, events: usize) -> String {
     match client {
         Some(client) => {
             format!("Claude Code {} ({}) supports {events} events", client.version, client.path.one_line())

@@ -38,7 +38,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 use serde::Serialize;
 
-use crate::agents::ReadError;
+use crate::clients::ReadError;
 use crate::config::Config;
 use crate::domain::{OneLine as _, printable};
 use crate::env::{Env, PLACES};

@@ -27,7 +27,7 @@ use serde::Serialize;
 use crate::domain::Mode;
 use crate::env::Env;
 use crate::pricing::PriceTable;
-use crate::setup::client::Client;
+use crate::setup::client::InstalledClient;
 use crate::setup::scope::Scope;
 use crate::setup::view::View;
 use crate::store::{Ledger, StoreError};
@@ -104,7 +104,7 @@ pub struct Subject<'a> {
     /// The settings file, if not the usual one.
     pub config: Option<&'a Path>,
     /// The installed client.
-    pub client: Option<Client>,
+    pub client: Option<InstalledClient>,
     /// The prices in force.
     pub prices: PriceTable,
     /// Why they are not the user's own.

@@ -3,7 +3,7 @@
 use super::{Check, Fix, Subject};
 use crate::domain::{OneLine as _, Version, plural};
 use crate::hook::manifest::{self, Subscription};
-use crate::setup::client::Client;
+use crate::setup::client::InstalledClient;
 use crate::setup::command::{Command, Program, Target};
 use crate::setup::scope::{Scope, ScopeKind};
 use crate::setup::settings::{self, Found, Registration};
@@ -18,7 +18,7 @@ const REGISTER: &str = "run `tallyhook init` in a project, or `tallyhook init --
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let view = &subject.view;
-    let version = subject.client.as_ref().map(Client::number);
+    let version = subject.client.as_ref().map(InstalledClient::number);
     let events = manifest::events_of(version, subject.is_gated());
     let mut checks: Vec<Check> =
         view.faults.iter().map(|(layer, error)| Check::failed(name(*layer), fault(error), MEND)).collect();

@@ -1,10 +1,10 @@
 //! Values and their arithmetic. No I/O, no SQL, no clap.
 
-mod agent;
 mod alert;
 pub mod amount;
 mod budget;
 mod captured;
+mod client;
 mod context;
 mod counted;
 mod estimate;
@@ -19,10 +19,10 @@ mod time;
 mod tool_call;
 mod usage;
 
-pub use agent::{Agent, MAIN_AGENT};
 pub use alert::{AlertKind, Alerts, CallLoop, EndedRun, Habit, Spike, Watch};
 pub use budget::{Budget, Limit, Mode, Per, Scope, Span as BudgetSpan, Standing, State, Used};
 pub use captured::{CapturedCost, CapturedLimit, CapturedModel, Shown, ShownCost, ShownUsage, UnreadLine};
+pub use client::{Client, MAIN_AGENT};
 pub use context::{ContextCall, ContextEntry, TaskChange, TaskChangeKind, file_type};
 pub use counted::{grouped, plural};
 pub use estimate::{Estimate, Method};

@@ -16,7 +16,7 @@ use std::borrow::Cow;
 
 use tallyhook_counter::Encoding;
 
-use crate::domain::{Agent, Estimate, LineDelta, Method, ModelId, ToolName, Version};
+use crate::domain::{Client, Estimate, LineDelta, Method, ModelId, ToolName, Version};
 use crate::json::{self, Raw, Scalar};
 
 pub use tools::lines_changed;
@@ -34,13 +34,13 @@ const MAX_TEXTS: usize = 1 << 16;
 ///
 /// Claude's text is predicted as well by `cl100k_base` as by `o200k_base` (`docs/facts.md#claudes-tokenizers`).
 #[must_use]
-pub fn encoding_of(client: Agent, model: Option<&ModelId>) -> Encoding {
+pub fn encoding_of(client: Client, model: Option<&ModelId>) -> Encoding {
     let openai = match model {
         Some(model) => {
             let id = model.as_str().rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
             ["gpt-", "o1", "o3", "o4", "codex", "chatgpt"].iter().any(|start| id.starts_with(start))
         }
-        None => client == Agent::Codex,
+        None => client == Client::Codex,
     };
     if openai { Encoding::O200kBase } else { Encoding::Cl100kBase }
 }
@@ -246,9 +246,9 @@ mod tests {
     #[test]
     fn only_openai_models_take_o200k() {
         let of = |client, model: Option<&str>| encoding_of(client, model.and_then(ModelId::new).as_ref());
-        assert_eq!(of(Agent::ClaudeCode, None), Encoding::Cl100kBase);
-        assert_eq!(of(Agent::ClaudeCode, Some("openai/gpt-5.4")), Encoding::O200kBase);
-        assert_eq!(of(Agent::Codex, None), Encoding::O200kBase);
-        assert_eq!(of(Agent::Codex, Some("claude-opus-5-5")), Encoding::Cl100kBase);
+        assert_eq!(of(Client::ClaudeCode, None), Encoding::Cl100kBase);
+        assert_eq!(of(Client::ClaudeCode, Some("openai/gpt-5.4")), Encoding::O200kBase);
+        assert_eq!(of(Client::Codex, None), Encoding::O200kBase);
+        assert_eq!(of(Client::Codex, Some("claude-opus-5-5")), Encoding::Cl100kBase);
     }
 }

@@ -5,9 +5,9 @@
 
 use super::intake::LeftOut;
 use super::lifting;
-use crate::agents::claude_code::session_of_path;
+use crate::clients::claude_code::session_of_path;
 use crate::domain::{
-    Agent, AgentId, CompactionTrigger, MAX_NAME_CHARS, ModelId, SessionId, SessionKind, ToolName, ToolUseId,
+    AgentId, Client, CompactionTrigger, MAX_NAME_CHARS, ModelId, SessionId, SessionKind, ToolName, ToolUseId,
     clean_name, client_version, project_folder,
 };
 use crate::env::Env;
@@ -143,7 +143,7 @@ impl<'a> Payload<'a> {
     }
 
     /// What the event says of its session.
-    pub(super) fn sighting(&self, env: &Env, client: Agent) -> SessionSighting {
+    pub(super) fn sighting(&self, env: &Env, client: Client) -> SessionSighting {
         let named = env.var("CLAUDE_PROJECT_DIR").and_then(|path| clean_name(&path, MAX_PATH_CHARS));
         SessionSighting {
             id: self.session.clone(),

@@ -20,7 +20,7 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, Durability};
-use crate::domain::{Agent, Alerts, ToolUseId, plural};
+use crate::domain::{Alerts, Client, ToolUseId, plural};
 use crate::env::Env;
 use crate::error::Error;
 use crate::finalize::{self, Asks, Task, Wait};
@@ -44,7 +44,7 @@ pub struct Options {
     /// The settings file, if not the usual one.
     pub config: Option<PathBuf>,
     /// The client that calls.
-    pub client: Agent,
+    pub client: Client,
 }
 
 impl Options {
@@ -61,7 +61,7 @@ impl Options {
         Self {
             ledger: value("--db").map(|path| env.expand(Path::new(path))),
             config: value("--config").map(|path| env.expand(Path::new(path))),
-            client: value("--client").and_then(Agent::from_name).unwrap_or_default(),
+            client: value("--client").and_then(Client::from_name).unwrap_or_default(),
         }
     }
 }
@@ -388,7 +388,7 @@ mod tests {
         let args = ["--bogus", "hook", "--client=codex", "--db", "/x/l.db", "extra"].map(str::to_owned);
         let env = Env::fixed(Path::new("/cwd"), crate::domain::Timestamp::from_millis(0), &[("HOME", "/h")]);
         let options = Options::from_args(&args, &env);
-        assert_eq!(options.client, Agent::Codex);
+        assert_eq!(options.client, Client::Codex);
         assert_eq!(options.ledger, Some(PathBuf::from("/x/l.db")));
         assert_eq!(options.config, None);
         assert_eq!(Options::from_args(&["hook".into(), "--db".into()], &env), Options::default());

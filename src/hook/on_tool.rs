@@ -8,9 +8,9 @@ use tallyhook_counter::Encoding;
 
 use super::Hook;
 use super::event::ToolPayload;
-use crate::agents::claude_code;
+use crate::clients::claude_code;
 use crate::domain::{
-    ActionType, Agent, AgentId, Alerts, Estimate, LineDelta, MAX_NAME_CHARS, Method, ModelId, RawCounts,
+    ActionType, AgentId, Alerts, Client, Estimate, LineDelta, MAX_NAME_CHARS, Method, ModelId, RawCounts,
     TaskChangeKind, ToolCall, ToolName, ToolOutcome, ToolUseId, clean_name,
 };
 use crate::error::Error;
@@ -127,12 +127,12 @@ impl Known {
     /// knows better, stays as it is. A model that nobody knows counts like the newest.
     fn calibrated(
         &self,
-        client: Agent,
+        client: Client,
         tool: &ToolName,
         (generated, returned): (Estimate, Estimate),
     ) -> (Estimate, Estimate) {
         let newest = ModelId::new("claude");
-        let is_claude = client == Agent::ClaudeCode || self.session.model.is_some();
+        let is_claude = client == Client::ClaudeCode || self.session.model.is_some();
         let model = self.session.likely_model.as_ref().or(newest.as_ref());
         let Some(model) = model.filter(|_| is_claude) else { return (generated, returned) };
         let calibration = calibration(model, self.session.calibration.as_deref());

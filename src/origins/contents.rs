@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 
 use super::Progress;
-use crate::agents::claude_code::{self, ReadFrom, Reading};
+use crate::clients::claude_code::{self, ReadFrom, Reading};
 use crate::domain::SessionId;
 use crate::finalize;
 use crate::store::{Ledger, SessionTranscript, StoreError};

@@ -13,14 +13,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An installed client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Client {
+pub struct InstalledClient {
     /// Its binary.
     pub path: PathBuf,
     /// Its version, as it says it.
     pub version: String,
 }
 
-impl Client {
+impl InstalledClient {
     /// The version, comparable.
     #[must_use]
     pub fn number(&self) -> Version {
@@ -30,10 +30,10 @@ impl Client {
 
 /// Finds the client that the user would start: on the `PATH`, else where its installers put it.
 #[must_use]
-pub fn find(env: &Env) -> Option<Client> {
+pub fn find(env: &Env) -> Option<InstalledClient> {
     candidates(env).into_iter().find_map(|path| {
         let version = ask(&path)?;
-        Some(Client { path, version })
+        Some(InstalledClient { path, version })
     })
 }
 

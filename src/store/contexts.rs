@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 use super::writer::{SessionRow, signed, unsigned};
 use super::{Ledger, StoreError, calibrations};
-use crate::agents::claude_code::Reading;
+use crate::clients::claude_code::Reading;
 use crate::domain::{AgentId, ContextEntry, TaskChange, TaskChangeKind, Timestamp, ToolUseId};
 
 /// What is done with content that was only imported.

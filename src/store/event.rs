@@ -7,7 +7,7 @@ use super::spool::Applied;
 use super::writer::{SessionRow, session_row, signed};
 use super::{Ledger, Spool, StoreError, calibrations, contexts, ended, shares};
 use crate::domain::{
-    Agent, AgentId, CompactionTrigger, ModelId, SessionId, SessionKind, TaskChange, TaskChangeKind,
+    AgentId, Client, CompactionTrigger, ModelId, SessionId, SessionKind, TaskChange, TaskChangeKind,
     Timestamp, ToolCall, ToolOutcome, ToolUseId,
 };
 use crate::estimate::subagents::Defaults;
@@ -21,7 +21,7 @@ pub struct SessionSighting {
     /// The session.
     pub id: SessionId,
     /// Its client.
-    pub client: Agent,
+    pub client: Client,
     /// When the event came.
     pub at: Timestamp,
     /// The project's folder, and whether the client named it (else it is the event's working directory, which

@@ -9,7 +9,7 @@ use super::responses::iterations;
 use super::spending::Spending;
 use super::writer::{SessionRow, signed};
 use super::{Ledger, StoreError, columns};
-use crate::agents::claude_code::CostState;
+use crate::clients::claude_code::CostState;
 use crate::domain::{Modifiers, PicoUsd, Timestamp, Usage};
 use crate::pricing::PriceTable;
 use crate::reconcile::totals::{Models, Name, Session, Shown, State, Told, Total, Totals};

@@ -11,9 +11,9 @@ use super::log_writer::LogWriter;
 use super::writer::{SessionRow, unsigned};
 use super::{AgentSighting, Ledger, StoreError};
 use super::{alerts, ended, kept, responses, shares};
-use crate::agents::Fingerprint;
-use crate::agents::claude_code::{LastResponse, Note, Progress, Reading};
-use crate::domain::{Agent, SessionId, Timestamp};
+use crate::clients::Fingerprint;
+use crate::clients::claude_code::{LastResponse, Note, Progress, Reading};
+use crate::domain::{Client, SessionId, Timestamp};
 
 /// What is done with the new lines of transcripts.
 pub(super) const RECORD_TRANSCRIPTS: &str = "record the transcripts";
@@ -60,7 +60,7 @@ impl Ledger {
     pub fn record_log(
         &mut self,
         session: &SessionId,
-        client: Agent,
+        client: Client,
         batch: LogBatch,
     ) -> Result<(), StoreError> {
         self.record_logs(client, [(session.clone(), batch)]).map(|_| ())
@@ -113,7 +113,7 @@ impl Ledger {
     /// If the ledger cannot be written.
     pub fn record_logs(
         &mut self,
-        client: Agent,
+        client: Client,
         batches: impl IntoIterator<Item = (SessionId, LogBatch)>,
     ) -> Result<u64, StoreError> {
         let prices = self.prices.clone();

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::owners::Claim;
 use super::writer::{SessionRow, signed};
-use crate::agents::claude_code::{Compaction, Facts, Prompt};
+use crate::clients::claude_code::{Compaction, Facts, Prompt};
 use crate::domain::{MessageSource, ModelId, SessionKind, Timestamp};
 
 /// Where facts of a session come from.

@@ -16,8 +16,8 @@ use super::responses::{self, INSERT, REPLACE, execute, known_message};
 use super::spending::{self, Spending};
 use super::writer::{SessionRow, session_id, session_row_and_own, signed};
 use super::{contexts, hidden, shares};
-use crate::agents::claude_code::{LastResponse, Note};
-use crate::domain::{Agent, Message, MessageId, SessionId, Timestamp};
+use crate::clients::claude_code::{LastResponse, Note};
+use crate::domain::{Client, Message, MessageId, SessionId, Timestamp};
 use crate::pricing::PriceTable;
 use crate::reconcile;
 
@@ -27,7 +27,7 @@ type OfFile = (Vec<Message>, Vec<SessionRow>);
 /// A transaction that takes what was read of transcripts.
 pub(super) struct LogWriter<'c> {
     conn: &'c Connection,
-    client: Agent,
+    client: Client,
     prices: &'c PriceTable,
     rows: HashMap<SessionId, SessionRow>,
     /// Of sessions that share records with others: up to when what they have is of matter for whose these are.
@@ -56,7 +56,11 @@ pub(super) struct LogWriter<'c> {
 }
 
 impl<'c> LogWriter<'c> {
-    pub(super) fn new(conn: &'c Connection, client: Agent, prices: &'c PriceTable) -> rusqlite::Result<Self> {
+    pub(super) fn new(
+        conn: &'c Connection,
+        client: Client,
+        prices: &'c PriceTable,
+    ) -> rusqlite::Result<Self> {
         spending::check_version(conn, prices)?;
         Ok(Self {
             conn,

@@ -1,6 +1,6 @@
 //! Whose the records are that several sessions have: a fork's file repeats its parent's lines.
 //!
-//! Marks tell most copies (`agents::claude_code::identity`). Where nothing in the lines tells, it follows from what else the
+//! Marks tell most copies (`clients::claude_code::identity`). Where nothing in the lines tells, it follows from what else the
 //! sessions have. All that have a record are kept (`claims`), and who owns it is worked out of these facts whenever they
 //! change, so that neither the order in which files are read matters nor the pieces, nor the sessions' ids.
 //!

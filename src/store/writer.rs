@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use super::{Ledger, StoreError, refusal};
-use crate::domain::{Agent, SessionId, Timestamp};
+use crate::domain::{Client, SessionId, Timestamp};
 
 /// A session's row in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,7 +63,7 @@ pub(super) fn unsigned(value: i64) -> u64 {
 pub(super) fn session_row(
     conn: &Connection,
     session: &SessionId,
-    client: Agent,
+    client: Client,
 ) -> rusqlite::Result<SessionRow> {
     session_row_and_own(conn, session, client).map(|(row, _)| row)
 }
@@ -72,7 +72,7 @@ pub(super) fn session_row(
 pub(super) fn session_row_and_own(
     conn: &Connection,
     session: &SessionId,
-    client: Agent,
+    client: Client,
 ) -> rusqlite::Result<(SessionRow, Option<Timestamp>)> {
     let found = conn
         .prepare_cached("SELECT id, own_at FROM sessions WHERE session_id = ?1")?

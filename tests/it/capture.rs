@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tallyhook::agents::claude_code::cost_screen::parse;
+use tallyhook::clients::claude_code::cost_screen::parse;
 use tallyhook::report::capture::Reading;
 use unicode_width::UnicodeWidthStr as _;
 

@@ -452,7 +452,7 @@ fn printed(example: &Example, text: &Path, transcripts: &Path) -> Vec<(&'static 
         .unwrap()
         .values()
     {
-        let cost = tallyhook::agents::claude_code::cost_screen::parse(case["paste"].as_str().unwrap());
+        let cost = tallyhook::clients::claude_code::cost_screen::parse(case["paste"].as_str().unwrap());
         let report = tallyhook::report::capture::CaptureReport::without_session(&cost);
         printed.push(("capture-cost", serde_json::to_value(report).unwrap()));
     }

@@ -26,27 +26,27 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("calendar", &["domain", "env"]),
     ("estimate", &["domain", "json"]),
     ("config", &["domain", "estimate", "regular"]),
-    ("agents", &["domain", "json", "regular"]),
+    ("clients", &["domain", "json", "regular"]),
     ("reconcile", &["domain"]),
     // What stood in which context; pure.
     ("attribution", &["domain"]),
     // It stores what readers read and estimators estimate, and knows nothing of who asks.
-    ("store", &["domain", "platform", "regular", "pricing", "estimate", "agents", "reconcile"]),
+    ("store", &["domain", "platform", "regular", "pricing", "estimate", "clients", "reconcile"]),
     // How far what was used has come; asked by the hook, the reports and the commands.
     ("budget", &["domain", "env", "calendar", "config", "store"]),
-    ("error", &["domain", "env", "config", "agents", "pricing", "store", "setup"]),
+    ("error", &["domain", "env", "config", "clients", "pricing", "store", "setup"]),
     (
         "finalize",
-        &["domain", "env", "estimate", "config", "agents", "pricing", "reconcile", "store", "error"],
+        &["domain", "env", "estimate", "config", "clients", "pricing", "reconcile", "store", "error"],
     ),
-    ("origins", &["domain", "estimate", "agents", "attribution", "pricing", "store", "finalize"]),
-    ("import", &["domain", "env", "estimate", "config", "agents", "reconcile", "store", "finalize"]),
+    ("origins", &["domain", "estimate", "clients", "attribution", "pricing", "store", "finalize"]),
+    ("import", &["domain", "env", "estimate", "config", "clients", "reconcile", "store", "finalize"]),
     // The hot path: nothing that shows anything.
     (
         "hook",
         &[
-            "domain", "json", "env", "estimate", "config", "agents", "pricing", "store", "error", "finalize",
-            "budget", "calendar", "stdin", "regular",
+            "domain", "json", "env", "estimate", "config", "clients", "pricing", "store", "error",
+            "finalize", "budget", "calendar", "stdin", "regular",
         ],
     ),
     ("setup", &["child", "domain", "json", "env", "error", "hook", "platform", "regular", "store"]),
@@ -78,7 +78,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "report",
             "regular",
             "render",
-            "agents",
+            "clients",
             "statusline",
             "budget",
             "calendar",

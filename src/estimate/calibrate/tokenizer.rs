@@ -7,7 +7,7 @@
 use tallyhook_counter::Encoding;
 
 use super::super::encoding_of;
-use crate::domain::{Agent, ModelId};
+use crate::domain::{Client, ModelId};
 
 /// Whose tokenizer a model has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Tokenizer {
             "claude-instant",
         ];
         let id = model.as_str().to_ascii_lowercase().replace(['.', '@'], "-");
-        if encoding_of(Agent::ClaudeCode, Some(model)) == Encoding::O200kBase {
+        if encoding_of(Client::ClaudeCode, Some(model)) == Encoding::O200kBase {
             Self::Tiktoken
         } else if OLD.iter().any(|old| id.contains(old)) || id.ends_with("claude-opus-4") {
             Self::Claude4

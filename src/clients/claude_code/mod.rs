@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 
-use crate::agents::{Buffer, Fingerprint, Lines, ReadError};
+use crate::clients::{Buffer, Fingerprint, Lines, ReadError};
 use crate::domain::{
     AgentId, CompactionTrigger, ContextEntry, Message, MessageId, MessageSource, ModelId, PicoUsd, SessionId,
     SessionKind, TaskChange, Timestamp, ToolUseId, Usage,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::line::{Line, Member};
-use crate::agents::{Buffer, Lines};
+use crate::clients::{Buffer, Lines};
 use crate::json::{Object, lossy};
 
 /// How many lines are looked at to name a log's client.

@@ -436,8 +436,8 @@ fn keep_last(known: &mut Option<String>, line: &Line<'_>, member: Member, max: u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agents::Fingerprint;
-    use crate::agents::claude_code::Progress;
+    use crate::clients::Fingerprint;
+    use crate::clients::claude_code::Progress;
     use crate::domain::SessionId;
 
     fn read(lines: &[&str]) -> Reading {

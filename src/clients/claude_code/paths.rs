@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::agents::{Buffer, Lines, ReadError};
+use crate::clients::{Buffer, Lines, ReadError};
 use crate::domain::{AgentId, MAX_NAME_CHARS, SessionId, clean_name};
 use crate::json::Object;
 use crate::regular;

@@ -1,12 +1,12 @@
-//! The coding agents whose usage the ledger keeps: the only list of them.
+//! The clients (coding agents) whose usage the ledger keeps: the only list of them.
 
 /// The name of a session's main conversation where agents are listed.
 pub const MAIN_AGENT: &str = "main";
 
-/// A coding agent (the client that runs a session), not one of its subagents.
+/// A client: the program that runs a session. An agent is its main conversation or a subagent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Agent {
+pub enum Client {
     /// Anthropic's Claude Code.
     #[default]
     ClaudeCode,
@@ -20,8 +20,8 @@ pub enum Agent {
     CopilotCli,
 }
 
-impl Agent {
-    /// Every agent, in the order of the documentation.
+impl Client {
+    /// Every client, in the order of the documentation.
     pub const ALL: [Self; 5] =
         [Self::ClaudeCode, Self::Codex, Self::GeminiCli, Self::OpenCode, Self::CopilotCli];
 
@@ -37,9 +37,9 @@ impl Agent {
         }
     }
 
-    /// The agent of that name.
+    /// The client of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|agent| agent.name() == name)
+        Self::ALL.into_iter().find(|client| client.name() == name)
     }
 }
