@@ -19,8 +19,8 @@ use crate::config::Config;
 use crate::domain::{Client, SessionId, Timestamp};
 use crate::env::Env;
 use crate::estimate;
-pub use crate::finalize::usual_folders;
-use crate::finalize::{self, ABANDONED};
+pub use crate::ingest::usual_folders;
+use crate::ingest::{self, ABANDONED};
 use crate::reconcile;
 use crate::store::{Ledger, LogBatch, StoreError, TranscriptState};
 
@@ -142,7 +142,7 @@ pub fn run(
             let reads = move || {
                 let (mut buffer, mut send) =
                     (Buffer::default(), |pieces| sender.send(pieces).map_err(|_| ()));
-                let mut parcel = Parcel::new(&mut send);
+                let mut parcel = PieceBatch::new(&mut send);
                 while let Some(task) = next_task() {
                     if task.read(env, config, &mut buffer, &mut parcel).is_err() {
                         break;
@@ -161,7 +161,7 @@ pub fn run(
     })?;
     let (mut buffer, mut fault) = (Buffer::default(), None);
     let mut send = |pieces| store(pieces).map_err(|error| fault = Some(error));
-    let mut parcel = Parcel::new(&mut send);
+    let mut parcel = PieceBatch::new(&mut send);
     // An error is the writer's own.
     let is_read = std::iter::from_fn(next_task)
         .try_for_each(|task| task.read(env, config, &mut buffer, &mut parcel))
@@ -230,14 +230,14 @@ impl Piece {
 }
 
 /// What a reader has not handed over yet.
-struct Parcel<'s> {
+struct PieceBatch<'s> {
     /// Hands over; an error says that nobody listens any more.
     hand_over: &'s mut dyn FnMut(Vec<Piece>) -> Result<(), ()>,
     pieces: Vec<Piece>,
     bytes: u64,
 }
 
-impl<'s> Parcel<'s> {
+impl<'s> PieceBatch<'s> {
     fn new(hand_over: &'s mut dyn FnMut(Vec<Piece>) -> Result<(), ()>) -> Self {
         Self { hand_over, pieces: Vec::new(), bytes: 0 }
     }
@@ -273,7 +273,7 @@ fn find_work(ledger: &Ledger, roots: &[PathBuf], report: &mut ImportReport) -> R
         }));
         for file in files {
             report.files += 1;
-            let (size, modified_at) = finalize::look_at(&file.path);
+            let (size, modified_at) = ingest::look_at(&file.path);
             let state = states.remove(file.path.to_string_lossy().as_ref());
             // A file can be stored in part: an import that was stopped, a hook that ran out of time.
             let is_unchanged = state.as_ref().is_some_and(|state| {
@@ -304,7 +304,7 @@ impl Task {
         env: &Env,
         config: &Config,
         buffer: &mut Buffer,
-        parcel: &mut Parcel<'_>,
+        parcel: &mut PieceBatch<'_>,
     ) -> Result<(), ()> {
         let agent = self.file.as_agent();
         let mut from = ReadFrom {
@@ -328,13 +328,13 @@ impl Task {
             // joins those that stand apart.
             reconcile::merge_neighbours(&mut reading.messages);
             reading.messages.shrink_to_fit();
-            finalize::adjust_facts(&mut reading, env, config, false);
+            ingest::adjust_facts(&mut reading, env, config, false);
             let has_more = reading.has_more;
             let has_lines = reading.progress.offset > 0;
             is_understood |= reading.is_understood;
             from.progress = Some(reading.progress.clone());
             session = reading.session.clone().unwrap_or(session);
-            let run = agent.as_ref().map(|file| finalize::run_of(file, &reading, config));
+            let run = agent.as_ref().map(|file| ingest::run_of(file, &reading, config));
             let path = self.file.path.to_string_lossy().into_owned();
             let batch = LogBatch { path, run, size: self.size, modified_at: self.modified_at, reading };
             held.push(Piece::Read(session.clone(), Box::new(batch)));

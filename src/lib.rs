@@ -3,11 +3,12 @@
 //! ```text
 //! stdin JSON ─ hook::event ─▶ domain::ToolCall ─ store::writer ─▶ ledger.db ◀─ store::queries ─ report ─ render
 //!                                                     ▲
-//! transcripts ─ clients::claude_code ─▶ domain::Message ┘ (finalize, reconcile)
+//! transcripts ─ clients::claude_code ─▶ domain::ResponseRecord ┘ (finalize, reconcile)
 //! ```
 //!
 //! `ARCHITECTURE.md` has the whole picture and its invariants.
 
+pub mod allocation;
 pub mod attribution;
 pub mod budget;
 pub mod calendar;
@@ -20,11 +21,10 @@ pub mod domain;
 pub mod env;
 pub mod error;
 pub mod estimate;
-pub mod finalize;
 pub mod hook;
 pub mod import;
+pub mod ingest;
 pub mod json;
-pub mod origins;
 pub mod platform;
 pub mod pricing;
 pub mod reconcile;

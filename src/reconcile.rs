@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use crate::domain::{
-    AgentId, Iterations, LineTag, Message, MessageId, MessageSource, ModelId, Modifiers, RequestTag,
+    AgentId, Iterations, LineTag, MessageId, ModelId, Modifiers, RecordSource, RequestTag, ResponseRecord,
     SessionId, Timestamp, Usage,
 };
 
@@ -22,7 +22,7 @@ use crate::domain::{
 /// only if it is the same line (`clients::claude_code::identity` has the rules, each with its reason). `shares_session` says
 /// whether the session of the one is known to have the response of the other.
 #[must_use]
-pub fn is_same(a: &Message, b: &Message, shares_session: bool) -> bool {
+pub fn is_same(a: &ResponseRecord, b: &ResponseRecord, shares_session: bool) -> bool {
     if a.line.is_some() && a.line == b.line {
         return true;
     }
@@ -38,7 +38,7 @@ pub fn is_same(a: &Message, b: &Message, shares_session: bool) -> bool {
         // Some gateways have one request for all, too.
         return is_same_time;
     }
-    let is_echo = [a, b].iter().any(|record| record.source == MessageSource::Progress);
+    let is_echo = [a, b].iter().any(|record| record.source == RecordSource::Progress);
     is_same_request
         || is_same_time
         || match are_named {
@@ -53,17 +53,18 @@ pub fn is_same(a: &Message, b: &Message, shares_session: bool) -> bool {
 
 /// Whether two records can be of one response, the one taken later than the other: they have the same prompt by class, and no
 /// record has more output than one that is complete.
-fn are_stages(a: &Message, b: &Message) -> bool {
-    let prompt = |record: &Message| Usage { output: 0, web_searches: 0, ..record.by_client() };
-    let output = |record: &Message| record.by_client().output;
-    let is_within = |part: &Message, whole: &Message| !whole.complete || output(part) <= output(whole);
+fn are_stages(a: &ResponseRecord, b: &ResponseRecord) -> bool {
+    let prompt = |record: &ResponseRecord| Usage { output: 0, web_searches: 0, ..record.by_client() };
+    let output = |record: &ResponseRecord| record.by_client().output;
+    let is_within =
+        |part: &ResponseRecord, whole: &ResponseRecord| !whole.complete || output(part) <= output(whole);
     prompt(a) == prompt(b)
         && is_within(a, b)
         && is_within(b, a)
         && (!(a.complete && b.complete) || a.usage == b.usage)
 }
 
-fn is_bare(record: &Message) -> bool {
+fn is_bare(record: &ResponseRecord) -> bool {
     record.line.is_none() && record.request.is_none() && record.at.is_none()
 }
 
@@ -74,13 +75,13 @@ fn is_bare(record: &Message) -> bool {
 /// sidechain before an echo, an original before a fork's copy, then the file that starts first. Between sessions whose
 /// records are equally good the ledger decides by what else these have (`store::owners`).
 #[must_use]
-pub fn merge(mut a: Message, mut b: Message) -> Message {
+pub fn merge(mut a: ResponseRecord, mut b: ResponseRecord) -> ResponseRecord {
     merge_into(&mut a, &mut b);
     a
 }
 
 /// Makes `a` what both are; nothing is left in `b` that anyone would want.
-fn merge_into(a: &mut Message, b: &mut Message) {
+fn merge_into(a: &mut ResponseRecord, b: &mut ResponseRecord) {
     let best = if usage_rank(b) > usage_rank(a) { &*b } else { &*a };
     let (usage, complete, model, modifiers) = (best.usage, best.complete, best.model.clone(), best.modifiers);
     let iterations = best.iterations.clone();
@@ -117,10 +118,10 @@ fn earliest(a: Line, b: Line) -> Line {
 type Line = (Option<Timestamp>, Option<LineTag>);
 
 /// Joins the records of each response that follow each other, as most do.
-pub fn merge_neighbours(records: &mut Vec<Message>) {
+pub fn merge_neighbours(records: &mut Vec<ResponseRecord>) {
     records.dedup_by(|later, earlier| {
         // What stands side by side under one key and answers one request is one response, whatever it says.
-        let answers_one = |a: &Message, b: &Message| {
+        let answers_one = |a: &ResponseRecord, b: &ResponseRecord| {
             a.request.is_some() && (a.request, &a.session, a.source) == (b.request, &b.session, b.source)
         };
         let is_same = later.id == earlier.id
@@ -136,7 +137,7 @@ pub fn merge_neighbours(records: &mut Vec<Message>) {
 /// only make the choice between equals the same in any order.
 type UsageRank<'a> = (bool, bool, u64, [u64; 5], Option<&'a ModelId>, Modifiers, Option<&'a Iterations>);
 
-fn usage_rank(message: &Message) -> UsageRank<'_> {
+fn usage_rank(message: &ResponseRecord) -> UsageRank<'_> {
     let Usage { input, output, cache_read, cache_write_5m, cache_write_1h, web_searches } = message.usage;
     let rest = [cache_write_1h, cache_write_5m, cache_read, input, web_searches];
     let iterations = message.iterations.as_deref();
@@ -154,7 +155,7 @@ fn usage_rank(message: &Message) -> UsageRank<'_> {
 /// Smaller is better. The fields after the file's start only make the choice between equals the same in any order.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct OwnerRank<'a> {
-    source: MessageSource,
+    source: RecordSource,
     copied: bool,
     file_start: Dated,
     session: &'a SessionId,
@@ -165,7 +166,7 @@ struct OwnerRank<'a> {
 /// A time, or none, which comes after all times.
 type Dated = (bool, Option<Timestamp>);
 
-fn owner_rank(message: &Message) -> OwnerRank<'_> {
+fn owner_rank(message: &ResponseRecord) -> OwnerRank<'_> {
     OwnerRank {
         source: message.source,
         copied: message.copied,
@@ -178,10 +179,10 @@ fn owner_rank(message: &Message) -> OwnerRank<'_> {
 
 /// Joins all records of each response; the result has each id once.
 #[must_use]
-pub fn merge_all(records: Vec<Message>) -> Vec<Message> {
+pub fn merge_all(records: Vec<ResponseRecord>) -> Vec<ResponseRecord> {
     let mut position: HashMap<MessageId, usize> = HashMap::with_capacity(records.len());
     // Each place is empty only while its records are joined.
-    let mut merged: Vec<Option<Message>> = Vec::with_capacity(records.len());
+    let mut merged: Vec<Option<ResponseRecord>> = Vec::with_capacity(records.len());
     for record in records {
         // Most records of a response follow each other.
         let last = merged.last().and_then(Option::as_ref);
@@ -211,8 +212,8 @@ mod tests {
     use crate::domain::{AgentId, ModelId};
     use proptest::prelude::*;
 
-    fn record(session: &str, source: MessageSource, start: i64, output: u64) -> Message {
-        Message {
+    fn record(session: &str, source: RecordSource, start: i64, output: u64) -> ResponseRecord {
+        ResponseRecord {
             id: MessageId::new("msg_1").unwrap(),
             request: Some(RequestTag::named(b"req_1")),
             line: None,
@@ -236,9 +237,9 @@ mod tests {
     #[test]
     fn a_streams_last_record_counts_and_not_their_sum() {
         let records = vec![
-            record("s", MessageSource::Main, 1, 4),
-            record("s", MessageSource::Main, 1, 300),
-            record("s", MessageSource::Main, 1, 300),
+            record("s", RecordSource::Main, 1, 4),
+            record("s", RecordSource::Main, 1, 300),
+            record("s", RecordSource::Main, 1, 300),
         ];
         let merged = merge_all(records);
         assert_eq!(merged.len(), 1);
@@ -248,36 +249,36 @@ mod tests {
     #[test]
     fn a_forks_copy_belongs_to_the_parent() {
         let merged =
-            merge(record("fork", MessageSource::Main, 9, 5), record("parent", MessageSource::Main, 1, 5));
+            merge(record("fork", RecordSource::Main, 9, 5), record("parent", RecordSource::Main, 1, 5));
         assert_eq!(merged.session.as_str(), "parent");
     }
 
     #[test]
     fn a_sidechains_replay_belongs_to_the_main_conversation() {
-        let mut replay = record("s", MessageSource::Sidechain, 1, 5);
+        let mut replay = record("s", RecordSource::Sidechain, 1, 5);
         replay.agent = AgentId::new("btw");
-        assert_eq!(merge(replay, record("s", MessageSource::Main, 2, 5)).agent, None);
+        assert_eq!(merge(replay, record("s", RecordSource::Main, 2, 5)).agent, None);
     }
 
     /// A record of a line, as most have them.
-    fn line_of(session: &str, request: &str, line: &str, at: i64, input: u64) -> Message {
-        Message {
+    fn line_of(session: &str, request: &str, line: &str, at: i64, input: u64) -> ResponseRecord {
+        ResponseRecord {
             request: Some(RequestTag::named(request.as_bytes())),
             line: Some(LineTag::of(line.as_bytes())),
             at: Some(Timestamp::from_millis(at)),
             usage: Usage { input, output: 7, ..Usage::default() },
-            ..record(session, MessageSource::Main, 1, 7)
+            ..record(session, RecordSource::Main, 1, 7)
         }
     }
 
-    fn without_request(message: Message) -> Message {
-        Message { request: message.line.map(RequestTag::begun_by), ..message }
+    fn without_request(message: ResponseRecord) -> ResponseRecord {
+        ResponseRecord { request: message.line.map(RequestTag::begun_by), ..message }
     }
 
     #[test]
     fn an_id_that_a_gateway_repeats_is_not_believed_alone() {
         let first = line_of("s", "req_1", "l1", 10, 100);
-        let same = |other: &Message| is_same(&first, other, first.session == other.session);
+        let same = |other: &ResponseRecord| is_same(&first, other, first.session == other.session);
         assert!(!same(&line_of("s", "req_2", "l2", 20, 110)));
         assert!(same(&line_of("s", "req_1", "l2", 20, 100)), "streamed in several lines");
         assert!(same(&line_of("s", "req_2", "l1", 20, 100)), "the same line");
@@ -291,8 +292,12 @@ mod tests {
             !same(&line_of("t", "req_1", "l2", 10, 100)),
             "both count from 1, at the same time by chance"
         );
-        let bare =
-            |session| Message { line: None, request: None, at: None, ..line_of(session, "", "", 0, 100) };
+        let bare = |session| ResponseRecord {
+            line: None,
+            request: None,
+            at: None,
+            ..line_of(session, "", "", 0, 100)
+        };
         assert!(!is_same(&bare("s"), &bare("t"), false), "nothing but the id is common");
         assert!(same(&line_of("t", "req_1", "l1", 10, 100)), "a fork's copy");
     }
@@ -310,31 +315,31 @@ mod tests {
     #[test]
     fn a_side_question_repeats_what_it_has_not_paid_for() {
         let first = line_of("s", "req_1", "l1", 10, 100);
-        let replay = |input| Message {
-            source: MessageSource::Sidechain,
+        let replay = |input| ResponseRecord {
+            source: RecordSource::Sidechain,
             agent: AgentId::new("aside"),
             ..line_of("s", "req_2", "l2", 20, input)
         };
         assert!(is_same(&first, &replay(100), true));
         assert!(!is_same(&first, &replay(110), true), "an answer of its own");
-        let echo = Message {
-            source: MessageSource::Progress,
+        let echo = ResponseRecord {
+            source: RecordSource::Progress,
             usage: Usage { output: 1, ..first.usage },
             ..replay(100)
         };
         assert!(is_same(&first, &echo, true));
 
-        let begun = |record: &Message, output, input| Message {
+        let begun = |record: &ResponseRecord, output, input| ResponseRecord {
             complete: false,
             usage: Usage { output, input, cache_read: 100 - input, ..Usage::default() },
             ..record.clone()
         };
         let usage = Usage { output: 10, input: 20, cache_read: 80, ..Usage::default() };
-        let whole = Message { usage, ..first.clone() };
+        let whole = ResponseRecord { usage, ..first.clone() };
         for (a, b, same) in [
             (whole.clone(), begun(&replay(100), 9, 20), true),
             (whole.clone(), begun(&replay(100), 11, 20), false),
-            (whole.clone(), begun(&replay(100), 9, 30), false),
+            (whole, begun(&replay(100), 9, 30), false),
             (begun(&first, 1, 20), begun(&replay(100), 9, 20), true),
             (begun(&first, 1, 20), begun(&replay(100), 9, 30), false),
         ] {
@@ -344,14 +349,14 @@ mod tests {
 
     #[test]
     fn a_zeroed_record_beats_no_full_one_though_it_ends_the_response() {
-        let full = Message { complete: false, ..line_of("s", "req_1", "l1", 10, 100) };
+        let full = ResponseRecord { complete: false, ..line_of("s", "req_1", "l1", 10, 100) };
         let usage = Usage { cache_write_1h: 900, ..Usage::default() };
-        let zeroed = Message { usage, ..line_of("s", "req_1", "l2", 20, 0) };
+        let zeroed = ResponseRecord { usage, ..line_of("s", "req_1", "l2", 20, 0) };
         assert_eq!(merge(full.clone(), zeroed.clone()).usage, full.usage);
         assert_eq!(merge(zeroed, full.clone()).usage, full.usage);
     }
 
-    fn any_record() -> impl Strategy<Value = Message> {
+    fn any_record() -> impl Strategy<Value = ResponseRecord> {
         (
             prop::sample::select(vec!["a", "b", "c"]),
             0_u8..3,
@@ -382,14 +387,14 @@ mod tests {
                         let begun = RequestTag::begun_by(LineTag::of(&[number]));
                         if is_named { RequestTag::named(&[number]) } else { begun }
                     });
-                    Message {
+                    ResponseRecord {
                         id: MessageId::new("msg_1").unwrap(),
                         request,
                         line,
                         session: SessionId::new(session).unwrap(),
                         file_start: start.map(Timestamp::from_millis),
                         copied,
-                        source: MessageSource::from_rank(source.into()),
+                        source: RecordSource::from_rank(source.into()),
                         agent: agent.and_then(AgentId::new),
                         model: model.and_then(ModelId::new),
                         at: at.map(Timestamp::from_millis),
@@ -423,11 +428,11 @@ mod tests {
         fn neighbours_that_are_joined_first_change_nothing(
             records in prop::collection::vec((any_record(), any::<bool>()), 0..8)
         ) {
-            let of = |(record, is_first): (Message, bool)| Message {
+            let of = |(record, is_first): (ResponseRecord, bool)| ResponseRecord {
                 id: MessageId::new(if is_first { "msg_1" } else { "msg_2" }).unwrap(),
                 ..record
             };
-            let records: Vec<Message> = records.into_iter().map(of).collect();
+            let records: Vec<ResponseRecord> = records.into_iter().map(of).collect();
             let mut joined = records.clone();
             merge_neighbours(&mut joined);
             prop_assert!(joined.len() <= records.len());

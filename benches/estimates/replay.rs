@@ -106,15 +106,15 @@ impl<'g> Replay<'g> {
     pub(crate) fn priors(&self, left_out: Option<&str>) -> BTreeMap<&'static str, Line> {
         let mut points: BTreeMap<&str, Vec<Point>> = BTreeMap::new();
         for prepared in self.gaps.iter().filter(|prepared| prepared.gap.excluded.is_none()) {
-            let Some(lesson) = &prepared.gap.lesson else { continue };
+            let Some(sample) = &prepared.gap.sample else { continue };
             if left_out != Some(prepared.file.repository.as_str()) {
                 let name = generation(&prepared.gap.model);
-                let tokens = prepared.calls.iter().fold(lesson.for_calls, |sum, call| sum + call.raw);
+                let tokens = prepared.calls.iter().fold(sample.for_calls, |sum, call| sum + call.raw);
                 points.entry(name).or_default().push(Point {
                     session: prepared.file.session.clone(),
                     tokens: tokens as f64,
                     calls: prepared.calls.len() as f64,
-                    growth: prepared.gap.growth as f64 - neutral(name).slope * lesson.words as f64,
+                    growth: prepared.gap.growth as f64 - neutral(name).slope * sample.words as f64,
                 });
             }
         }
@@ -212,7 +212,7 @@ fn count(call: &Call) -> Counted {
 /// What came in, as the program finds it in the transcript; the results as they were counted for the estimate.
 fn added(prepared: &Prepared<'_>) -> Option<Added> {
     let counted = |id: &str| prepared.calls.iter().find(|call| call.id == id).map(|call| call.raw);
-    prepared.gap.lesson.as_ref().map(|lesson| lesson.added(|call| counted(call.as_str())))
+    prepared.gap.sample.as_ref().map(|sample| sample.added(|call| counted(call.as_str())))
 }
 
 fn learn(calibration: &mut Calibration, prepared: &Prepared<'_>) {
@@ -220,16 +220,16 @@ fn learn(calibration: &mut Calibration, prepared: &Prepared<'_>) {
     if let (Some(written), true) = (gap.written, gap.complete) {
         calibration.learn_written(written, gap.calls.len() as u64, gap.output);
     }
-    match (gap.excluded, added(prepared), &gap.lesson) {
+    match (gap.excluded, added(prepared), &gap.sample) {
         (None, Some(added), _) => calibration.learn(&added, gap.growth.unsigned_abs()),
-        (Some(_), Some(added), Some(lesson)) if wrote(gap) => calibration.learn(&added, lesson.growth),
+        (Some(_), Some(added), Some(sample)) if wrote(gap) => calibration.learn(&added, sample.growth),
         _ => {}
     }
 }
 
 /// Whether it is of a response of calls alone whose output was not logged whole: it teaches, and is compared with nothing.
 fn wrote(gap: &Gap) -> bool {
-    gap.lesson.as_ref().is_some_and(|lesson| lesson.wrote.is_some())
+    gap.sample.as_ref().is_some_and(|sample| sample.wrote.is_some())
 }
 
 fn outcome(calibration: &Calibration, prepared: &Prepared<'_>) -> Outcome {
@@ -245,7 +245,7 @@ fn outcome(calibration: &Calibration, prepared: &Prepared<'_>) -> Outcome {
         growth: prepared.gap.growth.unsigned_abs(),
         tiktoken: prepared.calls.iter().map(|call| call.raw).sum(),
         quarter: prepared.calls.iter().map(|call| call.chars / 4).sum(),
-        alone: prepared.gap.lesson.as_ref().is_some_and(|lesson| lesson.words + lesson.for_calls == 0),
+        alone: prepared.gap.sample.as_ref().is_some_and(|sample| sample.words + sample.for_calls == 0),
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tallyhook::clients::claude_code::{self, ContentReader, ReadFrom};
 use tallyhook::domain::{ContextEntry, ModelId, SessionId, ToolName, Version, client_version};
-use tallyhook::estimate::calibrate::{Gap as LessonGap, Lesson, lessons};
+use tallyhook::estimate::calibrate::{CalibrationSample, Gap as LessonGap, calibration_samples};
 use tallyhook::estimate::{CallView, Era};
 use tallyhook::json::Object;
 use tallyhook::reconcile::merge_all;
@@ -97,7 +97,7 @@ pub(crate) struct Gap {
     /// Why it tells nothing of tool results.
     pub(crate) excluded: Option<&'static str>,
     /// What the program itself finds in the transcript to learn from, afterwards.
-    pub(crate) lesson: Option<LessonGap>,
+    pub(crate) sample: Option<LessonGap>,
 }
 
 /// One response, as its lines add up.
@@ -134,9 +134,9 @@ pub(crate) fn gaps(path: &Path) -> Vec<Gap> {
         });
         add_line(&line, &mut contexts[at].1);
     }
-    let mut lessons = lessons_of(path);
+    let mut calibration_samples = lessons_of(path);
     let gaps = contexts.iter().flat_map(|(_, responses)| responses.windows(2).filter_map(gap));
-    gaps.map(|gap| Gap { lesson: lessons.remove(&gap.reader), ..gap }).collect()
+    gaps.map(|gap| Gap { sample: calibration_samples.remove(&gap.reader), ..gap }).collect()
 }
 
 fn add_line(line: &Value, responses: &mut Vec<Response>) {
@@ -299,7 +299,7 @@ fn gap(pair: &[Response]) -> Option<Gap> {
         ends_turn: calls.is_empty() || first.excluded.is_some(),
         calls,
         excluded,
-        lesson: None,
+        sample: None,
     })
 }
 
@@ -324,11 +324,11 @@ fn lessons_of(path: &Path) -> HashMap<String, LessonGap> {
     }
     let messages = merge_all(messages);
     let known = messages.iter().map(|message| (&message.id, message)).collect();
-    let gap = |lesson| match lesson {
-        Lesson::Gap(gap) => Some((gap.reader.as_str().to_owned(), gap)),
-        Lesson::Written(_) => None,
+    let gap = |sample| match sample {
+        CalibrationSample::Gap(gap) => Some((gap.reader.as_str().to_owned(), gap)),
+        CalibrationSample::Written(_) => None,
     };
-    lessons(&entries, &known).into_iter().filter_map(gap).collect()
+    calibration_samples(&entries, &known).into_iter().filter_map(gap).collect()
 }
 
 /// The transcripts below `folder`; its sub-folders are repositories.

@@ -4,7 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use super::share::{self, Prompt, READ};
-use super::{Book, Paid, Source};
+use super::{Accounts, Paid, Source};
 use crate::domain::{ContextCall, MessageId, ToolUseId, Usage};
 
 /// More than so many times its estimate is not believed of an entry, and then some: the rest belongs to the system.
@@ -68,21 +68,21 @@ impl Context {
     }
 
     /// A response has read what stands here.
-    pub(super) fn answer(&mut self, id: MessageId, paid: Paid, skill: Option<&str>, book: &mut Book) {
-        self.settle(book);
+    pub(super) fn answer(&mut self, id: MessageId, paid: Paid, skill: Option<&str>, accounts: &mut Accounts) {
+        self.settle(accounts);
         self.seen.insert(id.clone());
         if paid.last.prompt() > 0 {
-            let fresh = self.grow(&paid, book);
+            let fresh = self.grow(&paid, accounts);
             for (bucket, usage) in paid.requests() {
-                book.turn_to(bucket);
-                self.share_prompt(share::prompt(&usage), fresh, book);
+                accounts.turn_to(bucket);
+                self.share_prompt(share::prompt(&usage), fresh, accounts);
             }
-            self.join(fresh, book);
+            self.join(fresh, accounts);
             self.pending.clear();
             self.has_prompt = false;
             self.is_compacted = false;
         }
-        let output = book.output(skill);
+        let output = accounts.output(skill);
         self.last = Some(Last { id, paid, written: Vec::new(), output, is_settled: false });
     }
 
@@ -93,7 +93,7 @@ impl Context {
         thinking: u64,
         calls: &[ContextCall],
         skill: Option<&str>,
-        book: &mut Book,
+        accounts: &mut Accounts,
     ) {
         let Some(last) = &mut self.last else { return };
         let output = last.output;
@@ -103,8 +103,8 @@ impl Context {
             }
         }
         for call in calls {
-            let is_known = book.calls.contains_key(&call.id);
-            let item = book.call(call, skill);
+            let is_known = accounts.calls.contains_key(&call.id);
+            let item = accounts.call(call, skill);
             self.last_call = Some(item);
             if !is_known {
                 last.written.push(Written { item, weight: call.tokens.max(1), is_thinking: false });
@@ -112,30 +112,30 @@ impl Context {
         }
     }
 
-    pub(super) fn add_result(&mut self, call: &ToolUseId, tokens: u64, book: &mut Book) {
-        let item = book.calls.get(call).copied().unwrap_or_else(|| book.common(Source::System));
+    pub(super) fn add_result(&mut self, call: &ToolUseId, tokens: u64, accounts: &mut Accounts) {
+        let item = accounts.calls.get(call).copied().unwrap_or_else(|| accounts.common(Source::System));
         self.pending.push((item, tokens.max(1)));
     }
 
-    pub(super) fn add_call_text(&mut self, call: Option<&ToolUseId>, tokens: u64, book: &mut Book) {
-        let named = call.and_then(|call| book.calls.get(call).copied());
-        let item = named.or(self.last_call).unwrap_or_else(|| book.common(Source::Prompts));
+    pub(super) fn add_call_text(&mut self, call: Option<&ToolUseId>, tokens: u64, accounts: &mut Accounts) {
+        let named = call.and_then(|call| accounts.calls.get(call).copied());
+        let item = named.or(self.last_call).unwrap_or_else(|| accounts.common(Source::Prompts));
         self.pending.push((item, tokens));
     }
 
-    pub(super) fn add_prompt(&mut self, tokens: u64, book: &mut Book) {
+    pub(super) fn add_prompt(&mut self, tokens: u64, accounts: &mut Accounts) {
         self.has_prompt = true;
-        self.add(Source::Prompts, tokens, book);
+        self.add(Source::Prompts, tokens, accounts);
     }
 
-    pub(super) fn add(&mut self, source: Source, tokens: u64, book: &mut Book) {
-        let item = book.common(source);
+    pub(super) fn add(&mut self, source: Source, tokens: u64, accounts: &mut Accounts) {
+        let item = accounts.common(source);
         self.pending.push((item, tokens));
     }
 
     /// All but the system's part is gone.
-    pub(super) fn compact(&mut self, book: &mut Book) {
-        self.settle(book);
+    pub(super) fn compact(&mut self, accounts: &mut Accounts) {
+        self.settle(accounts);
         self.pending.clear();
         self.is_compacted = true;
         if let Some(last) = &mut self.last {
@@ -143,35 +143,35 @@ impl Context {
         }
     }
 
-    /// Shares out what the last response wrote, once all of its records are known.
-    pub(super) fn settle(&mut self, book: &mut Book) {
+    /// Allocations out what the last response wrote, once all of its records are known.
+    pub(super) fn settle(&mut self, accounts: &mut Accounts) {
         let Some(last) = self.last.as_mut().filter(|last| !last.is_settled) else { return };
         last.is_settled = true;
         let weights: Vec<u64> = last.written.iter().map(|written| written.weight).collect();
         for (bucket, usage) in last.paid.requests() {
-            book.turn_to(bucket);
-            let own = book.paid(last.output);
+            accounts.turn_to(bucket);
+            let own = accounts.paid(last.output);
             own.entry += Usage { web_searches: usage.web_searches, ..Usage::default() };
             let parts = share::share(usage.output, &weights);
             if parts.is_empty() {
                 own.entry.output += usage.output;
             }
             for (written, part) in last.written.iter().zip(parts) {
-                book.paid(written.item).entry.output += part;
+                accounts.paid(written.item).entry.output += part;
             }
         }
         let Some(bucket) = last.paid.bucket else { return };
-        book.turn_to(bucket);
-        book.paid(last.output).responses += 1;
+        accounts.turn_to(bucket);
+        accounts.paid(last.output).responses += 1;
         for written in last.written.iter().filter(|written| written.item != last.output) {
-            book.paid(written.item).calls += 1;
+            accounts.paid(written.item).calls += 1;
         }
     }
 
     /// Lets in what is new, so that all entries are as large as the prompt. Returns where the new ones begin.
-    fn grow(&mut self, paid: &Paid, book: &mut Book) -> usize {
+    fn grow(&mut self, paid: &Paid, accounts: &mut Accounts) -> usize {
         let total = paid.last.prompt();
-        let system = book.common(Source::System);
+        let system = accounts.common(Source::System);
         if self.is_compacted {
             // Its part stays.
             let kept: u64 = self.live.iter().filter(|live| live.item == system).map(|live| live.size).sum();
@@ -218,7 +218,7 @@ impl Context {
 
     /// Joins what came in at `fresh` with what stands beside it and is of the same item, which changes no share: each ends at
     /// the sum of sizes so far. Bounds the number of entries.
-    fn join(&mut self, fresh: usize, book: &mut Book) {
+    fn join(&mut self, fresh: usize, accounts: &mut Accounts) {
         let new = self.live.split_off(fresh.saturating_sub(1).min(self.live.len()));
         for entry in new {
             match self.live.last_mut() {
@@ -229,12 +229,12 @@ impl Context {
         if self.live.len() <= MOST_LIVE {
             return;
         }
-        let system = book.common(Source::System);
+        let system = accounts.common(Source::System);
         let latest = self.live.split_off(self.live.len() - MOST_LIVE / 2);
         let mut places: HashMap<usize, usize> = HashMap::new();
         let mut earlier: Vec<Live> = Vec::new();
         for Live { item, size } in self.live.drain(..) {
-            let mut kind = book.earlier(item);
+            let mut kind = accounts.earlier(item);
             if places.len() >= MOST_KINDS && !places.contains_key(&kind) {
                 kind = system;
             }
@@ -267,12 +267,12 @@ impl Context {
         kept.map(|(written, size)| Live { item: written.item, size }).collect()
     }
 
-    fn share_prompt(&self, prompt: Prompt, fresh: usize, book: &mut Book) {
+    fn share_prompt(&self, prompt: Prompt, fresh: usize, accounts: &mut Accounts) {
         let (old, new) = self.live.split_at(fresh);
         let size = |part: &[Live]| part.iter().map(|live| live.size).sum();
         let (for_new, for_old) = share::split(prompt, size(new), size(old));
-        pay(new, for_new, |item, usage| book.paid(item).entry += usage);
-        pay(old, for_old, |item, usage| book.paid(item).carry += usage);
+        pay(new, for_new, |item, usage| accounts.paid(item).entry += usage);
+        pay(old, for_old, |item, usage| accounts.paid(item).carry += usage);
     }
 }
 
@@ -292,7 +292,7 @@ fn scale(entries: &mut [Live], total: u64) {
     }
 }
 
-/// Shares a prompt out among entries.
+/// Allocations a prompt out among entries.
 fn pay(entries: &[Live], prompt: Prompt, mut to: impl FnMut(usize, Usage)) {
     let total: u64 = entries.iter().map(|live| live.size).sum();
     if total == 0 {

@@ -95,7 +95,7 @@ pub struct Attribution {
     pub shares: Vec<Share>,
 }
 
-/// Shares out the responses that `entries` name, in the order of the transcript. `agent` is the run whose file it is.
+/// Allocations out the responses that `entries` name, in the order of the transcript. `agent` is the run whose file it is.
 /// `paid` tells what the ledger knows of a response of a run; what it does not know is passed over.
 #[must_use]
 pub fn attribute(
@@ -112,11 +112,11 @@ pub fn attribute(
     Attribution { items, shares }
 }
 
-/// Shares responses out as [`attribute`] does, entry by entry. Of a long session neither its entries nor its shares need to be
+/// Allocations responses out as [`attribute`] does, entry by entry. Of a long session neither its entries nor its shares need to be
 /// in memory.
 #[derive(Debug, Default)]
 pub struct Attributor {
-    book: Book,
+    accounts: Accounts,
     contexts: HashMap<Option<AgentId>, Context>,
     /// The run whose file it is.
     agent: Option<AgentId>,
@@ -146,39 +146,41 @@ impl Attributor {
             self.contexts.insert(self.of.clone(), Context::default());
         }
         let Some(context) = self.contexts.get_mut(&self.of) else { return };
-        let book = &mut self.book;
+        let accounts = &mut self.accounts;
         match entry {
             ContextEntry::Of { .. } => {}
             ContextEntry::Response { id, skill, text, thinking, calls } => {
                 if !context.goes_on(id) {
                     let of = self.of.as_ref();
                     let Some(paid) = paid(id, of).filter(|_| context.is_new(id)) else { return };
-                    context.answer(id.clone(), paid, skill.as_deref(), book);
+                    context.answer(id.clone(), paid, skill.as_deref(), accounts);
                 }
-                context.write(*text, *thinking, calls, skill.as_deref(), book);
+                context.write(*text, *thinking, calls, skill.as_deref(), accounts);
             }
-            ContextEntry::Result { call, tokens, .. } => context.add_result(call, *tokens, book),
-            ContextEntry::CallText { call, tokens } => context.add_call_text(call.as_ref(), *tokens, book),
-            ContextEntry::Prompt { tokens } => context.add_prompt(*tokens, book),
-            ContextEntry::Note { tokens } => context.add(Source::System, *tokens, book),
-            ContextEntry::Compaction => context.compact(book),
-            ContextEntry::Summary { tokens } => context.add(Source::Summary, *tokens, book),
+            ContextEntry::Result { call, tokens, .. } => context.add_result(call, *tokens, accounts),
+            ContextEntry::CallText { call, tokens } => {
+                context.add_call_text(call.as_ref(), *tokens, accounts);
+            }
+            ContextEntry::Prompt { tokens } => context.add_prompt(*tokens, accounts),
+            ContextEntry::Note { tokens } => context.add(Source::System, *tokens, accounts),
+            ContextEntry::Compaction => context.compact(accounts),
+            ContextEntry::Summary { tokens } => context.add(Source::Summary, *tokens, accounts),
         }
-        book.hand_on(each);
+        accounts.hand_on(each);
     }
 
     /// The end of the transcript. Returns the items.
     pub fn finish(self, mut each: impl FnMut(&[Item], Share)) -> Vec<Item> {
-        let Self { mut book, contexts, .. } = self;
+        let Self { mut accounts, contexts, .. } = self;
         // In a fixed order, though nothing depends on it.
         let mut contexts: Vec<_> = contexts.into_iter().collect();
         contexts.sort_by(|one, other| one.0.cmp(&other.0));
         for (_, context) in &mut contexts {
-            context.settle(&mut book);
+            context.settle(&mut accounts);
         }
-        book.close();
-        book.hand_on(&mut each);
-        book.items
+        accounts.close();
+        accounts.hand_on(&mut each);
+        accounts.items
     }
 }
 
@@ -194,7 +196,7 @@ struct Sums {
 
 /// The items of all contexts of a file, and what they have paid so far.
 #[derive(Debug, Default)]
-struct Book {
+struct Accounts {
     items: Vec<Item>,
     /// What each item has paid in the current bucket, by the item's place; an item that is not [`Self::touched`] has paid
     /// nothing.
@@ -210,7 +212,7 @@ struct Book {
     earlier: HashMap<(Source, Option<String>, Option<String>), usize>,
 }
 
-impl Book {
+impl Accounts {
     fn add(&mut self, item: Item) -> usize {
         self.items.push(item);
         self.paid.push(Sums::default());

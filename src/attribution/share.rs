@@ -26,7 +26,7 @@ pub(super) fn usage(prompt: Prompt) -> Usage {
     }
 }
 
-/// Shares `amount` out by size: each part ends at its sum of sizes so far, rounded down, so that the parts add up to the
+/// Allocations `amount` out by size: each part ends at its sum of sizes so far, rounded down, so that the parts add up to the
 /// amount. Where all sizes are 0 the first part takes all.
 pub(super) fn share(amount: u64, sizes: &[u64]) -> Vec<u64> {
     let total: u64 = sizes.iter().sum();

@@ -4,16 +4,16 @@
 //! The hook asks it at the events where a session can be stopped; the commands ask the same. What was used is kept in the
 //! ledger (`store::kept`): here nothing is added up but when a budget's time is over and it begins anew.
 
-mod words;
+mod messages;
 
 use std::time::Duration;
 
 use crate::calendar::Zone;
 use crate::config::Lowered;
 use crate::domain::{Budget, BudgetSpan, Limit, Per, PicoUsd, Standing, State, TaskList, Timestamp, Used};
-use crate::store::{Asked, Kept, Ledger, SessionRow, StoreError};
+use crate::store::{BudgetQuery, BudgetTotals, Ledger, SessionRow, StoreError};
 
-pub use words::{
+pub use messages::{
     amount, forecast, options, standing_line, stop_reason, stopped_elsewhere, used_line, warning,
 };
 
@@ -22,16 +22,16 @@ const SHORTEST: Duration = Duration::from_secs(60);
 
 /// A budget and how it stands.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Held {
+pub struct BudgetStatus {
     /// The budget.
     pub budget: Budget,
     /// What is kept of it.
-    pub kept: Kept,
+    pub totals: BudgetTotals,
     /// What was used of its limit, which a project may have lowered.
     pub standing: Standing,
 }
 
-impl Held {
+impl BudgetStatus {
     /// Whether it stops whom it holds for, now.
     #[must_use]
     pub fn stops(&self, now: Timestamp) -> bool {
@@ -59,32 +59,32 @@ pub fn span(per: Per, now: Timestamp, zone: &Zone) -> BudgetSpan {
 /// If the ledger cannot be read or written.
 pub fn standings(
     ledger: &mut Ledger,
-    asked: Asked,
+    query: BudgetQuery,
     now: Timestamp,
     zone: impl Fn() -> Zone,
     lowered: &Lowered,
-) -> Result<Vec<Held>, StoreError> {
-    let mut asked = asked;
-    for (budget, kept) in &mut asked.budgets {
-        if kept.is_none_or(|kept| !kept.span.has(now)) {
+) -> Result<Vec<BudgetStatus>, StoreError> {
+    let mut query = query;
+    for (budget, totals) in &mut query.budgets {
+        if totals.is_none_or(|totals| !totals.span.has(now)) {
             let span = match budget.per {
                 Per::Session | Per::Total => BudgetSpan::ALWAYS,
                 per => span(per, now, &zone()),
             };
-            *kept = Some(ledger.keep_anew(budget, asked.session, span)?);
+            *totals = Some(ledger.count_anew(budget, query.session, span)?);
         }
     }
-    ledger.add_pending(&mut asked, now)?;
-    let project = asked.project.as_deref();
-    Ok(asked
+    ledger.add_pending(&mut query, now)?;
+    let project = query.project.as_deref();
+    Ok(query
         .budgets
         .into_iter()
-        .filter_map(|(budget, kept)| {
-            let kept = kept?;
+        .filter_map(|(budget, totals)| {
+            let totals = totals?;
             let is_own = budget.scope.has_project(project);
             let limit = if is_own { lowered.limit(budget.per, budget.limit) } else { budget.limit };
-            let standing = Standing { limit, used: kept.used, warn_percent: budget.warn_percent };
-            Some(Held { budget, kept, standing })
+            let standing = Standing { limit, used: totals.used, warn_percent: budget.warn_percent };
+            Some(BudgetStatus { budget, totals, standing })
         })
         .collect())
 }
@@ -96,15 +96,15 @@ pub fn standings(
 /// If the ledger cannot be read or written.
 pub fn standings_anew(
     ledger: &mut Ledger,
-    mut asked: Asked,
+    mut query: BudgetQuery,
     now: Timestamp,
     zone: &Zone,
     lowered: &Lowered,
-) -> Result<Vec<Held>, StoreError> {
-    for (_, kept) in &mut asked.budgets {
-        *kept = None;
+) -> Result<Vec<BudgetStatus>, StoreError> {
+    for (_, totals) in &mut query.budgets {
+        *totals = None;
     }
-    standings(ledger, asked, now, || zone.clone(), lowered)
+    standings(ledger, query, now, || zone.clone(), lowered)
 }
 
 /// For how long a budget has been used: since its session, or what was spent first in its time, began.
@@ -113,13 +113,13 @@ pub fn standings_anew(
 /// If the ledger cannot be read.
 pub fn used_for(
     ledger: &Ledger,
-    held: &Held,
+    held: &BudgetStatus,
     session_start: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<Duration, StoreError> {
     let first = match held.budget.per {
         Per::Session => session_start,
-        _ => ledger.first_spent(held.kept.span.from)?.max(held.kept.span.from),
+        _ => ledger.first_spent(held.totals.span.from)?.max(held.totals.span.from),
     };
     Ok(first.map_or(SHORTEST, |first| now.since(first)).max(SHORTEST))
 }
@@ -137,7 +137,7 @@ pub struct Course {
 /// the finished ones did on average. A rough estimate; `None` before the first one is finished, and for budgets of an agent
 /// or a model, of which the list says nothing.
 #[must_use]
-pub fn at_completion(held: &Held, course: &Course) -> Option<Limit> {
+pub fn at_completion(held: &BudgetStatus, course: &Course) -> Option<Limit> {
     let (done, total) = (course.tasks.done, course.tasks.total);
     let is_of_all = held.budget.scope.agent.is_none() && held.budget.scope.model.is_none();
     if done == 0 || done > total || !is_of_all {
@@ -160,8 +160,8 @@ pub fn at_completion(held: &Held, course: &Course) -> Option<Limit> {
 
 /// The budgets as they are seen from no session: those of sessions are not used at all.
 #[must_use]
-pub fn of_no_session(budgets: Vec<Budget>) -> Asked {
-    Asked {
+pub fn of_no_session(budgets: Vec<Budget>) -> BudgetQuery {
+    BudgetQuery {
         session: SessionRow::NONE,
         project: None,
         model: None,

@@ -6,7 +6,8 @@ use super::args::{BudgetAction, BudgetArgs, BudgetSetArgs, Which};
 use super::scopes::{contested_note, every_scope};
 use super::session::refreshed;
 use super::{Context, session};
-use crate::budget::{self, Course, Held};
+use crate::allocation;
+use crate::budget::{self, BudgetStatus, Course};
 use crate::calendar::Zone;
 use crate::config::Lowered;
 use crate::domain::amount::{self, AmountFault};
@@ -15,13 +16,12 @@ use crate::domain::{
     task_list,
 };
 use crate::error::Error;
-use crate::origins;
 use crate::render;
 use crate::report::budgets::{BudgetInfo, BudgetsReport, Seen, Work};
 use crate::setup::plan;
 use crate::setup::scope::Scope as Place;
 use crate::setup::view::{Recording, Switch, View};
-use crate::store::{Asked, Ledger, SessionRecord, StoreError};
+use crate::store::{BudgetQuery, Ledger, SessionRecord, StoreError};
 
 pub(super) fn run(context: &Context, args: &BudgetArgs) -> Result<(), Error> {
     let now = context.env.now();
@@ -191,7 +191,7 @@ pub(super) fn report(
     let session_id = record.map(|record| record.id.clone());
     let (course, work) = match record {
         Some(record) => {
-            let (course, work) = course(ledger, record, &origins::timeline(ledger, record.row)?)?;
+            let (course, work) = course(ledger, record, &allocation::timeline(ledger, record.row)?)?;
             (course, Some(work))
         }
         None => (Course::default(), None),
@@ -223,16 +223,16 @@ pub(super) fn of_session(
     let (course, work) = course(ledger, record, timeline)?;
     let Some(asked) = ledger.budgets_of(&record.id)? else { return Ok((Vec::new(), work)) };
     let project = record.project.as_deref();
-    let is_own = |held: &Held| held.budget.scope.has_project(project);
+    let is_own = |held: &BudgetStatus| held.budget.scope.has_project(project);
     Ok((infos(context, ledger, asked, (Some(record), &course), is_own)?, work))
 }
 
 fn infos(
     context: &Context,
     ledger: &mut Ledger,
-    asked: Asked,
+    asked: BudgetQuery,
     (record, course): (Option<&SessionRecord>, &Course),
-    is_wanted: impl Fn(&Held) -> bool,
+    is_wanted: impl Fn(&BudgetStatus) -> bool,
 ) -> Result<Vec<BudgetInfo>, Error> {
     let now = context.env.now();
     let lowered = match record {
@@ -247,7 +247,7 @@ fn infos(
         budget::standings_anew(ledger, asked, now, &zone, &lowered)?.iter().filter(|held| is_wanted(held))
     {
         let since = budget::used_for(ledger, held, record.and_then(|record| record.started_at), now)?;
-        let unpriced = ledger.unpriced_of(&held.budget, row, held.kept.span)?;
+        let unpriced = ledger.unpriced_of(&held.budget, row, held.totals.span)?;
         infos.push(BudgetInfo::of(held, since, unpriced.into_iter().collect(), &seen));
     }
     Ok(infos)

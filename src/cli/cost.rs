@@ -3,25 +3,25 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::Context;
-use super::args::{CostArgs, CostBy, Face, FaceArgs};
+use super::args::{CostArgs, CostBy, FormatArgs, OutputFormat};
 use crate::domain::{grouped, project_folder};
 use crate::error::Error;
 use crate::report::calendar::{AskedDay, Day, Zone};
 use crate::report::cost::{By, CostReport, Query};
-use crate::store::{Ledger, SpentFilter};
+use crate::store::{BucketFilter, Ledger};
 
 pub(super) fn run(context: &Context, args: &CostArgs) -> Result<(), Error> {
     let query = query(context, args)?;
     let report = match context.priced_ledger(&context.prices()?)? {
         Some(mut ledger) => {
-            if query.compare || matches!(query.by, By::Origin(_)) {
+            if query.compare || matches!(query.by, By::AllocationKey(_)) {
                 context.refresh_origins(&mut ledger)?;
             }
             CostReport::of(&ledger, &query)?
         }
         None => CostReport::none(query.by),
     };
-    let is_short = args.face.face() == Face::Text && !args.all;
+    let is_short = args.face.face() == OutputFormat::Text && !args.all;
     let short = if is_short { report.abridged() } else { None };
     let shown = short.as_ref().map_or(&report, |(short, _)| short);
     let mut notes: Vec<String> = short.as_ref().map(|(_, over)| others(*over)).into_iter().collect();
@@ -80,7 +80,7 @@ pub(super) struct Place<'a> {
 }
 
 /// The part of the ledger that is asked for, as a filter that the ledger takes.
-pub(super) fn filter(context: &Context, ledger: &Ledger, place: &Place<'_>) -> Result<SpentFilter, Error> {
+pub(super) fn filter(context: &Context, ledger: &Ledger, place: &Place<'_>) -> Result<BucketFilter, Error> {
     let args = CostArgs {
         by: CostBy::Day,
         since: place.since,
@@ -91,7 +91,7 @@ pub(super) fn filter(context: &Context, ledger: &Ledger, place: &Place<'_>) -> R
         compare: false,
         detail: false,
         all: false,
-        face: FaceArgs { json: false, format: Face::Text },
+        face: FormatArgs { json: false, format: OutputFormat::Text },
     };
     Ok(CostReport::filter(ledger, &query(context, &args)?)?)
 }

@@ -9,9 +9,9 @@ use super::Context;
 use super::args::{ExportArgs, ExportFormat, ExportWhat};
 use super::cost::today;
 use super::output::{Passes, Stdout};
+use crate::allocation::{self, Calibrations};
 use crate::domain::{Timeline, Timestamp};
 use crate::error::Error;
-use crate::origins::{self, Calibrations};
 use crate::render;
 use crate::report::calls::ExportedCall;
 use crate::report::cost::{By, CostReport, Query};
@@ -114,7 +114,7 @@ impl Steps {
     ) -> Result<Option<&str>, StoreError> {
         let timeline = match self.0.entry(session) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => place.insert(origins::timeline(ledger, session)?),
+            Entry::Vacant(place) => place.insert(allocation::timeline(ledger, session)?),
         };
         Ok(timeline.at(at))
     }

@@ -38,13 +38,13 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 use serde::Serialize;
 
+use crate::allocation::{self, Progress, SessionAllocations};
 use crate::clients::ReadError;
 use crate::config::Config;
 use crate::domain::{OneLine as _, printable};
 use crate::env::{Env, PLACES};
 use crate::error::Error;
-use crate::finalize;
-use crate::origins::{self, Progress, SessionOrigins};
+use crate::ingest;
 use crate::platform;
 use crate::pricing::{PriceTable, UserPrices};
 use crate::regular;
@@ -54,7 +54,7 @@ use crate::report::calendar::Zone;
 use crate::setup::SetupError;
 use crate::setup::plan::Backups;
 use crate::store::{CopiedFor, Ledger, LeftOut, SessionRecord, SessionRow, StoreError};
-use args::{Cli, ColorChoice, Command, Face, FaceArgs};
+use args::{Cli, ColorChoice, Command, FormatArgs, OutputFormat};
 pub use output::Console;
 use output::Passes;
 
@@ -329,7 +329,7 @@ impl Context {
                 // A project's file that does not parse is for those to mend who work there.
                 self.config(project).unwrap_or_else(|_| Config::cautious())
             };
-            Ok(finalize::read_ended(ledger, &self.env, prepare, &ended)?)
+            Ok(ingest::read_ended(ledger, &self.env, prepare, &ended)?)
         };
         let read = match read(ledger) {
             Err(Error::Store(error)) => {
@@ -348,7 +348,7 @@ impl Context {
     /// Works out where costs came from, as far as that is not known yet.
     fn refresh_origins(&self, ledger: &mut Ledger) -> Result<(), Error> {
         let keeps_names = self.config(None)?.store_names;
-        self.with_progress(|tell| Ok(origins::refresh(ledger, keeps_names, None, tell)?))
+        self.with_progress(|tell| Ok(allocation::refresh(ledger, keeps_names, None, tell)?))
     }
 
     /// Works it out for those of some sessions whose calls no hook has told, as after an import.
@@ -361,7 +361,8 @@ impl Context {
             return Ok(());
         }
         let keeps_names = self.config(None)?.store_names;
-        let done = self.with_progress(|tell| Ok(origins::refresh(ledger, keeps_names, Some(&untold), tell)?));
+        let done =
+            self.with_progress(|tell| Ok(allocation::refresh(ledger, keeps_names, Some(&untold), tell)?));
         if let Err(error) = done {
             // All else that is known of the sessions is right, as where the ledger cannot be written.
             self.say(&format!("tallyhook: can't read the calls of imported sessions: {error}"));
@@ -370,9 +371,13 @@ impl Context {
     }
 
     /// Works out where the costs of one session came from.
-    fn session_origins(&self, ledger: &mut Ledger, session: SessionRow) -> Result<SessionOrigins, Error> {
+    fn session_allocations(
+        &self,
+        ledger: &mut Ledger,
+        session: SessionRow,
+    ) -> Result<SessionAllocations, Error> {
         let keeps_names = self.config(None)?.store_names;
-        self.with_progress(|tell| Ok(origins::of_session(ledger, keeps_names, session, tell)?))
+        self.with_progress(|tell| Ok(allocation::of_session(ledger, keeps_names, session, tell)?))
     }
 
     /// Asks in the terminal; without one the answer is no.
@@ -434,7 +439,7 @@ impl Context {
     /// Prints a report in the format that is asked for. Without data only JSON is printed; `note` stands below the tables.
     fn show(
         &self,
-        face: &FaceArgs,
+        face: &FormatArgs,
         report: &impl Serialize,
         has_data: bool,
         tables: impl FnOnce() -> Vec<Table>,
@@ -442,14 +447,14 @@ impl Context {
     ) -> Result<(), Error> {
         let style = self.style();
         let text = match face.face() {
-            Face::Json => return self.print_json(report),
+            OutputFormat::Json => return self.print_json(report),
             _ if !has_data => return Ok(()),
-            Face::Csv => tables().first().map(render::csv).unwrap_or_default(),
-            Face::Markdown => {
+            OutputFormat::Csv => tables().first().map(render::csv).unwrap_or_default(),
+            OutputFormat::Markdown => {
                 let tables = tables();
                 tables.iter().map(|table| render::markdown(table, &self.zone)).collect::<Vec<_>>().join("\n")
             }
-            Face::Text => {
+            OutputFormat::Text => {
                 let mut parts: Vec<String> =
                     tables().iter().map(|table| render::table(table, style)).collect();
                 parts.extend(note(style).map(|note| render::note(&note, style)));

@@ -4,9 +4,9 @@ use super::args::ShowUsageArgs;
 use super::session::{find, not_found, refreshed};
 use super::suggest::did_you_mean;
 use super::{Context, budget};
+use crate::allocation;
 use crate::domain::Timeline;
 use crate::error::Error;
-use crate::origins;
 use crate::render;
 use crate::report::usage::{Basis, Filter, UsageReport};
 use crate::report::{advice, history, reported};
@@ -25,17 +25,17 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
         return nothing(context, args, Error::NoData { what });
     };
     let record = refreshed(context, &mut ledger, record)?;
-    let origins = context.session_origins(&mut ledger, record.row)?;
-    let timeline = origins::timeline(&ledger, record.row)?;
+    let allocations = context.session_allocations(&mut ledger, record.row)?;
+    let timeline = allocation::timeline(&ledger, record.row)?;
     let filter = Filter {
         agent: args.agent.clone(),
         tool: args.tool.clone(),
         step: args.step.as_deref().map(|step| step_named(&timeline, step)),
     };
-    let basis = Basis { timeline: &timeline, shares: &origins.shares, prices: &prices };
+    let basis = Basis { timeline: &timeline, shares: &allocations.shares, prices: &prices };
     let mut report = UsageReport::of_session(&ledger, &record, &filter, basis)?;
     if filter == Filter::default() {
-        report.estimate.error_percent = origins.error_percent;
+        report.estimate.error_percent = allocations.error_percent;
     }
     let (budgets, work) = budget::of_session(context, &mut ledger, &record, &timeline)?;
     (report.budgets, report.work) = (budgets, Some(work));
@@ -43,7 +43,7 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
     if filter == Filter::default() {
         let cost = report.actual.as_ref().and_then(|actual| actual.cost_usd).unwrap_or_default();
         let was_compacted = !report.compaction_events.is_empty();
-        report.advice = advice::advice(&origins.calls, cost, was_compacted);
+        report.advice = advice::advice(&allocations.calls, cost, was_compacted);
     }
     if args.history {
         let mut records = Vec::new();
@@ -198,12 +198,12 @@ mod tests {
             let env = Env::fixed(dir.path(), Timestamp::from_millis(0), &[]);
             import::run(&mut ledger, &env, &Config::default(), &[dir.path().to_path_buf()], |_| {}).unwrap();
             let row = ledger.find_session("s").unwrap().unwrap().row;
-            let found = origins::of_session(&mut ledger, true, row, |_| {}).unwrap();
+            let found = allocation::of_session(&mut ledger, true, row, |_| {}).unwrap();
             let (mut all, mut unplaced, mut rows) = (Usage::default(), Usage::default(), 0);
             found.shares.for_each(|share| {
                 all += share.usage;
                 rows += 1;
-                if share.tool == origins::NONE {
+                if share.tool == allocation::NONE {
                     unplaced += share.usage;
                 }
             });
@@ -212,7 +212,7 @@ mod tests {
             assert_eq!(unplaced == Usage::default(), has_all, "{turns}");
             assert!(all.total() > unplaced.total() && rows <= 121 + turns, "{turns}: {rows}");
             assert!(found.calls.len() <= 40);
-            assert_eq!(origins::timeline(&ledger, row).unwrap().spans().len(), turns.min(40) as usize);
+            assert_eq!(allocation::timeline(&ledger, row).unwrap().spans().len(), turns.min(40) as usize);
         }
     }
 }

@@ -6,11 +6,11 @@ use super::Context;
 use super::args::{StepAction, StepArgs};
 use super::session::refreshed;
 use super::session::{find, not_found};
+use crate::allocation;
 use crate::domain::{MAX_NAME_CHARS, NamedStep, OneLine as _, Timestamp, clean_name, is_turn_name};
 use crate::error::Error;
-use crate::origins;
 use crate::render;
-use crate::report::origins::phase_cells;
+use crate::report::allocations::phase_cells;
 use crate::report::usage::{Basis, Filter, StepUsage, UsageReport};
 use crate::report::{Cell, Share, Table};
 use crate::store::{Ledger, SessionRecord};
@@ -97,10 +97,10 @@ fn open_steps(steps: &[NamedStep]) -> Vec<&str> {
 
 fn list(context: &Context, mut ledger: Ledger, record: &SessionRecord, json: bool) -> Result<(), Error> {
     let record = refreshed(context, &mut ledger, record.clone())?;
-    let origins = context.session_origins(&mut ledger, record.row)?;
-    let timeline = origins::timeline(&ledger, record.row)?;
+    let allocations = context.session_allocations(&mut ledger, record.row)?;
+    let timeline = allocation::timeline(&ledger, record.row)?;
     let prices = context.prices()?;
-    let basis = Basis { timeline: &timeline, shares: &origins.shares, prices: &prices };
+    let basis = Basis { timeline: &timeline, shares: &allocations.shares, prices: &prices };
     let report = UsageReport::of_session(&ledger, &record, &Filter::default(), basis)?;
     let current = timeline.spans().last().map(|span| span.name.as_str());
     let tasks = crate::domain::task_list(&ledger.task_changes(record.row)?);

@@ -1,7 +1,7 @@
 //! `tallyhook tools`.
 
 use super::Context;
-use super::args::{Face, ToolsArgs};
+use super::args::{OutputFormat, ToolsArgs};
 use super::cost::{Place, filter, nothing, others};
 use crate::error::Error;
 use crate::report::tools::ToolsReport;
@@ -20,7 +20,7 @@ pub(super) fn run(context: &Context, args: &ToolsArgs) -> Result<(), Error> {
         tz: args.tz.as_ref(),
     };
     let report = ToolsReport::of(&ledger, &filter(context, &ledger, &place)?)?;
-    let is_short = args.face.face() == Face::Text && !args.all;
+    let is_short = args.face.face() == OutputFormat::Text && !args.all;
     let short = if is_short { report.abridged() } else { None };
     let shown = short.as_ref().map_or(&report, |(short, _)| short);
     let note = short.as_ref().map(|(_, over)| others(*over));

@@ -1,7 +1,7 @@
 //! `tallyhook trends`.
 
 use super::Context;
-use super::args::{Face, TrendsArgs};
+use super::args::{OutputFormat, TrendsArgs};
 use super::cost::today;
 use crate::error::Error;
 use crate::render;
@@ -19,7 +19,7 @@ pub(super) fn run(context: &Context, args: &TrendsArgs) -> Result<(), Error> {
     let note = (!trends.unpriced_models.is_empty())
         .then(|| format!("not included, because there is no price: {}", trends.unpriced_models.join(", ")));
     context.show(&args.face, &trends, has_data, || vec![trends.table()], |_| note)?;
-    if has_data && args.face.face() == Face::Text {
+    if has_data && args.face.face() == OutputFormat::Text {
         context.print_painted(&format!("\n{}", render::pairs(&trends.lines(), context.style())))?;
     }
     if has_data {

@@ -118,12 +118,12 @@ impl fmt::Display for Alerts {
 /// What turns usually cost, in pico-dollars: a mean that looks back over some turns.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Habit {
+pub struct Baseline {
     turns: u32,
     mean: i64,
 }
 
-impl Habit {
+impl Baseline {
     fn learn(&mut self, cost: i64) {
         self.turns = self.turns.saturating_add(1);
         self.mean += cost.saturating_sub(self.mean) / i64::from(self.turns).min(MOST_TURNS);
@@ -143,7 +143,7 @@ struct Repeated(u64, u32);
 /// What is remembered of a session.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Watch {
+pub struct AlertState {
     /// Calls by agent, `""` for the main conversation.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     calls: BTreeMap<String, Vec<Repeated>>,
@@ -152,7 +152,7 @@ pub struct Watch {
     /// What the session had cost when the turn began, in pico-dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
     turn_start: Option<i64>,
-    habit: Habit,
+    habit: Baseline,
     /// Whether the spike of this turn was told.
     spike_told: bool,
     /// Whether the full context was.
@@ -201,7 +201,7 @@ pub struct Spike {
     pub in_project: Option<i64>,
 }
 
-impl Watch {
+impl AlertState {
     /// Notes a call by the hash of its tool and input; `id` is the hash of what names it. Returns how often it was made
     /// since something was changed, if that is to be told now.
     pub fn note_call(&mut self, agent: &str, call: u64, id: Option<u64>, repeats: u32) -> Option<u32> {
@@ -229,7 +229,7 @@ impl Watch {
     }
 
     /// A turn begins, when the session has cost `total`: the one before teaches what turns cost.
-    pub fn begin_turn(&mut self, total: i64, project: &mut Habit) {
+    pub fn begin_turn(&mut self, total: i64, project: &mut Baseline) {
         let cost = self.turn_start.map_or(0, |start| total.saturating_sub(start));
         if cost > 0 {
             self.habit.learn(cost);
@@ -241,7 +241,7 @@ impl Watch {
     }
 
     /// Whether the turn's cost is to be told, now that the session has cost `total`.
-    pub fn spike(&mut self, total: i64, project: &Habit) -> Option<Spike> {
+    pub fn spike(&mut self, total: i64, project: &Baseline) -> Option<Spike> {
         let cost = total.saturating_sub(*self.turn_start.get_or_insert(total));
         let (in_session, in_project) = (self.habit.usual(), project.usual());
         let usual = in_session.max(in_project)?;
@@ -315,8 +315,8 @@ mod tests {
 
     #[test]
     fn the_same_call_is_told_once_until_something_is_changed() {
-        let mut watch = Watch::default();
-        let told = |watch: &mut Watch, ids: std::ops::Range<u64>| -> Vec<u64> {
+        let mut watch = AlertState::default();
+        let told = |watch: &mut AlertState, ids: std::ops::Range<u64>| -> Vec<u64> {
             ids.filter(|id| watch.note_call("", 7, Some(*id), 3).is_some()).collect()
         };
         assert_eq!(told(&mut watch, 0..9), [2]);
@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_stays_small() {
-        let mut watch = Watch::default();
+        let mut watch = AlertState::default();
         for number in 0..5_000 {
             watch.note_call(&format!("agent {number}"), number, Some(number), 5);
             watch.note_call("", number, Some(number + 10_000), 5);
@@ -338,12 +338,15 @@ mod tests {
         }
         let size = serde_json::to_string(&watch).unwrap().len();
         assert!(size < 6_000, "{size}");
-        assert_eq!(serde_json::from_str::<Watch>(&serde_json::to_string(&watch).unwrap()).unwrap(), watch);
+        assert_eq!(
+            serde_json::from_str::<AlertState>(&serde_json::to_string(&watch).unwrap()).unwrap(),
+            watch
+        );
     }
 
     #[test]
     fn a_turn_is_a_spike_beside_the_habit_of_both() {
-        let (mut watch, mut project) = (Watch::default(), Habit::default());
+        let (mut watch, mut project) = (AlertState::default(), Baseline::default());
         let mut total = 0;
         for _ in 0..FIRST_TURNS {
             watch.begin_turn(total, &mut project);
@@ -356,14 +359,14 @@ mod tests {
         assert_eq!(spike, Spike { cost: 12 * CENT, in_session: Some(4 * CENT), in_project: Some(4 * CENT) });
         assert_eq!(watch.spike(total + 90 * CENT, &project), None, "once a turn");
         // Where the project's turns cost as much it is none.
-        let expensive = Habit { turns: 9, mean: 30 * CENT };
+        let expensive = Baseline { turns: 9, mean: 30 * CENT };
         watch.begin_turn(total, &mut project);
         assert_eq!(watch.spike(total + 12 * CENT, &expensive), None);
     }
 
     #[test]
     fn a_full_context_is_told_once_until_it_was_emptied() {
-        let mut watch = Watch::default();
+        let mut watch = AlertState::default();
         let told = [100, 159, 160, 190, 120, 165, 40, 161].map(|tokens| watch.is_nearly_full(tokens, 200));
         assert_eq!(told, [false, false, true, false, false, false, false, true]);
     }

@@ -10,16 +10,16 @@ mod counted;
 mod estimate;
 mod ids;
 mod interner;
-mod message;
 mod modifiers;
 mod money;
+mod response;
 mod session;
 mod steps;
 mod time;
 mod tool_call;
 mod usage;
 
-pub use alert::{AlertKind, Alerts, CallLoop, EndedRun, Habit, Spike, Watch};
+pub use alert::{AlertKind, AlertState, Alerts, Baseline, CallLoop, EndedRun, Spike};
 pub use budget::{Budget, Limit, Mode, Per, Scope, Span as BudgetSpan, Standing, State, Used};
 pub use captured::{CapturedCost, CapturedLimit, CapturedModel, Shown, ShownCost, ShownUsage, UnreadLine};
 pub use client::{Client, MAIN_AGENT};
@@ -31,9 +31,9 @@ pub use ids::{
     is_unsafe, printable, project_folder, shell_word, single_quoted, variable_length,
 };
 pub use interner::Interner;
-pub use message::{Iteration, Iterations, LineTag, Message, MessageSource, RequestTag};
 pub use modifiers::Modifiers;
 pub use money::{Cost, CostParts, PicoUsd};
+pub use response::{Iteration, Iterations, LineTag, RecordSource, RequestTag, ResponseRecord};
 pub use session::{CompactionTrigger, SessionKind, SessionState, Version, client_version};
 pub use steps::{NamedStep, Span, TaskList, Timeline, is_turn_name, task_list};
 pub use time::Timestamp;

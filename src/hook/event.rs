@@ -1,7 +1,7 @@
 //! Payloads as clients send them, reduced to the events that the ledger keeps.
 //!
 //! Nothing here is an error: an unknown event is `None`, an odd field is absent. Payloads of all eras work
-//! (`docs/facts.md#payloads-by-age`): 2025 has no `tool_use_id` and says `Task`, 2026 adds ids one by one.
+//! (`docs/facts.md#payloads-by-age`): 2025 has no `tool_use_id` and says `IngestRequest`, 2026 adds ids one by one.
 
 use super::intake::LeftOut;
 use super::lifting;
@@ -13,7 +13,7 @@ use crate::domain::{
 use crate::env::Env;
 use crate::estimate::{CallView, Era};
 use crate::json::{Object, Raw};
-use crate::store::SessionSighting;
+use crate::store::SessionObservation;
 
 /// Under this id goes what names no session at all.
 const NO_SESSION: &str = "unknown";
@@ -143,9 +143,9 @@ impl<'a> Payload<'a> {
     }
 
     /// What the event says of its session.
-    pub(super) fn sighting(&self, env: &Env, client: Client) -> SessionSighting {
+    pub(super) fn observation(&self, env: &Env, client: Client) -> SessionObservation {
         let named = env.var("CLAUDE_PROJECT_DIR").and_then(|path| clean_name(&path, MAX_PATH_CHARS));
-        SessionSighting {
+        SessionObservation {
             id: self.session.clone(),
             client,
             at: env.now(),

@@ -23,11 +23,11 @@ use crate::config::{Config, Durability};
 use crate::domain::{Alerts, Client, ToolUseId, plural};
 use crate::env::Env;
 use crate::error::Error;
-use crate::finalize::{self, Asks, Task, Wait};
+use crate::ingest::{self, Asks, IngestRequest, WaitFor};
 use crate::json::{MAX_PARTS, Object, into_text};
 use crate::pricing::{PriceTable, UserPrices};
 use crate::stdin::{Arriving, PATIENCE};
-use crate::store::{Change, Event, Ledger, LogBatch, SessionSighting, Spool};
+use crate::store::{Change, Event, Ledger, LogBatch, SessionObservation, Spool};
 use event::{HookEvent, Payload};
 pub use fault_log::path_of as fault_log_path;
 use intake::Intake;
@@ -180,12 +180,12 @@ fn run(
         }
     };
     let mut ledger = handled.ledger.as_mut();
-    let sighting = payload.sighting(env, options.client);
+    let observation = payload.observation(env, options.client);
     let hook = Hook {
         env,
         options,
         payload: &payload,
-        sighting,
+        observation,
         ledger_path: path,
         alerts: OnceCell::new(),
         call: OnceCell::new(),
@@ -257,7 +257,7 @@ struct Hook<'a> {
     env: &'a Env,
     options: &'a Options,
     payload: &'a Payload<'a>,
-    sighting: SessionSighting,
+    observation: SessionObservation,
     ledger_path: &'a Path,
     /// The alerts that are on, where somebody has looked.
     alerts: OnceCell<Alerts>,
@@ -269,7 +269,7 @@ struct Hook<'a> {
 
 impl Hook<'_> {
     fn event(&self, change: Change) -> Event {
-        Event { sighting: self.sighting.clone(), change }
+        Event { observation: self.observation.clone(), change }
     }
 
     /// Records what has happened. What the ledger cannot take goes to the spool.
@@ -293,18 +293,18 @@ impl Hook<'_> {
     /// and the next one reads on.
     fn read_on(&self, ledger: &mut Ledger, calls: &[ToolUseId], whole: bool) -> Vec<LogBatch> {
         let payload = self.payload;
-        let task = Task {
+        let task = IngestRequest {
             session: &payload.session,
             client: self.options.client,
             transcript: Path::new(payload.transcript.as_deref().unwrap_or_default()),
-            wait: Wait::No,
+            wait: WaitFor::No,
             turn_ended: false,
             has_crons: false,
         };
         ledger.set_prices(self.prices());
         let is_ahead = matches!(payload.event, HookEvent::ToolAsked(_));
         let asks = Asks { agent: payload.agent.as_ref(), calls, is_ahead, whole };
-        match finalize::read_on(ledger, self.env, || self.config(), &task, &asks) {
+        match ingest::read_on(ledger, self.env, || self.config(), &task, &asks) {
             Ok((batches, faults)) => {
                 faults.iter().for_each(|fault| self.note(fault));
                 batches
@@ -324,7 +324,7 @@ impl Hook<'_> {
         if let Some(misplaced) = self.env.misplaced(&["XDG_CONFIG_HOME"]) {
             self.note(&misplaced);
         }
-        self.config_of(self.sighting.project.as_ref().map(|(project, _)| project.as_str()))
+        self.config_of(self.observation.project.as_ref().map(|(project, _)| project.as_str()))
     }
 
     /// The user's settings, as far as they can be used, with those of `project`.

@@ -11,16 +11,12 @@ use serde_json::{Value, json};
 use super::Hook;
 use super::event::{HookEvent, ToolPayload};
 use super::lifting::{Shell, lifts};
-use crate::budget::{self, Held};
+use crate::budget::{self, BudgetStatus};
 use crate::calendar::Zone;
-use crate::domain::{MAIN_AGENT, State};
+use crate::domain::MAIN_AGENT;
 use crate::error::Error;
 use crate::json::Object;
 use crate::store::{Change, Ledger, SessionRow};
-
-/// What stands in the ledger once the user was warned, and once he was told that a budget is used up.
-const WARNED: u8 = 1;
-const USED_UP: u8 = 2;
 
 /// What the client is to be told.
 #[derive(Debug, PartialEq)]
@@ -83,7 +79,7 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
         // The turn before may have ended without a word (Esc). Mostly nothing is new, and costs a look at the file.
         HookEvent::UserPromptSubmit { .. } => Some(&[][..]),
         // Where it uses up the budget, the answer that asks for an agent starts none.
-        HookEvent::ToolAsked(tool) if tool.starts_agents() && asked.stops(hook.sighting.at) => {
+        HookEvent::ToolAsked(tool) if tool.starts_agents() && asked.stops(hook.observation.at) => {
             Some(tool.id.as_slice())
         }
         _ => None,
@@ -95,7 +91,7 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
             asked = ledger.budgets_of(session)?.unwrap_or(asked);
         }
     }
-    let (now, row) = (hook.sighting.at, asked.session);
+    let (now, row) = (hook.observation.at, asked.session);
     let (project, model) = (asked.project.clone(), asked.model.clone());
     let zone = || Zone::of_user(hook.env);
     let mut held = budget::standings(ledger, asked, now, zone, &hook.config().lowered)?;
@@ -126,12 +122,8 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
     }
     let mut lines = Vec::new();
     for held in &held {
-        let said = match held.standing.state() {
-            State::Ok => continue,
-            State::Warning => WARNED,
-            State::Exceeded => USED_UP,
-        };
-        if held.kept.said < said && ledger.note_said(&held.budget, row, said)? {
+        let state = held.standing.state();
+        if held.totals.told < state && ledger.note_told(&held.budget, row, state)? {
             let start = ledger.find_session(session)?.and_then(|record| record.started_at);
             let since = budget::used_for(ledger, held, start, now)?;
             lines.push(if held.stops(now) && !holds(hook, held, model.as_deref()) {
@@ -146,7 +138,7 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
 
 /// Whether a budget holds for who is at work: the agent that sends the event, and the session's model; or for the agent
 /// that is about to be started.
-fn holds(hook: &Hook<'_>, held: &Held, model: Option<&str>) -> bool {
+fn holds(hook: &Hook<'_>, held: &BudgetStatus, model: Option<&str>) -> bool {
     let payload = hook.payload;
     let agent = match &payload.agent {
         Some(id) => [payload.agent_type.as_deref(), Some(id.as_str())],

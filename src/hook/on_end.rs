@@ -8,8 +8,8 @@ use super::Hook;
 use crate::domain::SessionId;
 use crate::error::Error;
 use crate::estimate::subagents::{LEARNED_FROM, defaults_for, median};
-use crate::finalize::{self, Task, Wait};
-use crate::store::{AgentSighting, Change, Ledger};
+use crate::ingest::{self, IngestRequest, WaitFor};
+use crate::store::{AgentObservation, Change, Ledger};
 
 /// How many earlier sessions one session's start completes; the client waits for it.
 const MAX_CATCH_UPS: u32 = 5;
@@ -18,7 +18,7 @@ const MAX_CATCH_UPS: u32 = 5;
 pub(super) fn session_start(hook: &Hook<'_>, mut ledger: Option<&mut Ledger>) -> Result<(), Error> {
     hook.record(ledger.as_deref_mut(), Change::Seen)?;
     let Some(ledger) = ledger else { return Ok(()) };
-    let unfinished = match &hook.sighting.project {
+    let unfinished = match &hook.observation.project {
         Some((project, _)) => ledger.unfinished_sessions(project, &hook.payload.session, MAX_CATCH_UPS)?,
         None => Vec::new(),
     };
@@ -29,7 +29,7 @@ pub(super) fn session_start(hook: &Hook<'_>, mut ledger: Option<&mut Ledger>) ->
             if !ledger.has_time() {
                 break;
             }
-            for fault in finalize::catch_up(ledger, hook.env, &config, &record)? {
+            for fault in ingest::catch_up(ledger, hook.env, &config, &record)? {
                 hook.note(&fault);
             }
         }
@@ -47,7 +47,7 @@ pub(super) fn read_ended(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<(), Err
         ledger.set_prices(hook.prices());
         hook.config_of(project)
     };
-    let faults = match finalize::read_ended(ledger, hook.env, prepare, &ended) {
+    let faults = match ingest::read_ended(ledger, hook.env, prepare, &ended) {
         Err(error) if error.is_busy() => return Ok(()),
         faults => faults?,
     };
@@ -77,7 +77,7 @@ pub(super) fn subagent_stop(hook: &Hook<'_>, mut ledger: Option<&mut Ledger>) ->
         Some(run) => {
             let agent = run.id.clone();
             hook.record(ledger.as_deref_mut(), Change::AgentRun { run })?;
-            let wait = if has_transcript { Wait::Subagent(&agent) } else { Wait::No };
+            let wait = if has_transcript { WaitFor::Subagent(&agent) } else { WaitFor::No };
             complete(hook, ledger, wait, false, false)
         }
         None => hook.record(ledger, Change::Seen),
@@ -91,7 +91,7 @@ pub(super) fn turn_end(
     has_crons: bool,
 ) -> Result<(), Error> {
     hook.record(ledger.as_deref_mut(), Change::Seen)?;
-    complete(hook, ledger.as_deref_mut(), Wait::Main, true, has_crons)?;
+    complete(hook, ledger.as_deref_mut(), WaitFor::Main, true, has_crons)?;
     ledger.map_or(Ok(()), |ledger| read_ended(hook, ledger))
 }
 
@@ -102,7 +102,7 @@ pub(super) fn session_end(
     reason: Option<String>,
 ) -> Result<(), Error> {
     hook.record(ledger.as_deref_mut(), Change::SessionEnd { reason })?;
-    complete(hook, ledger.as_deref_mut(), Wait::No, true, false)?;
+    complete(hook, ledger.as_deref_mut(), WaitFor::No, true, false)?;
     ledger.map_or(Ok(()), |ledger| read_ended(hook, ledger))
 }
 
@@ -111,7 +111,7 @@ pub(super) fn session_end(
 fn complete(
     hook: &Hook<'_>,
     ledger: Option<&mut Ledger>,
-    wait: Wait<'_>,
+    wait: WaitFor<'_>,
     turn_ended: bool,
     has_crons: bool,
 ) -> Result<(), Error> {
@@ -119,7 +119,7 @@ fn complete(
     ledger.set_prices(hook.prices());
     let session: &SessionId = &hook.payload.session;
     let transcript = hook.payload.transcript.as_deref().unwrap_or_default();
-    let task = Task {
+    let task = IngestRequest {
         session,
         client: hook.options.client,
         transcript: Path::new(transcript),
@@ -127,7 +127,7 @@ fn complete(
         turn_ended,
         has_crons,
     };
-    let faults = match finalize::complete(ledger, hook.env, &hook.config(), &task) {
+    let faults = match ingest::complete(ledger, hook.env, &hook.config(), &task) {
         Err(error) if error.is_busy() => return Ok(()),
         faults => faults?,
     };
@@ -138,10 +138,10 @@ fn complete(
 }
 
 /// The run that a subagent's event is about.
-fn run(hook: &Hook<'_>, starts: bool) -> Option<AgentSighting> {
+fn run(hook: &Hook<'_>, starts: bool) -> Option<AgentObservation> {
     let payload = hook.payload;
-    let at = hook.sighting.at;
-    Some(AgentSighting {
+    let at = hook.observation.at;
+    Some(AgentObservation {
         id: payload.agent.clone()?,
         agent_type: payload.agent_type.clone(),
         tool_use_id: None,

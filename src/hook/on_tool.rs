@@ -18,7 +18,7 @@ use crate::estimate::calibrate::{Calibration, Kind};
 use crate::estimate::subagents::defaults_for;
 use crate::estimate::{self, encoding_of};
 use crate::json::{Object, Raw};
-use crate::store::{AgentSighting, Change, Ledger, Pending, SessionKnowledge};
+use crate::store::{AgentObservation, Change, Ledger, Pending, SessionKnowledge};
 
 /// A tool has run, or has failed.
 pub(super) fn finished(
@@ -77,7 +77,7 @@ pub(super) fn batch(
     let has_budgets = known.session.has_budgets;
     let ids: Vec<ToolUseId> = tools.iter().filter_map(|tool| tool.id.clone()).collect();
     let logs = hook.read_on(ledger, if has_budgets { &ids } else { &[] }, has_budgets);
-    let (at, agent, model) = (hook.sighting.at, hook.payload.agent.as_ref(), known.session.model.as_ref());
+    let (at, agent, model) = (hook.observation.at, hook.payload.agent.as_ref(), known.session.model.as_ref());
     // What is new in a context is written to the cache.
     let rates = model.and_then(|model| ledger.prices().price(model.as_str(), at, 0, Default::default()));
     let rate = rates.map_or(0, |rates| rates.cache_write_5m);
@@ -167,7 +167,7 @@ impl Known {
             tool: tool.tool.clone(),
             agent: hook.payload.agent.clone(),
             agent_type: hook.payload.agent_type.clone(),
-            at: hook.sighting.at,
+            at: hook.observation.at,
             duration_ms: tool.duration_ms,
             outcome,
             generated,
@@ -230,8 +230,8 @@ fn action(hook: &Hook<'_>, tool: &ToolPayload<'_>) -> (ActionType, Option<String
     }
 }
 
-/// The subagent run that a call of `Agent` or `Task` has started, where its response names it.
-fn started_run(hook: &Hook<'_>, tool: &ToolPayload<'_>) -> Option<AgentSighting> {
+/// The subagent run that a call of `Agent` or `IngestRequest` has started, where its response names it.
+fn started_run(hook: &Hook<'_>, tool: &ToolPayload<'_>) -> Option<AgentObservation> {
     if !tool.tool.is_subagent() {
         return None;
     }
@@ -243,13 +243,13 @@ fn started_run(hook: &Hook<'_>, tool: &ToolPayload<'_>) -> Option<AgentSighting>
         .or_else(|| input.text("subagent_type"))
         .and_then(|name| clean_name(&name, MAX_NAME_CHARS));
     let done = response.text("status").as_deref() == Some("completed");
-    Some(AgentSighting {
+    Some(AgentObservation {
         id,
         defaults: defaults_for(agent_type.as_deref(), &hook.config().subagents),
         agent_type,
         tool_use_id: tool.id.as_ref().map(|id| id.as_str().to_owned()),
         started_at: None,
-        ended_at: done.then_some(hook.sighting.at),
+        ended_at: done.then_some(hook.observation.at),
         logged: None,
     })
 }

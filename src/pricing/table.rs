@@ -4,7 +4,7 @@ use super::builtin;
 use super::model::{Model, Rates};
 use super::model_id::Name;
 use super::user::UserPrices;
-use crate::domain::{Cost, CostParts, Message, ModelId, Modifiers, Timestamp, Usage};
+use crate::domain::{Cost, CostParts, ModelId, Modifiers, ResponseRecord, Timestamp, Usage};
 
 /// Changes whenever the same table would price differently: names read otherwise, rows chosen otherwise, requests and hidden
 /// calls told apart otherwise.
@@ -127,7 +127,7 @@ impl PriceTable {
     /// The requests of a response, each with the rates of its own prompt; `None` if its model has no price.
     pub fn priced<'m>(
         &self,
-        message: &'m Message,
+        message: &'m ResponseRecord,
     ) -> impl Iterator<Item = (Usage, Option<Rates>)> + use<'_, 'm> {
         let model = message.model.as_ref().map_or("", ModelId::as_str);
         message
@@ -137,7 +137,7 @@ impl PriceTable {
 
     /// What a response cost: the sum of its requests.
     #[must_use]
-    pub fn cost_of(&self, message: &Message) -> Cost {
+    pub fn cost_of(&self, message: &ResponseRecord) -> Cost {
         let mut sum = CostParts::default();
         for (usage, rates) in self.priced(message) {
             match rates {

@@ -21,14 +21,14 @@ pub(super) struct Group {
 #[derive(Debug, Default)]
 pub(super) struct Past {
     /// By what stands for a model's names.
-    nodes: BTreeMap<String, Held>,
+    nodes: BTreeMap<String, Previous>,
     /// By answered model, the lines that no name covered.
     uncovered: BTreeMap<String, Usage>,
 }
 
 /// What a name had by the total before.
 #[derive(Debug, Default)]
-struct Held {
+struct Previous {
     /// By answered model.
     lines: BTreeMap<String, Usage>,
     /// What it had beyond them.
@@ -199,7 +199,7 @@ impl<'n> Pairing<'n> {
         let owned = |lines: &BTreeMap<&str, Usage>| -> BTreeMap<String, Usage> {
             lines.iter().map(|(model, usage)| ((*model).to_owned(), *usage)).collect()
         };
-        let held = |node: &Node<'_>| Held { lines: owned(&node.answered), left: node.left() };
+        let held = |node: &Node<'_>| Previous { lines: owned(&node.answered), left: node.left() };
         let nodes = self.nodes.iter().map(|node| (node.key.to_owned(), held(node))).collect();
         Past { nodes, uncovered: owned(&self.uncovered) }
     }

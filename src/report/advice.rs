@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::allocation::CallCost;
 use crate::domain::{AgentId, PicoUsd};
-use crate::origins::CallCost;
 
 /// Less is not worth a word: 5 cents.
 const LEAST: PicoUsd = PicoUsd::from_pico(50_000_000_000);

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::origins::{OriginFigures, OriginSum, add_to, phase_cells};
+use super::allocations::{AllocationFigures, AllocationSum, add_to, phase_cells};
 use super::usage::UNTYPED_AGENT;
 use super::{Cell, Share, Table};
 use crate::domain::{MAIN_AGENT, PicoUsd};
 use crate::estimate::subagents::{Defaults, LEARNED_FROM, Overrides, defaults_for, median};
-use crate::store::{HIDDEN_AGENT, Ledger, ObservedRun, RUNS_OF_A_TYPE, SpentFilter, StoreError};
+use crate::store::{BucketFilter, HIDDEN_AGENT, Ledger, ObservedRun, RUNS_OF_A_TYPE, StoreError};
 
 /// `agents --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -29,7 +29,7 @@ pub struct AgentTotal {
     pub runs: u64,
     /// What they come to.
     #[serde(flatten)]
-    pub figures: OriginFigures,
+    pub figures: AllocationFigures,
 }
 
 /// An agent's type.
@@ -41,7 +41,7 @@ pub struct AgentRow {
     pub runs: u64,
     /// What they come to.
     #[serde(flatten)]
-    pub figures: OriginFigures,
+    pub figures: AllocationFigures,
     /// Its part of all agents.
     #[serde(flatten)]
     pub share: Share,
@@ -81,7 +81,7 @@ impl AgentsReport {
     /// The answer where there is no ledger.
     #[must_use]
     pub fn none() -> Self {
-        let total = AgentTotal { runs: 0, figures: OriginFigures::default() };
+        let total = AgentTotal { runs: 0, figures: AllocationFigures::default() };
         Self { schema_version: 1, rows: Vec::new(), total }
     }
 
@@ -90,11 +90,11 @@ impl AgentsReport {
     /// # Errors
     /// If it cannot be read.
     pub fn of(ledger: &Ledger, overrides: &Overrides) -> Result<Self, StoreError> {
-        let mut sums: BTreeMap<String, OriginSum> = BTreeMap::new();
+        let mut sums: BTreeMap<String, AllocationSum> = BTreeMap::new();
         let mut runs: BTreeMap<String, u64> = BTreeMap::new();
-        let mut whole_origins = OriginSum::default();
+        let mut whole_origins = AllocationSum::default();
         let mut last = (None, String::new());
-        ledger.for_each_share_summed(&SpentFilter::default(), |session, share| {
+        ledger.for_each_allocation_summed(&BucketFilter::default(), |session, share| {
             whole_origins.add(share);
             let agent_type =
                 share.agent_type().map(|name| if name.is_empty() { UNTYPED_AGENT } else { name });

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::calendar::Zone;
 use super::{Cell, Table};
-use crate::budget::{self, Course, Held};
+use crate::budget::{self, BudgetStatus, Course};
 use crate::domain::{Limit, Mode, OneLine as _, PicoUsd, State, Timestamp, shell_word};
 
 /// `budget status --json`.
@@ -140,14 +140,14 @@ pub struct BudgetInfo {
 impl BudgetInfo {
     /// A budget as it stands `now`, after having been used for so long.
     #[must_use]
-    pub fn of(held: &Held, since: Duration, unpriced: Vec<String>, seen: &Seen<'_>) -> Self {
+    pub fn of(held: &BudgetStatus, since: Duration, unpriced: Vec<String>, seen: &Seen<'_>) -> Self {
         let now = seen.now;
         let (standing, used) = (held.standing, held.standing.used);
         let (limit_usd, limit_tokens) = match standing.limit {
             Limit::Usd(limit) => (Some(limit), None),
             Limit::Tokens(limit) => (None, Some(limit)),
         };
-        let until = held.kept.span.until;
+        let until = held.totals.span.until;
         let spent = used.cost + used.pending_cost;
         let tokens = used.tokens.saturating_add(used.pending_tokens);
         let usd = |sum: PicoUsd| sum.max(PicoUsd::ZERO);
@@ -189,7 +189,7 @@ impl BudgetInfo {
                 .map(|lasts| now.plus(lasts))
                 .filter(|at| until.is_none_or(|until| *at < until)),
             override_until: held.budget.free_until.filter(|until| *until > now),
-            stopped_at: held.kept.stopped_at,
+            stopped_at: held.totals.stopped_at,
             unpriced_models: if limit_usd.is_some() { unpriced } else { Vec::new() },
             lines: [budget::used_line(held), budget::standing_line(held), budget::forecast(held, since)],
         }

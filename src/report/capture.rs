@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{Cell, Table, add_known};
 use crate::domain::{CapturedCost, CapturedLimit, PicoUsd, ShownCost, ShownUsage, UnreadLine, Usage};
-use crate::store::{Grain, Ledger, SessionRecord, SpentFilter, StoreError};
+use crate::store::{BucketFilter, Grain, Ledger, SessionRecord, StoreError};
 
 /// `capture-cost --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -213,7 +213,7 @@ impl CaptureReport {
     pub fn of(ledger: &Ledger, record: &SessionRecord, cost: &CapturedCost) -> Result<Self, StoreError> {
         let mut models: BTreeMap<String, Known> = BTreeMap::new();
         let mut all = Known::default();
-        for row in ledger.session_spent(record.row)? {
+        for row in ledger.session_usage(record.row)? {
             let name = if row.model.is_empty() { "(none)" } else { &row.model };
             let amount = row.cost.map(|cost| cost.total());
             models.entry(name.to_owned()).or_default().add(name, row.usage, amount);
@@ -389,8 +389,8 @@ fn estimate(ledger: &Ledger, session: &Known, total: PicoUsd) -> Result<Option<T
         ("session", (session.usage, session.cost_usd.unwrap_or_default()))
     } else {
         let mut mix = (Usage::default(), PicoUsd::ZERO);
-        ledger.for_each_spent(
-            &SpentFilter::default(),
+        ledger.for_each_bucket(
+            &BucketFilter::default(),
             Grain::Hour,
             |_| false,
             |row| {

@@ -4,16 +4,16 @@
 
 use std::cmp::Reverse;
 
+use super::allocations::AllocationKey;
 use super::budgets::BudgetsReport;
 use super::calendar::{Day, Zone};
 use super::cost::{By, CostReport, CostRow, CostSum, Query};
-use super::origins::Origin;
 use super::{Cell, Share, Table};
 use crate::domain::{PicoUsd, plural};
 use crate::store::{Ledger, StoreError};
 
 /// What the user calls by a name of its own.
-const SKILL: By = By::Origin(Origin::Skill);
+const SKILL: By = By::AllocationKey(AllocationKey::Skill);
 
 /// Weeks and months that have a row.
 const WEEKS: i32 = 8;

@@ -12,8 +12,8 @@ use super::usage::{
     Actual, AgentUsage, Efficiency, EstimateInfo, Figures, Hidden, ModelUsage, OutputShortfall, StepUsage,
     UNTYPED_AGENT,
 };
-use crate::domain::{MAIN_AGENT, Message, PicoUsd, Timestamp, Usage};
-use crate::origins::{self, Calibrations};
+use crate::allocation::{self, Calibrations};
+use crate::domain::{MAIN_AGENT, PicoUsd, ResponseRecord, Timestamp, Usage};
 use crate::pricing::PriceTable;
 use crate::store::{Ledger, Report, SessionCompaction, SessionRecord, SessionRow, StoreError};
 
@@ -76,7 +76,7 @@ impl ExportedSession {
         record: &SessionRecord,
         calibrations: &mut Calibrations,
     ) -> Result<Self, StoreError> {
-        let timeline = origins::timeline(ledger, record.row)?;
+        let timeline = allocation::timeline(ledger, record.row)?;
         let figures = Figures::of(ledger, record, &timeline, calibrations)?;
         let actual = figures.actual.unwrap_or(Actual {
             cost: None,
@@ -182,7 +182,7 @@ impl RunTypes {
 impl ExportedResponse {
     /// A response as it is exported.
     #[must_use]
-    pub fn of(message: &Message, session: SessionRow, types: &RunTypes, prices: &PriceTable) -> Self {
+    pub fn of(message: &ResponseRecord, session: SessionRow, types: &RunTypes, prices: &PriceTable) -> Self {
         let agent_id = message.agent.as_ref().map(|agent| agent.as_str().to_owned());
         let agent = match &agent_id {
             None => MAIN_AGENT.to_owned(),

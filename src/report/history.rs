@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{Cell, SessionInfo, Table, add_known};
 use crate::domain::{PicoUsd, Timestamp, Usage, grouped, plural};
-use crate::store::{Grain, Ledger, Phase, SessionRecord, SessionRow, SpentFilter, StoreError};
+use crate::store::{BucketFilter, Grain, Ledger, Phase, SessionRecord, SessionRow, StoreError};
 
 /// Of a table of sessions; what they have used comes last.
 const COLUMNS: [&str; 10] = [
@@ -86,13 +86,13 @@ pub struct Totals {
 
 /// What a session used.
 #[derive(Debug, Clone, Copy, Default)]
-struct Spent {
+struct SessionSum {
     usage: Usage,
     cost: Option<PicoUsd>,
     is_partly_priced: bool,
 }
 
-impl Spent {
+impl SessionSum {
     fn add(&mut self, other: Self) {
         self.usage += other.usage;
         add_known(&mut self.cost, other.cost);
@@ -106,7 +106,7 @@ impl Spent {
 }
 
 impl Sum {
-    fn add(&mut self, spent: &Spent) {
+    fn add(&mut self, spent: &SessionSum) {
         self.sessions += 1;
         self.total_tokens = self.total_tokens.saturating_add(spent.usage.total());
         add_known(&mut self.cost_usd, spent.known_cost());
@@ -194,7 +194,7 @@ impl History {
 pub struct Sessions {
     /// The sessions.
     pub records: Vec<SessionRecord>,
-    spent: HashMap<SessionRow, Spent>,
+    spent: HashMap<SessionRow, SessionSum>,
     order: Order,
 }
 
@@ -216,7 +216,7 @@ impl Sessions {
                 project.is_some_and(|project| folders.iter().any(|folder| project.starts_with(folder)))
             });
         }
-        let spent = spent(ledger, &SpentFilter::default())?;
+        let spent = spent(ledger, &BucketFilter::default())?;
         if order != Order::Time {
             records.sort_by_key(|record| {
                 let spent = spent.get(&record.row).copied().unwrap_or_default();
@@ -245,14 +245,14 @@ pub enum Order {
 /// If the ledger cannot be read.
 pub fn recent(ledger: &Ledger, records: &[SessionRecord]) -> Result<Vec<HistoryRow>, StoreError> {
     let sessions = records.iter().map(|record| record.row).collect();
-    let spent = spent(ledger, &SpentFilter { sessions: Some(sessions), ..SpentFilter::default() })?;
+    let spent = spent(ledger, &BucketFilter { sessions: Some(sessions), ..BucketFilter::default() })?;
     rows(ledger, records, &spent)
 }
 
 fn rows(
     ledger: &Ledger,
     records: &[SessionRecord],
-    spent: &HashMap<SessionRow, Spent>,
+    spent: &HashMap<SessionRow, SessionSum>,
 ) -> Result<Vec<HistoryRow>, StoreError> {
     let sessions: Vec<SessionRow> = records.iter().map(|record| record.row).collect();
     let mut counts = ledger.session_counts(&sessions)?;
@@ -261,8 +261,8 @@ fn rows(
     let untold: Vec<SessionRow> = untold.copied().collect();
     // Where nothing could be placed, the transcript is gone, and so is what it told of calls.
     let mut told: HashSet<SessionRow> = HashSet::new();
-    ledger.for_each_share_summed(
-        &SpentFilter { sessions: Some(untold), ..SpentFilter::default() },
+    ledger.for_each_allocation_summed(
+        &BucketFilter { sessions: Some(untold), ..BucketFilter::default() },
         |session, share| {
             counts.entry(session).or_default().tool_calls += share.calls;
             if share.phase != Phase::Unplaced {
@@ -327,15 +327,15 @@ fn mean(sum: PicoUsd, count: u64) -> Option<PicoUsd> {
 }
 
 /// What sessions have used; what is kept of them needs no look at their hours.
-fn spent(ledger: &Ledger, filter: &SpentFilter) -> Result<HashMap<SessionRow, Spent>, StoreError> {
-    let mut sums: HashMap<SessionRow, Spent> = HashMap::new();
-    ledger.for_each_spent(
+fn spent(ledger: &Ledger, filter: &BucketFilter) -> Result<HashMap<SessionRow, SessionSum>, StoreError> {
+    let mut sums: HashMap<SessionRow, SessionSum> = HashMap::new();
+    ledger.for_each_bucket(
         filter,
         Grain::Session,
         |_| false,
         |row| {
             let is_priced = row.cost.is_some() || row.usage == Usage::default();
-            sums.entry(row.session).or_default().add(Spent {
+            sums.entry(row.session).or_default().add(SessionSum {
                 usage: row.usage,
                 cost: row.cost.map(|cost| cost.total()),
                 is_partly_priced: !is_priced,

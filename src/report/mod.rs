@@ -2,6 +2,7 @@
 
 pub mod advice;
 pub mod agents;
+pub mod allocations;
 pub mod budgets;
 pub mod calls;
 pub mod capture;
@@ -10,7 +11,6 @@ pub mod count;
 pub mod dashboard;
 pub mod export;
 pub mod history;
-pub mod origins;
 pub mod prices;
 pub mod reported;
 mod session;

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::origins::{Origin, OriginFigures, OriginSum, add_to, phase_cells};
+use super::allocations::{AllocationFigures, AllocationKey, AllocationSum, add_to, phase_cells};
 use super::{Cell, ROWS_SHOWN, Share, Table};
-use crate::store::{Ledger, SpentFilter, StoreError};
+use crate::store::{BucketFilter, Ledger, StoreError};
 
 /// `tools --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -37,11 +37,11 @@ pub struct ToolSum {
     pub calls: u64,
     /// What they and their results come to.
     #[serde(flatten)]
-    pub figures: OriginFigures,
+    pub figures: AllocationFigures,
 }
 
-impl From<&OriginSum> for ToolSum {
-    fn from(sum: &OriginSum) -> Self {
+impl From<&AllocationSum> for ToolSum {
+    fn from(sum: &AllocationSum) -> Self {
         Self { calls: sum.calls, figures: sum.into() }
     }
 }
@@ -64,11 +64,11 @@ impl ToolsReport {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn of(ledger: &Ledger, filter: &SpentFilter) -> Result<Self, StoreError> {
-        let mut sums: std::collections::BTreeMap<String, OriginSum> = std::collections::BTreeMap::new();
-        let mut total = OriginSum::default();
-        ledger.for_each_share_summed(filter, |_, share| {
-            add_to(&mut sums, &Origin::Tool.key(share, false), share);
+    pub fn of(ledger: &Ledger, filter: &BucketFilter) -> Result<Self, StoreError> {
+        let mut sums: std::collections::BTreeMap<String, AllocationSum> = std::collections::BTreeMap::new();
+        let mut total = AllocationSum::default();
+        ledger.for_each_allocation_summed(filter, |_, share| {
+            add_to(&mut sums, &AllocationKey::Tool.key(share, false), share);
             total.add(share);
         })?;
         let total = ToolSum::from(&total);

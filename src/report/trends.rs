@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::calendar::{Day, Days, Zone};
 use super::{Cell, Table};
 use crate::domain::{PicoUsd, Timestamp, plural};
-use crate::store::{Block, Grain, Ledger, Quarter, SessionRow, SpentFilter, StoreError};
+use crate::store::{Block, BucketFilter, Grain, Ledger, QuarterHour, SessionRow, StoreError};
 
 /// Days that the forecast looks back.
 const SAMPLE_DAYS: i32 = 28;
@@ -260,7 +260,7 @@ impl Trends {
 /// What each day from `first` on has cost.
 fn sums(ledger: &Ledger, zone: &Zone, first: Day) -> Result<BTreeMap<Day, Sum>, StoreError> {
     let filter =
-        SpentFilter { from: Some(Quarter::from_time(zone.start_of(first))), ..SpentFilter::default() };
+        BucketFilter { from: Some(QuarterHour::from_time(zone.start_of(first))), ..BucketFilter::default() };
     let mut days = Days::new(zone);
     let mut sums: BTreeMap<Day, Sum> = BTreeMap::new();
     let mut cut = Days::new(zone);
@@ -268,7 +268,7 @@ fn sums(ledger: &Ledger, zone: &Zone, first: Day) -> Result<BTreeMap<Day, Sum>, 
         filter.from.is_some_and(|from| block.0 < from && from <= block.1)
             || cut.of(block.0.start()) != cut.of(block.1.start())
     };
-    ledger.for_each_spent(&filter, Grain::Hour, is_split, |row| {
+    ledger.for_each_bucket(&filter, Grain::Hour, is_split, |row| {
         let Some(day) = row.quarter.and_then(|quarter| days.of(quarter.start())) else { return };
         let sum = sums.entry(day).or_default();
         sum.tokens = sum.tokens.saturating_add(row.usage.total());
@@ -291,11 +291,11 @@ fn sums(ledger: &Ledger, zone: &Zone, first: Day) -> Result<BTreeMap<Day, Sum>, 
 
 /// What sessions' steps cost from a day on until the end of another one; those without a cost are left out.
 fn steps(ledger: &Ledger, zone: &Zone, first: Day, last: Day) -> Result<Vec<TrendStep>, StoreError> {
-    let start = |day| Some(Quarter::from_time(zone.start_of(day)));
+    let start = |day| Some(QuarterHour::from_time(zone.start_of(day)));
     let filter =
-        SpentFilter { from: start(first), until: start(last.plus_days(1)), ..SpentFilter::default() };
+        BucketFilter { from: start(first), until: start(last.plus_days(1)), ..BucketFilter::default() };
     let mut sums: BTreeMap<(SessionRow, String), PicoUsd> = BTreeMap::new();
-    ledger.for_each_share(&filter, |session, share| {
+    ledger.for_each_allocation(&filter, |session, share| {
         if !share.step.is_empty() {
             *sums.entry((session, share.step.clone())).or_default() += share.cost.unwrap_or_default().total();
         }

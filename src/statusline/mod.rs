@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::domain::{PicoUsd, SessionId};
 use crate::env::Env;
 use crate::report::calendar::Zone;
-use crate::store::{Ledger, Quarter, StatusFigures, StatusSum};
+use crate::store::{Ledger, QuarterHour, StatusFigures, StatusSum};
 pub use payload::{Limit, Payload};
 
 /// What is shown unless the user has a template of his own.
@@ -73,7 +73,7 @@ fn ask(ledger: &mut Ledger, payload: &Payload, env: &Env) -> StatusFigures {
         return StatusFigures::default();
     };
     // Of a clock that was set back, or of another machine's, tomorrow's spending may be there already.
-    let day = [today, today.plus_days(1)].map(|day| Quarter::from_time(zone.start_of(day)));
+    let day = [today, today.plus_days(1)].map(|day| QuarterHour::from_time(zone.start_of(day)));
     let figures = ledger.status(session, day).unwrap_or_default();
     if let (Some(row), Some(cost)) = (figures.session, payload.cost)
         && figures.client_cost != Some(cost)

@@ -4,17 +4,17 @@
 use rusqlite::{Connection, OptionalExtension as _};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::kept;
+use super::budget_totals;
 use super::writer::unsigned;
 use super::{Ledger, SessionRow, StoreError};
-use crate::domain::{Alerts, Habit, PicoUsd, SessionId, Watch};
+use crate::domain::{AlertState, Alerts, Baseline, PicoUsd, SessionId};
 
 /// Which alerts are on.
 pub(super) const SETTINGS: &str = "alerts";
 
 /// What a session has used, when an alert looks at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Watched {
+pub struct StoredAlertState {
     /// The session.
     pub session: SessionRow,
     /// The model of its main conversation.
@@ -24,7 +24,7 @@ pub struct Watched {
     /// Tokens of all classes.
     pub tokens: u64,
     /// What turns of its project cost.
-    pub habit: Habit,
+    pub habit: Baseline,
 }
 
 impl Ledger {
@@ -46,7 +46,7 @@ impl Ledger {
         self.write("change the alerts", |tx| {
             if kept_as.is_empty() {
                 tx.execute("DELETE FROM meta WHERE name = ?1 OR name LIKE 'alerts:%'", [SETTINGS])?;
-                kept::forget_sessions(tx)
+                budget_totals::forget_sessions(tx)
             } else {
                 put(tx, SETTINGS, &kept_as)
             }
@@ -60,12 +60,12 @@ impl Ledger {
     pub fn watch_calls<T>(
         &mut self,
         session: &SessionId,
-        look: impl FnOnce(&mut Watch) -> T,
+        look: impl FnOnce(&mut AlertState) -> T,
     ) -> Result<Option<T>, StoreError> {
         self.write("watch the session", |tx| {
             let Some((row, ..)) = known(tx, session)? else { return Ok(None) };
             let name = of_session(row);
-            let before: Watch = state(tx, &name)?;
+            let before: AlertState = state(tx, &name)?;
             let mut watch = before.clone();
             let said = look(&mut watch);
             put_state(tx, &name, &before, &watch)?;
@@ -81,16 +81,17 @@ impl Ledger {
     pub fn watch_costs<T>(
         &mut self,
         session: &SessionId,
-        look: impl FnOnce(&mut Watch, &mut Watched) -> T,
+        look: impl FnOnce(&mut AlertState, &mut StoredAlertState) -> T,
     ) -> Result<Option<T>, StoreError> {
         self.write("watch the session", |tx| {
             let Some((row, project, model)) = known(tx, session)? else { return Ok(None) };
             let (of_session, of_project) =
                 (of_session(row), format!("{SETTINGS}:{}", project.unwrap_or_default()));
-            let used = kept::of_session(tx, row)?;
-            let (before, habit): (Watch, Habit) = (state(tx, &of_session)?, state(tx, &of_project)?);
+            let used = budget_totals::of_session(tx, row)?;
+            let (before, habit): (AlertState, Baseline) = (state(tx, &of_session)?, state(tx, &of_project)?);
             let mut watch = before.clone();
-            let mut watched = Watched { session: row, model, cost: used.cost, tokens: used.tokens, habit };
+            let mut watched =
+                StoredAlertState { session: row, model, cost: used.cost, tokens: used.tokens, habit };
             let said = look(&mut watch, &mut watched);
             put_state(tx, &of_session, &before, &watch)?;
             put_state(tx, &of_project, &habit, &watched.habit)?;

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::kept::{self, Kept};
+use super::budget_totals::{self, BudgetTotals};
 use super::writer::signed;
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{Budget, Limit, Mode, Per, PicoUsd, Scope, Timestamp};
@@ -16,7 +16,7 @@ const COLUMNS: &str =
 
 /// All budgets, and what is kept of each for one session.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Asked {
+pub struct BudgetQuery {
     /// The session.
     pub session: SessionRow,
     /// Its project.
@@ -24,10 +24,10 @@ pub struct Asked {
     /// The model of its main conversation.
     pub model: Option<String>,
     /// The budgets in the order in which they were set. What is void is `None`.
-    pub budgets: Vec<(Budget, Option<Kept>)>,
+    pub budgets: Vec<(Budget, Option<BudgetTotals>)>,
 }
 
-impl Asked {
+impl BudgetQuery {
     /// Whether one of them stops what goes beyond it, now.
     #[must_use]
     pub fn stops(&self, now: Timestamp) -> bool {
@@ -49,20 +49,20 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn budgets_of(&self, session: &str) -> Result<Option<Asked>, StoreError> {
+    pub fn budgets_of(&self, session: &str) -> Result<Option<BudgetQuery>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS}, k.start, k.until, k.pico, k.tokens, k.est_pico, k.est_tokens, k.said, k.stopped_at, s.id, s.project, s.model
              FROM budgets b LEFT JOIN sessions s ON s.session_id = ?1
              LEFT JOIN kept k ON k.budget = b.id AND k.session = iif(b.per = 'session', s.id, 0) ORDER BY b.id"
         );
-        let read = || -> rusqlite::Result<Option<Asked>> {
+        let read = || -> rusqlite::Result<Option<BudgetQuery>> {
             let mut query = self.conn.prepare_cached(&sql)?;
             let mut rows = query.query([session])?;
-            let mut asked: Option<Asked> = None;
+            let mut query: Option<BudgetQuery> = None;
             while let Some(row) = rows.next()? {
-                let asked = match &mut asked {
-                    Some(asked) => asked,
-                    None => asked.insert(Asked {
+                let query = match &mut query {
+                    Some(query) => query,
+                    None => query.insert(BudgetQuery {
                         session: SessionRow(row.get::<_, Option<i64>>(18)?.unwrap_or_default()),
                         project: row.get(19)?,
                         model: row.get(20)?,
@@ -70,10 +70,10 @@ impl Ledger {
                     }),
                 };
                 if let Some(budget) = budget(row)? {
-                    asked.budgets.push((budget, kept::kept(row, 10)?));
+                    query.budgets.push((budget, budget_totals::totals(row, 10)?));
                 }
             }
-            Ok(asked)
+            Ok(query)
         };
         read().map_err(StoreError::query("look up the budgets"))
     }

@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::responses::known_message;
 use super::writer::unsigned;
 use super::{Ledger, SessionRow, StoreError, growth};
-use crate::domain::{ContextEntry, Message, MessageId, ModelId, ToolUseId};
-use crate::estimate::calibrate::{Calibration, Lesson, lessons};
+use crate::domain::{ContextEntry, MessageId, ModelId, ResponseRecord, ToolUseId};
+use crate::estimate::calibrate::{Calibration, CalibrationSample, calibration_samples};
 use crate::reconcile;
 
 /// What the names in `meta` begin with.
@@ -29,7 +29,7 @@ pub struct Estimates {
 pub(super) struct News<'a> {
     pub(super) session: SessionRow,
     pub(super) entries: &'a [ContextEntry],
-    pub(super) messages: &'a [Message],
+    pub(super) messages: &'a [ResponseRecord],
     /// Whether these are a session's first lines.
     pub(super) is_start: bool,
 }
@@ -48,17 +48,17 @@ pub(super) fn learn(conn: &Connection, news: News<'_>, before: &[ContextEntry]) 
     let records = reconcile::merge_all(records);
     // What a fork has copied its parent's file teaches.
     let own = records.iter().filter(|message| !message.copied);
-    let known: HashMap<&MessageId, &Message> = own.map(|message| (&message.id, message)).collect();
+    let known: HashMap<&MessageId, &ResponseRecord> = own.map(|message| (&message.id, message)).collect();
     let entries: Cow<'_, [ContextEntry]> = if before.is_empty() {
         Cow::Borrowed(news.entries)
     } else {
         Cow::Owned([before, &[ContextEntry::Of { agent: None }], news.entries].concat())
     };
     let mut changed: BTreeMap<ModelId, Calibration> = BTreeMap::new();
-    for lesson in lessons(&entries, &known) {
-        let model = match &lesson {
-            Lesson::Gap(gap) => &gap.model,
-            Lesson::Written(written) => &written.model,
+    for sample in calibration_samples(&entries, &known) {
+        let model = match &sample {
+            CalibrationSample::Gap(gap) => &gap.model,
+            CalibrationSample::Written(written) => &written.model,
         };
         if !changed.contains_key(model) {
             let mut calibration = read(conn, model)?;
@@ -68,15 +68,15 @@ pub(super) fn learn(conn: &Connection, news: News<'_>, before: &[ContextEntry]) 
             changed.insert(model.clone(), calibration);
         }
         let Some(calibration) = changed.get_mut(model) else { continue };
-        match lesson {
-            Lesson::Gap(gap) => {
+        match sample {
+            CalibrationSample::Gap(gap) => {
                 let mut counted = HashMap::with_capacity(gap.answers.len());
                 for answer in &gap.answers {
                     counted.insert(&answer.call, raw_count(conn, news.session, &answer.call)?);
                 }
                 calibration.learn(&gap.added(|call| counted.get(call).copied().flatten()), gap.growth);
             }
-            Lesson::Written(written) => {
+            CalibrationSample::Written(written) => {
                 calibration.learn_written(written.tokens, written.calls, written.output);
             }
         }

@@ -196,13 +196,13 @@ pub(super) fn note_task_change(
         return Ok(());
     }
     record_task_change(conn, session, change)?;
-    super::shares::touch(conn, session)
+    super::allocations::touch(conn, session)
 }
 
 /// What is known of a file's sessions has changed.
 fn touch_sessions_of(conn: &Connection, file: &SessionTranscript) -> rusqlite::Result<()> {
-    super::shares::touch(conn, file.home)?;
-    if file.session == file.home { Ok(()) } else { super::shares::touch(conn, file.session) }
+    super::allocations::touch(conn, file.home)?;
+    if file.session == file.home { Ok(()) } else { super::allocations::touch(conn, file.session) }
 }
 
 impl Ledger {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::spool::Applied;
 use super::writer::{SessionRow, session_row, signed};
-use super::{Ledger, Spool, StoreError, calibrations, contexts, ended, shares};
+use super::{Ledger, Spool, StoreError, allocations, calibrations, contexts, ended};
 use crate::domain::{
     AgentId, Client, CompactionTrigger, ModelId, SessionId, SessionKind, TaskChange, TaskChangeKind,
     Timestamp, ToolCall, ToolOutcome, ToolUseId,
@@ -17,7 +17,7 @@ pub(super) const STORE_WAITING: &str = "store queued events";
 
 /// What every event says of its session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionSighting {
+pub struct SessionObservation {
     /// The session.
     pub id: SessionId,
     /// Its client.
@@ -37,7 +37,7 @@ pub struct SessionSighting {
 
 /// A subagent run as an event tells of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AgentSighting {
+pub struct AgentObservation {
     /// The run.
     pub id: AgentId,
     /// Its type.
@@ -58,7 +58,7 @@ pub struct AgentSighting {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// What it says of its session.
-    pub sighting: SessionSighting,
+    pub observation: SessionObservation,
     /// What has happened.
     pub change: Change,
 }
@@ -75,7 +75,7 @@ pub enum Change {
         /// The call.
         call: Box<ToolCall>,
         /// The subagent run it started.
-        started: Option<AgentSighting>,
+        started: Option<AgentObservation>,
         /// What it does to the agent's list of tasks.
         #[serde(default)]
         task: Option<TaskChangeKind>,
@@ -94,7 +94,7 @@ pub enum Change {
     /// A subagent run started or ended.
     AgentRun {
         /// The run.
-        run: AgentSighting,
+        run: AgentObservation,
     },
     /// A compaction begins or has ended: `PreCompact` and `PostCompact` of one compaction are one row, which stands
     /// until the transcript's own record of it is read. An end makes a row only where none is known: its beginning
@@ -247,13 +247,13 @@ impl Ledger {
 
 /// Writes an event's rows; returns its session.
 pub(super) fn apply(conn: &Connection, event: &Event) -> rusqlite::Result<SessionRow> {
-    let session = touch(conn, &event.sighting, &event.change)?;
+    let session = touch(conn, &event.observation, &event.change)?;
     apply_change(conn, session, event)?;
     Ok(session)
 }
 
 fn apply_change(conn: &Connection, session: SessionRow, event: &Event) -> rusqlite::Result<()> {
-    let sighting = &event.sighting;
+    let observation = &event.observation;
     match &event.change {
         Change::Seen => Ok(()),
         Change::ToolCall { call, started, task } => {
@@ -265,15 +265,15 @@ fn apply_change(conn: &Connection, session: SessionRow, event: &Event) -> rusqli
             started.as_ref().map_or(Ok(()), |run| record_run(conn, session, run))
         }
         Change::ToolBatch { calls } => calls.iter().try_for_each(|call| record_call(conn, session, call)),
-        Change::Prompt { prompt_id } => record_prompt(conn, session, prompt_id.as_deref(), sighting.at),
+        Change::Prompt { prompt_id } => record_prompt(conn, session, prompt_id.as_deref(), observation.at),
         Change::AgentRun { run } => record_run(conn, session, run),
         Change::Compaction { prompt_id, trigger, begins } => {
-            record_compaction(conn, session, prompt_id.as_deref(), *trigger, *begins, sighting.at)
+            record_compaction(conn, session, prompt_id.as_deref(), *trigger, *begins, observation.at)
         }
         Change::SessionEnd { reason } => {
             conn.execute(
                 "UPDATE sessions SET ended_at = ?2, end_reason = ?3 WHERE id = ?1",
-                params![session.0, sighting.at.as_millis(), reason],
+                params![session.0, observation.at.as_millis(), reason],
             )?;
             ended::note(conn, session)
         }
@@ -284,7 +284,11 @@ fn apply_change(conn: &Connection, session: SessionRow, event: &Event) -> rusqli
 ///
 /// Work sets a session that was final under way again. After the session's end it can only be a late event, but for
 /// a prompt.
-fn touch(conn: &Connection, sighting: &SessionSighting, change: &Change) -> rusqlite::Result<SessionRow> {
+fn touch(
+    conn: &Connection,
+    observation: &SessionObservation,
+    change: &Change,
+) -> rusqlite::Result<SessionRow> {
     // A sign of life that is a day ahead of this one came from a clock that was wrong.
     // A statement that names an indexed column writes the index again, whether its value changes or not: the project
     // is named only where it is another one.
@@ -302,7 +306,7 @@ fn touch(conn: &Connection, sighting: &SessionSighting, change: &Change) -> rusq
            project = CASE WHEN ?3 THEN ?2 ELSE coalesce(project, ?2) END,
            project_named = max(project_named, ?3)
          WHERE session_id = ?1";
-    let (project, named) = match &sighting.project {
+    let (project, named) = match &observation.project {
         Some((project, named)) => (Some(project.as_str()), *named),
         None => (None, false),
     };
@@ -313,13 +317,13 @@ fn touch(conn: &Connection, sighting: &SessionSighting, change: &Change) -> rusq
         update
             .query_row(
                 params![
-                    sighting.id.as_str(),
-                    sighting.at.as_millis(),
+                    observation.id.as_str(),
+                    observation.at.as_millis(),
                     project,
                     named,
-                    sighting.transcript,
-                    sighting.kind.map(SessionKind::name),
-                    sighting.model.as_ref().map(ModelId::as_str),
+                    observation.transcript,
+                    observation.kind.map(SessionKind::name),
+                    observation.model.as_ref().map(ModelId::as_str),
                     reopens,
                 ],
                 |row| row.get(0).map(SessionRow),
@@ -329,8 +333,8 @@ fn touch(conn: &Connection, sighting: &SessionSighting, change: &Change) -> rusq
     if let Some(row) = seen()? {
         return Ok(row);
     }
-    let row = session_row(conn, &sighting.id, sighting.client)?;
-    conn.execute(PLACED, params![sighting.id.as_str(), project, named])?;
+    let row = session_row(conn, &observation.id, observation.client)?;
+    conn.execute(PLACED, params![observation.id.as_str(), project, named])?;
     seen()?;
     Ok(row)
 }
@@ -423,10 +427,10 @@ fn join_call(
 pub(super) fn record_run(
     conn: &Connection,
     session: SessionRow,
-    run: &AgentSighting,
+    run: &AgentObservation,
 ) -> rusqlite::Result<()> {
-    // Shares are added up by type of run.
-    shares::touch(conn, session)?;
+    // Allocations are added up by type of run.
+    allocations::touch(conn, session)?;
     conn.prepare_cached(
         "INSERT INTO agent_runs (session, agent_id, agent_type, tool_use_id, started_at, ended_at,
            default_billed_tokens, log_first_at, log_last_at)

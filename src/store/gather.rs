@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::owners::{self, Claim};
 use super::writer::SessionRow;
-use crate::domain::{LineTag, Message, MessageId, RequestTag, Timestamp};
+use crate::domain::{LineTag, MessageId, RequestTag, ResponseRecord, Timestamp};
 use crate::reconcile;
 
 /// A file among those of a transaction, and a response in it.
@@ -19,25 +19,25 @@ const MANY: usize = 64;
 /// What is known of one response.
 #[derive(Debug)]
 pub(super) struct Response {
-    pub(super) message: Message,
+    pub(super) message: ResponseRecord,
     pub(super) row: SessionRow,
     /// What the ledger has of it.
-    pub(super) known: Option<(Message, SessionRow)>,
+    pub(super) known: Option<(ResponseRecord, SessionRow)>,
     /// What the ledger has of it under other keys, from when nothing told that it is one response.
-    pub(super) doubles: Vec<(Message, SessionRow)>,
+    pub(super) doubles: Vec<(ResponseRecord, SessionRow)>,
     /// Its first record of this transaction; of no meaning where there is none.
     pub(super) place: Place,
     claims: Vec<Claim>,
 }
 
 impl Response {
-    fn join(&mut self, message: &Message, row: SessionRow) {
+    fn join(&mut self, message: &ResponseRecord, row: SessionRow) {
         let merged = reconcile::merge(self.message.clone(), message.clone());
         if merged.session != self.message.session {
             self.row = row;
         }
         // Under the key that it has.
-        self.message = Message { id: self.message.id.clone(), ..merged };
+        self.message = ResponseRecord { id: self.message.id.clone(), ..merged };
         self.claim(&Claim::of(message, row));
     }
 
@@ -93,7 +93,7 @@ pub(super) struct Responses {
 
 impl Responses {
     /// Adds what the ledger has, once.
-    pub(super) fn add_known(&mut self, (message, row): (Message, SessionRow)) {
+    pub(super) fn add_known(&mut self, (message, row): (ResponseRecord, SessionRow)) {
         if !self.ids.contains(&message.id) {
             let claims = vec![Claim::of(&message, row)];
             let known = Some((message.clone(), row));
@@ -105,7 +105,7 @@ impl Responses {
     pub(super) fn add(
         &mut self,
         conn: &Connection,
-        message: &Message,
+        message: &ResponseRecord,
         row: SessionRow,
         place: Place,
     ) -> rusqlite::Result<()> {
@@ -116,7 +116,7 @@ impl Responses {
         }
         let id = self.free_id(message);
         let claims = vec![Claim::of(message, row)];
-        let message = Message { id, ..message.clone() };
+        let message = ResponseRecord { id, ..message.clone() };
         self.push(Response { message, row, known: None, doubles: Vec::new(), place, claims });
         Ok(())
     }
@@ -155,7 +155,7 @@ impl Responses {
         self.index(self.list.len() - 1, &message, row);
     }
 
-    fn index(&mut self, at: usize, message: &Message, row: SessionRow) {
+    fn index(&mut self, at: usize, message: &ResponseRecord, row: SessionRow) {
         fn add(places: &mut Vec<usize>, at: usize) {
             if !places.contains(&at) {
                 places.push(at);
@@ -173,7 +173,12 @@ impl Responses {
         add(self.by_prompt.entry((row, message.by_client().prompt())).or_default(), at);
     }
 
-    fn find(&self, conn: &Connection, message: &Message, row: SessionRow) -> rusqlite::Result<Option<usize>> {
+    fn find(
+        &self,
+        conn: &Connection,
+        message: &ResponseRecord,
+        row: SessionRow,
+    ) -> rusqlite::Result<Option<usize>> {
         if let Some(at) = message.line.and_then(|line| self.by_line.get(&line)) {
             return Ok(Some(*at));
         }
@@ -202,7 +207,7 @@ impl Responses {
     }
 
     /// The id of a record, or a variant of it where that is taken.
-    fn free_id(&self, message: &Message) -> MessageId {
+    fn free_id(&self, message: &ResponseRecord) -> MessageId {
         let taken = |id: &MessageId| self.ids.contains(id);
         if !taken(&message.id) {
             return message.id.clone();
@@ -215,7 +220,7 @@ impl Responses {
 }
 
 /// What tells a response from others with its id.
-pub(super) fn marks(message: &Message) -> impl Iterator<Item = u64> {
+pub(super) fn marks(message: &ResponseRecord) -> impl Iterator<Item = u64> {
     let request = message.request.map_or(0, RequestTag::to_bits).cast_unsigned();
     let line = message.line.map_or(0, LineTag::to_bits).cast_unsigned();
     let time = message.at.map_or(0, Timestamp::as_millis).cast_unsigned();

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rusqlite::{Connection, Row, params};
 
+use super::bucket_writer::BucketWriter;
 use super::responses::iterations;
-use super::spending::Spending;
 use super::writer::{SessionRow, signed};
 use super::{Ledger, StoreError, columns};
 use crate::clients::claude_code::CostState;
@@ -122,7 +122,7 @@ pub(super) fn refresh(
     conn: &Connection,
     prices: &PriceTable,
     session: SessionRow,
-    spending: &mut Spending,
+    spending: &mut BucketWriter,
 ) -> rusqlite::Result<()> {
     spending.remove_hidden(conn, session)?;
     add(conn, prices, session, spending)
@@ -132,7 +132,7 @@ pub(super) fn refresh(
 pub(super) fn add_all(
     conn: &Connection,
     prices: &PriceTable,
-    spending: &mut Spending,
+    spending: &mut BucketWriter,
 ) -> rusqlite::Result<()> {
     with_states(conn)?.into_iter().try_for_each(|session| add(conn, prices, session, spending))
 }
@@ -141,7 +141,7 @@ fn add(
     conn: &Connection,
     prices: &PriceTable,
     session: SessionRow,
-    spending: &mut Spending,
+    spending: &mut BucketWriter,
 ) -> rusqlite::Result<()> {
     for hidden in told(conn, prices, session)?.hidden {
         let Name { model, modifiers } = hidden.name;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{CompactionRecord, Ledger, SessionRow, StoreError};
-use crate::domain::{Message, Timestamp};
+use crate::domain::{ResponseRecord, Timestamp};
 
 /// How much happened in a session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Ledger {
     /// If the ledger cannot be read, or what `each` returns.
     pub fn for_each_response<E: From<StoreError>>(
         &self,
-        mut each: impl FnMut(Message, SessionRow) -> Result<(), E>,
+        mut each: impl FnMut(ResponseRecord, SessionRow) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut failed = None;
         super::responses::for_each_response_in_order(&self.conn, |message, session| {

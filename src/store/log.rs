@@ -5,12 +5,12 @@ use std::path::Path;
 
 use rusqlite::{OptionalExtension as _, params};
 
+use super::budget_totals::Pending;
 use super::event::{self, Event};
-use super::kept::Pending;
 use super::log_writer::LogWriter;
 use super::writer::{SessionRow, unsigned};
-use super::{AgentSighting, Ledger, StoreError};
-use super::{alerts, ended, kept, responses, shares};
+use super::{AgentObservation, Ledger, StoreError};
+use super::{alerts, allocations, budget_totals, ended, responses};
 use crate::clients::Fingerprint;
 use crate::clients::claude_code::{LastResponse, Note, Progress, Reading};
 use crate::domain::{Client, SessionId, Timestamp};
@@ -24,7 +24,7 @@ pub struct LogBatch {
     /// The file.
     pub path: String,
     /// The subagent run whose file it is; `None` for a main transcript.
-    pub run: Option<AgentSighting>,
+    pub run: Option<AgentObservation>,
     /// The file's size when it was read, in bytes.
     pub size: u64,
     /// The file's time of change when it was read.
@@ -79,17 +79,17 @@ impl Ledger {
         pending: Option<&Pending<'_>>,
     ) -> Result<(), StoreError> {
         let prices = self.prices.clone();
-        let sighting = &event.sighting;
+        let observation = &event.observation;
         self.record_with(|tx| {
             let session = event::apply(tx, event)?;
             if !logs.is_empty() {
-                let mut writer = LogWriter::new(tx, sighting.client, &prices)?;
+                let mut writer = LogWriter::new(tx, observation.client, &prices)?;
                 for log in logs {
-                    writer.add(&sighting.id, log)?;
+                    writer.add(&observation.id, log)?;
                 }
                 writer.finish()?;
             }
-            pending.map_or(Ok(()), |pending| kept::note_pending(tx, session, pending))
+            pending.map_or(Ok(()), |pending| budget_totals::note_pending(tx, session, pending))
         })
     }
 
@@ -195,7 +195,7 @@ impl Ledger {
                 )?;
                 if gone > 0 {
                     // Turns have other numbers.
-                    shares::touch(tx, SessionRow(row))?;
+                    allocations::touch(tx, SessionRow(row))?;
                 }
                 tx.execute("DELETE FROM compactions WHERE session = ?1 AND +uuid IS NULL", [row])?;
             }
@@ -245,7 +245,7 @@ impl Ledger {
             tx.execute("DELETE FROM sessions WHERE id = ?1", [row])?;
             alerts::forget(tx, SessionRow(row))?;
             ended::forget(tx, &[SessionRow(row)])?;
-            kept::void(tx)?;
+            budget_totals::void(tx)?;
             Ok(true)
         })
     }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::owners::Claim;
 use super::writer::{SessionRow, signed};
 use crate::clients::claude_code::{Compaction, Facts, Prompt};
-use crate::domain::{MessageSource, ModelId, SessionKind, Timestamp};
+use crate::domain::{ModelId, RecordSource, SessionKind, Timestamp};
 
 /// Where facts of a session come from.
 pub(super) struct FactsSource<'a> {
@@ -105,7 +105,7 @@ pub(super) fn record_log_prompt(
         conn,
         PROMPTS,
         &prompt.uuid,
-        Claim { session, source: MessageSource::Main, copied: false, file_start, at: prompt.at },
+        Claim { session, source: RecordSource::Main, copied: false, file_start, at: prompt.at },
     )
 }
 
@@ -141,7 +141,7 @@ pub(super) fn record_boundary(
         conn,
         COMPACTIONS,
         &compaction.uuid,
-        Claim { session, source: MessageSource::Main, copied: false, file_start, at: compaction.at },
+        Claim { session, source: RecordSource::Main, copied: false, file_start, at: compaction.at },
     )
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rusqlite::{Connection, Statement, params};
 
+use super::bucket_writer::{self, BucketWriter};
 use super::event::record_run;
 use super::gather::{self, Place, Response, Responses};
 use super::log::LogBatch;
@@ -13,16 +14,15 @@ use super::log_records::{
 };
 use super::owners::{self, Claim, Kind, Sharing};
 use super::responses::{self, INSERT, REPLACE, execute, known_message};
-use super::spending::{self, Spending};
 use super::writer::{SessionRow, session_id, session_row_and_own, signed};
-use super::{contexts, hidden, shares};
+use super::{allocations, contexts, hidden};
 use crate::clients::claude_code::{LastResponse, Note};
-use crate::domain::{Client, Message, MessageId, SessionId, Timestamp};
+use crate::domain::{Client, MessageId, ResponseRecord, SessionId, Timestamp};
 use crate::pricing::PriceTable;
 use crate::reconcile;
 
 /// The responses of a file, and whose each is.
-type OfFile = (Vec<Message>, Vec<SessionRow>);
+type OfFile = (Vec<ResponseRecord>, Vec<SessionRow>);
 
 /// A transaction that takes what was read of transcripts.
 pub(super) struct LogWriter<'c> {
@@ -37,7 +37,7 @@ pub(super) struct LogWriter<'c> {
     /// Sessions whose earlier records have turned out to be copies: those older than the time, and whether responses are
     /// among them.
     found_copies: Vec<(SessionRow, Timestamp, bool)>,
-    spending: Spending,
+    spending: BucketWriter,
     /// Sessions whose responses have changed, and the earliest time of these; totals count up to a time. A subagent's
     /// answer counts from the beginning, for it can come after the last dated line before the total.
     changed: BTreeMap<i64, i64>,
@@ -61,7 +61,7 @@ impl<'c> LogWriter<'c> {
         client: Client,
         prices: &'c PriceTable,
     ) -> rusqlite::Result<Self> {
-        spending::check_version(conn, prices)?;
+        bucket_writer::check_version(conn, prices)?;
         Ok(Self {
             conn,
             client,
@@ -70,7 +70,7 @@ impl<'c> LogWriter<'c> {
             sharing: HashMap::new(),
             disputed: BTreeSet::new(),
             found_copies: Vec::new(),
-            spending: Spending::default(),
+            spending: BucketWriter::default(),
             changed: BTreeMap::new(),
             spoken: BTreeMap::new(),
             totals: BTreeSet::new(),
@@ -127,7 +127,7 @@ impl<'c> LogWriter<'c> {
                 )?
                 .execute(params![row.0, agent.as_str(), agent_type])?;
             if named > 0 {
-                shares::touch(conn, row)?;
+                allocations::touch(conn, row)?;
             }
         }
         if reading.has_content {
@@ -139,7 +139,7 @@ impl<'c> LogWriter<'c> {
             };
             contexts::record(conn, source, &reading)?;
             if !reading.entries.is_empty() {
-                shares::touch(conn, row)?;
+                allocations::touch(conn, row)?;
             }
         }
         for prompt in &reading.prompts {
@@ -202,7 +202,7 @@ impl<'c> LogWriter<'c> {
         session: &SessionId,
         row: SessionRow,
         path: &str,
-        messages: Vec<Message>,
+        messages: Vec<ResponseRecord>,
         begins_session: Option<bool>,
     ) -> rusqlite::Result<()> {
         let mut owners = Vec::with_capacity(messages.len());
@@ -348,8 +348,8 @@ impl<'c> LogWriter<'c> {
     /// Stores what is known of a response now.
     fn replace(
         &mut self,
-        (known, known_row): (&Message, SessionRow),
-        (message, row): (&Message, SessionRow),
+        (known, known_row): (&ResponseRecord, SessionRow),
+        (message, row): (&ResponseRecord, SessionRow),
     ) -> rusqlite::Result<()> {
         if known == message {
             return Ok(());
@@ -381,7 +381,7 @@ impl<'c> LogWriter<'c> {
             }
             for id in responses::main_responses_before(self.conn, session, start)? {
                 if let Some((known, row)) = known_message(self.conn, &id)? {
-                    let copy = Message { copied: true, ..known.clone() };
+                    let copy = ResponseRecord { copied: true, ..known.clone() };
                     self.replace((&known, row), (&copy, row))?;
                 }
             }
@@ -414,7 +414,7 @@ impl<'c> LogWriter<'c> {
                         session
                     };
                     let Claim { copied, file_start, .. } = claim;
-                    let message = Message { session, copied, file_start, ..known.clone() };
+                    let message = ResponseRecord { session, copied, file_start, ..known.clone() };
                     self.replace((&known, row), (&message, claim.session))?;
                 }
                 Kind::Prompt => given += give(self.conn, PROMPTS, &key, &claim)?,
@@ -449,7 +449,7 @@ impl<'c> LogWriter<'c> {
         }
         if given > 0 {
             // Turns have other numbers.
-            sessions.iter().try_for_each(|session| shares::touch(self.conn, SessionRow(*session)))?;
+            sessions.iter().try_for_each(|session| allocations::touch(self.conn, SessionRow(*session)))?;
         }
         for (session, own_at) in settled.own {
             let own_at = own_at.map_or(i64::MAX, Timestamp::as_millis);
@@ -467,7 +467,7 @@ impl<'c> LogWriter<'c> {
         }
     }
 
-    fn note_change(&mut self, message: &Message, session: SessionRow) {
+    fn note_change(&mut self, message: &ResponseRecord, session: SessionRow) {
         self.note_record(session, message.at);
         note_earliest(&mut self.changed, session, message.at.filter(|_| message.agent.is_none()));
     }
@@ -493,7 +493,7 @@ impl<'c> LogWriter<'c> {
         }
         all.extend(changed.into_keys());
         for session in all {
-            shares::touch(self.conn, SessionRow(session))?;
+            allocations::touch(self.conn, SessionRow(session))?;
         }
         self.spending.write(self.conn)?;
         Ok(self.new)
@@ -504,7 +504,7 @@ impl<'c> LogWriter<'c> {
 /// response stay in the order in which they were read.
 fn in_order(messages: &[OfFile]) -> impl Iterator<Item = (u128, Place)> + use<> {
     // The beginnings of the ids stand beside each other in memory, the ids do not; few begin alike.
-    let beginning = |message: &Message| {
+    let beginning = |message: &ResponseRecord| {
         let id = message.id.base().as_bytes();
         let mut beginning = [0; 16];
         let length = id.len().min(beginning.len());
@@ -525,7 +525,7 @@ fn in_order(messages: &[OfFile]) -> impl Iterator<Item = (u128, Place)> + use<> 
 /// Stores a response that is not known under a key that is free.
 fn insert_somewhere(
     insert: &mut Statement<'_>,
-    message: &mut Message,
+    message: &mut ResponseRecord,
     row: SessionRow,
 ) -> rusqlite::Result<bool> {
     if execute(insert, message, row)? > 0 {

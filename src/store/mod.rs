@@ -25,6 +25,10 @@
 
 mod agents;
 mod alerts;
+mod allocations;
+mod bucket_writer;
+mod buckets;
+mod budget_totals;
 mod budgets;
 mod calibrations;
 mod calls;
@@ -36,7 +40,6 @@ mod event;
 mod gather;
 mod growth;
 mod hidden;
-mod kept;
 mod leb;
 mod listing;
 mod log;
@@ -53,9 +56,6 @@ mod reports;
 mod responses;
 mod rollup;
 mod session_sums;
-mod shares;
-mod spending;
-mod spent;
 mod spool;
 mod status;
 mod steps;
@@ -64,16 +64,20 @@ mod wal;
 mod writer;
 
 pub use agents::{ObservedRun, RUNS_OF_A_TYPE};
-pub use alerts::Watched;
-pub use budgets::Asked;
+pub use alerts::StoredAlertState;
+pub use allocations::{AllocationRow, AllocationWriter, Allocations, Phase, StaleSession};
+pub use buckets::{
+    BucketFilter, HIDDEN_AGENT, QuarterHour, RunType, SessionPlace, SessionUsage, Shortfall, UsageBucket,
+};
+pub use budget_totals::{BudgetTotals, Pending};
+pub use budgets::BudgetQuery;
 pub use calibrations::Estimates;
 pub use calls::CallRecord;
 pub use captured::WitnessedCost;
 pub use contexts::SessionTranscript;
-pub use event::{AgentSighting, Change, Event, SessionKnowledge, SessionSighting};
+pub use event::{AgentObservation, Change, Event, SessionKnowledge, SessionObservation};
 pub use growth::Growth;
 pub use hidden::Disagreement;
-pub use kept::{Kept, Pending};
 pub use listing::{SessionCompaction, SessionCounts};
 pub use log::{LogBatch, TranscriptState};
 pub use open::{CopiedFor, Ledger, SCHEMA_VERSION, StoreError};
@@ -82,10 +86,6 @@ pub use recover::Recovered;
 pub use reports::Report;
 pub use rollup::{Block, Grain};
 pub use session_sums::SessionCalls;
-pub use shares::{Phase, ShareRow, ShareWriter, Shares, StaleSession};
-pub use spent::{
-    HIDDEN_AGENT, Quarter, RunType, SessionPlace, SessionSpent, Shortfall, SpentFilter, SpentRow,
-};
 pub use spool::{Spool, SpoolState};
 pub use status::{StatusFigures, StatusSum};
 pub use view::LeftOut;

@@ -21,7 +21,7 @@ pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// How long a process may take.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct Deadlines {
     /// For other writers, all its waits together.
     pub(super) waiting: Duration,
     /// Until it reads no further piece of a long transcript.
@@ -29,14 +29,14 @@ pub(super) struct Patience {
 }
 
 /// The client waits for the hook and gives up after 5 s. What the ledger has no time for goes to the spool.
-const HOOK: Patience = Patience { waiting: Duration::from_secs(1), working: Duration::from_millis(3_500) };
+const HOOK: Deadlines = Deadlines { waiting: Duration::from_secs(1), working: Duration::from_millis(3_500) };
 /// The status line shows less rather than later.
-const STATUS: Patience =
-    Patience { waiting: Duration::from_millis(100), working: Duration::from_millis(100) };
+const STATUS: Deadlines =
+    Deadlines { waiting: Duration::from_millis(100), working: Duration::from_millis(100) };
 /// A view needs nothing but to read, and that nobody hinders for long.
-const VIEW: Patience = Patience { waiting: Duration::from_secs(5), working: Duration::from_secs(60) };
-pub(super) const COMMAND: Patience =
-    Patience { waiting: Duration::from_secs(60), working: Duration::from_secs(60) };
+const VIEW: Deadlines = Deadlines { waiting: Duration::from_secs(5), working: Duration::from_secs(60) };
+pub(super) const COMMAND: Deadlines =
+    Deadlines { waiting: Duration::from_secs(60), working: Duration::from_secs(60) };
 /// However long the waits before were, the next one is at least this long.
 const LEAST_WAIT: Duration = Duration::from_millis(200);
 /// How many statements a view keeps compiled: of each session an export asks some twenty questions.
@@ -200,7 +200,7 @@ pub struct Ledger {
     /// What responses are priced by when they are stored.
     pub(super) prices: PriceTable,
     opened_at: Instant,
-    patience: Patience,
+    patience: Deadlines,
     must_be_closed: bool,
     /// Whether it is to store many responses at once.
     pub(super) expects_much: bool,
@@ -290,7 +290,7 @@ impl Ledger {
         let found = Header::read(path);
         // A ledger of an older release is brought up to date before it can be read, or a copy of it is.
         let waiting = if found.is_current() { VIEW.waiting } else { patience };
-        let mut ledger = Self::open(path, Patience { waiting, ..VIEW }, found, false)?;
+        let mut ledger = Self::open(path, Deadlines { waiting, ..VIEW }, found, false)?;
         ledger.patience = VIEW;
         ledger.expect_questions()?;
         ledger.view = Some(View::default());
@@ -349,7 +349,7 @@ impl Ledger {
         Ok(Self::of_connection(conn, None, COMMAND))
     }
 
-    pub(super) fn of_connection(conn: Connection, spool: Option<Spool>, patience: Patience) -> Self {
+    pub(super) fn of_connection(conn: Connection, spool: Option<Spool>, patience: Deadlines) -> Self {
         Self {
             conn,
             spool,
@@ -364,7 +364,7 @@ impl Ledger {
         }
     }
 
-    fn open(path: &Path, patience: Patience, found: Header, brief: bool) -> Result<Self, StoreError> {
+    fn open(path: &Path, patience: Deadlines, found: Header, brief: bool) -> Result<Self, StoreError> {
         let opened_at = Instant::now();
         let open_error = StoreError::opening(path);
         if !found.is_current() {

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::writer::SessionRow;
-use crate::domain::{Message, MessageSource, Timestamp};
+use crate::domain::{RecordSource, ResponseRecord, Timestamp};
 
 /// What a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +45,7 @@ impl Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Claim {
     pub(super) session: SessionRow,
-    pub(super) source: MessageSource,
+    pub(super) source: RecordSource,
     /// Whether it is known to be a copy.
     pub(super) copied: bool,
     pub(super) file_start: Option<Timestamp>,
@@ -53,8 +53,8 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    pub(super) fn of(message: &Message, session: SessionRow) -> Self {
-        let Message { source, copied, file_start, at, .. } = *message;
+    pub(super) fn of(message: &ResponseRecord, session: SessionRow) -> Self {
+        let ResponseRecord { source, copied, file_start, at, .. } = *message;
         Self { session, source, copied, file_start, at }
     }
 
@@ -138,7 +138,7 @@ fn read_claim(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Claim> 
     };
     Ok(Claim {
         session: SessionRow(row.get(first)?),
-        source: MessageSource::from_rank(row.get(first + 1)?),
+        source: RecordSource::from_rank(row.get(first + 1)?),
         copied: row.get(first + 2)?,
         file_start: time(3)?,
         at: time(4)?,
@@ -282,9 +282,9 @@ impl Sharing {
         let mut rows = query.query([session.0])?;
         while let Some(row) = rows.next()? {
             let (claim, key): (Claim, String) = (read_claim(row, 0)?, row.get(5)?);
-            has.records.insert(key.clone(), (claim.at, claim.source == MessageSource::Main));
+            has.records.insert(key.clone(), (claim.at, claim.source == RecordSource::Main));
             has.shared.insert(key.clone(), claim.copied);
-            if claim.source == MessageSource::Main {
+            if claim.source == RecordSource::Main {
                 has.file_start = has.file_start.into_iter().chain(claim.file_start).min();
             }
             let kind = Kind::from_rank(row.get(6)?);
@@ -312,7 +312,7 @@ impl Sharing {
             let Some(owner) = self.owner(claims) else { continue };
             // A sidechain can replay messages too, and of a fork's copies; that it is one says its main conversation.
             let copies = claims.iter().filter(|claim| claim.session != owner.session);
-            let copies = copies.filter(|claim| claim.source == MessageSource::Main);
+            let copies = copies.filter(|claim| claim.source == RecordSource::Main);
             for copy in copies.filter(|_| *kind == Kind::Response && !owner.copied) {
                 let found = (owner.at, owner.session);
                 latest

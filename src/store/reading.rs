@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::Spool;
 use super::migrations::user_version;
-use super::open::{COMMAND, CopiedFor, Ledger, Patience, StoreError, check_is_file, prepare};
+use super::open::{COMMAND, CopiedFor, Deadlines, Ledger, StoreError, check_is_file, prepare};
 use super::view::MOMENT;
 
 /// Up to this size a ledger is copied into memory, in bytes.
@@ -91,7 +91,7 @@ impl Ledger {
     }
 
     /// The ledger for questions that need no writing; what would write fails.
-    pub(super) fn open_reading(path: &Path, patience: Patience) -> Result<Self, StoreError> {
+    pub(super) fn open_reading(path: &Path, patience: Deadlines) -> Result<Self, StoreError> {
         let open_error = StoreError::opening(path);
         Ok(Self::of_connection(connect(path).map_err(open_error)?, None, patience))
     }

@@ -3,8 +3,8 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::kept;
-use super::spent::Quarter;
+use super::buckets::QuarterHour;
+use super::budget_totals;
 use super::writer::{signed, unsigned};
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{PicoUsd, Timestamp};
@@ -66,7 +66,7 @@ impl Ledger {
                 ],
             )? > 0;
             if is_new {
-                kept::add_report(tx, report)?;
+                budget_totals::add_report(tx, report)?;
             }
             Ok(is_new)
         })
@@ -100,7 +100,7 @@ impl Ledger {
 /// The reports of a time, given in quarters of an hour; or all of them.
 pub(super) fn read(conn: &Connection, quarters: Option<(i64, i64)>) -> rusqlite::Result<Vec<Report>> {
     let (start, until) = quarters.unwrap_or((i64::MIN, i64::MAX));
-    let millis = |quarter: i64| quarter.saturating_mul(Quarter::MILLIS);
+    let millis = |quarter: i64| quarter.saturating_mul(QuarterHour::MILLIS);
     let mut query = conn.prepare_cached(
         "SELECT event_id, at, session, project, agent, task, model, input, output, tokens, pico, estimate
          FROM reports WHERE at >= ?1 AND at < ?2 ORDER BY id",

@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension as _, Statement, ToSql, params};
 use super::columns;
 use super::writer::{SessionRow, signed, unsigned};
 use crate::domain::{
-    AgentId, Iteration, Iterations, LineTag, Message, MessageId, MessageSource, ModelId, Modifiers,
-    RequestTag, SessionId, Timestamp, Usage,
+    AgentId, Iteration, Iterations, LineTag, MessageId, ModelId, Modifiers, RecordSource, RequestTag,
+    ResponseRecord, SessionId, Timestamp, Usage,
 };
 
 /// The columns of a response, in the order of [`execute`]'s values and of [`read_message`].
@@ -49,7 +49,7 @@ const RESPONSES: &str = responses!();
 /// Stores a response by [`INSERT`] or [`REPLACE`]. Returns the number of rows.
 pub(super) fn execute(
     statement: &mut Statement<'_>,
-    message: &Message,
+    message: &ResponseRecord,
     session: SessionRow,
 ) -> rusqlite::Result<usize> {
     bind(statement, 0, message, session)?;
@@ -61,7 +61,7 @@ pub(super) fn execute(
 pub(super) fn insert_new(
     conn: &Connection,
     one: &mut Statement<'_>,
-    rows: &[(&Message, SessionRow)],
+    rows: &[(&ResponseRecord, SessionRow)],
 ) -> rusqlite::Result<()> {
     let (chunks, rest) = rows.as_chunks::<ROWS>();
     if !chunks.is_empty() {
@@ -84,7 +84,7 @@ pub(super) fn insert_new(
 fn bind(
     statement: &mut Statement<'_>,
     before: usize,
-    message: &Message,
+    message: &ResponseRecord,
     session: SessionRow,
 ) -> rusqlite::Result<()> {
     let usage = message.usage;
@@ -133,7 +133,7 @@ pub(super) fn is_without(conn: &Connection) -> rusqlite::Result<bool> {
 pub(super) fn known_message(
     conn: &Connection,
     id: &MessageId,
-) -> rusqlite::Result<Option<(Message, SessionRow)>> {
+) -> rusqlite::Result<Option<(ResponseRecord, SessionRow)>> {
     const SQL: &str = concat!(responses!(), " WHERE message_id = ?1");
     let found = conn.prepare_cached(SQL)?.query_row([id.as_str()], read_message).optional()?;
     Ok(found.flatten())
@@ -143,9 +143,9 @@ pub(super) fn known_message(
 /// its request, its line, its time, or its prompt in the session ([`crate::reconcile::is_same`] joins no others).
 pub(super) fn known_by_id(
     conn: &Connection,
-    message: &Message,
+    message: &ResponseRecord,
     session: SessionRow,
-) -> rusqlite::Result<Vec<(Message, SessionRow)>> {
+) -> rusqlite::Result<Vec<(ResponseRecord, SessionRow)>> {
     const SQL: &str = concat!(
         responses!(),
         " WHERE message_id = ?1 UNION ALL ",
@@ -193,7 +193,7 @@ pub(super) fn responses_of(
     conn: &Connection,
     session: SessionRow,
     at_most: usize,
-) -> rusqlite::Result<Vec<Message>> {
+) -> rusqlite::Result<Vec<ResponseRecord>> {
     let sql = format!("{RESPONSES} WHERE session = ?1 ORDER BY at, message_id LIMIT ?2");
     let mut query = conn.prepare_cached(&sql)?;
     let mut rows = query.query(params![session.0, i64::try_from(at_most).unwrap_or(i64::MAX)])?;
@@ -205,7 +205,7 @@ pub(super) fn responses_of(
 }
 
 /// The last response of a session's main conversation; what other models did beside one is none.
-pub(super) fn last_of(conn: &Connection, session: SessionRow) -> rusqlite::Result<Option<Message>> {
+pub(super) fn last_of(conn: &Connection, session: SessionRow) -> rusqlite::Result<Option<ResponseRecord>> {
     const SQL: &str = concat!(
         responses!(),
         " WHERE session = ?1 AND NOT copied AND agent_id IS NULL AND message_id NOT LIKE '%/advisor/%'
@@ -218,7 +218,7 @@ pub(super) fn last_of(conn: &Connection, session: SessionRow) -> rusqlite::Resul
 /// Calls `each` with every response and its session.
 pub(super) fn for_each_response(
     conn: &Connection,
-    mut each: impl FnMut(Message, SessionRow),
+    mut each: impl FnMut(ResponseRecord, SessionRow),
 ) -> rusqlite::Result<()> {
     let mut query = conn.prepare(RESPONSES)?;
     let mut rows = query.query([])?;
@@ -233,7 +233,7 @@ pub(super) fn for_each_response(
 /// Calls `each` with every response and its session, by session and time, until `each` has had enough.
 pub(super) fn for_each_response_in_order(
     conn: &Connection,
-    mut each: impl FnMut(Message, SessionRow) -> bool,
+    mut each: impl FnMut(ResponseRecord, SessionRow) -> bool,
 ) -> rusqlite::Result<()> {
     let mut query = conn.prepare(&format!("{RESPONSES} ORDER BY session, at, message_id"))?;
     let mut rows = query.query([])?;
@@ -295,7 +295,7 @@ pub(super) fn iterations(
     Ok((is_whole && !each.is_empty()).then(|| Box::new(Iterations { each, by_client })))
 }
 
-fn read_message(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<(Message, SessionRow)>> {
+fn read_message(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<(ResponseRecord, SessionRow)>> {
     let time = |column: usize| -> rusqlite::Result<Option<Timestamp>> {
         Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
     };
@@ -304,12 +304,12 @@ fn read_message(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<(Message, Se
         return Ok(None);
     };
     let usage = columns::usage(row, 8)?;
-    let message = Message {
+    let message = ResponseRecord {
         id: message_id,
         session,
         agent: row.get::<_, Option<String>>(2)?.and_then(|agent| AgentId::new(&agent)),
         copied: row.get(3)?,
-        source: MessageSource::from_rank(row.get(4)?),
+        source: RecordSource::from_rank(row.get(4)?),
         file_start: time(5)?,
         at: time(6)?,
         model: row.get::<_, Option<String>>(7)?.and_then(|model| ModelId::new(&model)),

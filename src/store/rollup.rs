@@ -4,13 +4,13 @@
 //! A report reads the coarsest table that tells what it asks for. An hour or a day in which its answer changes, because
 //! a local day or the period begins there, is read from `spent`, whose quarters all time zones keep to.
 
-use super::spent::{HIDDEN_AGENT, Quarter};
+use super::buckets::{HIDDEN_AGENT, QuarterHour};
 
 /// How finely what was spent is told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grain {
     /// All there is: quarters of an hour and subagent runs.
-    Quarter,
+    QuarterHour,
     /// Hours; the runs of subagents are one with the main conversation.
     Hour,
     /// Days (UTC) and subagent runs.
@@ -21,16 +21,16 @@ pub enum Grain {
 }
 
 /// The quarters of a row, the first and the last.
-pub type Block = (Quarter, Quarter);
+pub type Block = (QuarterHour, QuarterHour);
 
 impl Grain {
     /// All of them.
-    pub(super) const ALL: [Self; 4] = [Self::Quarter, Self::Hour, Self::Day, Self::Session];
+    pub(super) const ALL: [Self; 4] = [Self::QuarterHour, Self::Hour, Self::Day, Self::Session];
 
     /// Its rows, as far as the condition that follows holds.
     pub(super) const fn rows(self) -> &'static str {
         match self {
-            Self::Quarter => "FROM spent WHERE",
+            Self::QuarterHour => "FROM spent WHERE",
             Self::Hour => "FROM spent_sums WHERE grain = 4 AND",
             Self::Day => "FROM spent_sums WHERE grain = 96 AND",
             Self::Session => "FROM spent_sums WHERE grain = 0 AND",
@@ -40,7 +40,7 @@ impl Grain {
     /// Where a new row goes, as far as the values that follow.
     pub(super) const fn new_row(self) -> &'static str {
         match self {
-            Self::Quarter => "INTO spent VALUES (",
+            Self::QuarterHour => "INTO spent VALUES (",
             Self::Hour => "INTO spent_sums VALUES (4, ",
             Self::Day => "INTO spent_sums VALUES (96, ",
             Self::Session => "INTO spent_sums VALUES (0, ",
@@ -50,7 +50,7 @@ impl Grain {
     /// How many quarters a row has.
     pub(super) const fn quarters(self) -> i64 {
         match self {
-            Self::Quarter => 1,
+            Self::QuarterHour => 1,
             Self::Hour => 4,
             Self::Day => 96,
             Self::Session => i64::MAX,
@@ -60,7 +60,7 @@ impl Grain {
     /// The first quarter of the row that has this one; `None` if that is in `spent` alone, for it has no time.
     pub(super) const fn first_of(self, quarter: i64) -> Option<i64> {
         match self {
-            Self::Quarter => Some(quarter),
+            Self::QuarterHour => Some(quarter),
             _ if quarter < 0 => None,
             _ => Some(quarter - quarter % self.quarters()),
         }

@@ -100,7 +100,7 @@ impl Spool {
     pub fn put(&self, event: &Event) -> io::Result<()> {
         let text = serde_json::to_vec(event)?;
         // Names sort by the event's time.
-        let (millis, process) = (event.sighting.at.as_millis().max(0), std::process::id());
+        let (millis, process) = (event.observation.at.as_millis().max(0), std::process::id());
         // The standard library's own source of randomness, which the system seeds in each process.
         let random = RandomState::new().hash_one(process);
         let name = format!("{millis:015}-{process:010}-{random:016x}");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
-use super::{Ledger, Quarter, SessionRow, StoreError};
+use super::{Ledger, QuarterHour, SessionRow, StoreError};
 use crate::domain::{PicoUsd, SessionId, Timestamp};
 
 /// A session's sums by the index of sessions, a day's by the table's own key, and no row besides.
@@ -62,7 +62,7 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn status(&self, session: &SessionId, day: [Quarter; 2]) -> Result<StatusFigures, StoreError> {
+    pub fn status(&self, session: &SessionId, day: [QuarterHour; 2]) -> Result<StatusFigures, StoreError> {
         let pico = |row: &Row<'_>, column| -> rusqlite::Result<Option<PicoUsd>> {
             Ok(row.get::<_, Option<i64>>(column)?.map(|pico| PicoUsd::from_pico(pico.into())))
         };

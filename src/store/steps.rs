@@ -16,7 +16,7 @@ impl Ledger {
                 "INSERT OR IGNORE INTO steps (session, started_at, name) VALUES (?1, ?2, ?3)",
                 params![session.0, at.as_millis(), name],
             )?;
-            super::shares::touch(tx, session)
+            super::allocations::touch(tx, session)
         })
     }
 
@@ -42,7 +42,7 @@ impl Ledger {
                  WHERE session = ?1 AND started_at = ?2 AND name = ?3",
                 params![session.0, started_at, name, at.as_millis()],
             )?;
-            super::shares::touch(tx, session)?;
+            super::allocations::touch(tx, session)?;
             Ok(Some(name))
         })
     }

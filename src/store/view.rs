@@ -88,7 +88,7 @@ impl Ledger {
                         (waiting > 0).then_some(Part::Events(waiting))
                     }
                     super::log::RECORD_TRANSCRIPTS => Some(Part::Transcripts),
-                    super::spending::PRICE => Some(Part::Prices),
+                    super::bucket_writer::PRICE => Some(Part::Prices),
                     super::contexts::RECORD => Some(Part::Origins),
                     // That a turn has ended changes no figure.
                     _ => None,

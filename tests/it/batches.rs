@@ -53,7 +53,7 @@ fn a_subagents_batch_reads_the_subagents_transcript() {
 }
 
 /// What a session of twelve calls teaches that is read at once at its end, or after each batch by `read`.
-fn lessons(read: Option<fn(&Ledger, Value)>) -> Vec<f64> {
+fn calibration_samples(read: Option<fn(&Ledger, Value)>) -> Vec<f64> {
     let ledger = Ledger::new();
     let s = Session::new(&ledger, "s");
     let text = "fn main() { println!(\"one line of code\"); }\n".repeat(40);
@@ -88,7 +88,7 @@ fn assert_near(learned: &[f64], expected: &[f64]) {
 #[test]
 fn reading_by_batch_teaches_what_reading_at_once_teaches() {
     let by_batch = |ledger: &Ledger, batch: Value| drop(ledger.hook_answer(batch));
-    assert_near(&lessons(Some(by_batch)), &lessons(None));
+    assert_near(&calibration_samples(Some(by_batch)), &calibration_samples(None));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn hooks_that_read_the_same_at_once_teach_once() {
     let twice = |ledger: &Ledger, batch: Value| {
         assert_eq!(ledger.run_hooks_at_once([batch.clone(), batch.clone(), batch]), [] as [String; 0]);
     };
-    assert_near(&lessons(Some(twice)), &lessons(None));
+    assert_near(&calibration_samples(Some(twice)), &calibration_samples(None));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What contexts have grown by is kept with a session's shares, so that an export reads no context again.
 
+use tallyhook::allocation;
 use tallyhook::domain::ModelId;
 use tallyhook::estimate::calibrate::Calibration;
-use tallyhook::origins;
 use tallyhook::pricing::PriceTable;
 
 use crate::material::{TREE, captured};
@@ -43,9 +43,9 @@ fn what_contexts_have_grown_by_is_kept_as_it_is_worked_out_afresh() {
         ledger.set_prices(PriceTable::builtin());
         let mut known = 0;
         for session in ledger.sessions().unwrap() {
-            let kept = ledger.for_each_share_of(session.row, |_| {}).unwrap();
+            let kept = ledger.for_each_allocation_of(session.row, |_| {}).unwrap();
             let Some(kept) = kept else { continue };
-            let afresh = origins::growth(&ledger, session.row).unwrap();
+            let afresh = allocation::growth(&ledger, session.row).unwrap();
             let error = |growth: &tallyhook::store::Growth, learns: bool| {
                 growth.error_percent(|model: &ModelId| {
                     if learns { ledger.calibration(model) } else { Ok(Calibration::prior(model)) }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use tallyhook::allocation::{self, Progress};
 use tallyhook::domain::{CostParts, Timestamp, Usage};
-use tallyhook::origins::{self, Progress};
-use tallyhook::store::{HIDDEN_AGENT, Phase, Quarter, ShareRow, SpentFilter};
+use tallyhook::store::{AllocationRow, BucketFilter, HIDDEN_AGENT, Phase, QuarterHour};
 
 use crate::material::{TREE, captured, collected};
 use crate::support::{Example, Ledger, Session, With, at, copy_folder, repository};
@@ -53,12 +53,12 @@ fn assert_parts_are_the_whole(folders: &[PathBuf]) {
 /// What shares come to: usage, cost, calls and responses.
 type Sum = (Usage, CostParts, u64, u64);
 
-/// Shares by what is told apart when they are added up over time.
+/// Allocations by what is told apart when they are added up over time.
 #[derive(Debug, Default, PartialEq)]
 struct Sums(BTreeMap<([String; 4], Phase), Sum>);
 
 impl Sums {
-    fn add(&mut self, share: &ShareRow) {
+    fn add(&mut self, share: &AllocationRow) {
         let agent = match share.agent_id.as_str() {
             id if id.is_empty() || id == HIDDEN_AGENT => id,
             _ => "a subagent",
@@ -90,16 +90,18 @@ fn assert_sums_answer_what_shares_do(folders: &[PathBuf]) {
         // Works the shares out.
         ledger.cost_by("tool");
         let store = tallyhook::store::Ledger::open_for_reports(&ledger.path()).unwrap();
-        let mut quarters: BTreeSet<Quarter> = BTreeSet::new();
-        store.for_each_share(&SpentFilter::default(), |_, share| quarters.extend(share.quarter)).unwrap();
+        let mut quarters: BTreeSet<QuarterHour> = BTreeSet::new();
+        store
+            .for_each_allocation(&BucketFilter::default(), |_, share| quarters.extend(share.quarter))
+            .unwrap();
         let step = (quarters.len() / 6).max(1);
         let bounds: Vec<_> = [None].into_iter().chain(quarters.into_iter().step_by(step).map(Some)).collect();
         for (from, until) in bounds.iter().flat_map(|from| bounds.iter().map(move |until| (*from, *until))) {
-            let filter = SpentFilter { from, until, ..SpentFilter::default() };
+            let filter = BucketFilter { from, until, ..BucketFilter::default() };
             let (mut all, mut summed) = (Sums::default(), Sums::default());
-            store.for_each_share(&filter, |_, share| all.add(share)).unwrap();
+            store.for_each_allocation(&filter, |_, share| all.add(share)).unwrap();
             store
-                .for_each_share_summed(&filter, |_, share| {
+                .for_each_allocation_summed(&filter, |_, share| {
                     summed.add(share);
                     whole += u32::from(share.quarter.is_none());
                     cut += u32::from(share.quarter.is_some());
@@ -543,7 +545,7 @@ fn sessions_and_files_that_come_while_contents_are_read_are_shared_out_like_all(
         };
         ledger.import();
     };
-    origins::refresh(&mut ledger.open(), true, None, comes).unwrap();
+    allocation::refresh(&mut ledger.open(), true, None, comes).unwrap();
     let by_tool = ledger.cost_by("tool");
     assert!(meanwhile.get() >= 3, "{}", meanwhile.get());
     assert!(!by_tool.by_key().contains_key("(none)"), "{by_tool:?}");
@@ -580,7 +582,7 @@ fn a_file_that_comes_while_its_sessions_are_read_is_not_lost() {
         };
         let mut open = ledger.open();
         let row = open.find_session("session").unwrap().unwrap().row;
-        let found = origins::of_session(&mut open, true, row, comes).unwrap();
+        let found = allocation::of_session(&mut open, true, row, comes).unwrap();
         let mut of_all = Usage::default();
         found.shares.for_each(|share| of_all += share.usage);
         assert_eq!(of_all, ledger.total().usage);

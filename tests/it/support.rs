@@ -203,9 +203,9 @@ impl Ledger {
     pub(crate) fn report(&self, session: &str) -> Value {
         let ledger = self.open();
         let Some(record) = ledger.find_session(session).unwrap() else { return Value::Null };
-        let timeline = tallyhook::origins::timeline(&ledger, record.row).unwrap();
+        let timeline = tallyhook::allocation::timeline(&ledger, record.row).unwrap();
         let prices = PriceTable::builtin();
-        let shares = ledger.session_shares(record.row).unwrap();
+        let shares = ledger.session_allocations(record.row).unwrap();
         let basis = Basis { timeline: &timeline, shares: &shares, prices: &prices };
         let report = UsageReport::of_session(&ledger, &record, &Filter::default(), basis).unwrap();
         serde_json::to_value(report).unwrap()

@@ -35,18 +35,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // How far what was used has come; asked by the hook, the reports and the commands.
     ("budget", &["domain", "env", "calendar", "config", "store"]),
     ("error", &["domain", "env", "config", "clients", "pricing", "store", "setup"]),
-    (
-        "finalize",
-        &["domain", "env", "estimate", "config", "clients", "pricing", "reconcile", "store", "error"],
-    ),
-    ("origins", &["domain", "estimate", "clients", "attribution", "pricing", "store", "finalize"]),
-    ("import", &["domain", "env", "estimate", "config", "clients", "reconcile", "store", "finalize"]),
+    ("ingest", &["domain", "env", "estimate", "config", "clients", "pricing", "reconcile", "store", "error"]),
+    ("allocation", &["domain", "estimate", "clients", "attribution", "pricing", "store", "ingest"]),
+    ("import", &["domain", "env", "estimate", "config", "clients", "reconcile", "store", "ingest"]),
     // The hot path: nothing that shows anything.
     (
         "hook",
         &[
-            "domain", "json", "env", "estimate", "config", "clients", "pricing", "store", "error",
-            "finalize", "budget", "calendar", "stdin", "regular",
+            "domain", "json", "env", "estimate", "config", "clients", "pricing", "store", "error", "ingest",
+            "budget", "calendar", "stdin", "regular",
         ],
     ),
     ("setup", &["child", "domain", "json", "env", "error", "hook", "platform", "regular", "store"]),
@@ -54,7 +51,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "doctor",
         &["domain", "env", "config", "estimate", "hook", "platform", "regular", "pricing", "setup", "store"],
     ),
-    ("report", &["domain", "calendar", "estimate", "pricing", "store", "origins", "budget"]),
+    ("report", &["domain", "calendar", "estimate", "pricing", "store", "allocation", "budget"]),
     // As hot as the hook; of the reports it knows only the user's days.
     ("statusline", &["domain", "json", "env", "config", "budget", "store", "report"]),
     ("render", &["domain", "json", "doctor", "report"]),
@@ -68,9 +65,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "pricing",
             "store",
             "error",
-            "finalize",
+            "ingest",
             "import",
-            "origins",
+            "allocation",
             "hook",
             "setup",
             "doctor",
@@ -333,6 +330,38 @@ fn docstrings_stand_alone() {
     }
     assert_eq!(wrong, Vec::<String>::new());
     assert!(files > 100, "only {files} files found");
+}
+
+/// The names that `docs/glossary.md` refuses, in its last column.
+fn retired() -> Vec<String> {
+    let page = include_str!("../../docs/glossary.md");
+    let rows = page.lines().filter(|line| line.starts_with("| ")).skip(2);
+    let words = rows.filter_map(|row| row.trim_end_matches(" |").rsplit("| ").next());
+    words
+        .flat_map(|words| words.split(", "))
+        .map(|word| word.trim().to_owned())
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
+/// A retired word is refused as the name of a type, of a module, and as a word of such a name.
+#[test]
+fn retired_words_name_nothing() {
+    let retired = retired();
+    assert!(retired.len() > 10 && retired.iter().any(|word| word == "Sighting"), "{retired:?}");
+    let is_retired = |name: &str| retired.iter().any(|word| name == word || name == word.to_lowercase());
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let code = code(&source.text);
+        for before in ["struct ", "enum ", "trait ", "type "] {
+            let names = words_after(&code, before).filter(|name| is_retired(name));
+            wrong.extend(names.map(|name| format!("src/{}: {before}{name}", source.path)));
+        }
+        let modules =
+            words_after(&code, "mod ").filter(|name| retired.iter().any(|word| *name == word.to_lowercase()));
+        wrong.extend(modules.map(|name| format!("src/{}: mod {name}", source.path)));
+    }
+    assert_eq!(wrong, Vec::<String>::new());
 }
 
 /// What is made and not written: builds, what the fuzzer collects, mutants, git's own.

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::domain::amount::{self, AmountFault};
+use crate::report::allocations::AllocationKey;
 use crate::report::calendar::{AskedDay, Zone};
 use crate::report::cost::By;
 use crate::report::history;
-use crate::report::origins::Origin;
 
 /// Options of `show-usage`.
 #[derive(Debug, Clone, Default, Args)]
@@ -59,7 +59,7 @@ pub struct ToolsArgs {
     pub all: bool,
     /// How to print it
     #[command(flatten)]
-    pub face: FaceArgs,
+    pub face: FormatArgs,
 }
 
 /// Options of `agents`.
@@ -67,7 +67,7 @@ pub struct ToolsArgs {
 pub struct AgentsArgs {
     /// How to print it
     #[command(flatten)]
-    pub face: FaceArgs,
+    pub face: FormatArgs,
 }
 
 /// Options of `step`.
@@ -137,31 +137,31 @@ pub struct CostArgs {
     pub all: bool,
     /// How to print it.
     #[command(flatten)]
-    pub face: FaceArgs,
+    pub face: FormatArgs,
 }
 
 /// How a report is printed.
 #[derive(Debug, Clone, Default, Args)]
-pub struct FaceArgs {
+pub struct FormatArgs {
     /// Print JSON
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
     /// How to print it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub format: Face,
+    pub format: OutputFormat,
 }
 
-impl FaceArgs {
+impl FormatArgs {
     /// The format that is asked for.
     #[must_use]
-    pub const fn face(&self) -> Face {
-        if self.json { Face::Json } else { self.format }
+    pub const fn face(&self) -> OutputFormat {
+        if self.json { OutputFormat::Json } else { self.format }
     }
 }
 
 /// The format of a report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Face {
+pub enum OutputFormat {
     /// Tables for the terminal
     #[default]
     Text,
@@ -201,7 +201,7 @@ pub struct HistoryArgs {
     pub all: bool,
     /// How to print it.
     #[command(flatten)]
-    pub face: FaceArgs,
+    pub face: FormatArgs,
 }
 
 /// What comes first in a list of sessions.
@@ -236,7 +236,7 @@ pub struct TrendsArgs {
     pub tz: Option<Zone>,
     /// How to print it.
     #[command(flatten)]
-    pub face: FaceArgs,
+    pub face: FormatArgs,
 }
 
 /// What the rows of `cost` are.
@@ -286,12 +286,12 @@ impl From<CostBy> for By {
             CostBy::Model => Self::Model,
             CostBy::Client => Self::Client,
             CostBy::Agent => Self::Agent,
-            CostBy::Action => Self::Origin(Origin::Action),
-            CostBy::Tool => Self::Origin(Origin::Tool),
-            CostBy::Skill => Self::Origin(Origin::Skill),
-            CostBy::Mcp => Self::Origin(Origin::Mcp),
-            CostBy::Step => Self::Origin(Origin::Step),
-            CostBy::FileType => Self::Origin(Origin::FileType),
+            CostBy::Action => Self::AllocationKey(AllocationKey::Action),
+            CostBy::Tool => Self::AllocationKey(AllocationKey::Tool),
+            CostBy::Skill => Self::AllocationKey(AllocationKey::Skill),
+            CostBy::Mcp => Self::AllocationKey(AllocationKey::Mcp),
+            CostBy::Step => Self::AllocationKey(AllocationKey::Step),
+            CostBy::FileType => Self::AllocationKey(AllocationKey::FileType),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::line::{Data, InData, Line, Member};
 use super::{ReadFrom, Reading, UNNAMED_SIDECHAIN, identity};
-use crate::domain::{AgentId, MessageId, MessageSource, SessionId, Timestamp};
+use crate::domain::{AgentId, MessageId, RecordSource, SessionId, Timestamp};
 use crate::json::Object;
 
 /// What all kinds of lines say of themselves.
@@ -13,7 +13,7 @@ pub(super) struct Context {
     /// Whether the line is marked as a copy of another session's.
     pub(super) is_copy: bool,
     pub(super) agent: Option<AgentId>,
-    pub(super) source: MessageSource,
+    pub(super) source: RecordSource,
     pub(super) at: Option<Timestamp>,
     is_of_file: bool,
 }
@@ -37,7 +37,7 @@ impl Context {
         let agent = named
             .or_else(|| from.agent.clone())
             .or_else(|| if sidechain { AgentId::new(UNNAMED_SIDECHAIN) } else { None });
-        let source = if sidechain { MessageSource::Sidechain } else { MessageSource::Main };
+        let source = if sidechain { RecordSource::Sidechain } else { RecordSource::Main };
         let at = line.time(Member::Timestamp).or_else(|| line.time(Member::StreamTime));
         let is_of_file = agent == from.agent;
         let is_copy = identity::is_marked_copy(line, &session);
@@ -54,7 +54,7 @@ impl Context {
                 .text(InData::AgentId)
                 .and_then(|id| AgentId::new(&id))
                 .or_else(|| AgentId::new(UNNAMED_SIDECHAIN)),
-            source: MessageSource::Progress,
+            source: RecordSource::Progress,
             at: echo.time(Member::Timestamp).or(self.at),
             is_of_file: false,
         }
@@ -76,7 +76,7 @@ impl Context {
     }
 
     pub(super) fn is_main(&self) -> bool {
-        self.source == MessageSource::Main
+        self.source == RecordSource::Main
     }
 }
 

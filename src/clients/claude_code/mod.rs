@@ -19,8 +19,8 @@ use std::path::Path;
 
 use crate::clients::{Buffer, Fingerprint, Lines, ReadError};
 use crate::domain::{
-    AgentId, CompactionTrigger, ContextEntry, Message, MessageId, MessageSource, ModelId, PicoUsd, SessionId,
-    SessionKind, TaskChange, Timestamp, ToolUseId, Usage,
+    AgentId, CompactionTrigger, ContextEntry, MessageId, ModelId, PicoUsd, RecordSource, ResponseRecord,
+    SessionId, SessionKind, TaskChange, Timestamp, ToolUseId, Usage,
 };
 use crate::json;
 
@@ -153,7 +153,7 @@ impl Unfinished {
     }
 
     /// Gives each record of an incomplete response the tokens of what all of them wrote.
-    fn count(self, messages: &mut [Message], count: fn(&str) -> u64) {
+    fn count(self, messages: &mut [ResponseRecord], count: fn(&str) -> u64) {
         if self.responses.is_empty() {
             return;
         }
@@ -211,7 +211,7 @@ impl Facts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
     /// Records of API responses; the same response can have several.
-    pub messages: Vec<Message>,
+    pub messages: Vec<ResponseRecord>,
     /// Prompts, in the file's order.
     pub prompts: Vec<Prompt>,
     /// Compactions.
@@ -397,7 +397,7 @@ pub fn read_with(buffer: &mut Buffer, path: &Path, from: &ReadFrom) -> Result<Re
     reading.is_newly_fork = own_start.is_some() && resumed.is_none_or(|before| before.note != Note::Copies);
     for message in &mut reading.messages {
         message.file_start = file_start;
-        message.copied |= message.source == MessageSource::Main && is_older(message.at);
+        message.copied |= message.source == RecordSource::Main && is_older(message.at);
     }
     // What a fork has copied is told by its parent's file.
     let copied_until = reading.copied_until;

@@ -10,8 +10,8 @@ use super::line::{Data, InMessage, InUsage, Line, Member, MessagePart};
 use super::{Compaction, CostState, Note, Prompt, ReadFrom, Reading};
 use super::{content, foreign, identity};
 use crate::domain::{
-    CompactionTrigger, Iterations, MAX_NAME_CHARS, Message, MessageId, MessageSource, ModelId, Modifiers,
-    PicoUsd, RequestTag, SessionKind, Timestamp, Usage, clean_name, project_folder,
+    CompactionTrigger, Iterations, MAX_NAME_CHARS, MessageId, ModelId, Modifiers, PicoUsd, RecordSource,
+    RequestTag, ResponseRecord, SessionKind, Timestamp, Usage, clean_name, project_folder,
 };
 use crate::json::{self, Object, Raw, Repeated};
 
@@ -124,7 +124,7 @@ fn add_record(line: &Line<'_>, from: &ReadFrom, reading: &mut Reading) {
     if let (Some(at), None) = (context.at, progress.file_start) {
         progress.file_start = Some(at);
         progress.note = if kind == b"queue-operation" { Note::First } else { Note::None };
-    } else if progress.note != Note::None && context.source == MessageSource::Main {
+    } else if progress.note != Note::None && context.source == RecordSource::Main {
         progress.note = progress.note.after(kind, context.at, progress.file_start, || !has_result(line));
     }
     if context.is_copy {
@@ -203,7 +203,7 @@ fn add_message(
     let billed = Billed::of(&usage, model.as_ref());
     let told = billed.iterations.as_ref().map_or(billed.usage, |iterations| iterations.by_client);
     let key = match context.source {
-        MessageSource::Progress => identity::key_of_echo(line, message),
+        RecordSource::Progress => identity::key_of_echo(line, message),
         _ => identity::key_of(line, message, (context.at, told, complete), &mut reading.progress),
     };
     let Some(key) = key else { return };
@@ -221,7 +221,7 @@ fn add_message(
         Some(last) => Some(last.to_owned()),
         None => line.text(Member::GitBranch).and_then(|branch| clean_name(&branch, MAX_BRANCH_CHARS)),
     };
-    let record = |id, model, usage, iterations: Option<Box<Iterations>>| Message {
+    let record = |id, model, usage, iterations: Option<Box<Iterations>>| ResponseRecord {
         id,
         request: key.request,
         line: key.line,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Added, Kind};
-use crate::domain::{AgentId, ContextEntry, Message, MessageId, ModelId, ToolUseId};
+use crate::domain::{AgentId, ContextEntry, MessageId, ModelId, ResponseRecord, ToolUseId};
 
 /// A call of a gap that was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub struct WrittenBy {
 
 /// What a model can learn from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lesson {
+pub enum CalibrationSample {
     /// From what was returned.
     Gap(Gap),
     /// From what was written.
@@ -86,7 +86,7 @@ pub enum Lesson {
 /// What is known of a context since its last response.
 #[derive(Debug, Default)]
 struct State<'a> {
-    last: Option<&'a Message>,
+    last: Option<&'a ResponseRecord>,
     calls: HashMap<ToolUseId, Kind>,
     /// Text and calls, calls, and whether there was thinking, which can be hidden.
     written: (u64, u64, bool),
@@ -102,21 +102,21 @@ struct State<'a> {
 /// image, whose predecessor is not complete and wrote anything but calls, between two models, or beside an advisor's answer,
 /// which is billed with the response.
 #[derive(Debug)]
-pub struct Lessons<'m> {
-    messages: &'m HashMap<&'m MessageId, &'m Message>,
+pub struct SampleFinder<'m> {
+    messages: &'m HashMap<&'m MessageId, &'m ResponseRecord>,
     states: HashMap<Option<AgentId>, State<'m>>,
     of: Option<AgentId>,
 }
 
-impl<'m> Lessons<'m> {
+impl<'m> SampleFinder<'m> {
     /// Nothing yet. `messages` are the transcript's responses as far as they are known.
     #[must_use]
-    pub fn new(messages: &'m HashMap<&'m MessageId, &'m Message>) -> Self {
+    pub fn new(messages: &'m HashMap<&'m MessageId, &'m ResponseRecord>) -> Self {
         Self { messages, states: HashMap::new(), of: None }
     }
 
     /// The next entry. Of the last response of each context more may come, so it teaches when the next one is there.
-    pub fn add(&mut self, entry: &ContextEntry, mut each: impl FnMut(Lesson)) {
+    pub fn add(&mut self, entry: &ContextEntry, mut each: impl FnMut(CalibrationSample)) {
         if let ContextEntry::Of { agent } = entry {
             self.of.clone_from(agent);
             return;
@@ -129,9 +129,12 @@ impl<'m> Lessons<'m> {
             ContextEntry::Of { .. } => {}
             ContextEntry::Response { id, text, thinking, calls, .. } => {
                 if state.last.is_none_or(|last| last.id != *id) {
-                    state.written().map(Lesson::Written).into_iter().for_each(&mut each);
+                    state.written().map(CalibrationSample::Written).into_iter().for_each(&mut each);
                     let next = self.messages.get(id).copied();
-                    next.and_then(|next| state.gap(next)).map(Lesson::Gap).into_iter().for_each(&mut each);
+                    next.and_then(|next| state.gap(next))
+                        .map(CalibrationSample::Gap)
+                        .into_iter()
+                        .for_each(&mut each);
                     let last = next.filter(|next| !has_advisor(next, self.messages));
                     *state = State { last, ..State::default() };
                 }
@@ -156,21 +159,24 @@ impl<'m> Lessons<'m> {
     }
 }
 
-/// What `entries` teach, as [`Lessons`] finds it.
+/// What `entries` teach, as [`SampleFinder`] finds it.
 #[must_use]
-pub fn lessons(entries: &[ContextEntry], messages: &HashMap<&MessageId, &Message>) -> Vec<Lesson> {
-    let mut finder = Lessons::new(messages);
+pub fn calibration_samples(
+    entries: &[ContextEntry],
+    messages: &HashMap<&MessageId, &ResponseRecord>,
+) -> Vec<CalibrationSample> {
+    let mut finder = SampleFinder::new(messages);
     let mut found = Vec::new();
-    entries.iter().for_each(|entry| finder.add(entry, |lesson| found.push(lesson)));
+    entries.iter().for_each(|entry| finder.add(entry, |sample| found.push(sample)));
     found
 }
 
-fn has_advisor(message: &Message, messages: &HashMap<&MessageId, &Message>) -> bool {
+fn has_advisor(message: &ResponseRecord, messages: &HashMap<&MessageId, &ResponseRecord>) -> bool {
     message.id.of_advisor(0).is_some_and(|id| messages.contains_key(&id))
 }
 
 impl State<'_> {
-    fn gap(&self, next: &Message) -> Option<Gap> {
+    fn gap(&self, next: &ResponseRecord) -> Option<Gap> {
         let last = self.last.filter(|last| !self.is_spoilt && last.model == next.model)?;
         let left = last.last_iteration();
         let grown = next.last_iteration().prompt().checked_sub(left.prompt())?;
@@ -206,17 +212,17 @@ impl State<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ContextCall, MessageSource, Modifiers, SessionId, ToolName, Usage};
+    use crate::domain::{ContextCall, Modifiers, RecordSource, SessionId, ToolName, Usage};
 
-    fn message(id: &str, prompt: u64, output: u64) -> Message {
-        Message {
+    fn message(id: &str, prompt: u64, output: u64) -> ResponseRecord {
+        ResponseRecord {
             id: MessageId::new(id).unwrap(),
             request: None,
             line: None,
             session: SessionId::new("s").unwrap(),
             file_start: None,
             copied: false,
-            source: MessageSource::Main,
+            source: RecordSource::Main,
             agent: None,
             model: ModelId::new("claude-opus-5-5"),
             at: None,
@@ -251,14 +257,14 @@ mod tests {
     }
 
     /// The gaps after a response, with what came between it and the next.
-    fn gaps_after(first: &ContextEntry, answer: &Message, between: &[ContextEntry]) -> Vec<Gap> {
+    fn gaps_after(first: &ContextEntry, answer: &ResponseRecord, between: &[ContextEntry]) -> Vec<Gap> {
         let messages = [answer.clone(), message("b", 1_230, 60)];
         let known = messages.iter().map(|message| (&message.id, message)).collect();
         let mut entries = vec![first.clone()];
         entries.extend(between.iter().cloned());
         entries.push(response("b", "two"));
-        let gap = |lesson| if let Lesson::Gap(gap) = lesson { Some(gap) } else { None };
-        lessons(&entries, &known).into_iter().filter_map(gap).collect()
+        let gap = |sample| if let CalibrationSample::Gap(gap) = sample { Some(gap) } else { None };
+        calibration_samples(&entries, &known).into_iter().filter_map(gap).collect()
     }
 
     #[test]
@@ -277,7 +283,7 @@ mod tests {
 
     #[test]
     fn an_answer_of_calls_alone_teaches_without_its_final_output() {
-        let started = Message { complete: false, ..message("a", 1_000, 1) };
+        let started = ResponseRecord { complete: false, ..message("a", 1_000, 1) };
         let of = |written: u64, hidden: u64| match response("a", "one") {
             ContextEntry::Response { id, skill, calls, .. } => {
                 ContextEntry::Response { id, skill, text: written, thinking: hidden, calls }
@@ -304,9 +310,12 @@ mod tests {
     fn a_response_teaches_by_what_it_wrote() {
         let messages = [message("a", 1_000, 50)];
         let known = messages.iter().map(|message| (&message.id, message)).collect();
-        assert_eq!(lessons(&[response("a", "one")], &known), [], "more of it may come");
-        let found = lessons(&[response("a", "one"), response("b", "two")], &known);
+        assert_eq!(calibration_samples(&[response("a", "one")], &known), [], "more of it may come");
+        let found = calibration_samples(&[response("a", "one"), response("b", "two")], &known);
         let model = ModelId::new("claude-opus-5-5").unwrap();
-        assert_eq!(found, [Lesson::Written(WrittenBy { model, tokens: 25, calls: 1, output: 50 })]);
+        assert_eq!(
+            found,
+            [CalibrationSample::Written(WrittenBy { model, tokens: 25, calls: 1, output: 50 })]
+        );
     }
 }

@@ -28,7 +28,7 @@ mod tokenizer;
 
 use crate::domain::{MAX_COUNT, ModelId};
 use filter::Filter;
-pub use gaps::{Answer, Gap, Lesson, Lessons, WrittenBy, Wrote, lessons};
+pub use gaps::{Answer, CalibrationSample, Gap, SampleFinder, WrittenBy, Wrote, calibration_samples};
 pub use kind::Kind;
 pub use tokenizer::Tokenizer;
 

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 
 use super::groups::{self, By, Group, Groups, Places, Shift, Span, Sum};
 use super::{Change, Changes, CostReport, CostSum, CostTotal, Period, Previous, Query, row, total, total_of};
+use crate::report::allocations::AllocationKey;
 use crate::report::calendar::Day;
-use crate::report::origins::Origin;
-use crate::store::{Ledger, SessionRow, SpentFilter, StoreError};
+use crate::store::{BucketFilter, Ledger, SessionRow, StoreError};
 
-/// What a change is put down to. Shares hold all that was spent, so that one reading tells all three.
-const CAUSES: [By; 3] = [By::Model, By::Origin(Origin::Tool), By::Agent];
+/// What a change is put down to. Allocations hold all that was spent, so that one reading tells all three.
+const CAUSES: [By; 3] = [By::Model, By::AllocationKey(AllocationKey::Tool), By::Agent];
 
 /// Two periods of equal length, and how the earlier one is laid on the later.
 struct Periods {
@@ -51,7 +51,7 @@ pub(super) fn report(
     ledger: &Ledger,
     query: &Query,
     places: &Places,
-    filter: &SpentFilter,
+    filter: &BucketFilter,
 ) -> Result<CostReport, StoreError> {
     let periods = Periods::of(query);
     let (since, until) =
@@ -97,7 +97,7 @@ fn add_sessions(
     ledger: &Ledger,
     query: &Query,
     places: &Places,
-    filter: &SpentFilter,
+    filter: &BucketFilter,
     groups: &[Group],
 ) -> Result<(), StoreError> {
     let is_all = (query.since, query.until) == (None, None);
@@ -151,14 +151,14 @@ fn changes_between(
     ledger: &Ledger,
     query: &Query,
     places: &Places,
-    filter: &SpentFilter,
+    filter: &BucketFilter,
     (now, before): (Option<SessionRow>, Option<SessionRow>),
 ) -> Result<Changes, StoreError> {
     let span = Span::of_days(query.since, query.until, &query.zone);
     let mut causes = CAUSES.map(|by| Groups::new(by, places, &query.zone));
     for session in now.into_iter().chain(before) {
         let is_before = Some(session) != now;
-        ledger.session_shares(session)?.for_each(|share| {
+        ledger.session_allocations(session)?.for_each(|share| {
             if filter.has_model(&share.model) && (is_before || span.holds(share.quarter)) {
                 for groups in &mut causes {
                     groups.add_share(session, share, is_before.then_some(Shift::None));

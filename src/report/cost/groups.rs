@@ -5,12 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, Timestamp, Usage, is_turn_name};
 use crate::report::add_known;
+use crate::report::allocations::{AllocationKey, NO_KEY};
 use crate::report::calendar::{Day, Days, Zone};
-use crate::report::origins::{NO_KEY, Origin};
 use crate::report::usage::UNTYPED_AGENT;
 use crate::store::{
-    Block, Grain, HIDDEN_AGENT, Ledger, Phase, Quarter, RunType, SessionPlace, SessionRow, ShareRow,
-    SpentFilter, SpentRow, StoreError,
+    AllocationRow, Block, BucketFilter, Grain, HIDDEN_AGENT, Ledger, Phase, QuarterHour, RunType,
+    SessionPlace, SessionRow, StoreError, UsageBucket,
 };
 
 /// What a cost report is by.
@@ -27,7 +27,7 @@ pub enum By {
     Client,
     Agent,
     /// What only attribution tells.
-    Origin(Origin),
+    AllocationKey(AllocationKey),
 }
 
 impl By {
@@ -44,12 +44,12 @@ impl By {
             Self::Model => "model",
             Self::Client => "client",
             Self::Agent => "agent",
-            Self::Origin(Origin::Tool) => "tool",
-            Self::Origin(Origin::Skill) => "skill",
-            Self::Origin(Origin::Mcp) => "mcp",
-            Self::Origin(Origin::Step) => "step",
-            Self::Origin(Origin::Action) => "action",
-            Self::Origin(Origin::FileType) => "file-type",
+            Self::AllocationKey(AllocationKey::Tool) => "tool",
+            Self::AllocationKey(AllocationKey::Skill) => "skill",
+            Self::AllocationKey(AllocationKey::Mcp) => "mcp",
+            Self::AllocationKey(AllocationKey::Step) => "step",
+            Self::AllocationKey(AllocationKey::Action) => "action",
+            Self::AllocationKey(AllocationKey::FileType) => "file-type",
         }
     }
 
@@ -109,19 +109,19 @@ pub(super) struct Sum {
     /// Sessions, some of them more than once.
     sessions: Vec<SessionRow>,
     /// The first hour or day with a time.
-    pub(super) first: Option<Quarter>,
+    pub(super) first: Option<QuarterHour>,
     /// Cost of the first read and of later reads; both are zero in groups that are not made of shares.
     pub(super) phases: (PicoUsd, PicoUsd),
 }
 
 impl Sum {
-    fn add(&mut self, row: &SpentRow<'_>) {
+    fn add(&mut self, row: &UsageBucket<'_>) {
         // What used nothing cost nothing, whatever the model.
         let nothing = (row.usage == Usage::default()).then(CostParts::default);
         self.add_at(row, row.cost.or(nothing));
     }
 
-    fn add_at(&mut self, row: &SpentRow<'_>, cost: Option<CostParts>) {
+    fn add_at(&mut self, row: &UsageBucket<'_>, cost: Option<CostParts>) {
         self.usage += row.usage;
         self.responses += row.responses;
         match cost {
@@ -193,10 +193,10 @@ impl Places {
     /// When a group's session began, as far as is known.
     pub(super) fn started_at(&self, group: &Group) -> Option<Timestamp> {
         let place = group.session.and_then(|session| self.sessions.get(&session));
-        place.and_then(|place| place.started_at).or(group.now.first.map(Quarter::start))
+        place.and_then(|place| place.started_at).or(group.now.first.map(QuarterHour::start))
     }
 
-    fn agent(&self, row: &SpentRow<'_>) -> &str {
+    fn agent(&self, row: &UsageBucket<'_>) -> &str {
         match row.agent_id {
             "" => MAIN_AGENT,
             HIDDEN_AGENT => HIDDEN_AGENT,
@@ -224,7 +224,7 @@ pub(super) struct Groups<'a> {
     /// Groups of sessions, for the keys that a session has one of.
     of_sessions: HashMap<SessionRow, usize>,
     /// The last time and its group: most rows come in the order of time.
-    of_time: Option<(Option<Quarter>, bool, usize)>,
+    of_time: Option<(Option<QuarterHour>, bool, usize)>,
 }
 
 impl<'a> Groups<'a> {
@@ -242,20 +242,20 @@ impl<'a> Groups<'a> {
     }
 
     /// Adds a row of the later period.
-    pub(super) fn add(&mut self, row: &SpentRow<'_>) {
+    pub(super) fn add(&mut self, row: &UsageBucket<'_>) {
         let at = self.group_of(row, Shift::None);
         self.groups[at].now.add(row);
     }
 
     /// Adds a row of the period before, under the key of the day that `shift` moves it to.
-    pub(super) fn add_before(&mut self, row: &SpentRow<'_>, shift: Shift) {
+    pub(super) fn add_before(&mut self, row: &UsageBucket<'_>, shift: Shift) {
         let at = self.group_of(row, shift);
         self.groups[at].before.add(row);
     }
 
     /// Adds a share, under the key of the day that `shift` moves it to if it is of the period before.
-    pub(super) fn add_share(&mut self, session: SessionRow, share: &ShareRow, before: Option<Shift>) {
-        let row = SpentRow {
+    pub(super) fn add_share(&mut self, session: SessionRow, share: &AllocationRow, before: Option<Shift>) {
+        let row = UsageBucket {
             quarter: share.quarter,
             session,
             agent_id: &share.agent_id,
@@ -266,11 +266,11 @@ impl<'a> Groups<'a> {
             cost: share.cost,
         };
         let at = match (self.by, share.agent_type()) {
-            (By::Origin(origin), _) => {
+            (By::AllocationKey(origin), _) => {
                 let place = self.places.sessions.get(&session);
                 let key = origin.key(share, place.is_some_and(|place| place.is_scheduled));
                 // The fourth turn of one session has nothing to do with that of another.
-                let is_turn = origin == Origin::Step && is_turn_name(&key);
+                let is_turn = origin == AllocationKey::Step && is_turn_name(&key);
                 self.named(if is_turn { TURNS } else { &key })
             }
             (By::Agent, Some(name)) => self.named(if name.is_empty() { UNTYPED_AGENT } else { name }),
@@ -308,7 +308,7 @@ impl<'a> Groups<'a> {
         groups
     }
 
-    fn group_of(&mut self, row: &SpentRow<'_>, shift: Shift) -> usize {
+    fn group_of(&mut self, row: &UsageBucket<'_>, shift: Shift) -> usize {
         let places = self.places;
         let is_hidden = row.agent_id == HIDDEN_AGENT;
         match self.by {
@@ -346,11 +346,11 @@ impl<'a> Groups<'a> {
             By::Model => self.named(row.model),
             By::Agent => self.named(places.agent(row)),
             // Rows of what was spent know no origin; shares come through `add_share`.
-            By::Origin(_) => self.named(NO_KEY),
+            By::AllocationKey(_) => self.named(NO_KEY),
         }
     }
 
-    fn time_key(&mut self, quarter: Option<Quarter>, is_hidden: bool, shift: Shift) -> String {
+    fn time_key(&mut self, quarter: Option<QuarterHour>, is_hidden: bool, shift: Shift) -> String {
         match quarter.and_then(|quarter| self.days.of(quarter.start())) {
             Some(day) => {
                 let day = shift.forth(day);
@@ -383,14 +383,14 @@ const TURNS: &str = "(turns)";
 /// Quarters from one on, before another.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Span {
-    pub(super) from: Option<Quarter>,
-    pub(super) until: Option<Quarter>,
+    pub(super) from: Option<QuarterHour>,
+    pub(super) until: Option<QuarterHour>,
 }
 
 impl Span {
     /// From the start of a day to the end of another, in a zone.
     pub(super) fn of_days(since: Option<Day>, until: Option<Day>, zone: &Zone) -> Self {
-        let start = |day: Day| Quarter::from_time(zone.start_of(day));
+        let start = |day: Day| QuarterHour::from_time(zone.start_of(day));
         Self { from: since.map(start), until: until.map(|day| start(day.plus_days(1))) }
     }
 
@@ -399,7 +399,7 @@ impl Span {
         self.from.into_iter().chain(self.until).any(|edge| first < edge && edge <= last)
     }
 
-    pub(super) fn holds(self, quarter: Option<Quarter>) -> bool {
+    pub(super) fn holds(self, quarter: Option<QuarterHour>) -> bool {
         match quarter {
             Some(quarter) => {
                 self.from.is_none_or(|from| from <= quarter) && self.until.is_none_or(|until| quarter < until)
@@ -415,12 +415,12 @@ pub(super) type Spans = (Span, Option<(Span, Shift)>);
 /// Reads what lies in the spans under the keys of one kind.
 pub(super) fn read<'a>(
     ledger: &Ledger,
-    filter: &SpentFilter,
+    filter: &BucketFilter,
     spans: Spans,
     by: By,
     whose: (&'a Places, &'a Zone),
 ) -> Result<Groups<'a>, StoreError> {
-    if matches!(by, By::Origin(_)) {
+    if matches!(by, By::AllocationKey(_)) {
         let [groups] = read_shares(ledger, filter, spans, [by], whose)?;
         return Ok(groups);
     }
@@ -430,26 +430,27 @@ pub(super) fn read<'a>(
 /// Reads shares, which know where costs came from, under the keys of several kinds at once: origins, models and agents.
 pub(super) fn read_shares<'a, const N: usize>(
     ledger: &Ledger,
-    filter: &SpentFilter,
+    filter: &BucketFilter,
     (now, before): Spans,
     kinds: [By; N],
     (places, zone): (&'a Places, &'a Zone),
 ) -> Result<[Groups<'a>; N], StoreError> {
     let mut all = kinds.map(|by| Groups::new(by, places, zone));
     // These are not told apart in what is added up.
-    let is_fine = kinds.iter().any(|by| matches!(by, By::Origin(Origin::Step | Origin::FileType)));
+    let is_fine =
+        kinds.iter().any(|by| matches!(by, By::AllocationKey(AllocationKey::Step | AllocationKey::FileType)));
     let before = before.map(|(span, shift)| (span, Some(shift)));
     for (span, shift) in [Some((now, None)), before].into_iter().flatten() {
-        let filter = SpentFilter { from: span.from, until: span.until, ..filter.clone() };
-        let each = |session: SessionRow, share: &ShareRow| {
+        let filter = BucketFilter { from: span.from, until: span.until, ..filter.clone() };
+        let each = |session: SessionRow, share: &AllocationRow| {
             for groups in &mut all {
                 groups.add_share(session, share, shift);
             }
         };
         if is_fine {
-            ledger.for_each_share(&filter, each)?;
+            ledger.for_each_allocation(&filter, each)?;
         } else {
-            ledger.for_each_share_summed(&filter, each)?;
+            ledger.for_each_allocation_summed(&filter, each)?;
         }
     }
     Ok(all)
@@ -457,13 +458,13 @@ pub(super) fn read_shares<'a, const N: usize>(
 
 fn read_spent<'a>(
     ledger: &Ledger,
-    filter: &SpentFilter,
+    filter: &BucketFilter,
     (now, before): Spans,
     by: By,
     (places, zone): (&'a Places, &'a Zone),
 ) -> Result<Groups<'a>, StoreError> {
     let from = before.map_or(now.from, |(before, _)| before.from.min(now.from));
-    let filter = SpentFilter { from, until: now.until, ..filter.clone() };
+    let filter = BucketFilter { from, until: now.until, ..filter.clone() };
     let is_timeless = match by {
         // A session that nobody has seen begin began with its first response.
         By::Session => places.sessions.values().all(|place| place.started_at.is_some()),
@@ -476,13 +477,13 @@ fn read_spent<'a>(
     };
     let mut days = Days::new(zone);
     let is_split = |block: Block| {
-        let mut first = |quarter: Quarter| by.first_day(days.of(quarter.start())?);
+        let mut first = |quarter: QuarterHour| by.first_day(days.of(quarter.start())?);
         now.cuts(block)
             || before.is_some_and(|(span, _)| span.cuts(block))
             || first(block.0) != first(block.1)
     };
     let mut groups = Groups::new(by, places, zone);
-    ledger.for_each_spent(&filter, grain, is_split, |row| {
+    ledger.for_each_bucket(&filter, grain, is_split, |row| {
         if now.holds(row.quarter) {
             groups.add(row);
         } else if let Some((span, shift)) = before

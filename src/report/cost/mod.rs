@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::calendar::{Day, Zone};
 use super::{Share, Whole};
 use crate::domain::{CostParts, PicoUsd, Usage};
-use crate::store::{Ledger, SessionRow, SpentFilter, StoreError};
+use crate::store::{BucketFilter, Ledger, SessionRow, StoreError};
 pub use groups::By;
 use groups::{Group, Places, Span, Sum};
 
@@ -220,10 +220,10 @@ impl CostReport {
     /// If it cannot be read.
     pub fn of(ledger: &Ledger, query: &Query) -> Result<Self, StoreError> {
         let places = Places::read(ledger, query.compare || query.by == By::Agent)?;
-        let filter = SpentFilter {
+        let filter = BucketFilter {
             sessions: query.projects.as_ref().map(|folders| sessions_in(&places, folders)),
             model: query.model.clone(),
-            ..SpentFilter::default()
+            ..BucketFilter::default()
         };
         if query.compare {
             return compare::report(ledger, query, &places, &filter);
@@ -250,10 +250,10 @@ impl CostReport {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn filter(ledger: &Ledger, query: &Query) -> Result<SpentFilter, StoreError> {
+    pub fn filter(ledger: &Ledger, query: &Query) -> Result<BucketFilter, StoreError> {
         let places = Places::read(ledger, false)?;
         let span = Span::of_days(query.since, query.until, &query.zone);
-        Ok(SpentFilter {
+        Ok(BucketFilter {
             from: span.from,
             until: span.until,
             sessions: query.projects.as_ref().map(|folders| sessions_in(&places, folders)),
@@ -288,7 +288,7 @@ fn row(query: &Query, places: &Places, group: &Group, change: Option<Change>) ->
         let folder = place.project.as_deref().and_then(|project| Path::new(project).file_name());
         label.topic = place.topic.clone().or(folder.map(|name| name.to_string_lossy().into_owned()));
     }
-    let phases = matches!(query.by, By::Origin(_)).then_some(group.now.phases);
+    let phases = matches!(query.by, By::AllocationKey(_)).then_some(group.now.phases);
     CostRow {
         key: group.key.clone(),
         sum: (&group.now).into(),

@@ -2,8 +2,8 @@
 
 use super::{Change, Changes, CostReport, CostRow, CostSum, CostTotal, Label, Previous};
 use crate::domain::{CostParts, PicoUsd, clean_name, grouped, plural};
+use crate::report::allocations::{NO_KEY, phase_cells};
 use crate::report::calendar::Day;
-use crate::report::origins::{NO_KEY, phase_cells};
 use crate::report::{Cell, ROWS_SHOWN, Share, Table, add_known};
 
 /// Characters of a session's id that tell it from others.

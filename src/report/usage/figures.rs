@@ -1,12 +1,12 @@
 //! What a session comes to as a whole, for lists of many: the parts of `show-usage` that an export has, read with as few
 //! questions and copies as they need.
 
+use super::allocations::StepSums;
 use super::money::{self, Spending};
-use super::origins::StepSums;
 use super::rollup::{self, AgentNames};
 use super::{Actual, AgentUsage, Efficiency, EstimateInfo, ModelUsage, StepUsage, session_info};
+use crate::allocation::{self, Calibrations};
 use crate::domain::{PicoUsd, Timeline, Usage};
-use crate::origins::{self, Calibrations};
 use crate::report::SessionInfo;
 use crate::store::{Ledger, SessionCalls, SessionRecord, StoreError};
 
@@ -41,11 +41,11 @@ impl Figures {
             ledger.session_calls(record.row, &usage)?;
         let compactions = ledger.compactions(record.row)?.len() as u64;
         let mut session = session_info(ledger, record, &calls, compactions)?;
-        let spending = Spending::of(ledger.session_spent(record.row)?, &names, &|_| true);
+        let spending = Spending::of(ledger.session_usage(record.row)?, &names, &|_| true);
         let shown: Usage = usage.iter().map(|group| group.usage).sum();
         let total = shown + spending.hidden_usage();
         let mut steps = StepSums::new(&names);
-        let growth = ledger.for_each_share_of(record.row, |share| steps.add(share))?;
+        let growth = ledger.for_each_allocation_of(record.row, |share| steps.add(share))?;
         if session.tool_calls == 0 {
             // No hook has told of any: the session was imported.
             session.tool_calls = steps.calls();
@@ -54,7 +54,7 @@ impl Figures {
             // What no hook has told of was not estimated: the session's files need no look.
             _ if !has_ids => None,
             Some(growth) => calibrations.error_percent(ledger, &growth)?,
-            None => calibrations.error_percent(ledger, &origins::growth(ledger, record.row)?)?,
+            None => calibrations.error_percent(ledger, &allocation::growth(ledger, record.row)?)?,
         };
         let is_open = record.ended_at.is_none();
         let by_agent = rollup::by_agent(&usage, &runs, &names, session.turns, is_open, &|_| true, &spending);

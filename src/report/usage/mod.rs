@@ -4,29 +4,30 @@
 //! session's, the models' too, the tools' estimates to the session's. What no line of a transcript shows is a row of its
 //! own, `(hidden)`, among the agents.
 
+mod allocations;
 mod figures;
 mod money;
-mod origins;
 mod rollup;
 mod tables;
 
 use serde::Serialize;
 
+use crate::allocation::foreseen;
 use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, Timeline, Timestamp, Usage};
-use crate::origins::foreseen;
 use crate::pricing::PriceTable;
 use crate::report::SessionInfo;
 use crate::report::Share;
+use crate::report::allocations::{AllocationKey, AllocationSum};
 use crate::report::budgets::{BudgetInfo, Work};
 use crate::report::history::HistoryRow;
-use crate::report::origins::{Origin, OriginSum};
 use crate::report::reported::ReportedAgent;
 use crate::store::{
-    CallGroup, HIDDEN_AGENT, Ledger, SessionCalls, SessionCounts, SessionRecord, ShareRow, Shares, StoreError,
+    AllocationRow, Allocations, CallGroup, HIDDEN_AGENT, Ledger, SessionCalls, SessionCounts, SessionRecord,
+    StoreError,
 };
+use allocations::{AllocationSums, StepSums};
 pub use figures::Figures;
 use money::Spending;
-use origins::{OriginSums, StepSums};
 use rollup::AgentNames;
 
 /// What a subagent is called whose type nobody told.
@@ -49,7 +50,7 @@ pub struct Basis<'a> {
     /// Its steps.
     pub timeline: &'a Timeline,
     /// Where its costs came from.
-    pub shares: &'a Shares,
+    pub shares: &'a Allocations,
     /// The prices in force.
     pub prices: &'a PriceTable,
 }
@@ -117,7 +118,7 @@ pub struct Part {
     /// What was paid for it.
     pub usage: Usage,
     #[serde(flatten)]
-    pub paid: OriginUsage,
+    pub paid: AllocatedUsage,
 }
 
 impl Part {
@@ -258,7 +259,7 @@ pub struct ToolUsage {
     pub generated_tokens: u64,
     pub returned_tokens: u64,
     #[serde(flatten)]
-    pub paid: OriginUsage,
+    pub paid: AllocatedUsage,
     pub duration_seconds: u64,
 }
 
@@ -269,7 +270,7 @@ pub struct StepUsage {
     pub step: String,
     pub usage: Usage,
     #[serde(flatten)]
-    pub paid: OriginUsage,
+    pub paid: AllocatedUsage,
     /// How long it was worked on, all times together.
     pub duration_seconds: Option<u64>,
     /// The agents that answered in it.
@@ -286,7 +287,7 @@ pub struct SkillUsage {
     pub invocations: u64,
     pub usage: Usage,
     #[serde(flatten)]
-    pub paid: OriginUsage,
+    pub paid: AllocatedUsage,
 }
 
 /// Estimates of an MCP server's tools.
@@ -299,12 +300,12 @@ pub struct McpUsage {
     pub generated_tokens: u64,
     pub returned_tokens: u64,
     #[serde(flatten)]
-    pub paid: OriginUsage,
+    pub paid: AllocatedUsage,
 }
 
 /// What was paid under one key that attribution has.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct OriginUsage {
+pub struct AllocatedUsage {
     /// Tokens that were paid for, all classes.
     pub total_tokens: u64,
     /// What they cost when they were written and came into the context; null if nothing has a price.
@@ -407,13 +408,14 @@ impl UsageReport {
 
         usage.retain(|group| wanted(names.of_run(group.agent_id.as_deref())));
         calls.retain(|call| wanted(names.of_call(call)));
-        let spending = Spending::of(ledger.session_spent(record.row)?, &names, &wanted);
+        let spending = Spending::of(ledger.session_usage(record.row)?, &names, &wanted);
         let shown: Usage = usage.iter().map(|group| group.usage).sum();
         let total = shown + spending.hidden_usage();
-        let mut all = OriginSum::default();
+        let mut all = AllocationSum::default();
         let mut steps = StepSums::new(&names);
-        let (mut skills, mut tools) = (OriginSums::new(Origin::Skill), OriginSums::new(Origin::Tool));
-        let mut servers = OriginSums::new(Origin::Mcp);
+        let (mut skills, mut tools) =
+            (AllocationSums::new(AllocationKey::Skill), AllocationSums::new(AllocationKey::Tool));
+        let mut servers = AllocationSums::new(AllocationKey::Mcp);
         shares.for_each(|share| {
             all.add(share);
             let is_of_step = filter.step.as_deref().is_none_or(|step| share.step == step);
@@ -430,7 +432,7 @@ impl UsageReport {
             // No hook has told of any: the session was imported.
             session.tool_calls = steps.calls();
         }
-        let by_skill = origins::by_skill(skills, filter.told(&calls));
+        let by_skill = allocations::by_skill(skills, filter.told(&calls));
         let by_step = steps.rows(timeline, record.last_activity_at);
         calls.retain(|call| filter.tool.as_deref().is_none_or(|tool| tool == call.tool));
 
@@ -462,8 +464,8 @@ impl UsageReport {
             by_model: rollup::by_model(&usage, &spending),
             by_skill,
             by_agent,
-            by_tool: origins::by_tool(tools, filter.told(&calls)),
-            by_mcp_server: origins::by_mcp_server(servers, filter.told(&calls)),
+            by_tool: allocations::by_tool(tools, filter.told(&calls)),
+            by_mcp_server: allocations::by_mcp_server(servers, filter.told(&calls)),
             by_step,
             context,
             compaction_events: compactions
@@ -494,7 +496,7 @@ impl UsageReport {
 }
 
 /// The agent whose share it is.
-fn agent_of<'n>(share: &ShareRow, names: &AgentNames<'n>) -> &'n str {
+fn agent_of<'n>(share: &AllocationRow, names: &AgentNames<'n>) -> &'n str {
     match share.agent_id.as_str() {
         "" => MAIN_AGENT,
         HIDDEN_AGENT => HIDDEN_AGENT,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::rollup::AgentNames;
 use super::{Hidden, OutputShortfall};
 use crate::domain::{CostParts, PicoUsd, Usage};
-use crate::store::{HIDDEN_AGENT, SessionSpent};
+use crate::store::{HIDDEN_AGENT, SessionUsage};
 
 /// What some rows cost.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -19,7 +19,7 @@ pub(super) struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, row: &SessionSpent) {
+    fn add(&mut self, row: &SessionUsage) {
         match row.cost {
             Some(cost) => *self.parts.get_or_insert_default() += cost,
             // What used nothing cost nothing.
@@ -72,7 +72,7 @@ pub(super) struct Spending {
 
 impl Spending {
     /// Of the rows whose agent is `wanted`.
-    pub(super) fn of(rows: Vec<SessionSpent>, names: &AgentNames<'_>, wanted: &dyn Fn(&str) -> bool) -> Self {
+    pub(super) fn of(rows: Vec<SessionUsage>, names: &AgentNames<'_>, wanted: &dyn Fn(&str) -> bool) -> Self {
         let mut all = Self { is_known: !rows.is_empty(), ..Self::default() };
         let mut shortfall_cost = None;
         for row in rows {

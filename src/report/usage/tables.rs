@@ -1,9 +1,9 @@
 //! The tables of `show-usage`, for people.
 
-use super::{OriginUsage, Part, ToolUsage, UsageReport};
+use super::{AllocatedUsage, Part, ToolUsage, UsageReport};
 use crate::domain::{PicoUsd, Usage};
+use crate::report::allocations::phase_cells;
 use crate::report::history::sessions_table;
-use crate::report::origins::phase_cells;
 use crate::report::{Cell, Share, Table};
 use crate::store::HIDDEN_AGENT;
 
@@ -140,18 +140,18 @@ impl UsageReport {
             ];
             if has_cost {
                 let paid = || self.by_tool.iter().map(|tool| &tool.paid);
-                let usd = |of: fn(&OriginUsage) -> Option<PicoUsd>| Some(paid().filter_map(of).sum());
+                let usd = |of: fn(&AllocatedUsage) -> Option<PicoUsd>| Some(paid().filter_map(of).sum());
                 // Of a step no hook tells what its results were estimated to be.
                 total.push(match sum(|tool| tool.returned_tokens) {
                     0 => Cell::Unknown,
                     returned => Cell::Estimate(returned),
                 });
-                total.extend(cost_cells(&OriginUsage {
+                total.extend(cost_cells(&AllocatedUsage {
                     entry_cost_usd: usd(|paid| paid.entry_cost_usd),
                     carry_cost_usd: usd(|paid| paid.carry_cost_usd),
                     cost_usd: usd(|paid| paid.cost_usd),
                     is_partly_priced: paid().any(|paid| paid.is_partly_priced),
-                    ..OriginUsage::default()
+                    ..AllocatedUsage::default()
                 }));
             } else {
                 let estimate = &self.estimate;
@@ -243,7 +243,7 @@ impl UsageReport {
 }
 
 /// Entry, carry and all of it.
-fn cost_cells(paid: &OriginUsage) -> [Cell; 3] {
+fn cost_cells(paid: &AllocatedUsage) -> [Cell; 3] {
     let [entry, carry] = phase_cells(paid.entry_cost_usd, paid.carry_cost_usd, paid.cost_usd);
     let all = Cell::Usd { amount: paid.cost_usd, at_least: paid.is_partly_priced };
     [entry, carry, all]

@@ -465,7 +465,7 @@ fn finish(conn: &mut Connection) -> rusqlite::Result<Vec<PathBuf>> {
         tx.execute("DELETE FROM transcripts WHERE path = ?1", [path])?;
     }
     tx.execute("INSERT OR REPLACE INTO meta VALUES ('price_version', 0)", [])?;
-    super::kept::void(&tx)?;
+    super::budget_totals::void(&tx)?;
     tx.commit()?;
     conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     Ok(there)

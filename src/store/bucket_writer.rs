@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension as _, ToSql, params, params_from_iter};
 
-use super::kept::{self, Amount};
+use super::buckets::{HIDDEN_AGENT, QuarterHour};
+use super::budget_totals::{self, Amount};
 use super::rollup::Grain;
-use super::spent::{HIDDEN_AGENT, Quarter};
 use super::writer::{SessionRow, signed};
 use super::{Ledger, StoreError};
-use crate::domain::{AgentId, CostParts, Message, ModelId, PicoUsd, Timestamp, Usage};
+use crate::domain::{AgentId, CostParts, ModelId, PicoUsd, ResponseRecord, Timestamp, Usage};
 use crate::pricing::{PriceTable, Rates};
 
 /// The quarter of what has no time.
@@ -36,15 +36,21 @@ type Amounts = [i64; 16];
 
 /// Changes of `spent` that are not written yet.
 #[derive(Debug, Default)]
-pub(super) struct Spending {
+pub(super) struct BucketWriter {
     changes: HashMap<Key, Amounts>,
     /// What was added last, and is not among the changes yet: most responses are added up with the one before.
     latest: Option<(Key, Amounts)>,
 }
 
-impl Spending {
+impl BucketWriter {
     /// Adds a response, or with `sign` -1 takes it away.
-    pub(super) fn add(&mut self, message: &Message, session: SessionRow, prices: &PriceTable, sign: i64) {
+    pub(super) fn add(
+        &mut self,
+        message: &ResponseRecord,
+        session: SessionRow,
+        prices: &PriceTable,
+        sign: i64,
+    ) {
         let model = message.model.as_ref().map_or("", ModelId::as_str);
         let usage = message.usage;
         let last = message.last_iteration();
@@ -159,7 +165,7 @@ impl Spending {
             tokens: sum(&amounts[TOKENS]),
             pico: sum(&amounts[COST]),
         });
-        kept::add(conn, changes)?;
+        budget_totals::add(conn, changes)?;
         for grain in Grain::ALL {
             write_changes(conn, grain, &self.added_up(grain))?;
         }
@@ -208,7 +214,7 @@ const ROLLED_UP: usize = 12;
 
 fn write_changes(conn: &Connection, grain: Grain, changes: &BTreeMap<Key, Amounts>) -> rusqlite::Result<()> {
     const KEYS: usize = 6;
-    let sums = if grain == Grain::Quarter { &SUMS[..] } else { &SUMS[..ROLLED_UP] };
+    let sums = if grain == Grain::QuarterHour { &SUMS[..] } else { &SUMS[..ROLLED_UP] };
     let values: Vec<String> = (1..=KEYS + sums.len()).map(|number| format!("?{number}")).collect();
     let updates: Vec<String> =
         sums.iter().zip(KEYS + 1..).map(|(sum, number)| format!("{sum} = {sum} + ?{number}")).collect();
@@ -253,7 +259,7 @@ fn add(sums: &mut Amounts, amounts: &Amounts, sign: i64) {
 }
 
 fn quarter(at: Option<Timestamp>) -> i64 {
-    at.map_or(NO_QUARTER, |at| at.as_millis().div_euclid(Quarter::MILLIS))
+    at.map_or(NO_QUARTER, |at| at.as_millis().div_euclid(QuarterHour::MILLIS))
 }
 
 fn amounts_of(responses: i64, usage: Usage, rates: Option<Rates>, shortfall: [i64; 3]) -> Amounts {
@@ -313,14 +319,14 @@ impl Ledger {
         self.write(PRICE, |tx| {
             tx.execute("DELETE FROM spent", [])?;
             tx.execute("DELETE FROM spent_sums", [])?;
-            let mut spending = Spending::default();
+            let mut spending = BucketWriter::default();
             super::responses::for_each_response(tx, |message, session| {
                 spending.add(&message, session, &prices, 1);
             })?;
             super::hidden::add_all(tx, &prices, &mut spending)?;
             spending.write(tx)?;
-            kept::void(tx)?;
-            kept::reprice_pending(tx, &prices)?;
+            budget_totals::void(tx)?;
+            budget_totals::reprice_pending(tx, &prices)?;
             set_version(tx, stamp(&prices))
         })?;
         Ok(true)

@@ -10,12 +10,12 @@ use std::fmt;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::buckets::QuarterHour;
 use super::growth::{self, Growth};
 use super::leb::{put, put_text, take, take_text};
-use super::spent::Quarter;
 use super::writer::SessionRow;
-use super::{Ledger, SpentFilter, SpentRow, StoreError};
-use crate::domain::{CostParts, Interner, Message, MessageId, PicoUsd, Usage};
+use super::{BucketFilter, Ledger, StoreError, UsageBucket};
+use crate::domain::{CostParts, Interner, MessageId, PicoUsd, ResponseRecord, Usage};
 
 /// Whether a share was paid when its item was written and came in, or when it was read again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,9 +31,9 @@ pub enum Phase {
 
 /// What some items of one kind have paid.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ShareRow {
+pub struct AllocationRow {
     /// The quarter; `None` if no time is known.
-    pub quarter: Option<Quarter>,
+    pub quarter: Option<QuarterHour>,
     /// The run: empty for the main conversation, `(hidden)` for what no line shows. In rows that are added up it stands for
     /// all runs of a type ([`Self::agent_type`]), except those that nothing else tells of.
     pub agent_id: String,
@@ -61,7 +61,7 @@ pub struct ShareRow {
     pub cost: Option<CostParts>,
 }
 
-impl ShareRow {
+impl AllocationRow {
     /// The type of the subagents' runs that a row was added up over, empty if it is not known; `None` in other rows.
     #[must_use]
     pub fn agent_type(&self) -> Option<&str> {
@@ -70,7 +70,7 @@ impl ShareRow {
 
     /// What is known of a row of `spent` that nothing else tells of; `tool` is a name in brackets.
     #[must_use]
-    pub fn unplaced(row: &SpentRow<'_>, tool: &str) -> Self {
+    pub fn unplaced(row: &UsageBucket<'_>, tool: &str) -> Self {
         Self {
             quarter: row.quarter,
             agent_id: row.agent_id.to_owned(),
@@ -91,13 +91,13 @@ impl ShareRow {
 
 /// The shares of one session as the ledger keeps them: some 50 bytes a row.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Shares {
+pub struct Allocations {
     body: Vec<u8>,
 }
 
-impl Shares {
+impl Allocations {
     /// Hands each row to `each`, in the order in which they were written.
-    pub fn for_each(&self, each: impl FnMut(&ShareRow)) {
+    pub fn for_each(&self, each: impl FnMut(&AllocationRow)) {
         decode(&self.body, each);
     }
 
@@ -108,7 +108,7 @@ impl Shares {
     }
 }
 
-impl fmt::Debug for Shares {
+impl fmt::Debug for Allocations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
         self.for_each(|row| {
@@ -118,17 +118,17 @@ impl fmt::Debug for Shares {
     }
 }
 
-/// Shares in the making.
+/// Allocations in the making.
 #[derive(Debug, Default)]
-pub struct ShareWriter {
+pub struct AllocationWriter {
     names: Interner,
     /// The rows, without the names before them.
     rows: Vec<u8>,
 }
 
-impl ShareWriter {
+impl AllocationWriter {
     /// Adds a row.
-    pub fn push(&mut self, row: &ShareRow) {
+    pub fn push(&mut self, row: &AllocationRow) {
         let mut name = |text| u64::from(self.names.number(text));
         let cost = row.cost.unwrap_or_default();
         let pico = |sum: PicoUsd| u64::try_from(sum.to_i64()).unwrap_or(0);
@@ -161,13 +161,13 @@ impl ShareWriter {
 
     /// All rows that were added.
     #[must_use]
-    pub fn finish(self) -> Shares {
+    pub fn finish(self) -> Allocations {
         let names = self.names.texts();
         let mut body = Vec::with_capacity(self.rows.len() + names.len() * 24);
         put(&mut body, names.len() as u64);
         names.for_each(|name| put_text(&mut body, name));
         body.extend_from_slice(&self.rows);
-        Shares { body }
+        Allocations { body }
     }
 }
 
@@ -229,7 +229,7 @@ impl Ledger {
             Some(_) => format!("{FROM} s.id = ?2 AND {STALE}"),
             None => format!("{FROM} (?2 IS NULL) AND {STALE} ORDER BY s.id"),
         };
-        let version = self.shares_version();
+        let version = self.allocations_version();
         self.all("find sessions to attribute", &sql, params![version, only.map(|row| row.0)], |row| {
             Ok(StaleSession { row: SessionRow(row.get(0)?), stamp: row.get(1)? })
         })
@@ -239,9 +239,12 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be written.
-    pub fn store_shares(&mut self, shares: &[(StaleSession, Shares, Growth)]) -> Result<(), StoreError> {
+    pub fn store_allocations(
+        &mut self,
+        shares: &[(StaleSession, Allocations, Growth)],
+    ) -> Result<(), StoreError> {
         const WHAT: &str = "store cost attribution";
-        let version = self.shares_version();
+        let version = self.allocations_version();
         match self.write(WHAT, |tx| store(tx, shares, version)) {
             // A view is as right if it alone has them: a temporary table hides the ledger's own of that name.
             Err(error) if error.is_busy() && self.view.is_some() => {
@@ -260,7 +263,7 @@ impl Ledger {
     }
 
     /// What shares are good for beside their session: the prices, and the form that they are kept in.
-    fn shares_version(&self) -> i64 {
+    fn allocations_version(&self) -> i64 {
         self.prices.version().wrapping_add(FORMAT << 48).cast_signed()
     }
 
@@ -269,12 +272,12 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn for_each_share(
+    pub fn for_each_allocation(
         &self,
-        filter: &SpentFilter,
-        each: impl FnMut(SessionRow, &ShareRow),
+        filter: &BucketFilter,
+        each: impl FnMut(SessionRow, &AllocationRow),
     ) -> Result<(), StoreError> {
-        // Asked for each row, be it in vain, whether sessions are given, it would read all of them.
+        // BudgetQuery for each row, be it in vain, whether sessions are given, it would read all of them.
         let of_sessions = match filter.sessions {
             Some(_) => "session IN (SELECT value FROM json_each(?1) WHERE value > 0)",
             None => "?1 IS NULL AND session > 0",
@@ -296,10 +299,10 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn for_each_share_summed(
+    pub fn for_each_allocation_summed(
         &self,
-        filter: &SpentFilter,
-        each: impl FnMut(SessionRow, &ShareRow),
+        filter: &BucketFilter,
+        each: impl FnMut(SessionRow, &AllocationRow),
     ) -> Result<(), StoreError> {
         const ALL: &str = "SELECT session, body FROM shares WHERE session < 0
             AND (?1 IS NULL OR -session IN (SELECT value FROM json_each(?1)))
@@ -322,10 +325,10 @@ impl Ledger {
     /// Hands on the shares that a query has found. Those under a negative number are added up, of what is asked for alone.
     fn read_shares(
         &self,
-        filter: &SpentFilter,
+        filter: &BucketFilter,
         sql: &str,
         params: impl rusqlite::Params,
-        mut each: impl FnMut(SessionRow, &ShareRow),
+        mut each: impl FnMut(SessionRow, &AllocationRow),
     ) -> Result<(), StoreError> {
         let read = || -> rusqlite::Result<()> {
             let mut query = self.conn.prepare_cached(sql)?;
@@ -343,9 +346,9 @@ impl Ledger {
                 return Ok(());
             }
             // Copies whose original is not known are in no session.
-            super::spent::read_session(&self.conn, SessionRow(0), |row| {
+            super::buckets::read_session(&self.conn, SessionRow(0), |row| {
                 if filter.has_quarter(row.quarter) && filter.has_model(row.model) {
-                    each(row.session, &ShareRow::unplaced(row, "(none)"));
+                    each(row.session, &AllocationRow::unplaced(row, "(none)"));
                 }
             })
         };
@@ -356,14 +359,14 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn session_shares(&self, session: SessionRow) -> Result<Shares, StoreError> {
+    pub fn session_allocations(&self, session: SessionRow) -> Result<Allocations, StoreError> {
         let read = || {
             let mut query = self.conn.prepare_cached("SELECT body FROM shares WHERE session = ?1")?;
             let read = |row: &rusqlite::Row<'_>| Ok(row.get_ref(0)?.as_blob().unwrap_or_default().to_vec());
             query.query_row([session.0], read).optional()
         };
         let body = read().map_err(StoreError::query("read where costs came from"))?.unwrap_or_default();
-        Ok(Shares { body })
+        Ok(Allocations { body })
     }
 
     /// Hands the shares of one session to `each`, without a copy of them. Returns what its contexts have grown by, if that is
@@ -371,10 +374,10 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn for_each_share_of(
+    pub fn for_each_allocation_of(
         &self,
         session: SessionRow,
-        each: impl FnMut(&ShareRow),
+        each: impl FnMut(&AllocationRow),
     ) -> Result<Option<Growth>, StoreError> {
         const SQL: &str = "SELECT h.body, iif(h.stamp = s.stamp AND h.prices = ?2, h.growth, NULL)
           FROM shares h JOIN sessions s ON s.id = h.session WHERE h.session = ?1";
@@ -384,7 +387,7 @@ impl Ledger {
                 decode(row.get_ref(0)?.as_blob().unwrap_or_default(), each);
                 Ok(growth::decode(row.get_ref(1)?.as_blob().unwrap_or_default()))
             };
-            query.query_row(params![session.0, self.shares_version()], read).optional()
+            query.query_row(params![session.0, self.allocations_version()], read).optional()
         };
         read().map(Option::flatten).map_err(StoreError::query("read where costs came from"))
     }
@@ -393,12 +396,12 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn for_each_spent_of(
+    pub fn for_each_bucket_of(
         &self,
         session: SessionRow,
-        each: impl FnMut(&SpentRow<'_>),
+        each: impl FnMut(&UsageBucket<'_>),
     ) -> Result<(), StoreError> {
-        super::spent::read_session(&self.conn, session, each)
+        super::buckets::read_session(&self.conn, session, each)
             .map_err(StoreError::query("read the session's spending"))
     }
 
@@ -406,7 +409,11 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn session_responses(&self, session: SessionRow, at_most: usize) -> Result<Vec<Message>, StoreError> {
+    pub fn session_responses(
+        &self,
+        session: SessionRow,
+        at_most: usize,
+    ) -> Result<Vec<ResponseRecord>, StoreError> {
         super::responses::responses_of(&self.conn, session, at_most)
             .map_err(StoreError::query("read the session's responses"))
     }
@@ -415,7 +422,7 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn response(&self, id: &MessageId) -> Result<Option<Message>, StoreError> {
+    pub fn response(&self, id: &MessageId) -> Result<Option<ResponseRecord>, StoreError> {
         super::responses::known_message(&self.conn, id)
             .map(|found| found.map(|(message, _)| message))
             .map_err(StoreError::query("look up the response"))
@@ -431,7 +438,11 @@ impl Ledger {
     }
 }
 
-fn store(conn: &Connection, shares: &[(StaleSession, Shares, Growth)], version: i64) -> rusqlite::Result<()> {
+fn store(
+    conn: &Connection,
+    shares: &[(StaleSession, Allocations, Growth)],
+    version: i64,
+) -> rusqlite::Result<()> {
     let mut insert = conn.prepare(
         "INSERT OR REPLACE INTO shares (session, stamp, prices, body, growth) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
@@ -451,24 +462,24 @@ fn store(conn: &Connection, shares: &[(StaleSession, Shares, Growth)], version: 
     Ok(())
 }
 
-/// Shares without their time, branch, step and type of file, and with a run's type in its place.
-fn added_up(shares: &Shares, types: &HashMap<String, Option<String>>) -> Shares {
+/// Allocations without their time, branch, step and type of file, and with a run's type in its place.
+fn added_up(shares: &Allocations, types: &HashMap<String, Option<String>>) -> Allocations {
     let mut texts = Interner::default();
-    let mut sums: BTreeMap<([u32; 4], Phase, bool), ShareRow> = BTreeMap::new();
+    let mut sums: BTreeMap<([u32; 4], Phase, bool), AllocationRow> = BTreeMap::new();
     shares.for_each(|row| {
         let agent = match types.get(&row.agent_id) {
             Some(agent_type) => &format!("{RUNS_OF}{}", agent_type.as_deref().unwrap_or_default()),
             None => &row.agent_id,
         };
         let key = [agent, &row.model, &row.skill, &row.tool].map(|text| texts.number(text));
-        let sum = sums.entry((key, row.phase, row.cost.is_some())).or_insert_with(|| ShareRow {
+        let sum = sums.entry((key, row.phase, row.cost.is_some())).or_insert_with(|| AllocationRow {
             agent_id: agent.clone(),
             model: row.model.clone(),
             skill: row.skill.clone(),
             tool: row.tool.clone(),
             phase: row.phase,
             cost: row.cost.map(|_| CostParts::default()),
-            ..ShareRow::default()
+            ..AllocationRow::default()
         });
         sum.responses += row.responses;
         sum.calls += row.calls;
@@ -477,13 +488,13 @@ fn added_up(shares: &Shares, types: &HashMap<String, Option<String>>) -> Shares 
             *sum += cost;
         }
     });
-    let mut writer = ShareWriter::default();
+    let mut writer = AllocationWriter::default();
     sums.values().for_each(|row| writer.push(row));
     writer.finish()
 }
 
-/// Hands the rows that a [`ShareWriter`] wrote to `each`. A value that is none of ours is read as far as it goes.
-fn decode(body: &[u8], mut each: impl FnMut(&ShareRow)) {
+/// Hands the rows that a [`AllocationWriter`] wrote to `each`. A value that is none of ours is read as far as it goes.
+fn decode(body: &[u8], mut each: impl FnMut(&AllocationRow)) {
     let mut rest = body;
     let mut names: Vec<String> = Vec::new();
     for _ in 0..take(&mut rest).unwrap_or(0) {
@@ -491,7 +502,7 @@ fn decode(body: &[u8], mut each: impl FnMut(&ShareRow)) {
         names.push(name);
     }
     // Rows that follow each other share most of their names: one row is changed from each to the next.
-    let mut row = ShareRow::default();
+    let mut row = AllocationRow::default();
     let mut named = [u64::MAX; COLUMNS];
     while !rest.is_empty() {
         let mut n = [0; COLUMNS];
@@ -517,7 +528,7 @@ fn decode(body: &[u8], mut each: impl FnMut(&ShareRow)) {
         }
         named = n;
         let pico = |value: u64| PicoUsd::from_pico(value.into());
-        row.quarter = n[0].checked_sub(1).map(Quarter::from_number);
+        row.quarter = n[0].checked_sub(1).map(QuarterHour::from_number);
         row.phase = match n[8] / 2 {
             0 => Phase::Entry,
             1 => Phase::Carry,
@@ -545,13 +556,13 @@ fn decode(body: &[u8], mut each: impl FnMut(&ShareRow)) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::spent::HIDDEN_AGENT;
+    use super::super::buckets::HIDDEN_AGENT;
     use super::*;
 
     #[test]
     fn rows_are_read_as_they_were_written() {
-        let row = ShareRow {
-            quarter: Some(Quarter::from_number(1_999_999)),
+        let row = AllocationRow {
+            quarter: Some(QuarterHour::from_number(1_999_999)),
             agent_id: HIDDEN_AGENT.to_owned(),
             model: "claude-opus-5-5".to_owned(),
             branch: String::new(),
@@ -571,9 +582,9 @@ mod tests {
             },
             cost: Some(CostParts { input: PicoUsd::from_pico(i64::MAX.into()), ..CostParts::default() }),
         };
-        let unpriced = ShareRow { cost: None, quarter: None, phase: Phase::Unplaced, ..row.clone() };
+        let unpriced = AllocationRow { cost: None, quarter: None, phase: Phase::Unplaced, ..row.clone() };
         let rows = vec![row, unpriced];
-        let mut writer = ShareWriter::default();
+        let mut writer = AllocationWriter::default();
         rows.iter().for_each(|row| writer.push(row));
         let body = writer.finish().body;
         let decoded = |body: &[u8]| {

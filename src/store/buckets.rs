@@ -15,9 +15,9 @@ pub const HIDDEN_AGENT: &str = "(hidden)";
 
 /// A quarter of an hour, the finest time that is kept of what was spent. All time zones begin their days at one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Quarter(pub(super) i64);
+pub struct QuarterHour(pub(super) i64);
 
-impl Quarter {
+impl QuarterHour {
     /// Its length.
     pub const MILLIS: i64 = 900_000;
     /// Stands for a time that is not known.
@@ -62,18 +62,18 @@ impl Quarter {
 
 /// Which rows are asked for; all of them by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SpentFilter {
+pub struct BucketFilter {
     /// From this quarter on. With a bound on either side, what has no time is left out.
-    pub from: Option<Quarter>,
+    pub from: Option<QuarterHour>,
     /// Before this one.
-    pub until: Option<Quarter>,
+    pub until: Option<QuarterHour>,
     /// Only these sessions.
     pub sessions: Option<Vec<SessionRow>>,
     /// Only models whose id contains this, in whatever case.
     pub model: Option<String>,
 }
 
-impl SpentFilter {
+impl BucketFilter {
     /// The first quarter, and the one after the last.
     pub(super) fn bounds(&self) -> (i64, i64) {
         let from = self.from.map_or(if self.is_bounded() { 0 } else { i64::MIN }, |quarter| quarter.0);
@@ -93,9 +93,9 @@ impl SpentFilter {
     }
 
     /// Whether rows of that quarter are asked for.
-    pub(super) fn has_quarter(&self, quarter: Option<Quarter>) -> bool {
+    pub(super) fn has_quarter(&self, quarter: Option<QuarterHour>) -> bool {
         let (from, until) = self.bounds();
-        let quarter = quarter.map_or(Quarter::UNKNOWN, |quarter| quarter.0);
+        let quarter = quarter.map_or(QuarterHour::UNKNOWN, |quarter| quarter.0);
         from <= quarter && quarter < until
     }
 
@@ -109,9 +109,9 @@ impl SpentFilter {
 
 /// Responses of one quarter, hour or day (or of all time), session, agent run, model and branch.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SpentRow<'r> {
+pub struct UsageBucket<'r> {
     /// The first quarter; `None` if no time is known, and with [`Grain::Session`].
-    pub quarter: Option<Quarter>,
+    pub quarter: Option<QuarterHour>,
     /// The session.
     pub session: SessionRow,
     /// The run: empty for the main conversation (with [`Grain::Hour`] and [`Grain::Session`] for subagents, too),
@@ -131,13 +131,13 @@ pub struct SpentRow<'r> {
 
 /// What a run spent on a model within a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionSpent {
-    /// The run, as in [`SpentRow`].
+pub struct SessionUsage {
+    /// The run, as in [`UsageBucket`].
     pub agent_id: String,
     /// The model; empty if unknown.
     pub model: String,
     /// The quarter; `None` if no time is known.
-    pub quarter: Option<Quarter>,
+    pub quarter: Option<QuarterHour>,
     /// Responses.
     pub responses: u64,
     /// What they used.
@@ -197,12 +197,12 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn for_each_spent(
+    pub fn for_each_bucket(
         &self,
-        filter: &SpentFilter,
+        filter: &BucketFilter,
         grain: Grain,
         is_split: impl FnMut(Block) -> bool,
-        each: impl FnMut(&SpentRow<'_>),
+        each: impl FnMut(&UsageBucket<'_>),
     ) -> Result<(), StoreError> {
         let read = || {
             // All of it as it is at one moment, whatever is written meanwhile.
@@ -216,7 +216,7 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn session_spent(&self, session: SessionRow) -> Result<Vec<SessionSpent>, StoreError> {
+    pub fn session_usage(&self, session: SessionRow) -> Result<Vec<SessionUsage>, StoreError> {
         const SQL: &str = "SELECT quarter, session, agent_id, model, branch, priced, responses, input_tokens,
             output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, input_pico,
             output_pico, cache_read_pico, cache_write_pico, web_search_pico, savings_pico, shortfall_responses,
@@ -224,7 +224,7 @@ impl Ledger {
           FROM spent WHERE session = ?1 ORDER BY quarter, agent_id, model, branch, priced";
         self.all("read the session's spending", SQL, [session.0], |row| {
             let spent = spent_row(row)?;
-            Ok(SessionSpent {
+            Ok(SessionUsage {
                 agent_id: spent.agent_id.to_owned(),
                 model: spent.model.to_owned(),
                 quarter: spent.quarter,
@@ -276,20 +276,20 @@ impl Ledger {
 
 fn read_spent(
     conn: &Connection,
-    filter: &SpentFilter,
+    filter: &BucketFilter,
     grain: Grain,
     mut is_split: impl FnMut(Block) -> bool,
-    mut each: impl FnMut(&SpentRow<'_>),
+    mut each: impl FnMut(&UsageBucket<'_>),
 ) -> rusqlite::Result<()> {
     let (from, until) = filter.bounds();
     match grain {
-        Grain::Quarter => return read_rows(conn, filter, grain, from, until, each),
+        Grain::QuarterHour => return read_rows(conn, filter, grain, from, until, each),
         Grain::Session if filter.is_bounded() => {
             return read_spent(conn, filter, Grain::Hour, is_split, each);
         }
         Grain::Session => {
-            read_rows(conn, filter, grain, 0, 1, |row| each(&SpentRow { quarter: None, ..*row }))?;
-            return read_rows(conn, filter, Grain::Quarter, from, 0, each);
+            read_rows(conn, filter, grain, 0, 1, |row| each(&UsageBucket { quarter: None, ..*row }))?;
+            return read_rows(conn, filter, Grain::QuarterHour, from, 0, each);
         }
         Grain::Hour | Grain::Day => {}
     }
@@ -298,12 +298,13 @@ fn read_spent(
     let mut known = None;
     let start = from.max(0);
     read_rows(conn, filter, grain, start - start % grain.quarters(), until, |row| {
-        let Some(Quarter(first)) = row.quarter else { return };
+        let Some(QuarterHour(first)) = row.quarter else { return };
         let is_known_split = match known {
             Some((known, is_split)) if known == first => is_split,
             _ => {
                 let last = first + grain.quarters() - 1;
-                let is_cut = first < from || last >= until || is_split((Quarter(first), Quarter(last)));
+                let is_cut =
+                    first < from || last >= until || is_split((QuarterHour(first), QuarterHour(last)));
                 if is_cut {
                     split.push(first);
                 }
@@ -317,23 +318,23 @@ fn read_spent(
     })?;
     for first in split {
         let until = until.min(first + grain.quarters());
-        read_rows(conn, filter, Grain::Quarter, from.max(first), until, &mut each)?;
+        read_rows(conn, filter, Grain::QuarterHour, from.max(first), until, &mut each)?;
     }
-    read_rows(conn, filter, Grain::Quarter, from, until.min(0), each)
+    read_rows(conn, filter, Grain::QuarterHour, from, until.min(0), each)
 }
 
 /// Hands the rows of a table from one quarter on and before another to `each`, in the order of the key.
 fn read_rows(
     conn: &Connection,
-    filter: &SpentFilter,
+    filter: &BucketFilter,
     grain: Grain,
     from: i64,
     until: i64,
-    mut each: impl FnMut(&SpentRow<'_>),
+    mut each: impl FnMut(&UsageBucket<'_>),
 ) -> rusqlite::Result<()> {
     let sessions = filter.session_list();
     let model = filter.model.as_ref().map(|model| model.to_ascii_lowercase());
-    // Asked for each row, be it in vain.
+    // BudgetQuery for each row, be it in vain.
     let of_sessions =
         if sessions.is_some() { "session IN (SELECT value FROM json_each(?3))" } else { "?3 IS NULL" };
     let of_model =
@@ -358,7 +359,7 @@ fn read_rows(
 pub(super) fn read_session(
     conn: &Connection,
     session: SessionRow,
-    mut each: impl FnMut(&SpentRow<'_>),
+    mut each: impl FnMut(&UsageBucket<'_>),
 ) -> rusqlite::Result<()> {
     const SQL: &str = "SELECT quarter, session, agent_id, model, branch, priced, responses, input_tokens,
         output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, input_pico,
@@ -373,11 +374,11 @@ pub(super) fn read_session(
 }
 
 /// The columns that both questions begin with.
-fn spent_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<SpentRow<'r>> {
+fn spent_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<UsageBucket<'r>> {
     let quarter = row.get(0)?;
     let is_priced = count(row, 5)? != 0;
-    Ok(SpentRow {
-        quarter: (quarter != Quarter::UNKNOWN).then_some(Quarter(quarter)),
+    Ok(UsageBucket {
+        quarter: (quarter != QuarterHour::UNKNOWN).then_some(QuarterHour(quarter)),
         session: SessionRow(row.get(1)?),
         agent_id: name(row, 2)?,
         model: name(row, 3)?,
@@ -408,11 +409,11 @@ mod tests {
 
     #[test]
     fn a_bound_inside_of_a_quarter_moves_to_the_next_one() {
-        let quarter = |millis| Quarter::from_time(Timestamp::from_millis(millis));
-        assert_eq!(quarter(0), Quarter(0));
-        assert_eq!(quarter(1), Quarter(1));
-        assert_eq!(quarter(900_000), Quarter(1));
-        assert_eq!(quarter(-900_001), Quarter(-1));
+        let quarter = |millis| QuarterHour::from_time(Timestamp::from_millis(millis));
+        assert_eq!(quarter(0), QuarterHour(0));
+        assert_eq!(quarter(1), QuarterHour(1));
+        assert_eq!(quarter(900_000), QuarterHour(1));
+        assert_eq!(quarter(-900_001), QuarterHour(-1));
         assert_eq!(quarter(900_000).start(), Timestamp::from_millis(900_000));
     }
 }

@@ -6,13 +6,14 @@ use std::collections::{BTreeSet, HashMap};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::alerts;
-use super::budgets::{self, Asked};
+use super::buckets::{HIDDEN_AGENT, QuarterHour};
+use super::budgets::{self, BudgetQuery};
 use super::reports::{self, Report};
-use super::spent::{HIDDEN_AGENT, Quarter};
 use super::writer::{signed, unsigned};
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{
-    AgentId, Budget, BudgetSpan, Limit, MAIN_AGENT, ModelId, Per, PicoUsd, Scope, Timestamp, ToolUseId, Used,
+    AgentId, Budget, BudgetSpan, Limit, MAIN_AGENT, ModelId, Per, PicoUsd, Scope, State, Timestamp,
+    ToolUseId, Used,
 };
 use crate::pricing::PriceTable;
 
@@ -28,13 +29,13 @@ const OF_SESSION: &str = "spent WHERE session = ?1 AND ?2 <= ?3";
 
 /// What is kept of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kept {
+pub struct BudgetTotals {
     /// The time that it counts.
     pub span: BudgetSpan,
     /// What was billed in it, with what was reported.
     pub used: Used,
-    /// What the user was told: 0 nothing, 1 that it comes to its end, 2 that it is used up.
-    pub said: u8,
+    /// What the user was told of it; of a budget that is [`State::Ok`] nothing.
+    pub told: State,
     /// When a session was stopped last.
     pub stopped_at: Option<Timestamp>,
 }
@@ -70,34 +71,39 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be written.
-    pub fn keep_anew(
+    pub fn count_anew(
         &mut self,
         budget: &Budget,
         session: SessionRow,
         span: BudgetSpan,
-    ) -> Result<Kept, StoreError> {
+    ) -> Result<BudgetTotals, StoreError> {
         const WHAT: &str = "add up the budget's usage";
         let session = if budget.per == Per::Session { session.0 } else { 0 };
-        let kept = match self.write(WHAT, |tx| keep(tx, budget, session, span)) {
+        let totals = match self.write(WHAT, |tx| keep(tx, budget, session, span)) {
             // A view is as right without keeping it.
             Err(error) if error.is_busy() && self.view.is_some() => {
                 unkept(&self.conn, budget, session, span).map_err(StoreError::query(WHAT))
             }
-            kept => kept,
+            totals => totals,
         };
-        kept?.ok_or(StoreError::Query { what: WHAT, source: rusqlite::Error::QueryReturnedNoRows })
+        totals?.ok_or(StoreError::Query { what: WHAT, source: rusqlite::Error::QueryReturnedNoRows })
     }
 
-    /// Notes that the user is told how a budget stands: 1 that it comes to its end, 2 that it is used up. `false` if he
-    /// was told so before; of processes that ask at once one is the first.
+    /// Notes that the user is told how a budget stands. `false` if he was told so before; of processes that ask at once one
+    /// is the first.
     ///
     /// # Errors
     /// If the ledger cannot be written.
-    pub fn note_said(&mut self, budget: &Budget, session: SessionRow, said: u8) -> Result<bool, StoreError> {
+    pub fn note_told(
+        &mut self,
+        budget: &Budget,
+        session: SessionRow,
+        told: State,
+    ) -> Result<bool, StoreError> {
         self.write("record the warning", |tx| {
             let session = if budget.per == Per::Session { session.0 } else { 0 };
             let sql = "UPDATE kept SET said = ?3 WHERE budget = ?1 AND session = ?2 AND said < ?3";
-            Ok(tx.execute(sql, params![budget.id, session, said])? > 0)
+            Ok(tx.execute(sql, params![budget.id, session, told as u8])? > 0)
         })
     }
 
@@ -126,26 +132,26 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn add_pending(&self, asked: &mut Asked, now: Timestamp) -> Result<(), StoreError> {
+    pub fn add_pending(&self, query: &mut BudgetQuery, now: Timestamp) -> Result<(), StoreError> {
         const SQL: &str = "SELECT p.session, p.agent, p.at, p.model, p.tokens, p.pico FROM pending p
             WHERE p.at > ?1 AND NOT EXISTS (SELECT 1 FROM responses r WHERE r.session = p.session AND r.at > p.at
               AND r.agent_id IS nullif(p.agent, ''))";
         let mut run = || -> rusqlite::Result<()> {
             let mut names = Names::new(&self.conn);
-            let mut query = self.conn.prepare_cached(SQL)?;
-            let mut rows = query.query([now.as_millis() - PENDING_MILLIS])?;
+            let mut statement = self.conn.prepare_cached(SQL)?;
+            let mut rows = statement.query([now.as_millis() - PENDING_MILLIS])?;
             while let Some(row) = rows.next()? {
                 let (session, agent, model): (i64, String, Option<String>) =
                     (row.get(0)?, row.get(1)?, row.get(3)?);
                 let at = Timestamp::from_millis(row.get(2)?);
-                for (budget, kept) in &mut asked.budgets {
-                    let Some(kept) = kept.as_mut().filter(|kept| kept.span.has(at)) else { continue };
-                    let is_own = budget.per != Per::Session || session == asked.session.0;
+                for (budget, totals) in &mut query.budgets {
+                    let Some(totals) = totals.as_mut().filter(|totals| totals.span.has(at)) else { continue };
+                    let is_own = budget.per != Per::Session || session == query.session.0;
                     if is_own
                         && names.has(&budget.scope, session, &agent, model.as_deref().unwrap_or_default())?
                     {
-                        kept.used.pending_tokens += unsigned(row.get(4)?);
-                        kept.used.pending_cost += PicoUsd::from_pico(row.get::<_, i64>(5)?.into());
+                        totals.used.pending_tokens += unsigned(row.get(4)?);
+                        totals.used.pending_cost += PicoUsd::from_pico(row.get::<_, i64>(5)?.into());
                     }
                 }
             }
@@ -207,17 +213,17 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn first_spent(&self, from: Option<Timestamp>) -> Result<Option<Timestamp>, StoreError> {
-        let from = from.map_or(0, |from| Quarter::containing(from).0);
+        let from = from.map_or(0, |from| QuarterHour::containing(from).0);
         self.conn
             .query_row("SELECT min(quarter) FROM spent WHERE quarter >= ?1", [from], |row| {
-                Ok(row.get::<_, Option<i64>>(0)?.map(|quarter| Quarter(quarter).start()))
+                Ok(row.get::<_, Option<i64>>(0)?.map(|quarter| QuarterHour(quarter).start()))
             })
             .map_err(StoreError::query("look up the first spending"))
     }
 }
 
 /// What is kept of a budget for a session, or for all (0).
-const KEPT: &str = "SELECT start, until, pico, tokens, est_pico, est_tokens, said, stopped_at FROM kept
+const TOTALS: &str = "SELECT start, until, pico, tokens, est_pico, est_tokens, said, stopped_at FROM kept
     WHERE budget = ?1 AND session = ?2";
 
 fn keep(
@@ -225,7 +231,7 @@ fn keep(
     budget: &Budget,
     session: i64,
     span: BudgetSpan,
-) -> rusqlite::Result<Option<Kept>> {
+) -> rusqlite::Result<Option<BudgetTotals>> {
     let sum = add_up(conn, budget, session, span)?;
     let (start, until) = bounds(span);
     conn.execute(
@@ -234,7 +240,7 @@ fn keep(
            start = ?3, until = ?4, pico = ?5, tokens = ?6, est_pico = ?7, est_tokens = ?8",
         params![budget.id, session, start, until, sum.pico, sum.tokens, sum.est_pico, sum.est_tokens],
     )?;
-    conn.prepare_cached(KEPT)?.query_row([budget.id, session], |row| kept(row, 0))
+    conn.prepare_cached(TOTALS)?.query_row([budget.id, session], |row| totals(row, 0))
 }
 
 /// What [`keep`] would keep.
@@ -243,7 +249,7 @@ fn unkept(
     budget: &Budget,
     session: i64,
     span: BudgetSpan,
-) -> rusqlite::Result<Option<Kept>> {
+) -> rusqlite::Result<Option<BudgetTotals>> {
     const SQL: &str = "SELECT ?3, ?4, ?5, ?6, ?7, ?8,
         coalesce((SELECT said FROM kept WHERE budget = ?1 AND session = ?2 AND start = ?3), 0),
         (SELECT stopped_at FROM kept WHERE budget = ?1 AND session = ?2 AND start = ?3)";
@@ -251,7 +257,7 @@ fn unkept(
     let (start, until) = bounds(span);
     let values =
         params![budget.id, session, start, until, sum.pico, sum.tokens, sum.est_pico, sum.est_tokens];
-    conn.query_row(SQL, values, |row| kept(row, 0))
+    conn.query_row(SQL, values, |row| totals(row, 0))
 }
 
 /// What a session uses, kept like that of a budget (with the number 0) that asks for nothing else. Alerts need it; it is
@@ -263,15 +269,15 @@ fn session_total() -> Budget {
 /// What a session has used; made anew if it is not kept.
 pub(super) fn of_session(conn: &Connection, session: SessionRow) -> rusqlite::Result<Used> {
     let known = conn
-        .prepare_cached(KEPT)?
-        .query_row([session_total().id, session.0], |row| kept(row, 0))
+        .prepare_cached(TOTALS)?
+        .query_row([session_total().id, session.0], |row| totals(row, 0))
         .optional()?
         .flatten();
-    let kept = match known {
-        Some(kept) => Some(kept),
+    let totals = match known {
+        Some(totals) => Some(totals),
         None => keep(conn, &session_total(), session.0, BudgetSpan::ALWAYS)?,
     };
-    Ok(kept.map_or_else(Used::default, |kept| kept.used))
+    Ok(totals.map_or_else(Used::default, |totals| totals.used))
 }
 
 /// Forgets what sessions have used, for no alert asks for it any more.
@@ -419,7 +425,7 @@ pub(super) fn add_report(conn: &Connection, report: &Report) -> rusqlite::Result
           est_tokens = est_tokens + ?7
         WHERE budget = ?1 AND session = ?2 AND start <= ?5 AND ?5 < until";
     let sum = Sum::of(report);
-    let quarter = report.at.map_or(-1, |at| Quarter::containing(at).0);
+    let quarter = report.at.map_or(-1, |at| QuarterHour::containing(at).0);
     for budget in all(conn)?.iter().filter(|budget| has_report(budget, report)) {
         let session =
             if budget.per == Per::Session { report.session.map_or(-1, |session| session.0) } else { 0 };
@@ -543,25 +549,30 @@ impl<'c> Names<'c> {
 
 /// A time in quarters of an hour. What has no time is in all time alone.
 fn bounds(span: BudgetSpan) -> (i64, i64) {
-    let quarter = |at: Timestamp| Quarter::containing(at).0;
+    let quarter = |at: Timestamp| QuarterHour::containing(at).0;
     (span.from.map_or(i64::MIN, quarter), span.until.map_or(i64::MAX, quarter))
 }
 
 /// What is kept, from eight columns; `None` if it is void or not there.
-pub(super) fn kept(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Kept>> {
+pub(super) fn totals(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<BudgetTotals>> {
     let (start, until): (Option<i64>, Option<i64>) = (row.get(first)?, row.get(first + 1)?);
     let (Some(start), Some(until)) = (start, until) else { return Ok(None) };
-    let time = |quarter: i64| (quarter != i64::MIN && quarter != i64::MAX).then(|| Quarter(quarter).start());
+    let time =
+        |quarter: i64| (quarter != i64::MIN && quarter != i64::MAX).then(|| QuarterHour(quarter).start());
     let used = Used {
         cost: PicoUsd::from_pico(row.get::<_, i64>(first + 2)?.into()),
         tokens: unsigned(row.get(first + 3)?),
         pending_cost: PicoUsd::from_pico(row.get::<_, i64>(first + 4)?.into()),
         pending_tokens: unsigned(row.get(first + 5)?),
     };
-    Ok(Some(Kept {
+    Ok(Some(BudgetTotals {
         span: BudgetSpan { from: time(start), until: time(until) },
         used,
-        said: row.get(first + 6)?,
+        told: match row.get::<_, i64>(first + 6)? {
+            ..=0 => State::Ok,
+            1 => State::Warning,
+            _ => State::Exceeded,
+        },
         stopped_at: row.get::<_, Option<i64>>(first + 7)?.map(Timestamp::from_millis),
     }))
 }

@@ -8,7 +8,7 @@ use std::sync::mpsc::sync_channel;
 use super::Progress;
 use crate::clients::claude_code::{self, ReadFrom, Reading};
 use crate::domain::SessionId;
-use crate::finalize;
+use crate::ingest;
 use crate::store::{Ledger, SessionTranscript, StoreError};
 
 /// More readers than that wait for the disk.
@@ -35,7 +35,7 @@ pub(super) fn read_contents<'t>(
     // A file of several sessions is read once.
     let unread: BTreeMap<&str, &SessionTranscript> = unread.map(|file| (file.path.as_str(), file)).collect();
     let files: Vec<&SessionTranscript> = unread.into_values().collect();
-    let content = finalize::content_reader(ledger)?;
+    let content = ingest::content_reader(ledger)?;
     let Some(session) = SessionId::new("unknown") else { return Ok(()) };
     let next = AtomicUsize::new(0);
     let threads =

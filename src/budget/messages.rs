@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::Held;
+use super::BudgetStatus;
 use crate::domain::{Limit, PicoUsd, State, Used, grouped, plural, shell_word};
 
 /// Digits behind the point of a sum of money; small sums have more.
@@ -21,7 +21,7 @@ pub fn amount(limit: Limit) -> String {
 
 /// `$4.12 / $5.00 (82%)`, with `~` while part of it is an estimate.
 #[must_use]
-pub fn used_line(held: &Held) -> String {
+pub fn used_line(held: &BudgetStatus) -> String {
     let standing = held.standing;
     format!(
         "{} / {} ({:.0}%)",
@@ -33,7 +33,7 @@ pub fn used_line(held: &Held) -> String {
 
 /// `$0.88 left`, or `over by $0.12`.
 #[must_use]
-pub fn standing_line(held: &Held) -> String {
+pub fn standing_line(held: &BudgetStatus) -> String {
     let (limit, used) = (held.standing.limit, held.standing.used);
     let (left, over) = match limit {
         Limit::Usd(limit) => {
@@ -53,7 +53,7 @@ pub fn standing_line(held: &Held) -> String {
 
 /// `$2.10 an hour; at this rate it lasts for about 25 min`, from what was used in `since`.
 #[must_use]
-pub fn forecast(held: &Held, since: Duration) -> String {
+pub fn forecast(held: &BudgetStatus, since: Duration) -> String {
     const HOUR: u128 = 3_600_000;
     let millis = since.as_millis().max(1);
     let used = held.standing.used;
@@ -78,7 +78,7 @@ pub fn forecast(held: &Held, since: Duration) -> String {
 
 /// The warning: what was used of what, and below it the rate.
 #[must_use]
-pub fn warning(held: &Held, since: Duration) -> String {
+pub fn warning(held: &BudgetStatus, since: Duration) -> String {
     format!(
         "tallyhook: {} used {}, {}\n{}",
         used_line(held),
@@ -90,7 +90,7 @@ pub fn warning(held: &Held, since: Duration) -> String {
 
 /// The warning of a budget that stops others than the one who is told: what was used, and below it how they can go on.
 #[must_use]
-pub fn stopped_elsewhere(held: &Held) -> String {
+pub fn stopped_elsewhere(held: &BudgetStatus) -> String {
     format!(
         "tallyhook: {} used {}, {}\nThis budget stops sessions. To continue, run {}",
         used_line(held),
@@ -102,7 +102,7 @@ pub fn stopped_elsewhere(held: &Held) -> String {
 
 /// What can be done about a budget: command lines, in the order add, override, clear.
 #[must_use]
-pub fn options(held: &Held) -> [String; 3] {
+pub fn options(held: &BudgetStatus) -> [String; 3] {
     let which = which(held);
     [
         format!("tallyhook budget add AMOUNT{which}"),
@@ -113,7 +113,7 @@ pub fn options(held: &Held) -> [String; 3] {
 
 /// Why a session is stopped, and how to go on.
 #[must_use]
-pub fn stop_reason(held: &Held, session: &str) -> String {
+pub fn stop_reason(held: &BudgetStatus, session: &str) -> String {
     format!(
         "tallyhook: stopped because the budget {} is used up: {}, {}.\nTo continue, run {}; then send another message or run `claude --resume {}`.",
         of(held),
@@ -124,7 +124,7 @@ pub fn stop_reason(held: &Held, session: &str) -> String {
     )
 }
 
-fn ways_on(held: &Held) -> String {
+fn ways_on(held: &BudgetStatus) -> String {
     format!(
         "`tallyhook budget add AMOUNT{}`, `tallyhook budget override --for 1h`, or `tallyhook budget clear`",
         which(held)
@@ -132,7 +132,7 @@ fn ways_on(held: &Held) -> String {
 }
 
 /// The options that tell this budget from others.
-fn which(held: &Held) -> String {
+fn which(held: &BudgetStatus) -> String {
     let scope = &held.budget.scope;
     let mut options = format!(" --per {}", held.budget.per.name());
     for (name, value) in [("project", &scope.project), ("agent", &scope.agent), ("model", &scope.model)] {
@@ -147,7 +147,7 @@ fn which(held: &Held) -> String {
 }
 
 /// `for this session`, `for today (project x)`.
-fn of(held: &Held) -> String {
+fn of(held: &BudgetStatus) -> String {
     let scope = &held.budget.scope;
     let scope = if *scope == Default::default() { String::new() } else { format!(" ({})", scope.name()) };
     format!("for {}{scope}", held.budget.per.now())
@@ -181,13 +181,13 @@ fn duration(time: Duration) -> String {
 mod tests {
     use super::*;
     use crate::domain::{Budget, BudgetSpan, Mode, Per, Scope, Standing};
-    use crate::store::Kept;
+    use crate::store::BudgetTotals;
 
-    fn held(limit: Limit, used: Used) -> Held {
+    fn held(limit: Limit, used: Used) -> BudgetStatus {
         let mut budget = Budget::new(limit, Per::Session, Scope::default());
         budget.mode = Mode::Stop;
-        let kept = Kept { span: BudgetSpan::ALWAYS, used, said: 0, stopped_at: None };
-        Held { budget, kept, standing: Standing { limit, used, warn_percent: 80 } }
+        let totals = BudgetTotals { span: BudgetSpan::ALWAYS, used, told: State::Ok, stopped_at: None };
+        BudgetStatus { budget, totals, standing: Standing { limit, used, warn_percent: 80 } }
     }
 
     fn usd(text: &str) -> PicoUsd {

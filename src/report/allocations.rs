@@ -1,4 +1,4 @@
-//! Shares of what was spent under the keys that attribution has: tools, skills, MCP servers, steps, actions.
+//! Allocations of what was spent under the keys that attribution has: tools, skills, MCP servers, steps, actions.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,14 +7,14 @@ use serde::Serialize;
 
 use super::{Cell, Whole, add_known};
 use crate::domain::{CostParts, PicoUsd, ToolName, Usage};
-use crate::store::{HIDDEN_AGENT, Phase, ShareRow};
+use crate::store::{AllocationRow, HIDDEN_AGENT, Phase};
 
 /// The key of what has none.
 pub const NO_KEY: &str = "(none)";
 
 /// What shares are added up by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Origin {
+pub enum AllocationKey {
     /// Tools, and what is none in brackets.
     Tool,
     /// Skills.
@@ -29,10 +29,10 @@ pub enum Origin {
     FileType,
 }
 
-impl Origin {
+impl AllocationKey {
     /// The key of a share. `is_scheduled` tells whether the client's scheduler drove the session.
     #[must_use]
-    pub fn key(self, row: &ShareRow, is_scheduled: bool) -> Cow<'_, str> {
+    pub fn key(self, row: &AllocationRow, is_scheduled: bool) -> Cow<'_, str> {
         fn or_none(name: &str, is_hidden: bool) -> &str {
             match name {
                 "" if is_hidden => HIDDEN_AGENT,
@@ -70,7 +70,7 @@ impl Origin {
 
 /// What some shares come to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OriginSum {
+pub struct AllocationSum {
     /// Tool calls.
     pub calls: u64,
     /// What was used, all together.
@@ -89,9 +89,9 @@ pub struct OriginSum {
     pub is_partly_priced: bool,
 }
 
-impl OriginSum {
+impl AllocationSum {
     /// Adds a share.
-    pub fn add(&mut self, row: &ShareRow) {
+    pub fn add(&mut self, row: &AllocationRow) {
         self.calls += row.calls;
         self.usage += row.usage;
         match row.cost {
@@ -131,9 +131,9 @@ impl OriginSum {
     }
 }
 
-/// What an [`OriginSum`] comes to, as reports tell it.
+/// What an [`AllocationSum`] comes to, as reports tell it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct OriginFigures {
+pub struct AllocationFigures {
     /// What was used.
     pub usage: Usage,
     /// All classes.
@@ -153,8 +153,8 @@ pub struct OriginFigures {
     pub is_partly_priced: bool,
 }
 
-impl From<&OriginSum> for OriginFigures {
-    fn from(sum: &OriginSum) -> Self {
+impl From<&AllocationSum> for AllocationFigures {
+    fn from(sum: &AllocationSum) -> Self {
         Self {
             usage: sum.usage,
             total_tokens: sum.usage.total(),
@@ -168,7 +168,7 @@ impl From<&OriginSum> for OriginFigures {
     }
 }
 
-impl OriginFigures {
+impl AllocationFigures {
     /// These as a whole that others are parts of.
     #[must_use]
     pub fn whole(&self) -> Whole {
@@ -201,7 +201,7 @@ pub fn phase_cells(entry: Option<PicoUsd>, carry: Option<PicoUsd>, cost: Option<
 }
 
 /// Adds a share under a key, of which most are there already.
-pub(super) fn add_to(sums: &mut BTreeMap<String, OriginSum>, key: &str, row: &ShareRow) {
+pub(super) fn add_to(sums: &mut BTreeMap<String, AllocationSum>, key: &str, row: &AllocationRow) {
     match sums.get_mut(key) {
         Some(sum) => sum.add(row),
         None => sums.entry(key.to_owned()).or_default().add(row),

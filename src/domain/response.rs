@@ -9,7 +9,7 @@ use super::{AgentId, MessageId, ModelId, Modifiers, SessionId, Timestamp, Usage}
 /// A sidechain can replay messages of the main conversation (`/btw`), and old clients echo a subagent's
 /// messages in `progress` lines of the main file (`docs/facts.md#subagents`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum MessageSource {
+pub enum RecordSource {
     /// A line of the main conversation.
     Main = 0,
     /// A line of a subagent's own transcript, or one marked as a sidechain.
@@ -18,7 +18,7 @@ pub enum MessageSource {
     Progress = 2,
 }
 
-impl MessageSource {
+impl RecordSource {
     /// The source of that rank.
     #[must_use]
     pub const fn from_rank(rank: i64) -> Self {
@@ -106,7 +106,7 @@ impl RequestTag {
 
 /// One record of an API response. A response is streamed as several records with the same id.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct ResponseRecord {
     /// The key of the response, the same in every file that tells of it.
     pub id: MessageId,
     /// The request that it answers.
@@ -120,7 +120,7 @@ pub struct Message {
     /// Whether it is known to be a fork's copy of another session's record.
     pub copied: bool,
     /// Which kind of record it is.
-    pub source: MessageSource,
+    pub source: RecordSource,
     /// The subagent run it belongs to; `None` for the main conversation.
     pub agent: Option<AgentId>,
     /// The model that answered.
@@ -200,7 +200,7 @@ impl Ord for Iterations {
     }
 }
 
-impl Message {
+impl ResponseRecord {
     /// The requests that it took.
     pub fn billed(&self) -> impl Iterator<Item = Usage> {
         let each = self.iterations.as_ref().map_or(&[][..], |iterations| &iterations.each);

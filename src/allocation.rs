@@ -11,12 +11,14 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use crate::attribution::{self, Item, Paid, Source};
-use crate::domain::{AgentId, CostParts, Message, MessageId, ModelId, PicoUsd, Timeline, ToolName, Usage};
-use crate::estimate::calibrate::{Calibration, Lesson, Lessons, Tokenizer};
+use crate::domain::{
+    AgentId, CostParts, MessageId, ModelId, PicoUsd, ResponseRecord, Timeline, ToolName, Usage,
+};
+use crate::estimate::calibrate::{Calibration, CalibrationSample, SampleFinder, Tokenizer};
 use crate::pricing::Rates;
 use crate::store::{
-    Estimates, Growth, HIDDEN_AGENT, Ledger, Phase, Quarter, SessionRow, SessionTranscript, ShareRow,
-    ShareWriter, Shares, StaleSession, StoreError,
+    AllocationRow, AllocationWriter, Allocations, Estimates, Growth, HIDDEN_AGENT, Ledger, Phase,
+    QuarterHour, SessionRow, SessionTranscript, StaleSession, StoreError,
 };
 use contents::{are_read, read_contents};
 use rows::{Adding, Bucket, Buckets, Rows, Sums};
@@ -58,7 +60,7 @@ pub enum Progress {
     Sharing(usize, usize),
 }
 
-/// Shares out what was spent in all sessions that have changed, or in some of them. `keeps_names` says whether tasks may be
+/// Allocations out what was spent in all sessions that have changed, or in some of them. `keeps_names` says whether tasks may be
 /// named.
 ///
 /// # Errors
@@ -93,7 +95,7 @@ pub fn refresh(
         bytes += shared.shares.size();
         shares.push((session.good_if(are_read(files)), shared.shares, shared.growth));
         if shares.len() == SESSIONS_AT_ONCE || bytes > BYTES_AT_ONCE || number == work.stale.len() {
-            ledger.store_shares(&shares)?;
+            ledger.store_allocations(&shares)?;
             shares.clear();
             bytes = 0;
             tell(Progress::Sharing(number, work.stale.len()));
@@ -137,9 +139,9 @@ impl Work {
 
 /// Where a session's costs came from.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct SessionOrigins {
+pub struct SessionAllocations {
     /// All that it has spent, as [`refresh`] keeps it in the ledger.
-    pub shares: Shares,
+    pub shares: Allocations,
     /// Its calls, each with what it has cost.
     pub calls: Vec<CallCost>,
     /// By how much the calls' estimates were off, in per cent of what its contexts have grown by; `None` if no such growth
@@ -147,7 +149,7 @@ pub struct SessionOrigins {
     pub error_percent: Option<f64>,
 }
 
-/// Shares out what one session has spent, whether it has changed or not, and keeps the shares if it has.
+/// Allocations out what one session has spent, whether it has changed or not, and keeps the shares if it has.
 ///
 /// # Errors
 /// If the ledger cannot be read or written. A transcript that cannot be read is passed over: its part stays unplaced.
@@ -156,7 +158,7 @@ pub fn of_session(
     keeps_names: bool,
     session: SessionRow,
     mut tell: impl FnMut(Progress),
-) -> Result<SessionOrigins, StoreError> {
+) -> Result<SessionAllocations, StoreError> {
     // The stamp before what is read under it, so that what changes meanwhile makes it stale.
     let find = |ledger: &Ledger| -> Result<_, StoreError> {
         Ok((ledger.stale_sessions(Some(session))?, ledger.session_transcripts(Some(session))?))
@@ -177,15 +179,15 @@ pub fn of_session(
         share_out(ledger, session, &files, &ledger.returned_estimates(session)?, true)?;
     if let Some(stale) = stale.first() {
         let kept = [(stale.good_if(are_read(&files)), shares, growth)];
-        ledger.store_shares(&kept)?;
+        ledger.store_allocations(&kept)?;
         [(_, shares, growth)] = kept;
     }
     let error_percent = Calibrations::default().error_percent(ledger, &growth)?;
-    Ok(SessionOrigins { shares, calls, error_percent })
+    Ok(SessionAllocations { shares, calls, error_percent })
 }
 
 /// What the contexts of a session have grown by, read from all that is known of them. The shares' own
-/// ([`Ledger::for_each_share_of`]) is the same and at hand, as long as it is of the session's calls.
+/// ([`Ledger::for_each_allocation_of`]) is the same and at hand, as long as it is of the session's calls.
 ///
 /// # Errors
 /// If the ledger cannot be read.
@@ -193,12 +195,12 @@ pub fn growth(ledger: &Ledger, session: SessionRow) -> Result<Growth, StoreError
     let estimates = ledger.returned_estimates(session)?;
     let mut growth = Growth::new(estimates.fingerprint);
     let messages = ledger.session_responses(session, MOST_RESPONSES)?;
-    let known: HashMap<&MessageId, &Message> =
+    let known: HashMap<&MessageId, &ResponseRecord> =
         messages.iter().map(|message| (&message.id, message)).collect();
     for file in ledger.session_transcripts(Some(session))? {
-        let mut lessons = Lessons::new(&known);
+        let mut calibration_samples = SampleFinder::new(&known);
         ledger.for_each_context_entry(&file.path, MOST_ENTRIES, |entry| {
-            lessons.add(entry, |lesson| add_gap(&mut growth, &lesson, &estimates));
+            calibration_samples.add(entry, |sample| add_gap(&mut growth, &sample, &estimates));
             Ok(())
         })?;
     }
@@ -206,8 +208,8 @@ pub fn growth(ledger: &Ledger, session: SessionRow) -> Result<Growth, StoreError
 }
 
 /// Adds a gap all of whose calls were estimated.
-fn add_gap(growth: &mut Growth, lesson: &Lesson, estimates: &Estimates) {
-    let Lesson::Gap(gap) = lesson else { return };
+fn add_gap(growth: &mut Growth, sample: &CalibrationSample, estimates: &Estimates) {
+    let CalibrationSample::Gap(gap) = sample else { return };
     let estimated: Option<u64> = gap.answers.iter().map(|answer| estimates.returned.get(&answer.call)).sum();
     if let Some(estimated) = estimated {
         growth.add(gap, estimated);
@@ -303,11 +305,11 @@ impl Calibrations {
 }
 
 /// A session's own responses that are kept under variants of an id that is not unique, by that id and in their order.
-struct Variants<'m>(HashMap<&'m str, VecDeque<&'m Message>>);
+struct Variants<'m>(HashMap<&'m str, VecDeque<&'m ResponseRecord>>);
 
 impl<'m> Variants<'m> {
-    fn of(messages: &'m [Message]) -> Self {
-        let mut found: HashMap<&str, VecDeque<&Message>> = HashMap::new();
+    fn of(messages: &'m [ResponseRecord]) -> Self {
+        let mut found: HashMap<&str, VecDeque<&ResponseRecord>> = HashMap::new();
         for message in messages.iter().filter(|message| message.id.is_variant() && !message.copied) {
             found.entry(message.id.base()).or_default().push_back(message);
         }
@@ -320,7 +322,7 @@ impl<'m> Variants<'m> {
         id: &MessageId,
         of: Option<&AgentId>,
         done: &HashSet<MessageId>,
-    ) -> Option<&'m Message> {
+    ) -> Option<&'m ResponseRecord> {
         let variants = self.0.get_mut(id.base())?;
         while variants.front().is_some_and(|message| done.contains(&message.id)) {
             variants.pop_front();
@@ -338,7 +340,7 @@ fn of_another_or_variant(
     (id, of): (&MessageId, Option<&AgentId>),
     variants: &mut Variants<'_>,
     done: &HashSet<MessageId>,
-) -> Result<(Option<Message>, bool), StoreError> {
+) -> Result<(Option<ResponseRecord>, bool), StoreError> {
     if let Some(variant) = variants.next(id, of, done)
         && !ledger.has_as_copy(id, session)?
     {
@@ -349,12 +351,12 @@ fn of_another_or_variant(
 
 /// What [`share_out`] finds.
 struct Shared {
-    shares: Shares,
+    shares: Allocations,
     calls: Vec<CallCost>,
     growth: Growth,
 }
 
-/// Shares out what a session has spent. All that its rows of `spent` hold is in the result, and no more. `estimates` are of
+/// Allocations out what a session has spent. All that its rows of `spent` hold is in the result, and no more. `estimates` are of
 /// its calls' results, for how far these are off. What each call has cost takes as much memory as all else.
 fn share_out(
     ledger: &Ledger,
@@ -365,7 +367,7 @@ fn share_out(
 ) -> Result<Shared, StoreError> {
     let timeline = timeline(ledger, session)?;
     let messages = ledger.session_responses(session, MOST_RESPONSES)?;
-    let known: HashMap<&MessageId, &Message> =
+    let known: HashMap<&MessageId, &ResponseRecord> =
         messages.iter().map(|message| (&message.id, message)).collect();
     let mut variants = Variants::of(&messages);
     let buckets = RefCell::new(Buckets::new(ledger.prices(), &timeline));
@@ -393,7 +395,7 @@ fn share_out(
             call.add(&share, buckets.borrow().rates_of(at));
         };
         let mut attributor = attribution::Attributor::new(file.agent.as_ref());
-        let mut lessons = Lessons::new(&known);
+        let mut calibration_samples = SampleFinder::new(&known);
         ledger.for_each_context_entry(&file.path, MOST_ENTRIES, |entry| {
             let mut fault = None;
             let paid = |id: &MessageId, of: Option<&AgentId>| {
@@ -419,7 +421,7 @@ fn share_out(
             };
             attributor.add(entry, paid, &mut add_share);
             if !estimates.returned.is_empty() {
-                lessons.add(entry, |lesson| add_gap(&mut growth, &lesson, estimates));
+                calibration_samples.add(entry, |sample| add_gap(&mut growth, &sample, estimates));
             }
             fault.map_or(Ok(()), Err)
         })?;
@@ -428,8 +430,8 @@ fn share_out(
         calls.extend(by_call.into_values());
     }
     let mut buckets = buckets.into_inner();
-    let is_left = |message: &&Message| !message.copied && !done.contains(&message.id);
-    let mut left: Vec<&Message> = messages.iter().filter(is_left).collect();
+    let is_left = |message: &&ResponseRecord| !message.copied && !done.contains(&message.id);
+    let mut left: Vec<&ResponseRecord> = messages.iter().filter(is_left).collect();
     left.sort_by(|one, other| one.id.cmp(&other.id));
     for message in left {
         for (number, (at, usage)) in (0..).zip(buckets.of(message)) {
@@ -450,7 +452,7 @@ fn share_out(
 }
 
 /// A response whose requests belong to these buckets, the first of which has its last one; none if another one pays for it.
-fn paid_of(message: &Message, buckets: Vec<(usize, Usage)>) -> Paid {
+fn paid_of(message: &ResponseRecord, buckets: Vec<(usize, Usage)>) -> Paid {
     let percent = message.model.as_ref().map_or(100, |model| Tokenizer::of(model).estimate(100));
     let mut others = buckets.into_iter();
     let (bucket, usage) = match others.next() {
@@ -467,7 +469,7 @@ fn complete(
     session: SessionRow,
     rows: &Rows,
     buckets: &mut Buckets<'_>,
-) -> Result<Shares, StoreError> {
+) -> Result<Allocations, StoreError> {
     if let Some(shares) = with_rest(ledger, session, rows, buckets)? {
         return Ok(shares);
     }
@@ -476,7 +478,7 @@ fn complete(
 
 /// What rows of `spent` are by: a quarter; the run, the model and the branch as numbers of [`Buckets::names`]; whether there was
 /// a price.
-type Place = (Option<Quarter>, [u32; 3], bool);
+type Place = (Option<QuarterHour>, [u32; 3], bool);
 
 /// What is placed, added up, and what it has cost.
 #[derive(Default)]
@@ -491,8 +493,8 @@ fn with_rest(
     session: SessionRow,
     rows: &Rows,
     buckets: &mut Buckets<'_>,
-) -> Result<Option<Shares>, StoreError> {
-    let mut writer = ShareWriter::default();
+) -> Result<Option<Allocations>, StoreError> {
+    let mut writer = AllocationWriter::default();
     let mut placed: HashMap<Place, Placed> = HashMap::new();
     for ((at, kind, phase), sums) in &rows.sums {
         let (Some(bucket), Some(kind)) = (buckets.get(*at), rows.kinds.get(*kind as usize)) else { continue };
@@ -505,7 +507,7 @@ fn with_rest(
         let [agent_id, model, branch, step] =
             [agent, model, branch, step].map(|name| buckets.names.text(name).to_owned());
         let [tool, skill, file_type] = kind.clone();
-        writer.push(&ShareRow {
+        writer.push(&AllocationRow {
             quarter,
             agent_id,
             model,
@@ -522,7 +524,7 @@ fn with_rest(
         });
     }
     let (mut is_within, mut found) = (true, 0);
-    ledger.for_each_spent_of(session, |row| {
+    ledger.for_each_bucket_of(session, |row| {
         let names = [row.agent_id, row.model, row.branch].map(|name| buckets.names.number(name));
         let none = Placed::default();
         let known = placed.get(&(row.quarter, names, row.cost.is_some()));
@@ -537,11 +539,11 @@ fn with_rest(
             return;
         }
         let tool = if row.agent_id == HIDDEN_AGENT { HIDDEN_AGENT } else { NONE };
-        writer.push(&ShareRow {
+        writer.push(&AllocationRow {
             responses: row.responses - known.sums.responses,
             usage: rest,
             cost: row.cost.map(|cost| cost.minus(&known.cost)),
-            ..ShareRow::unplaced(row, tool)
+            ..AllocationRow::unplaced(row, tool)
         });
     })?;
     Ok((is_within && found == placed.len()).then(|| writer.finish()))

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{OUTPUT, PROMPTS, SUMMARY, SYSTEM};
 use crate::attribution::{self, Item, Source};
-use crate::domain::{AgentId, Interner, Message, ModelId, Timeline, Usage};
+use crate::domain::{AgentId, Interner, ModelId, ResponseRecord, Timeline, Usage};
 use crate::pricing::{PriceTable, Rates};
-use crate::store::{Phase, Quarter};
+use crate::store::{Phase, QuarterHour};
 
 /// So many rows of a session are kept; what would be in others stays unplaced. At a hundred bytes a row these are 7 MB, for
 /// some six thousand steps with ten tools each.
@@ -15,7 +15,7 @@ pub(super) const MOST_ROWS: usize = if cfg!(test) { 120 } else { 1 << 16 };
 /// Responses that are added up together. Texts are numbers of [`Buckets::names`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Bucket {
-    pub(super) quarter: Option<Quarter>,
+    pub(super) quarter: Option<QuarterHour>,
     pub(super) agent: u32,
     pub(super) model: u32,
     pub(super) branch: u32,
@@ -70,7 +70,7 @@ impl Rows {
     }
 }
 
-/// Shares on their way into [`Rows`]: those of one bucket, by what their items are. Buckets come one after the other, each with
+/// Allocations on their way into [`Rows`]: those of one bucket, by what their items are. Buckets come one after the other, each with
 /// a share for every item of a context, and rows know items by these three alone.
 #[derive(Debug, Default)]
 pub(super) struct Adding {
@@ -168,7 +168,7 @@ impl<'a> Buckets<'a> {
     }
 
     /// Those of a response's requests, with what belongs to each; the one of its last request first.
-    pub(super) fn of(&mut self, message: &Message) -> Vec<(usize, Usage)> {
+    pub(super) fn of(&mut self, message: &ResponseRecord) -> Vec<(usize, Usage)> {
         let mut found: Vec<(usize, Usage)> = Vec::with_capacity(1);
         let mut last = None;
         for (usage, rates) in self.prices.priced(message) {
@@ -184,7 +184,7 @@ impl<'a> Buckets<'a> {
         found
     }
 
-    fn place(&mut self, message: &Message, rates: Option<Rates>, priced: bool) -> u32 {
+    fn place(&mut self, message: &ResponseRecord, rates: Option<Rates>, priced: bool) -> u32 {
         // A price table has few.
         let rates = rates.map(|rates| match self.rates.iter().position(|known| *known == rates) {
             Some(known) => number(known),
@@ -194,7 +194,7 @@ impl<'a> Buckets<'a> {
             }
         });
         let bucket = Bucket {
-            quarter: message.at.map(Quarter::containing),
+            quarter: message.at.map(QuarterHour::containing),
             agent: self.names.number(message.agent.as_ref().map_or("", AgentId::as_str)),
             model: self.names.number(message.model.as_ref().map_or("", ModelId::as_str)),
             branch: self.names.number(message.branch.as_deref().unwrap_or_default()),

@@ -18,7 +18,7 @@ use crate::domain::{AgentId, Client, SessionId, SessionKind, Timestamp, ToolUseI
 use crate::env::Env;
 use crate::estimate;
 use crate::estimate::subagents::defaults_for;
-use crate::store::{AgentSighting, Ledger, LogBatch, SessionRecord, StoreError};
+use crate::store::{AgentObservation, Ledger, LogBatch, SessionRecord, StoreError};
 
 /// The last message reaches the file 2 to 102 ms after `Stop` has started (`docs/facts.md#late-and-damaged-lines`).
 const LATE_LINE: Duration = Duration::from_millis(250);
@@ -36,7 +36,7 @@ const NO_FLAT_AGENTS: Version = (2, 1, 100);
 
 /// What is to be completed.
 #[derive(Debug, Clone)]
-pub struct Task<'a> {
+pub struct IngestRequest<'a> {
     /// The session.
     pub session: &'a SessionId,
     /// Its client.
@@ -44,7 +44,7 @@ pub struct Task<'a> {
     /// Its main transcript.
     pub transcript: &'a Path,
     /// Whose last message may come late and is to be waited for.
-    pub wait: Wait<'a>,
+    pub wait: WaitFor<'a>,
     /// Whether a turn has ended, so that the session's figures are final for now.
     pub turn_ended: bool,
     /// Whether the client says that jobs of its scheduler are set in this session.
@@ -66,7 +66,7 @@ pub struct Asks<'a> {
 
 /// Whose last message is to be waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait<'a> {
+pub enum WaitFor<'a> {
     /// Nobody's.
     No,
     /// The main conversation's.
@@ -86,24 +86,25 @@ pub fn complete(
     ledger: &mut Ledger,
     env: &Env,
     config: &Config,
-    task: &Task<'_>,
+    task: &IngestRequest<'_>,
 ) -> Result<Vec<ReadError>, StoreError> {
     let mut faults = Vec::new();
     let mut is_complete = claude_code::is_transcript(task.transcript);
     if is_complete {
-        let main = Source { path: task.transcript, agent: None, awaits: answer_of(task.wait == Wait::Main) };
+        let main =
+            Source { path: task.transcript, agent: None, awaits: answer_of(task.wait == WaitFor::Main) };
         is_complete = read_source(ledger, env, config, task, &main, &mut faults)?;
         // At the end of a turn the client waits, and a session can have hundreds of subagents; those that have ended and
         // whose answer is known are looked at again when the session ends and by the views.
         let settled = match task.wait {
-            Wait::No => HashSet::new(),
-            Wait::Main | Wait::Subagent(_) => {
+            WaitFor::No => HashSet::new(),
+            WaitFor::Main | WaitFor::Subagent(_) => {
                 ledger.settled_agent_files(&claude_code::agents_folder(task.transcript))?
             }
         };
         let flat = may_have_flat_agents(ledger.client_version(task.session)?.as_deref());
         for file in claude_code::agent_files(task.transcript, task.session, flat) {
-            let waits = task.wait == Wait::Subagent(&file.agent);
+            let waits = task.wait == WaitFor::Subagent(&file.agent);
             if !waits && !ledger.has_time() {
                 is_complete = false;
                 break;
@@ -134,7 +135,7 @@ pub fn read_on(
     ledger: &mut Ledger,
     env: &Env,
     config: impl Fn() -> Config,
-    task: &Task<'_>,
+    task: &IngestRequest<'_>,
     asks: &Asks<'_>,
 ) -> Result<(Vec<LogBatch>, Vec<ReadError>), StoreError> {
     let (mut batches, mut faults) = (Vec::new(), Vec::new());
@@ -182,11 +183,11 @@ pub fn catch_up(
     };
     let moved = moved_transcript(ledger, env, &session, record)?;
     let known = Path::new(record.transcript.as_deref().unwrap_or_default());
-    let mut task = Task {
+    let mut task = IngestRequest {
         session: &session,
         client,
         transcript: moved.as_deref().unwrap_or(known),
-        wait: Wait::No,
+        wait: WaitFor::No,
         turn_ended: false,
         has_crons: false,
     };
@@ -301,7 +302,7 @@ fn read_source(
     ledger: &mut Ledger,
     env: &Env,
     config: &Config,
-    task: &Task<'_>,
+    task: &IngestRequest<'_>,
     source: &Source<'_>,
     faults: &mut Vec<ReadError>,
 ) -> Result<bool, StoreError> {
@@ -335,7 +336,13 @@ struct NewLines {
 }
 
 impl NewLines {
-    fn into_batch(self, env: &Env, config: &Config, task: &Task<'_>, source: &Source<'_>) -> LogBatch {
+    fn into_batch(
+        self,
+        env: &Env,
+        config: &Config,
+        task: &IngestRequest<'_>,
+        source: &Source<'_>,
+    ) -> LogBatch {
         let Self { path, size, modified_at, mut reading } = self;
         adjust_facts(&mut reading, env, config, task.has_crons);
         let run = source.agent.map(|file| run_of(file, &reading, config));
@@ -347,7 +354,7 @@ impl NewLines {
 fn read_new(
     ledger: &mut Ledger,
     env: &Env,
-    task: &Task<'_>,
+    task: &IngestRequest<'_>,
     source: &Source<'_>,
 ) -> Result<Result<Option<NewLines>, ReadError>, StoreError> {
     let path = source.path.to_string_lossy().into_owned();
@@ -454,10 +461,10 @@ pub(crate) fn adjust_facts(reading: &mut Reading, env: &Env, config: &Config, ha
 }
 
 /// The subagent run that a transcript is of.
-pub(crate) fn run_of(file: &AgentFile, reading: &Reading, config: &Config) -> AgentSighting {
+pub(crate) fn run_of(file: &AgentFile, reading: &Reading, config: &Config) -> AgentObservation {
     let AgentMeta { agent_type, tool_use_id } = file.meta();
     let agent_type = agent_type.or_else(|| reading.agent_types.get(&file.agent).cloned());
-    AgentSighting {
+    AgentObservation {
         id: file.agent.clone(),
         defaults: defaults_for(agent_type.as_deref(), &config.subagents),
         agent_type,

@@ -4,11 +4,11 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::rollup::AgentNames;
-use super::{McpUsage, OriginUsage, SkillUsage, StepUsage, ToolUsage, agent_of};
+use super::{AllocatedUsage, McpUsage, SkillUsage, StepUsage, ToolUsage, agent_of};
 use crate::domain::{Timeline, Timestamp, ToolName, Usage};
-use crate::report::origins::{NO_KEY, Origin, OriginSum, add_to};
+use crate::report::allocations::{AllocationKey, AllocationSum, NO_KEY, add_to};
 use crate::report::{Share, Whole};
-use crate::store::{CallGroup, HIDDEN_AGENT, ShareRow};
+use crate::store::{AllocationRow, CallGroup, HIDDEN_AGENT};
 
 /// What the calls of a group come to.
 #[derive(Debug, Default)]
@@ -38,19 +38,19 @@ fn sum_calls(calls: &[CallGroup], key: impl Fn(&CallGroup) -> Option<String>) ->
 /// The calls and the sums of costs under their keys. Keys that only one side has are there too.
 fn join(
     calls: BTreeMap<String, CallSum>,
-    sums: BTreeMap<String, OriginSum>,
-) -> Vec<(String, CallSum, OriginSum)> {
-    let mut both: BTreeMap<String, (CallSum, OriginSum)> =
-        calls.into_iter().map(|(key, calls)| (key, (calls, OriginSum::default()))).collect();
+    sums: BTreeMap<String, AllocationSum>,
+) -> Vec<(String, CallSum, AllocationSum)> {
+    let mut both: BTreeMap<String, (CallSum, AllocationSum)> =
+        calls.into_iter().map(|(key, calls)| (key, (calls, AllocationSum::default()))).collect();
     for (key, sum) in sums {
         both.entry(key).or_default().1 = sum;
     }
     both.into_iter().map(|(key, (calls, sum))| (key, calls, sum)).collect()
 }
 
-impl OriginUsage {
+impl AllocatedUsage {
     /// What `sum` comes to, of all that was paid for.
-    fn of(sum: &OriginSum, whole: Whole) -> Self {
+    fn of(sum: &AllocationSum, whole: Whole) -> Self {
         let known = |cost| sum.cost.map(|_| cost);
         let total_tokens = sum.usage.total();
         Self {
@@ -65,7 +65,7 @@ impl OriginUsage {
 
     /// What `sum`, which calls have brought, comes to, of all that was paid for; where nothing was paid that is known
     /// of, the share is that of `estimated` tokens.
-    fn of_calls(sum: &OriginSum, calls: &CallSum, (whole, estimated): (Whole, u64)) -> Self {
+    fn of_calls(sum: &AllocationSum, calls: &CallSum, (whole, estimated): (Whole, u64)) -> Self {
         let paid = Self::of(sum, whole);
         let own = calls.generated + calls.returned;
         let share = if whole.tokens > 0 { paid.share } else { Share::of_tokens(own, estimated) };
@@ -73,31 +73,31 @@ impl OriginUsage {
     }
 }
 
-/// Shares added up by one kind of key as they come: of all of a session's none needs to be kept.
-pub(super) struct OriginSums {
-    by: Origin,
-    sums: BTreeMap<String, OriginSum>,
-    all: OriginSum,
+/// Allocations added up by one kind of key as they come: of all of a session's none needs to be kept.
+pub(super) struct AllocationSums {
+    by: AllocationKey,
+    sums: BTreeMap<String, AllocationSum>,
+    all: AllocationSum,
 }
 
-impl OriginSums {
-    pub(super) fn new(by: Origin) -> Self {
-        Self { by, sums: BTreeMap::new(), all: OriginSum::default() }
+impl AllocationSums {
+    pub(super) fn new(by: AllocationKey) -> Self {
+        Self { by, sums: BTreeMap::new(), all: AllocationSum::default() }
     }
 
-    pub(super) fn add(&mut self, share: &ShareRow) {
+    pub(super) fn add(&mut self, share: &AllocationRow) {
         add_to(&mut self.sums, &self.by.key(share, false), share);
         self.all.add(share);
     }
 
     /// What all of them come to, of all that was paid for.
-    pub(super) fn in_all(&self, whole: Whole) -> (Usage, OriginUsage) {
-        (self.all.usage, OriginUsage::of(&self.all, whole))
+    pub(super) fn in_all(&self, whole: Whole) -> (Usage, AllocatedUsage) {
+        (self.all.usage, AllocatedUsage::of(&self.all, whole))
     }
 }
 
 /// Tools by what they cost, then by estimate; what is none comes last.
-pub(super) fn by_tool(tools: OriginSums, calls: &[CallGroup]) -> Vec<ToolUsage> {
+pub(super) fn by_tool(tools: AllocationSums, calls: &[CallGroup]) -> Vec<ToolUsage> {
     let paid = tools.all.whole();
     let estimated: u64 = calls.iter().map(|call| call.generated + call.returned).sum();
     let mut rows: Vec<ToolUsage> = join(sum_calls(calls, |call| Some(call.tool.clone())), tools.sums)
@@ -109,7 +109,7 @@ pub(super) fn by_tool(tools: OriginSums, calls: &[CallGroup]) -> Vec<ToolUsage> 
             failures: calls.failures,
             generated_tokens: calls.generated,
             returned_tokens: calls.returned,
-            paid: OriginUsage::of_calls(&sum, &calls, (paid, estimated)),
+            paid: AllocatedUsage::of_calls(&sum, &calls, (paid, estimated)),
             duration_seconds: calls.duration_ms / 1_000,
         })
         .collect();
@@ -124,7 +124,7 @@ pub(super) fn by_tool(tools: OriginSums, calls: &[CallGroup]) -> Vec<ToolUsage> 
     rows
 }
 
-pub(super) fn by_skill(skills: OriginSums, calls: &[CallGroup]) -> Vec<SkillUsage> {
+pub(super) fn by_skill(skills: AllocationSums, calls: &[CallGroup]) -> Vec<SkillUsage> {
     let paid = skills.all.whole();
     let mut rows: Vec<SkillUsage> = join(sum_calls(calls, |call| call.skill.clone()), skills.sums)
         .into_iter()
@@ -133,14 +133,14 @@ pub(super) fn by_skill(skills: OriginSums, calls: &[CallGroup]) -> Vec<SkillUsag
             skill,
             invocations: calls.calls,
             usage: sum.usage,
-            paid: OriginUsage::of(&sum, paid),
+            paid: AllocatedUsage::of(&sum, paid),
         })
         .collect();
     rows.sort_by_key(|row| Reverse((row.paid.cost_usd, row.paid.total_tokens)));
     rows
 }
 
-pub(super) fn by_mcp_server(servers: OriginSums, calls: &[CallGroup]) -> Vec<McpUsage> {
+pub(super) fn by_mcp_server(servers: AllocationSums, calls: &[CallGroup]) -> Vec<McpUsage> {
     let paid = servers.all.whole();
     let estimated: u64 = calls.iter().map(|call| call.generated + call.returned).sum();
     let server = |call: &CallGroup| ToolName::new(&call.tool).mcp_server().map(str::to_owned);
@@ -153,7 +153,7 @@ pub(super) fn by_mcp_server(servers: OriginSums, calls: &[CallGroup]) -> Vec<Mcp
             failures: calls.failures,
             generated_tokens: calls.generated,
             returned_tokens: calls.returned,
-            paid: OriginUsage::of_calls(&sum, &calls, (paid, estimated)),
+            paid: AllocatedUsage::of_calls(&sum, &calls, (paid, estimated)),
         })
         .collect();
     rows.sort_by_key(|row| {
@@ -162,7 +162,7 @@ pub(super) fn by_mcp_server(servers: OriginSums, calls: &[CallGroup]) -> Vec<Mcp
     rows
 }
 
-/// Shares added up by step as they come: of all of a session's none needs to be kept.
+/// Allocations added up by step as they come: of all of a session's none needs to be kept.
 pub(super) struct StepSums<'n> {
     names: &'n AgentNames<'n>,
     places: BTreeMap<String, usize>,
@@ -173,7 +173,7 @@ pub(super) struct StepSums<'n> {
 
 struct StepSum<'n> {
     step: String,
-    sum: OriginSum,
+    sum: AllocationSum,
     agents: BTreeSet<&'n str>,
 }
 
@@ -182,15 +182,15 @@ impl<'n> StepSums<'n> {
         Self { names, places: BTreeMap::new(), sums: Vec::new(), last: 0 }
     }
 
-    pub(super) fn add(&mut self, share: &ShareRow) {
-        let key = Origin::Step.key(share, false);
+    pub(super) fn add(&mut self, share: &AllocationRow) {
+        let key = AllocationKey::Step.key(share, false);
         if self.sums.get(self.last).is_none_or(|last| last.step != key) {
             self.last = match self.places.get(key.as_ref()) {
                 Some(place) => *place,
                 None => {
                     let step = key.into_owned();
                     self.places.insert(step.clone(), self.sums.len());
-                    self.sums.push(StepSum { step, sum: OriginSum::default(), agents: BTreeSet::new() });
+                    self.sums.push(StepSum { step, sum: AllocationSum::default(), agents: BTreeSet::new() });
                     self.sums.len() - 1
                 }
             };
@@ -227,7 +227,7 @@ impl<'n> StepSums<'n> {
             let course = courses.get(step.as_str());
             let row = StepUsage {
                 usage: sum.usage,
-                paid: OriginUsage::of(&sum, paid),
+                paid: AllocatedUsage::of(&sum, paid),
                 duration_seconds: course.map(|course| course.2),
                 agents: agents.into_iter().map(str::to_owned).collect(),
                 iterations: course.map_or(0, |course| course.1),
