@@ -380,15 +380,23 @@ fn has_own_lines(
 ) -> rusqlite::Result<bool> {
     const SQL: &str =
         "SELECT input_tokens, output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
-        web_searches FROM responses WHERE session = ?1 AND NOT copied AND (at IS NULL OR at <= ?2)";
+        web_searches, iterations, coalesce(model, ''), instr(message_id, '/advisor/') > 0
+      FROM responses WHERE session = ?1 AND NOT copied AND (at IS NULL OR at <= ?2)";
     let until = own.at.map_or(i64::MAX, Timestamp::as_millis);
-    let lines: Usage = conn
-        .prepare_cached(SQL)?
-        .query_map([session.0, until], |row| columns::usage(row, 0))?
-        .sum::<rusqlite::Result<Usage>>()?;
-    let all = |totals: &Totals| totals.values().map(|total| total.usage).sum::<Usage>();
-    let left = all(&own.totals).saturating_sub(all(without));
-    Ok(counts(&left).iter().zip(counts(&lines)).all(|(left, shown)| *left >= shown))
+    let mut lines = Usage::default();
+    let mut query = conn.prepare_cached(SQL)?;
+    let mut rows = query.query([session.0, until])?;
+    while let Some(row) = rows.next()? {
+        // What the client itself adds to its total, which leaves an advisor's model out where it names no such model.
+        let is_left_out = row.get(8)? && !own.totals.contains_key(columns::name(row, 7)?);
+        if !is_left_out {
+            let usage = columns::usage(row, 0)?;
+            lines += iterations(row, 6, &usage)?.map_or(usage, |iterations| iterations.by_client);
+        }
+    }
+    let all = |totals: &Totals| counts(&totals.values().map(|total| total.usage).sum());
+    let (own, without, shown) = (all(&own.totals), all(without), counts(&lines));
+    Ok((0..own.len()).all(|class| own[class].saturating_sub(without[class]) >= shown[class]))
 }
 
 /// Whether a total can have gone on from another: no count is less.
