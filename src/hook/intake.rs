@@ -107,6 +107,8 @@ impl Intake {
         // How much base64 is held beyond all limits, and up to where the open string was seen to be such.
         let mut extra = 0;
         let mut checked = None;
+        // Where the last string of these begins.
+        let mut base64_at = 0;
         while input.append(&mut self.text)? > 0 {
             if let Some(end) = extent.follow(&self.text[followed..]) {
                 self.text.truncate(followed + end);
@@ -133,6 +135,9 @@ impl Intake {
                 continue;
             } else if let Some(escaped) = extent.open_string().filter(|_| followed < MAX_BYTES + extra) {
                 if followed < HELD_BYTES + FILE_BYTES && self.ends_in_base64(checked) {
+                    if checked.is_none() {
+                        base64_at = memchr::memrchr(b'"', &self.text).unwrap_or(0);
+                    }
                     checked = Some(followed);
                     extra = followed - HELD_BYTES + 1;
                     continue;
@@ -149,7 +154,10 @@ impl Intake {
                 continue;
             } else if extent.depth() > 1 {
                 self.is_cut = true;
-                (extra, checked) = (0, None);
+                checked = None;
+                if inner <= base64_at {
+                    extra = 0;
+                }
                 let read = self.leave_out(inner, &mut extent, input);
                 *self.left_out.of_member(&self.text, inner) += read.left_out;
                 read.result?;
@@ -419,6 +427,19 @@ mod tests {
         // What goes on without a value that could be left out is no event.
         let members = format!("{{\"a\":1{}}}", ",\"a\":1".repeat(MOST_BYTES / 4));
         assert_eq!(Intake::read(members.as_bytes()).text.len(), USUAL_BYTES);
+    }
+
+    #[test]
+    fn what_is_left_out_beside_base64_that_is_held_costs_no_event() {
+        let file = "iVBO/+==".repeat((HELD_BYTES + FILE_BYTES / 2) / 8);
+        let numbers = format!("[{}1]", "1,".repeat(2 * MB));
+        let end = ",\"tool_use_id\":\"t\",\"more\":{\"a\":[1]}}";
+        let payload = format!("{{\"tool_input\":{{\"data\":\"{file}\"}},\"tool_response\":{numbers}{end}");
+        for step in [10_000, 60_000] {
+            let intake = Intake::read(Drops(payload.as_bytes(), step));
+            assert!(!intake.is_given_up && intake.text.ends_with(end.as_bytes()), "{step}");
+            assert!(intake.text.len() > file.len());
+        }
     }
 
     #[test]
