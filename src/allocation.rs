@@ -42,12 +42,13 @@ const SESSIONS_AT_ONCE: usize = 40;
 /// No further session is shared out before they are stored, once they are so large, in bytes.
 const BYTES_AT_ONCE: usize = 4 << 20;
 /// So many responses of a session are looked at, the first in the order of time, so that the memory for it has a bound. What
-/// later ones used is in all sums and in no tool's, skill's or step's.
+/// later ones used is in all sums and in no tool's, skill's or step's. Of responses before that whose entries are beyond
+/// [`MOST_ENTRIES`], skill and step are known.
 const MOST_RESPONSES: usize = if cfg!(test) { 40 } else { 16_384 };
 /// So many prompts of a session begin a turn of their own; what follows belongs to the last of these turns.
 const MOST_PROMPTS: usize = MOST_RESPONSES;
-/// So many entries of a transcript are looked at, each call of a response being one more.
-const MOST_ENTRIES: usize = 4 * MOST_RESPONSES;
+/// So many entries of a transcript are looked at, of which a call of a response is eight more: what it costs is kept apart.
+const MOST_ENTRIES: usize = 16 * MOST_RESPONSES;
 /// How often files are read that have come in while others were; what comes later is left to the next view.
 const MOST_READINGS: usize = 3;
 
@@ -60,7 +61,7 @@ pub enum Progress {
     Sharing(usize, usize),
 }
 
-/// Allocations out what was spent in all sessions that have changed, or in some of them. `keeps_names` says whether tasks may be
+/// Shares out what was spent in all sessions that have changed, or in some of them. `keeps_names` says whether tasks may be
 /// named.
 ///
 /// # Errors
@@ -149,7 +150,7 @@ pub struct SessionAllocations {
     pub error_percent: Option<f64>,
 }
 
-/// Allocations out what one session has spent, whether it has changed or not, and keeps the shares if it has.
+/// Shares out what one session has spent, whether it has changed or not, and keeps the shares if it has.
 ///
 /// # Errors
 /// If the ledger cannot be read or written. A transcript that cannot be read is passed over: its part stays unplaced.
@@ -356,7 +357,7 @@ struct Shared {
     growth: Growth,
 }
 
-/// Allocations out what a session has spent. All that its rows of `spent` hold is in the result, and no more. `estimates` are of
+/// Shares out what a session has spent. All that its rows of `spent` hold is in the result, and no more. `estimates` are of
 /// its calls' results, for how far these are off. What each call has cost takes as much memory as all else.
 fn share_out(
     ledger: &Ledger,

@@ -3,7 +3,7 @@
 //! ```text
 //! stdin JSON ─ hook::event ─▶ domain::ToolCall ─ store::writer ─▶ ledger.db ◀─ store::queries ─ report ─ render
 //!                                                     ▲
-//! transcripts ─ clients::claude_code ─▶ domain::ResponseRecord ┘ (finalize, reconcile)
+//! transcripts ─ clients::claude_code ─▶ domain::ResponseRecord ┘ (ingest, reconcile)
 //! ```
 //!
 //! `ARCHITECTURE.md` has the whole picture and its invariants.

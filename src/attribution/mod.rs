@@ -95,7 +95,7 @@ pub struct Attribution {
     pub shares: Vec<Share>,
 }
 
-/// Allocations out the responses that `entries` name, in the order of the transcript. `agent` is the run whose file it is.
+/// Shares out the responses that `entries` name, in the order of the transcript. `agent` is the run whose file it is.
 /// `paid` tells what the ledger knows of a response of a run; what it does not know is passed over.
 #[must_use]
 pub fn attribute(
@@ -112,7 +112,7 @@ pub fn attribute(
     Attribution { items, shares }
 }
 
-/// Allocations responses out as [`attribute`] does, entry by entry. Of a long session neither its entries nor its shares need to be
+/// Shares responses out as [`attribute`] does, entry by entry. Of a long session neither its entries nor its shares need to be
 /// in memory.
 #[derive(Debug, Default)]
 pub struct Attributor {

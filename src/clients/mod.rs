@@ -1,4 +1,4 @@
-//! Readers of the agents' own logs. What they return is the domain's [`ResponseRecord`](crate::domain::ResponseRecord)s and
+//! Readers of the clients' own logs. What they return is the domain's [`ResponseRecord`](crate::domain::ResponseRecord)s and
 //! what else the ledger keeps of a session; never content.
 
 pub mod claude_code;

@@ -1,4 +1,4 @@
-//! Does the counter count what tiktoken-rs counts? BudgetQuery for with `--verify`, for building its engines takes a second.
+//! Does the counter count what tiktoken-rs counts? Asked for with `--verify`, for building its engines takes a second.
 
 use tallyhook_counter::{Encoding, count};
 

@@ -1,7 +1,7 @@
 //! Payloads as clients send them, reduced to the events that the ledger keeps.
 //!
 //! Nothing here is an error: an unknown event is `None`, an odd field is absent. Payloads of all eras work
-//! (`docs/facts.md#payloads-by-age`): 2025 has no `tool_use_id` and says `IngestRequest`, 2026 adds ids one by one.
+//! (`docs/facts.md#payloads-by-age`): 2025 has no `tool_use_id` and says `Task`, 2026 adds ids one by one.
 
 use super::intake::LeftOut;
 use super::lifting;

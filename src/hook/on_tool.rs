@@ -230,7 +230,7 @@ fn action(hook: &Hook<'_>, tool: &ToolPayload<'_>) -> (ActionType, Option<String
     }
 }
 
-/// The subagent run that a call of `Agent` or `IngestRequest` has started, where its response names it.
+/// The subagent run that a call of `Agent` or `Task` has started, where its response names it.
 fn started_run(hook: &Hook<'_>, tool: &ToolPayload<'_>) -> Option<AgentObservation> {
     if !tool.tool.is_subagent() {
         return None;

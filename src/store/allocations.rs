@@ -277,7 +277,7 @@ impl Ledger {
         filter: &BucketFilter,
         each: impl FnMut(SessionRow, &AllocationRow),
     ) -> Result<(), StoreError> {
-        // BudgetQuery for each row, be it in vain, whether sessions are given, it would read all of them.
+        // Asked for each row, be it in vain, whether sessions are given, it would read all of them.
         let of_sessions = match filter.sessions {
             Some(_) => "session IN (SELECT value FROM json_each(?1) WHERE value > 0)",
             None => "?1 IS NULL AND session > 0",

@@ -334,7 +334,7 @@ fn read_rows(
 ) -> rusqlite::Result<()> {
     let sessions = filter.session_list();
     let model = filter.model.as_ref().map(|model| model.to_ascii_lowercase());
-    // BudgetQuery for each row, be it in vain.
+    // Asked for each row, be it in vain.
     let of_sessions =
         if sessions.is_some() { "session IN (SELECT value FROM json_each(?3))" } else { "?3 IS NULL" };
     let of_model =

@@ -244,7 +244,7 @@ impl Ledger {
     }
 
     /// Hands what a transcript adds to its contexts to `each`, in the order of its lines: the first entries, at most so many,
-    /// each call of a response being one more. Parts that nobody can read are left out.
+    /// each call of a response being eight more. Parts that nobody can read are left out.
     ///
     /// # Errors
     /// If the ledger cannot be read, or `each` fails.
@@ -264,7 +264,7 @@ impl Ledger {
             let text = row.get_ref(0).map_err(StoreError::query(WHAT))?.as_str().unwrap_or_default();
             for entry in serde_json::from_str::<Vec<ContextEntry>>(text).unwrap_or_default() {
                 let calls = if let ContextEntry::Response { calls, .. } = &entry { calls.len() } else { 0 };
-                let Some(rest) = left.checked_sub(1 + calls) else { return Ok(()) };
+                let Some(rest) = left.checked_sub(1 + 8 * calls) else { return Ok(()) };
                 left = rest;
                 each(&entry)?;
             }
@@ -329,15 +329,17 @@ impl Ledger {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// Whether the last part of a transcript that was read makes these calls.
+    /// Whether the last two parts of a transcript that were read make these calls: results can be in a part of their own.
     ///
     /// # Errors
     /// If the ledger cannot be read.
     pub fn has_read_calls(&self, path: &str, calls: &[ToolUseId]) -> Result<bool, StoreError> {
-        const SQL: &str = "SELECT entries FROM context_parts WHERE path = ?1 ORDER BY start DESC LIMIT 1";
-        let part = self.all("read the contexts", SQL, [path], |row| row.get::<_, String>(0))?.pop();
-        let entries: Vec<ContextEntry> =
-            part.and_then(|part| serde_json::from_str(&part).ok()).unwrap_or_default();
+        const SQL: &str = "SELECT entries FROM context_parts WHERE path = ?1 ORDER BY start DESC LIMIT 2";
+        let parts = self.all("read the contexts", SQL, [path], |row| row.get::<_, String>(0))?;
+        let entries: Vec<ContextEntry> = parts
+            .iter()
+            .flat_map(|part| serde_json::from_str::<Vec<ContextEntry>>(part).unwrap_or_default())
+            .collect();
         Ok(calls.iter().all(|call| entries.iter().any(|entry| entry.makes(call))))
     }
 

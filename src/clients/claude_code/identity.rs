@@ -20,7 +20,8 @@
 //!   other requests), they have the same prompt by class, and the output of neither is beyond that of a complete one;
 //! - in two sessions only then.
 //!
-//! Two whole answers to two prompts are two, though they have one id and one request (gateways that have one for all).
+//! What follows a whole answer and a `user` line with another prompt is another answer, though both have one id and one request
+//! (gateways that have one for all). Of records whose order is not known, both must be whole for that.
 //!
 //! Else they are two responses. The second is kept under a variant of the key ([`MessageId::variant`]).
 //!

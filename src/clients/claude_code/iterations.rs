@@ -69,7 +69,7 @@ impl Billed {
         let all: Vec<(&UsagePart<'_>, Told)> = iterations.iter().map(|part| (part, Told::of(part))).collect();
         let of_kind =
             |kind: Kind| all.iter().map(|(_, iteration)| iteration).filter(move |own| own.kind == kind);
-        let asked: Usage = of_kind(Kind::ResponseRecord).map(|iteration| iteration.usage).sum();
+        let asked: Usage = of_kind(Kind::Own).map(|iteration| iteration.usage).sum();
         let is_served = !is_same(&asked, &usage) && of_kind(Kind::Fallback).any(answered);
         let mut billed = Self::default();
         let mut own: Vec<(&UsagePart<'_>, Iteration)> = Vec::new();
@@ -77,7 +77,7 @@ impl Billed {
             let is_own = match iteration.kind {
                 Kind::Compaction => true,
                 Kind::Advice => false,
-                Kind::ResponseRecord => !is_served || answered(&iteration),
+                Kind::Own => !is_served || answered(&iteration),
                 Kind::Fallback => {
                     !is_same(&asked, &usage) && (iteration.model.is_none() || answered(&iteration))
                 }
@@ -85,7 +85,7 @@ impl Billed {
             let Told { kind, model, usage } = iteration;
             if is_own {
                 own.push((part, Iteration { usage, is_compaction: kind == Kind::Compaction }));
-            } else if kind == Kind::Advice || (kind == Kind::ResponseRecord && usage.output > 0) {
+            } else if kind == Kind::Advice || (kind == Kind::Own && usage.output > 0) {
                 billed.beside.push(Beside { is_advice: kind == Kind::Advice, model, usage });
             }
         }
@@ -116,7 +116,7 @@ impl Billed {
 /// What an iteration is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    ResponseRecord,
+    Own,
     Fallback,
     Compaction,
     Advice,
@@ -135,7 +135,7 @@ impl Told {
             Some(b"advisor_message") => Kind::Advice,
             Some(b"compaction") => Kind::Compaction,
             Some(b"fallback_message") => Kind::Fallback,
-            _ => Kind::ResponseRecord,
+            _ => Kind::Own,
         };
         let model = part.text(InUsage::Model).and_then(|model| ModelId::new(&model));
         Self { kind, model, usage: usage_of(part) }
