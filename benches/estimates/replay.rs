@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use tallyhook::domain::ModelId;
+use tallyhook::domain::{ModelId, ToolKind};
 use tallyhook::estimate;
-use tallyhook::estimate::calibrate::{Added, Calibration, Kind, Tokenizer};
+use tallyhook::estimate::calibrate::{Added, Calibration, Tokenizer};
 use tallyhook::estimate::subagents::defaults_for;
 use tallyhook_counter::Encoding;
 
@@ -66,7 +66,7 @@ impl Outcome {
 /// A call as the estimator sees it, counted once and for all.
 struct Counted {
     id: String,
-    kind: Kind,
+    kind: ToolKind,
     raw: u64,
     chars: u64,
 }
@@ -203,7 +203,7 @@ fn count(call: &Call) -> Counted {
     });
     Counted {
         id: call.id.clone(),
-        kind: Kind::of(&call.tool),
+        kind: call.tool.kind(),
         raw: returned.tokens,
         chars: call.response_chars(),
     }

@@ -16,6 +16,7 @@ mod response;
 mod session;
 mod steps;
 mod time;
+mod tool;
 mod tool_call;
 mod usage;
 
@@ -37,5 +38,6 @@ pub use response::{Iteration, Iterations, LineTag, RecordSource, RequestTag, Res
 pub use session::{CompactionTrigger, SessionKind, SessionState, Version, client_version};
 pub use steps::{NamedStep, Span, TaskList, Timeline, is_turn_name, task_list};
 pub use time::Timestamp;
+pub use tool::{Tool, ToolKind};
 pub use tool_call::{ActionType, LineDelta, RawCounts, ToolCall, ToolName, ToolOutcome};
 pub use usage::{MAX_COUNT, Usage};

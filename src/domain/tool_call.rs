@@ -31,12 +31,6 @@ impl ToolName {
         &self.0
     }
 
-    /// Whether the tool starts a subagent: `Agent`, called `Task` before March 2026.
-    #[must_use]
-    pub fn is_subagent(&self) -> bool {
-        matches!(self.as_str(), "Agent" | "Task")
-    }
-
     /// The MCP server in `mcp__server__tool`; `None` for a built-in tool.
     #[must_use]
     pub fn mcp_server(&self) -> Option<&str> {

@@ -7,8 +7,8 @@ use super::intake::LeftOut;
 use super::lifting;
 use crate::clients::claude_code::session_of_path;
 use crate::domain::{
-    AgentId, Client, CompactionTrigger, MAX_NAME_CHARS, ModelId, SessionId, SessionKind, ToolName, ToolUseId,
-    clean_name, client_version, project_folder,
+    AgentId, Client, CompactionTrigger, MAX_NAME_CHARS, ModelId, SessionId, SessionKind, Tool, ToolName,
+    ToolUseId, clean_name, client_version, project_folder,
 };
 use crate::env::Env;
 use crate::estimate::{CallView, Era};
@@ -177,7 +177,7 @@ impl<'a> ToolPayload<'a> {
     /// Whether agents start by it, or go on, whose requests come before any event that could stop them. What their caller
     /// has spent is read before, where a budget stops.
     pub(super) fn starts_agents(&self) -> bool {
-        self.tool.is_subagent() || matches!(self.tool.as_str(), "SendMessage" | "Skill" | "Workflow")
+        Tool::named(self.tool.as_str()).is_some_and(|tool| tool.starts_agents)
     }
 
     /// The call as the estimator sees it; `version` is the client's, where it is known.

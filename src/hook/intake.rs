@@ -11,6 +11,7 @@
 
 use std::io;
 
+use crate::domain::Tool;
 use crate::json::{Extent, find, open_string};
 use crate::stdin::{Arriving, USUAL_BYTES};
 
@@ -28,8 +29,6 @@ const FILE_BYTES: usize = 8 * MB;
 const LONG_BYTES: usize = 128 << 10;
 /// What stands in the place of a value that was left out.
 const NULL: &[u8] = b"null";
-/// The tools whose answers carry whole files.
-const TOOLS: [&str; 4] = ["Edit", "Write", "MultiEdit", "NotebookEdit"];
 
 /// A payload.
 #[derive(Debug, Default)]
@@ -231,7 +230,7 @@ impl Intake {
         // Without the input the estimate has nothing to go by but the file's size.
         let input = b"\"tool_input\"";
         let has_input = self.text[..start].windows(input.len()).any(|found| found == input);
-        (has_input && TOOLS.contains(&tool)).then_some(start)
+        (has_input && Tool::named(tool).is_some_and(|tool| tool.edits_files)).then_some(start)
     }
 
     /// Reads on to the string's closing quote and keeps that and what was read after it. `chunk` is what was read of the

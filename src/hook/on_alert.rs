@@ -5,15 +5,10 @@ use super::Hook;
 use super::event::HookEvent;
 use crate::budget::amount;
 use crate::domain::{
-    AlertKind, Alerts, CallLoop, EndedRun, Limit, MAIN_AGENT, PicoUsd, Spike, Used, grouped,
+    AlertKind, Alerts, CallLoop, EndedRun, Limit, MAIN_AGENT, PicoUsd, Spike, Tool, Used, grouped,
 };
 use crate::error::Error;
 use crate::store::Ledger;
-
-/// Tools that change something: after them the same call is no repetition.
-const CHANGES: [&str; 4] = ["Edit", "Write", "MultiEdit", "NotebookEdit"];
-/// Tools that look again and again by their nature.
-const LOOKS: [&str; 4] = ["BashOutput", "TaskOutput", "TaskList", "TaskGet"];
 
 /// A subagent of which the client names no type.
 const SUBAGENT: &str = "a subagent";
@@ -57,8 +52,10 @@ fn repeated(hook: &Hook<'_>, ledger: &mut Ledger, alerts: &Alerts) -> Result<Vec
     let HookEvent::ToolFinished(tool) = &hook.payload.event else { return Ok(Vec::new()) };
     let name = tool.tool.as_str();
     let agent = hook.payload.agent.as_ref().map_or("", |agent| agent.as_str());
-    let Some(&(call, id)) = hook.call.get().filter(|_| !LOOKS.contains(&name)) else { return Ok(Vec::new()) };
-    let is_change = CHANGES.contains(&name) && !tool.failed;
+    let known = Tool::named(name);
+    let polls = known.is_some_and(|known| known.polls);
+    let Some(&(call, id)) = hook.call.get().filter(|_| !polls) else { return Ok(Vec::new()) };
+    let is_change = known.is_some_and(|known| known.edits_files) && !tool.failed;
     let payload = hook.payload;
     let loops = ledger.watch_calls(&payload.session, |watch| {
         let times = if is_change {

@@ -14,7 +14,7 @@ use crate::domain::{
     TaskChangeKind, ToolCall, ToolName, ToolOutcome, ToolUseId, clean_name,
 };
 use crate::error::Error;
-use crate::estimate::calibrate::{Calibration, Kind};
+use crate::estimate::calibrate::Calibration;
 use crate::estimate::subagents::defaults_for;
 use crate::estimate::{self, encoding_of};
 use crate::json::{Object, Raw};
@@ -145,7 +145,7 @@ impl Known {
             both.0.tokens = calibration.estimate_generated(generated.tokens);
         }
         if is_text(&returned) {
-            both.1.tokens = calibration.estimate(Kind::of(tool), returned.tokens);
+            both.1.tokens = calibration.estimate(tool.kind(), returned.tokens);
         }
         both
     }

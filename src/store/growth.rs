@@ -140,12 +140,13 @@ pub(super) fn decode(mut rest: &[u8]) -> Option<Growth> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::estimate::calibrate::{Kind, Wrote};
+    use crate::domain::ToolKind;
+    use crate::estimate::calibrate::Wrote;
 
     #[test]
     fn growth_is_read_as_it_was_written() {
         let mut words = Added::default();
-        words.add(Kind::Skill, 300);
+        words.add(ToolKind::Skill, 300);
         words.add_told(u64::from(u32::MAX), 7);
         let mut wrote = Added::default();
         wrote.add_wrote(Wrote { tokens: 0, calls: 0 });

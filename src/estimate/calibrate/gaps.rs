@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Added, Kind};
-use crate::domain::{AgentId, ContextEntry, MessageId, ModelId, ResponseRecord, ToolUseId};
+use super::Added;
+use crate::domain::{AgentId, ContextEntry, MessageId, ModelId, ResponseRecord, ToolKind, ToolUseId};
 
 /// A call of a gap that was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct Answer {
     /// The call.
     pub call: ToolUseId,
     /// What it returned.
-    pub kind: Kind,
+    pub kind: ToolKind,
     /// Tokens of `cl100k_base`, as the transcript has it.
     pub tokens: u64,
 }
@@ -87,7 +87,7 @@ pub enum CalibrationSample {
 #[derive(Debug, Default)]
 struct State<'a> {
     last: Option<&'a ResponseRecord>,
-    calls: HashMap<ToolUseId, Kind>,
+    calls: HashMap<ToolUseId, ToolKind>,
     /// Text and calls, calls, and whether there was thinking, which can be hidden.
     written: (u64, u64, bool),
     has_text: bool,
@@ -142,7 +142,7 @@ impl<'m> SampleFinder<'m> {
                 state.written.0 += text + calls.iter().map(|call| call.tokens).sum::<u64>();
                 state.written.1 += calls.len() as u64;
                 state.written.2 |= *thinking > 0;
-                state.calls.extend(calls.iter().map(|call| (call.id.clone(), Kind::of(&call.tool))));
+                state.calls.extend(calls.iter().map(|call| (call.id.clone(), call.tool.kind())));
             }
             ContextEntry::Result { call, tokens, media } => match state.calls.get(call) {
                 Some(kind) if !media => {
@@ -272,11 +272,11 @@ mod tests {
         let found = gaps(&[result("one")]);
         assert_eq!((found.len(), found[0].growth, found[0].words), (1, 180, 0));
         let mut expected = Added::default();
-        expected.add(Kind::Read, 100);
+        expected.add(ToolKind::Read, 100);
         assert_eq!(found[0].added(|_| None), expected);
         let noted = &gaps(&[result("one"), ContextEntry::Note { tokens: 30 }])[0];
         expected = Added::default();
-        expected.add(Kind::Read, 90);
+        expected.add(ToolKind::Read, 90);
         expected.add_told(0, 30);
         assert_eq!(noted.added(|call| (call.as_str() == "one").then_some(90)), expected);
     }

@@ -7,7 +7,8 @@
 //! repositories do, so one slope stands for all of them until a ledger has data of its own.
 
 use super::filter::Prior;
-use super::{Kind, PER_CALL, RETURNED, Tokenizer, WORDS, WRITTEN};
+use super::{PER_CALL, RETURNED, Tokenizer, WORDS, WRITTEN};
+use crate::domain::ToolKind;
 
 /// Slopes are between these: a result that is read as less than a quarter of tiktoken's count, or as more than five
 /// times it, is none.
@@ -25,7 +26,7 @@ const SLOPE_OF_WORDS: f64 = 0.30;
 /// Standard deviation of the tokens of a call besides its text, in tokens.
 const PER_CALL_OWN: f64 = 20.0;
 
-/// One slope for each kind of [`Kind::ALL`], and the tokens of a call.
+/// One slope for each kind of [`ToolKind::ALL`], and the tokens of a call.
 pub(super) fn returned(tokenizer: Tokenizer) -> Prior<RETURNED> {
     let means = match tokenizer {
         Tokenizer::Tiktoken => uniform(1.0, 10.0),
@@ -38,7 +39,7 @@ pub(super) fn returned(tokenizer: Tokenizer) -> Prior<RETURNED> {
         shared: [SLOPE_SHARED; RETURNED],
         limits: [SLOPES; RETURNED],
     };
-    prior.own[Kind::Notice.index()] = SLOPE_OF_NOTICES;
+    prior.own[ToolKind::Notice.index()] = SLOPE_OF_NOTICES;
     prior.own[WORDS] = SLOPE_OF_WORDS;
     prior.own[PER_CALL] = PER_CALL_OWN;
     prior.shared[PER_CALL] = 0.0;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::filter::{Filter, short};
-use super::{Added, Calibration, Kind, MAX_SURPLUS, Sums, Tokenizer, Wrote, prior};
-use crate::domain::{MAX_COUNT, ModelId};
+use super::{Added, Calibration, MAX_SURPLUS, Sums, Tokenizer, Wrote, prior};
+use crate::domain::{MAX_COUNT, ModelId, ToolKind};
 
 /// Of which shape the text is. Another shape is not read: the fit begins anew, which costs little.
 const SHAPE: u32 = 2;
@@ -21,7 +21,7 @@ struct Stored {
 
 impl Added {
     /// How many numbers it is kept as.
-    pub const NUMBERS: usize = Kind::ALL.len() + 6;
+    pub const NUMBERS: usize = ToolKind::ALL.len() + 6;
 
     /// Whether nothing came in but results: what was foreseen is then what is seen, whatever a model has learned.
     #[must_use]
@@ -33,7 +33,7 @@ impl Added {
     #[must_use]
     pub fn numbers(&self) -> [u64; Self::NUMBERS] {
         let mut numbers = [0; Self::NUMBERS];
-        let (tokens, rest) = numbers.split_at_mut(Kind::ALL.len());
+        let (tokens, rest) = numbers.split_at_mut(ToolKind::ALL.len());
         tokens.copy_from_slice(&self.tokens);
         // One more than its calls, so that zero is none.
         let wrote = self.wrote.map_or([0, 0], |wrote| [wrote.tokens, wrote.calls.saturating_add(1)]);
@@ -44,10 +44,10 @@ impl Added {
     /// What these numbers were made of.
     #[must_use]
     pub fn from_numbers(numbers: [u64; Self::NUMBERS]) -> Self {
-        let mut tokens = [0; Kind::ALL.len()];
-        tokens.copy_from_slice(&numbers[..Kind::ALL.len()]);
+        let mut tokens = [0; ToolKind::ALL.len()];
+        tokens.copy_from_slice(&numbers[..ToolKind::ALL.len()]);
         let [calls, unseen, told, words, written, makers] =
-            std::array::from_fn(|at| numbers[Kind::ALL.len() + at]);
+            std::array::from_fn(|at| numbers[ToolKind::ALL.len() + at]);
         let wrote = makers.checked_sub(1).map(|calls| Wrote { tokens: written, calls });
         Self { tokens, calls, unseen, told, words, wrote }
     }

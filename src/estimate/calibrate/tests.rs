@@ -12,7 +12,7 @@ fn old() -> Calibration {
     Calibration::prior(&model("claude-opus-4-6"))
 }
 
-fn added(results: &[(Kind, u64)]) -> Added {
+fn added(results: &[(ToolKind, u64)]) -> Added {
     let mut added = Added::default();
     for (kind, tokens) in results {
         added.add(*kind, *tokens);
@@ -24,7 +24,7 @@ fn added(results: &[(Kind, u64)]) -> Added {
 fn synthetic(number: u64) -> (Added, u64) {
     let (read, shell) = (number * 37 % 3_000, number * 101 % 700);
     let growth = (read * 140 + shell * 110) / 100 + 140;
-    (added(&[(Kind::Read, read), (Kind::Shell, shell)]), growth)
+    (added(&[(ToolKind::Read, read), (ToolKind::Shell, shell)]), growth)
 }
 
 fn near(left: u64, right: u64, share: f64) -> bool {
@@ -39,7 +39,7 @@ fn learning_finds_the_slopes_that_made_the_data() {
         calibration.learn(&added, growth);
     }
     assert_eq!(calibration.n(), 199);
-    for (kind, raw, expected) in [(Kind::Read, 2_000, 2_870), (Kind::Shell, 1_000, 1_170)] {
+    for (kind, raw, expected) in [(ToolKind::Read, 2_000, 2_870), (ToolKind::Shell, 1_000, 1_170)] {
         let estimate = calibration.estimate(kind, raw);
         assert!(near(estimate, expected, 0.02), "{kind:?}: {estimate} for {expected}");
     }
@@ -60,10 +60,10 @@ fn answers_of_calls_alone_without_a_final_output_teach_as_the_others_do() {
         without.learn(&added, growth + wrote.tokens * 12 / 10 + 136);
     }
     assert_eq!(without.n(), 199);
-    for (kind, raw) in [(Kind::Read, 2_000), (Kind::Shell, 1_000)] {
+    for (kind, raw) in [(ToolKind::Read, 2_000), (ToolKind::Shell, 1_000)] {
         assert!(near(without.estimate(kind, raw), with_output.estimate(kind, raw), 0.01), "{kind:?}");
     }
-    let mut added = added(&[(Kind::Read, 10)]);
+    let mut added = added(&[(ToolKind::Read, 10)]);
     added.add_wrote(Wrote { tokens: 100, calls: 1 });
     assert_eq!((without.wrote(&added), without.wrote(&Added::default())), (188, 0));
     // An answer that is longer than all that came in teaches nothing.
@@ -75,12 +75,12 @@ fn answers_of_calls_alone_without_a_final_output_teach_as_the_others_do() {
 #[test]
 fn few_gaps_move_all_kinds() {
     let mut calibration = old();
-    let before = calibration.estimate(Kind::Web, 1_000);
+    let before = calibration.estimate(ToolKind::Web, 1_000);
     for _ in 0..5 {
-        calibration.learn(&added(&[(Kind::Read, 4_000)]), 6_400);
+        calibration.learn(&added(&[(ToolKind::Read, 4_000)]), 6_400);
     }
-    assert!(near(calibration.estimate(Kind::Read, 4_000), 6_400, 0.03));
-    assert!(calibration.estimate(Kind::Web, 1_000) > before + 150, "one tokenizer reads them all");
+    assert!(near(calibration.estimate(ToolKind::Read, 4_000), 6_400, 0.03));
+    assert!(calibration.estimate(ToolKind::Web, 1_000) > before + 150, "one tokenizer reads them all");
 }
 
 #[test]
@@ -90,12 +90,12 @@ fn outliers_do_little() {
         let (added, growth) = synthetic(number);
         calibration.learn(&added, growth);
     }
-    let before = calibration.estimate(Kind::Read, 1_000);
+    let before = calibration.estimate(ToolKind::Read, 1_000);
     for growth in [5_000, 90_000, 1_500_000, 1] {
-        calibration.learn(&added(&[(Kind::Read, 1_000)]), growth);
+        calibration.learn(&added(&[(ToolKind::Read, 1_000)]), growth);
     }
-    assert!(near(calibration.estimate(Kind::Read, 1_000), before, 0.04));
-    calibration.learn(&added(&[(Kind::Read, 1_000)]), 0);
+    assert!(near(calibration.estimate(ToolKind::Read, 1_000), before, 0.04));
+    calibration.learn(&added(&[(ToolKind::Read, 1_000)]), 0);
     calibration.learn(&Added::default(), 500);
     assert_eq!(calibration.n(), 53, "nothing grew, or nothing was added");
 }
@@ -111,19 +111,19 @@ fn what_the_client_adds_is_foreseen_and_moves_no_slope() {
         }
         calibration.learn(&added, growth);
     }
-    assert!(near(calibration.estimate(Kind::Read, 2_000), 2_870, 0.02));
+    assert!(near(calibration.estimate(ToolKind::Read, 2_000), 2_870, 0.02));
     // 600 tokens in five gaps of two calls, so 60 a call; more right after a note, less before the next.
     assert!((25..=110).contains(&calibration.surplus()), "{}", calibration.surplus());
-    let mut noted = added(&[(Kind::Read, 100)]);
+    let mut noted = added(&[(ToolKind::Read, 100)]);
     noted.add_told(0, 500);
     assert!((550..=650).contains(&calibration.told(&noted)), "{}", calibration.told(&noted));
-    assert_eq!(calibration.told(&added(&[(Kind::Read, 100)])), 0);
+    assert_eq!(calibration.told(&added(&[(ToolKind::Read, 100)])), 0);
 }
 
 #[test]
 fn a_skills_text_is_told_afterwards() {
     let calibration = old();
-    let mut skill = added(&[(Kind::Skill, 8)]);
+    let mut skill = added(&[(ToolKind::Skill, 8)]);
     assert_eq!(calibration.told(&skill), 0, "nothing tells of it: the guess stands");
     skill.add_told(500, 0);
     assert!(calibration.told(&skill) < -1_000);
@@ -138,7 +138,7 @@ fn the_same_again_changes_nothing() {
     gaps.iter().for_each(|(added, growth)| once.learn(added, *growth));
     let mut twice = once;
     gaps.iter().for_each(|(added, growth)| twice.learn(added, *growth));
-    for kind in [Kind::Read, Kind::Shell, Kind::Other] {
+    for kind in [ToolKind::Read, ToolKind::Shell, ToolKind::Other] {
         assert!(near(twice.estimate(kind, 1_500), once.estimate(kind, 1_500), 0.03));
     }
 }
@@ -149,23 +149,23 @@ fn a_model_that_changes_is_followed() {
     (1..300).map(synthetic).for_each(|(added, growth)| calibration.learn(&added, growth));
     calibration.begin_session();
     (1..60).map(synthetic).for_each(|(added, growth)| calibration.learn(&added, growth * 12 / 10));
-    assert!(near(calibration.estimate(Kind::Read, 2_000), 3_444, 0.05));
+    assert!(near(calibration.estimate(ToolKind::Read, 2_000), 3_444, 0.05));
 }
 
 #[test]
 fn a_model_that_nobody_knows_begins_as_the_newest() {
     let unknown = Calibration::prior(&model("somebodys-model-9"));
     assert_eq!(unknown, Calibration::prior(&model("claude-opus-5")));
-    assert!(unknown.estimate(Kind::Shell, 1_000) > old().estimate(Kind::Shell, 1_000));
+    assert!(unknown.estimate(ToolKind::Shell, 1_000) > old().estimate(ToolKind::Shell, 1_000));
     let tiktoken = Calibration::prior(&model("gpt-5.4"));
-    assert!(near(tiktoken.estimate(Kind::Shell, 1_000), 1_000, 0.02));
+    assert!(near(tiktoken.estimate(ToolKind::Shell, 1_000), 1_000, 0.02));
     assert_eq!(unknown.error(), None);
 }
 
 #[test]
 fn a_skill_brings_its_instructions() {
-    assert!(old().estimate(Kind::Skill, 8) > 1_500);
-    assert!(old().estimate(Kind::Notice, 8) < 100);
+    assert!(old().estimate(ToolKind::Skill, 8) > 1_500);
+    assert!(old().estimate(ToolKind::Notice, 8) < 100);
 }
 
 #[test]
@@ -186,14 +186,18 @@ fn the_text_is_short_and_comes_back_whole() {
     let text = calibration.to_json();
     assert!(text.len() < 1_500, "{} bytes", text.len());
     let mut back = Calibration::from_json(&model("claude-opus-4-6"), &text);
-    for kind in Kind::ALL {
+    for kind in ToolKind::ALL {
         assert_eq!(back.estimate(kind, 3_000), calibration.estimate(kind, 3_000));
     }
     assert_eq!((back.n(), back.surplus()), (calibration.n(), calibration.surplus()));
     let (added, growth) = synthetic(81);
     back.learn(&added, growth);
     calibration.learn(&added, growth);
-    assert!(near(back.estimate(Kind::Read, 100_000), calibration.estimate(Kind::Read, 100_000), 0.001));
+    assert!(near(
+        back.estimate(ToolKind::Read, 100_000),
+        calibration.estimate(ToolKind::Read, 100_000),
+        0.001
+    ));
 }
 
 #[test]
@@ -213,8 +217,8 @@ fn size() -> impl Strategy<Value = u64> {
     prop_oneof![0..5_000_u64, 0..2_000_000_u64, any::<u64>()]
 }
 
-fn kind() -> impl Strategy<Value = Kind> {
-    (0..Kind::ALL.len()).prop_map(|at| Kind::ALL[at])
+fn kind() -> impl Strategy<Value = ToolKind> {
+    (0..ToolKind::ALL.len()).prop_map(|at| ToolKind::ALL[at])
 }
 
 proptest! {
@@ -232,7 +236,7 @@ proptest! {
             calibration.learn(&noted, *growth);
             calibration.learn_written(results.first().map_or(0, |(_, size)| *size), 1, *growth);
         }
-        for kind in Kind::ALL {
+        for kind in ToolKind::ALL {
             let estimate = calibration.estimate(kind, raw);
             prop_assert!(estimate <= (raw + 2_000) * 5 + 400, "{kind:?}: {estimate} of {raw}");
             prop_assert!(estimate >= raw / 4, "{kind:?}: {estimate} of {raw}");
@@ -255,8 +259,8 @@ proptest! {
             "{{\"shape\":2,\"gaps\":3,\"responses\":3,\"sums\":{sums:?},\"returned\":{returned:?},\"written\":{written:?}}}"
         );
         let mut calibration = Calibration::from_json(&model("claude-opus-4-6"), &text);
-        calibration.learn(&added(&[(Kind::Read, added_tokens)]), growth);
-        for kind in Kind::ALL {
+        calibration.learn(&added(&[(ToolKind::Read, added_tokens)]), growth);
+        for kind in ToolKind::ALL {
             prop_assert!((250..=15_400).contains(&calibration.estimate(kind, 1_000)));
         }
         prop_assert!(calibration.surplus() <= 4_000);

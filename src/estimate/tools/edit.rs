@@ -84,7 +84,7 @@ fn patched(response: &Object<'_>) -> String {
 
 /// The fallback for an edit whose input is missing: 0.5 × read + 0.3 × write, each at 0.25 tokens a character.
 pub(in super::super) fn edit_without_input(call: &CallView<'_>) -> Option<Estimate> {
-    if !matches!(call.tool.as_str(), "Edit" | "MultiEdit" | "Write" | "NotebookEdit") {
+    if !call.tool.edits_files() {
         return None;
     }
     let response = Object::from_raw(call.response?)?;

@@ -17,7 +17,7 @@ mod web;
 use std::borrow::Cow;
 
 use super::{CallView, Reading, TOKENS_PER_CALL};
-use crate::domain::Method;
+use crate::domain::{Method, Tool};
 use crate::json::{self, Object, Raw};
 
 pub(super) use blocks::content;
@@ -44,29 +44,11 @@ const REGISTRY: &[(&[&str], Reader)] = &[
 /// What stands around an error that the client finds before the tool runs.
 const ERROR_MARKS: &str = "<tool_use_error></tool_use_error>";
 
-/// The tools that fail for what they are given: a file that is not there, a text that is not in it. The others fail
-/// for what they do, and nothing is put around that.
-fn is_checked_first(tool: &str) -> bool {
-    const TOOLS: [&str; 10] = [
-        "Read",
-        "Edit",
-        "MultiEdit",
-        "Write",
-        "NotebookEdit",
-        "Grep",
-        "Glob",
-        "Skill",
-        "TaskUpdate",
-        "TodoWrite",
-    ];
-    TOOLS.contains(&tool)
-}
-
 /// What the model reads of `call`.
 pub(super) fn reading<'a>(call: &CallView<'a>, subagent: &dyn Fn(Option<&str>) -> u64) -> Reading<'a> {
     if let Some(error) = call.error {
         let mut reading = content(error);
-        if is_checked_first(call.tool.as_str()) {
+        if Tool::named(call.tool.as_str()).is_some_and(|tool| tool.is_checked_first) {
             reading.texts.push(Cow::Borrowed(ERROR_MARKS));
         }
         return reading;
