@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::support::{Ledger, Session};
 
 const PAGE: usize = 4096;
-const RESPONSES: u64 = 900;
+const RESPONSES: u64 = 450;
 const CALLS: u64 = 120;
 
 /// A ledger of several sessions with calls, responses, a freelist and two budgets, and the bytes of its file.
