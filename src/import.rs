@@ -203,7 +203,7 @@ struct Task {
     file: FoundFile,
     size: u64,
     modified_at: Option<Timestamp>,
-    /// Of a file that was read before; most were not.
+    /// How far the file was read before; `None` if it is new. Boxed, since most are.
     state: Option<Box<TranscriptState>>,
 }
 

@@ -63,7 +63,7 @@ pub(super) struct LeftOut {
     pub(super) response: u64,
     /// In any other.
     pub(super) others: u64,
-    /// Of all these, what nobody would have used.
+    /// Bytes among those of the three members that are used for nothing (`originalFile`).
     pub(super) unused: u64,
 }
 
