@@ -3,7 +3,6 @@
 //!
 //! Hooks keep what is needed of the content when a turn ends. Everything else is done here, when a view first asks.
 
-mod contents;
 mod rows;
 
 use std::cell::RefCell;
@@ -15,12 +14,12 @@ use crate::domain::{
     AgentId, CostParts, MessageId, ModelId, PicoUsd, ResponseRecord, Timeline, ToolName, Usage,
 };
 use crate::estimate::calibrate::{Calibration, CalibrationSample, SampleFinder, Tokenizer};
+use crate::ingest::contents::{self, are_read};
 use crate::pricing::Rates;
 use crate::store::{
     AllocationRow, AllocationWriter, Allocations, Estimates, Growth, HIDDEN_AGENT, Ledger, Phase,
     QuarterHour, SessionRow, SessionTranscript, StaleSession, StoreError,
 };
-use contents::{are_read, read_contents};
 use rows::{Adding, Bucket, Buckets, Rows, Sums};
 
 /// What is no tool, in the place of its name.
@@ -73,24 +72,11 @@ pub fn refresh(
     mut tell: impl FnMut(Progress),
 ) -> Result<(), StoreError> {
     let only: Option<HashSet<SessionRow>> = only.map(|only| only.iter().copied().collect());
-    let find = |ledger: &Ledger| {
-        Work::find(ledger, |session| only.as_ref().is_none_or(|only| only.contains(&session.row)))
-    };
-    let mut work = find(ledger)?;
-    for _ in 0..MOST_READINGS {
-        if work.stale.is_empty() || work.is_read() {
-            break;
-        }
-        let read = read_contents(ledger, keeps_names, work.files.values().flatten(), &mut tell);
-        let is_stored = ledger.without_if_held(read)?.is_some();
-        work = find(ledger)?;
-        if !is_stored {
-            break;
-        }
-    }
+    let is_wanted = |session: &StaleSession| only.as_ref().is_none_or(|only| only.contains(&session.row));
+    let work = Work::read(ledger, keeps_names, |ledger| Work::find(ledger, is_wanted), &mut tell)?;
     let (mut shares, mut bytes) = (Vec::new(), 0);
     for (number, session) in (1..).zip(&work.stale) {
-        let files = work.files_of(session);
+        let files = work.files_of(session.row);
         let estimates = ledger.returned_estimates(session.row)?;
         let shared = share_out(ledger, session.row, files, &estimates, false)?;
         bytes += shared.shares.size();
@@ -129,12 +115,43 @@ impl Work {
         Ok(Self { stale, files })
     }
 
+    /// One session, whether it has changed or not. Its stamp before its files, so that what changes meanwhile makes it stale.
+    fn of(ledger: &Ledger, session: SessionRow) -> Result<Self, StoreError> {
+        let stale = ledger.stale_sessions(Some(session))?;
+        let files = HashMap::from([(session, ledger.session_transcripts(Some(session))?)]);
+        Ok(Self { stale, files })
+    }
+
+    /// What `find` finds, once the contents are read that are of matter for it.
+    fn read(
+        ledger: &mut Ledger,
+        keeps_names: bool,
+        find: impl Fn(&Ledger) -> Result<Self, StoreError>,
+        tell: &mut impl FnMut(Progress),
+    ) -> Result<Self, StoreError> {
+        let mut work = find(ledger)?;
+        for _ in 0..MOST_READINGS {
+            if work.stale.is_empty() || work.is_read() {
+                break;
+            }
+            let files = work.files.values().flatten();
+            let read =
+                contents::read(ledger, keeps_names, files, |done, all| tell(Progress::Reading(done, all)));
+            let is_stored = ledger.without_if_held(read)?.is_some();
+            work = find(ledger)?;
+            if !is_stored {
+                break;
+            }
+        }
+        Ok(work)
+    }
+
     fn is_read(&self) -> bool {
         self.files.values().all(|files| are_read(files))
     }
 
-    fn files_of(&self, session: &StaleSession) -> &[SessionTranscript] {
-        self.files.get(&session.row).map_or(&[][..], Vec::as_slice)
+    fn files_of(&self, session: SessionRow) -> &[SessionTranscript] {
+        self.files.get(&session).map_or(&[][..], Vec::as_slice)
     }
 }
 
@@ -160,26 +177,12 @@ pub fn of_session(
     session: SessionRow,
     mut tell: impl FnMut(Progress),
 ) -> Result<SessionAllocations, StoreError> {
-    // The stamp before what is read under it, so that what changes meanwhile makes it stale.
-    let find = |ledger: &Ledger| -> Result<_, StoreError> {
-        Ok((ledger.stale_sessions(Some(session))?, ledger.session_transcripts(Some(session))?))
-    };
-    let (mut stale, mut files) = find(ledger)?;
-    for _ in 0..MOST_READINGS {
-        if stale.is_empty() || are_read(&files) {
-            break;
-        }
-        let read = read_contents(ledger, keeps_names, &files, &mut tell);
-        let is_stored = ledger.without_if_held(read)?.is_some();
-        (stale, files) = find(ledger)?;
-        if !is_stored {
-            break;
-        }
-    }
+    let work = Work::read(ledger, keeps_names, |ledger| Work::of(ledger, session), &mut tell)?;
+    let files = work.files_of(session);
     let Shared { mut shares, mut growth, calls } =
-        share_out(ledger, session, &files, &ledger.returned_estimates(session)?, true)?;
-    if let Some(stale) = stale.first() {
-        let kept = [(stale.good_if(are_read(&files)), shares, growth)];
+        share_out(ledger, session, files, &ledger.returned_estimates(session)?, true)?;
+    if let Some(stale) = work.stale.first() {
+        let kept = [(stale.good_if(are_read(files)), shares, growth)];
         ledger.store_allocations(&kept)?;
         [(_, shares, growth)] = kept;
     }

@@ -22,7 +22,6 @@ pub mod env;
 pub mod error;
 pub mod estimate;
 pub mod hook;
-pub mod import;
 pub mod ingest;
 pub mod json;
 pub mod platform;

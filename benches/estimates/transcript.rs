@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tallyhook::clients::claude_code::{self, ContentReader, ReadFrom};
+use tallyhook::clients::claude_code::Transcripts;
+use tallyhook::clients::{Buffer, ContentReader, LogReader as _, ReadFrom};
 use tallyhook::domain::{ContextEntry, ModelId, SessionId, ToolName, Version, client_version};
 use tallyhook::estimate::calibrate::{CalibrationSample, Gap as LessonGap, calibration_samples};
 use tallyhook::estimate::{CallView, Era};
@@ -311,16 +312,17 @@ fn lessons_of(path: &Path) -> HashMap<String, LessonGap> {
         hash_key: None,
     };
     let Some(session) = SessionId::new("replayed") else { return HashMap::new() };
-    let mut from = ReadFrom { session, agent: None, progress: None, count: |_| 0, content: Some(content) };
+    let mut from = ReadFrom { session, agent: None, position: None, count: |_| 0, content: Some(content) };
     let (mut entries, mut messages) = (Vec::new(), Vec::new());
-    while let Ok(reading) = claude_code::read(path, &from) {
+    let mut buffer = Buffer::default();
+    while let Ok(delta) = Transcripts.read(&mut buffer, path, &from) {
         entries.push(ContextEntry::Of { agent: None });
-        entries.extend(reading.entries);
-        messages.extend(reading.messages);
-        if !reading.has_more {
+        entries.extend(delta.entries);
+        messages.extend(delta.responses);
+        if !delta.has_more {
             break;
         }
-        from.progress = Some(reading.progress);
+        from.position = Some(delta.position);
     }
     let messages = merge_all(messages);
     let known = messages.iter().map(|message| (&message.id, message)).collect();

@@ -9,7 +9,7 @@ use super::session::{find, not_found};
 use crate::clients::claude_code::cost_screen;
 use crate::domain::CapturedCost;
 use crate::error::Error;
-use crate::ingest;
+use crate::ingest::turn;
 use crate::render;
 use crate::report::capture::CaptureReport;
 
@@ -45,7 +45,7 @@ fn compared(
     let Some(mut ledger) = context.ledger()? else { return Ok(None) };
     let Some(record) = find(context, &ledger, args.session.as_deref())? else { return Ok(None) };
     let config = context.config(record.project.as_deref())?;
-    for fault in ingest::catch_up(&mut ledger, &context.env, &config, &record)? {
+    for fault in turn::catch_up(&mut ledger, &context.env, &config, &record)? {
         // What is in the ledger is still right, only not the newest.
         context.say(&format!("tallyhook: {fault}"));
     }

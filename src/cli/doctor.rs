@@ -9,7 +9,7 @@ use super::{Context, import};
 use crate::doctor::{self, Check, Fix, Status, Subject};
 use crate::domain::{OneLine as _, plural};
 use crate::error::Error;
-use crate::import::usual_folders;
+use crate::ingest::backfill::usual_folders;
 use crate::platform;
 use crate::pricing::PriceTable;
 use crate::render;

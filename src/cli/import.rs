@@ -9,7 +9,7 @@ use super::Context;
 use super::args::ImportArgs;
 use crate::domain::{OneLine as _, grouped};
 use crate::error::Error;
-use crate::import::{self, ImportProgress, ImportReport};
+use crate::ingest::backfill::{self, ImportProgress, ImportReport};
 use crate::store::Ledger;
 
 /// How many files with skipped lines are named.
@@ -28,7 +28,7 @@ struct Answer<'a> {
 pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Error> {
     let roots = match &args.path {
         Some(path) => vec![context.env.cwd().join(path)],
-        None => import::usual_folders(&context.env),
+        None => backfill::usual_folders(&context.env),
     };
     if let Some(missing) =
         args.path.as_ref().and(roots.iter().find(|root| matches!(root.try_exists(), Ok(false))))
@@ -74,7 +74,7 @@ pub(super) fn read(context: &Context, ledger: &Path, roots: &[PathBuf]) -> Resul
     ledger.reprice()?;
     let is_watched = context.console.is_stderr_watched();
     let mut shown_at = std::time::Instant::now();
-    let report = import::run(&mut ledger, &context.env, &config, roots, |progress| {
+    let report = backfill::run(&mut ledger, &context.env, &config, roots, |progress| {
         if is_watched && shown_at.elapsed() >= PAUSE {
             shown_at = std::time::Instant::now();
             context.console.show_progress(&bar(progress));

@@ -9,7 +9,7 @@ use super::{Context, diff, import, report_usage};
 use crate::domain::{Client, Mode, OneLine as _};
 use crate::error::Error;
 use crate::hook::manifest::{self, Subscription};
-use crate::import::{count_files, usual_folders};
+use crate::ingest::backfill::{count_files, usual_folders};
 use crate::setup::SetupError;
 use crate::setup::client::{self, InstalledClient};
 use crate::setup::command::{Command, Program, Target};

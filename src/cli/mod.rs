@@ -44,7 +44,7 @@ use crate::config::Config;
 use crate::domain::{OneLine as _, printable};
 use crate::env::{Env, PLACES};
 use crate::error::Error;
-use crate::ingest;
+use crate::ingest::turn;
 use crate::platform;
 use crate::pricing::{PriceTable, UserPrices};
 use crate::regular;
@@ -329,7 +329,7 @@ impl Context {
                 // A project's file that does not parse is for those to mend who work there.
                 self.config(project).unwrap_or_else(|_| Config::cautious())
             };
-            Ok(ingest::read_ended(ledger, &self.env, prepare, &ended)?)
+            Ok(turn::read_ended(ledger, &self.env, prepare, &ended)?)
         };
         let read = match read(ledger) {
             Err(Error::Store(error)) => {

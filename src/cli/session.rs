@@ -6,7 +6,7 @@ use super::Context;
 use super::suggest::did_you_mean;
 use crate::domain::OneLine as _;
 use crate::error::Error;
-use crate::ingest;
+use crate::ingest::turn;
 use crate::store::{Ledger, SessionRecord};
 
 /// The session asked for; else the one whose tool calls this process is part of; else the newest of the project
@@ -92,7 +92,7 @@ pub(super) fn refreshed(
     record: SessionRecord,
 ) -> Result<SessionRecord, Error> {
     let config = context.config(record.project.as_deref())?;
-    let read = ingest::catch_up(ledger, &context.env, &config, &record);
+    let read = turn::catch_up(ledger, &context.env, &config, &record);
     for fault in ledger.without_if_held(read)?.unwrap_or_default() {
         // What is in the ledger is still right, only not the newest.
         context.say(&format!("tallyhook: {fault}"));

@@ -161,7 +161,7 @@ mod tests {
     use crate::config::Config;
     use crate::domain::{Timestamp, Usage};
     use crate::env::Env;
-    use crate::import;
+    use crate::ingest::backfill;
     use crate::store::Ledger;
 
     fn read_by(number: i64) -> i64 {
@@ -196,7 +196,8 @@ mod tests {
             std::fs::write(dir.path().join("s.jsonl"), lines).unwrap();
             let mut ledger = Ledger::open_or_create(&dir.path().join("ledger.db")).unwrap();
             let env = Env::fixed(dir.path(), Timestamp::from_millis(0), &[]);
-            import::run(&mut ledger, &env, &Config::default(), &[dir.path().to_path_buf()], |_| {}).unwrap();
+            backfill::run(&mut ledger, &env, &Config::default(), &[dir.path().to_path_buf()], |_| {})
+                .unwrap();
             let row = ledger.find_session("s").unwrap().unwrap().row;
             let found = allocation::of_session(&mut ledger, true, row, |_| {}).unwrap();
             let (mut all, mut unplaced, mut rows) = (Usage::default(), Usage::default(), 0);

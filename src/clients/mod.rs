@@ -1,14 +1,140 @@
-//! Readers of the clients' own logs. What they return is the domain's [`ResponseRecord`](crate::domain::ResponseRecord)s and
-//! what else the ledger keeps of a session; never content.
+//! The clients: readers of their logs and decoders of their hooks' payloads.
+//!
+//! [`CLIENTS`] is the one table of them. What a client knows of its own files stays in its folder; what comes out is the
+//! domain's ([`LogDelta`]), and never content.
 
 pub mod claude_code;
 mod jsonl;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::domain::OneLine as _;
+use crate::domain::{AgentId, Client, LogDelta, LogPosition, OneLine as _, SessionId};
+use crate::env::Env;
+use crate::json::Raw;
 
 pub use jsonl::{Buffer, Fingerprint, Lines};
+
+/// Every client whose logs are read.
+pub const CLIENTS: &[&dyn LogReader] = &[&claude_code::Transcripts];
+
+/// The reader of a client's logs; `None` of a client whose logs nobody reads.
+#[must_use]
+pub fn reader_of(client: Client) -> Option<&'static dyn LogReader> {
+    CLIENTS.iter().copied().find(|reader| reader.client() == client)
+}
+
+/// Reads the logs of one client. It never writes to them.
+///
+/// A log is what one conversation writes: a session's main conversation, or a subagent. Reading is incremental: what is new
+/// since a position, in pieces of a few megabytes, so that what a process holds and what a killed one loses has a bound. Reading
+/// a log again, in other pieces, or while it is written, must come to the same records; a contract test has the rules
+/// (`tests/it/contract.rs`).
+pub trait LogReader: Sync {
+    /// Whose logs it reads.
+    fn client(&self) -> Client;
+
+    /// The folders where the client keeps its logs, whether they are there or not.
+    fn folders(&self, env: &Env) -> Vec<PathBuf>;
+
+    /// All logs below `root`, which can be a log itself, in the order of their paths.
+    fn find(&self, root: &Path) -> FoundLogs;
+
+    /// Whether `path` can be a log of this client, by its name and kind; its content is not looked at.
+    fn is_log(&self, path: &Path) -> bool;
+
+    /// The log of a session's main conversation somewhere in a folder of the client, should it have moved.
+    fn find_main(&self, folder: &Path, session: &SessionId) -> Option<PathBuf>;
+
+    /// The session that a main log is named after.
+    fn session_of(&self, main: &Path) -> Option<SessionId>;
+
+    /// The folder of the logs of a session's subagents.
+    fn agents_folder(&self, main: &Path) -> PathBuf;
+
+    /// The logs of a session's subagents, in the order of their paths. `version` is the client's, where it is known: where logs
+    /// lie has changed.
+    fn agent_logs(&self, main: &Path, session: &SessionId, version: Option<&str>) -> Vec<LogFile>;
+
+    /// The log of one subagent of a session. A `quick` look is one question to the file system, however many there are, and can
+    /// miss what lies deeper.
+    fn agent_log(&self, main: &Path, session: &SessionId, agent: &AgentId, quick: bool) -> Option<LogFile>;
+
+    /// What the client keeps beside a subagent's log; empty if there is nothing.
+    fn agent_meta(&self, log: &LogFile) -> AgentMeta;
+
+    /// What a log has new, or as much of it as is to be stored together ([`LogDelta::has_more`] then says that there is more).
+    /// `buffer` is memory that was used before.
+    ///
+    /// # Errors
+    /// If the log cannot be opened or read; records that cannot be understood are counted and skipped.
+    fn read(&self, buffer: &mut Buffer, path: &Path, from: &ReadFrom) -> Result<LogDelta, ReadError>;
+
+    /// Whether all of a log of so many bytes was read up to a position.
+    fn is_at_end(&self, position: &LogPosition, size: u64) -> bool {
+        position.offset >= size
+    }
+
+    /// What a file is in which nothing was understood, for people.
+    fn describe_foreign(&self, path: &Path) -> &'static str;
+
+    /// Whether a file in which nothing was understood lies where the client itself puts such files beside its logs.
+    fn is_beside_logs(&self, path: &Path) -> bool;
+}
+
+/// A log of one conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The session that it belongs to by its place, should its records name none.
+    pub session: SessionId,
+    /// The subagent whose log it is; `None` of a main conversation.
+    pub agent: Option<AgentId>,
+}
+
+/// What is below a folder.
+#[derive(Debug, Default)]
+pub struct FoundLogs {
+    /// The logs.
+    pub logs: Vec<LogFile>,
+    /// The folders that could not be read. That the folder itself is not there is nothing wrong.
+    pub unread: Vec<ReadError>,
+}
+
+/// What a client keeps of a subagent beside its log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AgentMeta {
+    /// The subagent's type.
+    pub agent_type: Option<String>,
+    /// The call that started it.
+    pub tool_use_id: Option<String>,
+}
+
+/// Where a log is to be read from, and how.
+#[derive(Debug, Clone)]
+pub struct ReadFrom {
+    /// The session that the log belongs to by its place; records usually name it themselves.
+    pub session: SessionId,
+    /// The subagent whose log it is; `None` of a main conversation.
+    pub agent: Option<AgentId>,
+    /// Where to go on, and how to tell that the log is still the same.
+    pub position: Option<LogPosition>,
+    /// Counts the tokens of content, for responses of which the log has no final usage.
+    pub count: fn(&str) -> u64,
+    /// How content is measured; without it no [`LogDelta::entries`] are made.
+    pub content: Option<ContentReader>,
+}
+
+/// How content is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct ContentReader {
+    /// Counts a block that a model wrote, in tokens of `cl100k_base`.
+    pub written: fn(Raw<'_>) -> u64,
+    /// Counts what a model reads; `true` if it holds an image or a document, whose size is a guess.
+    pub read: fn(Raw<'_>) -> (u64, bool),
+    /// The ledger's key for hashes of paths.
+    pub hash_key: Option<[u8; 16]>,
+}
 
 /// A log that could not be opened or read. Lines that cannot be understood are no error: they are skipped.
 #[derive(Debug, thiserror::Error)]

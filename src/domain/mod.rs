@@ -10,6 +10,7 @@ mod counted;
 mod estimate;
 mod ids;
 mod interner;
+mod log;
 mod modifiers;
 mod money;
 mod response;
@@ -32,6 +33,10 @@ pub use ids::{
     is_unsafe, printable, project_folder, shell_word, single_quoted, variable_length,
 };
 pub use interner::Interner;
+pub use log::{
+    ClientTotal, CompactionRecord, CopiedBefore, LogDelta, LogPosition, NUMBERED_TOPIC_RANK, PromptRecord,
+    SessionFacts,
+};
 pub use modifiers::Modifiers;
 pub use money::{Cost, CostParts, PicoUsd};
 pub use response::{Iteration, Iterations, LineTag, RecordSource, RequestTag, ResponseRecord};

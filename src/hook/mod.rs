@@ -23,7 +23,7 @@ use crate::config::{Config, Durability};
 use crate::domain::{Alerts, Client, ToolUseId, plural};
 use crate::env::Env;
 use crate::error::Error;
-use crate::ingest::{self, Asks, IngestRequest, WaitFor};
+use crate::ingest::turn::{self, Asks, IngestRequest, WaitFor};
 use crate::json::{MAX_PARTS, Object, into_text};
 use crate::pricing::{PriceTable, UserPrices};
 use crate::stdin::{Arriving, PATIENCE};
@@ -304,7 +304,7 @@ impl Hook<'_> {
         ledger.set_prices(self.prices());
         let is_ahead = matches!(payload.event, HookEvent::ToolAsked(_));
         let asks = Asks { agent: payload.agent.as_ref(), calls, is_ahead, whole };
-        match ingest::read_on(ledger, self.env, || self.config(), &task, &asks) {
+        match turn::read_on(ledger, self.env, || self.config(), &task, &asks) {
             Ok((batches, faults)) => {
                 faults.iter().for_each(|fault| self.note(fault));
                 batches

@@ -8,7 +8,7 @@ use super::Hook;
 use crate::domain::SessionId;
 use crate::error::Error;
 use crate::estimate::subagents::{LEARNED_FROM, defaults_for, median};
-use crate::ingest::{self, IngestRequest, WaitFor};
+use crate::ingest::turn::{self, IngestRequest, WaitFor};
 use crate::store::{AgentObservation, Change, Ledger};
 
 /// How many earlier sessions one session's start completes; the client waits for it.
@@ -29,7 +29,7 @@ pub(super) fn session_start(hook: &Hook<'_>, mut ledger: Option<&mut Ledger>) ->
             if !ledger.has_time() {
                 break;
             }
-            for fault in ingest::catch_up(ledger, hook.env, &config, &record)? {
+            for fault in turn::catch_up(ledger, hook.env, &config, &record)? {
                 hook.note(&fault);
             }
         }
@@ -47,7 +47,7 @@ pub(super) fn read_ended(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<(), Err
         ledger.set_prices(hook.prices());
         hook.config_of(project)
     };
-    let faults = match ingest::read_ended(ledger, hook.env, prepare, &ended) {
+    let faults = match turn::read_ended(ledger, hook.env, prepare, &ended) {
         Err(error) if error.is_busy() => return Ok(()),
         faults => faults?,
     };
@@ -127,7 +127,7 @@ fn complete(
         turn_ended,
         has_crons,
     };
-    let faults = match ingest::complete(ledger, hook.env, &hook.config(), &task) {
+    let faults = match turn::complete(ledger, hook.env, &hook.config(), &task) {
         Err(error) if error.is_busy() => return Ok(()),
         faults => faults?,
     };

@@ -5,8 +5,9 @@ use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 use super::writer::{SessionRow, signed, unsigned};
 use super::{Ledger, StoreError, calibrations};
-use crate::clients::claude_code::Reading;
-use crate::domain::{AgentId, ContextEntry, TaskChange, TaskChangeKind, Timestamp, ToolUseId};
+use crate::domain::{
+    AgentId, Client, ContextEntry, LogDelta, TaskChange, TaskChangeKind, Timestamp, ToolUseId,
+};
 
 /// What is done with content that was only imported.
 pub(super) const RECORD: &str = "record the contexts";
@@ -21,6 +22,10 @@ pub struct SessionTranscript {
     pub session: SessionRow,
     /// The session that the file is kept for. What it says of tasks is that session's.
     pub home: SessionRow,
+    /// The ID of that session.
+    pub session_id: String,
+    /// The client whose log it is.
+    pub client: Client,
     /// The file.
     pub path: String,
     /// The run whose file it is.
@@ -88,38 +93,38 @@ pub(super) fn is_known(conn: &Connection, path: &str) -> rusqlite::Result<bool> 
 
 /// Adds what a reading tells. A reading that does not go on where the last one ended is dropped: a view reads the file
 /// anew.
-pub(super) fn record(conn: &Connection, source: Source<'_>, reading: &Reading) -> rusqlite::Result<()> {
+pub(super) fn record(conn: &Connection, source: Source<'_>, delta: &LogDelta) -> rusqlite::Result<()> {
     let Source { session, path, is_main, was_known } = source;
-    for change in &reading.task_changes {
+    for change in &delta.task_changes {
         record_task_change(conn, session, change)?;
     }
-    let goes_on = if reading.start == 0 {
+    let goes_on = if delta.start == 0 {
         conn.prepare_cached("DELETE FROM context_parts WHERE path = ?1")?.execute([path])?;
         true
     } else {
         conn.prepare_cached("SELECT 1 FROM context_parts WHERE path = ?1 AND until = ?2")?
-            .exists(params![path, signed(reading.start)])?
+            .exists(params![path, signed(delta.start)])?
     };
-    if goes_on && reading.progress.offset > reading.start {
+    if goes_on && delta.position.offset > delta.start {
         // Of two processes that have read the same lines at once the first has learned from them.
         let was_told = was_known
             || conn
                 .prepare_cached("SELECT 1 FROM context_parts WHERE path = ?1 AND start = ?2")?
-                .exists(params![path, signed(reading.start)])?;
+                .exists(params![path, signed(delta.start)])?;
         if !was_told {
             let news = calibrations::News {
                 session,
-                entries: &reading.entries,
-                messages: &reading.messages,
-                is_start: is_main && reading.start == 0,
+                entries: &delta.entries,
+                messages: &delta.responses,
+                is_start: is_main && delta.start == 0,
             };
-            let before = if reading.start == 0 { Vec::new() } else { last_response(conn, path)? };
+            let before = if delta.start == 0 { Vec::new() } else { last_response(conn, path)? };
             calibrations::learn(conn, news, &before)?;
         }
-        let entries = serde_json::to_string(&reading.entries)
+        let entries = serde_json::to_string(&delta.entries)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
         conn.prepare_cached("INSERT OR REPLACE INTO context_parts VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![path, signed(reading.start), signed(reading.progress.offset), entries])?;
+            .execute(params![path, signed(delta.start), signed(delta.position.offset), entries])?;
     }
     Ok(())
 }
@@ -220,14 +225,15 @@ impl Ledger {
             None => ("", "m.name >= ?1 AND m.name < 'lines_of;'"),
         };
         let sql = format!(
-            "SELECT session, path, agent_id, offset, home,
-               (SELECT max(until) FROM context_parts p WHERE p.path = t.path)
+            "SELECT t.session, t.path, t.agent_id, t.offset, t.home,
+               (SELECT max(until) FROM context_parts p WHERE p.path = t.path), s.session_id, s.client
              FROM (SELECT session, path, agent_id, offset, session AS home FROM transcripts {of_files}
                UNION ALL
                SELECT m.value, f.path, f.agent_id, f.offset, f.session FROM meta m
                JOIN transcripts f ON f.path = substr(m.name, length(?1 || m.value) + 2) AND f.session != m.value
                WHERE {of_lines}) t
-             ORDER BY session, path"
+             JOIN sessions s ON s.id = t.home
+             ORDER BY t.session, t.path"
         );
         let session = session.map(|session| Value::from(session.0));
         let values = params_from_iter(std::iter::once(Value::from(LINES_OF.to_owned())).chain(session));
@@ -235,6 +241,8 @@ impl Ledger {
             Ok(SessionTranscript {
                 session: SessionRow(row.get(0)?),
                 home: SessionRow(row.get(4)?),
+                session_id: row.get(6)?,
+                client: Client::from_name(row.get_ref(7)?.as_str()?).unwrap_or_default(),
                 path: row.get(1)?,
                 agent: row.get::<_, Option<String>>(2)?.and_then(|agent| AgentId::new(&agent)),
                 offset: unsigned(row.get(3)?),
@@ -281,13 +289,13 @@ impl Ledger {
     pub fn add_content(
         &mut self,
         of: &SessionTranscript,
-        reading: &Reading,
+        delta: &LogDelta,
         was_known: Option<bool>,
     ) -> Result<bool, StoreError> {
         self.write(RECORD, |tx| {
             let was_known = was_known.map_or_else(|| is_known(tx, &of.path), Ok)?;
             let source = Source { session: of.home, path: &of.path, is_main: of.agent.is_none(), was_known };
-            record(tx, source, reading)?;
+            record(tx, source, delta)?;
             touch_sessions_of(tx, of)?;
             Ok(was_known)
         })

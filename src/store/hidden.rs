@@ -9,8 +9,7 @@ use super::bucket_writer::BucketWriter;
 use super::responses::iterations;
 use super::writer::{SessionRow, signed};
 use super::{Ledger, StoreError, columns};
-use crate::clients::claude_code::CostState;
-use crate::domain::{Modifiers, PicoUsd, Timestamp, Usage};
+use crate::domain::{ClientTotal, Modifiers, PicoUsd, Timestamp, Usage};
 use crate::pricing::PriceTable;
 use crate::reconcile::totals::{Models, Name, Session, Shown, State, Told, Total, Totals};
 
@@ -53,7 +52,7 @@ impl Ledger {
 }
 
 /// Stores a total. Of two at one moment the later record counts, unless they are of processes that have counted apart.
-pub(super) fn record(conn: &Connection, session: SessionRow, state: &CostState) -> rusqlite::Result<()> {
+pub(super) fn record(conn: &Connection, session: SessionRow, state: &ClientTotal) -> rusqlite::Result<()> {
     let usage = state.usage;
     let started_at = state.started_at.map(Timestamp::as_millis);
     let at = free_moment(conn, session, state.at.map_or(0, Timestamp::as_millis), started_at)?;

@@ -11,9 +11,7 @@ use super::log_writer::LogWriter;
 use super::writer::{SessionRow, unsigned};
 use super::{AgentObservation, Ledger, StoreError};
 use super::{alerts, allocations, budget_totals, ended, responses};
-use crate::clients::Fingerprint;
-use crate::clients::claude_code::{LastResponse, Note, Progress, Reading};
-use crate::domain::{Client, SessionId, Timestamp};
+use crate::domain::{Client, LogDelta, LogPosition, SessionId, Timestamp};
 
 /// What is done with the new lines of transcripts.
 pub(super) const RECORD_TRANSCRIPTS: &str = "record the transcripts";
@@ -21,6 +19,8 @@ pub(super) const RECORD_TRANSCRIPTS: &str = "record the transcripts";
 /// One transcript's new lines, to be stored together.
 #[derive(Debug)]
 pub struct LogBatch {
+    /// The client whose log it is.
+    pub client: Client,
     /// The file.
     pub path: String,
     /// The subagent run whose file it is; `None` for a main transcript.
@@ -30,15 +30,7 @@ pub struct LogBatch {
     /// The file's time of change when it was read.
     pub modified_at: Option<Timestamp>,
     /// What was read.
-    pub reading: Reading,
-}
-
-impl LogBatch {
-    /// How much was read, in bytes.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.reading.progress.offset.saturating_sub(self.reading.start)
-    }
+    pub delta: LogDelta,
 }
 
 /// How far a transcript was read.
@@ -49,7 +41,7 @@ pub struct TranscriptState {
     /// Its time of change then.
     pub modified_at: Option<Timestamp>,
     /// Where to go on.
-    pub progress: Progress,
+    pub position: LogPosition,
 }
 
 impl Ledger {
@@ -57,13 +49,8 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be written.
-    pub fn record_log(
-        &mut self,
-        session: &SessionId,
-        client: Client,
-        batch: LogBatch,
-    ) -> Result<(), StoreError> {
-        self.record_logs(client, [(session.clone(), batch)]).map(|_| ())
+    pub fn record_log(&mut self, session: &SessionId, batch: LogBatch) -> Result<(), StoreError> {
+        self.record_logs([(session.clone(), batch)]).map(|_| ())
     }
 
     /// Stores the end of a batch of tools in one transaction: the event, what the session's transcripts have new by
@@ -83,7 +70,7 @@ impl Ledger {
         self.record_with(|tx| {
             let session = event::apply(tx, event)?;
             if !logs.is_empty() {
-                let mut writer = LogWriter::new(tx, observation.client, &prices)?;
+                let mut writer = LogWriter::new(tx, &prices)?;
                 for log in logs {
                     writer.add(&observation.id, log)?;
                 }
@@ -113,13 +100,12 @@ impl Ledger {
     /// If the ledger cannot be written.
     pub fn record_logs(
         &mut self,
-        client: Client,
         batches: impl IntoIterator<Item = (SessionId, LogBatch)>,
     ) -> Result<u64, StoreError> {
         let prices = self.prices.clone();
         let expects_much = self.expects_much;
         self.write(RECORD_TRANSCRIPTS, |tx| {
-            let mut writer = LogWriter::new(tx, client, &prices)?;
+            let mut writer = LogWriter::new(tx, &prices)?;
             writer.knows_none = expects_much && responses::is_without(tx)?;
             for (session, batch) in batches {
                 writer.add(&session, batch)?;
@@ -138,7 +124,7 @@ impl Ledger {
         let read = || -> rusqlite::Result<HashMap<String, TranscriptState>> {
             let mut query = self.conn.prepare(&sql)?;
             query
-                .query_map([below.as_str(), LAST_CHAR], |row| Ok((row.get(9)?, transcript_state(row)?)))?
+                .query_map([below.as_str(), LAST_CHAR], |row| Ok((row.get(6)?, transcript_state(row)?)))?
                 .collect()
         };
         read().map_err(StoreError::query("look up the transcripts"))
@@ -279,8 +265,7 @@ impl Ledger {
 }
 
 /// The columns of [`transcript_state`].
-const STATE: &str =
-    "offset, size, modified_at, fingerprint, file_start, starts_with_note, answered, last_at, last_response";
+const STATE: &str = "offset, size, modified_at, fingerprint, answered, reader_state";
 /// No path has a character above it.
 const LAST_CHAR: &str = "\u{10ffff}";
 
@@ -290,20 +275,14 @@ fn below(folder: &Path) -> String {
 }
 
 fn transcript_state(row: &rusqlite::Row<'_>) -> rusqlite::Result<TranscriptState> {
-    let time = |column: usize| -> rusqlite::Result<Option<Timestamp>> {
-        Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
-    };
     Ok(TranscriptState {
         size: unsigned(row.get(1)?),
-        modified_at: time(2)?,
-        progress: Progress {
+        modified_at: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_millis),
+        position: LogPosition {
             offset: unsigned(row.get(0)?),
-            fingerprint: Fingerprint::from_bits(row.get::<_, i64>(3)?.cast_unsigned()),
-            file_start: time(4)?,
-            note: Note::from_rank(row.get(5)?),
-            last_at: time(7)?,
-            answered: row.get(6)?,
-            last_response: row.get::<_, Option<String>>(8)?.and_then(|text| LastResponse::from_text(&text)),
+            fingerprint: row.get::<_, i64>(3)?.cast_unsigned(),
+            answered: row.get(4)?,
+            reader_state: row.get(5)?,
         },
     })
 }

@@ -4,8 +4,9 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::owners::Claim;
 use super::writer::{SessionRow, signed};
-use crate::clients::claude_code::{Compaction, Facts, Prompt};
-use crate::domain::{ModelId, RecordSource, SessionKind, Timestamp};
+use crate::domain::{
+    CompactionRecord, ModelId, PromptRecord, RecordSource, SessionFacts, SessionKind, Timestamp,
+};
 
 /// Where facts of a session come from.
 pub(super) struct FactsSource<'a> {
@@ -22,7 +23,7 @@ pub(super) struct FactsSource<'a> {
 pub(super) fn record_facts(
     conn: &Connection,
     session: SessionRow,
-    facts: &Facts,
+    facts: &SessionFacts,
     source: &FactsSource<'_>,
 ) -> rusqlite::Result<()> {
     let (topic_rank, topic) = match &facts.topic {
@@ -71,7 +72,7 @@ pub(super) fn record_facts(
 pub(super) fn record_log_prompt(
     conn: &Connection,
     session: SessionRow,
-    prompt: &Prompt,
+    prompt: &PromptRecord,
     file_start: Option<Timestamp>,
 ) -> rusqlite::Result<Vec<Claim>> {
     if let Some(prompt_id) = &prompt.prompt_id {
@@ -114,7 +115,7 @@ pub(super) fn record_log_prompt(
 pub(super) fn record_boundary(
     conn: &Connection,
     session: SessionRow,
-    compaction: &Compaction,
+    compaction: &CompactionRecord,
     file_start: Option<Timestamp>,
 ) -> rusqlite::Result<Vec<Claim>> {
     let inserted = conn

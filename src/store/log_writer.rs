@@ -16,8 +16,7 @@ use super::owners::{self, Claim, Kind, Sharing};
 use super::responses::{self, INSERT, REPLACE, execute, known_message};
 use super::writer::{SessionRow, session_id, session_row_and_own, signed};
 use super::{allocations, contexts, hidden};
-use crate::clients::claude_code::{LastResponse, Note};
-use crate::domain::{Client, MessageId, ResponseRecord, SessionId, Timestamp};
+use crate::domain::{Client, CopiedBefore, MessageId, ResponseRecord, SessionId, Timestamp};
 use crate::pricing::PriceTable;
 use crate::reconcile;
 
@@ -27,6 +26,7 @@ type OfFile = (Vec<ResponseRecord>, Vec<SessionRow>);
 /// A transaction that takes what was read of transcripts.
 pub(super) struct LogWriter<'c> {
     conn: &'c Connection,
+    /// The client of the log that is being added.
     client: Client,
     prices: &'c PriceTable,
     rows: HashMap<SessionId, SessionRow>,
@@ -34,9 +34,8 @@ pub(super) struct LogWriter<'c> {
     sharing: HashMap<SessionRow, Timestamp>,
     /// Sessions for which that must be worked out anew.
     disputed: BTreeSet<SessionRow>,
-    /// Sessions whose earlier records have turned out to be copies: those older than the time, and whether responses are
-    /// among them.
-    found_copies: Vec<(SessionRow, Timestamp, bool)>,
+    /// Sessions some of whose earlier records have turned out to be copies.
+    found_copies: Vec<(SessionRow, CopiedBefore)>,
     spending: BucketWriter,
     /// Sessions whose responses have changed, and the earliest time of these; totals count up to a time. A subagent's
     /// answer counts from the beginning, for it can come after the last dated line before the total.
@@ -56,15 +55,11 @@ pub(super) struct LogWriter<'c> {
 }
 
 impl<'c> LogWriter<'c> {
-    pub(super) fn new(
-        conn: &'c Connection,
-        client: Client,
-        prices: &'c PriceTable,
-    ) -> rusqlite::Result<Self> {
+    pub(super) fn new(conn: &'c Connection, prices: &'c PriceTable) -> rusqlite::Result<Self> {
         bucket_writer::check_version(conn, prices)?;
         Ok(Self {
             conn,
-            client,
+            client: Client::default(),
             prices,
             rows: HashMap::new(),
             sharing: HashMap::new(),
@@ -94,32 +89,25 @@ impl<'c> LogWriter<'c> {
 
     pub(super) fn add(&mut self, session: &SessionId, batch: LogBatch) -> rusqlite::Result<()> {
         let conn = self.conn;
+        self.client = batch.client;
         let row = self.row(session)?;
-        let reading = batch.reading;
-        if reading.start > 0 && batch.run.is_none() {
+        let delta = batch.delta;
+        if delta.start > 0 && batch.run.is_none() {
             contexts::note_earlier_session(conn, row, &batch.path)?;
         }
-        let progress = &reading.progress;
-        let file_start = progress.file_start;
+        let file_start = delta.file_start;
         if let Some(run) = &batch.run {
             record_run(conn, row, run)?;
         } else {
-            for (named, facts) in reading.facts_by_session(session) {
+            for (named, facts) in delta.facts_by_session(session) {
                 let of = self.row(named)?;
                 let source =
-                    FactsSource { path: &batch.path, is_home: of == row, is_start: reading.start == 0 };
+                    FactsSource { path: &batch.path, is_home: of == row, is_start: delta.start == 0 };
                 record_facts(conn, of, facts, &source)?;
             }
+            self.found_copies.extend(delta.copied_before.iter().map(|before| (row, *before)));
         }
-        if batch.run.is_none() && progress.note == Note::Copies && reading.is_newly_fork {
-            self.found_copies.extend(file_start.map(|start| (row, start, true)));
-        }
-        if let Some(until) = reading.copied_until.filter(|_| batch.run.is_none() && reading.start > 0) {
-            // Prompts have no marks: those of an earlier reading can be from before a response that has.
-            let after = Timestamp::from_millis(until.as_millis().saturating_add(1));
-            self.found_copies.push((row, after, false));
-        }
-        for (agent, agent_type) in &reading.agent_types {
+        for (agent, agent_type) in &delta.agent_types {
             let named = conn
                 .prepare_cached(
                     "UPDATE agent_runs SET agent_type = ?3 \
@@ -130,69 +118,66 @@ impl<'c> LogWriter<'c> {
                 allocations::touch(conn, row)?;
             }
         }
-        if reading.has_content {
+        if delta.has_content {
             let source = contexts::Source {
                 session: row,
                 path: &batch.path,
                 is_main: batch.run.is_none(),
-                was_known: reading.start == 0 && contexts::is_known(conn, &batch.path)?,
+                was_known: delta.start == 0 && contexts::is_known(conn, &batch.path)?,
             };
-            contexts::record(conn, source, &reading)?;
-            if !reading.entries.is_empty() {
+            contexts::record(conn, source, &delta)?;
+            if !delta.entries.is_empty() {
                 allocations::touch(conn, row)?;
             }
         }
-        for prompt in &reading.prompts {
+        for prompt in &delta.prompts {
             let owner = self.row(&prompt.session)?;
             let claims = record_log_prompt(conn, owner, prompt, file_start)?;
             self.claim(&prompt.uuid, Kind::Prompt, claims)?;
             self.note_record(owner, prompt.at);
             note_earliest(&mut self.spoken, owner, prompt.at);
         }
-        for compaction in &reading.compactions {
+        for compaction in &delta.compactions {
             let owner = self.row(&compaction.session)?;
             let claims = record_boundary(conn, owner, compaction, file_start)?;
             self.claim(&compaction.uuid, Kind::Compaction, claims)?;
         }
-        for state in &reading.cost_states {
+        for state in &delta.client_totals {
             let owner = self.row(&state.session)?;
             hidden::record(conn, owner, state)?;
             self.totals.insert(owner.0);
         }
+        let position = &delta.position;
         conn.prepare_cached(
-            "INSERT INTO transcripts (path, session, agent_id, offset, size, modified_at, fingerprint, file_start,
-               starts_with_note, answered, skipped_lines, last_at, last_response)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+            "INSERT INTO transcripts (path, session, agent_id, offset, size, modified_at, fingerprint, answered,
+               skipped_lines, reader_state)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
              ON CONFLICT (path) DO UPDATE SET
                session = excluded.session, agent_id = excluded.agent_id, offset = excluded.offset,
                size = excluded.size, modified_at = excluded.modified_at, fingerprint = excluded.fingerprint,
-               file_start = excluded.file_start, starts_with_note = excluded.starts_with_note,
                answered = excluded.answered, skipped_lines = skipped_lines + excluded.skipped_lines,
-               last_at = excluded.last_at, last_response = excluded.last_response",
+               reader_state = excluded.reader_state",
         )?
         .execute(params![
             batch.path,
             row.0,
             batch.run.as_ref().map(|run| run.id.as_str()),
-            signed(progress.offset),
+            signed(position.offset),
             signed(batch.size),
             batch.modified_at.map(Timestamp::as_millis),
-            progress.fingerprint.to_bits().cast_signed(),
-            file_start.map(Timestamp::as_millis),
-            progress.note.rank(),
-            progress.answered,
-            signed(reading.skipped_lines),
-            progress.last_at.map(Timestamp::as_millis),
-            progress.last_response.as_ref().map(LastResponse::to_text),
+            position.fingerprint.cast_signed(),
+            position.answered,
+            signed(delta.skipped_lines),
+            position.reader_state,
         ])?;
-        let mut messages = reading.messages;
+        let mut messages = delta.responses;
         reconcile::merge_neighbours(&mut messages);
         self.add_messages(
             session,
             row,
             &batch.path,
             messages,
-            batch.run.is_none().then_some(reading.start == 0),
+            batch.run.is_none().then_some(delta.start == 0),
         )
     }
 
@@ -364,7 +349,7 @@ impl<'c> LogWriter<'c> {
 
     /// What a fork's file was read of before it was known to be one: its copies count, but not for the fork.
     fn note_found_copies(&mut self) -> rusqlite::Result<()> {
-        for (session, start, has_responses) in std::mem::take(&mut self.found_copies) {
+        for (session, CopiedBefore { at: start, has_responses }) in std::mem::take(&mut self.found_copies) {
             let kinds = [Kind::Prompt, Kind::Compaction, Kind::Response];
             owners::note_copies(self.conn, session, start, if has_responses { &kinds } else { &kinds[..2] })?;
             if self.sharing.contains_key(&session) {

@@ -16,6 +16,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0012_iterations.sql"),
     include_str!("migrations/0013_claims.sql"),
     include_str!("migrations/0014_growth.sql"),
+    include_str!("migrations/0015_positions.sql"),
 ];
 
 /// Brings the schema up to date. Safe for any number of processes that start on one fresh ledger at once: the

@@ -26,18 +26,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("calendar", &["domain", "env"]),
     ("estimate", &["domain", "json"]),
     ("config", &["domain", "estimate", "regular"]),
-    ("clients", &["domain", "json", "regular"]),
+    ("clients", &["domain", "env", "json", "regular"]),
     ("reconcile", &["domain"]),
     // What stood in which context; pure.
     ("attribution", &["domain"]),
     // It stores what readers read and estimators estimate, and knows nothing of who asks.
-    ("store", &["domain", "platform", "regular", "pricing", "estimate", "clients", "reconcile"]),
+    ("store", &["domain", "platform", "regular", "pricing", "estimate", "reconcile"]),
     // How far what was used has come; asked by the hook, the reports and the commands.
     ("budget", &["domain", "env", "calendar", "config", "store"]),
     ("error", &["domain", "env", "config", "clients", "pricing", "store", "setup"]),
     ("ingest", &["domain", "env", "estimate", "config", "clients", "pricing", "reconcile", "store", "error"]),
-    ("allocation", &["domain", "estimate", "clients", "attribution", "pricing", "store", "ingest"]),
-    ("import", &["domain", "env", "estimate", "config", "clients", "reconcile", "store", "ingest"]),
+    ("allocation", &["domain", "estimate", "attribution", "pricing", "store", "ingest"]),
     // The hot path: nothing that shows anything.
     (
         "hook",
@@ -66,7 +65,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "store",
             "error",
             "ingest",
-            "import",
             "allocation",
             "hook",
             "setup",

@@ -4,24 +4,13 @@ use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher13;
 
-use super::Reading;
 use super::context::{Context, message_key};
 use super::tasks::task_change;
+use super::{ContentReader, Reading};
 use crate::domain::{
     ContextCall, ContextEntry, MAX_NAME_CHARS, TaskChange, ToolName, ToolUseId, clean_name, file_type,
 };
 use crate::json::{self, Object, Raw};
-
-/// How content is measured.
-#[derive(Debug, Clone, Copy)]
-pub struct ContentReader {
-    /// Counts a block that a model wrote, in tokens of `cl100k_base`.
-    pub written: fn(Raw<'_>) -> u64,
-    /// Counts what a model reads; `true` if it holds an image or a document, whose size is a guess.
-    pub read: fn(Raw<'_>) -> (u64, bool),
-    /// The ledger's key for hashes of paths.
-    pub hash_key: Option<[u8; 16]>,
-}
 
 /// So many calls of one line are told apart: many times what any response has. The others count as its text.
 const MOST_CALLS: usize = 1 << 13;
@@ -55,19 +44,19 @@ pub(super) fn add(
     content: &ContentReader,
     reading: &mut Reading,
 ) {
-    let before = reading.entries.len();
+    let before = reading.delta.entries.len();
     match kind {
         "assistant" => add_assistant(line, context, content, reading),
         "user" => add_user(line, context, content, reading),
         "attachment" => add_attachment(line, content, reading),
         "system" if line.text("subtype").as_deref() == Some("compact_boundary") => {
-            reading.entries.push(ContextEntry::Compaction);
+            reading.delta.entries.push(ContextEntry::Compaction);
         }
         _ => {}
     }
     let agent = context.agent().filter(|_| !context.is_of_file());
-    if reading.entries.len() > before && reading.entries_of.as_ref() != agent {
-        reading.entries.insert(before, ContextEntry::Of { agent: agent.cloned() });
+    if reading.delta.entries.len() > before && reading.entries_of.as_ref() != agent {
+        reading.delta.entries.insert(before, ContextEntry::Of { agent: agent.cloned() });
         reading.entries_of = agent.cloned();
     }
 }
@@ -105,7 +94,7 @@ fn add_assistant(line: &Object<'_>, context: &Context, content: &ContentReader, 
     reading.last_skill_call =
         calls.iter().rfind(|call| call.tool.as_str() == "Skill").map(|call| call.id.clone());
     let skill = line.text("attributionSkill").and_then(|skill| clean_name(&skill, MAX_NAME_CHARS));
-    reading.entries.push(ContextEntry::Response { id, skill, text, thinking, calls });
+    reading.delta.entries.push(ContextEntry::Response { id, skill, text, thinking, calls });
 }
 
 fn read_call(block: &Object<'_>, tokens: u64, content: &ContentReader) -> Option<ContextCall> {
@@ -142,14 +131,14 @@ fn read_call(block: &Object<'_>, tokens: u64, content: &ContentReader) -> Option
 fn note_task(block: &Object<'_>, call: &ContextCall, context: &Context, reading: &mut Reading) {
     let change = task_change(&call.tool, block.object("input").as_ref(), None);
     if let Some(kind) = change.filter(|_| context.is_main()) {
-        reading.task_changes.push(TaskChange { call: call.id.clone(), at: context.at(), kind });
+        reading.delta.task_changes.push(TaskChange { call: call.id.clone(), at: context.at(), kind });
     }
 }
 
 fn add_user(line: &Object<'_>, context: &Context, content: &ContentReader, reading: &mut Reading) {
     let Some(raw) = line.object("message").and_then(|message| message.raw("content")) else { return };
     if line.is_true("isCompactSummary") {
-        reading.entries.push(ContextEntry::Summary { tokens: (content.read)(raw).0 });
+        reading.delta.entries.push(ContextEntry::Summary { tokens: (content.read)(raw).0 });
         return;
     }
     let mut other = 0;
@@ -171,17 +160,17 @@ fn add_user(line: &Object<'_>, context: &Context, content: &ContentReader, readi
             .and_then(|result| task_change(&ToolName::new("TaskCreate"), None, Some(&result)))
             .filter(|_| context.is_main() && reading.task_creates.remove(&call))
         {
-            reading.task_changes.push(TaskChange { call: call.clone(), at: context.at(), kind });
+            reading.delta.task_changes.push(TaskChange { call: call.clone(), at: context.at(), kind });
         }
         let (tokens, media) = block.raw("content").map_or((0, false), content.read);
-        reading.entries.push(ContextEntry::Result { call, tokens, media });
+        reading.delta.entries.push(ContextEntry::Result { call, tokens, media });
     }
     if other == 0 {
         return;
     }
     let source = line.text("sourceToolUseID").and_then(|id| ToolUseId::new(&id));
     let is_for_call = line.is_true("isMeta") && (source.is_some() || reading.last_skill_call.is_some());
-    reading.entries.push(if is_for_call {
+    reading.delta.entries.push(if is_for_call {
         ContextEntry::CallText { call: source.or_else(|| reading.last_skill_call.clone()), tokens: other }
     } else {
         ContextEntry::Prompt { tokens: other }
@@ -209,7 +198,7 @@ fn add_attachment(line: &Object<'_>, content: &ContentReader, reading: &mut Read
         texts.map(|text| (content.read)(text).0).sum()
     };
     if tokens > 0 {
-        reading.entries.push(if is_users {
+        reading.delta.entries.push(if is_users {
             ContextEntry::Prompt { tokens }
         } else {
             ContextEntry::Note { tokens }

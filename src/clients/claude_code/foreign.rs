@@ -50,7 +50,7 @@ pub(super) fn is_own(kind: &[u8], line: &Line<'_>) -> bool {
 
 /// What a file is that is no transcript, as far as its first lines tell.
 #[must_use]
-pub fn describe(path: &Path) -> &'static str {
+pub(super) fn describe(path: &Path) -> &'static str {
     let mut buffer = Buffer::default();
     let Ok(mut lines) = Lines::open(&mut buffer, path, None) else { return UNKNOWN };
     for _ in 0..MAX_LINES {

@@ -56,7 +56,7 @@ const MOMENTS: i64 = 60_000;
 
 /// What a file's first dated line says of older lines after it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Note {
+pub(super) enum Note {
     /// It is no note of the client's, or what follows is the session's own.
     #[default]
     None,
@@ -71,7 +71,7 @@ pub enum Note {
 impl Note {
     /// From the ledger.
     #[must_use]
-    pub const fn from_rank(rank: i64) -> Self {
+    pub(super) const fn from_rank(rank: i64) -> Self {
         match rank {
             1 => Self::First,
             2 => Self::Copies,
@@ -82,7 +82,7 @@ impl Note {
 
     /// For the ledger.
     #[must_use]
-    pub const fn rank(self) -> i64 {
+    pub(super) const fn rank(self) -> i64 {
         match self {
             Self::None => 0,
             Self::First => 1,
@@ -124,7 +124,7 @@ impl Note {
 
 /// The last response of a file, for what goes on with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastResponse {
+pub(super) struct LastResponse {
     /// The key under which it is kept.
     id: MessageId,
     request: Option<RequestTag>,
@@ -143,7 +143,7 @@ pub struct LastResponse {
 impl LastResponse {
     /// For the ledger.
     #[must_use]
-    pub fn to_text(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         let request = self.request.map_or(0, RequestTag::to_bits);
         let at = self.at.map_or(i64::MIN, Timestamp::as_millis);
         let flags = u8::from(self.is_open)
@@ -155,7 +155,7 @@ impl LastResponse {
 
     /// From the ledger.
     #[must_use]
-    pub fn from_text(text: &str) -> Option<Self> {
+    pub(super) fn from_text(text: &str) -> Option<Self> {
         let mut parts = text.splitn(6, ' ');
         let request: i64 = parts.next()?.parse().ok()?;
         let at: i64 = parts.next()?.parse().ok()?;

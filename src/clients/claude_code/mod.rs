@@ -13,23 +13,23 @@ mod paths;
 mod tasks;
 mod wire;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::clients::{Buffer, Fingerprint, Lines, ReadError};
+use super::{
+    AgentMeta, Buffer, ContentReader, Fingerprint, FoundLogs, Lines, LogFile, LogReader, ReadError, ReadFrom,
+};
 use crate::domain::{
-    AgentId, CompactionTrigger, ContextEntry, MessageId, ModelId, PicoUsd, RecordSource, ResponseRecord,
-    SessionId, SessionKind, TaskChange, Timestamp, ToolUseId, Usage,
+    AgentId, Client, CopiedBefore, LogDelta, LogPosition, MessageId, RecordSource, ResponseRecord,
+    SessionFacts, SessionId, Timestamp, ToolUseId, Version, client_version,
 };
+use crate::env::Env;
 use crate::json;
+use identity::{LastResponse, Note};
 
-pub use content::ContentReader;
-pub use identity::{LastResponse, Note};
-pub use paths::{
-    AgentFile, AgentMeta, FoundFile, agent_file, agent_files, agents_folder, find_files, find_main,
-    is_transcript, session_of_path, usual_agent_file,
-};
+pub use paths::session_of_path;
 pub use tasks::task_change;
 
 /// The agent id of old clients' sidechain lines, which stand in the main file and name no run.
@@ -40,90 +40,55 @@ const CHUNK_BYTES: u64 = 8 << 20;
 /// How much of a transcript is read at once where the content is read, too, of which more is kept. In bytes.
 const CONTENT_CHUNK_BYTES: u64 = 2 << 20;
 
-/// The rank of a title that is only a number, for users who want no names kept: it replaces any other.
-pub const NUMBERED_TOPIC_RANK: u8 = 9;
+/// First client version that lays no subagent transcripts beside the main one, for certain.
+const NO_FLAT_AGENTS: Version = (2, 1, 100);
 
-/// Where a transcript is to be read from.
-#[derive(Debug, Clone)]
-pub struct ReadFrom {
-    /// The session whose folder the file stands in; lines usually name it themselves.
-    pub session: SessionId,
-    /// The subagent whose file it is; `None` for a main transcript.
-    pub agent: Option<AgentId>,
-    /// Where to go on, and how to tell that the file is still the same.
-    pub progress: Option<Progress>,
-    /// Counts the tokens of content, for responses of which the log has no final usage.
-    pub count: fn(&str) -> u64,
-    /// How content is measured; without it no [`Reading::entries`] are made.
-    pub content: Option<ContentReader>,
-}
-
-/// How far a file was read.
+/// How far a transcript was read, and what that says of the lines that follow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// After the last whole line.
-    pub offset: u64,
-    /// The file's fingerprint then.
-    pub fingerprint: Fingerprint,
+struct Progress {
+    /// After the last whole line, in bytes.
+    offset: u64,
     /// The time of the file's first dated record.
-    pub file_start: Option<Timestamp>,
+    file_start: Option<Timestamp>,
     /// Whether that record is the client's own note (`queue-operation`), and what this says of older ones after it.
-    pub note: Note,
+    note: Note,
     /// The time of the latest dated record; `cost-state` records have none of their own.
-    pub last_at: Option<Timestamp>,
+    last_at: Option<Timestamp>,
     /// Whether the conversation's last record is an answer.
-    pub answered: bool,
+    answered: bool,
     /// The last response.
-    pub last_response: Option<LastResponse>,
+    last_response: Option<LastResponse>,
 }
 
-/// A turn's beginning.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Prompt {
-    /// The record's id; copies in a fork have the same.
-    pub uuid: String,
-    /// The session whose file it stands in.
-    pub session: SessionId,
-    /// The client's id of the prompt, which hooks get too.
-    pub prompt_id: Option<String>,
-    /// When it was submitted.
-    pub at: Option<Timestamp>,
-}
+impl Progress {
+    /// As the ledger keeps it.
+    fn position(&self, fingerprint: Fingerprint) -> LogPosition {
+        let time = |at: Option<Timestamp>| at.map_or(i64::MIN, Timestamp::as_millis);
+        let (start, last) = (time(self.file_start), time(self.last_at));
+        let mut reader_state = format!("{} {start} {last}", self.note.rank());
+        if let Some(last) = &self.last_response {
+            reader_state.push(' ');
+            reader_state.push_str(&last.to_text());
+        }
+        let Self { offset, answered, .. } = *self;
+        LogPosition { offset, fingerprint: fingerprint.to_bits(), answered, reader_state }
+    }
 
-/// A compaction (`compact_boundary`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Compaction {
-    /// The record's id.
-    pub uuid: String,
-    /// The session whose file it stands in.
-    pub session: SessionId,
-    /// What set it off.
-    pub trigger: CompactionTrigger,
-    /// When it was done.
-    pub at: Option<Timestamp>,
-    /// The context's size before, in tokens.
-    pub tokens_before: Option<u64>,
-    /// The context's size after, in tokens.
-    pub tokens_after: Option<u64>,
-}
-
-/// The client's own total of a session and model (`cost-state`), since the session's start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CostState {
-    /// The session.
-    pub session: SessionId,
-    /// The time of the last dated record before it.
-    pub at: Option<Timestamp>,
-    /// When the client says that it started; a fork goes on with its parent's.
-    pub started_at: Option<Timestamp>,
-    /// The model.
-    pub model: ModelId,
-    /// What it used.
-    pub usage: Usage,
-    /// Whether the record splits the cache writes; if not all of them stand as 5-minute ones.
-    pub is_split: bool,
-    /// What the client says that it cost.
-    pub cost_usd: Option<PicoUsd>,
+    /// From the ledger. What cannot be read there is not known.
+    fn of(position: &LogPosition) -> Self {
+        let mut parts = position.reader_state.splitn(4, ' ');
+        let mut number = || parts.next()?.parse::<i64>().ok();
+        let (note, start, last) = (number().unwrap_or_default(), number(), number());
+        let time = |millis: Option<i64>| millis.filter(|at| *at != i64::MIN).map(Timestamp::from_millis);
+        Self {
+            offset: position.offset,
+            file_start: time(start),
+            note: Note::from_rank(note),
+            last_at: time(last),
+            answered: position.answered,
+            last_response: parts.next().and_then(LastResponse::from_text),
+        }
+    }
 }
 
 /// The content of responses that are not known to be complete.
@@ -166,91 +131,21 @@ impl Unfinished {
     }
 }
 
-/// What the lines say of the session as a whole.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Facts {
-    /// Time of the first dated line of the session's own.
-    pub first_at: Option<Timestamp>,
-    /// Time of the last one.
-    pub last_at: Option<Timestamp>,
-    /// The client's version, from the last line that tells.
-    pub client_version: Option<String>,
-    /// The working directory of the first line that tells.
-    pub project: Option<String>,
-    /// The branch, from the last line that tells.
-    pub git_branch: Option<String>,
-    /// The session's title and how good a source it has (3 the user's, 2 the client's, 1 its slug). An empty title
-    /// with [`NUMBERED_TOPIC_RANK`] stands for the session's number in the ledger.
-    pub topic: Option<(u8, String)>,
-    /// Who drove it.
-    pub kind: Option<SessionKind>,
-    /// The model of the last response of the main conversation.
-    pub model: Option<ModelId>,
-}
-
-impl Facts {
-    /// These, and what later lines say.
-    fn join(self, later: Self) -> Self {
-        Self {
-            first_at: self.first_at.or(later.first_at),
-            last_at: later.last_at.or(self.last_at),
-            client_version: later.client_version.or(self.client_version),
-            project: self.project.or(later.project),
-            git_branch: later.git_branch.or(self.git_branch),
-            topic: match (self.topic, later.topic) {
-                (Some(earlier), Some(later)) if earlier.0 > later.0 => Some(earlier),
-                (earlier, later) => later.or(earlier),
-            },
-            kind: self.kind.or(later.kind),
-            model: later.model.or(self.model),
-        }
-    }
-}
-
-/// What a transcript's new lines tell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reading {
-    /// Records of API responses; the same response can have several.
-    pub messages: Vec<ResponseRecord>,
-    /// Prompts, in the file's order.
-    pub prompts: Vec<Prompt>,
-    /// Compactions.
-    pub compactions: Vec<Compaction>,
-    /// The client's own totals, in the file's order.
-    pub cost_states: Vec<CostState>,
-    /// What the lines add to the contexts of their conversations.
-    pub entries: Vec<ContextEntry>,
-    /// Changes of the agent's list of tasks; read with the entries.
-    pub task_changes: Vec<TaskChange>,
-    /// Subagents' types, where the lines name them.
-    pub agent_types: BTreeMap<AgentId, String>,
-    /// The session whose file it is.
-    pub facts: Facts,
-    /// Other sessions that lines of it name.
-    pub facts_of_others: Vec<(SessionId, Facts)>,
-    /// The session whose file it is: the one that it is named after if a line names that, else the first that a line names.
-    pub session: Option<SessionId>,
-    /// Whether any line is one of this client's.
-    pub is_understood: bool,
-    /// Up to which time the session's lines are known to be copies, by their marks.
-    pub copied_until: Option<Timestamp>,
-    /// Whether it has turned out that what is older than the file is a copy.
-    pub is_newly_fork: bool,
-    /// Lines.
-    pub lines: u64,
-    /// Lines that are no JSON object.
-    pub skipped_lines: u64,
-    /// Where reading began.
-    pub start: u64,
-    /// Whether the content was read too, so that [`Self::entries`] tells all.
-    pub has_content: bool,
-    /// Whether the file has lines that were not read yet.
-    pub has_more: bool,
-    /// Where to go on.
-    pub progress: Progress,
+/// A transcript while it is read: what its lines tell, and what later lines may refer to.
+#[derive(Debug)]
+struct Reading {
+    delta: LogDelta,
+    /// How far it is.
+    progress: Progress,
     unfinished: Unfinished,
-    /// The session of the last line, and so of `facts`.
+    /// What the lines say of the session of the last line.
+    facts: SessionFacts,
+    /// The session of the last line.
     facts_of: Option<SessionId>,
+    /// Other sessions that lines of it name.
+    facts_of_others: Vec<(SessionId, SessionFacts)>,
+    /// Up to which time the session's lines are known to be copies, by their marks.
+    copied_until: Option<Timestamp>,
     /// The key of the line that was read last, if it shows a response.
     line_key: Option<MessageId>,
     /// Whose the last entry is, if not the file's own.
@@ -266,46 +161,18 @@ impl Reading {
     #[must_use]
     fn new(progress: Progress) -> Self {
         Self {
-            messages: Vec::new(),
-            prompts: Vec::new(),
-            compactions: Vec::new(),
-            cost_states: Vec::new(),
-            agent_types: BTreeMap::new(),
-            facts: Facts::default(),
-            facts_of_others: Vec::new(),
-            session: None,
-            is_understood: false,
-            copied_until: None,
-            is_newly_fork: false,
-            facts_of: None,
-            line_key: None,
-            lines: 0,
-            skipped_lines: 0,
-            start: progress.offset,
-            has_content: false,
-            has_more: false,
+            delta: LogDelta { start: progress.offset, ..LogDelta::default() },
             progress,
             unfinished: Unfinished::default(),
-            entries: Vec::new(),
-            task_changes: Vec::new(),
+            facts: SessionFacts::default(),
+            facts_of: None,
+            facts_of_others: Vec::new(),
+            copied_until: None,
+            line_key: None,
             entries_of: None,
             task_creates: HashSet::new(),
             last_skill_call: None,
         }
-    }
-
-    /// What the lines say of each session that they name; `home` is the file's.
-    pub fn facts_by_session<'r>(
-        &'r self,
-        home: &'r SessionId,
-    ) -> impl Iterator<Item = (&'r SessionId, &'r Facts)> {
-        let others = self.facts_of_others.iter().map(|(session, facts)| (session, facts));
-        others.chain([(self.facts_of.as_ref().unwrap_or(home), &self.facts)])
-    }
-
-    /// The facts of all sessions.
-    pub fn all_facts_mut(&mut self) -> impl Iterator<Item = &mut Facts> {
-        self.facts_of_others.iter_mut().map(|(_, facts)| facts).chain([&mut self.facts])
     }
 
     /// Makes `facts` those of a session.
@@ -319,99 +186,173 @@ impl Reading {
         let left_facts = std::mem::replace(&mut self.facts, facts);
         self.facts_of_others.push((left, left_facts));
     }
+}
 
-    /// This reading and one that went on where it ended.
-    #[must_use]
-    pub fn join(mut self, later: Self) -> Self {
-        self.messages.extend(later.messages);
-        self.prompts.extend(later.prompts);
-        self.compactions.extend(later.compactions);
-        self.cost_states.extend(later.cost_states);
-        self.agent_types.extend(later.agent_types);
-        if self.entries_of.is_some() {
-            self.entries.push(ContextEntry::Of { agent: None });
+/// The reader of Claude Code's transcripts.
+#[derive(Debug, Clone, Copy)]
+pub struct Transcripts;
+
+impl LogReader for Transcripts {
+    fn client(&self) -> Client {
+        Client::ClaudeCode
+    }
+
+    fn folders(&self, env: &Env) -> Vec<PathBuf> {
+        match env.place("CLAUDE_CONFIG_DIR") {
+            Some(folder) => vec![folder.join("projects")],
+            None => env
+                .home()
+                .map(|home| vec![home.join(".claude/projects"), home.join(".config/claude/projects")])
+                .unwrap_or_default(),
         }
-        self.entries.extend(later.entries);
-        self.entries_of = later.entries_of;
-        self.task_changes.extend(later.task_changes);
-        let others = later.facts_of_others.into_iter().map(|(session, facts)| (Some(session), facts));
-        for (session, facts) in others.chain([(later.facts_of, later.facts)]) {
-            if let Some(session) = session {
-                self.turn_to(&session);
+    }
+
+    fn find(&self, root: &Path) -> FoundLogs {
+        paths::find(root)
+    }
+
+    fn is_log(&self, path: &Path) -> bool {
+        paths::is_transcript(path)
+    }
+
+    fn find_main(&self, folder: &Path, session: &SessionId) -> Option<PathBuf> {
+        paths::find_main(folder, session)
+    }
+
+    fn session_of(&self, main: &Path) -> Option<SessionId> {
+        session_of_path(main)
+    }
+
+    fn agents_folder(&self, main: &Path) -> PathBuf {
+        paths::agents_folder(main)
+    }
+
+    fn agent_logs(&self, main: &Path, session: &SessionId, version: Option<&str>) -> Vec<LogFile> {
+        paths::agent_files(main, session, may_have_flat_agents(version))
+    }
+
+    fn agent_log(&self, main: &Path, session: &SessionId, agent: &AgentId, quick: bool) -> Option<LogFile> {
+        let usual = paths::usual_agent_file(main, session, agent);
+        usual.or_else(|| if quick { None } else { paths::deeper_agent_file(main, session, agent) })
+    }
+
+    fn agent_meta(&self, log: &LogFile) -> AgentMeta {
+        paths::agent_meta(log)
+    }
+
+    fn read(&self, buffer: &mut Buffer, path: &Path, from: &ReadFrom) -> Result<LogDelta, ReadError> {
+        let before = from.position.as_ref().map(Progress::of);
+        let known =
+            from.position.as_ref().map(|known| (known.offset, Fingerprint::from_bits(known.fingerprint)));
+        let mut lines = Lines::open(buffer, path, known)?;
+        // A file written anew is read from its start, and what was known of it is void.
+        let resumed = before.filter(|progress| progress.offset == lines.start());
+        let was_fork = resumed.as_ref().is_some_and(|before| before.note == Note::Copies);
+        let mut reading = Reading::new(Progress { offset: lines.start(), ..resumed.unwrap_or_default() });
+        let chunk = if from.content.is_some() { CONTENT_CHUNK_BYTES } else { CHUNK_BYTES };
+        let mut repeated = json::Repeated::default();
+        while let Some(line) = lines.next_line()? {
+            reading.delta.lines += 1;
+            wire::add_line(line, from, &mut repeated, &mut reading);
+            if lines.offset() - lines.start() >= chunk {
+                reading.delta.has_more = true;
+                break;
             }
-            let earlier = std::mem::take(&mut self.facts);
-            self.facts = earlier.join(facts);
         }
-        self.session = self.session.or(later.session);
-        self.is_understood |= later.is_understood;
-        self.copied_until = self.copied_until.max(later.copied_until);
-        self.is_newly_fork |= later.is_newly_fork;
-        self.lines += later.lines;
-        self.skipped_lines += later.skipped_lines;
-        self.has_more = later.has_more;
-        self.progress = later.progress;
-        self
+        reading.delta.has_more |= lines.is_within_line();
+        reading.progress.offset = lines.offset();
+        let fingerprint = lines.fingerprint()?;
+        Ok(reading.finish(from, fingerprint, was_fork))
+    }
+
+    fn describe_foreign(&self, path: &Path) -> &'static str {
+        foreign::describe(path)
+    }
+
+    fn is_beside_logs(&self, path: &Path) -> bool {
+        path.components().any(|part| part.as_os_str() == OsStr::new("subagents"))
     }
 }
 
-/// Reads the new lines of a transcript, or as many of them as are to be stored together
-/// ([`Reading::has_more`] then says that there are more).
-///
-/// # Errors
-/// If the file cannot be opened or read; lines that cannot be understood are counted and skipped.
-pub fn read(path: &Path, from: &ReadFrom) -> Result<Reading, ReadError> {
-    read_with(&mut Buffer::default(), path, from)
+impl Reading {
+    /// What all lines have told. `was_fork` says whether the file was known before to begin with copies.
+    fn finish(self, from: &ReadFrom, fingerprint: Fingerprint, was_fork: bool) -> LogDelta {
+        let Self {
+            mut delta, progress, unfinished, mut facts, facts_of, facts_of_others, copied_until, ..
+        } = self;
+        unfinished.count(&mut delta.responses, from.count);
+        let file_start = progress.file_start;
+        let own_start = file_start.filter(|_| progress.note == Note::Copies);
+        let is_older = |at: Option<Timestamp>| at.zip(own_start).is_some_and(|(at, start)| at < start);
+        for response in &mut delta.responses {
+            response.file_start = file_start;
+            response.copied |= response.source == RecordSource::Main && is_older(response.at);
+        }
+        // What a fork has copied is told by its parent's file.
+        let is_copy = |at: Option<Timestamp>| {
+            is_older(at) || at.zip(copied_until).is_some_and(|(at, until)| at <= until)
+        };
+        delta.prompts.retain(|prompt| !is_copy(prompt.at));
+        delta.compactions.retain(|compaction| !is_copy(compaction.at));
+        delta.client_totals.retain(|total| !is_older(total.at));
+        if let Some(start) = own_start {
+            for time in [&mut facts.first_at, &mut facts.last_at] {
+                *time = time.map(|at| at.max(start));
+            }
+        }
+        if from.agent.is_none() {
+            let newly = own_start.filter(|_| !was_fork);
+            delta.copied_before.extend(newly.map(|at| CopiedBefore { at, has_responses: true }));
+            // Prompts have no marks: those of an earlier reading can be from before a response that has.
+            let after = |until: Timestamp| Timestamp::from_millis(until.as_millis().saturating_add(1));
+            let marked = copied_until.filter(|_| delta.start > 0).map(after);
+            delta.copied_before.extend(marked.map(|at| CopiedBefore { at, has_responses: false }));
+        }
+        let others = facts_of_others.into_iter().map(|(session, facts)| (Some(session), facts));
+        delta.facts = others.chain([(facts_of, facts)]).collect();
+        delta.file_start = file_start;
+        delta.has_content = from.content.is_some();
+        delta.position = progress.position(fingerprint);
+        delta
+    }
 }
 
-/// Reads the new lines of a transcript like [`read`], with memory that was used before.
-///
-/// # Errors
-/// If the file cannot be opened or read; lines that cannot be understood are counted and skipped.
-pub fn read_with(buffer: &mut Buffer, path: &Path, from: &ReadFrom) -> Result<Reading, ReadError> {
-    let before = from.progress.as_ref();
-    let mut lines =
-        Lines::open(buffer, path, before.map(|progress| (progress.offset, progress.fingerprint)))?;
-    // A file written anew is read from its start, and what was known of it is void.
-    let resumed = before.filter(|progress| progress.offset == lines.start());
-    let mut reading = Reading::new(Progress {
-        offset: lines.start(),
-        fingerprint: Fingerprint::default(),
-        ..resumed.cloned().unwrap_or_default()
-    });
-    reading.has_content = from.content.is_some();
-    let chunk = if reading.has_content { CONTENT_CHUNK_BYTES } else { CHUNK_BYTES };
-    let mut repeated = json::Repeated::default();
-    while let Some(line) = lines.next_line()? {
-        reading.lines += 1;
-        wire::add_line(line, from, &mut repeated, &mut reading);
-        if lines.offset() - lines.start() >= chunk {
-            reading.has_more = true;
-            break;
+/// Whether the session's client may be one that lays subagents' transcripts beside the main one. Looking there
+/// costs a look into every project file, so it is done only where it can find something.
+fn may_have_flat_agents(version: Option<&str>) -> bool {
+    version.is_some_and(|version| client_version(version) < NO_FLAT_AGENTS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_old_clients_may_have_flat_agents() {
+        assert!(may_have_flat_agents(Some("1.0.17")));
+        assert!(may_have_flat_agents(Some("2.1.19")));
+        assert!(!may_have_flat_agents(Some("2.1.330")));
+        assert!(!may_have_flat_agents(Some("3.0.0")));
+        assert!(!may_have_flat_agents(None));
+    }
+
+    #[test]
+    fn progress_survives_the_ledger() {
+        let last_response = LastResponse::from_text("5 -9223372036854775808 3 10 20 an id with spaces");
+        assert!(last_response.is_some());
+        let whole = Progress {
+            offset: 7,
+            file_start: Some(Timestamp::from_millis(-1)),
+            note: Note::Older,
+            last_at: Some(Timestamp::from_millis(12)),
+            answered: true,
+            last_response,
+        };
+        for progress in [Progress::default(), whole.clone(), Progress { last_response: None, ..whole }] {
+            let position = progress.position(Fingerprint::from_bits(9));
+            assert_eq!((Progress::of(&position), position.fingerprint), (progress, 9));
         }
+        let odd = LogPosition { reader_state: "what is this".to_owned(), ..LogPosition::default() };
+        assert_eq!(Progress::of(&odd), Progress::default());
     }
-    reading.has_more |= lines.is_within_line();
-    std::mem::take(&mut reading.unfinished).count(&mut reading.messages, from.count);
-    let file_start = reading.progress.file_start;
-    let own_start = file_start.filter(|_| reading.progress.note == Note::Copies);
-    let is_older = |at: Option<Timestamp>| at.zip(own_start).is_some_and(|(at, start)| at < start);
-    reading.is_newly_fork = own_start.is_some() && resumed.is_none_or(|before| before.note != Note::Copies);
-    for message in &mut reading.messages {
-        message.file_start = file_start;
-        message.copied |= message.source == RecordSource::Main && is_older(message.at);
-    }
-    // What a fork has copied is told by its parent's file.
-    let copied_until = reading.copied_until;
-    let is_copy =
-        |at: Option<Timestamp>| is_older(at) || at.zip(copied_until).is_some_and(|(at, until)| at <= until);
-    reading.prompts.retain(|prompt| !is_copy(prompt.at));
-    reading.compactions.retain(|compaction| !is_copy(compaction.at));
-    reading.cost_states.retain(|state| !is_older(state.at));
-    if let Some(start) = own_start {
-        for time in [&mut reading.facts.first_at, &mut reading.facts.last_at] {
-            *time = time.map(|at| at.max(start));
-        }
-    }
-    reading.progress.offset = lines.offset();
-    reading.progress.fingerprint = lines.fingerprint()?;
-    Ok(reading)
 }

@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::clients::{Buffer, Lines, ReadError};
+use crate::clients::{AgentMeta, Buffer, FoundLogs, Lines, LogFile, ReadError};
 use crate::domain::{AgentId, MAX_NAME_CHARS, SessionId, clean_name};
 use crate::json::Object;
 use crate::regular;
@@ -24,52 +24,21 @@ const MAX_META_BYTES: u64 = 64 << 10;
 /// More subagents than any session has.
 const MAX_FILES: usize = 10_000;
 
-/// A subagent's transcript.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AgentFile {
-    /// The file.
-    pub path: PathBuf,
-    /// The run's id, from the file's name.
-    pub agent: AgentId,
-}
-
-/// What the `.meta.json` beside a subagent's transcript says.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AgentMeta {
-    /// The run's type.
-    pub agent_type: Option<String>,
-    /// The call that started it.
-    pub tool_use_id: Option<String>,
-}
-
-impl AgentFile {
-    /// Reads the file beside it; empty if there is none.
-    #[must_use]
-    pub fn meta(&self) -> AgentMeta {
-        let Ok(text) = regular::read_text(&self.path.with_extension("meta.json"), MAX_META_BYTES) else {
-            return AgentMeta::default();
-        };
-        let Ok(meta) = Object::parse(&text) else { return AgentMeta::default() };
-        let name = |field: &str| meta.text(field).and_then(|text| clean_name(&text, MAX_NAME_CHARS));
-        AgentMeta { agent_type: name("agentType"), tool_use_id: name("toolUseId") }
-    }
-}
-
-/// A `.jsonl` file somewhere below a folder, as an import finds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundFile {
-    /// The file.
-    pub path: PathBuf,
-    /// The session that it belongs to by its place, should its lines name none.
-    pub session: SessionId,
-    /// The subagent whose transcript it is, by its name.
-    pub agent: Option<AgentId>,
+/// Reads the file beside a subagent's transcript; empty if there is none.
+#[must_use]
+pub(super) fn agent_meta(log: &LogFile) -> AgentMeta {
+    let Ok(text) = regular::read_text(&log.path.with_extension("meta.json"), MAX_META_BYTES) else {
+        return AgentMeta::default();
+    };
+    let Ok(meta) = Object::parse(&text) else { return AgentMeta::default() };
+    let name = |field: &str| meta.text(field).and_then(|text| clean_name(&text, MAX_NAME_CHARS));
+    AgentMeta { agent_type: name("agentType"), tool_use_id: name("toolUseId") }
 }
 
 /// All transcripts below `root`, at any depth and whatever their names, in the order of their paths; `root` can be a
 /// file too. And the folders that cannot be read; that `root` is not there is nothing wrong.
 #[must_use]
-pub fn find_files(root: &Path) -> (Vec<FoundFile>, Vec<ReadError>) {
+pub(super) fn find(root: &Path) -> FoundLogs {
     let mut paths = Vec::new();
     if is_transcript(root) {
         paths.push(root.to_path_buf());
@@ -82,25 +51,17 @@ pub fn find_files(root: &Path) -> (Vec<FoundFile>, Vec<ReadError>) {
         });
     }
     paths.sort();
-    (paths.into_iter().filter_map(FoundFile::at).collect(), search.unread)
+    FoundLogs { logs: paths.into_iter().filter_map(log_at).collect(), unread: search.unread }
 }
 
-impl FoundFile {
-    fn at(path: PathBuf) -> Option<Self> {
-        let stem = path.file_stem()?.to_str()?;
-        let agent = agent_of_name(stem);
-        let folder =
-            path.ancestors().skip(1).find(|folder| folder.file_name() == Some(OsStr::new("subagents")));
-        let session = folder.and_then(|folder| folder.parent()?.file_name()?.to_str());
-        let session = SessionId::new(session.unwrap_or(stem))?;
-        Some(Self { session, agent, path })
-    }
-
-    /// The subagent's file, if it is one.
-    #[must_use]
-    pub fn as_agent(&self) -> Option<AgentFile> {
-        Some(AgentFile { path: self.path.clone(), agent: self.agent.clone()? })
-    }
+/// What a `.jsonl` file is by its name and place.
+fn log_at(path: PathBuf) -> Option<LogFile> {
+    let stem = path.file_stem()?.to_str()?;
+    let agent = agent_of_name(stem);
+    let folder = path.ancestors().skip(1).find(|folder| folder.file_name() == Some(OsStr::new("subagents")));
+    let session = folder.and_then(|folder| folder.parent()?.file_name()?.to_str());
+    let session = SessionId::new(session.unwrap_or(stem))?;
+    Some(LogFile { session, agent, path })
 }
 
 /// A search for `.jsonl` files.
@@ -198,13 +159,13 @@ impl Search {
 
 /// Whether `path` can be a transcript.
 #[must_use]
-pub fn is_transcript(path: &Path) -> bool {
+pub(super) fn is_transcript(path: &Path) -> bool {
     path.extension() == Some(OsStr::new("jsonl")) && path.is_file()
 }
 
 /// The main transcript of a session in one of the project folders below `root`, should it have moved.
 #[must_use]
-pub fn find_main(root: &Path, session: &SessionId) -> Option<PathBuf> {
+pub(super) fn find_main(root: &Path, session: &SessionId) -> Option<PathBuf> {
     // An id may say anything; as a name of a file it stands for itself or not at all.
     if session.as_str().contains(['/', '\\']) {
         return None;
@@ -228,19 +189,19 @@ pub fn session_of_path(path: &Path) -> Option<SessionId> {
 
 /// The folder of the subagents' transcripts, which clients lay beside the main one from 2.1 on.
 #[must_use]
-pub fn agents_folder(main: &Path) -> PathBuf {
+pub(super) fn agents_folder(main: &Path) -> PathBuf {
     main.with_extension("").join("subagents")
 }
 
 /// The transcripts of the session's subagents, below `<main without .jsonl>/subagents`, and, if `flat`, beside the
 /// main transcript, as clients of 2025 lay them.
 #[must_use]
-pub fn agent_files(main: &Path, session: &SessionId, flat: bool) -> Vec<AgentFile> {
+pub(super) fn agent_files(main: &Path, session: &SessionId, flat: bool) -> Vec<LogFile> {
     let mut files = Vec::new();
-    collect(&agents_folder(main), MAX_DEPTH, &mut files);
+    collect(&agents_folder(main), MAX_DEPTH, session, &mut files);
     if flat && let Some(folder) = main.parent() {
         let mut beside = Vec::new();
-        collect(folder, 0, &mut beside);
+        collect(folder, 0, session, &mut beside);
         beside.retain(|file| first_session(&file.path).as_ref() == Some(session));
         files.extend(beside);
     }
@@ -248,31 +209,30 @@ pub fn agent_files(main: &Path, session: &SessionId, flat: bool) -> Vec<AgentFil
     files
 }
 
-/// The transcript of one of the session's subagents, below `<main without .jsonl>/subagents`.
+/// The transcript of one of the session's subagents, anywhere below `<main without .jsonl>/subagents`.
 #[must_use]
-pub fn agent_file(main: &Path, agent: &AgentId) -> Option<AgentFile> {
-    usual_agent_file(main, agent).or_else(|| {
-        let mut deeper = Vec::new();
-        collect(&agents_folder(main), MAX_DEPTH, &mut deeper);
-        deeper.into_iter().find(|file| file.agent == *agent)
-    })
+pub(super) fn deeper_agent_file(main: &Path, session: &SessionId, agent: &AgentId) -> Option<LogFile> {
+    let mut deeper = Vec::new();
+    collect(&agents_folder(main), MAX_DEPTH, session, &mut deeper);
+    deeper.into_iter().find(|file| file.agent.as_ref() == Some(agent))
 }
 
 /// The transcript of one of the session's subagents where clients of today lay it, those of subagents' subagents too;
 /// one look, however many there are.
 #[must_use]
-pub fn usual_agent_file(main: &Path, agent: &AgentId) -> Option<AgentFile> {
+pub(super) fn usual_agent_file(main: &Path, session: &SessionId, agent: &AgentId) -> Option<LogFile> {
     // An id from a payload may say anything; as a name of a file it stands for itself or not at all.
     let is_name = !agent.as_str().contains(['/', '\\']);
     let path = agents_folder(main).join(format!("agent-{agent}.jsonl"));
-    (is_name && is_transcript(&path)).then(|| AgentFile { path, agent: agent.clone() })
+    let of_agent = |path| LogFile { path, session: session.clone(), agent: Some(agent.clone()) };
+    (is_name && is_transcript(&path)).then(|| of_agent(path))
 }
 
 /// Adds the subagents' transcripts in `folder` and `depth` levels below it.
-fn collect(folder: &Path, depth: usize, files: &mut Vec<AgentFile>) {
+fn collect(folder: &Path, depth: usize, session: &SessionId, files: &mut Vec<LogFile>) {
     Search::below(folder).find(folder, depth, false, &mut |path| {
         if let Some(agent) = path.file_stem().and_then(OsStr::to_str).and_then(agent_of_name) {
-            files.push(AgentFile { path, agent });
+            files.push(LogFile { path, session: session.clone(), agent: Some(agent) });
         }
         files.len() < MAX_FILES
     });

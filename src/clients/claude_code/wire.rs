@@ -1,4 +1,4 @@
-//! One line of a transcript, as Claude Code writes it, into a [`Reading`].
+//! One line of a transcript, as Claude Code writes it, into a reading.
 
 use std::sync::LazyLock;
 
@@ -7,11 +7,12 @@ use memchr::memmem::Finder;
 use super::context::Context;
 use super::iterations::Billed;
 use super::line::{Data, InMessage, InUsage, Line, Member, MessagePart};
-use super::{Compaction, CostState, Note, Prompt, ReadFrom, Reading};
+use super::{Note, ReadFrom, Reading};
 use super::{content, foreign, identity};
 use crate::domain::{
-    CompactionTrigger, Iterations, MAX_NAME_CHARS, MessageId, ModelId, Modifiers, PicoUsd, RecordSource,
-    RequestTag, ResponseRecord, SessionKind, Timestamp, Usage, clean_name, project_folder,
+    ClientTotal, CompactionRecord, CompactionTrigger, Iterations, MAX_NAME_CHARS, MessageId, ModelId,
+    Modifiers, PicoUsd, PromptRecord, RecordSource, RequestTag, ResponseRecord, SessionKind, Timestamp,
+    Usage, clean_name, project_folder,
 };
 use crate::json::{self, Object, Raw, Repeated};
 
@@ -53,7 +54,7 @@ pub(super) fn add_line(bytes: &[u8], from: &ReadFrom, repeated: &mut Repeated, r
     match Object::parse(text) {
         Ok(line) => add_object(&line, from, reading),
         Err(fault) => {
-            reading.skipped_lines += u64::from(!text.is_empty());
+            reading.delta.skipped_lines += u64::from(!text.is_empty());
             if fault.is_other_value() {
                 return;
             }
@@ -111,11 +112,11 @@ fn add_record(line: &Line<'_>, from: &ReadFrom, reading: &mut Reading) {
     let kind = line.word(Member::Type);
     let kind = kind.as_deref().unwrap_or_default();
     reading.line_key = None;
-    reading.is_understood = reading.is_understood || foreign::is_own(kind, line);
+    reading.delta.is_understood = reading.delta.is_understood || foreign::is_own(kind, line);
     if context.is_named {
         // Notes of the client's can stand before the first line that names it.
-        if reading.session.is_none() || context.session == from.session {
-            reading.session = Some(context.session.clone());
+        if reading.delta.session.is_none() || context.session == from.session {
+            reading.delta.session = Some(context.session.clone());
         }
         reading.turn_to(&context.session);
     }
@@ -156,7 +157,7 @@ fn has_result(line: &Line<'_>) -> bool {
 
 fn add_assistant(line: &Line<'_>, context: &Context, reading: &mut Reading) {
     let Some(message) = line.message else { return };
-    let last = reading.messages.last().and_then(|last| last.model.as_ref());
+    let last = reading.delta.responses.last().and_then(|last| last.model.as_ref());
     let model = match last.filter(|model| message.is_written(InMessage::Model, model.as_str())) {
         Some(last) => Some(last.clone()),
         None => message.text(InMessage::Model).and_then(|model| ModelId::new(&model)),
@@ -173,7 +174,7 @@ fn add_assistant(line: &Line<'_>, context: &Context, reading: &mut Reading) {
     if let (Some(agent), Some(name)) = (&context.agent, line.text(Member::AttributionAgent))
         && let Some(name) = clean_name(&name, MAX_NAME_CHARS)
     {
-        reading.agent_types.insert(agent.clone(), name);
+        reading.delta.agent_types.insert(agent.clone(), name);
     }
     let skill = line.text(Member::AttributionSkill).and_then(|skill| clean_name(&skill, MAX_NAME_CHARS));
     add_message(line, &message, model, skill.as_deref(), context, reading);
@@ -208,7 +209,7 @@ fn add_message(
     };
     let Some(key) = key else { return };
     reading.line_key = Some(key.id.clone());
-    let last = reading.messages.last();
+    let last = reading.delta.responses.last();
     let modifiers = Modifiers::from_log(
         usage.word(InUsage::Speed).as_deref(),
         usage.word(InUsage::InferenceGeo).as_deref(),
@@ -242,7 +243,7 @@ fn add_message(
         content_tokens: 0,
     };
     reading.unfinished.note(&key.id, complete, message.content());
-    reading.messages.push(record(key.id.clone(), model, billed.usage, billed.iterations));
+    reading.delta.responses.push(record(key.id.clone(), model, billed.usage, billed.iterations));
     let base = MessageId::new(key.id.base());
     // What is billed beside a variant of a response is a variant too.
     let mark = key.request.map_or(0, RequestTag::to_bits).cast_unsigned();
@@ -256,7 +257,10 @@ fn add_message(
         });
         let iterations =
             if beside.is_advice { None } else { Some(Iterations::unknown_to_client(beside.usage)) };
-        reading.messages.extend(of_variant(id).map(|id| record(id, beside.model, beside.usage, iterations)));
+        reading
+            .delta
+            .responses
+            .extend(of_variant(id).map(|id| record(id, beside.model, beside.usage, iterations)));
     }
 }
 
@@ -293,7 +297,7 @@ fn add_user(line: &Line<'_>, context: &Context, reading: &mut Reading) {
     let id = |member| line.text(member).and_then(|id| clean_name(&id, 100));
     if let Some(uuid) = id(Member::Uuid) {
         let (session, at) = (context.session.clone(), context.at);
-        reading.prompts.push(Prompt { uuid, session, prompt_id: id(Member::PromptId), at });
+        reading.delta.prompts.push(PromptRecord { uuid, session, prompt_id: id(Member::PromptId), at });
     }
 }
 
@@ -346,7 +350,7 @@ fn add_system(line: &Line<'_>, context: &Context, reading: &mut Reading) {
     let Some(uuid) = line.text(Member::Uuid).and_then(|uuid| clean_name(&uuid, 100)) else { return };
     let metadata = line.json(Member::CompactMetadata);
     let metadata = metadata.as_deref().and_then(object).unwrap_or_default();
-    reading.compactions.push(Compaction {
+    reading.delta.compactions.push(CompactionRecord {
         uuid,
         session: context.session.clone(),
         trigger: CompactionTrigger::from_name(&metadata.text("trigger").unwrap_or_default()),
@@ -371,7 +375,7 @@ fn add_cost_state(line: &Line<'_>, context: &Context, reading: &mut Reading) {
         let long = used.count("cacheCreationEphemeral1hInputTokens");
         let short = used.count("cacheCreationEphemeral5mInputTokens");
         let cache_write_1h = long.unwrap_or(0).min(total);
-        reading.cost_states.push(CostState {
+        reading.delta.client_totals.push(ClientTotal {
             session: context.session.clone(),
             at,
             started_at,
@@ -436,7 +440,6 @@ fn keep_last(known: &mut Option<String>, line: &Line<'_>, member: Member, max: u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clients::Fingerprint;
     use crate::clients::claude_code::Progress;
     use crate::domain::SessionId;
 
@@ -445,15 +448,11 @@ mod tests {
         let from = ReadFrom {
             session: SessionId::new("s").unwrap(),
             agent: None,
-            progress: None,
+            position: None,
             count,
             content: None,
         };
-        let mut reading = Reading::new(Progress {
-            offset: 0,
-            fingerprint: Fingerprint::from_bits(0),
-            ..Progress::default()
-        });
+        let mut reading = Reading::new(Progress::default());
         let mut repeated = Repeated::default();
         for line in lines {
             add_line(line.as_bytes(), &from, &mut repeated, &mut reading);
@@ -466,8 +465,8 @@ mod tests {
         let reading = read(&[
             r#"{ "message" : { "usage" : { "output_tokens" : 7 , "input_tokens" : 1 } , "id" : "msg_1" } , "type" : "assistant" }"#,
         ]);
-        assert_eq!(reading.messages.len(), 1);
-        assert_eq!(reading.messages[0].usage.output, 7);
+        assert_eq!(reading.delta.responses.len(), 1);
+        assert_eq!(reading.delta.responses[0].usage.output, 7);
     }
 
     #[test]
@@ -475,7 +474,7 @@ mod tests {
         let reading = read(&[
             r#"{"type":"assistant","message":{"id":"msg_1","content":[{"type":"tool_use","input":{"id":null}}],"usage":{"input_tokens":1,"output_tokens":2}}}"#,
         ]);
-        assert_eq!(reading.messages[0].id.as_str(), "msg_1");
+        assert_eq!(reading.delta.responses[0].id.as_str(), "msg_1");
         assert!(!reading.progress.answered);
     }
 
@@ -487,7 +486,7 @@ mod tests {
         ]);
         let reading_2 =
             read(&[r#"{"type":"assistant","uuid":"u3","message":{"id":"","usage":{"output_tokens":3}}}"#]);
-        let all = reading.messages.iter().chain(&reading_2.messages);
+        let all = reading.delta.responses.iter().chain(&reading_2.delta.responses);
         let keys: Vec<_> = all.map(|message| message.id.as_str()).collect();
         assert_eq!(keys, ["req_1", "u2", "u3"]);
     }
@@ -497,11 +496,11 @@ mod tests {
         let reading = read(&[
             r#"{"type":"assistant","message":{"id":"m","model":"claude-opus-4-6","usage":{"input_tokens":3,"cache_creation_input_tokens":30,"output_tokens":9,"cache_creation":{"ephemeral_1h_input_tokens":10,"ephemeral_5m_input_tokens":0},"iterations":[{"type":"message","cache_creation":{"ephemeral_1h_input_tokens":10}},{"type":"advisor_message","model":"claude-opus-5","input_tokens":100,"output_tokens":50},{"type":"message","cache_creation":{"ephemeral_1h_input_tokens":20}}]}}}"#,
         ]);
-        assert_eq!(reading.messages.len(), 2);
-        assert_eq!(reading.messages[0].usage.cache_write_1h, 30);
-        assert_eq!(reading.messages[1].id.as_str(), "m/advisor/0");
-        assert_eq!(reading.messages[1].model.as_ref().unwrap().as_str(), "claude-opus-5");
-        assert_eq!(reading.messages[1].usage.total(), 150);
+        assert_eq!(reading.delta.responses.len(), 2);
+        assert_eq!(reading.delta.responses[0].usage.cache_write_1h, 30);
+        assert_eq!(reading.delta.responses[1].id.as_str(), "m/advisor/0");
+        assert_eq!(reading.delta.responses[1].model.as_ref().unwrap().as_str(), "claude-opus-5");
+        assert_eq!(reading.delta.responses[1].usage.total(), 150);
     }
 
     #[test]
@@ -511,7 +510,8 @@ mod tests {
             r#"{"type":"assistant","message":{"id":"n","usage":{"cache_creation_input_tokens":30,"cache_creation":{"ephemeral_1h_input_tokens":10}}}}"#,
         ]);
         let writes: Vec<_> = reading
-            .messages
+            .delta
+            .responses
             .iter()
             .map(|message| (message.usage.cache_write_5m, message.usage.cache_write_1h))
             .collect();
@@ -537,7 +537,7 @@ mod tests {
             &user(r#""This session is continued""#, r#","isCompactSummary":true"#),
             &user(r#""to a subagent""#, r#","isSidechain":true"#),
         ]);
-        assert_eq!(reading.prompts.len(), 3);
+        assert_eq!(reading.delta.prompts.len(), 3);
     }
 
     #[test]
@@ -549,9 +549,9 @@ mod tests {
             r#"{"type":"assistant","message":null}"#,
             r#"{"type":"assistant","message":{"id":"o","usage":null}}"#,
         ]);
-        assert_eq!(reading.skipped_lines, 2);
-        assert_eq!(reading.messages.len(), 1);
-        assert_eq!(reading.messages[0].usage.output, 4);
+        assert_eq!(reading.delta.skipped_lines, 2);
+        assert_eq!(reading.delta.responses.len(), 1);
+        assert_eq!(reading.delta.responses[0].usage.output, 4);
     }
 
     #[test]
@@ -563,7 +563,7 @@ mod tests {
         };
         let cut = r#"{"type":"assistant","message":{"id":"lost","usage":{"output_tokens":9},"content":[{"type":"te"#;
         let reading = read(&[&format!("{}{}", whole("a"), whole("b")), &format!("{cut}{}", whole("c"))]);
-        let ids: Vec<_> = reading.messages.iter().map(|message| message.id.as_str()).collect();
+        let ids: Vec<_> = reading.delta.responses.iter().map(|message| message.id.as_str()).collect();
         assert_eq!(ids, ["a", "b", "c"]);
     }
 

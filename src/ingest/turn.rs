@@ -1,4 +1,4 @@
-//! Replaces estimates by the provider's own numbers: reads what the transcripts have new and stores it.
+//! Replaces estimates by the provider's own numbers: reads what the logs of one session have new and stores it.
 //!
 //! It runs at the end of every turn (`Stop` fires once per turn, many times a session), at the end of a subagent
 //! and of the session, at the next session's start for sessions that never had an end, and when a view is asked
@@ -7,18 +7,14 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use crate::clients::ReadError;
-use crate::clients::claude_code::{
-    self, AgentFile, AgentMeta, ContentReader, NUMBERED_TOPIC_RANK, ReadFrom, Reading,
-};
+use super::source::{ABANDONED, Source, content_reader, is_unchanged, look_at};
+use crate::clients::{self, Buffer, LogFile, LogReader, ReadError};
 use crate::config::Config;
-use crate::domain::{AgentId, Client, SessionId, SessionKind, Timestamp, ToolUseId, Version, client_version};
+use crate::domain::{AgentId, Client, LogDelta, SessionId, ToolUseId};
 use crate::env::Env;
-use crate::estimate;
-use crate::estimate::subagents::defaults_for;
-use crate::store::{AgentObservation, Ledger, LogBatch, SessionRecord, StoreError};
+use crate::store::{Ledger, LogBatch, SessionRecord, StoreError};
 
 /// The last message reaches the file 2 to 102 ms after `Stop` has started (`docs/facts.md#late-and-damaged-lines`).
 const LATE_LINE: Duration = Duration::from_millis(250);
@@ -26,13 +22,9 @@ const LATE_LINE: Duration = Duration::from_millis(250);
 const LATE_CALL: Duration = Duration::from_millis(150);
 /// How often the file is looked at meanwhile.
 const POLL: Duration = Duration::from_millis(5);
-/// A session without a sign of life for this long is taken to be over, though nobody said so.
-pub(crate) const ABANDONED: Duration = Duration::from_secs(30 * 60);
 /// The client's own total of a session can come after the session's end, where the client goes on with another one. It comes
 /// at once, but for a machine that is very busy or was asleep.
 const LATE_TOTAL: Duration = Duration::from_secs(5 * 60);
-/// First client version that lays no subagent transcripts beside the main one, for certain.
-const NO_FLAT_AGENTS: Version = (2, 1, 100);
 
 /// What is to be completed.
 #[derive(Debug, Clone)]
@@ -89,31 +81,37 @@ pub fn complete(
     task: &IngestRequest<'_>,
 ) -> Result<Vec<ReadError>, StoreError> {
     let mut faults = Vec::new();
-    let mut is_complete = claude_code::is_transcript(task.transcript);
-    if is_complete {
-        let main =
-            Source { path: task.transcript, agent: None, awaits: answer_of(task.wait == WaitFor::Main) };
-        is_complete = read_source(ledger, env, config, task, &main, &mut faults)?;
+    let mut is_complete = false;
+    if let Some(main) = MainLog::of(task) {
+        let log = main.log();
+        is_complete = read_source(
+            ledger,
+            env,
+            config,
+            task,
+            &main.conversation(&log, answer_of(task.wait == WaitFor::Main)),
+            &mut faults,
+        )?;
         // At the end of a turn the client waits, and a session can have hundreds of subagents; those that have ended and
         // whose answer is known are looked at again when the session ends and by the views.
         let settled = match task.wait {
             WaitFor::No => HashSet::new(),
             WaitFor::Main | WaitFor::Subagent(_) => {
-                ledger.settled_agent_files(&claude_code::agents_folder(task.transcript))?
+                ledger.settled_agent_files(&main.reader.agents_folder(main.path))?
             }
         };
-        let flat = may_have_flat_agents(ledger.client_version(task.session)?.as_deref());
-        for file in claude_code::agent_files(task.transcript, task.session, flat) {
-            let waits = task.wait == WaitFor::Subagent(&file.agent);
+        let version = ledger.client_version(task.session)?;
+        for log in main.reader.agent_logs(main.path, task.session, version.as_deref()) {
+            let waits = matches!(task.wait, WaitFor::Subagent(agent) if log.agent.as_ref() == Some(agent));
             if !waits && !ledger.has_time() {
                 is_complete = false;
                 break;
             }
-            if !waits && settled.contains(file.path.to_string_lossy().as_ref()) {
+            if !waits && settled.contains(log.path.to_string_lossy().as_ref()) {
                 continue;
             }
-            let source = Source { path: &file.path, agent: Some(&file), awaits: answer_of(waits) };
-            is_complete &= read_source(ledger, env, config, task, &source, &mut faults)?;
+            let conversation = main.conversation(&log, answer_of(waits));
+            is_complete &= read_source(ledger, env, config, task, &conversation, &mut faults)?;
         }
     }
     // What there was no time for is to be read by somebody, so the session stays unfinished.
@@ -139,9 +137,10 @@ pub fn read_on(
     asks: &Asks<'_>,
 ) -> Result<(Vec<LogBatch>, Vec<ReadError>), StoreError> {
     let (mut batches, mut faults) = (Vec::new(), Vec::new());
-    let mut read = |ledger: &mut Ledger, source: &Source<'_>| -> Result<(), StoreError> {
-        match read_new(ledger, env, task, source)? {
-            Ok(Some(new)) => batches.push(new.into_batch(env, &config(), task, source)),
+    let Some(main) = MainLog::of_folder(task) else { return Ok((batches, faults)) };
+    let mut read = |ledger: &mut Ledger, log: &LogFile, awaits| -> Result<(), StoreError> {
+        match read_new(ledger, env, &main.conversation(log, awaits))? {
+            Ok(Some((source, delta))) => batches.push(source.batch(delta, env, &config(), task.has_crons)),
             Ok(None) => {}
             Err(fault) => faults.push(fault),
         }
@@ -150,17 +149,17 @@ pub fn read_on(
     let patience = if asks.is_ahead { LATE_LINE } else { LATE_CALL };
     let awaits = if asks.calls.is_empty() { Awaited::Nothing } else { Awaited::Calls(asks.calls, patience) };
     let is_main = asks.agent.is_none();
-    if (is_main || asks.whole) && claude_code::is_transcript(task.transcript) {
-        let awaits = if is_main { awaits } else { Awaited::Nothing };
-        read(ledger, &Source { path: task.transcript, agent: None, awaits })?;
+    if (is_main || asks.whole) && main.is_there() {
+        read(ledger, &main.log(), if is_main { awaits } else { Awaited::Nothing })?;
     }
-    if let Some(file) = asks.agent.and_then(|agent| claude_code::agent_file(task.transcript, agent)) {
-        read(ledger, &Source { path: &file.path, agent: Some(&file), awaits })?;
+    let agent_log = |agent, quick| main.reader.agent_log(main.path, task.session, agent, quick);
+    if let Some(log) = asks.agent.and_then(|agent| agent_log(agent, false)) {
+        read(ledger, &log, awaits)?;
     }
     let others = if asks.whole { ledger.agents_at_work(task.session)? } else { Vec::new() };
     for agent in others.iter().filter(|agent| asks.agent != Some(agent)) {
-        if let Some(file) = claude_code::usual_agent_file(task.transcript, agent) {
-            read(ledger, &Source { path: &file.path, agent: Some(&file), awaits: Awaited::Nothing })?;
+        if let Some(log) = agent_log(agent, true) {
+            read(ledger, &log, Awaited::Nothing)?;
         }
     }
     Ok((batches, faults))
@@ -181,7 +180,7 @@ pub fn catch_up(
     else {
         return Ok(Vec::new());
     };
-    let moved = moved_transcript(ledger, env, &session, record)?;
+    let moved = moved_transcript(ledger, env, (client, &session), record)?;
     let known = Path::new(record.transcript.as_deref().unwrap_or_default());
     let mut task = IngestRequest {
         session: &session,
@@ -204,37 +203,24 @@ pub fn catch_up(
     Ok(faults)
 }
 
-/// The folders where Claude Code keeps its transcripts.
-#[must_use]
-pub fn usual_folders(env: &Env) -> Vec<PathBuf> {
-    match env.place("CLAUDE_CONFIG_DIR") {
-        Some(folder) => vec![folder.join("projects")],
-        None => env
-            .home()
-            .map(|home| vec![home.join(".claude/projects"), home.join(".config/claude/projects")])
-            .unwrap_or_default(),
-    }
-}
-
 /// Where a session's transcript is now that is no more where it was: the session works in another folder, or the client's
 /// own folder has moved.
 fn moved_transcript(
     ledger: &Ledger,
     env: &Env,
-    session: &SessionId,
+    (client, session): (Client, &SessionId),
     record: &SessionRecord,
 ) -> Result<Option<PathBuf>, StoreError> {
-    if record.transcript.as_deref().is_none_or(|known| claude_code::is_transcript(Path::new(known))) {
+    let Some(reader) = clients::reader_of(client) else { return Ok(None) };
+    if record.transcript.as_deref().is_none_or(|known| reader.is_log(Path::new(known))) {
         return Ok(None);
     }
     let read = ledger.session_transcripts(Some(record.row))?;
     let mains = read.into_iter().filter(|file| file.agent.is_none() && file.session == record.row);
     let mut mains: Vec<PathBuf> = mains.map(|file| PathBuf::from(file.path)).collect();
-    mains.retain(|path| {
-        claude_code::session_of_path(path).as_ref() == Some(session) && claude_code::is_transcript(path)
-    });
-    let mut folders = usual_folders(env).into_iter();
-    Ok(mains.pop().or_else(|| folders.find_map(|folder| claude_code::find_main(&folder, session))))
+    mains.retain(|path| reader.session_of(path).as_ref() == Some(session) && reader.is_log(path));
+    let mut folders = reader.folders(env).into_iter();
+    Ok(mains.pop().or_else(|| folders.find_map(|folder| reader.find_main(&folder, session))))
 }
 
 /// Reads on in the logs of those sessions that had ended and to which their clients have written since. `prepare` gives the
@@ -273,13 +259,45 @@ pub fn read_ended(
 fn has_grown(ledger: &Ledger, record: &SessionRecord) -> Result<bool, StoreError> {
     let Some(path) = &record.transcript else { return Ok(false) };
     let (size, _) = look_at(Path::new(path));
-    Ok(size > 0 && ledger.transcript_state(path)?.is_none_or(|state| state.progress.offset < size))
+    Ok(size > 0 && ledger.transcript_state(path)?.is_none_or(|state| state.position.offset < size))
 }
 
-/// A file to be read.
-struct Source<'a> {
+/// The log of a session's main conversation, and how its client's logs are read.
+struct MainLog<'a> {
+    reader: &'static dyn LogReader,
     path: &'a Path,
-    agent: Option<&'a AgentFile>,
+    session: &'a SessionId,
+}
+
+impl<'a> MainLog<'a> {
+    /// If it is there.
+    fn of(task: &IngestRequest<'a>) -> Option<Self> {
+        Self::of_folder(task).filter(Self::is_there)
+    }
+
+    /// Whether it is there or not: subagents' logs can be.
+    fn of_folder(task: &IngestRequest<'a>) -> Option<Self> {
+        let reader = clients::reader_of(task.client)?;
+        Some(Self { reader, path: task.transcript, session: task.session })
+    }
+
+    fn is_there(&self) -> bool {
+        self.reader.is_log(self.path)
+    }
+
+    fn log(&self) -> LogFile {
+        LogFile { path: self.path.to_path_buf(), session: self.session.clone(), agent: None }
+    }
+
+    fn conversation<'l>(&self, log: &'l LogFile, awaits: Awaited<'l>) -> Conversation<'l> {
+        Conversation { reader: self.reader, log, awaits }
+    }
+}
+
+/// A log that is to be read, and what may come late in it.
+struct Conversation<'a> {
+    reader: &'static dyn LogReader,
+    log: &'a LogFile,
     awaits: Awaited<'a>,
 }
 
@@ -297,17 +315,17 @@ fn answer_of(waits: bool) -> Awaited<'static> {
     if waits { Awaited::Answer } else { Awaited::Nothing }
 }
 
-/// Reads what a file has new and stores it, in pieces if it is much. `false` if it could not be read to its end.
+/// Reads what a log has new and stores it, in pieces if it is much. `false` if it could not be read to its end.
 fn read_source(
     ledger: &mut Ledger,
     env: &Env,
     config: &Config,
     task: &IngestRequest<'_>,
-    source: &Source<'_>,
+    conversation: &Conversation<'_>,
     faults: &mut Vec<ReadError>,
 ) -> Result<bool, StoreError> {
     loop {
-        let new = match read_new(ledger, env, task, source)? {
+        let (source, delta) = match read_new(ledger, env, conversation)? {
             Ok(Some(new)) => new,
             Ok(None) => return Ok(true),
             Err(fault) => {
@@ -315,9 +333,8 @@ fn read_source(
                 return Ok(false);
             }
         };
-        let has_more = new.reading.has_more;
-        let batch = new.into_batch(env, config, task, source);
-        ledger.record_log(task.session, task.client, batch)?;
+        let has_more = delta.has_more;
+        ledger.record_log(task.session, source.batch(delta, env, config, task.has_crons))?;
         if !has_more {
             return Ok(true);
         }
@@ -327,71 +344,44 @@ fn read_source(
     }
 }
 
-/// A transcript's new lines, and the file as it was then.
-struct NewLines {
-    path: String,
-    size: u64,
-    modified_at: Option<Timestamp>,
-    reading: Reading,
-}
+/// A log, and what it has new; `None` if nothing.
+type NewRecords<'a> = Option<(Source<'a>, LogDelta)>;
 
-impl NewLines {
-    fn into_batch(
-        self,
-        env: &Env,
-        config: &Config,
-        task: &IngestRequest<'_>,
-        source: &Source<'_>,
-    ) -> LogBatch {
-        let Self { path, size, modified_at, mut reading } = self;
-        adjust_facts(&mut reading, env, config, task.has_crons);
-        let run = source.agent.map(|file| run_of(file, &reading, config));
-        LogBatch { path, run, size, modified_at, reading }
-    }
-}
-
-/// Reads what a file has new; `None` if nothing. If what is awaited may be late, it looks again until that is there.
-fn read_new(
+/// Reads what a log has new. If what is awaited may be late, it looks again until that is there.
+fn read_new<'a>(
     ledger: &mut Ledger,
     env: &Env,
-    task: &IngestRequest<'_>,
-    source: &Source<'_>,
-) -> Result<Result<Option<NewLines>, ReadError>, StoreError> {
-    let path = source.path.to_string_lossy().into_owned();
+    conversation: &Conversation<'a>,
+) -> Result<Result<NewRecords<'a>, ReadError>, StoreError> {
+    let Conversation { reader, log, awaits } = *conversation;
+    let path = log.path.to_string_lossy();
     let state = ledger.transcript_state(&path)?;
-    let (mut size, mut modified_at) = look_at(source.path);
-    let is_unchanged = state.as_ref().is_some_and(|state| {
-        state.size == size && state.modified_at == modified_at && state.progress.offset >= size
-    });
-    if is_unchanged && matches!(source.awaits, Awaited::Nothing) {
+    let seen = look_at(&log.path);
+    let is_unchanged = is_unchanged(reader, state.as_ref(), seen);
+    if is_unchanged && matches!(awaits, Awaited::Nothing) {
         return Ok(Ok(None));
     }
-    let mut from = ReadFrom {
-        session: task.session.clone(),
-        agent: source.agent.map(|file| file.agent.clone()),
-        progress: state.as_ref().map(|state| state.progress.clone()),
-        count: estimate::written,
-        content: Some(content_reader(ledger)?),
-    };
-    let mut reading = None;
+    let mut source = Source::new(reader, log, state.as_ref(), seen, Some(content_reader(ledger)?));
+    let mut buffer = Buffer::default();
+    let mut delta = None;
     if !is_unchanged {
-        match claude_code::read(source.path, &from) {
-            Ok(read) => reading = Some(read),
+        match source.read(&mut buffer) {
+            Ok(read) => delta = Some(read),
             Err(fault) => return Ok(Err(fault)),
         }
     }
-    let was_answered = state.as_ref().is_some_and(|state| state.progress.answered);
-    let is_there = |reading: Option<&Reading>| match (source.awaits, reading) {
+    let was_answered = state.is_some_and(|state| state.position.answered);
+    let is_there = |delta: Option<&LogDelta>| match (awaits, delta) {
         (Awaited::Nothing, _) => true,
-        (Awaited::Answer, Some(reading)) => reading.progress.answered || reading.has_more,
+        (Awaited::Answer, Some(delta)) => delta.position.answered || delta.has_more,
         (Awaited::Answer, None) => was_answered,
-        (Awaited::Calls(calls, _), Some(reading)) => {
-            reading.has_more || calls.iter().all(|call| reading.entries.iter().any(|entry| entry.makes(call)))
+        (Awaited::Calls(calls, _), Some(delta)) => {
+            delta.has_more || calls.iter().all(|call| delta.entries.iter().any(|entry| entry.makes(call)))
         }
         (Awaited::Calls(..), None) => false,
     };
-    let patience = match source.awaits {
-        _ if is_there(reading.as_ref()) => Duration::ZERO,
+    let patience = match awaits {
+        _ if is_there(delta.as_ref()) => Duration::ZERO,
         Awaited::Nothing => Duration::ZERO,
         Awaited::Answer => LATE_LINE,
         // Somebody else may have read it: a view, or an event at the same time.
@@ -403,94 +393,21 @@ fn read_new(
         looks -= 1;
         env.sleep(POLL);
         ledger.note_waiting(POLL);
-        let (now_size, now_modified) = look_at(source.path);
-        if now_size == size {
+        if !source.has_grown() {
             continue;
         }
-        (size, modified_at) = (now_size, now_modified);
-        if let Some(reading) = &reading {
-            from.progress = Some(reading.progress.clone());
-        }
-        let more = match claude_code::read(source.path, &from) {
+        let more = match source.read(&mut buffer) {
             Ok(more) => more,
             Err(fault) => return Ok(Err(fault)),
         };
-        let joined = match reading {
-            Some(earlier) => earlier.join(more),
+        let joined = match delta {
+            Some(earlier) => LogDelta::join(earlier, more),
             None => more,
         };
         if is_there(Some(&joined)) {
             looks = 0;
         }
-        reading = Some(joined);
+        delta = Some(joined);
     }
-    Ok(Ok(reading.map(|reading| NewLines { path, size, modified_at, reading })))
-}
-
-pub(crate) fn look_at(path: &Path) -> (u64, Option<Timestamp>) {
-    let Ok(metadata) = std::fs::metadata(path) else { return (0, None) };
-    (metadata.len(), metadata.modified().ok().map(|time: SystemTime| Timestamp::from_system_time(time)))
-}
-
-/// How content is measured here.
-pub(crate) fn content_reader(ledger: &Ledger) -> Result<ContentReader, StoreError> {
-    Ok(ContentReader {
-        written: estimate::written_block,
-        read: estimate::read_by_model,
-        hash_key: ledger.hash_key()?,
-    })
-}
-
-/// Puts a number in the title's place if the user wants no names kept, tells scheduled runs from other headless ones,
-/// and believes no time that has not come yet.
-pub(crate) fn adjust_facts(reading: &mut Reading, env: &Env, config: &Config, has_crons: bool) {
-    if !config.store_names {
-        for change in &mut reading.task_changes {
-            change.kind.take_names();
-        }
-    }
-    for facts in reading.all_facts_mut() {
-        if !config.store_names {
-            facts.topic = Some((NUMBERED_TOPIC_RANK, String::new()));
-        }
-        if has_crons && facts.kind == Some(SessionKind::Headless) {
-            facts.kind = Some(SessionKind::Scheduled);
-        }
-        facts.last_at = facts.last_at.map(|last| last.min(env.now()));
-    }
-}
-
-/// The subagent run that a transcript is of.
-pub(crate) fn run_of(file: &AgentFile, reading: &Reading, config: &Config) -> AgentObservation {
-    let AgentMeta { agent_type, tool_use_id } = file.meta();
-    let agent_type = agent_type.or_else(|| reading.agent_types.get(&file.agent).cloned());
-    AgentObservation {
-        id: file.agent.clone(),
-        defaults: defaults_for(agent_type.as_deref(), &config.subagents),
-        agent_type,
-        tool_use_id,
-        started_at: None,
-        ended_at: None,
-        logged: reading.facts.first_at.zip(reading.facts.last_at),
-    }
-}
-
-/// Whether the session's client may be one that lays subagents' transcripts beside the main one. Looking there
-/// costs a look into every project file, so it is done only where it can find something.
-fn may_have_flat_agents(version: Option<&str>) -> bool {
-    version.is_some_and(|version| client_version(version) < NO_FLAT_AGENTS)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_old_clients_may_have_flat_agents() {
-        assert!(may_have_flat_agents(Some("1.0.17")));
-        assert!(may_have_flat_agents(Some("2.1.19")));
-        assert!(!may_have_flat_agents(Some("2.1.330")));
-        assert!(!may_have_flat_agents(Some("3.0.0")));
-        assert!(!may_have_flat_agents(None));
-    }
+    Ok(Ok(delta.map(|delta| (source, delta))))
 }

@@ -1,0 +1,14 @@
+//! What clients' logs have new goes into the ledger. Every log is read here, and by one way ([`source`]):
+//!
+//! - [`turn`]: what one session's logs have new, at its hooks and when a view asks for it;
+//! - [`backfill`]: everything below a folder, by several threads;
+//! - [`contents`]: the content of what was only back-filled, when a view first asks where costs came from.
+//!
+//! All three store by the same transaction, records and position together, so running one twice, or any of them beside another
+//! or in any order, comes to the same.
+
+pub mod backfill;
+pub mod contents;
+mod parallel;
+mod source;
+pub mod turn;

@@ -1,0 +1,148 @@
+//! One log, read piece by piece from where it was left: the only place that asks a client's reader for records.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use crate::clients::{AgentMeta, Buffer, ContentReader, LogFile, LogReader, ReadError, ReadFrom};
+use crate::config::Config;
+use crate::domain::{LogDelta, NUMBERED_TOPIC_RANK, SessionKind, Timestamp};
+use crate::env::Env;
+use crate::estimate;
+use crate::estimate::subagents::defaults_for;
+use crate::store::{AgentObservation, Ledger, LogBatch, StoreError, TranscriptState};
+
+/// Nobody has heard of a session for this long: it is taken to be over, though nobody said so.
+pub(super) const ABANDONED: Duration = Duration::from_secs(30 * 60);
+
+/// A log that is being read.
+pub(super) struct Source<'a> {
+    reader: &'static dyn LogReader,
+    log: &'a LogFile,
+    from: ReadFrom,
+    /// The file's size and its time of change when it was last looked at.
+    seen: (u64, Option<Timestamp>),
+}
+
+impl<'a> Source<'a> {
+    /// A log that was read as far as `state` says, and looks as it was `seen`; `content` is how its content is measured, if that
+    /// is read.
+    pub(super) fn new(
+        reader: &'static dyn LogReader,
+        log: &'a LogFile,
+        state: Option<&TranscriptState>,
+        seen: (u64, Option<Timestamp>),
+        content: Option<ContentReader>,
+    ) -> Self {
+        let from = ReadFrom {
+            session: log.session.clone(),
+            agent: log.agent.clone(),
+            position: state.map(|state| state.position.clone()),
+            count: estimate::written,
+            content,
+        };
+        Self { reader, log, from, seen }
+    }
+
+    /// The log from its start, for its content alone.
+    pub(super) fn of_content(
+        reader: &'static dyn LogReader,
+        log: &'a LogFile,
+        content: ContentReader,
+    ) -> Self {
+        let mut source = Self::new(reader, log, None, (0, None), Some(content));
+        source.from.count = |_| 0;
+        source
+    }
+
+    /// Looks at the file once more; whether its size is another one.
+    pub(super) fn has_grown(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.seen, look_at(&self.log.path));
+        before.0 != self.seen.0
+    }
+
+    /// The next piece.
+    pub(super) fn read(&mut self, buffer: &mut Buffer) -> Result<LogDelta, ReadError> {
+        let delta = self.reader.read(buffer, &self.log.path, &self.from)?;
+        self.from.position = Some(delta.position.clone());
+        Ok(delta)
+    }
+
+    /// A piece as the ledger takes it, with what the user wants kept. `has_crons` says that jobs of the client's scheduler are
+    /// set in the session.
+    pub(super) fn batch(&self, mut delta: LogDelta, env: &Env, config: &Config, has_crons: bool) -> LogBatch {
+        adjust_facts(&mut delta, env, config, has_crons);
+        LogBatch {
+            client: self.reader.client(),
+            path: self.log.path.to_string_lossy().into_owned(),
+            run: self.run(&delta, config),
+            size: self.seen.0,
+            modified_at: self.seen.1,
+            delta,
+        }
+    }
+
+    /// The subagent run whose log it is.
+    fn run(&self, delta: &LogDelta, config: &Config) -> Option<AgentObservation> {
+        let agent = self.log.agent.clone()?;
+        let AgentMeta { agent_type, tool_use_id } = self.reader.agent_meta(self.log);
+        let agent_type = agent_type.or_else(|| delta.agent_types.get(&agent).cloned());
+        Some(AgentObservation {
+            id: agent,
+            defaults: defaults_for(agent_type.as_deref(), &config.subagents),
+            agent_type,
+            tool_use_id,
+            started_at: None,
+            ended_at: None,
+            logged: delta.span(),
+        })
+    }
+}
+
+/// Whether a log is as it was, and was read to its end: it can be stored in part, by an import that was stopped or a hook that
+/// ran out of time.
+pub(super) fn is_unchanged(
+    reader: &dyn LogReader,
+    state: Option<&TranscriptState>,
+    seen: (u64, Option<Timestamp>),
+) -> bool {
+    state.is_some_and(|state| {
+        (state.size, state.modified_at) == seen && reader.is_at_end(&state.position, state.size)
+    })
+}
+
+/// Size and time of change of a file; of one that is gone nothing.
+pub(super) fn look_at(path: &Path) -> (u64, Option<Timestamp>) {
+    let Ok(metadata) = std::fs::metadata(path) else { return (0, None) };
+    (metadata.len(), metadata.modified().ok().map(|time: SystemTime| Timestamp::from_system_time(time)))
+}
+
+/// How content is measured here.
+pub(super) fn content_reader(ledger: &Ledger) -> Result<ContentReader, StoreError> {
+    Ok(ContentReader {
+        written: estimate::written_block,
+        read: estimate::read_by_model,
+        hash_key: ledger.hash_key()?,
+    })
+}
+
+/// Puts a number in the title's place if the user wants no names kept, tells scheduled runs from other headless ones,
+/// and believes no time that has not come yet.
+fn adjust_facts(delta: &mut LogDelta, env: &Env, config: &Config, has_crons: bool) {
+    if !config.store_names {
+        take_names(delta);
+    }
+    for (_, facts) in &mut delta.facts {
+        if !config.store_names {
+            facts.topic = Some((NUMBERED_TOPIC_RANK, String::new()));
+        }
+        if has_crons && facts.kind == Some(SessionKind::Headless) {
+            facts.kind = Some(SessionKind::Scheduled);
+        }
+        facts.last_at = facts.last_at.map(|last| last.min(env.now()));
+    }
+}
+
+/// Takes the names of tasks away.
+pub(super) fn take_names(delta: &mut LogDelta) {
+    delta.task_changes.iter_mut().for_each(|change| change.kind.take_names());
+}
