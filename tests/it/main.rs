@@ -13,6 +13,7 @@ mod bounds;
 mod budgets;
 mod capture;
 mod cli;
+mod contract;
 mod corpus;
 mod cost;
 mod counting;

@@ -1,0 +1,254 @@
+//! What every reader of a client's logs must hold (`clients::LogReader`), whatever the client: each is given logs that the
+//! client itself has written, and reads them twice, in any order, in pieces, cut off, beside foreign files, and without ever
+//! writing to them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tallyhook::clients::{Buffer, CLIENTS, LogReader, ReadFrom};
+use tallyhook::domain::{Client, LogDelta, LogPosition};
+
+use crate::support::{Ledger, files_below, repository};
+
+/// A client's own logs, below `tests/fixtures`.
+struct Sample {
+    client: Client,
+    folder: &'static str,
+    /// Lines of a foreign log that a careless reader takes for its own.
+    foreign: &'static str,
+}
+
+const SAMPLES: [Sample; 4] =
+    [claude_code("agents"), claude_code("compact-auto"), claude_code("resume"), claude_code("slowstream")];
+
+const fn claude_code(scenario: &'static str) -> Sample {
+    Sample {
+        client: Client::ClaudeCode,
+        folder: scenario,
+        foreign: r#"{"type":"assistant","message":{"content":"hi","role":"assistant"},"timestamp":"2026-11-01T10:00:00Z"}"#,
+    }
+}
+
+impl Sample {
+    fn reader(&self) -> &'static dyn LogReader {
+        tallyhook::clients::reader_of(self.client).unwrap()
+    }
+
+    fn source(&self) -> PathBuf {
+        let fixtures = repository().join("tests/fixtures").join(self.client.name());
+        let version = std::fs::read_dir(fixtures).unwrap().flatten().map(|entry| entry.path());
+        let mut found =
+            version.map(|version| version.join("transcripts").join(self.folder)).filter(|at| at.exists());
+        found.next().unwrap()
+    }
+
+    /// The logs, by their paths below a folder.
+    fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let source = self.source();
+        let files = files_below(&source).into_iter();
+        let files = files.filter(|file| file.file_name().is_some_and(|name| name != "expected.json"));
+        files
+            .map(|file| (file.strip_prefix(&source).unwrap().to_path_buf(), std::fs::read(&file).unwrap()))
+            .collect()
+    }
+}
+
+fn put(folder: &Path, files: &BTreeMap<PathBuf, Vec<u8>>) {
+    for (name, bytes) in files {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+}
+
+/// A ledger, the folder that it imports, and all that it holds of it.
+struct World {
+    ledger: Ledger,
+    folder: PathBuf,
+}
+
+impl World {
+    fn new() -> Self {
+        let ledger = Ledger::new();
+        let folder = ledger.dir().join("logs");
+        std::fs::create_dir_all(&folder).unwrap();
+        Self { ledger, folder }
+    }
+
+    fn of(files: &BTreeMap<PathBuf, Vec<u8>>) -> Self {
+        let world = Self::new();
+        put(&world.folder, files);
+        world
+    }
+
+    fn import(&self, path: &Path) -> Value {
+        self.ledger.run(&["import", "--json", "--path", path.to_str().unwrap()]).json()
+    }
+
+    /// Everything that people see of it: responses, sessions, and where the costs came from.
+    fn contents(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for what in ["responses", "sessions", "steps"] {
+            let ran = self.ledger.run(&["export", "--what", what, "--format", "jsonl"]);
+            let mut lines: Vec<String> =
+                ran.text().lines().map(|line| line.replace(self.folder.to_str().unwrap(), "")).collect();
+            lines.sort();
+            all.extend(lines);
+        }
+        all.push(self.ledger.run(&["tools", "--json"]).json()["tools"].to_string());
+        assert!(all.len() > 3, "nothing was stored");
+        all
+    }
+}
+
+fn contents_of(sample: &Sample) -> Vec<String> {
+    let world = World::of(&sample.files());
+    world.import(&world.folder);
+    world.contents()
+}
+
+#[test]
+fn every_client_whose_logs_are_read_has_a_sample() {
+    for reader in CLIENTS {
+        assert!(
+            SAMPLES.iter().any(|sample| sample.client == reader.client()),
+            "{} has no sample in tests/it/contract.rs",
+            reader.client().name()
+        );
+    }
+}
+
+#[test]
+fn logs_that_are_read_twice_count_once_and_are_never_written_to() {
+    for sample in &SAMPLES {
+        let world = World::of(&sample.files());
+        let seen = |folder: &Path| -> BTreeMap<PathBuf, _> {
+            let of = |file: PathBuf| {
+                let changed = std::fs::metadata(&file).unwrap().modified().unwrap();
+                (file.clone(), (std::fs::read(&file).unwrap(), changed))
+            };
+            files_below(folder).into_iter().map(of).collect()
+        };
+        let before = seen(&world.folder);
+        let first = world.import(&world.folder);
+        let contents = world.contents();
+        let second = world.import(&world.folder);
+        assert!(first["responses"].as_u64().unwrap() > 0, "{}", sample.folder);
+        assert_eq!((&second["responses"], &second["files_unchanged"]), (&Value::from(0), &first["files"]));
+        assert_eq!(world.contents(), contents, "{}", sample.folder);
+        assert_eq!(seen(&world.folder), before, "{}", sample.folder);
+    }
+}
+
+#[test]
+fn logs_come_to_the_same_in_any_order() {
+    for sample in &SAMPLES {
+        let files = sample.files();
+        let world = World::of(&files);
+        for name in files.keys().rev() {
+            world.import(&world.folder.join(name));
+        }
+        assert_eq!(world.contents(), contents_of(sample), "{}", sample.folder);
+    }
+}
+
+#[test]
+fn a_log_that_grows_comes_to_the_same_wherever_it_is_cut() {
+    for sample in &SAMPLES {
+        let files = sample.files();
+        let expected = contents_of(sample);
+        for pieces in [2, 7] {
+            let world = World::new();
+            for piece in 1..=pieces {
+                let grown = |bytes: &Vec<u8>| bytes[..bytes.len() * piece / pieces].to_vec();
+                put(&world.folder, &files.iter().map(|(name, bytes)| (name.clone(), grown(bytes))).collect());
+                world.import(&world.folder);
+            }
+            assert_eq!(world.contents(), expected, "{} in {pieces} pieces", sample.folder);
+        }
+    }
+}
+
+#[test]
+fn a_log_that_is_written_anew_is_read_from_its_start() {
+    for sample in &SAMPLES {
+        let files = sample.files();
+        let world = World::new();
+        let other = |bytes: &Vec<u8>| [b"{\"type\":\"nothing\"}\n".to_vec(), bytes.clone()].concat();
+        put(&world.folder, &files.iter().map(|(name, bytes)| (name.clone(), other(bytes))).collect());
+        world.import(&world.folder);
+        put(&world.folder, &files);
+        world.import(&world.folder);
+        assert_eq!(world.contents(), contents_of(sample), "{}", sample.folder);
+    }
+}
+
+#[test]
+fn foreign_empty_and_odd_files_leave_nothing_behind() {
+    for sample in &SAMPLES {
+        let world = World::of(&sample.files());
+        let odd: [(&str, &[u8]); 5] = [
+            ("empty", b""),
+            ("foreign", sample.foreign.as_bytes()),
+            ("binary", b"\0\xff\xfe\n\x80{}\n[1]\n"),
+            ("deep", &[b'['; 100_000]),
+            ("numbers", b"1\n2\n3\n"),
+        ];
+        let extension =
+            sample.files().keys().find_map(|name| name.extension().map(ToOwned::to_owned)).unwrap();
+        for (name, bytes) in odd {
+            std::fs::write(world.folder.join(name).with_extension(&extension), bytes).unwrap();
+        }
+        world.import(&world.folder);
+        assert_eq!(world.contents(), contents_of(sample), "{}", sample.folder);
+    }
+}
+
+/// All that a reader reads of a log, by itself.
+fn read(reader: &dyn LogReader, path: &Path, mut from: ReadFrom) -> (LogDelta, Option<LogPosition>) {
+    let mut buffer = Buffer::default();
+    let mut all: Option<LogDelta> = None;
+    loop {
+        let delta = reader.read(&mut buffer, path, &from).unwrap();
+        let has_more = delta.has_more;
+        from.position = Some(delta.position.clone());
+        all = Some(all.map_or(delta.clone(), |all| all.join(delta)));
+        if !has_more {
+            return (all.unwrap(), from.position);
+        }
+    }
+}
+
+#[test]
+fn a_position_is_small_and_all_that_a_reader_needs_to_go_on() {
+    for sample in &SAMPLES {
+        let (reader, files) = (sample.reader(), sample.files());
+        let world = World::of(&files);
+        let found = reader.find(&world.folder);
+        assert!(found.unread.is_empty());
+        let mut paths: Vec<&Path> = found.logs.iter().map(|log| log.path.as_path()).collect();
+        assert!(paths.is_sorted() && !paths.is_empty());
+        paths.dedup();
+        assert_eq!(paths.len(), found.logs.len());
+        for log in &found.logs {
+            let from = ReadFrom {
+                session: log.session.clone(),
+                agent: log.agent.clone(),
+                position: None,
+                count: |_| 0,
+                content: None,
+            };
+            assert!(reader.is_log(&log.path));
+            let (whole, position) = read(reader, &log.path, from.clone());
+            assert!(whole.is_understood && !whole.responses.is_empty());
+            let position = position.unwrap();
+            let size = std::fs::metadata(&log.path).unwrap().len();
+            assert!(position.reader_state.len() < 1_000 && reader.is_at_end(&position, size));
+            let nothing = read(reader, &log.path, ReadFrom { position: Some(position.clone()), ..from }).0;
+            assert_eq!((nothing.responses.len(), nothing.length(), nothing.position), (0, 0, position));
+        }
+        let nowhere = reader.find(&world.folder.join("nowhere"));
+        assert!(nowhere.logs.is_empty() && nowhere.unread.is_empty());
+    }
+}
