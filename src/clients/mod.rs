@@ -4,6 +4,7 @@
 //! domain's ([`LogDelta`]), and never content.
 
 pub mod claude_code;
+mod hooks;
 mod jsonl;
 
 use std::path::{Path, PathBuf};
@@ -12,15 +13,43 @@ use crate::domain::{AgentId, Client, LogDelta, LogPosition, OneLine as _, Sessio
 use crate::env::Env;
 use crate::json::Raw;
 
+pub use hooks::{Answer, HookEvent, HookPayload, HookProtocol, ToolPayload};
 pub use jsonl::{Buffer, Fingerprint, Lines};
 
-/// Every client whose logs are read.
-pub const CLIENTS: &[&dyn LogReader] = &[&claude_code::Transcripts];
+/// How one client is read.
+#[derive(Clone, Copy)]
+pub struct ClientAdapter {
+    /// The client.
+    pub client: Client,
+    /// Its logs; `None` if nobody reads them.
+    pub logs: Option<&'static dyn LogReader>,
+    /// Its hooks; `None` if it has none, or their payloads are Claude Code's.
+    pub hooks: Option<&'static dyn HookProtocol>,
+}
+
+/// Every client of which something is read.
+pub const CLIENTS: &[ClientAdapter] = &[ClientAdapter {
+    client: Client::ClaudeCode,
+    logs: Some(&claude_code::Transcripts),
+    hooks: Some(&claude_code::Hooks),
+}];
+
+/// The readers of all clients' logs.
+pub fn log_readers() -> impl Iterator<Item = &'static dyn LogReader> {
+    CLIENTS.iter().filter_map(|adapter| adapter.logs)
+}
 
 /// The reader of a client's logs; `None` of a client whose logs nobody reads.
 #[must_use]
 pub fn reader_of(client: Client) -> Option<&'static dyn LogReader> {
-    CLIENTS.iter().copied().find(|reader| reader.client() == client)
+    CLIENTS.iter().find(|adapter| adapter.client == client)?.logs
+}
+
+/// The protocol of a client's hooks. A client of which none is known is taken to have copied Claude Code's.
+#[must_use]
+pub fn hooks_of(client: Client) -> &'static dyn HookProtocol {
+    let adapter = CLIENTS.iter().find(|adapter| adapter.client == client);
+    adapter.and_then(|adapter| adapter.hooks).unwrap_or(&claude_code::Hooks)
 }
 
 /// Reads the logs of one client. It never writes to them.

@@ -63,6 +63,14 @@ id!(
     /// The client's id of a session (`session_id` in payloads, `sessionId` in transcripts).
     SessionId
 );
+impl SessionId {
+    /// The session under which the ledger keeps what names none.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self("unknown".into())
+    }
+}
+
 id!(
     /// The provider's id of a tool call (`toolu_…`); unique in its session.
     ToolUseId

@@ -6,7 +6,6 @@
 //! nothing of the payload but paths. An event that does not reach the ledger waits beside it; for a newer release's ledger it
 //! does so without a word.
 
-mod event;
 mod fault_log;
 mod intake;
 mod lifting;
@@ -19,8 +18,9 @@ mod on_tool;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
+use crate::clients::{self, Answer, HookEvent, HookPayload, HookProtocol};
 use crate::config::{Config, Durability};
-use crate::domain::{Alerts, Client, ToolUseId, plural};
+use crate::domain::{Alerts, Client, SessionId, ToolUseId, plural, project_folder};
 use crate::env::Env;
 use crate::error::Error;
 use crate::ingest::turn::{self, Asks, IngestRequest, WaitFor};
@@ -28,10 +28,8 @@ use crate::json::{MAX_PARTS, Object, into_text};
 use crate::pricing::{PriceTable, UserPrices};
 use crate::stdin::{Arriving, PATIENCE};
 use crate::store::{Change, Event, Ledger, LogBatch, SessionObservation, Spool};
-use event::{HookEvent, Payload};
 pub use fault_log::path_of as fault_log_path;
-use intake::Intake;
-use on_budget::Answer;
+use intake::{Intake, LeftOut};
 
 /// Up to this size a payload is counted in well under a millisecond.
 const BRIEF_BYTES: usize = 64 << 10;
@@ -108,6 +106,7 @@ fn ledger_path(env: &Env, options: &Options) -> Option<PathBuf> {
     options.ledger.clone().map(|path| env.cwd().join(path)).or_else(|| env.ledger_path())
 }
 
+/// Decodes what has arrived, opens the ledger, and does what the event asks for.
 fn run(
     stdin: impl Arriving,
     env: &Env,
@@ -115,118 +114,170 @@ fn run(
     path: &Path,
     handled: &mut Handled,
 ) -> Result<(), Error> {
-    let Intake { text: stdin, is_cut, left_out, is_given_up, timed_out, fault } = Intake::read(stdin);
+    let note = |fault: &str| fault_log::append(path, env.now(), fault);
+    let Some((text, left_out)) = received(Intake::read(stdin), note) else { return Ok(()) };
+    let protocol = clients::hooks_of(options.client);
+    let Some(payload) = decoded(&text, protocol, env, note) else { return Ok(()) };
+    let is_brief = text.len() <= BRIEF_BYTES && payload.event.is_brief();
+    handled.ledger = opened(path, env, options, is_brief);
+    let hook = Hook {
+        env,
+        options,
+        protocol,
+        observation: observation(&payload, env, options.client),
+        payload: &payload,
+        left_out,
+        ledger_path: path,
+        alerts: OnceCell::new(),
+        call: OnceCell::new(),
+        prices: OnceCell::new(),
+    };
+    let Outcome { recorded, answer } = hook.handle(handled.ledger.as_mut());
+    handled.answer = protocol.encode(&payload.event, &answer);
+    recorded
+}
+
+/// The text of a payload, and what of it was passed over; `None` if there is none.
+fn received(intake: Intake, note: impl Fn(&str)) -> Option<(String, LeftOut)> {
+    let Intake { text, is_cut, left_out, is_given_up, timed_out, fault } = intake;
     if timed_out {
-        let waited = PATIENCE.as_secs();
-        let fault = format!("a payload was skipped: still incomplete after {waited} s");
-        fault_log::append(path, env.now(), &fault);
-        return Ok(());
+        note(&format!("a payload was skipped: still incomplete after {} s", PATIENCE.as_secs()));
+        return None;
     }
     if let Some(fault) = fault {
-        fault_log::append(path, env.now(), &format!("a payload couldn't be read completely: {fault}"));
+        note(&format!("a payload couldn't be read completely: {fault}"));
     }
     if is_cut {
         let cut = match left_out.missing() {
             bytes if bytes < 1 << 10 => plural(bytes, "byte"),
             bytes => format!("{} KB", bytes >> 10),
         };
-        let fault =
-            format!("a payload was too large to be held: {cut} of it left out, its event stored without");
-        fault_log::append(path, env.now(), &fault);
+        note(&format!("a payload was too large to be held: {cut} of it left out, its event stored without"));
     }
-    let text = into_text(stdin);
-    let text = text.trim_matches(|c: char| c == '\u{feff}' || c == '\0' || c.is_ascii_whitespace());
-    if text.is_empty() {
-        if is_given_up {
-            let fault = "a payload was skipped: it began with more white space than tallyhook holds";
-            fault_log::append(path, env.now(), fault);
-        }
-        return Ok(());
+    let text = into_text(text);
+    if !text.trim_matches(is_padding).is_empty() {
+        return Some((text, left_out));
     }
-    let object = match Object::parse(text) {
-        Ok(object) => object,
-        Err(fault) if fault.is_other_value() => return Ok(()),
-        Err(fault) => {
-            fault_log::append(path, env.now(), &format!("a payload was skipped: {fault}"));
-            return Ok(());
-        }
-    };
-    let Some(payload) = Payload::read(&object, env, left_out) else {
-        if object.members().count() >= MAX_PARTS {
-            let fault =
-                format!("a payload was skipped: its first {MAX_PARTS} members don't say which event it is");
-            fault_log::append(path, env.now(), &fault);
-        }
-        return Ok(());
-    };
-    handled.ledger = match Ledger::open_for_hook(path, text.len() <= BRIEF_BYTES && payload.event.is_brief())
-    {
-        Ok(ledger) => {
-            let durability =
-                Config::durability_of_user(env.config_path().as_deref(), options.config.as_deref());
-            if durability == Durability::Full {
-                ledger
-                    .sync_each()
-                    .unwrap_or_else(|error| fault_log::append(path, env.now(), &with_sources(&error)));
-            }
-            Some(ledger)
-        }
-        // The event goes to the spool, whatever keeps it out of the ledger.
-        Err(error) => {
-            if !error.is_passing() {
-                fault_log::append(path, env.now(), &with_sources(&error));
-            }
-            None
-        }
-    };
-    let mut ledger = handled.ledger.as_mut();
-    let observation = payload.observation(env, options.client);
-    let hook = Hook {
-        env,
-        options,
-        payload: &payload,
-        observation,
-        ledger_path: path,
-        alerts: OnceCell::new(),
-        call: OnceCell::new(),
-        prices: OnceCell::new(),
-    };
-    // What is not known stops nobody.
-    let answer = |ledger: &mut Ledger| {
-        on_budget::answer(&hook, ledger).unwrap_or_else(|error| {
-            hook.note(&error);
-            Answer::Nothing
-        })
-    };
-    if let HookEvent::UserPromptSubmit { .. } = payload.event {
-        // What the session before has last used decides, too: `/clear` tells it after that one's end and this one's start.
-        if let Some(Err(error)) = ledger.as_deref_mut().map(|ledger| on_end::read_ended(&hook, ledger)) {
-            hook.note(&error);
-        }
-        // A prompt that is blocked is no turn, so this comes first.
-        let said = ledger.as_deref_mut().map_or(Answer::Nothing, answer);
-        let recorded = match said {
-            Answer::Stop(_) => hook.record(ledger.as_deref_mut(), Change::Seen),
-            Answer::Nothing | Answer::Warning(_) => record(&hook, ledger.as_deref_mut()),
-        };
-        handled.answer = with_alerts(&hook, ledger, said).json();
-        return recorded;
+    if is_given_up {
+        note("a payload was skipped: it began with more white space than tallyhook holds");
     }
-    let recorded = record(&hook, ledger.as_deref_mut());
-    // Whatever went wrong with the event, what is known decides.
-    let said = ledger.as_deref_mut().map_or(Answer::Nothing, answer);
-    handled.answer = with_alerts(&hook, ledger, said).json();
-    recorded
+    None
 }
 
-/// Adds what alerts have to say, unless the session is stopped.
-fn with_alerts(hook: &Hook<'_>, ledger: Option<&mut Ledger>, said: Answer) -> Answer {
-    let Some(ledger) = ledger.filter(|_| !matches!(said, Answer::Stop(_))) else { return said };
-    match on_alert::lines(hook, ledger) {
-        Ok(lines) => said.with(&lines),
+fn is_padding(c: char) -> bool {
+    c == '\u{feff}' || c == '\0' || c.is_ascii_whitespace()
+}
+
+/// The event of a payload; `None` if the ledger keeps nothing of it.
+fn decoded<'a>(
+    text: &'a str,
+    protocol: &dyn HookProtocol,
+    env: &Env,
+    note: impl Fn(&str),
+) -> Option<HookPayload<'a>> {
+    let object = match Object::parse(text.trim_matches(is_padding)) {
+        Ok(object) => object,
+        Err(fault) => {
+            if !fault.is_other_value() {
+                note(&format!("a payload was skipped: {fault}"));
+            }
+            return None;
+        }
+    };
+    let payload = protocol.decode(&object, env);
+    if payload.is_none() && object.members().count() >= MAX_PARTS {
+        note(&format!("a payload was skipped: its first {MAX_PARTS} members don't say which event it is"));
+    }
+    payload
+}
+
+/// The ledger; `None` if it can't be opened: then the event goes to the spool, whatever keeps it out.
+fn opened(path: &Path, env: &Env, options: &Options, is_brief: bool) -> Option<Ledger> {
+    let note = |error: &dyn std::error::Error| fault_log::append(path, env.now(), &with_sources(error));
+    let ledger = match Ledger::open_for_hook(path, is_brief) {
+        Ok(ledger) => ledger,
         Err(error) => {
-            hook.note(&error);
-            said
+            if !error.is_passing() {
+                note(&error);
+            }
+            return None;
+        }
+    };
+    let durability = Config::durability_of_user(env.config_path().as_deref(), options.config.as_deref());
+    if durability == Durability::Full
+        && let Err(error) = ledger.sync_each()
+    {
+        note(&error);
+    }
+    Some(ledger)
+}
+
+/// What an event says of its session.
+fn observation(payload: &HookPayload<'_>, env: &Env, client: Client) -> SessionObservation {
+    SessionObservation {
+        id: payload.session.clone().unwrap_or_else(SessionId::unknown),
+        client,
+        at: env.now(),
+        project: match &payload.project {
+            Some(project) => Some((project_folder(project.clone()), true)),
+            None => payload.cwd.clone().map(|cwd| (project_folder(cwd), false)),
+        },
+        transcript: payload.transcript.clone(),
+        kind: payload.kind,
+        model: payload.model.clone(),
+    }
+}
+
+/// What comes of an event.
+struct Outcome {
+    /// Whether it is in the ledger, or waits beside it.
+    recorded: Result<(), Error>,
+    /// What the client is to be told.
+    answer: Answer,
+}
+
+impl Hook<'_> {
+    /// Reads what logs have new, records the event, decides whether the session may go on, and says what alerts have to say.
+    /// What isn't known stops nobody.
+    fn handle(&self, mut ledger: Option<&mut Ledger>) -> Outcome {
+        let (recorded, answer) = if let HookEvent::UserPromptSubmit { .. } = self.payload.event {
+            // What the session before has last used decides, too: `/clear` tells it after that one's end and this one's start.
+            if let Some(Err(error)) = ledger.as_deref_mut().map(|ledger| on_end::read_ended(self, ledger)) {
+                self.note(&error);
+            }
+            // A prompt that is blocked is no turn, so this comes first.
+            let answer = self.decide(ledger.as_deref_mut());
+            let recorded = match answer {
+                Answer::Stop(_) => self.record(ledger.as_deref_mut(), Change::Seen),
+                Answer::Nothing | Answer::Warning(_) => record(self, ledger.as_deref_mut()),
+            };
+            (recorded, answer)
+        } else {
+            let recorded = record(self, ledger.as_deref_mut());
+            // Whatever went wrong with the event, what is known decides.
+            (recorded, self.decide(ledger.as_deref_mut()))
+        };
+        Outcome { recorded, answer: self.with_alerts(ledger, answer) }
+    }
+
+    /// What budgets have to say.
+    fn decide(&self, ledger: Option<&mut Ledger>) -> Answer {
+        let Some(ledger) = ledger else { return Answer::Nothing };
+        on_budget::answer(self, ledger).unwrap_or_else(|error| {
+            self.note(&error);
+            Answer::Nothing
+        })
+    }
+
+    /// Adds what alerts have to say, unless the session is stopped.
+    fn with_alerts(&self, ledger: Option<&mut Ledger>, answer: Answer) -> Answer {
+        let Some(ledger) = ledger.filter(|_| !matches!(answer, Answer::Stop(_))) else { return answer };
+        match on_alert::lines(self, ledger) {
+            Ok(lines) => answer.with(&lines),
+            Err(error) => {
+                self.note(&error);
+                answer
+            }
         }
     }
 }
@@ -256,7 +307,10 @@ fn record(hook: &Hook<'_>, ledger: Option<&mut Ledger>) -> Result<(), Error> {
 struct Hook<'a> {
     env: &'a Env,
     options: &'a Options,
-    payload: &'a Payload<'a>,
+    protocol: &'static dyn HookProtocol,
+    payload: &'a HookPayload<'a>,
+    /// What of the payload was passed over.
+    left_out: LeftOut,
     observation: SessionObservation,
     ledger_path: &'a Path,
     /// The alerts that are on, where somebody has looked.
@@ -268,6 +322,11 @@ struct Hook<'a> {
 }
 
 impl Hook<'_> {
+    /// The session that the event is of.
+    fn session(&self) -> &SessionId {
+        &self.observation.id
+    }
+
     fn event(&self, change: Change) -> Event {
         Event { observation: self.observation.clone(), change }
     }
@@ -294,7 +353,7 @@ impl Hook<'_> {
     fn read_on(&self, ledger: &mut Ledger, calls: &[ToolUseId], whole: bool) -> Vec<LogBatch> {
         let payload = self.payload;
         let task = IngestRequest {
-            session: &payload.session,
+            session: self.session(),
             client: self.options.client,
             transcript: Path::new(payload.transcript.as_deref().unwrap_or_default()),
             wait: WaitFor::No,

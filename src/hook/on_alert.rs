@@ -2,8 +2,8 @@
 //! for them at all. They stop nothing, and a fault of theirs is silence.
 
 use super::Hook;
-use super::event::HookEvent;
 use crate::budget::amount;
+use crate::clients::HookEvent;
 use crate::domain::{
     AlertKind, Alerts, CallLoop, EndedRun, Limit, MAIN_AGENT, PicoUsd, Spike, Tool, Used, grouped,
 };
@@ -32,7 +32,7 @@ pub(super) fn lines(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>,
     if !wanted.iter().any(|kind| alerts.has(*kind)) {
         return Ok(Vec::new());
     }
-    let session = &hook.payload.session;
+    let session = hook.session();
     match event {
         HookEvent::ToolFinished(_) => repeated(hook, ledger, &alerts),
         HookEvent::UserPromptSubmit { .. } => {
@@ -57,7 +57,7 @@ fn repeated(hook: &Hook<'_>, ledger: &mut Ledger, alerts: &Alerts) -> Result<Vec
     let Some(&(call, id)) = hook.call.get().filter(|_| !polls) else { return Ok(Vec::new()) };
     let is_change = known.is_some_and(|known| known.edits_files) && !tool.failed;
     let payload = hook.payload;
-    let loops = ledger.watch_calls(&payload.session, |watch| {
+    let loops = ledger.watch_calls(hook.session(), |watch| {
         let times = if is_change {
             watch.forget_calls(agent);
             None
@@ -88,7 +88,7 @@ fn loop_line(CallLoop { who, tool, times }: CallLoop) -> String {
 
 /// A turn that costs more than usual, a context that is nearly full, and subagents that have ended.
 fn at_work(hook: &Hook<'_>, ledger: &mut Ledger, alerts: &Alerts) -> Result<Vec<String>, Error> {
-    let session = &hook.payload.session;
+    let session = hook.session();
     let mut lines = Vec::new();
     let is_main = hook.payload.agent.is_none();
     if alerts.has(AlertKind::Spike) && is_main {
@@ -119,7 +119,7 @@ fn spike_line(spike: Spike) -> String {
 
 /// What a context can hold is the model's window, or less where the client has compacted the session's before.
 fn context(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Option<String>, Error> {
-    let session = &hook.payload.session;
+    let session = hook.session();
     let Some(known) = ledger.find_session(session.as_str())? else { return Ok(None) };
     let (Some(tokens), compacted) = ledger.context_of(known.row)? else { return Ok(None) };
     // A context that is larger than the window that is known shows that it has another one.
@@ -143,7 +143,7 @@ fn context(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Option<String>, Error
 /// conversation.
 fn note_run(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<(), Error> {
     let Some(agent) = &hook.payload.agent else { return Ok(()) };
-    let session = &hook.payload.session;
+    let session = hook.session();
     let Some(row) = ledger.find_session(session.as_str())?.map(|record| record.row) else { return Ok(()) };
     let Used { cost, tokens, .. } = ledger.used_by(row, Some(agent))?;
     if tokens > 0 {
@@ -156,9 +156,8 @@ fn note_run(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<(), Error> {
 
 /// What subagents' runs have used that have ended since, and the session so far.
 fn runs(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>, Error> {
-    let told = ledger.watch_costs(&hook.payload.session, |watch, watched| {
-        (watch.take_ended(), watched.cost, watched.tokens)
-    })?;
+    let told = ledger
+        .watch_costs(hook.session(), |watch, watched| (watch.take_ended(), watched.cost, watched.tokens))?;
     let Some((ended, total_cost, total_tokens)) = told else { return Ok(Vec::new()) };
     let used = |cost: PicoUsd, tokens: u64| {
         let money =

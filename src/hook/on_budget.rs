@@ -6,49 +6,15 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Value, json};
-
 use super::Hook;
-use super::event::{HookEvent, ToolPayload};
-use super::lifting::{Shell, lifts};
+use super::lifting::{Shell, is_prompt, lifts};
 use crate::budget::{self, BudgetStatus};
 use crate::calendar::Zone;
+use crate::clients::{Answer, HookEvent, ToolPayload};
 use crate::domain::MAIN_AGENT;
 use crate::error::Error;
 use crate::json::Object;
 use crate::store::{Change, Ledger, SessionRow};
-
-/// What the client is to be told.
-#[derive(Debug, PartialEq)]
-pub(super) enum Answer {
-    /// Mostly.
-    Nothing,
-    /// Lines for the user.
-    Warning(String),
-    /// The client's own words for the stop that the event allows.
-    Stop(Value),
-}
-
-impl Answer {
-    /// This answer with more lines for the user; a stop takes none.
-    pub(super) fn with(self, lines: &[String]) -> Self {
-        match self {
-            _ if lines.is_empty() => self,
-            Self::Nothing => Self::Warning(lines.join("\n")),
-            Self::Warning(own) => Self::Warning(format!("{own}\n{}", lines.join("\n"))),
-            Self::Stop(_) => self,
-        }
-    }
-
-    /// What goes to stdout.
-    pub(super) fn json(self) -> Option<String> {
-        match self {
-            Self::Nothing => None,
-            Self::Warning(lines) => Some(json!({ "systemMessage": lines }).to_string()),
-            Self::Stop(answer) => Some(answer.to_string()),
-        }
-    }
-}
 
 /// What the client is to be told at this event.
 pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Error> {
@@ -64,7 +30,7 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
     if !speaks {
         return Ok(Answer::Nothing);
     }
-    let session = hook.payload.session.as_str();
+    let session = hook.session().as_str();
     let Some(mut asked) = ledger.budgets_of(session)? else { return Ok(Answer::Nothing) };
     // Prices that have changed since hold for this event already; those that cannot be read lift no stop.
     if hook.own_prices().is_some() {
@@ -100,22 +66,12 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
     // What is said at a subagent's events the client shows nobody either: the next one of the main conversation says it.
     let is_heard = hook.payload.agent.is_none();
     if let Some(stop) = stop
+        && hook.protocol.can_stop(event)
         && !is_lifting(event)
     {
-        let reason = budget::stop_reason(stop, session);
-        let answer = match event {
-            HookEvent::UserPromptSubmit { .. } => Some(json!({ "decision": "block", "reason": reason })),
-            HookEvent::ToolAsked(_) => Some(json!({ "hookSpecificOutput": {
-                "hookEventName": "PreToolUse", "permissionDecision": "deny", "permissionDecisionReason": reason } })),
-            HookEvent::ToolBatch(_) => Some(json!({ "continue": false, "stopReason": reason })),
-            // The turn has ended anyway; to answer here would make the model go on.
-            _ => None,
-        };
-        if let Some(answer) = answer {
-            // Where this cannot be written no `budget add` can either, and then nobody is stopped.
-            ledger.note_stop(&stop.budget, row, now, is_heard)?;
-            return Ok(Answer::Stop(answer));
-        }
+        // Where this cannot be written no `budget add` can either, and then nobody is stopped.
+        ledger.note_stop(&stop.budget, row, now, is_heard)?;
+        return Ok(Answer::Stop(budget::stop_reason(stop, session)));
     }
     if matches!(event, HookEvent::ToolAsked(_)) || !is_heard {
         return Ok(Answer::Nothing);
@@ -159,7 +115,7 @@ fn starting<'a>(event: &HookEvent<'a>) -> Option<Cow<'a, str>> {
 /// Whether the event is a call of `tallyhook budget`.
 fn is_lifting(event: &HookEvent<'_>) -> bool {
     match event {
-        HookEvent::UserPromptSubmit { is_budget } => *is_budget,
+        HookEvent::UserPromptSubmit { prompt } => prompt.as_deref().is_some_and(is_prompt),
         HookEvent::ToolAsked(tool) => is_budget_call(tool),
         _ => false,
     }

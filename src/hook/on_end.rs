@@ -19,7 +19,7 @@ pub(super) fn session_start(hook: &Hook<'_>, mut ledger: Option<&mut Ledger>) ->
     hook.record(ledger.as_deref_mut(), Change::Seen)?;
     let Some(ledger) = ledger else { return Ok(()) };
     let unfinished = match &hook.observation.project {
-        Some((project, _)) => ledger.unfinished_sessions(project, &hook.payload.session, MAX_CATCH_UPS)?,
+        Some((project, _)) => ledger.unfinished_sessions(project, hook.session(), MAX_CATCH_UPS)?,
         None => Vec::new(),
     };
     if !unfinished.is_empty() {
@@ -117,7 +117,7 @@ fn complete(
 ) -> Result<(), Error> {
     let Some(ledger) = ledger else { return Ok(()) };
     ledger.set_prices(hook.prices());
-    let session: &SessionId = &hook.payload.session;
+    let session: &SessionId = hook.session();
     let transcript = hook.payload.transcript.as_deref().unwrap_or_default();
     let task = IngestRequest {
         session,

@@ -7,16 +7,16 @@ use siphasher::sip::SipHasher13;
 use tallyhook_counter::Encoding;
 
 use super::Hook;
-use super::event::ToolPayload;
-use crate::clients::claude_code;
+use super::intake::LeftOut;
+use crate::clients::{HookEvent, HookPayload, ToolPayload};
 use crate::domain::{
     ActionType, AgentId, Alerts, Client, Estimate, LineDelta, MAX_NAME_CHARS, Method, ModelId, RawCounts,
-    TaskChangeKind, ToolCall, ToolName, ToolOutcome, ToolUseId, clean_name,
+    TaskChangeKind, ToolCall, ToolName, ToolOutcome, ToolUseId, clean_name, client_version,
 };
 use crate::error::Error;
 use crate::estimate::calibrate::Calibration;
 use crate::estimate::subagents::defaults_for;
-use crate::estimate::{self, encoding_of};
+use crate::estimate::{self, CallView, Era, encoding_of};
 use crate::json::{Object, Raw};
 use crate::store::{AgentObservation, Change, Ledger, Pending, SessionKnowledge};
 
@@ -27,7 +27,7 @@ pub(super) fn finished(
     tool: &ToolPayload<'_>,
 ) -> Result<(), Error> {
     let known = Known::of(hook, ledger.as_deref());
-    let view = tool.view(hook.payload, known.session.client_version.as_deref());
+    let view = view(tool, hook.payload, known.session.client_version.as_deref());
     let outcome = if tool.failed { ToolOutcome::Failed } else { ToolOutcome::Ok };
     let returned = estimate::returned(known.encoding, &view, |agent_type| {
         defaults_for(agent_type, &hook.config().subagents).returned
@@ -59,15 +59,14 @@ pub(super) fn batch(
             continue;
         }
         let returned = estimate::delivered(known.encoding, response);
-        let found =
-            ledger.as_deref().filter(|_| answers).map(|ledger| ledger.has_call(&hook.payload.session, id));
+        let found = ledger.as_deref().filter(|_| answers).map(|ledger| ledger.has_call(hook.session(), id));
         answers &= !matches!(found, Some(Err(_)));
         let is_recorded = matches!(found, Some(Ok(true)));
         // The rest of the row is its own event's, where that came first; then nothing is counted twice.
         let (generated, lines) = if is_recorded {
             (Estimate { tokens: 0, method: Method::ExactText }, LineDelta::default())
         } else {
-            let view = tool.view(hook.payload, known.session.client_version.as_deref());
+            let view = view(tool, hook.payload, known.session.client_version.as_deref());
             (estimate::generated(known.encoding, &view), estimate::lines(&view))
         };
         calls.push(known.call(hook, tool, ToolOutcome::Unreported, (generated, returned), lines));
@@ -94,6 +93,23 @@ pub(super) fn batch(
     }
 }
 
+/// The call as the estimator sees it; `version` is the client's, where it is known.
+fn view<'v>(tool: &'v ToolPayload<'v>, payload: &'v HookPayload<'_>, version: Option<&str>) -> CallView<'v> {
+    CallView {
+        tool: &tool.tool,
+        input: tool.input,
+        response: tool.response,
+        error: tool.error,
+        cwd: payload.cwd.as_deref(),
+        version: version.map(client_version),
+        era: match (&tool.id, &payload.prompt_id) {
+            (None, _) => Era::Early,
+            (Some(_), None) => Era::Middle,
+            (Some(_), Some(_)) => Era::Current,
+        },
+    }
+}
+
 /// What was learned of a model, or what is known of its generation.
 fn calibration(model: &ModelId, learned: Option<&str>) -> Calibration {
     learned.map_or_else(|| Calibration::prior(model), |text| Calibration::from_json(model, text))
@@ -108,7 +124,7 @@ struct Known {
 impl Known {
     /// Looks it up. A ledger that cannot be read must not cost the event: then it is what any session begins with.
     fn of(hook: &Hook<'_>, ledger: Option<&Ledger>) -> Self {
-        let session = match ledger.map(|ledger| ledger.session_knowledge(&hook.payload.session)) {
+        let session = match ledger.map(|ledger| ledger.session_knowledge(hook.session())) {
             Some(Ok(session)) => session,
             Some(Err(error)) => {
                 if !error.is_busy() {
@@ -161,6 +177,9 @@ impl Known {
         let (action, action_name) = action(hook, tool);
         let raw = RawCounts { generated: generated.tokens, returned: returned.tokens };
         let (generated, returned) = self.calibrated(hook.options.client, &tool.tool, (generated, returned));
+        // Only the event of a single call can be long enough for that.
+        let is_single = matches!(hook.payload.event, HookEvent::ToolFinished(_));
+        let left_out = if is_single { hook.left_out } else { LeftOut::default() };
         let bytes = |raw: Option<Raw<'_>>| raw.map_or(0, |raw| raw.get().len() as u64);
         ToolCall {
             id: tool.id.clone(),
@@ -173,8 +192,8 @@ impl Known {
             generated,
             returned,
             raw: Some(raw),
-            input_bytes: bytes(tool.input) + tool.left_out.input,
-            response_bytes: bytes(tool.response.or(tool.error)) + tool.left_out.response,
+            input_bytes: bytes(tool.input) + left_out.input,
+            response_bytes: bytes(tool.response.or(tool.error)) + left_out.response,
             input_hash: self
                 .session
                 .hash_key
@@ -197,7 +216,7 @@ fn task(hook: &Hook<'_>, tool: &ToolPayload<'_>) -> Option<TaskChangeKind> {
         return None;
     }
     let (input, response) = (tool.input.and_then(Object::from_raw), tool.response.and_then(Object::from_raw));
-    let mut change = claude_code::task_change(&tool.tool, input.as_ref(), response.as_ref())?;
+    let mut change = hook.protocol.task_change(&tool.tool, input.as_ref(), response.as_ref())?;
     if !hook.config().store_names {
         change.take_names();
     }

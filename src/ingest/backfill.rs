@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::parallel::{self, Output, Plan, Stopped};
 use super::source::{ABANDONED, Source, is_unchanged, look_at};
-use crate::clients::{self, Buffer, CLIENTS, LogFile, LogReader, ReadError};
+use crate::clients::{self, Buffer, LogFile, LogReader, ReadError};
 use crate::config::Config;
 use crate::domain::{SessionId, Timestamp};
 use crate::env::Env;
@@ -76,15 +76,15 @@ pub struct ImportProgress {
 /// The folders where the clients keep their logs, whether they are there or not.
 #[must_use]
 pub fn usual_folders(env: &Env) -> Vec<PathBuf> {
-    CLIENTS.iter().flat_map(|reader| reader.folders(env)).collect()
+    clients::log_readers().flat_map(|reader| reader.folders(env)).collect()
 }
 
 /// How many logs are below `roots`.
 #[must_use]
 pub fn count_files(roots: &[PathBuf]) -> usize {
     let count =
-        |reader: &&dyn LogReader| -> usize { roots.iter().map(|root| reader.find(root).logs.len()).sum() };
-    CLIENTS.iter().map(count).sum()
+        |reader: &dyn LogReader| -> usize { roots.iter().map(|root| reader.find(root).logs.len()).sum() };
+    clients::log_readers().map(count).sum()
 }
 
 /// Reads all logs below `roots` and stores what they have new. `tell` is told how far it is.
@@ -237,7 +237,7 @@ fn find_work(ledger: &Ledger, roots: &[PathBuf], report: &mut ImportReport) -> R
         // Payloads name files by their real paths.
         let root = root.canonicalize().unwrap_or_else(|_| root.clone());
         let mut states = ledger.transcript_states(if root.is_file() { parent(&root) } else { &root })?;
-        for reader in CLIENTS.iter().copied() {
+        for reader in clients::log_readers() {
             let found = reader.find(&root);
             report.unread_folders += found.unread.len() as u64;
             report.skipped.extend(found.unread.into_iter().map(|fault| Skipped {

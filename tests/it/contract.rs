@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tallyhook::clients::{Buffer, CLIENTS, LogReader, ReadFrom};
+use tallyhook::clients::{Buffer, LogReader, ReadFrom};
 use tallyhook::domain::{Client, LogDelta, LogPosition};
 
 use crate::support::{Ledger, files_below, repository};
@@ -110,7 +110,7 @@ fn contents_of(sample: &Sample) -> Vec<String> {
 
 #[test]
 fn every_client_whose_logs_are_read_has_a_sample() {
-    for reader in CLIENTS {
+    for reader in tallyhook::clients::log_readers() {
         assert!(
             SAMPLES.iter().any(|sample| sample.client == reader.client()),
             "{} has no sample in tests/it/contract.rs",

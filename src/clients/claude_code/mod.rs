@@ -5,8 +5,9 @@
 mod content;
 mod context;
 pub mod cost_screen;
-pub mod foreign;
-pub mod identity;
+mod foreign;
+mod hooks;
+mod identity;
 mod iterations;
 mod line;
 mod paths;
@@ -29,8 +30,7 @@ use crate::env::Env;
 use crate::json;
 use identity::{LastResponse, Note};
 
-pub use paths::session_of_path;
-pub use tasks::task_change;
+pub use hooks::Hooks;
 
 /// The agent id of old clients' sidechain lines, which stand in the main file and name no run.
 pub const UNNAMED_SIDECHAIN: &str = "sidechain";
@@ -220,7 +220,7 @@ impl LogReader for Transcripts {
     }
 
     fn session_of(&self, main: &Path) -> Option<SessionId> {
-        session_of_path(main)
+        paths::session_of_path(main)
     }
 
     fn agents_folder(&self, main: &Path) -> PathBuf {

@@ -183,7 +183,7 @@ pub(super) fn find_main(root: &Path, session: &SessionId) -> Option<PathBuf> {
 
 /// The session that a main transcript is named after.
 #[must_use]
-pub fn session_of_path(path: &Path) -> Option<SessionId> {
+pub(super) fn session_of_path(path: &Path) -> Option<SessionId> {
     SessionId::new(path.file_stem()?.to_str()?)
 }
 

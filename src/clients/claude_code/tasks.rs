@@ -10,7 +10,7 @@ const MAX_TASKS: usize = 1_000;
 /// What a call of `tool` does to the list; `None` if nothing. A payload has both input and response, a transcript
 /// first the one and then the other.
 #[must_use]
-pub fn task_change(
+pub(super) fn task_change(
     tool: &ToolName,
     input: Option<&Object<'_>>,
     response: Option<&Object<'_>>,
