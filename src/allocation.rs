@@ -53,7 +53,7 @@ const MOST_READINGS: usize = 3;
 
 /// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
+pub enum AllocationProgress {
     /// Transcripts that were read, of all that must be.
     Reading(usize, usize),
     /// Sessions that were shared out, of all that must be.
@@ -69,7 +69,7 @@ pub fn refresh(
     ledger: &mut Ledger,
     keeps_names: bool,
     only: Option<&[SessionRow]>,
-    mut tell: impl FnMut(Progress),
+    mut tell: impl FnMut(AllocationProgress),
 ) -> Result<(), StoreError> {
     let only: Option<HashSet<SessionRow>> = only.map(|only| only.iter().copied().collect());
     let is_wanted = |session: &StaleSession| only.as_ref().is_none_or(|only| only.contains(&session.row));
@@ -85,7 +85,7 @@ pub fn refresh(
             ledger.store_allocations(&shares)?;
             shares.clear();
             bytes = 0;
-            tell(Progress::Sharing(number, work.stale.len()));
+            tell(AllocationProgress::Sharing(number, work.stale.len()));
         }
     }
     Ok(())
@@ -127,7 +127,7 @@ impl Work {
         ledger: &mut Ledger,
         keeps_names: bool,
         find: impl Fn(&Ledger) -> Result<Self, StoreError>,
-        tell: &mut impl FnMut(Progress),
+        tell: &mut impl FnMut(AllocationProgress),
     ) -> Result<Self, StoreError> {
         let mut work = find(ledger)?;
         for _ in 0..MOST_READINGS {
@@ -135,8 +135,9 @@ impl Work {
                 break;
             }
             let files = work.files.values().flatten();
-            let read =
-                contents::read(ledger, keeps_names, files, |done, all| tell(Progress::Reading(done, all)));
+            let read = contents::read(ledger, keeps_names, files, |done, all| {
+                tell(AllocationProgress::Reading(done, all))
+            });
             let is_stored = ledger.without_if_held(read)?.is_some();
             work = find(ledger)?;
             if !is_stored {
@@ -175,7 +176,7 @@ pub fn of_session(
     ledger: &mut Ledger,
     keeps_names: bool,
     session: SessionRow,
-    mut tell: impl FnMut(Progress),
+    mut tell: impl FnMut(AllocationProgress),
 ) -> Result<SessionAllocations, StoreError> {
     let work = Work::read(ledger, keeps_names, |ledger| Work::of(ledger, session), &mut tell)?;
     let files = work.files_of(session);
@@ -482,11 +483,11 @@ fn complete(
 
 /// What rows of `spent` are by: a quarter; the run, the model and the branch as numbers of [`Buckets::names`]; whether there was
 /// a price.
-type Place = (Option<QuarterHour>, [u32; 3], bool);
+type BucketPlace = (Option<QuarterHour>, [u32; 3], bool);
 
 /// What is placed, added up, and what it has cost.
 #[derive(Default)]
-struct Placed {
+struct PlacedSums {
     sums: Sums,
     cost: CostParts,
 }
@@ -499,7 +500,7 @@ fn with_rest(
     buckets: &mut Buckets<'_>,
 ) -> Result<Option<Allocations>, StoreError> {
     let mut writer = AllocationWriter::default();
-    let mut placed: HashMap<Place, Placed> = HashMap::new();
+    let mut placed: HashMap<BucketPlace, PlacedSums> = HashMap::new();
     for ((at, kind, phase), sums) in &rows.sums {
         let (Some(bucket), Some(kind)) = (buckets.get(*at), rows.kinds.get(*kind as usize)) else { continue };
         let Bucket { quarter, agent, model, branch, priced, step, .. } = *bucket;
@@ -530,7 +531,7 @@ fn with_rest(
     let (mut is_within, mut found) = (true, 0);
     ledger.for_each_bucket_of(session, |row| {
         let names = [row.agent_id, row.model, row.branch].map(|name| buckets.names.number(name));
-        let none = Placed::default();
+        let none = PlacedSums::default();
         let known = placed.get(&(row.quarter, names, row.cost.is_some()));
         found += usize::from(known.is_some());
         let known = known.unwrap_or(&none);

@@ -16,7 +16,7 @@ const MAX_BYTES: usize = 1 << 20;
 
 /// What came of a program.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct ChildOutcome {
     /// What it has printed.
     pub output: Vec<u8>,
     /// How it ended; `None` if it ran past its deadline and was killed.
@@ -33,7 +33,7 @@ pub enum Take {
 }
 
 /// A program at work.
-pub struct Running(group::Group);
+pub struct Running(group::ProcessGroup);
 
 impl Running {
     /// Starts a program that reads `input`.
@@ -41,12 +41,12 @@ impl Running {
     /// # Errors
     /// If it cannot be started.
     pub fn start(command: Command, input: Vec<u8>, take: Take, patience: Duration) -> io::Result<Self> {
-        group::Group::start(command, input, take, patience).map(Self)
+        group::ProcessGroup::start(command, input, take, patience).map(Self)
     }
 
     /// Waits for its end or the deadline.
     #[must_use]
-    pub fn finish(self) -> Outcome {
+    pub fn finish(self) -> ChildOutcome {
         self.0.finish()
     }
 }
@@ -55,7 +55,7 @@ impl Running {
 ///
 /// # Errors
 /// If it cannot be started.
-pub fn run(command: Command, input: Vec<u8>, take: Take, patience: Duration) -> io::Result<Outcome> {
+pub fn run(command: Command, input: Vec<u8>, take: Take, patience: Duration) -> io::Result<ChildOutcome> {
     Running::start(command, input, take, patience).map(Running::finish)
 }
 
@@ -89,12 +89,12 @@ mod group {
     use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
     use crate::child::signals::Signals;
-    use crate::child::{MAX_BYTES, Outcome, Take, spawn};
+    use crate::child::{ChildOutcome, MAX_BYTES, Take, spawn};
 
     /// How long processes may hold the output of a program that has ended.
     const GRACE: Duration = Duration::from_millis(100);
 
-    pub(super) struct Group {
+    pub(super) struct ProcessGroup {
         child: Child,
         id: Pid,
         input: Option<(ChildStdin, Vec<u8>)>,
@@ -105,7 +105,7 @@ mod group {
         signals: &'static Signals,
     }
 
-    impl Group {
+    impl ProcessGroup {
         pub(super) fn start(
             mut command: Command,
             input: Vec<u8>,
@@ -129,7 +129,7 @@ mod group {
             Ok(group)
         }
 
-        pub(super) fn finish(mut self) -> Outcome {
+        pub(super) fn finish(mut self) -> ChildOutcome {
             let mut has_ended = false;
             loop {
                 self.read();
@@ -153,7 +153,7 @@ mod group {
             }
             let status = self.child.wait().ok().filter(|_| has_ended);
             self.signals.pass_on();
-            Outcome { output: std::mem::take(&mut self.read), status }
+            ChildOutcome { output: std::mem::take(&mut self.read), status }
         }
 
         /// Takes what the program has printed so far.
@@ -204,7 +204,7 @@ mod group {
         }
     }
 
-    impl Drop for Group {
+    impl Drop for ProcessGroup {
         fn drop(&mut self) {
             self.signals.let_go();
         }
@@ -291,20 +291,20 @@ mod group {
     use std::sync::mpsc::{self, Receiver};
     use std::time::{Duration, Instant};
 
-    use crate::child::{MAX_BYTES, Outcome, Take, spawn};
+    use crate::child::{ChildOutcome, MAX_BYTES, Take, spawn};
 
     /// How often it is looked whether the program has ended.
     const PAUSE: Duration = Duration::from_millis(5);
     /// How long what it printed last may take to get here.
     const GRACE: Duration = Duration::from_millis(20);
 
-    pub(super) struct Group {
+    pub(super) struct ProcessGroup {
         child: Child,
         chunks: Receiver<Vec<u8>>,
         deadline: Instant,
     }
 
-    impl Group {
+    impl ProcessGroup {
         pub(super) fn start(
             command: Command,
             input: Vec<u8>,
@@ -328,7 +328,7 @@ mod group {
             Ok(Self { child, chunks, deadline })
         }
 
-        pub(super) fn finish(mut self) -> Outcome {
+        pub(super) fn finish(mut self) -> ChildOutcome {
             let mut output = Vec::new();
             let status = loop {
                 if let Ok(Some(status)) = self.child.try_wait() {
@@ -348,7 +348,7 @@ mod group {
             while let Ok(chunk) = self.chunks.recv_timeout(GRACE) {
                 output.extend(chunk);
             }
-            Outcome { output, status }
+            ChildOutcome { output, status }
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct Bucket {
 }
 
 /// What rows are added up by: the place of the bucket in [`Buckets::list`], the kind, and when it was paid.
-pub(super) type Key = (u32, u32, Phase);
+pub(super) type RowKey = (u32, u32, Phase);
 
 #[derive(Debug, Default)]
 pub(super) struct Sums {
@@ -38,7 +38,7 @@ pub(super) struct Sums {
 /// Rows in the making. One rate holds for a bucket, so a row is priced as its parts are.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    pub(super) sums: BTreeMap<Key, Sums>,
+    pub(super) sums: BTreeMap<RowKey, Sums>,
     /// Tool, skill and type of file.
     pub(super) kinds: Vec<[String; 3]>,
     index: HashMap<[String; 3], u32>,
@@ -56,7 +56,7 @@ impl Rows {
         kind
     }
 
-    pub(super) fn add(&mut self, key: Key, (responses, calls): (u64, u64), usage: Usage) {
+    pub(super) fn add(&mut self, key: RowKey, (responses, calls): (u64, u64), usage: Usage) {
         if responses + calls == 0 && usage == Usage::default() {
             return;
         }

@@ -38,7 +38,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 use serde::Serialize;
 
-use crate::allocation::{self, Progress, SessionAllocations};
+use crate::allocation::{self, AllocationProgress, SessionAllocations};
 use crate::clients::ReadError;
 use crate::config::Config;
 use crate::domain::{OneLine as _, printable};
@@ -517,7 +517,7 @@ impl Context {
     /// Shows in the terminal how far something is that takes long.
     fn with_progress<T>(
         &self,
-        run: impl FnOnce(&mut dyn FnMut(Progress)) -> Result<T, Error>,
+        run: impl FnOnce(&mut dyn FnMut(AllocationProgress)) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let is_watched = self.console.is_stderr_watched();
         let (mut shown_at, mut is_shown) = (std::time::Instant::now(), false);
@@ -526,8 +526,8 @@ impl Context {
                 shown_at = std::time::Instant::now();
                 is_shown = true;
                 let (what, (done, all)) = match progress {
-                    Progress::Reading(done, all) => ("reading transcripts", (done, all)),
-                    Progress::Sharing(done, all) => ("attributing costs", (done, all)),
+                    AllocationProgress::Reading(done, all) => ("reading transcripts", (done, all)),
+                    AllocationProgress::Sharing(done, all) => ("attributing costs", (done, all)),
                 };
                 self.console.show_progress(&format!("{what}: {done} of {all}"));
             }

@@ -38,7 +38,7 @@ pub(super) struct Intake {
     /// Whether it is cut: a string was, or a value is `null` in its place.
     pub(super) is_cut: bool,
     /// What was passed over.
-    pub(super) left_out: LeftOut,
+    pub(super) left_out: LeftOutBytes,
     /// Whether most of it was passed over, for it can be no event.
     pub(super) is_given_up: bool,
     /// Whether its end had not come when the time for it was over.
@@ -56,7 +56,7 @@ struct Passed {
 
 /// How many bytes of a payload were passed over, by the member of the event in which they stood.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct LeftOut {
+pub(super) struct LeftOutBytes {
     /// In `tool_input`.
     pub(super) input: u64,
     /// In `tool_response`, or in `error`.
@@ -67,7 +67,7 @@ pub(super) struct LeftOut {
     pub(super) unused: u64,
 }
 
-impl LeftOut {
+impl LeftOutBytes {
     /// What would have been used.
     pub(super) fn missing(self) -> u64 {
         self.input + self.response + self.others - self.unused
@@ -323,7 +323,10 @@ mod tests {
         let intake = Intake::read(Drops(payload.as_bytes(), 70_001));
         assert_eq!(String::from_utf8(intake.text).unwrap(), edit("Edit", ""));
         let left_out = (payload.len() - edit("Edit", "").len()) as u64;
-        assert_eq!(intake.left_out, LeftOut { response: left_out, unused: left_out, ..LeftOut::default() });
+        assert_eq!(
+            intake.left_out,
+            LeftOutBytes { response: left_out, unused: left_out, ..LeftOutBytes::default() }
+        );
     }
 
     #[test]
@@ -339,7 +342,7 @@ mod tests {
             format!("{{\"tool_name\":\"Edit\",{long}"),
         ] {
             let intake = Intake::read(payload.as_bytes());
-            assert_eq!((intake.text.len(), intake.left_out), (payload.len(), LeftOut::default()));
+            assert_eq!((intake.text.len(), intake.left_out), (payload.len(), LeftOutBytes::default()));
         }
     }
 
@@ -377,7 +380,7 @@ mod tests {
             let intake = Intake::read(Drops(payload.as_bytes(), 60_000));
             let cut = (payload.len() - intake.text.len()) as u64;
             assert!(cut > 0 && intake.left_out.missing() == cut, "{name}");
-            let LeftOut { input, response, others, .. } = intake.left_out;
+            let LeftOutBytes { input, response, others, .. } = intake.left_out;
             let counted = match name {
                 "tool_input" => input,
                 "prompt" => others,
@@ -421,7 +424,7 @@ mod tests {
             let intake = Intake::read(Drops(payload.as_bytes(), step));
             assert!(intake.is_cut && intake.text == short.as_bytes(), "{step}");
             let (response, others) = (numbers.len() as u64, deep.len() as u64);
-            assert_eq!(intake.left_out, LeftOut { response, others, ..LeftOut::default() });
+            assert_eq!(intake.left_out, LeftOutBytes { response, others, ..LeftOutBytes::default() });
         }
         // What goes on without a value that could be left out is no event.
         let members = format!("{{\"a\":1{}}}", ",\"a\":1".repeat(MOST_BYTES / 4));

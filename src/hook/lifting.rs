@@ -33,9 +33,9 @@ pub(super) fn lifts(line: &str, shell: Shell) -> bool {
     }
     commands(line, shell).is_some_and(|commands| {
         let sets_variables = commands.iter().any(|command| command.sets_variables(shell));
-        let kinds: Option<Vec<Kind>> =
+        let kinds: Option<Vec<CommandKind>> =
             commands.iter().map(|command| command.kind(shell, sets_variables)).collect();
-        kinds.is_some_and(|kinds| kinds.contains(&Kind::Budget))
+        kinds.is_some_and(|kinds| kinds.contains(&CommandKind::Budget))
     })
 }
 
@@ -49,7 +49,7 @@ pub(super) fn is_prompt(prompt: &str) -> bool {
 
 /// What a command that may run does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum CommandKind {
     Budget,
     /// It changes the folder or a variable, or does nothing.
     Harmless,
@@ -57,7 +57,7 @@ enum Kind {
 
 /// A word, without its quotes.
 #[derive(Debug, Default)]
-struct Word {
+struct ShellWord {
     text: String,
     /// Whether the shell puts the value of a variable in it.
     has_variable: bool,
@@ -69,7 +69,7 @@ struct Word {
     has_quoted_value: bool,
 }
 
-impl Word {
+impl ShellWord {
     /// The name and value of `NAME=value`.
     fn assigned(&self) -> Option<(&str, &str)> {
         let (name, value) = self.text.split_once('=')?;
@@ -89,11 +89,11 @@ fn is_free(name: &str) -> bool {
 
 /// The words of one command.
 #[derive(Debug, Default)]
-struct Command {
-    words: Vec<Word>,
+struct ShellCommand {
+    words: Vec<ShellWord>,
 }
 
-impl Command {
+impl ShellCommand {
     fn sets_variables(&self, shell: Shell) -> bool {
         match shell {
             Shell::Posix => self.words.first().is_some_and(|word| {
@@ -104,13 +104,13 @@ impl Command {
     }
 
     /// What it does; `None` if that may be anything.
-    fn kind(&self, shell: Shell, variables_are_set: bool) -> Option<Kind> {
+    fn kind(&self, shell: Shell, variables_are_set: bool) -> Option<CommandKind> {
         let words = match shell {
             Shell::Posix => match posix_program(&self.words)? {
-                [] => return Some(Kind::Harmless),
+                [] => return Some(CommandKind::Harmless),
                 words => words,
             },
-            Shell::PowerShell if sets_env(&self.words) => return Some(Kind::Harmless),
+            Shell::PowerShell if sets_env(&self.words) => return Some(CommandKind::Harmless),
             Shell::PowerShell => &self.words,
         };
         let (program, arguments) = words.split_first()?;
@@ -124,17 +124,17 @@ impl Command {
         };
         let does_nothing = shell == Shell::Posix && matches!(&*name, "true" | ":");
         if changes_folder || does_nothing {
-            return Some(Kind::Harmless);
+            return Some(CommandKind::Harmless);
         }
-        (is_ours(program, variables_are_set) && is_budget(arguments)).then_some(Kind::Budget)
+        (is_ours(program, variables_are_set) && is_budget(arguments)).then_some(CommandKind::Budget)
     }
 }
 
 /// The words of a POSIX command from its program on; none if it only sets variables.
-fn posix_program(words: &[Word]) -> Option<&[Word]> {
+fn posix_program(words: &[ShellWord]) -> Option<&[ShellWord]> {
     let set = words.iter().take_while(|word| word.is_assignment && word.assigned().is_some()).count();
     let (set, mut words) = words.split_at(set);
-    if !set.iter().filter_map(Word::assigned).all(|(name, _)| is_free(name)) {
+    if !set.iter().filter_map(ShellWord::assigned).all(|(name, _)| is_free(name)) {
         return None;
     }
     let Some(first) = words.first() else { return Some(words) };
@@ -153,7 +153,7 @@ fn posix_program(words: &[Word]) -> Option<&[Word]> {
 }
 
 /// What `env` runs.
-fn behind_env(mut words: &[Word]) -> Option<&[Word]> {
+fn behind_env(mut words: &[ShellWord]) -> Option<&[ShellWord]> {
     while let [word, rest @ ..] = words {
         words = match word.text.as_str() {
             // A variable in here could be words of its own.
@@ -171,7 +171,7 @@ fn behind_env(mut words: &[Word]) -> Option<&[Word]> {
 }
 
 /// Whether a PowerShell command is `$env:NAME = 'text'`. Without quotes the value would be a command.
-fn sets_env(words: &[Word]) -> bool {
+fn sets_env(words: &[ShellWord]) -> bool {
     let variable = |text: &str| text.to_ascii_lowercase().strip_prefix("$env:").is_some_and(is_free);
     match words {
         [name, equals, value] => {
@@ -186,7 +186,7 @@ fn sets_env(words: &[Word]) -> bool {
 }
 
 /// Whether a program is called `tallyhook`, wherever it lies.
-fn is_ours(program: &Word, variables_are_set: bool) -> bool {
+fn is_ours(program: &ShellWord, variables_are_set: bool) -> bool {
     const KNOWN: [&str; 5] = ["HOME", "PWD", "CLAUDE_PROJECT_DIR", "env:LOCALAPPDATA", "env:USERPROFILE"];
     if program.has_variable {
         // Its value is the client's, unless this very line sets it.
@@ -202,7 +202,7 @@ fn is_ours(program: &Word, variables_are_set: bool) -> bool {
 }
 
 /// Whether the arguments ask for `budget`.
-fn is_budget(arguments: &[Word]) -> bool {
+fn is_budget(arguments: &[ShellWord]) -> bool {
     const VALUED: [&str; 3] = ["--db", "--config", "--color"];
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
@@ -216,21 +216,22 @@ fn is_budget(arguments: &[Word]) -> bool {
 }
 
 /// The commands of a line; `None` if there is anything in it that the shell would work out.
-fn commands(line: &str, shell: Shell) -> Option<Vec<Command>> {
-    let mut reader = Reader { rest: line.trim(), shell, command: Command::default(), commands: Vec::new() };
+fn commands(line: &str, shell: Shell) -> Option<Vec<ShellCommand>> {
+    let mut reader =
+        ShellReader { rest: line.trim(), shell, command: ShellCommand::default(), commands: Vec::new() };
     while reader.step()? {}
     reader.end_command();
     Some(reader.commands)
 }
 
-struct Reader<'a> {
+struct ShellReader<'a> {
     rest: &'a str,
     shell: Shell,
-    command: Command,
-    commands: Vec<Command>,
+    command: ShellCommand,
+    commands: Vec<ShellCommand>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ShellReader<'a> {
     /// Reads a word or what stands between words; `false` at the end.
     fn step(&mut self) -> Option<bool> {
         self.rest = self.rest.trim_start_matches([' ', '\t']);
@@ -295,8 +296,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn word(&mut self) -> Option<Word> {
-        let mut word = Word::default();
+    fn word(&mut self) -> Option<ShellWord> {
+        let mut word = ShellWord::default();
         while let Some(c) = self.rest.chars().next() {
             // Another way to write a quote, to PowerShell.
             if self.shell == Shell::PowerShell && ('\u{2018}'..='\u{201f}').contains(&c) {
@@ -331,7 +332,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A character that has lost its meaning, or the end of a line that goes on.
-    fn escaped(&mut self, word: &mut Word) -> Option<()> {
+    fn escaped(&mut self, word: &mut ShellWord) -> Option<()> {
         let escaped = self.rest[1..].chars().next()?;
         self.skip(1 + escaped.len_utf8());
         match escaped {
@@ -346,7 +347,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What stands in quotes, up to the closing one.
-    fn quoted(&mut self, quote: char, word: &mut Word) -> Option<()> {
+    fn quoted(&mut self, quote: char, word: &mut ShellWord) -> Option<()> {
         self.skip(1);
         loop {
             let c = self.rest.chars().next()?;
@@ -385,7 +386,7 @@ impl<'a> Reader<'a> {
     }
 
     /// `$NAME` or `${NAME}`, and nothing that a shell would work out.
-    fn variable(&mut self, word: &mut Word) -> Option<()> {
+    fn variable(&mut self, word: &mut ShellWord) -> Option<()> {
         let is_part =
             |c: char| c.is_ascii_alphanumeric() || c == '_' || (c == ':' && self.shell == Shell::PowerShell);
         let whole = variable_length(self.rest, is_part)?;

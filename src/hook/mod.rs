@@ -29,7 +29,7 @@ use crate::pricing::{PriceTable, UserPrices};
 use crate::stdin::{Arriving, PATIENCE};
 use crate::store::{Change, Event, Ledger, LogBatch, SessionObservation, Spool};
 pub use fault_log::path_of as fault_log_path;
-use intake::{Intake, LeftOut};
+use intake::{Intake, LeftOutBytes};
 
 /// Up to this size a payload is counted in well under a millisecond.
 const BRIEF_BYTES: usize = 64 << 10;
@@ -132,13 +132,13 @@ fn run(
         call: OnceCell::new(),
         prices: OnceCell::new(),
     };
-    let Outcome { recorded, answer } = hook.handle(handled.ledger.as_mut());
+    let EventOutcome { recorded, answer } = hook.handle(handled.ledger.as_mut());
     handled.answer = protocol.encode(&payload.event, &answer);
     recorded
 }
 
 /// The text of a payload, and what of it was passed over; `None` if there is none.
-fn received(intake: Intake, note: impl Fn(&str)) -> Option<(String, LeftOut)> {
+fn received(intake: Intake, note: impl Fn(&str)) -> Option<(String, LeftOutBytes)> {
     let Intake { text, is_cut, left_out, is_given_up, timed_out, fault } = intake;
     if timed_out {
         note(&format!("a payload was skipped: still incomplete after {} s", PATIENCE.as_secs()));
@@ -229,7 +229,7 @@ fn observation(payload: &HookPayload<'_>, env: &Env, client: Client) -> SessionO
 }
 
 /// What comes of an event.
-struct Outcome {
+struct EventOutcome {
     /// Whether it is in the ledger, or waits beside it.
     recorded: Result<(), Error>,
     /// What the client is to be told.
@@ -239,7 +239,7 @@ struct Outcome {
 impl Hook<'_> {
     /// Reads what logs have new, records the event, decides whether the session may go on, and says what alerts have to say.
     /// What isn't known stops nobody.
-    fn handle(&self, mut ledger: Option<&mut Ledger>) -> Outcome {
+    fn handle(&self, mut ledger: Option<&mut Ledger>) -> EventOutcome {
         let (recorded, answer) = if let HookEvent::UserPromptSubmit { .. } = self.payload.event {
             // What the session before has last used decides, too: `/clear` tells it after that one's end and this one's start.
             if let Some(Err(error)) = ledger.as_deref_mut().map(|ledger| on_end::read_ended(self, ledger)) {
@@ -257,7 +257,7 @@ impl Hook<'_> {
             // Whatever went wrong with the event, what is known decides.
             (recorded, self.decide(ledger.as_deref_mut()))
         };
-        Outcome { recorded, answer: self.with_alerts(ledger, answer) }
+        EventOutcome { recorded, answer: self.with_alerts(ledger, answer) }
     }
 
     /// What budgets have to say.
@@ -310,7 +310,7 @@ struct Hook<'a> {
     protocol: &'static dyn HookProtocol,
     payload: &'a HookPayload<'a>,
     /// What of the payload was passed over.
-    left_out: LeftOut,
+    left_out: LeftOutBytes,
     observation: SessionObservation,
     ledger_path: &'a Path,
     /// The alerts that are on, where somebody has looked.

@@ -7,7 +7,7 @@ use siphasher::sip::SipHasher13;
 use tallyhook_counter::Encoding;
 
 use super::Hook;
-use super::intake::LeftOut;
+use super::intake::LeftOutBytes;
 use crate::clients::{HookEvent, HookPayload, ToolPayload};
 use crate::domain::{
     ActionType, AgentId, Alerts, Client, Estimate, LineDelta, MAX_NAME_CHARS, Method, ModelId, RawCounts,
@@ -26,7 +26,7 @@ pub(super) fn finished(
     ledger: Option<&mut Ledger>,
     tool: &ToolPayload<'_>,
 ) -> Result<(), Error> {
-    let known = Known::of(hook, ledger.as_deref());
+    let known = PriorKnowledge::of(hook, ledger.as_deref());
     let view = view(tool, hook.payload, known.session.client_version.as_deref());
     let outcome = if tool.failed { ToolOutcome::Failed } else { ToolOutcome::Ok };
     let returned = estimate::returned(known.encoding, &view, |agent_type| {
@@ -47,7 +47,7 @@ pub(super) fn batch(
     ledger: Option<&mut Ledger>,
     tools: &[ToolPayload<'_>],
 ) -> Result<(), Error> {
-    let known = Known::of(hook, ledger.as_deref());
+    let known = PriorKnowledge::of(hook, ledger.as_deref());
     let mut calls = Vec::with_capacity(tools.len());
     // A ledger that makes readers wait is asked once and no more.
     let mut answers = ledger.is_some();
@@ -116,12 +116,12 @@ fn calibration(model: &ModelId, learned: Option<&str>) -> Calibration {
 }
 
 /// What the ledger knows before the call.
-struct Known {
+struct PriorKnowledge {
     encoding: Encoding,
     session: SessionKnowledge,
 }
 
-impl Known {
+impl PriorKnowledge {
     /// Looks it up. A ledger that cannot be read must not cost the event: then it is what any session begins with.
     fn of(hook: &Hook<'_>, ledger: Option<&Ledger>) -> Self {
         let session = match ledger.map(|ledger| ledger.session_knowledge(hook.session())) {
@@ -179,7 +179,7 @@ impl Known {
         let (generated, returned) = self.calibrated(hook.options.client, &tool.tool, (generated, returned));
         // Only the event of a single call can be long enough for that.
         let is_single = matches!(hook.payload.event, HookEvent::ToolFinished(_));
-        let left_out = if is_single { hook.left_out } else { LeftOut::default() };
+        let left_out = if is_single { hook.left_out } else { LeftOutBytes::default() };
         let bytes = |raw: Option<Raw<'_>>| raw.map_or(0, |raw| raw.get().len() as u64);
         ToolCall {
             id: tool.id.clone(),

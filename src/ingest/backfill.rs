@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::parallel::{self, Output, Plan, Stopped};
-use super::source::{ABANDONED, Source, is_unchanged, look_at};
+use super::parallel::{self, HandOver, ReadPlan, Stopped};
+use super::source::{ABANDONED, LogSource, is_unchanged, look_at};
 use crate::clients::{self, Buffer, LogFile, LogReader, ReadError};
 use crate::config::Config;
 use crate::domain::{SessionId, Timestamp};
@@ -133,9 +133,9 @@ pub fn run(
         }
         Ok::<(), StoreError>(())
     };
-    let plan = Plan { jobs: tasks.len(), max_threads: MAX_THREADS, min_threads: 1 };
+    let plan = ReadPlan { jobs: tasks.len(), max_threads: MAX_THREADS, min_threads: 1 };
     let read =
-        |jobs: &mut dyn Iterator<Item = usize>, buffer: &mut Buffer, output: Output<'_, Vec<Piece>>| {
+        |jobs: &mut dyn Iterator<Item = usize>, buffer: &mut Buffer, output: HandOver<'_, Vec<Piece>>| {
             let mut pieces = PieceBatch::new(output);
             for job in jobs {
                 tasks[job].read(env, config, buffer, &mut pieces)?;
@@ -206,13 +206,13 @@ impl Piece {
 
 /// What a reader has not handed over yet.
 struct PieceBatch<'o> {
-    output: Output<'o, Vec<Piece>>,
+    output: HandOver<'o, Vec<Piece>>,
     pieces: Vec<Piece>,
     bytes: u64,
 }
 
 impl<'o> PieceBatch<'o> {
-    fn new(output: Output<'o, Vec<Piece>>) -> Self {
+    fn new(output: HandOver<'o, Vec<Piece>>) -> Self {
         Self { output, pieces: Vec::new(), bytes: 0 }
     }
 
@@ -278,7 +278,7 @@ impl Task {
         pieces: &mut PieceBatch<'_>,
     ) -> Result<(), Stopped> {
         // Its content is read when a view first asks where the cost came from.
-        let mut source = Source::new(self.reader, &self.log, self.state.as_deref(), self.seen, None);
+        let mut source = LogSource::new(self.reader, &self.log, self.state.as_deref(), self.seen, None);
         // What is no log leaves nothing behind, so what is not understood is held back until a line is.
         let mut is_understood = self.state.is_some();
         let mut held = Vec::new();

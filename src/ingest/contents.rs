@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
-use super::parallel::{self, Output, Plan};
-use super::source::{Source, content_reader, take_names};
+use super::parallel::{self, HandOver, ReadPlan};
+use super::source::{LogSource, content_reader, take_names};
 use crate::clients::{self, Buffer, LogFile, LogReader};
 use crate::domain::{LogDelta, SessionId};
 use crate::store::{Ledger, SessionTranscript, StoreError};
@@ -12,7 +12,7 @@ use crate::store::{Ledger, SessionTranscript, StoreError};
 /// More readers than that wait for the disk.
 const MAX_THREADS: usize = 8;
 /// A piece of the file at that place; `None` after the last one.
-type Piece = (usize, Option<Box<LogDelta>>);
+type ContentPiece = (usize, Option<Box<LogDelta>>);
 
 /// Whether the content of the files is known as far as their responses are.
 #[must_use]
@@ -34,13 +34,13 @@ pub fn read<'t>(
     let unread = files.into_iter().filter(|file| file.content_offset < file.offset);
     // A file of several sessions is read once.
     let unread: BTreeMap<&str, &SessionTranscript> = unread.map(|file| (file.path.as_str(), file)).collect();
-    let files: Vec<(&SessionTranscript, Option<Log>)> =
-        unread.into_values().map(|file| (file, Log::of(file))).collect();
+    let files: Vec<(&SessionTranscript, Option<UnreadLog>)> =
+        unread.into_values().map(|file| (file, UnreadLog::of(file))).collect();
     let content = content_reader(ledger)?;
-    let plan = Plan { jobs: files.len(), max_threads: MAX_THREADS, min_threads: 2 };
+    let plan = ReadPlan { jobs: files.len(), max_threads: MAX_THREADS, min_threads: 2 };
     let mut done = 0;
     let mut was_known: HashMap<usize, bool> = HashMap::new();
-    let store = |(at, delta): Piece| {
+    let store = |(at, delta): ContentPiece| {
         let (file, _) = files[at];
         let Some(mut delta) = delta else {
             ledger.finish_content(file)?;
@@ -55,33 +55,34 @@ pub fn read<'t>(
         was_known.insert(at, known);
         Ok(())
     };
-    let read_all = |jobs: &mut dyn Iterator<Item = usize>, buffer: &mut Buffer, output: Output<'_, Piece>| {
-        for at in jobs {
-            if let Some(Log { reader, file }) = &files[at].1 {
-                let mut source = Source::of_content(*reader, file, content);
-                // To the file's end, or as far as it can be read: of a long file not all fits into memory.
-                while let Ok(delta) = source.read(buffer) {
-                    let has_more = delta.has_more;
-                    output((at, Some(Box::new(delta))))?;
-                    if !has_more {
-                        break;
+    let read_all =
+        |jobs: &mut dyn Iterator<Item = usize>, buffer: &mut Buffer, output: HandOver<'_, ContentPiece>| {
+            for at in jobs {
+                if let Some(UnreadLog { reader, file }) = &files[at].1 {
+                    let mut source = LogSource::of_content(*reader, file, content);
+                    // To the file's end, or as far as it can be read: of a long file not all fits into memory.
+                    while let Ok(delta) = source.read(buffer) {
+                        let has_more = delta.has_more;
+                        output((at, Some(Box::new(delta))))?;
+                        if !has_more {
+                            break;
+                        }
                     }
                 }
+                output((at, None))?;
             }
-            output((at, None))?;
-        }
-        Ok(())
-    };
+            Ok(())
+        };
     parallel::run(plan, read_all, store)
 }
 
 /// A log whose client is known.
-struct Log {
+struct UnreadLog {
     reader: &'static dyn LogReader,
     file: LogFile,
 }
 
-impl Log {
+impl UnreadLog {
     fn of(file: &SessionTranscript) -> Option<Self> {
         let session = SessionId::new(&file.session_id)?;
         let log = LogFile { path: PathBuf::from(&file.path), session, agent: file.agent.clone() };

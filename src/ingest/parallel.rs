@@ -11,11 +11,11 @@ use crate::store::StoreError;
 pub(super) struct Stopped;
 
 /// Where a thread that reads puts what it has read.
-pub(super) type Output<'o, T> = &'o mut dyn FnMut(T) -> Result<(), Stopped>;
+pub(super) type HandOver<'o, T> = &'o mut dyn FnMut(T) -> Result<(), Stopped>;
 
 /// How it is done.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Plan {
+pub(super) struct ReadPlan {
     /// How many jobs there are.
     pub(super) jobs: usize,
     /// More threads than that do not make it faster.
@@ -31,8 +31,8 @@ pub(super) struct Plan {
 /// # Errors
 /// The first of `store`'s; then nothing more is read.
 pub(super) fn run<T: Send>(
-    plan: Plan,
-    read: impl Fn(&mut dyn Iterator<Item = usize>, &mut Buffer, Output<'_, T>) -> Result<(), Stopped> + Sync,
+    plan: ReadPlan,
+    read: impl Fn(&mut dyn Iterator<Item = usize>, &mut Buffer, HandOver<'_, T>) -> Result<(), Stopped> + Sync,
     mut store: impl FnMut(T) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let next = AtomicUsize::new(0);

@@ -15,7 +15,7 @@ use crate::store::{AgentObservation, Ledger, LogBatch, StoreError, TranscriptSta
 pub(super) const ABANDONED: Duration = Duration::from_secs(30 * 60);
 
 /// A log that is being read.
-pub(super) struct Source<'a> {
+pub(super) struct LogSource<'a> {
     reader: &'static dyn LogReader,
     log: &'a LogFile,
     from: ReadFrom,
@@ -23,7 +23,7 @@ pub(super) struct Source<'a> {
     seen: (u64, Option<Timestamp>),
 }
 
-impl<'a> Source<'a> {
+impl<'a> LogSource<'a> {
     /// A log that was read as far as `state` says, and looks as it was `seen`; `content` is how its content is measured, if that
     /// is read.
     pub(super) fn new(

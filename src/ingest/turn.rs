@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::source::{ABANDONED, Source, content_reader, is_unchanged, look_at};
+use super::source::{ABANDONED, LogSource, content_reader, is_unchanged, look_at};
 use crate::clients::{self, Buffer, LogFile, LogReader, ReadError};
 use crate::config::Config;
 use crate::domain::{AgentId, Client, LogDelta, SessionId, ToolUseId};
@@ -345,7 +345,7 @@ fn read_source(
 }
 
 /// A log, and what it has new; `None` if nothing.
-type NewRecords<'a> = Option<(Source<'a>, LogDelta)>;
+type NewRecords<'a> = Option<(LogSource<'a>, LogDelta)>;
 
 /// Reads what a log has new. If what is awaited may be late, it looks again until that is there.
 fn read_new<'a>(
@@ -361,7 +361,7 @@ fn read_new<'a>(
     if is_unchanged && matches!(awaits, Awaited::Nothing) {
         return Ok(Ok(None));
     }
-    let mut source = Source::new(reader, log, state.as_ref(), seen, Some(content_reader(ledger)?));
+    let mut source = LogSource::new(reader, log, state.as_ref(), seen, Some(content_reader(ledger)?));
     let mut buffer = Buffer::default();
     let mut delta = None;
     if !is_unchanged {

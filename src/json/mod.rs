@@ -5,9 +5,9 @@
 //! was expected all read as "absent" or as the nearest harmless value.
 
 mod extent;
+mod fields;
 pub mod find;
-mod picked;
-mod repeated;
+mod repeated_fields;
 mod scan;
 mod unescape;
 
@@ -15,8 +15,8 @@ use std::borrow::Cow;
 
 use crate::domain::MAX_COUNT;
 pub use extent::Extent;
-pub use picked::{Inside, Picked, first_byte, into_text, is_end, lossy};
-pub use repeated::Repeated;
+pub use fields::{Fields, Nested, first_byte, into_text, is_end, lossy};
+pub use repeated_fields::RepeatedFields;
 pub use scan::{Malformed, open_string, use_whole_processor};
 use scan::{members_of, skip_space, string_end, value_end};
 

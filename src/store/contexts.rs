@@ -38,7 +38,7 @@ pub struct SessionTranscript {
 
 /// Where a reading comes from.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Source<'a> {
+pub(super) struct ContentSource<'a> {
     pub(super) session: SessionRow,
     pub(super) path: &'a str,
     /// Whether it is a main transcript: a session begins with it.
@@ -93,8 +93,8 @@ pub(super) fn is_known(conn: &Connection, path: &str) -> rusqlite::Result<bool> 
 
 /// Adds what a reading tells. A reading that does not go on where the last one ended is dropped: a view reads the file
 /// anew.
-pub(super) fn record(conn: &Connection, source: Source<'_>, delta: &LogDelta) -> rusqlite::Result<()> {
-    let Source { session, path, is_main, was_known } = source;
+pub(super) fn record(conn: &Connection, source: ContentSource<'_>, delta: &LogDelta) -> rusqlite::Result<()> {
+    let ContentSource { session, path, is_main, was_known } = source;
     for change in &delta.task_changes {
         record_task_change(conn, session, change)?;
     }
@@ -294,7 +294,8 @@ impl Ledger {
     ) -> Result<bool, StoreError> {
         self.write(RECORD, |tx| {
             let was_known = was_known.map_or_else(|| is_known(tx, &of.path), Ok)?;
-            let source = Source { session: of.home, path: &of.path, is_main: of.agent.is_none(), was_known };
+            let source =
+                ContentSource { session: of.home, path: &of.path, is_main: of.agent.is_none(), was_known };
             record(tx, source, delta)?;
             touch_sessions_of(tx, of)?;
             Ok(was_known)

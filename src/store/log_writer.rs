@@ -12,7 +12,7 @@ use super::log_records::{
     COMPACTIONS, FORGET_COPIES, FORGET_EARLIER, FactsSource, PROMPTS, give, record_boundary, record_facts,
     record_log_prompt,
 };
-use super::owners::{self, Claim, Kind, Sharing};
+use super::owners::{self, Claim, RecordKind, Sharing};
 use super::responses::{self, INSERT, REPLACE, execute, known_message};
 use super::writer::{SessionRow, session_id, session_row_and_own, signed};
 use super::{allocations, contexts, hidden};
@@ -119,7 +119,7 @@ impl<'c> LogWriter<'c> {
             }
         }
         if delta.has_content {
-            let source = contexts::Source {
+            let source = contexts::ContentSource {
                 session: row,
                 path: &batch.path,
                 is_main: batch.run.is_none(),
@@ -133,14 +133,14 @@ impl<'c> LogWriter<'c> {
         for prompt in &delta.prompts {
             let owner = self.row(&prompt.session)?;
             let claims = record_log_prompt(conn, owner, prompt, file_start)?;
-            self.claim(&prompt.uuid, Kind::Prompt, claims)?;
+            self.claim(&prompt.uuid, RecordKind::Prompt, claims)?;
             self.note_record(owner, prompt.at);
             note_earliest(&mut self.spoken, owner, prompt.at);
         }
         for compaction in &delta.compactions {
             let owner = self.row(&compaction.session)?;
             let claims = record_boundary(conn, owner, compaction, file_start)?;
-            self.claim(&compaction.uuid, Kind::Compaction, claims)?;
+            self.claim(&compaction.uuid, RecordKind::Compaction, claims)?;
         }
         for state in &delta.client_totals {
             let owner = self.row(&state.session)?;
@@ -228,7 +228,7 @@ impl<'c> LogWriter<'c> {
     fn claim(
         &mut self,
         key: &str,
-        kind: Kind,
+        kind: RecordKind,
         claims: impl IntoIterator<Item = Claim>,
     ) -> rusqlite::Result<()> {
         for claim in claims {
@@ -278,7 +278,7 @@ impl<'c> LogWriter<'c> {
                     _ => true,
                 };
                 if is_shared {
-                    self.claim(key, Kind::Response, claims.iter().copied())?;
+                    self.claim(key, RecordKind::Response, claims.iter().copied())?;
                 }
                 let Response { message, row, known, doubles, place: (file, at), .. } = response;
                 for (double, row) in doubles {
@@ -350,7 +350,7 @@ impl<'c> LogWriter<'c> {
     /// What a fork's file was read of before it was known to be one: its copies count, but not for the fork.
     fn note_found_copies(&mut self) -> rusqlite::Result<()> {
         for (session, CopiedBefore { at: start, has_responses }) in std::mem::take(&mut self.found_copies) {
-            let kinds = [Kind::Prompt, Kind::Compaction, Kind::Response];
+            let kinds = [RecordKind::Prompt, RecordKind::Compaction, RecordKind::Response];
             owners::note_copies(self.conn, session, start, if has_responses { &kinds } else { &kinds[..2] })?;
             if self.sharing.contains_key(&session) {
                 self.disputed.insert(session);
@@ -386,7 +386,7 @@ impl<'c> LogWriter<'c> {
         let mut given = 0;
         for (key, kind, claim) in settled.owners {
             match kind {
-                Kind::Response => {
+                RecordKind::Response => {
                     let Some((known, row)) =
                         MessageId::new(&key).map_or(Ok(None), |id| known_message(self.conn, &id))?
                     else {
@@ -402,8 +402,8 @@ impl<'c> LogWriter<'c> {
                     let message = ResponseRecord { session, copied, file_start, ..known.clone() };
                     self.replace((&known, row), (&message, claim.session))?;
                 }
-                Kind::Prompt => given += give(self.conn, PROMPTS, &key, &claim)?,
-                Kind::Compaction => given += give(self.conn, COMPACTIONS, &key, &claim)?,
+                RecordKind::Prompt => given += give(self.conn, PROMPTS, &key, &claim)?,
+                RecordKind::Compaction => given += give(self.conn, COMPACTIONS, &key, &claim)?,
             }
         }
         let parents: HashMap<SessionRow, SessionRow> =

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tallyhook::allocation::{self, Progress};
+use tallyhook::allocation::{self, AllocationProgress};
 use tallyhook::domain::{CostParts, Timestamp, Usage};
 use tallyhook::store::{AllocationRow, BucketFilter, HIDDEN_AGENT, Phase, QuarterHour};
 
@@ -534,8 +534,8 @@ fn sessions_and_files_that_come_while_contents_are_read_are_shared_out_like_all(
     first.transcript().write(&lines_with_a_call(&first, "a", "Read"));
     ledger.import();
     let meanwhile = std::cell::Cell::new(0);
-    let comes = |progress: Progress| {
-        if !matches!(progress, Progress::Reading(..)) {
+    let comes = |progress: AllocationProgress| {
+        if !matches!(progress, AllocationProgress::Reading(..)) {
             return;
         }
         match meanwhile.replace(meanwhile.get() + 1) {
@@ -571,7 +571,7 @@ fn a_file_that_comes_while_its_sessions_are_read_is_not_lost() {
         session.transcript().write(&lines_with_a_call(&session, "a", "Read"));
         ledger.import();
         let runs = std::cell::Cell::new(0);
-        let comes = |_: Progress| {
+        let comes = |_: AllocationProgress| {
             if keeps_coming || runs.get() == 0 {
                 let run = format!("x{}", runs.replace(runs.get() + 1));
                 let lines = lines_of_a_run(&session, &run, "Grep").into_iter();

@@ -4,9 +4,9 @@ use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher13;
 
-use super::context::{Context, message_key};
+use super::context::{LineContext, message_key};
 use super::tasks::task_change;
-use super::{ContentReader, Reading};
+use super::{ContentReader, TranscriptReading};
 use crate::domain::{
     ContextCall, ContextEntry, MAX_NAME_CHARS, TaskChange, ToolName, ToolUseId, clean_name, file_type,
 };
@@ -40,9 +40,9 @@ const SENTENCES: [(&str, u64); 3] =
 pub(super) fn add(
     kind: &str,
     line: &Object<'_>,
-    context: &Context,
+    context: &LineContext,
     content: &ContentReader,
-    reading: &mut Reading,
+    reading: &mut TranscriptReading,
 ) {
     let before = reading.delta.entries.len();
     match kind {
@@ -61,7 +61,12 @@ pub(super) fn add(
     }
 }
 
-fn add_assistant(line: &Object<'_>, context: &Context, content: &ContentReader, reading: &mut Reading) {
+fn add_assistant(
+    line: &Object<'_>,
+    context: &LineContext,
+    content: &ContentReader,
+    reading: &mut TranscriptReading,
+) {
     let Some(message) = line.object("message") else { return };
     let Some(id) = reading.line_key.clone().or_else(|| message_key(line, &message)) else { return };
     let (mut text, mut thinking, mut calls) = (0, 0, Vec::new());
@@ -128,14 +133,19 @@ fn read_call(block: &Object<'_>, tokens: u64, content: &ContentReader) -> Option
 }
 
 /// Notes what the call does to the agent's list of tasks; what makes an item is known from its result.
-fn note_task(block: &Object<'_>, call: &ContextCall, context: &Context, reading: &mut Reading) {
+fn note_task(block: &Object<'_>, call: &ContextCall, context: &LineContext, reading: &mut TranscriptReading) {
     let change = task_change(&call.tool, block.object("input").as_ref(), None);
     if let Some(kind) = change.filter(|_| context.is_main()) {
         reading.delta.task_changes.push(TaskChange { call: call.id.clone(), at: context.at(), kind });
     }
 }
 
-fn add_user(line: &Object<'_>, context: &Context, content: &ContentReader, reading: &mut Reading) {
+fn add_user(
+    line: &Object<'_>,
+    context: &LineContext,
+    content: &ContentReader,
+    reading: &mut TranscriptReading,
+) {
     let Some(raw) = line.object("message").and_then(|message| message.raw("content")) else { return };
     if line.is_true("isCompactSummary") {
         reading.delta.entries.push(ContextEntry::Summary { tokens: (content.read)(raw).0 });
@@ -177,7 +187,7 @@ fn add_user(line: &Object<'_>, context: &Context, content: &ContentReader, readi
     });
 }
 
-fn add_attachment(line: &Object<'_>, content: &ContentReader, reading: &mut Reading) {
+fn add_attachment(line: &Object<'_>, content: &ContentReader, reading: &mut TranscriptReading) {
     let Some(attachment) = line.object("attachment") else { return };
     let kind = attachment.text("type").unwrap_or_default();
     if NOT_SENT.contains(&kind.as_ref()) {

@@ -1,12 +1,12 @@
 //! What all kinds of lines say of themselves: the session, the run, the time.
 
-use super::line::{Data, InData, Line, Member};
-use super::{ReadFrom, Reading, UNNAMED_SIDECHAIN, identity};
+use super::line::{Data, DataField, Line, LineField};
+use super::{ReadFrom, TranscriptReading, UNNAMED_SIDECHAIN, identity};
 use crate::domain::{AgentId, MessageId, RecordSource, SessionId, Timestamp};
 use crate::json::Object;
 
 /// What all kinds of lines say of themselves.
-pub(super) struct Context {
+pub(super) struct LineContext {
     pub(super) session: SessionId,
     /// Whether the line names it.
     pub(super) is_named: bool,
@@ -18,27 +18,27 @@ pub(super) struct Context {
     is_of_file: bool,
 }
 
-impl Context {
-    pub(super) fn of(line: &Line<'_>, from: &ReadFrom, before: &Reading) -> Self {
+impl LineContext {
+    pub(super) fn of(line: &Line<'_>, from: &ReadFrom, before: &TranscriptReading) -> Self {
         // Every line repeats these two.
-        let known = before.facts_of.as_ref().filter(|id| line.is_written(Member::SessionId, id.as_str()));
-        let named = known.cloned().or_else(|| SessionId::new(&line.text(Member::SessionId)?));
+        let known = before.facts_of.as_ref().filter(|id| line.is_written(LineField::SessionId, id.as_str()));
+        let named = known.cloned().or_else(|| SessionId::new(&line.text(LineField::SessionId)?));
         // Streams that were saved have no `sessionId`. In transcripts the other one can be of another session.
-        let is_stream = named.is_none() && line.bytes(Member::StreamSession).is_some();
-        let named = named.or_else(|| SessionId::new(&line.text(Member::StreamSession)?));
+        let is_stream = named.is_none() && line.bytes(LineField::StreamSession).is_some();
+        let named = named.or_else(|| SessionId::new(&line.text(LineField::StreamSession)?));
         let is_named = named.is_some();
         let session = named.or_else(|| before.facts_of.clone()).unwrap_or_else(|| from.session.clone());
-        let known = from.agent.as_ref().filter(|id| line.is_written(Member::AgentId, id.as_str()));
-        let named = known.cloned().or_else(|| AgentId::new(&line.text(Member::AgentId)?));
+        let known = from.agent.as_ref().filter(|id| line.is_written(LineField::AgentId, id.as_str()));
+        let named = known.cloned().or_else(|| AgentId::new(&line.text(LineField::AgentId)?));
         let sidechain = from.agent.is_some()
             || named.is_some()
-            || line.is_true(Member::IsSidechain)
-            || is_stream && line.bytes(Member::ParentCall).is_some();
+            || line.is_true(LineField::IsSidechain)
+            || is_stream && line.bytes(LineField::ParentCall).is_some();
         let agent = named
             .or_else(|| from.agent.clone())
             .or_else(|| if sidechain { AgentId::new(UNNAMED_SIDECHAIN) } else { None });
         let source = if sidechain { RecordSource::Sidechain } else { RecordSource::Main };
-        let at = line.time(Member::Timestamp).or_else(|| line.time(Member::StreamTime));
+        let at = line.time(LineField::Timestamp).or_else(|| line.time(LineField::StreamTime));
         let is_of_file = agent == from.agent;
         let is_copy = identity::is_marked_copy(line, &session);
         Self { session, is_named, is_copy, agent, source, at, is_of_file }
@@ -51,11 +51,11 @@ impl Context {
             is_named: self.is_named,
             is_copy: self.is_copy,
             agent: data
-                .text(InData::AgentId)
+                .text(DataField::AgentId)
                 .and_then(|id| AgentId::new(&id))
                 .or_else(|| AgentId::new(UNNAMED_SIDECHAIN)),
             source: RecordSource::Progress,
-            at: echo.time(Member::Timestamp).or(self.at),
+            at: echo.time(LineField::Timestamp).or(self.at),
             is_of_file: false,
         }
     }

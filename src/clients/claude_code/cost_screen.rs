@@ -32,7 +32,7 @@ const TABS: [&str; 6] = ["Settings", "Status", "Config", "Usage", "Stats", "Help
 /// Reads a paste.
 #[must_use]
 pub fn parse(text: &str) -> CapturedCost {
-    let mut reader = Reader::default();
+    let mut reader = ScreenReader::default();
     for (at, line) in text.lines().take(MAX_LINES).enumerate() {
         let plain = without_escapes(line);
         let bare = bare(&plain);
@@ -45,7 +45,7 @@ pub fn parse(text: &str) -> CapturedCost {
 
 /// What the lines so far say.
 #[derive(Default)]
-struct Reader {
+struct ScreenReader {
     cost: CapturedCost,
     /// Whether models are listed here.
     in_models: bool,
@@ -73,7 +73,7 @@ enum Used {
     All(ShownUsage),
 }
 
-impl Reader {
+impl ScreenReader {
     fn read(&mut self, number: usize, line: &str) {
         if self.goes_on(line) {
             return;

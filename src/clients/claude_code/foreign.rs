@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::line::{Line, Member};
+use super::line::{Line, LineField};
 use crate::clients::{Buffer, Lines};
 use crate::json::{Object, lossy};
 
@@ -35,14 +35,14 @@ const NOTES: [&[u8]; 19] = [
 /// Whether a line is one of Claude Code's.
 pub(super) fn is_own(kind: &[u8], line: &Line<'_>) -> bool {
     let has = |member| line.bytes(member).is_some();
-    let names_itself = || has(Member::SessionId) || has(Member::Uuid);
+    let names_itself = || has(LineField::SessionId) || has(LineField::Uuid);
     let content = line.message.filter(|message| message.content().is_some());
     match kind {
         b"user" => content.is_some() && names_itself(),
         b"assistant" => content.is_some_and(|message| message.usage.is_some() || names_itself()),
-        b"system" => has(Member::IsSidechain),
+        b"system" => has(LineField::IsSidechain),
         // These name neither.
-        b"summary" => has(Member::LeafUuid),
+        b"summary" => has(LineField::LeafUuid),
         b"file-history-snapshot" | b"file-history-delta" => true,
         _ => NOTES.contains(&kind) && names_itself(),
     }

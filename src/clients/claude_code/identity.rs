@@ -43,8 +43,8 @@
 //! Clients of 2.1.216 to 2.1.246 leave the parent's `sessionId` on the copies. Then they are the parent's own lines, in
 //! another file.
 
-use super::line::{InMessage, Line, Member, MessagePart};
-use super::{Progress, Reading};
+use super::line::{Line, LineField, MessageField, MessagePart};
+use super::{Progress, TranscriptReading};
 use crate::domain::{LineTag, MessageId, RequestTag, SessionId, Timestamp, Usage};
 use crate::json::Object;
 
@@ -196,7 +196,7 @@ impl LastResponse {
 
 /// By what a record is known.
 #[derive(Debug, Clone)]
-pub(super) struct Key {
+pub(super) struct RecordKey {
     pub(super) id: MessageId,
     pub(super) request: Option<RequestTag>,
     pub(super) line: Option<LineTag>,
@@ -208,14 +208,14 @@ pub(super) fn key_of(
     message: &MessagePart<'_>,
     (at, usage, is_complete): (Option<Timestamp>, Usage, bool),
     progress: &mut Progress,
-) -> Option<Key> {
+) -> Option<RecordKey> {
     let tag = tag_of(line, message);
-    let named = line.word(Member::RequestId).filter(|id| !id.is_empty()).map(|id| RequestTag::named(&id));
+    let named = line.word(LineField::RequestId).filter(|id| !id.is_empty()).map(|id| RequestTag::named(&id));
     let begun = Some(RequestTag::begun_by(tag));
     let (prompt, output) = (usage.prompt(), usage.output);
     let last = progress.last_response.as_ref();
     let mut is_nameless = false;
-    let (id, request) = match last.filter(|last| message.is_written(InMessage::Id, last.id.base())) {
+    let (id, request) = match last.filter(|last| message.is_written(MessageField::Id, last.id.base())) {
         Some(last) => goes_on(last, (named.or(begun), tag), at, usage)?,
         None => match given_id(line, message) {
             Some(base) => match last.filter(|last| last.id.base() == base.base()) {
@@ -246,7 +246,7 @@ pub(super) fn key_of(
         prompt,
         output,
     });
-    Some(Key { id, request, line: Some(tag) })
+    Some(RecordKey { id, request, line: Some(tag) })
 }
 
 /// The key and request of a record that has the id of the last response.
@@ -269,19 +269,19 @@ fn goes_on(
 }
 
 /// The key of a line within another one (an echo): nothing goes on with it.
-pub(super) fn key_of_echo(line: &Line<'_>, message: &MessagePart<'_>) -> Option<Key> {
+pub(super) fn key_of_echo(line: &Line<'_>, message: &MessagePart<'_>) -> Option<RecordKey> {
     let tag = tag_of(line, message);
-    let named = line.word(Member::RequestId).filter(|id| !id.is_empty()).map(|id| RequestTag::named(&id));
+    let named = line.word(LineField::RequestId).filter(|id| !id.is_empty()).map(|id| RequestTag::named(&id));
     let id = given_id(line, message).or_else(|| own_id(line, message))?;
-    Some(Key { id, request: named.or(Some(RequestTag::begun_by(tag))), line: Some(tag) })
+    Some(RecordKey { id, request: named.or(Some(RequestTag::begun_by(tag))), line: Some(tag) })
 }
 
 /// The id of the response, else that of its request.
 fn given_id(line: &Line<'_>, message: &MessagePart<'_>) -> Option<MessageId> {
     message
-        .text(InMessage::Id)
+        .text(MessageField::Id)
         .and_then(|id| kept_id(&id))
-        .or_else(|| kept_id(&line.text(Member::RequestId)?))
+        .or_else(|| kept_id(&line.text(LineField::RequestId)?))
 }
 
 /// An id from a log, or what stands for one that is too long.
@@ -295,16 +295,16 @@ pub(super) fn kept_id(text: &str) -> Option<MessageId> {
 /// What stands for the id of a response that has none: the line's, else what it says and when.
 fn own_id(line: &Line<'_>, message: &MessagePart<'_>) -> Option<MessageId> {
     let of_text = || MessageId::new(&format!("line-{:016x}", tag_of(line, message).to_bits()));
-    line.text(Member::Uuid).and_then(|uuid| kept_id(&uuid)).or_else(of_text)
+    line.text(LineField::Uuid).and_then(|uuid| kept_id(&uuid)).or_else(of_text)
 }
 
 /// Which line it is: by its `uuid`, else by what it says and when.
 fn tag_of(line: &Line<'_>, message: &MessagePart<'_>) -> LineTag {
-    if let Some(uuid) = line.word(Member::Uuid).filter(|uuid| !uuid.is_empty()) {
+    if let Some(uuid) = line.word(LineField::Uuid).filter(|uuid| !uuid.is_empty()) {
         return LineTag::of(&uuid);
     }
-    let mut text = line.bytes(Member::Timestamp).unwrap_or_default().to_vec();
-    text.extend_from_slice(line.bytes(Member::Message).unwrap_or_default());
+    let mut text = line.bytes(LineField::Timestamp).unwrap_or_default().to_vec();
+    text.extend_from_slice(line.bytes(LineField::Message).unwrap_or_default());
     text.extend_from_slice(message.content().unwrap_or_default());
     LineTag::of(&text)
 }
@@ -312,15 +312,15 @@ fn tag_of(line: &Line<'_>, message: &MessagePart<'_>) -> LineTag {
 /// Whether a line is marked as a copy of another session's.
 pub(super) fn is_marked_copy(line: &Line<'_>, session: &SessionId) -> bool {
     let is_other = |id: &str| !id.is_empty() && id != session.as_str();
-    line.text(Member::RequestSession).is_some_and(|id| is_other(&id))
-        || line.json(Member::ForkedFrom).is_some_and(|from| {
+    line.text(LineField::RequestSession).is_some_and(|id| is_other(&id))
+        || line.json(LineField::ForkedFrom).is_some_and(|from| {
             let from =
                 Object::parse(&from).ok().and_then(|from| from.text("sessionId").map(|id| is_other(&id)));
             from.unwrap_or(false)
         })
 }
 
-impl Reading {
+impl TranscriptReading {
     /// Notes a line that is marked as a copy. What the session's other lines say up to its time is not the session's own.
     pub(super) fn note_copy(&mut self, at: Option<Timestamp>) {
         self.copied_until = self.copied_until.max(at);

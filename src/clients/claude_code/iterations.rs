@@ -16,7 +16,7 @@ use std::sync::LazyLock;
 use memchr::memchr;
 use memchr::memmem::Finder;
 
-use super::line::{InUsage, UsagePart};
+use super::line::{UsageField, UsagePart};
 use crate::domain::{Iteration, Iterations, ModelId, Usage};
 use crate::json::{self, Object, Raw};
 
@@ -67,26 +67,27 @@ impl Billed {
     ) -> Self {
         let answered = |iteration: &Told| iteration.model.is_some() && iteration.model.as_ref() == model;
         let all: Vec<(&UsagePart<'_>, Told)> = iterations.iter().map(|part| (part, Told::of(part))).collect();
-        let of_kind =
-            |kind: Kind| all.iter().map(|(_, iteration)| iteration).filter(move |own| own.kind == kind);
-        let asked: Usage = of_kind(Kind::Own).map(|iteration| iteration.usage).sum();
-        let is_served = !is_same(&asked, &usage) && of_kind(Kind::Fallback).any(answered);
+        let of_kind = |kind: IterationKind| {
+            all.iter().map(|(_, iteration)| iteration).filter(move |own| own.kind == kind)
+        };
+        let asked: Usage = of_kind(IterationKind::Own).map(|iteration| iteration.usage).sum();
+        let is_served = !is_same(&asked, &usage) && of_kind(IterationKind::Fallback).any(answered);
         let mut billed = Self::default();
         let mut own: Vec<(&UsagePart<'_>, Iteration)> = Vec::new();
         for (part, iteration) in all {
             let is_own = match iteration.kind {
-                Kind::Compaction => true,
-                Kind::Advice => false,
-                Kind::Own => !is_served || answered(&iteration),
-                Kind::Fallback => {
+                IterationKind::Compaction => true,
+                IterationKind::Advice => false,
+                IterationKind::Own => !is_served || answered(&iteration),
+                IterationKind::Fallback => {
                     !is_same(&asked, &usage) && (iteration.model.is_none() || answered(&iteration))
                 }
             };
             let Told { kind, model, usage } = iteration;
             if is_own {
-                own.push((part, Iteration { usage, is_compaction: kind == Kind::Compaction }));
-            } else if kind == Kind::Advice || (kind == Kind::Own && usage.output > 0) {
-                billed.beside.push(Beside { is_advice: kind == Kind::Advice, model, usage });
+                own.push((part, Iteration { usage, is_compaction: kind == IterationKind::Compaction }));
+            } else if kind == IterationKind::Advice || (kind == IterationKind::Own && usage.output > 0) {
+                billed.beside.push(Beside { is_advice: kind == IterationKind::Advice, model, usage });
             }
         }
         let told: Usage = own.iter().filter(|(_, own)| !own.is_compaction).map(|(_, own)| own.usage).sum();
@@ -115,7 +116,7 @@ impl Billed {
 
 /// What an iteration is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum IterationKind {
     Own,
     Fallback,
     Compaction,
@@ -124,20 +125,20 @@ enum Kind {
 
 #[derive(Debug)]
 struct Told {
-    kind: Kind,
+    kind: IterationKind,
     model: Option<ModelId>,
     usage: Usage,
 }
 
 impl Told {
     fn of(part: &UsagePart<'_>) -> Self {
-        let kind = match part.word(InUsage::Type).as_deref() {
-            Some(b"advisor_message") => Kind::Advice,
-            Some(b"compaction") => Kind::Compaction,
-            Some(b"fallback_message") => Kind::Fallback,
-            _ => Kind::Own,
+        let kind = match part.word(UsageField::Type).as_deref() {
+            Some(b"advisor_message") => IterationKind::Advice,
+            Some(b"compaction") => IterationKind::Compaction,
+            Some(b"fallback_message") => IterationKind::Fallback,
+            _ => IterationKind::Own,
         };
-        let model = part.text(InUsage::Model).and_then(|model| ModelId::new(&model));
+        let model = part.text(UsageField::Model).and_then(|model| ModelId::new(&model));
         Self { kind, model, usage: usage_of(part) }
     }
 }
@@ -154,7 +155,7 @@ fn matters(iterations: &[u8], part: &UsagePart<'_>, usage: &Usage) -> bool {
     let has_one = third.is_none() && second.is_none_or(|second| memchr(b'}', iterations) > Some(second));
     !has_one
         || PLAIN.find(iterations).is_none()
-        || part.count(InUsage::CacheWrite).is_some_and(|total| short + long < total)
+        || part.count(UsageField::CacheWrite).is_some_and(|total| short + long < total)
         || usage.total() == 0
         // An escape could stand for anything.
         || memchr(b'\\', iterations).is_some()
@@ -201,11 +202,11 @@ fn usage_of(part: &UsagePart<'_>) -> Usage {
     let count = |member| part.count(member).unwrap_or(0);
     let (short, cache_write_1h) = part.split();
     // What has no split is kept for 5 minutes. A row whose counts were set to 0 may still have its split.
-    let cache_write_5m = short.max(count(InUsage::CacheWrite).saturating_sub(cache_write_1h));
+    let cache_write_5m = short.max(count(UsageField::CacheWrite).saturating_sub(cache_write_1h));
     Usage {
-        input: count(InUsage::Input),
-        output: count(InUsage::Output),
-        cache_read: count(InUsage::CacheRead),
+        input: count(UsageField::Input),
+        output: count(UsageField::Output),
+        cache_read: count(UsageField::CacheRead),
         cache_write_5m,
         cache_write_1h,
         web_searches: part.web_searches(),

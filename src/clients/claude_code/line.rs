@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use crate::domain::Timestamp;
-use crate::json::{Inside, Object, Picked, Repeated, first_byte, is_end, lossy};
+use crate::json::{Fields, Nested, Object, RepeatedFields, first_byte, is_end, lossy};
 
 /// Makes a list of members: a place for each name.
 macro_rules! members {
@@ -32,7 +32,7 @@ macro_rules! members {
 
 members! {
     /// Of a line.
-    Member {
+    LineField {
         Type = b"type",
         SessionId = b"sessionId",
         AgentId = b"agentId",
@@ -68,19 +68,19 @@ members! {
     }
 }
 
-impl Member {
+impl LineField {
     /// Whether line after line says the same there. The client writes most of these side by side.
     fn is_repeated(place: usize) -> bool {
-        const REPEATED: [Member; 9] = [
-            Member::IsSidechain,
-            Member::AgentId,
-            Member::UserType,
-            Member::Entrypoint,
-            Member::Cwd,
-            Member::SessionId,
-            Member::Version,
-            Member::GitBranch,
-            Member::Slug,
+        const REPEATED: [LineField; 9] = [
+            LineField::IsSidechain,
+            LineField::AgentId,
+            LineField::UserType,
+            LineField::Entrypoint,
+            LineField::Cwd,
+            LineField::SessionId,
+            LineField::Version,
+            LineField::GitBranch,
+            LineField::Slug,
         ];
         REPEATED.iter().any(|member| *member as usize == place)
     }
@@ -88,7 +88,7 @@ impl Member {
 
 members! {
     /// Of a line's `message`.
-    InMessage {
+    MessageField {
         Id = b"id",
         Model = b"model",
         Content = b"content",
@@ -99,7 +99,7 @@ members! {
 
 members! {
     /// Of a `progress` line's `data`.
-    InData {
+    DataField {
         Echo = b"message",
         AgentId = b"agentId",
     }
@@ -107,7 +107,7 @@ members! {
 
 members! {
     /// Of a message's `usage`, and of each of its `iterations`.
-    InUsage {
+    UsageField {
         Input = b"input_tokens",
         Output = b"output_tokens",
         CacheRead = b"cache_read_input_tokens",
@@ -135,7 +135,7 @@ members! {
 /// A line.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Line<'a> {
-    members: Picked<'a, { Member::COUNT }>,
+    members: Fields<'a, { LineField::COUNT }>,
     /// Its message, if that is an object.
     pub(super) message: Option<MessagePart<'a>>,
 }
@@ -143,7 +143,7 @@ pub(super) struct Line<'a> {
 /// A line's message.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct MessagePart<'a> {
-    members: Picked<'a, { InMessage::COUNT }>,
+    members: Fields<'a, { MessageField::COUNT }>,
     /// Its usage, if that is an object.
     pub(super) usage: Option<UsagePart<'a>>,
 }
@@ -151,15 +151,15 @@ pub(super) struct MessagePart<'a> {
 /// A message's usage.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct UsagePart<'a> {
-    members: Picked<'a, { InUsage::COUNT }>,
-    creation: Option<Picked<'a, { InPart::COUNT }>>,
-    tools: Option<Picked<'a, { InPart::COUNT }>>,
+    members: Fields<'a, { UsageField::COUNT }>,
+    creation: Option<Fields<'a, { InPart::COUNT }>>,
+    tools: Option<Fields<'a, { InPart::COUNT }>>,
 }
 
 /// What a `progress` line tells: a line of a subagent's, and whose it is.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Data<'a> {
-    members: Picked<'a, { InData::COUNT }>,
+    members: Fields<'a, { DataField::COUNT }>,
     /// The line.
     pub(super) echo: Option<Line<'a>>,
 }
@@ -169,11 +169,11 @@ impl<'a> Data<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut data = Self::default();
         let Self { members, echo } = &mut data;
-        let end = members.read(bytes, 0, InData::place, |place, start| {
-            if place == InData::Echo as usize {
+        let end = members.read(bytes, 0, DataField::place, |place, start| {
+            if place == DataField::Echo as usize {
                 inside(echo, Line::read_at, bytes, start)
             } else {
-                Inside::Unread
+                Nested::Unread
             }
         })?;
         is_end(bytes, end).then_some(data)
@@ -182,11 +182,11 @@ impl<'a> Data<'a> {
     /// One that was read already.
     pub(super) fn of(data: &Object<'a>) -> Self {
         let echo = data.object("message");
-        Self { members: Picked::of(data, InData::place), echo: echo.map(|echo| Line::of(&echo)) }
+        Self { members: Fields::of(data, DataField::place), echo: echo.map(|echo| Line::of(&echo)) }
     }
 
     /// The member's text, if it is a string.
-    pub(super) fn text(&self, member: InData) -> Option<Cow<'a, str>> {
+    pub(super) fn text(&self, member: DataField) -> Option<Cow<'a, str>> {
         self.members.text(member as usize)
     }
 }
@@ -194,63 +194,67 @@ impl<'a> Data<'a> {
 impl<'a> Line<'a> {
     /// Reads a line in one pass into one that is empty; `false` if it is one for [`Object`]. In place, for a line is as
     /// large as a fifth of what it was read from. `repeated` is what the lines before had in common.
-    pub(super) fn read(&mut self, bytes: &'a [u8], repeated: &mut Repeated) -> bool {
+    pub(super) fn read(&mut self, bytes: &'a [u8], repeated: &mut RepeatedFields) -> bool {
         let Self { members, message } = self;
         let from = (bytes, first_byte(bytes));
-        let end =
-            members.read_repeating(from, repeated, Member::is_repeated, Member::place, |place, start| {
-                message_inside(message, bytes, place, start)
-            });
+        let end = members.read_repeating(
+            from,
+            repeated,
+            LineField::is_repeated,
+            LineField::place,
+            |place, start| message_inside(message, bytes, place, start),
+        );
         end.is_some_and(|end| is_end(bytes, end))
     }
 
     fn read_at(&mut self, bytes: &'a [u8], start: usize) -> Option<usize> {
         let Self { members, message } = self;
-        members.read(bytes, start, Member::place, |place, start| message_inside(message, bytes, place, start))
+        members
+            .read(bytes, start, LineField::place, |place, start| message_inside(message, bytes, place, start))
     }
 
     /// A line that was read already.
     pub(super) fn of(line: &Object<'a>) -> Self {
         let message = line.object("message");
         Self {
-            members: Picked::of(line, Member::place),
+            members: Fields::of(line, LineField::place),
             message: message.map(|message| MessagePart::of(&message)),
         }
     }
 
-    /// Whether the member is a string that is written just like `text`; see [`Picked::is_written`].
-    pub(super) fn is_written(&self, member: Member, text: &str) -> bool {
+    /// Whether the member is a string that is written just like `text`; see [`Fields::is_written`].
+    pub(super) fn is_written(&self, member: LineField, text: &str) -> bool {
         self.members.is_written(member as usize, text)
     }
 
     /// The member's text, if it is a string.
-    pub(super) fn text(&self, member: Member) -> Option<Cow<'a, str>> {
+    pub(super) fn text(&self, member: LineField) -> Option<Cow<'a, str>> {
         self.members.text(member as usize)
     }
 
-    /// The member's text as bytes; see [`Picked::word`].
-    pub(super) fn word(&self, member: Member) -> Option<Cow<'a, [u8]>> {
+    /// The member's text as bytes; see [`Fields::word`].
+    pub(super) fn word(&self, member: LineField) -> Option<Cow<'a, [u8]>> {
         self.members.word(member as usize)
     }
 
     /// The member's time, if it is one.
-    pub(super) fn time(&self, member: Member) -> Option<Timestamp> {
+    pub(super) fn time(&self, member: LineField) -> Option<Timestamp> {
         let text = self.members.word(member as usize)?;
         Timestamp::parse_usual(&text).or_else(|| Timestamp::parse(&lossy(&text)))
     }
 
     /// Whether the member is `true`.
-    pub(super) fn is_true(&self, member: Member) -> bool {
+    pub(super) fn is_true(&self, member: LineField) -> bool {
         self.members.is_true(member as usize)
     }
 
     /// The member's unparsed value; `null` counts as absent.
-    pub(super) fn bytes(&self, member: Member) -> Option<&'a [u8]> {
+    pub(super) fn bytes(&self, member: LineField) -> Option<&'a [u8]> {
         self.members.bytes(member as usize)
     }
 
     /// The member's unparsed value as text.
-    pub(super) fn json(&self, member: Member) -> Option<Cow<'a, str>> {
+    pub(super) fn json(&self, member: LineField) -> Option<Cow<'a, str>> {
         self.bytes(member).map(lossy)
     }
 }
@@ -258,11 +262,11 @@ impl<'a> Line<'a> {
 impl<'a> MessagePart<'a> {
     fn read(&mut self, bytes: &'a [u8], start: usize) -> Option<usize> {
         let Self { members, usage } = self;
-        members.read(bytes, start, InMessage::place, |place, start| {
-            if place == InMessage::Usage as usize {
+        members.read(bytes, start, MessageField::place, |place, start| {
+            if place == MessageField::Usage as usize {
                 inside(usage, UsagePart::read, bytes, start)
             } else {
-                Inside::Unread
+                Nested::Unread
             }
         })
     }
@@ -270,74 +274,74 @@ impl<'a> MessagePart<'a> {
     fn of(message: &Object<'a>) -> Self {
         let usage = message.object("usage");
         Self {
-            members: Picked::of(message, InMessage::place),
+            members: Fields::of(message, MessageField::place),
             usage: usage.map(|usage| UsagePart::of(&usage)),
         }
     }
 
-    /// Whether the member is a string that is written just like `text`; see [`Picked::is_written`].
-    pub(super) fn is_written(&self, member: InMessage, text: &str) -> bool {
+    /// Whether the member is a string that is written just like `text`; see [`Fields::is_written`].
+    pub(super) fn is_written(&self, member: MessageField, text: &str) -> bool {
         self.members.is_written(member as usize, text)
     }
 
     /// The member's text, if it is a string.
-    pub(super) fn text(&self, member: InMessage) -> Option<Cow<'a, str>> {
+    pub(super) fn text(&self, member: MessageField) -> Option<Cow<'a, str>> {
         self.members.text(member as usize)
     }
 
-    /// The member's text as bytes; see [`Picked::word`].
-    pub(super) fn word(&self, member: InMessage) -> Option<Cow<'a, [u8]>> {
+    /// The member's text as bytes; see [`Fields::word`].
+    pub(super) fn word(&self, member: MessageField) -> Option<Cow<'a, [u8]>> {
         self.members.word(member as usize)
     }
 
     /// The unparsed content.
     pub(super) fn content(&self) -> Option<&'a [u8]> {
-        self.members.bytes(InMessage::Content as usize)
+        self.members.bytes(MessageField::Content as usize)
     }
 }
 
 impl<'a> UsagePart<'a> {
     fn read(&mut self, bytes: &'a [u8], start: usize) -> Option<usize> {
         let Self { members, creation, tools } = self;
-        members.read(bytes, start, InUsage::place, |place, start| {
-            if place == InUsage::CacheCreation as usize {
+        members.read(bytes, start, UsageField::place, |place, start| {
+            if place == UsageField::CacheCreation as usize {
                 inside(creation, read_part, bytes, start)
-            } else if place == InUsage::ServerToolUse as usize {
+            } else if place == UsageField::ServerToolUse as usize {
                 inside(tools, read_part, bytes, start)
             } else {
-                Inside::Unread
+                Nested::Unread
             }
         })
     }
 
     /// A usage, or one of its iterations, that was read already.
     pub(super) fn of(usage: &Object<'a>) -> Self {
-        let part = |name| usage.object(name).map(|part| Picked::of(&part, InPart::place));
+        let part = |name| usage.object(name).map(|part| Fields::of(&part, InPart::place));
         Self {
-            members: Picked::of(usage, InUsage::place),
+            members: Fields::of(usage, UsageField::place),
             creation: part("cache_creation"),
             tools: part("server_tool_use"),
         }
     }
 
     /// The member's text, if it is a string.
-    pub(super) fn text(&self, member: InUsage) -> Option<Cow<'a, str>> {
+    pub(super) fn text(&self, member: UsageField) -> Option<Cow<'a, str>> {
         self.members.text(member as usize)
     }
 
-    /// The member's text as bytes; see [`Picked::word`].
-    pub(super) fn word(&self, member: InUsage) -> Option<Cow<'a, [u8]>> {
+    /// The member's text as bytes; see [`Fields::word`].
+    pub(super) fn word(&self, member: UsageField) -> Option<Cow<'a, [u8]>> {
         self.members.word(member as usize)
     }
 
     /// The member's count, if it can be read as one.
-    pub(super) fn count(&self, member: InUsage) -> Option<u64> {
+    pub(super) fn count(&self, member: UsageField) -> Option<u64> {
         self.members.count(member as usize)
     }
 
     /// The unparsed iterations.
     pub(super) fn iterations(&self) -> Option<&'a [u8]> {
-        self.members.bytes(InUsage::Iterations as usize)
+        self.members.bytes(UsageField::Iterations as usize)
     }
 
     /// The cache writes for 5 minutes and for 1 hour, as far as they are split.
@@ -358,16 +362,16 @@ fn message_inside<'a>(
     bytes: &'a [u8],
     place: usize,
     start: usize,
-) -> Inside {
-    if place == Member::Message as usize {
+) -> Nested {
+    if place == LineField::Message as usize {
         inside(message, MessagePart::read, bytes, start)
     } else {
-        Inside::Unread
+        Nested::Unread
     }
 }
 
-fn read_part<'a>(part: &mut Picked<'a, { InPart::COUNT }>, bytes: &'a [u8], start: usize) -> Option<usize> {
-    part.read(bytes, start, InPart::place, |_, _| Inside::Unread)
+fn read_part<'a>(part: &mut Fields<'a, { InPart::COUNT }>, bytes: &'a [u8], start: usize) -> Option<usize> {
+    part.read(bytes, start, InPart::place, |_, _| Nested::Unread)
 }
 
 /// Reads the object that is a member's value; other values are none. Of members with one name the last counts.
@@ -376,12 +380,12 @@ fn inside<'a, T: Default>(
     read: impl FnOnce(&mut T, &'a [u8], usize) -> Option<usize>,
     bytes: &'a [u8],
     start: usize,
-) -> Inside {
+) -> Nested {
     *object = None;
     if bytes.get(start) != Some(&b'{') {
-        return Inside::Unread;
+        return Nested::Unread;
     }
-    read(object.insert(T::default()), bytes, start).map_or(Inside::Unknown, Inside::EndsAt)
+    read(object.insert(T::default()), bytes, start).map_or(Nested::Unknown, Nested::EndsAt)
 }
 
 #[cfg(test)]
@@ -400,7 +404,7 @@ mod tests {
     }
 
     /// The fast reader either gives what the other one gives, or leaves the line to it. Whether it did not.
-    fn check(bytes: &[u8], repeated: &mut Repeated) -> Result<bool, TestCaseError> {
+    fn check(bytes: &[u8], repeated: &mut RepeatedFields) -> Result<bool, TestCaseError> {
         let text = lossy(bytes);
         if let (Some(fast), Cow::Borrowed(text)) = (Data::read(bytes), &text) {
             prop_assert_eq!(Some(fast), Object::parse(text).ok().map(|data| Data::of(&data)));
@@ -416,20 +420,20 @@ mod tests {
             prop_assert_eq!(fast, slow);
         }
         // Bytes that are no UTF-8 are replaced sooner or later: what is read is the same.
-        for place in 0..Member::COUNT {
+        for place in 0..LineField::COUNT {
             prop_assert_eq!(fast.members.text(place), slow.members.text(place));
             prop_assert_eq!(fast.members.count(place), slow.members.count(place));
         }
         prop_assert_eq!(
-            fast.message.map(|message| message.text(InMessage::Id)),
-            slow.message.map(|message| message.text(InMessage::Id))
+            fast.message.map(|message| message.text(MessageField::Id)),
+            slow.message.map(|message| message.text(MessageField::Id))
         );
         Ok(true)
     }
 
     #[test]
     fn bytes_that_are_no_utf8_are_read_the_same_in_a_row_that_repeats() {
-        let mut repeated = Repeated::default();
+        let mut repeated = RepeatedFields::default();
         let line = b"{\"cwd\":0,\"cwd\":null,\"cwd\":\"/\x9f\x98\x80\xf0\x9f\x98\x80\"}";
         for _ in 0..3 {
             assert!(check(line, &mut repeated).unwrap());
@@ -530,7 +534,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_fast_reader_reads_what_the_other_reads(line in any_json()) {
-            let is_fast = check(line.as_bytes(), &mut Repeated::default())?;
+            let is_fast = check(line.as_bytes(), &mut RepeatedFields::default())?;
             if !line.contains("\\") {
                 prop_assert_eq!(is_fast, line.starts_with('{'));
             }
@@ -544,10 +548,10 @@ mod tests {
             let mut bytes = line.into_bytes();
             bytes.truncate(cut.index(bytes.len() + 1));
             bytes.extend(next.into_bytes());
-            check(&bytes, &mut Repeated::default())?;
+            check(&bytes, &mut RepeatedFields::default())?;
             let at = at.index(bytes.len());
             bytes[at] = byte;
-            check(&bytes, &mut Repeated::default())?;
+            check(&bytes, &mut RepeatedFields::default())?;
         }
 
         #[test]
@@ -557,7 +561,7 @@ mod tests {
             lines in prop::collection::vec(any::<[prop::sample::Index; 3]>(), 2..8),
             changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..6_usize), 8),
         ) {
-            let mut repeated = Repeated::default();
+            let mut repeated = RepeatedFields::default();
             for (of, (at, byte, in_line)) in lines.iter().zip(changes) {
                 let parts = [&others[of[0].index(others.len())], &rows[of[1].index(rows.len())], &others[of[2].index(others.len())]];
                 let parts: Vec<&str> = parts.into_iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
@@ -576,10 +580,10 @@ mod tests {
     #[test]
     fn only_what_has_no_escapes_is_known_as_it_is_written() {
         let mut line = Line::default();
-        assert!(line.read(br#"{"slug":"a-b","version":"a\\b","cwd":7}"#, &mut Repeated::default()));
-        assert!(line.is_written(Member::Slug, "a-b") && !line.is_written(Member::Slug, "a-"));
-        assert!(!line.is_written(Member::Version, r"a\\b"));
-        assert!(!line.is_written(Member::Cwd, "7") && !line.is_written(Member::GitBranch, ""));
+        assert!(line.read(br#"{"slug":"a-b","version":"a\\b","cwd":7}"#, &mut RepeatedFields::default()));
+        assert!(line.is_written(LineField::Slug, "a-b") && !line.is_written(LineField::Slug, "a-"));
+        assert!(!line.is_written(LineField::Version, r"a\\b"));
+        assert!(!line.is_written(LineField::Cwd, "7") && !line.is_written(LineField::GitBranch, ""));
     }
 
     #[test]
@@ -593,7 +597,7 @@ mod tests {
             format!(r#"{{"parentUuid":null,"isSidechain":false,"type":"user","uuid":"{uuid}",{place}}}"#)
         };
         for written in [&first as &dyn Fn(&str) -> String, &last] {
-            let mut repeated = Repeated::default();
+            let mut repeated = RepeatedFields::default();
             for (uuid, taken) in [("1", false), ("2", true), ("3", true)] {
                 let text = written(uuid);
                 assert!(check(text.as_bytes(), &mut repeated).unwrap());
@@ -606,7 +610,7 @@ mod tests {
     fn assert_read_alike_and_fast<T: AsRef<[u8]>>(files: impl IntoIterator<Item = T>) {
         let (mut lines, mut fast) = (0, 0);
         for file in files {
-            let mut repeated = Repeated::default();
+            let mut repeated = RepeatedFields::default();
             for line in file.as_ref().split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                 lines += 1;
                 fast += usize::from(check(line, &mut repeated).unwrap());

@@ -133,7 +133,7 @@ impl Unfinished {
 
 /// A transcript while it is read: what its lines tell, and what later lines may refer to.
 #[derive(Debug)]
-struct Reading {
+struct TranscriptReading {
     delta: LogDelta,
     /// How far it is.
     progress: Progress,
@@ -156,7 +156,7 @@ struct Reading {
     last_skill_call: Option<ToolUseId>,
 }
 
-impl Reading {
+impl TranscriptReading {
     /// Nothing yet, of a file that is read from `progress.offset` on.
     #[must_use]
     fn new(progress: Progress) -> Self {
@@ -248,9 +248,10 @@ impl LogReader for Transcripts {
         // A file written anew is read from its start, and what was known of it is void.
         let resumed = before.filter(|progress| progress.offset == lines.start());
         let was_fork = resumed.as_ref().is_some_and(|before| before.note == Note::Copies);
-        let mut reading = Reading::new(Progress { offset: lines.start(), ..resumed.unwrap_or_default() });
+        let mut reading =
+            TranscriptReading::new(Progress { offset: lines.start(), ..resumed.unwrap_or_default() });
         let chunk = if from.content.is_some() { CONTENT_CHUNK_BYTES } else { CHUNK_BYTES };
-        let mut repeated = json::Repeated::default();
+        let mut repeated = json::RepeatedFields::default();
         while let Some(line) = lines.next_line()? {
             reading.delta.lines += 1;
             wire::add_line(line, from, &mut repeated, &mut reading);
@@ -274,7 +275,7 @@ impl LogReader for Transcripts {
     }
 }
 
-impl Reading {
+impl TranscriptReading {
     /// What all lines have told. `was_fork` says whether the file was known before to begin with copies.
     fn finish(self, from: &ReadFrom, fingerprint: Fingerprint, was_fork: bool) -> LogDelta {
         let Self {

@@ -4,17 +4,17 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-use super::context::Context;
+use super::context::LineContext;
 use super::iterations::Billed;
-use super::line::{Data, InMessage, InUsage, Line, Member, MessagePart};
-use super::{Note, ReadFrom, Reading};
+use super::line::{Data, Line, LineField, MessageField, MessagePart, UsageField};
+use super::{Note, ReadFrom, TranscriptReading};
 use super::{content, foreign, identity};
 use crate::domain::{
     ClientTotal, CompactionRecord, CompactionTrigger, Iterations, MAX_NAME_CHARS, MessageId, ModelId,
     Modifiers, PicoUsd, PromptRecord, RecordSource, RequestTag, ResponseRecord, SessionKind, Timestamp,
     Usage, clean_name, project_folder,
 };
-use crate::json::{self, Object, Raw, Repeated};
+use crate::json::{self, Object, Raw, RepeatedFields};
 
 /// How often a line that is no record is searched for one.
 const MAX_RECORDS_WITHIN: usize = 64;
@@ -41,7 +41,12 @@ const NO_PROMPT: [&str; 7] = [
 ];
 
 /// Adds what one line tells. `repeated` is what the lines before had in common.
-pub(super) fn add_line(bytes: &[u8], from: &ReadFrom, repeated: &mut Repeated, reading: &mut Reading) {
+pub(super) fn add_line(
+    bytes: &[u8],
+    from: &ReadFrom,
+    repeated: &mut RepeatedFields,
+    reading: &mut TranscriptReading,
+) {
     if from.content.is_none() {
         let mut line = Line::default();
         if line.read(bytes, repeated) {
@@ -66,11 +71,11 @@ pub(super) fn add_line(bytes: &[u8], from: &ReadFrom, repeated: &mut Repeated, r
 }
 
 /// Adds a record, and what it puts into a context if that is asked for.
-fn add_object(object: &Object<'_>, from: &ReadFrom, reading: &mut Reading) {
+fn add_object(object: &Object<'_>, from: &ReadFrom, reading: &mut TranscriptReading) {
     let line = Line::of(object);
     add_record(&line, from, reading);
     if let (Some(content), Some(kind)) = (&from.content, object.text("type")) {
-        let context = Context::of(&line, from, reading);
+        let context = LineContext::of(&line, from, reading);
         match echo_of(object).filter(|_| kind == "progress") {
             None => content::add(&kind, object, &context, content, reading),
             Some((data, echo)) => {
@@ -107,9 +112,9 @@ fn records_within(text: &str) -> Vec<Object<'_>> {
     records
 }
 
-fn add_record(line: &Line<'_>, from: &ReadFrom, reading: &mut Reading) {
-    let context = Context::of(line, from, reading);
-    let kind = line.word(Member::Type);
+fn add_record(line: &Line<'_>, from: &ReadFrom, reading: &mut TranscriptReading) {
+    let context = LineContext::of(line, from, reading);
+    let kind = line.word(LineField::Type);
     let kind = kind.as_deref().unwrap_or_default();
     reading.line_key = None;
     reading.delta.is_understood = reading.delta.is_understood || foreign::is_own(kind, line);
@@ -139,8 +144,8 @@ fn add_record(line: &Line<'_>, from: &ReadFrom, reading: &mut Reading) {
             return;
         }
         b"system" => add_system(line, &context, reading),
-        b"ai-title" => add_topic(2, line, Member::AiTitle, reading),
-        b"custom-title" => add_topic(3, line, Member::CustomTitle, reading),
+        b"ai-title" => add_topic(2, line, LineField::AiTitle, reading),
+        b"custom-title" => add_topic(3, line, LineField::CustomTitle, reading),
         b"cost-state" => {
             add_cost_state(line, &context, reading);
             return;
@@ -152,15 +157,15 @@ fn add_record(line: &Line<'_>, from: &ReadFrom, reading: &mut Reading) {
 }
 
 fn has_result(line: &Line<'_>) -> bool {
-    line.bytes(Member::Message).is_some_and(|message| TOOL_RESULT.find(message).is_some())
+    line.bytes(LineField::Message).is_some_and(|message| TOOL_RESULT.find(message).is_some())
 }
 
-fn add_assistant(line: &Line<'_>, context: &Context, reading: &mut Reading) {
+fn add_assistant(line: &Line<'_>, context: &LineContext, reading: &mut TranscriptReading) {
     let Some(message) = line.message else { return };
     let last = reading.delta.responses.last().and_then(|last| last.model.as_ref());
-    let model = match last.filter(|model| message.is_written(InMessage::Model, model.as_str())) {
+    let model = match last.filter(|model| message.is_written(MessageField::Model, model.as_str())) {
         Some(last) => Some(last.clone()),
-        None => message.text(InMessage::Model).and_then(|model| ModelId::new(&model)),
+        None => message.text(MessageField::Model).and_then(|model| ModelId::new(&model)),
     };
     if model.as_ref().map(ModelId::as_str) == Some(SYNTHETIC_MODEL) {
         // An error or an interruption: the turn is over, and no late answer is to be waited for.
@@ -171,18 +176,18 @@ fn add_assistant(line: &Line<'_>, context: &Context, reading: &mut Reading) {
     if context.is_main() && model.is_some() {
         reading.facts.model.clone_from(&model);
     }
-    if let (Some(agent), Some(name)) = (&context.agent, line.text(Member::AttributionAgent))
+    if let (Some(agent), Some(name)) = (&context.agent, line.text(LineField::AttributionAgent))
         && let Some(name) = clean_name(&name, MAX_NAME_CHARS)
     {
         reading.delta.agent_types.insert(agent.clone(), name);
     }
-    let skill = line.text(Member::AttributionSkill).and_then(|skill| clean_name(&skill, MAX_NAME_CHARS));
+    let skill = line.text(LineField::AttributionSkill).and_then(|skill| clean_name(&skill, MAX_NAME_CHARS));
     add_message(line, &message, model, skill.as_deref(), context, reading);
 }
 
 /// Whether a record ends the model's turn as far as it can tell: text, and no tool call to follow.
 fn is_answer(message: &MessagePart<'_>) -> bool {
-    if message.word(InMessage::StopReason).as_deref() == Some(b"tool_use") {
+    if message.word(MessageField::StopReason).as_deref() == Some(b"tool_use") {
         return false;
     }
     let Some(content) = message.content() else { return false };
@@ -196,11 +201,11 @@ fn add_message(
     message: &MessagePart<'_>,
     model: Option<ModelId>,
     skill: Option<&str>,
-    context: &Context,
-    reading: &mut Reading,
+    context: &LineContext,
+    reading: &mut TranscriptReading,
 ) {
     let Some(usage) = message.usage else { return };
-    let complete = message.word(InMessage::StopReason).is_some();
+    let complete = message.word(MessageField::StopReason).is_some();
     let billed = Billed::of(&usage, model.as_ref());
     let told = billed.iterations.as_ref().map_or(billed.usage, |iterations| iterations.by_client);
     let key = match context.source {
@@ -211,16 +216,16 @@ fn add_message(
     reading.line_key = Some(key.id.clone());
     let last = reading.delta.responses.last();
     let modifiers = Modifiers::from_log(
-        usage.word(InUsage::Speed).as_deref(),
-        usage.word(InUsage::InferenceGeo).as_deref(),
+        usage.word(UsageField::Speed).as_deref(),
+        usage.word(UsageField::InferenceGeo).as_deref(),
         // Anthropic's priority tier is a contract of its own; its requests are priced like the others.
-        usage.word(InUsage::ServiceTier).as_deref().filter(|tier| *tier == b"batch"),
+        usage.word(UsageField::ServiceTier).as_deref().filter(|tier| *tier == b"batch"),
     );
     let last_branch = last.and_then(|last| last.branch.as_deref());
     // One that was kept is clean already.
-    let branch = match last_branch.filter(|last| line.is_written(Member::GitBranch, last)) {
+    let branch = match last_branch.filter(|last| line.is_written(LineField::GitBranch, last)) {
         Some(last) => Some(last.to_owned()),
-        None => line.text(Member::GitBranch).and_then(|branch| clean_name(&branch, MAX_BRANCH_CHARS)),
+        None => line.text(LineField::GitBranch).and_then(|branch| clean_name(&branch, MAX_BRANCH_CHARS)),
     };
     let record = |id, model, usage, iterations: Option<Box<Iterations>>| ResponseRecord {
         id,
@@ -275,10 +280,10 @@ fn objects(json: &str) -> Vec<Object<'_>> {
     elements.into_iter().filter_map(Object::from_raw).collect()
 }
 
-fn add_user(line: &Line<'_>, context: &Context, reading: &mut Reading) {
+fn add_user(line: &Line<'_>, context: &LineContext, reading: &mut TranscriptReading) {
     reading.close_response();
-    let Some(message) = line.bytes(Member::Message) else { return };
-    if line.is_true(Member::IsMeta) {
+    let Some(message) = line.bytes(LineField::Message) else { return };
+    if line.is_true(LineField::IsMeta) {
         return;
     }
     if TOOL_RESULT.find(message).is_some() {
@@ -286,7 +291,7 @@ fn add_user(line: &Line<'_>, context: &Context, reading: &mut Reading) {
         return;
     }
     let Some(message) = line.message else { return };
-    let is_summary = line.is_true(Member::IsCompactSummary);
+    let is_summary = line.is_true(LineField::IsCompactSummary);
     if is_summary || message.content().is_some_and(is_note) {
         return;
     }
@@ -295,9 +300,9 @@ fn add_user(line: &Line<'_>, context: &Context, reading: &mut Reading) {
         return;
     }
     let id = |member| line.text(member).and_then(|id| clean_name(&id, 100));
-    if let Some(uuid) = id(Member::Uuid) {
+    if let Some(uuid) = id(LineField::Uuid) {
         let (session, at) = (context.session.clone(), context.at);
-        reading.delta.prompts.push(PromptRecord { uuid, session, prompt_id: id(Member::PromptId), at });
+        reading.delta.prompts.push(PromptRecord { uuid, session, prompt_id: id(LineField::PromptId), at });
     }
 }
 
@@ -318,23 +323,24 @@ fn is_note(content: &[u8]) -> bool {
 }
 
 /// An echo of a subagent's message (clients 2.1.0 to 2.1.99): the weakest source.
-fn add_progress(line: &Line<'_>, context: &Context, reading: &mut Reading) {
-    if let Some(data) = line.bytes(Member::Data).and_then(Data::read) {
+fn add_progress(line: &Line<'_>, context: &LineContext, reading: &mut TranscriptReading) {
+    if let Some(data) = line.bytes(LineField::Data).and_then(Data::read) {
         add_echo(&data, context, reading);
         return;
     }
-    let data = line.json(Member::Data);
+    let data = line.json(LineField::Data);
     if let Some(data) = data.as_deref().and_then(object) {
         add_echo(&Data::of(&data), context, reading);
     }
 }
 
-fn add_echo(data: &Data<'_>, context: &Context, reading: &mut Reading) {
-    let Some(echo) = data.echo.filter(|echo| echo.word(Member::Type).as_deref() == Some(b"assistant")) else {
+fn add_echo(data: &Data<'_>, context: &LineContext, reading: &mut TranscriptReading) {
+    let Some(echo) = data.echo.filter(|echo| echo.word(LineField::Type).as_deref() == Some(b"assistant"))
+    else {
         return;
     };
     let Some(message) = echo.message else { return };
-    let model = message.text(InMessage::Model);
+    let model = message.text(MessageField::Model);
     if model.as_deref() == Some(SYNTHETIC_MODEL) {
         return;
     }
@@ -343,12 +349,12 @@ fn add_echo(data: &Data<'_>, context: &Context, reading: &mut Reading) {
     add_message(&echo, &message, model, None, &context, reading);
 }
 
-fn add_system(line: &Line<'_>, context: &Context, reading: &mut Reading) {
-    if line.word(Member::Subtype).as_deref() != Some(b"compact_boundary") {
+fn add_system(line: &Line<'_>, context: &LineContext, reading: &mut TranscriptReading) {
+    if line.word(LineField::Subtype).as_deref() != Some(b"compact_boundary") {
         return;
     }
-    let Some(uuid) = line.text(Member::Uuid).and_then(|uuid| clean_name(&uuid, 100)) else { return };
-    let metadata = line.json(Member::CompactMetadata);
+    let Some(uuid) = line.text(LineField::Uuid).and_then(|uuid| clean_name(&uuid, 100)) else { return };
+    let metadata = line.json(LineField::CompactMetadata);
     let metadata = metadata.as_deref().and_then(object).unwrap_or_default();
     reading.delta.compactions.push(CompactionRecord {
         uuid,
@@ -361,13 +367,13 @@ fn add_system(line: &Line<'_>, context: &Context, reading: &mut Reading) {
 }
 
 /// The client's own totals; see `README.md` beside this file. They have no time of their own.
-fn add_cost_state(line: &Line<'_>, context: &Context, reading: &mut Reading) {
-    let Some(models) = line.json(Member::ModelUsage) else { return };
+fn add_cost_state(line: &Line<'_>, context: &LineContext, reading: &mut TranscriptReading) {
+    let Some(models) = line.json(LineField::ModelUsage) else { return };
     let Some(models) = object(&models) else { return };
     let at = reading.progress.last_at;
     // A time is above all counts.
     let started_at =
-        line.json(Member::StartTime).and_then(|json| json.trim().parse().ok()).map(Timestamp::from_millis);
+        line.json(LineField::StartTime).and_then(|json| json.trim().parse().ok()).map(Timestamp::from_millis);
     for (name, raw) in models.members() {
         let (Some(model), Some(used)) = (ModelId::new(name), Object::from_raw(raw)) else { continue };
         let count = |name: &str| used.count(name).unwrap_or(0);
@@ -394,23 +400,23 @@ fn add_cost_state(line: &Line<'_>, context: &Context, reading: &mut Reading) {
     }
 }
 
-fn add_topic(rank: u8, line: &Line<'_>, member: Member, reading: &mut Reading) {
+fn add_topic(rank: u8, line: &Line<'_>, member: LineField, reading: &mut TranscriptReading) {
     if let Some(topic) = line.text(member).and_then(|topic| clean_name(&topic, MAX_NAME_CHARS)) {
         better_topic(rank, topic, reading);
     }
 }
 
-fn better_topic(rank: u8, topic: String, reading: &mut Reading) {
+fn better_topic(rank: u8, topic: String, reading: &mut TranscriptReading) {
     if reading.facts.topic.as_ref().is_none_or(|(known, _)| *known <= rank) {
         reading.facts.topic = Some((rank, topic));
     }
 }
 
-fn add_facts(line: &Line<'_>, context: &Context, reading: &mut Reading) {
+fn add_facts(line: &Line<'_>, context: &LineContext, reading: &mut TranscriptReading) {
     // Every line repeats it.
-    let is_known = |(rank, topic): &(u8, String)| *rank > 1 || line.is_written(Member::Slug, topic);
+    let is_known = |(rank, topic): &(u8, String)| *rank > 1 || line.is_written(LineField::Slug, topic);
     if !reading.facts.topic.as_ref().is_some_and(is_known) {
-        add_topic(1, line, Member::Slug, reading);
+        add_topic(1, line, LineField::Slug, reading);
     }
     let facts = &mut reading.facts;
     let until = reading.copied_until;
@@ -419,17 +425,18 @@ fn add_facts(line: &Line<'_>, context: &Context, reading: &mut Reading) {
         facts.last_at = Some(facts.last_at.map_or(at, |last| last.max(at)));
     }
     if facts.project.is_none() {
-        facts.project = line.text(Member::Cwd).and_then(|text| clean_name(&text, 4_096)).map(project_folder);
+        facts.project =
+            line.text(LineField::Cwd).and_then(|text| clean_name(&text, 4_096)).map(project_folder);
     }
-    keep_last(&mut facts.client_version, line, Member::Version, 40);
-    keep_last(&mut facts.git_branch, line, Member::GitBranch, MAX_BRANCH_CHARS);
+    keep_last(&mut facts.client_version, line, LineField::Version, 40);
+    keep_last(&mut facts.git_branch, line, LineField::GitBranch, MAX_BRANCH_CHARS);
     facts.kind = facts
         .kind
-        .or_else(|| line.text(Member::Entrypoint).and_then(|name| SessionKind::from_entrypoint(&name)));
+        .or_else(|| line.text(LineField::Entrypoint).and_then(|name| SessionKind::from_entrypoint(&name)));
 }
 
 /// Every line repeats these names; only another one is taken.
-fn keep_last(known: &mut Option<String>, line: &Line<'_>, member: Member, max: usize) {
+fn keep_last(known: &mut Option<String>, line: &Line<'_>, member: LineField, max: usize) {
     if !known.as_deref().is_some_and(|known| line.is_written(member, known))
         && let Some(name) = line.text(member).and_then(|name| clean_name(&name, max))
     {
@@ -443,7 +450,7 @@ mod tests {
     use crate::clients::claude_code::Progress;
     use crate::domain::SessionId;
 
-    fn read(lines: &[&str]) -> Reading {
+    fn read(lines: &[&str]) -> TranscriptReading {
         let count = |text: &str| text.len() as u64;
         let from = ReadFrom {
             session: SessionId::new("s").unwrap(),
@@ -452,8 +459,8 @@ mod tests {
             count,
             content: None,
         };
-        let mut reading = Reading::new(Progress::default());
-        let mut repeated = Repeated::default();
+        let mut reading = TranscriptReading::new(Progress::default());
+        let mut repeated = RepeatedFields::default();
         for line in lines {
             add_line(line.as_bytes(), &from, &mut repeated, &mut reading);
         }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::picked::{Inside, Picked, Picker};
+use super::fields::{FieldReader, Fields, Nested};
 use super::scan::{Visitor, walk};
 
 /// Fewer members are read as fast one by one.
@@ -15,7 +15,7 @@ const FIRST_BYTES: usize = 8;
 /// Members side by side, as an object had them. They are taken as a whole from the next object that has the same bytes:
 /// those are members with the same values, wherever they stand in an object. Its memory is used again for each object.
 #[derive(Debug, Default)]
-pub struct Repeated {
+pub struct RepeatedFields {
     /// From the first name to the end of the last value.
     text: Vec<u8>,
     /// The places of the members, and where in `text` their values stand.
@@ -41,7 +41,7 @@ enum Search {
     Over,
 }
 
-impl Repeated {
+impl RepeatedFields {
     /// Notes a member, which `repeats` or not, of the object that is being read.
     #[inline(always)]
     fn note(&mut self, repeats: Option<usize>, at: usize, value: Range<usize>) {
@@ -89,20 +89,20 @@ impl Repeated {
     }
 }
 
-impl<'a, const N: usize> Picked<'a, N> {
+impl<'a, const N: usize> Fields<'a, N> {
     /// Picks from the object that starts at `at` in `bytes` as [`Self::read`] does, for one of many objects that repeat
     /// members side by side. `repeated` keeps them from object to object; which ones can be of them says `repeats`, by
     /// their places. None of these may be one that `inside` reads.
     pub fn read_repeating(
         &mut self,
         (bytes, at): (&'a [u8], usize),
-        repeated: &mut Repeated,
+        repeated: &mut RepeatedFields,
         repeats: impl Fn(usize) -> bool,
         place: impl Fn(&[u8]) -> Option<usize>,
-        inside: impl FnMut(usize, usize) -> Inside,
+        inside: impl FnMut(usize, usize) -> Nested,
     ) -> Option<usize> {
         repeated.end_search(Search::Open);
-        let picker = Picker { picked: self, bytes, place, inside };
+        let picker = FieldReader { picked: self, bytes, place, inside };
         let end = walk(bytes, at, &mut RepeatedPicker { picker, repeated, repeats })?;
         repeated.keep(bytes);
         Some(end)
@@ -111,15 +111,15 @@ impl<'a, const N: usize> Picked<'a, N> {
 
 /// Picks the members that have a place, those that are repeated at once.
 struct RepeatedPicker<'p, 'a, P, I, R, const N: usize> {
-    picker: Picker<'p, 'a, P, I, N>,
-    repeated: &'p mut Repeated,
+    picker: FieldReader<'p, 'a, P, I, N>,
+    repeated: &'p mut RepeatedFields,
     repeats: R,
 }
 
 impl<'a, P, I, R, const N: usize> Visitor<'a> for RepeatedPicker<'_, 'a, P, I, R, N>
 where
     P: Fn(&[u8]) -> Option<usize>,
-    I: FnMut(usize, usize) -> Inside,
+    I: FnMut(usize, usize) -> Nested,
     R: Fn(usize) -> bool,
 {
     #[inline(always)]
@@ -156,15 +156,15 @@ mod tests {
 
     /// Reads an object whose members `a` to `f` have places, of which `a` to `d` repeat. Returns what was picked, and
     /// whether the repeated ones were taken as a whole.
-    fn read(text: &str, repeated: &mut Repeated) -> (Vec<Option<u64>>, bool) {
-        let mut picked = Picked::<6>::default();
+    fn read(text: &str, repeated: &mut RepeatedFields) -> (Vec<Option<u64>>, bool) {
+        let mut picked = Fields::<6>::default();
         let place = |name: &[u8]| b"abcdef".iter().position(|letter| name == [*letter]);
         let end = picked.read_repeating(
             (text.as_bytes(), 0),
             repeated,
             |place| place < 4,
             place,
-            |_, _| Inside::Unread,
+            |_, _| Nested::Unread,
         );
         assert_eq!(end, Some(text.len()));
         ((0..6).map(|place| picked.count(place)).collect(), repeated.were_taken())
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn they_are_taken_as_a_whole_wherever_they_stand() {
-        let repeated = &mut Repeated::default();
+        let repeated = &mut RepeatedFields::default();
         let expected = |e| [Some(1), Some(2), Some(3), Some(4), Some(e), None].to_vec();
         assert_eq!(read(r#"{"e":5,"a":1,"b":2,"c":3,"d":4,"z":0}"#, repeated), (expected(5), false));
         assert_eq!(read(r#"{"a":1,"b":2,"c":3,"d":4,"e":67}"#, repeated), (expected(67), true));
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn others_between_them_are_not_passed_over() {
         for between in [r#""f":1"#, r#""z":1"#] {
-            let repeated = &mut Repeated::default();
+            let repeated = &mut RepeatedFields::default();
             let text = format!(r#"{{"a":1,"b":2,{between},"c":3,"d":4,"e":5}}"#);
             for _ in 0..2 {
                 let (values, taken) = read(&text, repeated);
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn those_that_differ_in_their_last_byte_are_others() {
-        let repeated = &mut Repeated::default();
+        let repeated = &mut RepeatedFields::default();
         for (last, taken) in [("4", false), ("5", false), ("5", true), ("56", false), ("5", false)] {
             let (values, was_taken) = read(&format!(r#"{{"a":1,"b":2,"c":3,"d":{last}}}"#), repeated);
             assert_eq!(values[3], last.parse().ok(), "{last}");
@@ -214,7 +214,7 @@ mod tests {
             format!(r#""a":1,"b":2,"c":3,"d":{}"#, "0".repeat(MAX_BYTES)),
             r#""a":1"#.to_owned() + &r#","a":1"#.repeat(MAX_BYTES),
         ] {
-            let repeated = &mut Repeated::default();
+            let repeated = &mut RepeatedFields::default();
             read(&format!("{{{members}}}"), repeated);
             assert!(repeated.text.is_empty() && repeated.seen.capacity() <= MAX_BYTES);
         }

@@ -11,15 +11,15 @@ use super::{Object, Raw, count, decode, find};
 /// The values of an object's members, by the place that a name has in a list of `N`. As in [`Object`], of members with the
 /// same name the last one counts and `null` is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Picked<'a, const N: usize>([&'a [u8]; N]);
+pub struct Fields<'a, const N: usize>([&'a [u8]; N]);
 
-impl<const N: usize> Default for Picked<'_, N> {
+impl<const N: usize> Default for Fields<'_, N> {
     fn default() -> Self {
         Self([&[]; N])
     }
 }
 
-impl<'a, const N: usize> Picked<'a, N> {
+impl<'a, const N: usize> Fields<'a, N> {
     /// Picks from an object that was read already. `place` says where a name stands.
     #[must_use]
     pub fn of(object: &Object<'a>, place: impl Fn(&[u8]) -> Option<usize>) -> Self {
@@ -40,9 +40,9 @@ impl<'a, const N: usize> Picked<'a, N> {
         bytes: &'a [u8],
         at: usize,
         place: impl Fn(&[u8]) -> Option<usize>,
-        inside: impl FnMut(usize, usize) -> Inside,
+        inside: impl FnMut(usize, usize) -> Nested,
     ) -> Option<usize> {
-        walk(bytes, at, &mut Picker { picked: self, bytes, place, inside })
+        walk(bytes, at, &mut FieldReader { picked: self, bytes, place, inside })
     }
 
     pub(super) fn set(&mut self, place: Option<usize>, value: &'a [u8]) {
@@ -103,15 +103,15 @@ impl<'a, const N: usize> Picked<'a, N> {
 }
 
 /// Picks the members that have a place.
-pub(super) struct Picker<'p, 'a, P, I, const N: usize> {
-    pub(super) picked: &'p mut Picked<'a, N>,
+pub(super) struct FieldReader<'p, 'a, P, I, const N: usize> {
+    pub(super) picked: &'p mut Fields<'a, N>,
     pub(super) bytes: &'a [u8],
     pub(super) place: P,
     pub(super) inside: I,
 }
 
-impl<P: Fn(&[u8]) -> Option<usize>, I: FnMut(usize, usize) -> Inside, const N: usize>
-    Picker<'_, '_, P, I, N>
+impl<P: Fn(&[u8]) -> Option<usize>, I: FnMut(usize, usize) -> Nested, const N: usize>
+    FieldReader<'_, '_, P, I, N>
 {
     /// Takes the member of that place and name and returns where its value ends.
     #[inline(always)]
@@ -119,18 +119,18 @@ impl<P: Fn(&[u8]) -> Option<usize>, I: FnMut(usize, usize) -> Inside, const N: u
         if place.is_none() && find::has(name, b'\\') {
             return None;
         }
-        let end = match place.map_or(Inside::Unread, |place| (self.inside)(place, start)) {
-            Inside::Unread => value_end(self.bytes, start).ok()?,
-            Inside::EndsAt(end) => end,
-            Inside::Unknown => return None,
+        let end = match place.map_or(Nested::Unread, |place| (self.inside)(place, start)) {
+            Nested::Unread => value_end(self.bytes, start).ok()?,
+            Nested::EndsAt(end) => end,
+            Nested::Unknown => return None,
         };
         self.picked.set(place, &self.bytes[start..end]);
         Some(end)
     }
 }
 
-impl<'a, P: Fn(&[u8]) -> Option<usize>, I: FnMut(usize, usize) -> Inside, const N: usize> Visitor<'a>
-    for Picker<'_, 'a, P, I, N>
+impl<'a, P: Fn(&[u8]) -> Option<usize>, I: FnMut(usize, usize) -> Nested, const N: usize> Visitor<'a>
+    for FieldReader<'_, 'a, P, I, N>
 {
     #[inline(always)]
     fn member(&mut self, _: usize, name: &'a [u8], start: usize) -> Option<usize> {
@@ -199,7 +199,7 @@ fn digits(value: &[u8]) -> Option<u64> {
 
 /// What was found inside of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Inside {
+pub enum Nested {
     /// It was not looked into.
     Unread,
     /// It was read to here.
