@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use chrono::{DateTime, Datelike as _, SecondsFormat, Timelike as _, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, SecondsFormat, Timelike as _, Utc};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,29 +40,12 @@ impl Timestamp {
     pub fn parse_usual(text: &[u8]) -> Option<Self> {
         let text: &[u8; 24] = text.try_into().ok()?;
         let digits = usual_digits(text)?;
-        let digit = |at: usize| i64::from(digits[at]);
+        let digit = |at: usize| u32::from(digits[at]);
         let two = |at: usize| digit(at) * 10 + digit(at + 1);
-        let (year, month, day) = (two(0) * 100 + two(2), two(5), two(8));
-        let (hour, minute, second, millis) = (two(11), two(14), two(17), digit(20) * 100 + two(21));
-        let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-        let days_of_month = match month {
-            2 => 28 + i64::from(is_leap),
-            4 | 6 | 9 | 11 => 30,
-            1..=12 => 31,
-            _ => return None,
-        };
-        if !(1..=days_of_month).contains(&day) || hour > 23 || minute > 59 || second > 59 {
-            return None;
-        }
-        // Years begin in March, so that the leap day comes last; 719,468 days lie before 1970.
-        let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-        let days = year * 365 + year.div_euclid(4) - year.div_euclid(100)
-            + year.div_euclid(400)
-            + (month * 153 + 2) / 5
-            + day
-            - 1
-            - 719_468;
-        Some(Self((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + millis))
+        let year = i32::try_from(two(0) * 100 + two(2)).ok()?;
+        let date = NaiveDate::from_ymd_opt(year, two(5), two(8))?;
+        let time = NaiveTime::from_hms_milli_opt(two(11), two(14), two(17), digit(20) * 100 + two(21))?;
+        Some(Self(date.and_time(time).and_utc().timestamp_millis()))
     }
 
     /// Reads a date (`2026-11-22`): its first moment in UTC; `None` for anything else.
