@@ -85,7 +85,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// Crates that belong to some modules. Others may be used anywhere but in `domain`.
 const CRATES: &[(&str, &[&str])] = &[
-    ("chrono", &["domain", "render"]),
+    ("chrono", &["calendar", "domain"]),
     ("jiff", &["calendar"]),
     ("rusqlite", &["store"]),
     ("toml", &["config", "pricing"]),
