@@ -39,5 +39,5 @@ fn cost_of_usage(bencher: Bencher<'_, '_>) {
     let rates = PriceTable::builtin().price("claude-opus-5-5", AT, 150_000, Modifiers::default());
     let usage =
         Usage { input: 3, output: 400, cache_read: 140_000, cache_write_1h: 9_000, ..Usage::default() };
-    bencher.bench(|| black_box(rates).map(|rates| rates.cost(black_box(&usage)).total()));
+    bencher.bench(|| black_box(rates).map(|rates| black_box(&usage).cost_at(&rates).total()));
 }

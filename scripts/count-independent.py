@@ -6,7 +6,7 @@ compared (check-counts.sh): the rules are those of docs/facts.md#transcripts and
 
 PATH is a transcript or a folder; every *.jsonl below a folder is read, whatever its name and depth. One JSON object
 goes to stdout; with --responses a line for each response goes before it. Money is whole pico-dollars (1 USD = 10^12).
-FILE is a table of prices in the form of src/pricing/prices.toml, which is the default.
+FILE is a table of prices in the form of crates/prices/prices.toml, which is the default.
 Python 3.11, standard library only.
 """
 import argparse, json, math, os, re, sys, tomllib
@@ -17,7 +17,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 sys.setrecursionlimit(20_000)  # tool inputs may be nested deeply
-PRICES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../src/pricing/prices.toml")
+PRICES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../crates/prices/prices.toml")
 
 MAIN, SIDECHAIN, ECHO = range(3)  # the sources of a record, the best first
 NEVER = math.inf

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compares src/pricing/prices.toml with a newer price table and shows what it would change.
+# Compares crates/prices/prices.toml with a newer price table and shows what it would change.
 #
 #   scripts/update-prices.sh [--write] [--date YYYY-MM-DD] [--source "litellm 1.109.1"] FILE
 #
@@ -11,11 +11,11 @@
 # adds dates of past and coming changes that the table did not know. What it never does: drop or change a price or a
 # model, or let one table contradict a price that was read in the other (it says so instead). Of models that are known
 # it compares the rates and nothing else; the versions in the file's head are changed by hand. Comments inside a stanza
-# that it changes are lost; those above it stay. `cargo test --lib pricing` afterwards.
+# that it changes are lost; those above it stay. `cargo test -p tallyhook-prices` and `cargo test --lib pricing` afterwards.
 set -euo pipefail
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 command -v python3 >/dev/null || { echo "update-prices: needs python3 (3.11 or later), which is not here" >&2; exit 1; }
-exec python3 - "$repo/src/pricing/prices.toml" "$@" <<'PYTHON'
+exec python3 - "$repo/crates/prices/prices.toml" "$@" <<'PYTHON'
 import argparse, datetime, difflib, json, re, sys
 from decimal import Decimal
 

@@ -253,7 +253,7 @@ impl CallCost {
     }
 
     fn add(&mut self, share: &attribution::Share, rates: Option<&Rates>) {
-        let cost = |usage: &Usage| rates.map_or(PicoUsd::ZERO, |rates| rates.cost(usage).total());
+        let cost = |usage: &Usage| rates.map_or(PicoUsd::ZERO, |rates| usage.cost_at(rates).total());
         self.entry_tokens += share.entry.prompt();
         self.entry_cost += cost(&share.entry);
         self.carry_cost += cost(&share.carry);
@@ -504,7 +504,7 @@ fn with_rest(
     for ((at, kind, phase), sums) in &rows.sums {
         let (Some(bucket), Some(kind)) = (buckets.get(*at), rows.kinds.get(*kind as usize)) else { continue };
         let Bucket { quarter, agent, model, branch, priced, step, .. } = *bucket;
-        let cost = buckets.rates_of(*at).map(|rates| rates.cost(&sums.usage)).unwrap_or_default();
+        let cost = buckets.rates_of(*at).map(|rates| sums.usage.cost_at(rates)).unwrap_or_default();
         let place = placed.entry((quarter, [agent, model, branch], priced)).or_default();
         place.sums.responses += sums.responses;
         place.sums.usage += sums.usage;

@@ -46,7 +46,7 @@ use crate::env::{Env, PLACES};
 use crate::error::Error;
 use crate::ingest::turn;
 use crate::platform;
-use crate::pricing::{PriceTable, UserPrices};
+use crate::pricing::{PriceTable, read_user_prices};
 use crate::regular;
 use crate::render::{self, Style};
 use crate::report::Table;
@@ -431,7 +431,7 @@ impl Context {
     /// The prices in force: the built-in ones and, first, the user's.
     fn prices(&self) -> Result<PriceTable, Error> {
         Ok(match prices::prices_path(self) {
-            Ok(path) => PriceTable::with_overrides(UserPrices::read(&path)?),
+            Ok(path) => PriceTable::with_overrides(read_user_prices(&path)?),
             Err(_) => PriceTable::builtin(),
         })
     }

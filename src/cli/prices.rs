@@ -11,7 +11,7 @@ use super::suggest::did_you_mean;
 use crate::domain::{OneLine as _, Timestamp, plural};
 use crate::error::Error;
 use crate::pricing::edit::{self, Filled, NewPrice};
-use crate::pricing::{PriceTable, UserPrices, text_of};
+use crate::pricing::{PriceTable, parse_user_prices, text_of};
 use crate::render;
 use crate::report::calendar::{AskedDay, Zone};
 use crate::report::prices as report;
@@ -93,7 +93,7 @@ fn set(context: &Context, args: &PricesSetArgs) -> Result<(), Error> {
     };
     let found = text_of(&path)?;
     let text = found.as_deref().unwrap_or_default();
-    let before = PriceTable::with_overrides(UserPrices::parse(text, &path)?);
+    let before = PriceTable::with_overrides(parse_user_prices(text, &path)?);
     let filled = price.complete(&args.model, &before);
     let edited = edit::set(text, &args.model, &price, &path)?;
     files::replace(&path, found.as_deref(), &edited)?;
@@ -106,7 +106,7 @@ fn set(context: &Context, args: &PricesSetArgs) -> Result<(), Error> {
              5-minute writes, 2 for 1-hour writes",
         ),
     }
-    let prices = PriceTable::with_overrides(UserPrices::parse(&edited, &path)?);
+    let prices = PriceTable::with_overrides(parse_user_prices(&edited, &path)?);
     // Budgets that stop a session, and the status line, read no prices: what they show holds from now on.
     if let Err(error) = context.priced_ledger(&prices) {
         context.say(&format!("the ledger uses the old prices until the next command: {error}"));

@@ -25,7 +25,7 @@ use crate::env::Env;
 use crate::error::Error;
 use crate::ingest::turn::{self, Asks, IngestRequest, WaitFor};
 use crate::json::{MAX_PARTS, Object, into_text};
-use crate::pricing::{PriceTable, UserPrices};
+use crate::pricing::{PriceTable, UserPrices, read_user_prices};
 use crate::stdin::{Arriving, PATIENCE};
 use crate::store::{Change, Event, Ledger, LogBatch, SessionObservation, Spool};
 pub use fault_log::path_of as fault_log_path;
@@ -411,7 +411,7 @@ impl Hook<'_> {
     /// The user's own prices; `None` if they cannot be read.
     fn own_prices(&self) -> Option<&UserPrices> {
         let read = || match self.env.prices_path(self.options.config.as_deref()) {
-            Some(path) => UserPrices::read(&path).inspect_err(|error| self.note(error)).ok(),
+            Some(path) => read_user_prices(&path).inspect_err(|error| self.note(error)).ok(),
             None => Some(UserPrices::default()),
         };
         self.prices.get_or_init(read).as_ref()

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use super::builtin;
-use super::file::{self, FileModel};
-use super::model::{Rates, Row};
+use tallyhook_prices::{FileModel, Prices, Rates, Row, read};
+
 use super::table::PriceTable;
-use super::user::{PriceTableError, UserPrices};
+use super::user::{PriceTableError, parse_user_prices};
 use crate::domain::Modifiers;
 use crate::domain::{ModelId, PicoUsd, Timestamp};
 
@@ -57,7 +56,9 @@ impl NewPrice {
             Some(Rates { input, cache_read, cache_write_5m, cache_write_1h, .. }) => {
                 ([cache_read, cache_write_5m, cache_write_1h], input, Filled::AsBefore)
             }
-            None if file::key(model.as_str()).starts_with("claude") => (CLAUDE_CACHE, 100, Filled::AsClaude),
+            None if PriceTable::normal_form(model.as_str()).starts_with("claude") => {
+                (CLAUDE_CACHE, 100, Filled::AsClaude)
+            }
             None => return Filled::Nothing,
         };
         let input = self.input;
@@ -98,7 +99,7 @@ impl NewPrice {
 /// If the file cannot be used as it is, or if the price cannot be put into it without changing another one.
 pub fn set(text: &str, model: &ModelId, price: &NewPrice, path: &Path) -> Result<String, PriceTableError> {
     let invalid = |text: &str, fault| PriceTableError::invalid(path, text, &fault);
-    let before = file::read(text).map_err(|fault| invalid(text, fault))?;
+    let before = read(text).map_err(|fault| invalid(text, fault))?;
     let row = price.row();
     let known = before.models.iter().find(|known| is_same(known, model.as_str()));
     let edited = match known {
@@ -111,8 +112,8 @@ pub fn set(text: &str, model: &ModelId, price: &NewPrice, path: &Path) -> Result
         model: model.as_str().to_owned(),
         row: row.clone(),
     };
-    let after = file::read(&edited).map_err(|_| layout())?;
-    let wanted = file::read(&with_stanza("", model, &row)).map_err(|fault| invalid(&row, fault))?;
+    let after = read(&edited).map_err(|_| layout())?;
+    let wanted = read(&with_stanza("", model, &row)).map_err(|fault| invalid(&row, fault))?;
     let new_row = wanted.models.first().and_then(|wanted| wanted.model.rows.first().copied());
     let others = |models: &[FileModel]| -> Vec<_> {
         let others = models.iter().filter(|other| !is_same(other, model.as_str()));
@@ -131,7 +132,7 @@ pub fn set(text: &str, model: &ModelId, price: &NewPrice, path: &Path) -> Result
         return Err(layout());
     }
     // And it must go with the built-in table too.
-    UserPrices::parse(&edited, path)?;
+    parse_user_prices(&edited, path)?;
     Ok(edited)
 }
 
@@ -144,9 +145,7 @@ fn same_price(one: &Row, other: &Row) -> bool {
 
 /// Whether a stanza of the file is about that model, under whatever name.
 fn is_same(known: &FileModel, model: &str) -> bool {
-    let builtin = |id: &str| builtin::model_of(id).map(|(index, _)| index);
-    known.names.contains(&file::key(model))
-        || builtin(model).is_some_and(|own| builtin(&known.model.id) == Some(own))
+    known.names.contains(&PriceTable::normal_form(model)) || Prices::is_one_builtin(model, &known.model.id)
 }
 
 fn with_row(text: &str, known: &FileModel, price: &NewPrice, row: &str) -> String {
@@ -270,7 +269,7 @@ mod tests {
                     && let Ok(edited) = set(&text, &id, &new, Path::new("p.toml"))
                 {
                     let table = PriceTable::with_overrides(
-                        UserPrices::parse(&edited, Path::new("p.toml")).unwrap(),
+                        parse_user_prices(&edited, Path::new("p.toml")).unwrap(),
                     );
                     let rates = table.price(model, None, 0, Modifiers::default());
                     prop_assert_eq!(rates.map(|rates| rates.input), Some(*input), "{}", edited);

@@ -1,72 +1,12 @@
-//! Which rates hold for a model, a time, a prompt and a way of processing.
+//! The table of `tallyhook-prices` for the program's own types: responses, usage, times.
 
-use super::builtin;
-use super::model::{Model, Rates};
-use super::model_id::Name;
-use super::user::UserPrices;
+use tallyhook_prices::{Found, Model, PriceClass, Prices, Processing, Rates, UserPrices};
+
 use crate::domain::{Cost, CostParts, ModelId, Modifiers, ResponseRecord, Timestamp, Usage};
-
-/// Changes whenever the same table would price differently: names read otherwise, rows chosen otherwise, requests and hidden
-/// calls told apart otherwise.
-const METHOD: u64 = 2;
-
-/// Context of a model whose id ends in `[1m]`, in tokens.
-const LONG_CONTEXT: u64 = 1_000_000;
-
-const FAST: u32 = 1;
-const US: u32 = 1 << 1;
-const BATCH: u32 = 1 << 2;
-const REGIONAL: u32 = 1 << 3;
-
-/// Responses that are priced by the same rates. It fits into 32 bits and is never 0, so that a ledger can keep it.
-///
-/// It has a meaning only for the table that made it: keep the table's [`version`](PriceTable::version) beside it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PriceClass(u32);
-
-impl PriceClass {
-    /// As SQLite keeps it: from 1 on.
-    #[must_use]
-    pub const fn to_i64(self) -> i64 {
-        self.0 as i64
-    }
-
-    /// The class that was kept as `value`; `None` if it can be none.
-    #[must_use]
-    pub fn from_i64(value: i64) -> Option<Self> {
-        u32::try_from(value).ok().map(Self).filter(|class| class.0 >> 12 > 0)
-    }
-
-    /// A model's index, its row's, and what changes the rates, in 20, 8 and 4 bits.
-    fn new(model: usize, row: usize, flags: u32) -> Option<Self> {
-        let model = u32::try_from(model + 1).ok().filter(|model| *model < 1 << 20)?;
-        let row = u32::try_from(row).ok().filter(|row| *row < 1 << 8)?;
-        Some(Self(model << 12 | row << 4 | flags))
-    }
-
-    const fn model(self) -> usize {
-        (self.0 >> 12) as usize - 1
-    }
-
-    const fn row(self) -> usize {
-        (self.0 >> 4 & 0xff) as usize
-    }
-}
-
-/// A model of the table, as `prices show` tells of it.
-#[derive(Debug, Clone, Copy)]
-pub struct Found<'t> {
-    /// The model.
-    pub model: &'t Model,
-    /// Whether the user's file has a price for it.
-    pub own: bool,
-}
 
 /// The prices in force: the built-in ones and the user's.
 #[derive(Debug, Clone, Default)]
-pub struct PriceTable {
-    user: UserPrices,
-}
+pub struct PriceTable(Prices);
 
 impl PriceTable {
     /// The table that is part of the program. It costs nothing to make.
@@ -78,19 +18,19 @@ impl PriceTable {
     /// The built-in prices with the user's, which go first.
     #[must_use]
     pub const fn with_overrides(user: UserPrices) -> Self {
-        Self { user }
+        Self(Prices::with_overrides(user))
     }
 
     /// A number that changes with every change of the prices: whatever was priced with another one is out of date.
     #[must_use]
     pub const fn version(&self) -> u64 {
-        builtin::VERSION.rotate_left(7).wrapping_add(METHOD) ^ self.user.version()
+        self.0.version()
     }
 
     /// When the built-in prices were looked up.
     #[must_use]
     pub const fn date(&self) -> Timestamp {
-        Timestamp::from_millis(builtin::DATE)
+        Timestamp::from_millis(self.0.date())
     }
 
     /// What one request cost. A sum is priced by its class: its prompt would be taken for a long one.
@@ -106,7 +46,7 @@ impl PriceTable {
         modifiers: Modifiers,
     ) -> Cost {
         match self.price(model, at, usage.prompt(), modifiers) {
-            Some(rates) => Cost::known(rates.cost(usage)),
+            Some(rates) => Cost::known(usage.cost_at(&rates)),
             None if *usage == Usage::default() => Cost::default(),
             None => Cost::unpriced(model),
         }
@@ -141,7 +81,7 @@ impl PriceTable {
         let mut sum = CostParts::default();
         for (usage, rates) in self.priced(message) {
             match rates {
-                Some(rates) => sum += rates.cost(&usage),
+                Some(rates) => sum += usage.cost_at(&rates),
                 None if usage == Usage::default() => {}
                 None => return Cost::unpriced(message.model.as_ref().map_or("", ModelId::as_str)),
             }
@@ -158,97 +98,44 @@ impl PriceTable {
         prompt: u64,
         modifiers: Modifiers,
     ) -> Option<PriceClass> {
+        let Modifiers { fast, us, batch } = modifiers;
         let at = at.into().unwrap_or(self.date()).as_millis();
-        let (index, name) = self.resolve(model)?;
-        let model = self.model(index)?;
-        let row = model.row_at(at, prompt)?;
-        let (named_fast, regional) = name.map_or((false, false), |name| (name.fast, name.regional));
-        let flag = |bit: u32, holds: bool| if holds { bit } else { 0 };
-        // What changes no rate makes no class of its own.
-        let flags = flag(FAST, (modifiers.fast || named_fast) && model.fast_at(at).is_some())
-            | flag(US, modifiers.us && model.us.is_some())
-            | flag(BATCH, modifiers.batch && model.batch.is_some())
-            | flag(REGIONAL, regional && model.regional.is_some());
-        PriceClass::new(index, row, flags)
+        self.0.class(model, at, prompt, Processing { fast, us, batch })
     }
 
     /// The rates of a class of this table; `None` if it is of another one.
     #[must_use]
     pub fn rates(&self, class: PriceClass) -> Option<Rates> {
-        let model = self.model(class.model())?;
-        let row = model.rows.get(class.row())?;
-        let factor = |bit: u32, percent| if class.0 & bit == 0 { None } else { percent };
-        let factors = [(FAST, model.fast), (US, model.us), (BATCH, model.batch), (REGIONAL, model.regional)];
-        Some(row.rates.times(factors.into_iter().filter_map(|(bit, percent)| factor(bit, percent))))
+        self.0.rates(class)
     }
 
     /// The largest context of a model, in tokens; `None` if it is not known.
     #[must_use]
     pub fn context_window(&self, model: &str) -> Option<u64> {
-        let (index, name) = self.resolve(model)?;
-        let window = self.model(index)?.window;
-        if name.is_some_and(|name| name.long_context) { window.max(Some(LONG_CONTEXT)) } else { window }
+        self.0.context_window(model)
     }
 
     /// A model's name without what clouds, resellers and clients write around it.
     #[must_use]
     pub fn normal_form(model: &str) -> String {
-        Name::new(model).key
+        Prices::normal_form(model)
     }
 
     /// What the table has under a name that logs give a model.
     #[must_use]
     pub fn find(&self, model: &str) -> Option<Found<'_>> {
-        let (index, _) = self.resolve(model)?;
-        Some(Found { model: self.model(index)?, own: index >= builtin::MODELS.len() })
+        self.0.find(model)
     }
 
     /// All models, in the order of their ids; each once, with the user's prices where he has set some.
     #[must_use]
     pub fn models(&self) -> Vec<Found<'_>> {
-        let builtin = builtin::MODELS.iter().enumerate();
-        let kept = builtin.filter(|(index, _)| self.user.replacement(*index).is_none());
-        let mut models: Vec<_> = kept.map(|(_, model)| Found { model, own: false }).collect();
-        models.extend(self.user.models().iter().map(|model| Found { model, own: true }));
-        models.sort_by(|one, other| one.model.id.cmp(&other.model.id));
-        models
+        self.0.models()
     }
 
     /// All names in normal form under which a model is found, in order.
     #[must_use]
     pub fn names(&self, model: &Model) -> Vec<&str> {
-        let Some(index) = self.index_of(&Name::new(&model.id).key) else { return Vec::new() };
-        let all = builtin::NAMES.iter().map(|(name, _)| *name).chain(self.user.names());
-        let mut names: Vec<_> = all.filter(|name| self.index_of(name) == Some(index)).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-
-    /// The built-in models come first, then the user's.
-    fn model(&self, index: usize) -> Option<&Model> {
-        match index.checked_sub(builtin::MODELS.len()) {
-            None => builtin::MODELS.get(index),
-            Some(index) => self.user.models().get(index),
-        }
-    }
-
-    /// A model's index, and its name taken apart where it was not found as it stands.
-    fn resolve(&self, id: &str) -> Option<(usize, Option<Name>)> {
-        // Nearly every id stands in the table as logs write it.
-        if let Some(index) = self.index_of(id) {
-            return Some((index, None));
-        }
-        let name = Name::new(id);
-        let index = name.candidates().find_map(|key| self.index_of(key))?;
-        Some((index, Some(name)))
-    }
-
-    fn index_of(&self, key: &str) -> Option<usize> {
-        if let Some(own) = self.user.index_of(key) {
-            return Some(builtin::MODELS.len() + own);
-        }
-        let index = builtin::index_of(key)?;
-        Some(self.user.replacement(index).map_or(index, |own| builtin::MODELS.len() + own))
+        self.0.names(model)
     }
 }

@@ -81,12 +81,12 @@ fn the_clients_own_costs_come_out_to_the_last_digit() {
         ("claude-haiku-4-5-20251001", usage(368, 516, 106_786, 9_149), "0.031924600000000004"),
         ("claude-sonnet-5", usage(604, 459, 247_603, 64_384), "0.3128546"),
     ] {
-        let cost = PriceTable::builtin().price(model, at(NOW), 0, Modifiers::default()).unwrap().cost(&usage);
+        let rates = PriceTable::builtin().price(model, at(NOW), 0, Modifiers::default()).unwrap();
+        let cost = usage.cost_at(&rates);
         assert_eq!(cost.total(), usd(expected), "{model}");
         // The price of 5 minutes for writes of 1 hour is a known error of other programs.
         let usage = Usage { cache_write_5m: usage.cache_write_1h, cache_write_1h: 0, ..usage };
-        let wrong =
-            PriceTable::builtin().price(model, at(NOW), 0, Modifiers::default()).unwrap().cost(&usage);
+        let wrong = usage.cost_at(&rates);
         assert!(wrong.total() < usd(expected));
     }
     // With 5 m writes, from a session that was captured for this project.
@@ -107,7 +107,7 @@ fn assert_cost_states_are_reproduced(folder: PathBuf) -> usize {
             } else if path.extension().is_some_and(|extension| extension == "jsonl") {
                 for (model, usage, expected) in jsonl(&path).iter().flat_map(cost_states) {
                     let rates = PriceTable::builtin().price(&model, at(NOW), 0, Modifiers::default());
-                    let total = rates.unwrap_or_else(|| panic!("{model}")).cost(&usage).total();
+                    let total = usage.cost_at(&rates.unwrap_or_else(|| panic!("{model}"))).total();
                     // The client adds floats up, so its last digits are noise.
                     let noise = (total - expected).as_pico().abs();
                     assert!(noise <= 10, "{}: {model}: {total:?} is not {expected:?}", path.display());
@@ -335,49 +335,8 @@ fn one_model_has_one_price_under_all_its_names() {
     assert_ne!(base("gpt-4"), base("gpt-4-1106-preview"));
 }
 
-#[test]
-fn the_context_is_known() {
-    let window = |model| PriceTable::builtin().context_window(model);
-    assert_eq!(window("claude-opus-5-5"), Some(1_000_000));
-    assert_eq!(window("claude-sonnet-4-5"), Some(200_000));
-    assert_eq!(window("claude-sonnet-4-5[1m]"), Some(1_000_000));
-    assert_eq!(window("claude-opus-9"), None);
-}
-
-#[test]
-fn a_class_is_kept_as_a_number() {
-    let table = PriceTable::builtin();
-    let class = table.class("claude-opus-4-6", at("2026-03-01T00:00:00Z"), 200_001, FAST).unwrap();
-    assert_eq!(PriceClass::from_i64(class.to_i64()), Some(class));
-    assert_eq!(table.rates(class).unwrap().output, 6 * 37_500_000);
-    assert_eq!(PriceClass::from_i64(0), None);
-    assert_eq!(PriceClass::from_i64(-1), None);
-    assert_eq!(table.rates(PriceClass::from_i64(i64::from(u32::MAX)).unwrap()), None);
-    assert_eq!(PriceClass::from_i64(4095), None);
-}
-
-#[test]
-fn no_price_of_today_is_rounded_by_any_factor() {
-    for found in PriceTable::builtin().models() {
-        let Model { fast, us, regional, batch, rows, id, .. } = found.model;
-        let factors = [fast, us, regional, batch].map(|factor| u64::from(factor.unwrap_or(100)));
-        let exact = |rate: u64| {
-            // Fast, with any of the others.
-            let all: u128 = factors.iter().map(|factor| u128::from(*factor)).product();
-            (u128::from(rate) * all).is_multiple_of(100_000_000)
-        };
-        for Row { rates, .. } in rows.iter() {
-            let Rates { input, output, cache_read, cache_write_5m, cache_write_1h, .. } = *rates;
-            assert!(
-                [input, output, cache_read, cache_write_5m, cache_write_1h].into_iter().all(exact),
-                "{id}"
-            );
-        }
-    }
-}
-
 fn parse(text: &str) -> Result<PriceTable, String> {
-    let user = UserPrices::parse(text, Path::new("prices.toml")).map_err(|error| error.to_string())?;
+    let user = parse_user_prices(text, Path::new("prices.toml")).map_err(|error| error.to_string())?;
     Ok(PriceTable::with_overrides(user))
 }
 
@@ -456,26 +415,6 @@ fn a_wrong_file_says_where_what_and_what_to_do() {
     }
 }
 
-#[test]
-fn hours_and_weekdays_are_utc() {
-    let table = parse(
-        "[models.x]\nprices = [\n  { input = 1, output = 1 },\n  \
-         { hours = [\"01:00-04:00\", \"22:45-24:00\"], weekdays = true, input = 2, output = 2 },\n]\n",
-    )
-    .unwrap();
-    let input = |when: &str| table.price("x", at(when), 0, Modifiers::default()).unwrap().input;
-    // 2026-11-20 is a Friday.
-    assert_eq!(input("2026-11-20T00:59:59Z"), 1_000_000);
-    assert_eq!(input("2026-11-20T01:00:00Z"), 2_000_000);
-    assert_eq!(input("2026-11-20T03:59:59Z"), 2_000_000);
-    assert_eq!(input("2026-11-20T04:00:00Z"), 1_000_000);
-    assert_eq!(input("2026-11-20T23:59:59Z"), 2_000_000);
-    assert_eq!(input("2026-11-21T02:00:00Z"), 1_000_000, "Saturday");
-    assert_eq!(input("2026-11-22T02:00:00Z"), 1_000_000, "Sunday");
-    assert_eq!(input("2026-11-23T02:00:00Z"), 2_000_000);
-    assert_eq!(input("1969-12-31T01:00:00Z"), 2_000_000, "a Wednesday before the epoch");
-}
-
 fn any_usage() -> impl Strategy<Value = Usage> {
     let count = 0..1_000_000_000_u64;
     (count.clone(), count.clone(), count.clone(), count.clone(), count, 0..100_u64).prop_map(
@@ -507,10 +446,10 @@ proptest! {
         let id = &models[index.index(models.len())].model.id;
         let class = table.class(id, Timestamp::from_millis(millis), prompt, Modifiers { fast, us, batch });
         let rates = table.rates(class.unwrap()).unwrap();
-        let parts: CostParts = usages.iter().map(|usage| rates.cost(usage)).sum();
+        let parts: CostParts = usages.iter().map(|usage| usage.cost_at(&rates)).sum();
         let sum: Usage = usages.iter().copied().sum();
-        prop_assert_eq!(rates.cost(&sum), parts);
-        prop_assert_eq!(parts.total(), usages.iter().map(|usage| rates.cost(usage).total()).sum());
+        prop_assert_eq!(sum.cost_at(&rates), parts);
+        prop_assert_eq!(parts.total(), usages.iter().map(|usage| usage.cost_at(&rates).total()).sum());
     }
 
     #[test]
@@ -566,7 +505,7 @@ fn pasted_range(model: &str, counts: [(u64, u64); 4], web_searches: u64, prompt:
     let cost = |of: fn((u64, u64)) -> u64| {
         let [input, output, cache_read, cache_write_5m] = counts.map(of);
         let usage = Usage { input, output, cache_read, cache_write_5m, cache_write_1h: 0, web_searches };
-        rates.cost(&usage).total().as_pico()
+        usage.cost_at(&rates).total().as_pico()
     };
     (cost(|(count, half)| count - half), cost(|(count, half)| count + half))
 }

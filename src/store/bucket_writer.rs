@@ -264,7 +264,7 @@ fn quarter(at: Option<Timestamp>) -> i64 {
 
 fn amounts_of(responses: i64, usage: Usage, rates: Option<Rates>, shortfall: [i64; 3]) -> Amounts {
     let (cost, savings) = rates.map_or((CostParts::default(), PicoUsd::ZERO), |rates| {
-        (rates.cost(&usage), rates.cache_savings(&usage))
+        (usage.cost_at(&rates), usage.cache_savings_at(&rates))
     });
     [
         responses,

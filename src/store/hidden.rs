@@ -166,7 +166,7 @@ impl Models for PriceTable {
     }
 
     fn cost(&self, model: &str, at: Option<Timestamp>, usage: &Usage) -> Option<PicoUsd> {
-        Some(self.price(model, at, 0, Modifiers::default())?.cost(usage).total())
+        Some(usage.cost_at(&self.price(model, at, 0, Modifiers::default())?).total())
     }
 }
 

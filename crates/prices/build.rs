@@ -1,28 +1,37 @@
-//! Writes the built-in price table as Rust source. Compiled by `build.rs` only, so that the program reads no TOML to
-//! know a price: the table is a constant, and looking a model up is a binary search.
+//! Writes the built-in price table as Rust source, so that the program reads no TOML to know a price: the table is a
+//! constant, and looking a model up is a binary search.
 
-mod file;
-mod model;
-mod model_id;
+#![expect(clippy::expect_used, reason = "a build script fails by panicking")]
 
+use std::env;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use model::{Model, Row};
+use tallyhook_price_file::{Model, Row, fingerprint, read};
 
-/// Reads `prices.toml` and writes `prices.rs`.
-pub fn write(from: &Path, to: &Path) {
-    let text = std::fs::read_to_string(from).expect("prices.toml can be read");
-    let prices = file::read(&text).unwrap_or_else(|fault| {
+const TABLE: &str = "prices.toml";
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed={TABLE}");
+    #[expect(clippy::disallowed_methods, reason = "this is how cargo tells a build script where to write")]
+    let out = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
+    let text = std::fs::read_to_string(TABLE).expect("prices.toml can be read");
+    std::fs::write(Path::new(&out).join("prices.rs"), source(&text)).expect("OUT_DIR can be written");
+}
+
+/// The table as Rust source.
+fn source(text: &str) -> String {
+    let prices = read(text).unwrap_or_else(|fault| {
         let line = text[..fault.at].matches('\n').count() + 1;
-        panic!("{}: line {line}: {}", from.display(), fault.reason)
+        panic!("{TABLE}: line {line}: {}", fault.reason)
     });
     let date = prices.date.expect("prices.toml says of when its prices are");
 
     let mut names: Vec<(&str, usize)> = Vec::new();
     let mut code = format!(
         "pub(super) const DATE: i64 = {date};\npub(super) const VERSION: u64 = {:#018x};\n",
-        file::fingerprint(&text)
+        fingerprint(text)
     );
     writeln!(code, "pub(super) static MODELS: [Model; {}] = [", prices.models.len())
         .expect("a string takes all");
@@ -37,7 +46,7 @@ pub fn write(from: &Path, to: &Path) {
         writeln!(code, "    ({name:?}, {index}),").expect("a string takes all");
     }
     code.push_str("];\n");
-    std::fs::write(to, code).expect("OUT_DIR can be written");
+    code
 }
 
 fn write_model(code: &mut String, model: &Model) {

@@ -1,6 +1,8 @@
-//! A model's prices as numbers. `build.rs` compiles this file too, so it uses nothing of the crate.
+//! A model's prices as numbers.
 
 use std::borrow::Cow;
+
+use chrono::{DateTime, Datelike as _, Weekday};
 
 /// What tokens of each class and a web search cost.
 ///
@@ -87,10 +89,12 @@ impl Row {
 
     /// Whether it holds at that time of the day and of the week.
     fn holds_in_the_week(&self, at: i64) -> bool {
-        // 1970-01-01 was a Thursday.
-        let weekend = (at.div_euclid(DAY) + 3).rem_euclid(7) >= 5;
+        let is_weekend = || {
+            let day = DateTime::from_timestamp_millis(at).map(|at| at.weekday());
+            matches!(day, Some(Weekday::Sat | Weekday::Sun))
+        };
         let quarter = at.rem_euclid(DAY) / QUARTER;
-        (self.hours == 0 || self.hours >> quarter & 1 == 1) && !(self.weekdays && weekend)
+        (self.hours == 0 || self.hours >> quarter & 1 == 1) && !(self.weekdays && is_weekend())
     }
 }
 

@@ -1,5 +1,4 @@
-//! Reads `prices.toml`: the table that is part of the program, and the user's own. `build.rs` compiles this file too,
-//! so it uses nothing of the crate.
+//! A file's text to models, checked.
 //!
 //! Prices are dollars for a million tokens, in decimal and exact to six digits. A binary float never takes part: its
 //! shortest decimal form is what stands in the file.
@@ -9,59 +8,60 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
+use chrono::{NaiveDate, NaiveTime};
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 use toml::Spanned;
 use toml::value::Datetime;
 
-use super::model::{Model, Percent, Rates, Row};
-use super::model_id::Name;
+use crate::model::{Model, Percent, Rates, Row};
+use crate::model_id::Name;
 
 /// A web search where the table says nothing else, in pico-dollars: Anthropic's and OpenAI's price.
-pub(super) const USUAL_WEB_SEARCH: u64 = 10_000_000_000;
+const USUAL_WEB_SEARCH: u64 = 10_000_000_000;
 
 const MAX_USD: u64 = 1_000_000;
 
 /// What a file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct PriceFile {
+pub struct PriceFile {
     /// When its prices were looked up, in UTC milliseconds.
-    pub(super) date: Option<i64>,
+    pub date: Option<i64>,
     /// Its models, in the order of their names.
-    pub(super) models: Vec<FileModel>,
+    pub models: Vec<FileModel>,
 }
 
 /// A model as one file tells of it. What it leaves out is unknown here, for another table may know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct FileModel {
+pub struct FileModel {
     /// The model.
-    pub(super) model: Model,
+    pub model: Model,
     /// Its other names, in normal form, and its id's among them.
-    pub(super) names: Vec<String>,
+    pub names: Vec<String>,
     /// Where its heading stands, in bytes.
-    pub(super) at: usize,
+    pub at: usize,
     /// Where its rows stand, in the file's order.
-    pub(super) spans: Vec<RowSpan>,
+    pub spans: Vec<RowSpan>,
 }
 
 /// Where a row stands in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct RowSpan {
+pub struct RowSpan {
     /// From its opening brace to behind the closing one, in bytes.
-    pub(super) at: Range<usize>,
+    pub at: Range<usize>,
     /// Its first moment.
-    pub(super) from: Option<i64>,
+    pub from: Option<i64>,
     /// Whether it holds at every hour and for every prompt.
-    pub(super) is_base: bool,
+    pub is_base: bool,
 }
 
 /// Why a file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct FileFault {
+pub struct FileFault {
     /// Where, in bytes.
-    pub(super) at: usize,
+    pub at: usize,
     /// What is wrong; of the file's text it repeats names only.
-    pub(super) reason: String,
+    pub reason: String,
 }
 
 #[derive(Deserialize)]
@@ -123,7 +123,7 @@ struct RowStanza {
 struct Micros(u64);
 
 /// Reads a decimal number that is not negative into millionths; `None` if it is none, too large or finer than that.
-pub(super) fn micros(text: &str) -> Option<u64> {
+fn micros(text: &str) -> Option<u64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let fraction = fraction.trim_end_matches('0');
@@ -166,7 +166,10 @@ impl<'de> Deserialize<'de> for Micros {
 }
 
 /// Reads a file's text.
-pub(super) fn read(text: &str) -> Result<PriceFile, FileFault> {
+///
+/// # Errors
+/// If it is no TOML, or says something that is no price; [`FileFault`] tells where.
+pub fn read(text: &str) -> Result<PriceFile, FileFault> {
     let stanzas: FileStanza = toml::from_str(text).map_err(|error| FileFault {
         at: error.span().map_or(0, |span| span.start),
         reason: error.message().to_owned(),
@@ -289,13 +292,14 @@ fn picos_each(Micros(micros): Micros) -> u64 {
 }
 
 /// A number that tells one file from another, the same everywhere and for ever (FNV-1a).
-pub(super) fn fingerprint(text: &str) -> u64 {
+#[must_use]
+pub fn fingerprint(text: &str) -> u64 {
     text.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// An id's normal form.
-pub(super) fn key(id: &str) -> String {
+fn key(id: &str) -> String {
     Name::new(id).key
 }
 
@@ -304,14 +308,9 @@ fn day(date: Datetime, at: usize) -> Result<i64, FileFault> {
     let (Some(date), None, None) = (date.date, date.time, date.offset) else {
         return Err(FileFault { at, reason: "write dates like 2026-11-22".to_owned() });
     };
-    // Days since the epoch in the Gregorian calendar, with the year beginning in March.
-    let (month, day) = (i64::from(date.month), i64::from(date.day));
-    let year = i64::from(date.year) - i64::from(month <= 2);
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
-    Ok(days * 86_400_000)
+    NaiveDate::from_ymd_opt(date.year.into(), date.month.into(), date.day.into())
+        .map(|date| date.and_time(NaiveTime::MIN).and_utc().timestamp_millis())
+        .ok_or_else(|| FileFault { at, reason: "write dates like 2026-11-22".to_owned() })
 }
 
 /// Quarters of the day as bits; 0 if none are named. Whole quarters, because that is how the ledger's roll-ups divide

@@ -1,9 +1,8 @@
-//! The table that is part of the program, as `generate.rs` wrote it.
+//! The table that is part of the program, as the build script wrote it.
 
 use std::borrow::Cow;
 
-use super::model::{Model, Rates, Row};
-use super::model_id::Name;
+use tallyhook_price_file::{Model, Name, Rates, Row};
 
 include!(concat!(env!("OUT_DIR"), "/prices.rs"));
 

@@ -1,7 +1,7 @@
 //! A model's id in normal form: one name for the many that logs, clouds and resellers give one model.
 //!
-//! `build.rs` compiles this file too, so it uses nothing of the crate. Nothing is guessed: what is taken off an id is
-//! known to change no price, and a name that is not in the table after that has none.
+//! Nothing is guessed: what is taken off an id is known to change no price, and a name that is not in the table after that
+//! has none.
 
 /// Clouds' regions before an id, with whether inference there stays in the region and costs more (Bedrock).
 const REGIONS: [(&str, bool); 10] = [
@@ -56,21 +56,21 @@ const CLAUDE_FAMILIES: [&str; 6] = ["opus", "sonnet", "haiku", "fable", "mythos"
 
 /// An id taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Name {
+pub struct Name {
     /// The id in normal form; dates and known endings are still on it.
-    pub(super) key: String,
+    pub key: String,
     /// `[1m]`: the client asked for a context of a million tokens.
-    pub(super) long_context: bool,
+    pub long_context: bool,
     /// Inference stays in a cloud's region.
-    pub(super) regional: bool,
+    pub regional: bool,
     /// The id itself names the fast variant (`claude-opus-4.8-fast`).
-    pub(super) fast: bool,
+    pub fast: bool,
 }
 
 impl Name {
     /// Takes `id` apart.
     #[must_use]
-    pub(super) fn new(id: &str) -> Self {
+    pub fn new(id: &str) -> Self {
         let mut key = id.trim().to_ascii_lowercase();
         let mut name = Self { key: String::new(), long_context: false, regional: false, fast: false };
         if let Some(rest) = key.strip_suffix("[1m]") {
@@ -115,7 +115,7 @@ impl Name {
     }
 
     /// The names to look up, from the whole one to the shortest: a date of its own can have a price of its own.
-    pub(super) fn candidates(&self) -> impl Iterator<Item = &str> {
+    pub fn candidates(&self) -> impl Iterator<Item = &str> {
         std::iter::successors(Some(&*self.key), |key| shorter(key))
     }
 }
