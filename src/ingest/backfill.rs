@@ -25,6 +25,9 @@ const RESPONSES_AT_ONCE: usize = 40_000;
 const FILES_AT_ONCE: usize = 1_000;
 /// How much a reader hands over at once, in bytes of its files: each time costs the writer's thread a wake.
 const BYTES_AT_ONCE: u64 = 4 << 20;
+/// How many pieces of files a reader hands over at once at most: of small files, four megabytes are thousands, and what is
+/// known of each of them takes kilobytes.
+const PIECES_AT_ONCE: usize = 250;
 /// More threads do not make one writer faster.
 const MAX_THREADS: usize = 4;
 
@@ -219,7 +222,7 @@ impl<'o> PieceBatch<'o> {
     fn add(&mut self, piece: Piece) -> Result<(), Stopped> {
         self.bytes += piece.bytes();
         self.pieces.push(piece);
-        if self.bytes < BYTES_AT_ONCE {
+        if self.bytes < BYTES_AT_ONCE && self.pieces.len() < PIECES_AT_ONCE {
             return Ok(());
         }
         self.bytes = 0;
