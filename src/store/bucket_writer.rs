@@ -31,6 +31,10 @@ struct Key {
     priced: bool,
 }
 
+/// So many changes are kept before they are written: where each response has a model, a branch or a time of its own, all
+/// those of a transaction would take some 600 bytes a response. A usual transaction has a tenth.
+const MOST_CHANGES: usize = if cfg!(test) { 3 } else { 8_192 };
+
 /// The columns of `spent` that are sums, in their order.
 type Amounts = [i64; 16];
 
@@ -152,8 +156,13 @@ impl BucketWriter {
         add(self.changes.entry(key).or_default(), &amounts, sign);
     }
 
+    /// Writes the changes if they are many.
+    pub(super) fn write_if_many(&mut self, conn: &Connection) -> rusqlite::Result<()> {
+        if self.changes.len() < MOST_CHANGES { Ok(()) } else { self.write(conn) }
+    }
+
     /// Writes the changes.
-    pub(super) fn write(mut self, conn: &Connection) -> rusqlite::Result<()> {
+    pub(super) fn write(&mut self, conn: &Connection) -> rusqlite::Result<()> {
         self.settle();
         self.changes.retain(|_, amounts| *amounts != Amounts::default());
         let sum = |amounts: &[i64]| amounts.iter().fold(0_i64, |sum, amount| sum.saturating_add(*amount));
@@ -169,6 +178,7 @@ impl BucketWriter {
         for grain in Grain::ALL {
             write_changes(conn, grain, &self.added_up(grain))?;
         }
+        self.changes.clear();
         Ok(())
     }
 
@@ -322,6 +332,7 @@ impl Ledger {
             let mut spending = BucketWriter::default();
             super::responses::for_each_response(tx, |message, session| {
                 spending.add(&message, session, &prices, 1);
+                spending.write_if_many(tx)
             })?;
             super::hidden::add_all(tx, &prices, &mut spending)?;
             spending.write(tx)?;

@@ -110,14 +110,14 @@ pub(super) fn record_log_prompt(
     )
 }
 
-/// Stores a compaction of the transcript; the hooks' rows before it become it. If another session has it, returns the claims
-/// of both.
+/// Stores a compaction of the transcript; `None` if it is new, which makes it what hooks have told of before
+/// ([`forget_told_boundaries`]). If another session has it, returns the claims of both.
 pub(super) fn record_boundary(
     conn: &Connection,
     session: SessionRow,
     compaction: &CompactionRecord,
     file_start: Option<Timestamp>,
-) -> rusqlite::Result<Vec<Claim>> {
+) -> rusqlite::Result<Option<Vec<Claim>>> {
     let inserted = conn
         .prepare_cached(
             "INSERT INTO compactions (session, uuid, trigger, at, tokens_before, tokens_after, file_start)
@@ -134,16 +134,27 @@ pub(super) fn record_boundary(
             file_start.map(Timestamp::as_millis),
         ])?;
     if inserted > 0 {
-        conn.prepare_cached("DELETE FROM compactions WHERE session = ?1 AND trigger = ?2 AND +uuid IS NULL")?
-            .execute(params![session.0, compaction.trigger.name()])?;
-        return Ok(Vec::new());
+        return Ok(None);
     }
-    claims(
+    let claims = claims(
         conn,
         COMPACTIONS,
         &compaction.uuid,
         Claim { session, source: RecordSource::Main, copied: false, file_start, at: compaction.at },
-    )
+    )?;
+    Ok(Some(claims))
+}
+
+/// Removes what hooks alone have told of compactions with a trigger, once a log has told of them. It looks at all compactions
+/// of the session, so it is asked once for each reading and not for each compaction.
+pub(super) fn forget_told_boundaries(
+    conn: &Connection,
+    session: SessionRow,
+    trigger: &str,
+) -> rusqlite::Result<()> {
+    conn.prepare_cached("DELETE FROM compactions WHERE session = ?1 AND trigger = ?2 AND +uuid IS NULL")?
+        .execute(params![session.0, trigger])?;
+    Ok(())
 }
 
 /// Statements for one kind of records that have a `uuid`.

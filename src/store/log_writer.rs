@@ -9,7 +9,7 @@ use super::event::record_run;
 use super::gather::{self, Place, Response, Responses};
 use super::log::LogBatch;
 use super::log_records::{
-    COMPACTIONS, FORGET_COPIES, FORGET_EARLIER, FactsSource, PROMPTS, give, record_boundary, record_facts,
+    COMPACTIONS, FORGET_COPIES, FORGET_EARLIER, FactsSource, PROMPTS, forget_told_boundaries, give, record_boundary, record_facts,
     record_log_prompt,
 };
 use super::owners::{self, Claim, RecordKind, Sharing};
@@ -137,10 +137,18 @@ impl<'c> LogWriter<'c> {
             self.note_record(owner, prompt.at);
             note_earliest(&mut self.spoken, owner, prompt.at);
         }
+        let mut told = BTreeSet::new();
         for compaction in &delta.compactions {
             let owner = self.row(&compaction.session)?;
-            let claims = record_boundary(conn, owner, compaction, file_start)?;
-            self.claim(&compaction.uuid, RecordKind::Compaction, claims)?;
+            match record_boundary(conn, owner, compaction, file_start)? {
+                Some(claims) => self.claim(&compaction.uuid, RecordKind::Compaction, claims)?,
+                None => {
+                    told.insert((owner, compaction.trigger.name()));
+                }
+            }
+        }
+        for (owner, trigger) in told {
+            forget_told_boundaries(conn, owner, trigger)?;
         }
         for state in &delta.client_totals {
             let owner = self.row(&state.session)?;
@@ -310,6 +318,7 @@ impl<'c> LogWriter<'c> {
                 self.new += 1;
                 self.note_change(message, *row);
                 self.spending.add(message, *row, self.prices, 1);
+                self.spending.write_if_many(self.conn)?;
             }
         }
         Ok(())
@@ -343,6 +352,7 @@ impl<'c> LogWriter<'c> {
         self.note_change(message, row);
         self.spending.add(known, known_row, self.prices, -1);
         self.spending.add(message, row, self.prices, 1);
+        self.spending.write_if_many(self.conn)?;
         execute(&mut *self.conn.prepare_cached(REPLACE)?, message, row)?;
         Ok(())
     }

@@ -215,16 +215,16 @@ pub(super) fn last_of(conn: &Connection, session: SessionRow) -> rusqlite::Resul
     Ok(found.flatten().map(|(message, _)| message))
 }
 
-/// Calls `each` with every response and its session.
+/// Calls `each` with every response and its session, until it fails.
 pub(super) fn for_each_response(
     conn: &Connection,
-    mut each: impl FnMut(ResponseRecord, SessionRow),
+    mut each: impl FnMut(ResponseRecord, SessionRow) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<()> {
     let mut query = conn.prepare(RESPONSES)?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         if let Some((message, session)) = read_message(row)? {
-            each(message, session);
+            each(message, session)?;
         }
     }
     Ok(())
