@@ -213,12 +213,12 @@ impl CaptureReport {
     pub fn of(ledger: &Ledger, record: &SessionRecord, cost: &CapturedCost) -> Result<Self, StoreError> {
         let mut models: BTreeMap<String, Known> = BTreeMap::new();
         let mut all = Known::default();
-        for row in ledger.session_usage(record.row)? {
-            let name = if row.model.is_empty() { "(none)" } else { &row.model };
+        ledger.for_each_session_usage(record.row, |row| {
+            let name = if row.model.is_empty() { "(none)" } else { row.model };
             let amount = row.cost.map(|cost| cost.total());
             models.entry(name.to_owned()).or_default().add(name, row.usage, amount);
             all.add(name, row.usage, amount);
-        }
+        })?;
         let estimate = match cost.total.filter(|total| total.amount > PicoUsd::ZERO) {
             Some(total) if has_no_tokens(cost) => estimate(ledger, &all, total.amount)?,
             _ => None,

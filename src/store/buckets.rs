@@ -129,15 +129,13 @@ pub struct UsageBucket<'r> {
     pub cost: Option<CostParts>,
 }
 
-/// What a run spent on a model within a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionUsage {
+/// What a run spent on a model within a session, in one quarter of an hour.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SessionUsage<'r> {
     /// The run, as in [`UsageBucket`].
-    pub agent_id: String,
+    pub agent_id: &'r str,
     /// The model; empty if unknown.
-    pub model: String,
-    /// The quarter; `None` if no time is known.
-    pub quarter: Option<QuarterHour>,
+    pub model: &'r str,
     /// Responses.
     pub responses: u64,
     /// What they used.
@@ -212,33 +210,42 @@ impl Ledger {
         read().map_err(StoreError::query("read spending"))
     }
 
-    /// What a session spent.
+    /// Hands what a session spent to `each`, in the order of time.
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn session_usage(&self, session: SessionRow) -> Result<Vec<SessionUsage>, StoreError> {
+    pub fn for_each_session_usage(
+        &self,
+        session: SessionRow,
+        mut each: impl FnMut(&SessionUsage<'_>),
+    ) -> Result<(), StoreError> {
         const SQL: &str = "SELECT quarter, session, agent_id, model, branch, priced, responses, input_tokens,
             output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, input_pico,
             output_pico, cache_read_pico, cache_write_pico, web_search_pico, savings_pico, shortfall_responses,
             shortfall_tokens, shortfall_pico
           FROM spent WHERE session = ?1 ORDER BY quarter, agent_id, model, branch, priced";
-        self.all("read the session's spending", SQL, [session.0], |row| {
-            let spent = spent_row(row)?;
-            Ok(SessionUsage {
-                agent_id: spent.agent_id.to_owned(),
-                model: spent.model.to_owned(),
-                quarter: spent.quarter,
-                responses: spent.responses,
-                usage: spent.usage,
-                cost: spent.cost,
-                savings: pico(row, 18)?,
-                shortfall: Shortfall {
-                    responses: count(row, 19)?,
-                    tokens: count(row, 20)?,
-                    cost: pico(row, 21)?,
-                },
-            })
-        })
+        let mut read = || -> rusqlite::Result<()> {
+            let mut query = self.conn.prepare_cached(SQL)?;
+            let mut rows = query.query([session.0])?;
+            while let Some(row) = rows.next()? {
+                let spent = spent_row(row)?;
+                each(&SessionUsage {
+                    agent_id: spent.agent_id,
+                    model: spent.model,
+                    responses: spent.responses,
+                    usage: spent.usage,
+                    cost: spent.cost,
+                    savings: pico(row, 18)?,
+                    shortfall: Shortfall {
+                        responses: count(row, 19)?,
+                        tokens: count(row, 20)?,
+                        cost: pico(row, 21)?,
+                    },
+                });
+            }
+            Ok(())
+        };
+        read().map_err(StoreError::query("read the session's spending"))
     }
 
     /// Every session: whose it is and where it ran.

@@ -85,7 +85,7 @@ pub use queries::*;
 pub use recover::Recovered;
 pub use reports::Report;
 pub use rollup::{Block, Grain};
-pub use session_sums::SessionCalls;
+pub use session_sums::{ResponseUsage, SessionCalls};
 pub use spool::{Spool, SpoolState};
 pub use status::{StatusFigures, StatusSum};
 pub use view::LeftOut;

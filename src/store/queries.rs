@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{Ledger, SessionRow, StoreError};
-use crate::domain::{SessionId, Timestamp, Usage};
+use crate::domain::{SessionId, Timestamp};
 
 /// A session as the ledger knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,25 +69,6 @@ fn session_record(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
         ended_at: time(row, 12)?,
         finalized_at: time(row, 13)?,
     })
-}
-
-/// Usage of one agent, model and skill within a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UsageGroup {
-    /// The subagent run; `None` for the main conversation.
-    pub agent_id: Option<String>,
-    /// The model.
-    pub model: Option<String>,
-    /// The skill that the client says it was for.
-    pub skill: Option<String>,
-    /// Responses.
-    pub responses: u64,
-    /// What they used.
-    pub usage: Usage,
-    /// The first one.
-    pub first_at: Option<Timestamp>,
-    /// The last one.
-    pub last_at: Option<Timestamp>,
 }
 
 /// A subagent run.
@@ -336,12 +317,32 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn models(&self) -> Result<Vec<ModelUse>, StoreError> {
+        let mut models = Vec::new();
+        self.for_each_model(|model| models.push(model))?;
+        Ok(models)
+    }
+
+    /// Hands the models that answered to `each`, those with the most tokens first.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn for_each_model(&self, mut each: impl FnMut(ModelUse)) -> Result<(), StoreError> {
         const SQL: &str = "SELECT nullif(model, ''), sum(responses), sum(input_tokens + output_tokens
             + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens) AS tokens
           FROM spent GROUP BY model ORDER BY tokens DESC, model";
-        self.all("list the models", SQL, [], |row| {
-            Ok(ModelUse { model: row.get(0)?, responses: unsigned(row, 1)?, tokens: unsigned(row, 2)? })
-        })
+        let mut read = || -> rusqlite::Result<()> {
+            let mut query = self.conn.prepare_cached(SQL)?;
+            let mut rows = query.query([])?;
+            while let Some(row) = rows.next()? {
+                each(ModelUse {
+                    model: row.get(0)?,
+                    responses: unsigned(row, 1)?,
+                    tokens: unsigned(row, 2)?,
+                });
+            }
+            Ok(())
+        };
+        read().map_err(StoreError::query("list the models"))
     }
 
     /// When a hook last wrote.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::columns::{count, integer, name, text, usage};
 use super::growth;
-use super::queries::{CallGroup, UsageGroup};
+use super::queries::CallGroup;
 use super::writer::unsigned;
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{Timestamp, Usage};
@@ -23,6 +23,19 @@ pub struct SessionCalls {
     pub has_ids: bool,
     /// What tells whether something was worked out with these very calls ([`Growth::is_of`](super::Growth::is_of)).
     pub fingerprint: u64,
+}
+
+/// What one response used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResponseUsage<'r> {
+    /// The subagent run; `None` for the main conversation.
+    pub agent_id: Option<&'r str>,
+    /// The model; `None` if unknown.
+    pub model: Option<&'r str>,
+    /// What it used.
+    pub usage: Usage,
+    /// When it came.
+    pub at: Option<Timestamp>,
 }
 
 /// A list whose entries are found by a key: several texts, each of which may be missing. It keeps the order in which they
@@ -60,68 +73,49 @@ impl<T> Groups<T> {
 }
 
 impl Ledger {
-    /// What a session used, by agent run, model and skill.
+    /// Hands what each response of a session used to `each`.
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn usage_groups(&self, session: SessionRow) -> Result<Vec<UsageGroup>, StoreError> {
-        const SQL: &str = "SELECT agent_id, model, skill, input_tokens, output_tokens, cache_read_tokens,
+    pub fn for_each_response_usage(
+        &self,
+        session: SessionRow,
+        mut each: impl FnMut(&ResponseUsage<'_>),
+    ) -> Result<(), StoreError> {
+        const SQL: &str = "SELECT agent_id, model, input_tokens, output_tokens, cache_read_tokens,
             cache_write_5m_tokens, cache_write_1h_tokens, web_searches, at
           FROM responses WHERE session = ?1 AND NOT copied";
-        let read = || -> rusqlite::Result<Vec<UsageGroup>> {
-            let mut groups = Groups::new();
+        let mut read = || -> rusqlite::Result<()> {
             let mut query = self.conn.prepare_cached(SQL)?;
             let mut rows = query.query([session.0])?;
             while let Some(row) = rows.next()? {
-                let (agent_id, model, skill) = (text(row, 0)?, text(row, 1)?, text(row, 2)?);
-                let group = groups.at(&[agent_id, model, skill], || UsageGroup {
-                    agent_id: agent_id.map(str::to_owned),
-                    model: model.map(str::to_owned),
-                    skill: skill.map(str::to_owned),
-                    responses: 0,
-                    usage: Usage::default(),
-                    first_at: None,
-                    last_at: None,
+                each(&ResponseUsage {
+                    agent_id: text(row, 0)?,
+                    model: text(row, 1)?,
+                    usage: usage(row, 2)?,
+                    at: integer(row, 8)?.map(Timestamp::from_millis),
                 });
-                group.responses += 1;
-                group.usage += usage(row, 3)?;
-                let at = integer(row, 9)?.map(Timestamp::from_millis);
-                group.first_at = group.first_at.into_iter().chain(at).min();
-                group.last_at = group.last_at.max(at);
             }
-            let mut groups = groups.list;
-            groups.sort_by(|one, other| {
-                let order = |group: &UsageGroup| (group.first_at, group.agent_id.clone());
-                order(one)
-                    .cmp(&order(other))
-                    .then_with(|| (&one.model, &one.skill).cmp(&(&other.model, &other.skill)))
-            });
-            Ok(groups)
+            Ok(())
         };
         read().map_err(StoreError::query("read the session's usage"))
     }
 
-    /// A session's tool calls, of which `groups` are what it used.
+    /// A session's tool calls. `last_response` tells when an agent run, or the main conversation, answered last, in
+    /// milliseconds since 1970; 0 if it did not.
     ///
     /// # Errors
     /// If the ledger cannot be read.
     pub fn session_calls(
         &self,
         session: SessionRow,
-        groups: &[UsageGroup],
+        last_response: impl Fn(Option<&str>) -> i64,
     ) -> Result<SessionCalls, StoreError> {
         const SETTLED: &str = "SELECT settled_call FROM sessions WHERE id = ?1";
         const SQL: &str = "SELECT id, returned_tokens, ok, tool, agent_id, agent_type,
             iif(action_type = 'skill', action_name, NULL), generated_tokens, at, duration_ms, lines_added, lines_removed,
             raw_generated_tokens, raw_returned_tokens, tool_use_id IS NOT NULL
           FROM tool_calls WHERE session = ?1";
-        // A call is pending if it came after the last turn that was finalized, and after the last known response of
-        // the agent that made it.
-        let mut last: HashMap<Option<&str>, i64> = HashMap::new();
-        for group in groups {
-            let at = last.entry(group.agent_id.as_deref()).or_default();
-            *at = (*at).max(group.last_at.map_or(0, Timestamp::as_millis));
-        }
         let read = || -> rusqlite::Result<SessionCalls> {
             let settled: i64 = self.conn.prepare_cached(SETTLED)?.query_row([session.0], |row| row.get(0))?;
             let mut calls = SessionCalls::default();
@@ -153,7 +147,9 @@ impl Ledger {
                 group.raw = group.raw.saturating_add(raw);
                 group.duration_ms = group.duration_ms.saturating_add(count(row, 9)?);
                 group.last_at = group.last_at.max(Some(Timestamp::from_millis(at)));
-                if id > settled && at > last.get(&agent_id).copied().unwrap_or(0) {
+                // A call is pending if it came after the last turn that was finalized, and after the last known
+                // response of the agent that made it.
+                if id > settled && at > last_response(agent_id) {
                     group.pending.calls += 1;
                     group.pending.generated = group.pending.generated.saturating_add(generated);
                     group.pending.returned = group.pending.returned.saturating_add(returned);

@@ -235,13 +235,16 @@ impl Ledger {
 
     /// The provider's figures for all sessions together.
     pub(crate) fn usage_of_all(&self) -> Usage {
+        let mut all = Usage::default();
+        self.for_each_response_usage(|response| all += response.usage);
+        all
+    }
+
+    fn for_each_response_usage(&self, mut each: impl FnMut(&store::ResponseUsage<'_>)) {
         let ledger = self.open();
-        let sessions = ledger.sessions().unwrap();
-        sessions
-            .iter()
-            .flat_map(|session| ledger.usage_groups(session.row).unwrap())
-            .map(|group| group.usage)
-            .sum()
+        for session in ledger.sessions().unwrap() {
+            ledger.for_each_response_usage(session.row, &mut each).unwrap();
+        }
     }
 
     /// All that `cost` counts, calls that no transcript shows too.
@@ -251,10 +254,9 @@ impl Ledger {
 
     /// API responses of all sessions together.
     pub(crate) fn responses_of_all(&self) -> u64 {
-        let ledger = self.open();
-        let sessions = ledger.sessions().unwrap();
-        let groups = sessions.iter().flat_map(|session| ledger.usage_groups(session.row).unwrap());
-        groups.map(|group| group.responses).sum()
+        let mut count = 0;
+        self.for_each_response_usage(|_| count += 1);
+        count
     }
 
     /// The tool calls as `export` has them; none without a ledger.

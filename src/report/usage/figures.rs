@@ -3,7 +3,7 @@
 
 use super::allocations::StepSums;
 use super::money::{self, Spending};
-use super::rollup::{self, AgentNames};
+use super::rollup::{self, AgentNames, Used};
 use super::{Actual, AgentUsage, Efficiency, EstimateInfo, ModelUsage, StepUsage, session_info};
 use crate::allocation::{self, Calibrations};
 use crate::domain::{PicoUsd, Timeline, Usage};
@@ -36,14 +36,13 @@ impl Figures {
     ) -> Result<Self, StoreError> {
         let runs = ledger.agent_runs(record.row)?;
         let names = AgentNames::of(&runs);
-        let usage = ledger.usage_groups(record.row)?;
+        let spending = Spending::of(ledger, record.row, &names, &|_| true)?;
+        let used = Used::of(ledger, record.row, &names, &|_| true, &spending)?;
         let SessionCalls { groups: calls, lines_added, lines_removed, has_ids, fingerprint } =
-            ledger.session_calls(record.row, &usage)?;
+            ledger.session_calls(record.row, |run| used.last_response(run))?;
         let compactions = ledger.compactions(record.row)?.len() as u64;
         let mut session = session_info(ledger, record, &calls, compactions)?;
-        let spending = Spending::of(ledger.session_usage(record.row)?, &names, &|_| true);
-        let shown: Usage = usage.iter().map(|group| group.usage).sum();
-        let total = shown + spending.hidden_usage();
+        let total = used.total() + spending.hidden_usage();
         let mut steps = StepSums::new(&names);
         let growth = ledger.for_each_allocation_of(record.row, |share| steps.add(share))?;
         if session.tool_calls == 0 {
@@ -57,16 +56,16 @@ impl Figures {
             None => calibrations.error_percent(ledger, &allocation::growth(ledger, record.row)?)?,
         };
         let is_open = record.ended_at.is_none();
-        let by_agent = rollup::by_agent(&usage, &runs, &names, session.turns, is_open, &|_| true, &spending);
+        let by_agent = rollup::by_agent(&used, &runs, &names, session.turns, is_open, &|_| true, &spending);
         let subagent_tokens = by_agent.iter().map(|agent| agent.pending_tokens).sum();
         let mut estimate = EstimateInfo { error_percent, ..rollup::estimate(&calls, subagent_tokens) };
         let pending = &mut estimate.pending;
         pending.client_tokens = calibrations.foreseen(ledger, record.model.as_deref(), pending.calls)?;
         let lines = (lines_added, lines_removed);
         Ok(Self {
-            actual: rollup::actual(&usage, total, &spending),
+            actual: rollup::actual(&used, total, &spending),
             estimate,
-            by_model: rollup::by_model(&usage, &spending),
+            by_model: rollup::by_model(&used, &spending),
             by_agent,
             by_step: steps.rows(timeline, record.last_activity_at),
             efficiency: Efficiency::of(total, &spending, session.duration_seconds, lines),

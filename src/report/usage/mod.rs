@@ -28,7 +28,7 @@ use crate::store::{
 use allocations::{AllocationSums, StepSums};
 pub use figures::Figures;
 use money::Spending;
-use rollup::AgentNames;
+use rollup::{AgentNames, Used};
 
 /// What a subagent is called whose type nobody told.
 pub const UNTYPED_AGENT: &str = "subagent";
@@ -399,18 +399,15 @@ impl UsageReport {
         let Basis { timeline, shares, prices } = basis;
         let runs = ledger.agent_runs(record.row)?;
         let names = AgentNames::of(&runs);
-        let mut usage = ledger.usage_groups(record.row)?;
+        let wanted = |agent: &str| filter.agent.as_deref().is_none_or(|name| name == agent);
+        let spending = Spending::of(ledger, record.row, &names, &wanted)?;
+        let used = Used::of(ledger, record.row, &names, &wanted, &spending)?;
         let SessionCalls { groups: mut calls, lines_added, lines_removed, .. } =
-            ledger.session_calls(record.row, &usage)?;
+            ledger.session_calls(record.row, |run| used.last_response(run))?;
         let compactions = ledger.compactions(record.row)?;
         let mut session = session_info(ledger, record, &calls, compactions.len() as u64)?;
-        let wanted = |agent: &str| filter.agent.as_deref().is_none_or(|name| name == agent);
-
-        usage.retain(|group| wanted(names.of_run(group.agent_id.as_deref())));
         calls.retain(|call| wanted(names.of_call(call)));
-        let spending = Spending::of(ledger.session_usage(record.row)?, &names, &wanted);
-        let shown: Usage = usage.iter().map(|group| group.usage).sum();
-        let total = shown + spending.hidden_usage();
+        let total = used.total() + spending.hidden_usage();
         let mut all = AllocationSum::default();
         let mut steps = StepSums::new(&names);
         let (mut skills, mut tools) =
@@ -444,7 +441,7 @@ impl UsageReport {
         let lines = (lines_added, lines_removed);
         let efficiency = Efficiency::of(total, &spending, session.duration_seconds, lines);
         let is_open = record.ended_at.is_none();
-        let by_agent = rollup::by_agent(&usage, &runs, &names, session.turns, is_open, &wanted, &spending);
+        let by_agent = rollup::by_agent(&used, &runs, &names, session.turns, is_open, &wanted, &spending);
         let context_size = ledger.context_size(record.row)?;
         let compacted = compactions
             .last()
@@ -459,9 +456,9 @@ impl UsageReport {
         let pending = &mut estimate.pending;
         pending.client_tokens = foreseen(ledger, record.model.as_deref(), pending.calls)?;
         Ok(Self {
-            actual: rollup::actual(&usage, total, &spending),
+            actual: rollup::actual(&used, total, &spending),
             estimate,
-            by_model: rollup::by_model(&usage, &spending),
+            by_model: rollup::by_model(&used, &spending),
             by_skill,
             by_agent,
             by_tool: allocations::by_tool(tools, filter.told(&calls)),

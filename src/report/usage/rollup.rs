@@ -1,13 +1,13 @@
-//! Rows of the ledger into the sums that `show-usage` shows. Pure.
+//! Rows of the ledger into the sums that `show-usage` shows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Actual, AgentUsage, EstimateInfo, ModelUsage, PendingInfo, UNTYPED_AGENT};
 use crate::domain::{MAIN_AGENT, Timestamp, Usage};
 use crate::report::Whole;
-use crate::store::{AgentRun, CallGroup, HIDDEN_AGENT, PendingCalls, UsageGroup};
+use crate::store::{AgentRun, CallGroup, HIDDEN_AGENT, Ledger, PendingCalls, SessionRow, StoreError};
 
-use super::money::Spending;
+use super::money::{Spending, sum_of};
 
 /// Which name a run's usage goes under.
 pub(super) struct AgentNames<'a>(BTreeMap<&'a str, &'a str>);
@@ -34,20 +34,84 @@ impl<'a> AgentNames<'a> {
     }
 }
 
-pub(super) fn actual(usage: &[UsageGroup], total: Usage, spending: &Spending) -> Option<Actual> {
-    if usage.is_empty() && spending.hidden_usage() == Usage::default() {
+/// What a session's responses used, added up as they are read: by agent run, and by model of those that are wanted.
+#[derive(Debug, Default)]
+pub(super) struct Used {
+    main: Option<RunUse>,
+    runs: BTreeMap<String, RunUse>,
+    /// The unknown one has no name.
+    models: BTreeMap<String, (Usage, u64)>,
+    /// All that is wanted.
+    total: Usage,
+    responses: u64,
+}
+
+/// What an agent run, or the main conversation, used.
+#[derive(Debug, Default)]
+struct RunUse {
+    usage: Usage,
+    first_at: Option<Timestamp>,
+    last_at: Option<Timestamp>,
+}
+
+impl Used {
+    /// Reads it. Models stand under the names that they have in `spending`.
+    pub(super) fn of(
+        ledger: &Ledger,
+        session: SessionRow,
+        names: &AgentNames<'_>,
+        wanted: &dyn Fn(&str) -> bool,
+        spending: &Spending,
+    ) -> Result<Self, StoreError> {
+        let mut used = Self::default();
+        ledger.for_each_response_usage(session, |response| {
+            let run = match response.agent_id {
+                None => used.main.get_or_insert_default(),
+                Some(run) => sum_of(&mut used.runs, run),
+            };
+            run.usage += response.usage;
+            run.first_at = run.first_at.into_iter().chain(response.at).min();
+            run.last_at = run.last_at.max(response.at);
+            if wanted(names.of_run(response.agent_id)) {
+                let model = spending.model_key(response.model.unwrap_or_default());
+                let model = sum_of(&mut used.models, model);
+                model.0 += response.usage;
+                model.1 += 1;
+                used.total += response.usage;
+                used.responses += 1;
+            }
+        })?;
+        Ok(used)
+    }
+
+    /// When an agent run, or the main conversation, answered last, in milliseconds since 1970; 0 if it did not.
+    pub(super) fn last_response(&self, run: Option<&str>) -> i64 {
+        let run = match run {
+            None => self.main.as_ref(),
+            Some(run) => self.runs.get(run),
+        };
+        run.and_then(|run| run.last_at).map_or(0, Timestamp::as_millis)
+    }
+
+    /// What the wanted agents used.
+    pub(super) const fn total(&self) -> Usage {
+        self.total
+    }
+}
+
+pub(super) fn actual(used: &Used, total: Usage, spending: &Spending) -> Option<Actual> {
+    if used.responses == 0 && spending.hidden_usage() == Usage::default() {
         return None;
     }
-    let responses: u64 = usage.iter().map(|group| group.responses).sum();
     Some(Actual {
         cost: spending.total.cost_parts(total),
         usage: total,
         total_tokens: total.total(),
         cost_usd: spending.total.cost(total),
-        responses: responses + spending.hidden_responses(),
+        responses: used.responses + spending.hidden_responses(),
         cache_hit_rate: total.cache_hit_rate(),
         cache_savings_usd: spending.savings(),
-        unpriced_models: spending.total.unpriced.iter().cloned().collect(),
+        unpriced_models: spending.unpriced.iter().cloned().collect(),
         hidden: spending.hidden(),
         output_shortfall: spending.shortfall(),
     })
@@ -81,16 +145,12 @@ pub(super) fn estimate(calls: &[CallGroup], subagent_tokens: u64) -> EstimateInf
     }
 }
 
-pub(super) fn by_model(usage: &[UsageGroup], spending: &Spending) -> Vec<ModelUsage> {
-    let mut models: BTreeMap<Option<&str>, (Usage, u64)> = BTreeMap::new();
-    for group in usage {
-        let entry = models.entry(group.model.as_deref()).or_default();
-        entry.0 += group.usage;
-        entry.1 += group.responses;
-    }
+pub(super) fn by_model(used: &Used, spending: &Spending) -> Vec<ModelUsage> {
+    let mut models: BTreeMap<&str, (Usage, u64)> =
+        used.models.iter().map(|(model, sum)| (model.as_str(), *sum)).collect();
     for (model, sum) in spending.models() {
         if sum.hidden != Usage::default() {
-            let entry = models.entry(Some(model.as_str()).filter(|model| !model.is_empty())).or_default();
+            let entry = models.entry(model).or_default();
             entry.0 += sum.hidden;
             entry.1 += sum.responses;
         }
@@ -98,10 +158,10 @@ pub(super) fn by_model(usage: &[UsageGroup], spending: &Spending) -> Vec<ModelUs
     let mut rows: Vec<ModelUsage> = models
         .into_iter()
         .map(|(model, (usage, responses))| ModelUsage {
-            model: model.map(str::to_owned),
+            model: Some(model.to_owned()).filter(|model| !model.is_empty()),
             usage,
             total_tokens: usage.total(),
-            cost_usd: spending.models().get(model.unwrap_or_default()).and_then(|sum| sum.cost(usage)),
+            cost_usd: spending.models().get(model).and_then(|sum| sum.cost(usage)),
             responses,
         })
         .collect();
@@ -112,7 +172,7 @@ pub(super) fn by_model(usage: &[UsageGroup], spending: &Spending) -> Vec<ModelUs
 /// Usage and runs by agent: `main` first, then by tokens, at last what no line shows. While the session is open, a run of which no response is
 /// known is taken to use what the defaults table says.
 pub(super) fn by_agent(
-    usage: &[UsageGroup],
+    used: &Used,
     runs: &[AgentRun],
     names: &AgentNames<'_>,
     turns: u64,
@@ -121,41 +181,44 @@ pub(super) fn by_agent(
     spending: &Spending,
 ) -> Vec<AgentUsage> {
     #[derive(Default)]
-    struct Sum {
+    struct Sum<'r> {
         usage: Usage,
-        runs: BTreeSet<String>,
+        runs: BTreeSet<&'r str>,
         seconds: Option<u64>,
         last: Option<Timestamp>,
         pending: u64,
     }
-    let mut agents: BTreeMap<&str, Sum> = BTreeMap::new();
-    for group in usage {
-        let sum = agents.entry(names.of_run(group.agent_id.as_deref())).or_default();
-        sum.usage += group.usage;
-        sum.last = sum.last.max(group.last_at);
-        sum.runs.extend(group.agent_id.clone());
-    }
-    for run in runs {
-        let name = names.of_run(Some(&run.agent_id));
-        let answered = usage.iter().any(|group| group.agent_id.as_deref() == Some(run.agent_id.as_str()));
+    let mut agents: BTreeMap<&str, Sum<'_>> = BTreeMap::new();
+    let answered = used.runs.iter().map(|(run, used)| (Some(run.as_str()), used));
+    for (run, used) in used.main.iter().map(|used| (None, used)).chain(answered) {
+        let name = names.of_run(run);
         if !wanted(name) {
             continue;
         }
         let sum = agents.entry(name).or_default();
-        sum.runs.insert(run.agent_id.clone());
+        sum.usage += used.usage;
+        sum.last = sum.last.max(used.last_at);
+        sum.runs.extend(run);
+    }
+    for run in runs {
+        let name = names.of_run(Some(&run.agent_id));
+        if !wanted(name) {
+            continue;
+        }
+        let sum = agents.entry(name).or_default();
+        sum.runs.insert(&run.agent_id);
         if let (Some(start), Some(end)) = (run.started_at, run.ended_at) {
             sum.seconds = Some(sum.seconds.unwrap_or(0) + end.since(start).as_secs());
         }
         sum.last = sum.last.max(run.ended_at).max(run.started_at);
-        if !answered && is_open && run.ended_at.is_none() {
+        if !used.runs.contains_key(&run.agent_id) && is_open && run.ended_at.is_none() {
             sum.pending += run.default_billed_tokens.unwrap_or(0);
         }
     }
-    let main = || usage.iter().filter(|group| group.agent_id.is_none());
-    let main_span = main()
-        .filter_map(|group| group.first_at)
-        .min()
-        .zip(main().filter_map(|group| group.last_at).max())
+    let main_span = used
+        .main
+        .as_ref()
+        .and_then(|main| main.first_at.zip(main.last_at))
         .map(|(first, last)| last.since(first).as_secs());
     if spending.hidden_usage() != Usage::default() {
         agents.entry(HIDDEN_AGENT).or_default().usage += spending.hidden_usage();
