@@ -22,18 +22,21 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
         checks.push(Check::failed(NAME, fault.clone(), "fix the file; the built-in prices apply until then"));
     }
     let Some(ledger) = subject.open_ledger() else { return checks };
-    let unpriced: Vec<String> = match ledger.models() {
-        Ok(models) => models
-            .into_iter()
-            .filter(|used| used.tokens > 0)
-            .filter_map(|used| used.model)
-            .filter(|model| prices.find(model).is_none())
-            .collect(),
-        Err(error) => return vec![Check::failed(NAME, error.to_string(), "run `tallyhook doctor` again")],
-    };
-    if !unpriced.is_empty() {
-        let named = unpriced.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join(", ");
-        let found = match unpriced.len() {
+    let (mut named, mut unpriced) = (Vec::new(), 0_u64);
+    let read = ledger.for_each_model(|used| {
+        if let Some(model) = used.model.filter(|model| used.tokens > 0 && prices.find(model).is_none()) {
+            unpriced += 1;
+            if named.len() < MAX_NAMED {
+                named.push(model);
+            }
+        }
+    });
+    if let Err(error) = read {
+        return vec![Check::failed(NAME, error.to_string(), "run `tallyhook doctor` again")];
+    }
+    if unpriced > 0 {
+        let named = named.join(", ");
+        let found = match unpriced {
             1 => format!("one model in the ledger has no price: {named}"),
             models => format!("{models} models in the ledger have no price: {named}"),
         };
