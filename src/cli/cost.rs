@@ -22,12 +22,13 @@ pub(super) fn run(context: &Context, args: &CostArgs) -> Result<(), Error> {
         None => CostReport::none(query.by),
     };
     let is_short = args.face.face() == OutputFormat::Text && !args.all;
-    let short = if is_short { report.abridged() } else { None };
-    let shown = short.as_ref().map_or(&report, |(short, _)| short);
-    let mut notes: Vec<String> = short.as_ref().map(|(_, over)| others(*over)).into_iter().collect();
-    notes.extend(report.note());
+    // What is said below the tables is of all rows.
+    let below = if args.face.face() == OutputFormat::Text { report.note() } else { None };
+    let (report, over) = if is_short { report.abridged() } else { (report, None) };
+    let mut notes: Vec<String> = over.map(others).into_iter().collect();
+    notes.extend(below);
     let note = (!notes.is_empty()).then(|| notes.join("\n"));
-    context.show(&args.face, &report, !report.is_empty(), || shown.tables(args.detail), |_| note)?;
+    context.show(&args.face, &report, !report.is_empty(), || report.tables(args.detail), |_| note)?;
     match (report.is_empty(), context.ledger_path()?.exists()) {
         (false, _) => Ok(()),
         (true, false) => Err(context.no_ledger()?),

@@ -64,7 +64,7 @@ pub(super) fn report(
     let groups = groups::read(ledger, filter, (span, before), query.by, whose)?;
     let groups = groups.into_sorted();
     let now = total(groups.iter().map(|group| &group.now));
-    let earlier = total(groups.iter().map(|group| &group.before));
+    let earlier = total(groups.iter().filter_map(|group| group.before.as_deref()));
 
     let mut report = CostReport {
         since: since.map(|day| day.to_string()),
@@ -81,8 +81,13 @@ pub(super) fn report(
     if query.by == By::Session {
         add_sessions(&mut report, ledger, query, places, filter, &groups)?;
     } else {
-        let change = |group: &Group| Some(Change::between(&group.now, Some(&group.before), None));
-        report.rows = groups.iter().map(|group| row(query, places, group, change(group))).collect();
+        report.rows = groups
+            .into_iter()
+            .map(|group| {
+                let change = Change::of(&group);
+                row(query, places, group, Some(change))
+            })
+            .collect();
     }
     if periods.is_some() {
         let causes = groups::read_shares(ledger, filter, (span, before), CAUSES, whose)?;
@@ -131,7 +136,7 @@ fn add_sessions(
                 previous.map(|group| &group.now),
                 previous.map(|group| &*group.key),
             );
-            row(query, places, group, Some(change))
+            row(query, places, group.clone(), Some(change))
         })
         .collect();
     // Without a period, what has changed is told of the last session.
@@ -178,8 +183,11 @@ fn changes(query: &Query, places: &Places, causes: [Groups<'_>; 3]) -> Changes {
 fn changed(query: &Query, places: &Places, groups: Groups<'_>) -> Vec<super::CostRow> {
     let mut rows: Vec<_> = groups
         .into_sorted()
-        .iter()
-        .map(|group| row(query, places, group, Some(Change::between(&group.now, Some(&group.before), None))))
+        .into_iter()
+        .map(|group| {
+            let change = Change::of(&group);
+            row(query, places, group, Some(change))
+        })
         .collect();
     let size = |row: &super::CostRow| {
         let change = row.change.as_ref().and_then(|change| change.change_usd);
@@ -191,8 +199,14 @@ fn changed(query: &Query, places: &Places, groups: Groups<'_>) -> Vec<super::Cos
 }
 
 impl Change {
+    /// What has changed in a group since the period before.
+    fn of(group: &Group) -> Self {
+        let none = Sum::default();
+        Self::between(&group.now, Some(group.before.as_deref().unwrap_or(&none)), None)
+    }
+
     fn between(now: &Sum, before: Option<&Sum>, key: Option<&str>) -> Self {
-        let previous = before.map(|before| Previous { key: key.map(str::to_owned), sum: before.into() });
+        let previous = before.map(|before| Box::new(Previous { key: key.map(str::to_owned), sum: before.into() }));
         let was = previous.as_ref().and_then(|previous| previous.sum.cost_usd);
         let change_usd = CostSum::from(now).cost_usd.zip(was).map(|(now, was)| now - was);
         let change_percent = change_usd.zip(was).and_then(|(change, was)| change.percent_of(was));

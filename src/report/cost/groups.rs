@@ -172,8 +172,16 @@ pub(super) struct Group {
     /// The session, where groups are sessions.
     pub(super) session: Option<SessionRow>,
     pub(super) now: Sum,
-    pub(super) before: Sum,
+    /// Nothing unless it is compared: most reports are not, and may have many groups.
+    pub(super) before: Option<Box<Sum>>,
 }
+
+/// So many keys of one kind are told apart, the first in the order in which the ledger is read; what the others have spent is
+/// in one row, [`OTHER`]. Nobody has so many; a log that somebody has made up can name any number of models. Sessions are
+/// told apart whatever their number: of each there is a file.
+const MOST_KEYS: usize = 16_384;
+/// The key of what has none of the first [`MOST_KEYS`].
+const OTHER: &str = "(other)";
 
 /// Where sessions and runs belong.
 #[derive(Debug)]
@@ -217,6 +225,8 @@ pub(super) struct Groups<'a> {
     by: By,
     places: &'a Places,
     days: Days<'a>,
+    /// How many groups there are at most, those in brackets aside.
+    most: usize,
     groups: Vec<Group>,
     index: HashMap<String, usize>,
     /// The group that a row was added to last: the next one often has the same key.
@@ -233,6 +243,7 @@ impl<'a> Groups<'a> {
             by,
             places,
             days: Days::new(zone),
+            most: if by == By::Session { usize::MAX } else { MOST_KEYS },
             groups: Vec::new(),
             index: HashMap::new(),
             last: 0,
@@ -250,7 +261,7 @@ impl<'a> Groups<'a> {
     /// Adds a row of the period before, under the key of the day that `shift` moves it to.
     pub(super) fn add_before(&mut self, row: &UsageBucket<'_>, shift: Shift) {
         let at = self.group_of(row, shift);
-        self.groups[at].before.add(row);
+        self.groups[at].before.get_or_insert_default().add(row);
     }
 
     /// Adds a share, under the key of the day that `shift` moves it to if it is of the period before.
@@ -277,7 +288,8 @@ impl<'a> Groups<'a> {
             _ => self.group_of(&row, before.unwrap_or_default()),
         };
         let group = &mut self.groups[at];
-        let sum = if before.is_some() { &mut group.before } else { &mut group.now };
+        let sum =
+            if before.is_some() { group.before.get_or_insert_default() } else { &mut group.now };
         // A share of nothing can be a part of a response that has no price.
         sum.add_at(&row, share.cost);
         let cost = share.cost.unwrap_or_default().total();
@@ -367,7 +379,13 @@ impl<'a> Groups<'a> {
 
     fn named(&mut self, key: &str) -> usize {
         if self.groups.get(self.last).is_none_or(|last| last.key != key) {
-            self.last = self.index.get(key).copied().unwrap_or(self.groups.len());
+            self.last = match self.index.get(key) {
+                Some(known) => *known,
+                None if self.groups.len() >= self.most && ![OTHER, NO_KEY, HIDDEN_AGENT].contains(&key) => {
+                    return self.named(OTHER);
+                }
+                None => self.groups.len(),
+            };
         }
         if self.last == self.groups.len() {
             self.groups.push(Group { key: key.to_owned(), ..Group::default() });
@@ -493,4 +511,22 @@ fn read_spent<'a>(
         }
     })?;
     Ok(groups)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_beyond_the_most_are_one_row() {
+        let places = Places { sessions: HashMap::new(), runs: Vec::new() };
+        let zone = Zone::utc();
+        let mut groups = Groups::new(By::Model, &places, &zone);
+        groups.most = 3;
+        let named = ["a", "b", "a", "c", "d", NO_KEY, "e", "d", "b"].map(|key| groups.named(key));
+        assert_eq!(named, [0, 1, 0, 2, 3, 4, 3, 3, 1]);
+        let keys: Vec<String> = groups.into_sorted().into_iter().map(|group| group.key).collect();
+        assert_eq!(keys, [NO_KEY, OTHER, "a", "b", "c"]);
+        assert_eq!(Groups::new(By::Session, &places, &zone).most, usize::MAX);
+    }
 }

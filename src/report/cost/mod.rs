@@ -137,7 +137,7 @@ pub struct CostSum {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Change {
     /// What was spent then; null if there is nothing to compare with.
-    pub previous: Option<Previous>,
+    pub previous: Option<Box<Previous>>,
     /// How much more it is now, of what has a price; null if that is not known.
     pub change_usd: Option<PicoUsd>,
     /// How much more it is now, in percent of what was spent then; null if that is not known.
@@ -232,7 +232,8 @@ impl CostReport {
         let groups = groups::read(ledger, &filter, (span, None), query.by, (&places, &query.zone))?;
         let groups = groups.into_sorted();
         let total = total_of(&total(groups.iter().map(|group| &group.now)));
-        let mut rows: Vec<CostRow> = groups.iter().map(|group| row(query, &places, group, None)).collect();
+        let mut rows: Vec<CostRow> =
+            groups.into_iter().map(|group| row(query, &places, group, None)).collect();
         let whole = total.whole();
         for row in rows.iter_mut().filter(|row| row.entry_cost_usd.is_some()) {
             row.share = Some(whole.share(row.sum.cost_usd, row.sum.total_tokens));
@@ -280,18 +281,18 @@ fn total<'s>(sums: impl Iterator<Item = &'s Sum>) -> Sum {
     })
 }
 
-fn row(query: &Query, places: &Places, group: &Group, change: Option<Change>) -> CostRow {
+fn row(query: &Query, places: &Places, group: Group, change: Option<Change>) -> CostRow {
     let mut label = Label::default();
     if let Some(place) = group.session.and_then(|session| places.sessions.get(&session)) {
         label.started =
-            places.started_at(group).and_then(|at| query.zone.day_of(at)).map(|day| day.to_string());
+            places.started_at(&group).and_then(|at| query.zone.day_of(at)).map(|day| day.to_string());
         let folder = place.project.as_deref().and_then(|project| Path::new(project).file_name());
         label.topic = place.topic.clone().or(folder.map(|name| name.to_string_lossy().into_owned()));
     }
     let phases = matches!(query.by, By::AllocationKey(_)).then_some(group.now.phases);
     CostRow {
-        key: group.key.clone(),
         sum: (&group.now).into(),
+        key: group.key,
         entry_cost_usd: phases.map(|phases| phases.0),
         carry_cost_usd: phases.map(|phases| phases.1),
         share: None,

@@ -1,5 +1,7 @@
 //! The tables of `cost`, for people.
 
+use std::collections::HashSet;
+
 use super::{Change, Changes, CostReport, CostRow, CostSum, CostTotal, Label, Previous};
 use crate::domain::{CostParts, PicoUsd, clean_name, grouped, plural};
 use crate::report::allocations::{NO_KEY, phase_cells};
@@ -20,31 +22,30 @@ impl CostReport {
     /// the others as one. Returns how many these are, too; `None` if all rows are there, as days are if a first one was
     /// asked for.
     #[must_use]
-    pub fn abridged(&self) -> Option<(Self, usize)> {
+    pub fn abridged(mut self) -> (Self, Option<usize>) {
         let most = if self.by == "day" { DAYS_SHOWN } else { ROWS_SHOWN };
         // What has no day is a row of its own, after them.
         let undated = usize::from(self.by == "day" && self.rows.last().is_some_and(|row| row.key == NO_KEY));
         let over = self.rows.len().saturating_sub(most + undated);
         if over < 2 || matches!(self.by, "week" | "month") || self.by == "day" && self.since.is_some() {
-            return None;
+            return (self, None);
         }
-        let mut short = self.clone();
         if matches!(self.by, "day" | "session") {
             let name = match self.by {
                 "day" => plural(over as u64, "earlier day"),
                 _ => format!("{} older", grouped(over as u64)),
             };
-            let earlier = CostRow::joined(short.rows.drain(..over).collect(), name);
-            short.rows.insert(0, earlier);
+            let earlier = CostRow::joined(self.rows.drain(..over), name);
+            self.rows.insert(0, earlier);
         } else {
-            let mut others = CostRow::joined(short.rows.split_off(ROWS_SHOWN), format!("{over} others"));
+            let mut others = CostRow::joined(self.rows.drain(ROWS_SHOWN..), format!("{over} others"));
             if others.entry_cost_usd.is_some() {
                 let whole = self.total.sum.whole();
                 others.share = Some(whole.share(others.sum.cost_usd, others.sum.total_tokens));
             }
-            short.rows.push(others);
+            self.rows.push(others);
         }
-        Some((short, over))
+        (self, Some(over))
     }
 
     /// The tables for people. `detail` splits the cost.
@@ -196,7 +197,7 @@ impl CostReport {
 
 impl CostRow {
     /// Rows as one. In how many sessions that was is not known: one can be in several of them.
-    fn joined(rows: Vec<Self>, key: String) -> Self {
+    fn joined(rows: impl ExactSizeIterator<Item = Self>, key: String) -> Self {
         let topic = Some(plural(rows.len() as u64, "earlier session"));
         let mut all = Self {
             key,
@@ -219,26 +220,35 @@ impl CostRow {
                 });
                 add_known(&mut into.change_usd, change.change_usd);
                 if let Some(previous) = change.previous {
-                    let before = || Previous { key: None, sum: CostSum::default() };
+                    let before = || Box::new(Previous { key: None, sum: CostSum::default() });
                     into.previous.get_or_insert_with(before).sum.add(&previous.sum);
                 }
             }
+        }
+        all.sum.name_each_once();
+        if let Some(previous) = all.change.as_mut().and_then(|change| change.previous.as_mut()) {
+            previous.sum.name_each_once();
         }
         all
     }
 }
 
 impl CostSum {
-    /// Adds what other rows come to, but for the sessions that both may have.
+    /// Adds what other rows come to, but for the sessions that both may have. A model without a price is then named as often
+    /// as rows name it.
     fn add(&mut self, other: &Self) {
         self.usage += other.usage;
         self.total_tokens = self.total_tokens.saturating_add(other.total_tokens);
         self.responses += other.responses;
         add_known(&mut self.cost, other.cost);
         add_known(&mut self.cost_usd, other.cost_usd);
-        let new = other.unpriced_models.iter().filter(|model| !self.unpriced_models.contains(model));
-        let new: Vec<String> = new.cloned().collect();
-        self.unpriced_models.extend(new);
+        self.unpriced_models.extend_from_slice(&other.unpriced_models);
+    }
+
+    /// Leaves of each name of a model without a price the first one.
+    fn name_each_once(&mut self) {
+        let mut seen = HashSet::new();
+        self.unpriced_models.retain(|model| seen.insert(model.clone()));
     }
 }
 
