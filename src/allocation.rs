@@ -453,7 +453,7 @@ fn share_out(
     // They take as much memory as the rows, which are written next.
     drop((variants, known, done));
     drop(messages);
-    Ok(Shared { shares: complete(ledger, session, &rows, &mut buckets)?, calls, growth })
+    Ok(Shared { shares: complete(ledger, session, &rows, &buckets)?, calls, growth })
 }
 
 /// A response whose requests belong to these buckets, the first of which has its last one; none if another one pays for it.
@@ -473,7 +473,7 @@ fn complete(
     ledger: &Ledger,
     session: SessionRow,
     rows: &Rows,
-    buckets: &mut Buckets<'_>,
+    buckets: &Buckets<'_>,
 ) -> Result<Allocations, StoreError> {
     if let Some(shares) = with_rest(ledger, session, rows, buckets)? {
         return Ok(shares);
@@ -497,7 +497,7 @@ fn with_rest(
     ledger: &Ledger,
     session: SessionRow,
     rows: &Rows,
-    buckets: &mut Buckets<'_>,
+    buckets: &Buckets<'_>,
 ) -> Result<Option<Allocations>, StoreError> {
     let mut writer = AllocationWriter::default();
     let mut placed: HashMap<BucketPlace, PlacedSums> = HashMap::new();
@@ -530,9 +530,15 @@ fn with_rest(
     }
     let (mut is_within, mut found) = (true, 0);
     ledger.for_each_bucket_of(session, |row| {
-        let names = [row.agent_id, row.model, row.branch].map(|name| buckets.names.number(name));
+        // What has another name is placed nowhere.
+        let names = [row.agent_id, row.model, row.branch].map(|name| buckets.names.find(name));
         let none = PlacedSums::default();
-        let known = placed.get(&(row.quarter, names, row.cost.is_some()));
+        let known = match names {
+            [Some(agent), Some(model), Some(branch)] => {
+                placed.get(&(row.quarter, [agent, model, branch], row.cost.is_some()))
+            }
+            _ => None,
+        };
         found += usize::from(known.is_some());
         let known = known.unwrap_or(&none);
         let rest = row.usage.saturating_sub(known.sums.usage);

@@ -24,6 +24,12 @@ impl Interner {
         number
     }
 
+    /// The number of a text that is known.
+    #[must_use]
+    pub fn find(&self, text: &str) -> Option<u32> {
+        self.numbers.get(text).copied()
+    }
+
     /// The text of a number; empty if there is none.
     #[must_use]
     pub fn text(&self, number: u32) -> &str {
@@ -45,6 +51,7 @@ mod tests {
     fn a_text_has_one_number() {
         let mut interner = Interner::default();
         assert_eq!(["a", "", "a", "b"].map(|text| interner.number(text)), [0, 1, 0, 2]);
+        assert_eq!(["a", "b", "c"].map(|text| interner.find(text)), [Some(0), Some(2), None]);
         assert_eq!([0, 1, 2, 3].map(|number| interner.text(number)), ["a", "", "b", ""]);
         assert_eq!(interner.texts().collect::<Vec<_>>(), ["a", "", "b"]);
     }

@@ -5,6 +5,7 @@
 //! up over time, branches, steps, types of files and the runs of a type of subagent, which is a tenth: it is read for
 //! questions that tell none of these apart, of all time or of a period that the session lies within.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
@@ -68,14 +69,15 @@ impl AllocationRow {
         self.agent_id.strip_prefix(RUNS_OF)
     }
 
-    /// What is known of a row of `spent` that nothing else tells of; `tool` is a name in brackets.
+    /// What is known of a row of `spent` that nothing else tells of, but for its branch; `tool` is a name in brackets.
     #[must_use]
     pub fn unplaced(row: &UsageBucket<'_>, tool: &str) -> Self {
         Self {
             quarter: row.quarter,
             agent_id: row.agent_id.to_owned(),
             model: row.model.to_owned(),
-            branch: row.branch.to_owned(),
+            // By branch nobody asks for where costs came from, and a log can name any number of them.
+            branch: String::new(),
             tool: tool.to_owned(),
             skill: String::new(),
             file_type: String::new(),
@@ -464,39 +466,51 @@ fn store(
 
 /// Allocations without their time, branch, step and type of file, and with a run's type in its place.
 fn added_up(shares: &Allocations, types: &HashMap<String, Option<String>>) -> Allocations {
+    #[derive(Default)]
+    struct Sums {
+        responses: u64,
+        calls: u64,
+        usage: Usage,
+        cost: CostParts,
+    }
     let mut texts = Interner::default();
-    let mut sums: BTreeMap<([u32; 4], Phase, bool), AllocationRow> = BTreeMap::new();
+    let mut sums: BTreeMap<([u32; 4], Phase, bool), Sums> = BTreeMap::new();
     shares.for_each(|row| {
         let agent = match types.get(&row.agent_id) {
             Some(agent_type) => &format!("{RUNS_OF}{}", agent_type.as_deref().unwrap_or_default()),
             None => &row.agent_id,
         };
         let key = [agent, &row.model, &row.skill, &row.tool].map(|text| texts.number(text));
-        let sum = sums.entry((key, row.phase, row.cost.is_some())).or_insert_with(|| AllocationRow {
-            agent_id: agent.clone(),
-            model: row.model.clone(),
-            skill: row.skill.clone(),
-            tool: row.tool.clone(),
-            phase: row.phase,
-            cost: row.cost.map(|_| CostParts::default()),
-            ..AllocationRow::default()
-        });
+        let sum = sums.entry((key, row.phase, row.cost.is_some())).or_default();
         sum.responses += row.responses;
         sum.calls += row.calls;
         sum.usage += row.usage;
-        if let (Some(sum), Some(cost)) = (&mut sum.cost, row.cost) {
-            *sum += cost;
-        }
+        sum.cost += row.cost.unwrap_or_default();
     });
     let mut writer = AllocationWriter::default();
-    sums.values().for_each(|row| writer.push(row));
+    for ((key, phase, is_priced), sum) in sums {
+        let [agent_id, model, skill, tool] = key.map(|number| texts.text(number).to_owned());
+        let Sums { responses, calls, usage, cost } = sum;
+        writer.push(&AllocationRow {
+            agent_id,
+            model,
+            skill,
+            tool,
+            phase,
+            responses,
+            calls,
+            usage,
+            cost: is_priced.then_some(cost),
+            ..AllocationRow::default()
+        });
+    }
     writer.finish()
 }
 
 /// Hands the rows that a [`AllocationWriter`] wrote to `each`. A value that is none of ours is read as far as it goes.
 fn decode(body: &[u8], mut each: impl FnMut(&AllocationRow)) {
     let mut rest = body;
-    let mut names: Vec<String> = Vec::new();
+    let mut names: Vec<Cow<'_, str>> = Vec::new();
     for _ in 0..take(&mut rest).unwrap_or(0) {
         let Some(name) = take_text(&mut rest) else { break };
         names.push(name);
@@ -523,7 +537,7 @@ fn decode(body: &[u8], mut each: impl FnMut(&AllocationRow)) {
             if n[at] != named[at] {
                 let name = usize::try_from(n[at]).ok().and_then(|at| names.get(at));
                 text.clear();
-                text.push_str(name.map_or("", String::as_str));
+                text.push_str(name.map_or("", |name| name));
             }
         }
         named = n;

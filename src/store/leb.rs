@@ -1,5 +1,7 @@
 //! Numbers as LEB128: seven bits a byte, the lowest first, and a high bit on all bytes but the last.
 
+use std::borrow::Cow;
+
 /// Appends a number.
 pub(super) fn put(body: &mut Vec<u8>, mut number: u64) {
     while number > 0x7f {
@@ -44,9 +46,9 @@ pub(super) fn put_text(body: &mut Vec<u8>, text: &str) {
 }
 
 /// Takes such a text; what is no UTF-8 in it is replaced.
-pub(super) fn take_text(rest: &mut &[u8]) -> Option<String> {
+pub(super) fn take_text<'b>(rest: &mut &'b [u8]) -> Option<Cow<'b, str>> {
     let length = usize::try_from(take(rest)?).ok()?;
     let (text, after) = rest.split_at_checked(length)?;
     *rest = after;
-    Some(String::from_utf8_lossy(text).into_owned())
+    Some(String::from_utf8_lossy(text))
 }
