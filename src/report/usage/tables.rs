@@ -1,7 +1,7 @@
 //! The tables of `show-usage`, for people.
 
 use super::{AllocatedUsage, Part, ToolUsage, UsageReport};
-use crate::domain::{PicoUsd, Usage};
+use crate::domain::{PicoUsd, Usage, grouped};
 use crate::report::allocations::phase_cells;
 use crate::report::history::sessions_table;
 use crate::report::{Cell, Share, Table};
@@ -10,6 +10,9 @@ use crate::store::HIDDEN_AGENT;
 /// Headings short enough for a table with money to fit 80 columns: cache reads and writes.
 const CACHE_READ: &str = "cache read";
 const CACHE_WRITE: &str = "cache write";
+/// So many compactions have rows of their own; the JSON has all. A table takes kilobytes a row to lay out, and no session has so
+/// many.
+const COMPACTIONS_SHOWN: usize = 1_000;
 
 impl UsageReport {
     /// The tables for people. `detailed` adds those by model, skill and MCP server.
@@ -230,13 +233,18 @@ impl UsageReport {
 
     fn compaction_table(&self) -> Table {
         let mut table = Table::new("Compactions", &["at", "trigger<", "tokens before", "tokens after"]);
-        for event in &self.compaction_events {
+        for event in self.compaction_events.iter().take(COMPACTIONS_SHOWN) {
             table.rows.push(vec![
                 event.at.map_or(Cell::Unknown, Cell::Time),
                 Cell::Text(event.trigger.clone()),
                 Cell::count(event.tokens_before),
                 Cell::count(event.tokens_after),
             ]);
+        }
+        let more = self.compaction_events.len().saturating_sub(COMPACTIONS_SHOWN);
+        if more > 0 {
+            let more = Cell::Text(format!("{} more", grouped(more as u64)));
+            table.rows.push(vec![more, Cell::Text(String::new()), Cell::Unknown, Cell::Unknown]);
         }
         table
     }
