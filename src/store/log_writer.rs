@@ -9,8 +9,8 @@ use super::event::record_run;
 use super::gather::{self, Place, Response, Responses};
 use super::log::LogBatch;
 use super::log_records::{
-    COMPACTIONS, FORGET_COPIES, FORGET_EARLIER, FactsSource, PROMPTS, forget_told_boundaries, give, record_boundary, record_facts,
-    record_log_prompt,
+    COMPACTIONS, FORGET_COPIES, FORGET_EARLIER, FactsSource, PROMPTS, forget_told_boundaries, give,
+    record_boundary, record_facts, record_log_prompt,
 };
 use super::owners::{self, Claim, RecordKind, Sharing};
 use super::responses::{self, INSERT, REPLACE, execute, known_message};

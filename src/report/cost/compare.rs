@@ -206,7 +206,8 @@ impl Change {
     }
 
     fn between(now: &Sum, before: Option<&Sum>, key: Option<&str>) -> Self {
-        let previous = before.map(|before| Box::new(Previous { key: key.map(str::to_owned), sum: before.into() }));
+        let previous =
+            before.map(|before| Box::new(Previous { key: key.map(str::to_owned), sum: before.into() }));
         let was = previous.as_ref().and_then(|previous| previous.sum.cost_usd);
         let change_usd = CostSum::from(now).cost_usd.zip(was).map(|(now, was)| now - was);
         let change_percent = change_usd.zip(was).and_then(|(change, was)| change.percent_of(was));

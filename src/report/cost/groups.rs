@@ -288,8 +288,7 @@ impl<'a> Groups<'a> {
             _ => self.group_of(&row, before.unwrap_or_default()),
         };
         let group = &mut self.groups[at];
-        let sum =
-            if before.is_some() { group.before.get_or_insert_default() } else { &mut group.now };
+        let sum = if before.is_some() { group.before.get_or_insert_default() } else { &mut group.now };
         // A share of nothing can be a part of a response that has no price.
         sum.add_at(&row, share.cost);
         let cost = share.cost.unwrap_or_default().total();
