@@ -71,6 +71,11 @@ pub enum Error {
         /// What was looked for, and what to do next.
         what: String,
     },
+    /// What has changed is numbered in the ledger, which cannot be written.
+    #[error(
+        "can't number the ledger's changes because the ledger can't be written; run this as the user who owns it"
+    )]
+    Unnumbered,
     /// What was asked cannot be meant.
     #[error("{what}")]
     Usage {

@@ -21,6 +21,7 @@ pub mod domain;
 pub mod env;
 pub mod error;
 pub mod estimate;
+pub mod export;
 pub mod hook;
 pub mod ingest;
 pub mod json;

@@ -11,7 +11,7 @@ mod usage;
 
 pub use block::{BLOCK_END, BLOCK_START, with_block};
 pub use capture::capture_header;
-pub use csv::{csv, csv_names, push_csv};
+pub use csv::{csv, csv_json, csv_text};
 pub use json::{harmless_json, push_json, write_json};
 pub use markdown::{escaped, markdown};
 pub use text::{Style, checks, note, pairs, table};

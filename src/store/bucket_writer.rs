@@ -338,6 +338,7 @@ impl Ledger {
             spending.write(tx)?;
             budget_totals::void(tx)?;
             budget_totals::reprice_pending(tx, &prices)?;
+            super::changes::note_all(tx)?;
             set_version(tx, stamp(&prices))
         })?;
         Ok(true)

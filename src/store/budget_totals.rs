@@ -460,7 +460,7 @@ fn add_up(conn: &Connection, budget: &Budget, session: i64, span: BudgetSpan) ->
     }
     let is_own =
         |report: &Report| budget.per != Per::Session || report.session.is_some_and(|own| own.0 == session);
-    for report in reports::read(conn, Some((start, until)))? {
+    for report in reports::read(conn, (start, until))? {
         if is_own(&report) && has_report(budget, &report) {
             total.add(Sum::of(&report));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension as _, Row};
+use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
 
 use super::queries::{optional_unsigned, unsigned};
 use super::{Ledger, SessionRow, StoreError};
@@ -64,22 +64,41 @@ impl Ledger {
         &self,
         mut each: impl FnMut(CallRecord<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        const SQL: &str =
+        for_each(&self.conn, None, |call, _| each(call))
+    }
+}
+
+/// The columns of [`Sessions::call`], and the row.
+macro_rules! calls {
+    ($of:literal) => {
+        concat!(
             "SELECT session, tool_use_id, agent_id, agent_type, tool, at, duration_ms, ok, generated_tokens,
             generated_method, returned_tokens, returned_method, input_hash, action_type, action_name, model,
-            coalesce(raw_generated_tokens, generated_tokens), coalesce(raw_returned_tokens, returned_tokens)
-          FROM tool_calls WHERE ok IS NOT NULL ORDER BY id";
-        let failed = |source| E::from(StoreError::Query { what: "read the tool calls", source });
-        let mut sessions = Sessions::default();
-        let mut statement = self.conn.prepare(SQL).map_err(failed)?;
-        let mut rows = statement.query([]).map_err(failed)?;
-        while let Some(row) = rows.next().map_err(failed)? {
-            if let Some(call) = sessions.call(&self.conn, row).map_err(failed)? {
-                each(call)?;
-            }
+            coalesce(raw_generated_tokens, generated_tokens), coalesce(raw_returned_tokens, returned_tokens), id
+          FROM tool_calls WHERE ",
+            $of,
+            "ok IS NOT NULL ORDER BY id"
+        )
+    };
+}
+
+/// Hands tool calls and their rows to `each`, of one session or of all, in the order in which they were recorded.
+pub(super) fn for_each<E: From<StoreError>>(
+    conn: &Connection,
+    of: Option<SessionRow>,
+    mut each: impl FnMut(CallRecord<'_>, i64) -> Result<(), E>,
+) -> Result<(), E> {
+    let failed = |source| E::from(StoreError::Query { what: "read the tool calls", source });
+    let mut sessions = Sessions::default();
+    let sql = if of.is_some() { calls!("session = ?1 AND ") } else { calls!("") };
+    let mut statement = conn.prepare_cached(sql).map_err(failed)?;
+    let mut rows = statement.query(params_from_iter(of.map(|session| session.0))).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        if let Some(call) = sessions.call(conn, row).map_err(failed)? {
+            each(call, row.get(18).map_err(failed)?)?;
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// What sessions tell of their calls. It is looked up once a session: asked for each call, the model alone took most of an

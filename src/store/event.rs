@@ -299,7 +299,8 @@ fn touch(
            transcript_path = coalesce(?5, transcript_path),
            kind = CASE WHEN kind = 'scheduled' THEN kind ELSE coalesce(?6, kind) END,
            model = coalesce(?7, model),
-           finalized_at = iif(?8 AND ended_at IS NULL, NULL, finalized_at)
+           finalized_at = iif(?8 AND ended_at IS NULL, NULL, finalized_at),
+           changed = -abs(changed)
          WHERE session_id = ?1 AND iif(?4, project IS ?3 AND project_named, project IS NOT NULL OR ?3 IS NULL)
          RETURNING id";
     const PLACED: &str = "UPDATE sessions SET

@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 
+use rusqlite::Row;
+
+use super::queries::optional_unsigned;
 use super::{CompactionRecord, Ledger, SessionRow, StoreError};
 use crate::domain::{ResponseRecord, Timestamp};
 
@@ -14,15 +17,6 @@ pub struct SessionCounts {
     pub tool_calls: u64,
     /// Compactions.
     pub compactions: u64,
-}
-
-/// A compaction and whose it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionCompaction {
-    /// The session's id.
-    pub session_id: String,
-    /// The compaction.
-    pub compaction: CompactionRecord,
 }
 
 impl Ledger {
@@ -71,26 +65,33 @@ impl Ledger {
         failed.map_or(Ok(()), Err)
     }
 
-    /// All compactions, by session and time.
+    /// Hands every compaction and its session's id to `each`, by session and time.
     ///
     /// # Errors
-    /// If the ledger cannot be read.
-    pub fn all_compactions(&self) -> Result<Vec<SessionCompaction>, StoreError> {
+    /// If the ledger cannot be read, or what `each` returns.
+    pub fn for_each_compaction<E: From<StoreError>>(
+        &self,
+        mut each: impl FnMut(String, CompactionRecord) -> Result<(), E>,
+    ) -> Result<(), E> {
         const SQL: &str = "SELECT s.session_id, c.at, c.trigger, c.tokens_before, c.tokens_after
           FROM compactions c JOIN sessions s ON s.id = c.session ORDER BY c.session, c.at, c.id";
-        self.all("read the compactions", SQL, [], |row| {
-            let tokens = |column: usize| -> rusqlite::Result<Option<u64>> {
-                Ok(row.get::<_, Option<i64>>(column)?.and_then(|tokens| u64::try_from(tokens).ok()))
-            };
-            Ok(SessionCompaction {
-                session_id: row.get(0)?,
-                compaction: CompactionRecord {
-                    at: row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis),
-                    trigger: row.get(2)?,
-                    tokens_before: tokens(3)?,
-                    tokens_after: tokens(4)?,
-                },
-            })
-        })
+        let failed = |source| E::from(StoreError::Query { what: "read the compactions", source });
+        let mut query = self.conn.prepare(SQL).map_err(failed)?;
+        let mut rows = query.query([]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let session_id = row.get(0).map_err(failed)?;
+            each(session_id, compaction(row, 1).map_err(failed)?)?;
+        }
+        Ok(())
     }
+}
+
+/// The compaction whose time, trigger and sizes stand in a row from the column `first` on.
+pub(super) fn compaction(row: &Row<'_>, first: usize) -> rusqlite::Result<CompactionRecord> {
+    Ok(CompactionRecord {
+        at: row.get::<_, Option<i64>>(first)?.map(Timestamp::from_millis),
+        trigger: row.get(first + 1)?,
+        tokens_before: optional_unsigned(row, first + 2)?,
+        tokens_after: optional_unsigned(row, first + 3)?,
+    })
 }

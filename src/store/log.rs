@@ -10,7 +10,7 @@ use super::event::{self, Event};
 use super::log_writer::LogWriter;
 use super::writer::{SessionRow, unsigned};
 use super::{AgentObservation, Ledger, StoreError};
-use super::{alerts, allocations, budget_totals, ended, responses};
+use super::{alerts, allocations, budget_totals, changes, ended, responses};
 use crate::domain::{Client, LogDelta, LogPosition, SessionId, Timestamp};
 
 /// What is done with the new lines of transcripts.
@@ -142,7 +142,7 @@ impl Ledger {
     ) -> Result<(), StoreError> {
         self.write("record the sessions' ends", |tx| {
             let mut update = tx.prepare_cached(
-                "UPDATE sessions SET finalized_at = ?3,
+                "UPDATE sessions SET finalized_at = ?3, changed = -abs(changed),
                    settled_call = coalesce((SELECT max(id) FROM tool_calls WHERE session = sessions.id), settled_call)
                  WHERE session_id = ?1 AND finalized_at IS NULL AND last_seen_at < ?2",
             )?;
@@ -186,7 +186,7 @@ impl Ledger {
                 tx.execute("DELETE FROM compactions WHERE session = ?1 AND +uuid IS NULL", [row])?;
             }
             tx.execute(
-                "UPDATE sessions SET finalized_at = ?2,
+                "UPDATE sessions SET finalized_at = ?2, changed = -abs(changed),
                    settled_call = coalesce((SELECT max(id) FROM tool_calls WHERE session = ?1), settled_call)
                  WHERE id = ?1",
                 params![row, at.as_millis()],
@@ -225,6 +225,7 @@ impl Ledger {
                 })
                 .optional()?;
             let Some(row) = row else { return Ok(false) };
+            changes::note_removal(tx, SessionRow(row))?;
             for sql in ROWS {
                 tx.execute(sql, [row])?;
             }

@@ -15,7 +15,7 @@ use super::log_records::{
 use super::owners::{self, Claim, RecordKind, Sharing};
 use super::responses::{self, INSERT, REPLACE, execute, known_message};
 use super::writer::{SessionRow, session_id, session_row_and_own, signed};
-use super::{allocations, contexts, hidden};
+use super::{allocations, changes, contexts, hidden};
 use crate::domain::{Client, CopiedBefore, MessageId, ResponseRecord, SessionId, Timestamp};
 use crate::pricing::PriceTable;
 use crate::reconcile;
@@ -487,6 +487,10 @@ impl<'c> LogWriter<'c> {
             hidden::refresh(self.conn, self.prices, SessionRow(*session), &mut self.spending)?;
         }
         all.extend(changed.into_keys());
+        // Of the others their files may have told something, be it only that they go on.
+        for session in self.rows.values().filter(|session| !all.contains(&session.0)) {
+            changes::note(self.conn, *session)?;
+        }
         for session in all {
             allocations::touch(self.conn, SessionRow(session))?;
         }

@@ -17,6 +17,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0013_claims.sql"),
     include_str!("migrations/0014_growth.sql"),
     include_str!("migrations/0015_positions.sql"),
+    include_str!("migrations/0016_changes.sql"),
 ];
 
 /// Brings the schema up to date. Safe for any number of processes that start on one fresh ledger at once: the

@@ -1,13 +1,20 @@
 //! What agents without hooks have reported of themselves. It stands beside what is known from logs and is never added to it;
 //! budgets count both.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::buckets::QuarterHour;
 use super::budget_totals;
-use super::writer::{signed, unsigned};
+use super::writer::{session_id, signed, unsigned};
 use super::{Ledger, SessionRow, StoreError};
-use crate::domain::{PicoUsd, Timestamp};
+use crate::domain::{PicoUsd, SessionId, Timestamp};
+
+/// The query of [`report`]'s rows.
+macro_rules! reports {
+    () => {
+        "SELECT event_id, at, session, project, agent, task, model, input, output, tokens, pico, estimate FROM reports"
+    };
+}
 
 /// A report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,46 +87,48 @@ impl Ledger {
         &self,
         mut each: impl FnMut(&Report, Option<&str>) -> Result<(), E>,
     ) -> Result<(), E> {
-        for report in read(&self.conn, None).map_err(StoreError::query("read the reports"))? {
-            let id = match report.session {
-                Some(session) => self
-                    .conn
-                    .query_row("SELECT session_id FROM sessions WHERE id = ?1", [session.0], |row| {
-                        row.get::<_, String>(0)
-                    })
-                    .optional()
-                    .map_err(StoreError::query("look up the report's session"))?,
+        let failed = |source| E::from(StoreError::Query { what: "read the reports", source });
+        let mut query =
+            self.conn.prepare(concat!(reports!(), " WHERE at IS NOT NULL ORDER BY id")).map_err(failed)?;
+        let mut rows = query.query([]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let report = report(row).map_err(failed)?;
+            let session = match report.session {
+                Some(session) => session_id(&self.conn, session).map_err(failed)?,
                 None => None,
             };
-            each(&report, id.as_deref())?;
+            each(&report, session.as_ref().map(SessionId::as_str))?;
         }
         Ok(())
     }
 }
 
-/// The reports of a time, given in quarters of an hour; or all of them.
-pub(super) fn read(conn: &Connection, quarters: Option<(i64, i64)>) -> rusqlite::Result<Vec<Report>> {
-    let (start, until) = quarters.unwrap_or((i64::MIN, i64::MAX));
+/// The reports of a time, given in quarters of an hour.
+pub(super) fn read(conn: &Connection, (start, until): (i64, i64)) -> rusqlite::Result<Vec<Report>> {
     let millis = |quarter: i64| quarter.saturating_mul(QuarterHour::MILLIS);
-    let mut query = conn.prepare_cached(
-        "SELECT event_id, at, session, project, agent, task, model, input, output, tokens, pico, estimate
-         FROM reports WHERE at >= ?1 AND at < ?2 ORDER BY id",
-    )?;
-    let rows = query.query_map([millis(start), millis(until)], |row| {
-        Ok(Report {
-            event_id: row.get(0)?,
-            at: row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis),
-            session: row.get::<_, Option<i64>>(2)?.map(SessionRow),
-            project: row.get(3)?,
-            agent: row.get(4)?,
-            task: row.get(5)?,
-            model: row.get(6)?,
-            input: row.get::<_, Option<i64>>(7)?.map(unsigned),
-            output: row.get::<_, Option<i64>>(8)?.map(unsigned),
-            tokens: unsigned(row.get(9)?),
-            cost: row.get::<_, Option<i64>>(10)?.map(|pico| PicoUsd::from_pico(pico.into())),
-            is_estimate: row.get(11)?,
-        })
-    })?;
+    let mut query = conn.prepare_cached(concat!(reports!(), " WHERE at >= ?1 AND at < ?2 ORDER BY id"))?;
+    let rows = query.query_map([millis(start), millis(until)], report)?;
     rows.collect()
+}
+
+/// The report of a row, if there is one.
+pub(super) fn by_row(conn: &Connection, row: i64) -> rusqlite::Result<Option<Report>> {
+    conn.prepare_cached(concat!(reports!(), " WHERE id = ?1"))?.query_row([row], report).optional()
+}
+
+fn report(row: &Row<'_>) -> rusqlite::Result<Report> {
+    Ok(Report {
+        event_id: row.get(0)?,
+        at: row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis),
+        session: row.get::<_, Option<i64>>(2)?.map(SessionRow),
+        project: row.get(3)?,
+        agent: row.get(4)?,
+        task: row.get(5)?,
+        model: row.get(6)?,
+        input: row.get::<_, Option<i64>>(7)?.map(unsigned),
+        output: row.get::<_, Option<i64>>(8)?.map(unsigned),
+        tokens: unsigned(row.get(9)?),
+        cost: row.get::<_, Option<i64>>(10)?.map(|pico| PicoUsd::from_pico(pico.into())),
+        is_estimate: row.get(11)?,
+    })
 }

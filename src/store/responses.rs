@@ -247,6 +247,25 @@ pub(super) fn for_each_response_in_order(
     Ok(())
 }
 
+/// Calls `each` with every response of a session, by time, until `each` has had enough.
+pub(super) fn for_each_response_of(
+    conn: &Connection,
+    session: SessionRow,
+    mut each: impl FnMut(&ResponseRecord) -> bool,
+) -> rusqlite::Result<()> {
+    let mut query =
+        conn.prepare_cached(concat!(responses!(), " WHERE session = ?1 ORDER BY at, message_id"))?;
+    let mut rows = query.query([session.0])?;
+    while let Some(row) = rows.next()? {
+        if let Some((message, _)) = read_message(row)?
+            && !each(&message)
+        {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// The requests of a response as the ledger keeps them: an array of what the client itself counts and of each request, these
 /// with a 1 behind the classes if it is a compaction.
 fn text_of(iterations: &Iterations) -> String {

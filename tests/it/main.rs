@@ -24,6 +24,7 @@ mod doctor;
 mod editors;
 mod ended;
 mod estimates;
+mod export;
 mod faces;
 mod facts;
 mod forks;

@@ -12,9 +12,9 @@ use serde_json::{Map, Value, json};
 use tallyhook::cli::Console;
 use tallyhook::domain::{Timestamp, Usage};
 use tallyhook::env::Env;
+use tallyhook::export::ExportedCall;
 use tallyhook::hook::{self, Options};
 use tallyhook::pricing::PriceTable;
-use tallyhook::report::calls::ExportedCall;
 use tallyhook::report::usage::{Basis, Filter, UsageReport};
 use tallyhook::store;
 

@@ -54,6 +54,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // As hot as the hook; of the reports it knows only the user's days.
     ("statusline", &["domain", "json", "env", "config", "budget", "store", "report"]),
     ("render", &["domain", "json", "doctor", "report"]),
+    // What leaves the ledger. Sinks for databases are in other crates.
+    ("export", &["domain", "pricing", "store", "allocation", "report", "render"]),
     (
         "cli",
         &[
@@ -73,6 +75,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "report",
             "regular",
             "render",
+            "export",
             "clients",
             "statusline",
             "budget",

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::domain::amount::{self, AmountFault};
+use crate::export::{Cursor, FORMATS, FileFormat, RecordKind};
 use crate::report::allocations::AllocationKey;
 use crate::report::calendar::{AskedDay, Zone};
 use crate::report::cost::By;
@@ -317,11 +318,25 @@ pub struct ExportArgs {
     #[arg(long, value_name = "WHAT", default_value = "calls")]
     pub what: ExportWhat,
     /// Output format
-    #[arg(long, value_name = "FORMAT", default_value = "json")]
-    pub format: ExportFormat,
+    #[arg(long, value_name = "FORMAT", default_value = FORMATS[0].name, value_parser = super::values::file_format())]
+    pub format: FileFormat,
     /// Count days in this time zone, such as Europe/Berlin
     #[arg(long, value_name = "ZONE", value_parser = super::values::zone)]
     pub tz: Option<Zone>,
+    /// Export everything as changes, one JSON object per line, for a copy of the ledger elsewhere
+    ///
+    /// Each page of changes ends with a line that has a cursor. Pass the last cursor that you stored to `--since-cursor` to
+    /// get what has changed since then.
+    #[arg(long, conflicts_with_all = ["what", "format", "tz"])]
+    pub changes: bool,
+    /// Export what has changed since this cursor, as with `--changes`
+    #[arg(
+        long,
+        value_name = "CURSOR",
+        value_parser = super::values::cursor,
+        conflicts_with_all = ["what", "format", "tz"]
+    )]
+    pub since_cursor: Option<Cursor>,
 }
 
 /// What can be exported.
@@ -343,31 +358,18 @@ pub enum ExportWhat {
     Reports,
 }
 
-impl ExportWhat {
-    /// The name of the list in the JSON document.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sessions => "sessions",
-            Self::Calls => "calls",
-            Self::Responses => "responses",
-            Self::Days => "days",
-            Self::Steps => "steps",
-            Self::Compactions => "compactions",
-            Self::Reports => "reports",
+impl From<ExportWhat> for RecordKind {
+    fn from(what: ExportWhat) -> Self {
+        match what {
+            ExportWhat::Sessions => Self::Sessions,
+            ExportWhat::Calls => Self::Calls,
+            ExportWhat::Responses => Self::Responses,
+            ExportWhat::Days => Self::Days,
+            ExportWhat::Steps => Self::Steps,
+            ExportWhat::Compactions => Self::Compactions,
+            ExportWhat::Reports => Self::Reports,
         }
     }
-}
-
-/// The format of an export.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ExportFormat {
-    /// One JSON document
-    Json,
-    /// One JSON object per line
-    Jsonl,
-    /// CSV with a header line
-    Csv,
 }
 
 fn rows(text: &str) -> Result<u32, AmountFault> {

@@ -1,5 +1,8 @@
 //! Values that several commands take.
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+
+use crate::export::{Cursor, CursorError, FORMATS, FileFormat};
 use crate::report::calendar::{AskedDay, Zone};
 
 /// Reads a day that is asked for.
@@ -8,6 +11,23 @@ use crate::report::calendar::{AskedDay, Zone};
 /// If it has none of the forms, which the error names.
 pub(in crate::cli) fn day(text: &str) -> Result<AskedDay, String> {
     AskedDay::parse(text).ok_or_else(|| format!("expected a day, such as {}", AskedDay::FORMS))
+}
+
+/// Reads a cursor of `export --changes`.
+///
+/// # Errors
+/// If it is none.
+pub(in crate::cli) fn cursor(text: &str) -> Result<Cursor, CursorError> {
+    Cursor::parse(text)
+}
+
+/// Reads the name of one of [`FORMATS`].
+pub(in crate::cli) fn file_format() -> impl TypedValueParser<Value = FileFormat> {
+    let names = FORMATS.iter().map(|format| PossibleValue::new(format.name).help(format.about));
+    PossibleValuesParser::new(names).map(|name| {
+        // One of them is named, for no other name passes.
+        *FORMATS.iter().find(|format| format.name == name).unwrap_or(&FORMATS[0])
+    })
 }
 
 /// Reads the name of a time zone.

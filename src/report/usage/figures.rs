@@ -8,19 +8,62 @@ use super::{Actual, AgentUsage, Efficiency, EstimateInfo, ModelUsage, StepUsage,
 use crate::allocation::{self, Calibrations};
 use crate::domain::{PicoUsd, Timeline, Usage};
 use crate::report::SessionInfo;
-use crate::store::{Ledger, SessionCalls, SessionRecord, StoreError};
+use crate::store::{AgentRun, Ledger, SessionCalls, SessionRecord, StoreError};
+
+/// What a session is and has used, as its own rows and the prices tell.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "they are those of UsageReport")]
+pub struct SessionTotals {
+    pub session: SessionInfo,
+    pub actual: Option<Actual>,
+    pub by_model: Vec<ModelUsage>,
+    pub by_agent: Vec<AgentUsage>,
+    pub efficiency: Efficiency,
+}
 
 /// A session's figures.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "they are those of UsageReport")]
 pub struct Figures {
-    pub session: SessionInfo,
-    pub actual: Option<Actual>,
+    pub totals: SessionTotals,
     pub estimate: EstimateInfo,
-    pub by_model: Vec<ModelUsage>,
-    pub by_agent: Vec<AgentUsage>,
     pub by_step: Vec<StepUsage>,
-    pub efficiency: Efficiency,
+}
+
+impl SessionTotals {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn of(ledger: &Ledger, record: &SessionRecord) -> Result<Self, StoreError> {
+        let runs = ledger.agent_runs(record.row)?;
+        Self::read(ledger, record, &runs, &AgentNames::of(&runs)).map(|(totals, _)| totals)
+    }
+
+    /// Reads them with the tool calls.
+    fn read(
+        ledger: &Ledger,
+        record: &SessionRecord,
+        runs: &[AgentRun],
+        names: &AgentNames<'_>,
+    ) -> Result<(Self, SessionCalls), StoreError> {
+        let spending = Spending::of(ledger, record.row, names, &|_| true)?;
+        let used = Used::of(ledger, record.row, names, &|_| true, &spending)?;
+        let calls = ledger.session_calls(record.row, |run| used.last_response(run))?;
+        let compactions = ledger.compactions(record.row)?.len() as u64;
+        let session = session_info(ledger, record, &calls.groups, compactions)?;
+        let total = used.total() + spending.hidden_usage();
+        let lines = (calls.lines_added, calls.lines_removed);
+        let is_open = record.ended_at.is_none();
+        let totals = Self {
+            actual: rollup::actual(&used, total, &spending),
+            by_model: rollup::by_model(&used, &spending),
+            by_agent: rollup::by_agent(&used, runs, names, session.turns, is_open, &|_| true, &spending),
+            efficiency: Efficiency::of(total, &spending, session.duration_seconds, lines),
+            session,
+        };
+        Ok((totals, calls))
+    }
 }
 
 impl Figures {
@@ -36,18 +79,13 @@ impl Figures {
     ) -> Result<Self, StoreError> {
         let runs = ledger.agent_runs(record.row)?;
         let names = AgentNames::of(&runs);
-        let spending = Spending::of(ledger, record.row, &names, &|_| true)?;
-        let used = Used::of(ledger, record.row, &names, &|_| true, &spending)?;
-        let SessionCalls { groups: calls, lines_added, lines_removed, has_ids, fingerprint } =
-            ledger.session_calls(record.row, |run| used.last_response(run))?;
-        let compactions = ledger.compactions(record.row)?.len() as u64;
-        let mut session = session_info(ledger, record, &calls, compactions)?;
-        let total = used.total() + spending.hidden_usage();
+        let (mut totals, calls) = SessionTotals::read(ledger, record, &runs, &names)?;
+        let SessionCalls { groups: calls, has_ids, fingerprint, .. } = calls;
         let mut steps = StepSums::new(&names);
         let growth = ledger.for_each_allocation_of(record.row, |share| steps.add(share))?;
-        if session.tool_calls == 0 {
+        if totals.session.tool_calls == 0 {
             // No hook has told of any: the session was imported.
-            session.tool_calls = steps.calls();
+            totals.session.tool_calls = steps.calls();
         }
         let error_percent = match growth.filter(|growth| growth.is_of(fingerprint)) {
             // What no hook has told of was not estimated: the session's files need no look.
@@ -55,23 +93,25 @@ impl Figures {
             Some(growth) => calibrations.error_percent(ledger, &growth)?,
             None => calibrations.error_percent(ledger, &allocation::growth(ledger, record.row)?)?,
         };
-        let is_open = record.ended_at.is_none();
-        let by_agent = rollup::by_agent(&used, &runs, &names, session.turns, is_open, &|_| true, &spending);
-        let subagent_tokens = by_agent.iter().map(|agent| agent.pending_tokens).sum();
+        let subagent_tokens = totals.by_agent.iter().map(|agent| agent.pending_tokens).sum();
         let mut estimate = EstimateInfo { error_percent, ..rollup::estimate(&calls, subagent_tokens) };
         let pending = &mut estimate.pending;
         pending.client_tokens = calibrations.foreseen(ledger, record.model.as_deref(), pending.calls)?;
-        let lines = (lines_added, lines_removed);
-        Ok(Self {
-            actual: rollup::actual(&used, total, &spending),
-            estimate,
-            by_model: rollup::by_model(&used, &spending),
-            by_agent,
-            by_step: steps.rows(timeline, record.last_activity_at),
-            efficiency: Efficiency::of(total, &spending, session.duration_seconds, lines),
-            session,
-        })
+        Ok(Self { totals, estimate, by_step: steps.rows(timeline, record.last_activity_at) })
     }
+}
+
+/// What a session used, by step, as far as the ledger has it shared out.
+///
+/// # Errors
+/// If the ledger cannot be read.
+pub fn steps_of(ledger: &Ledger, record: &SessionRecord) -> Result<Vec<StepUsage>, StoreError> {
+    let timeline = allocation::timeline(ledger, record.row)?;
+    let runs = ledger.agent_runs(record.row)?;
+    let names = AgentNames::of(&runs);
+    let mut steps = StepSums::new(&names);
+    ledger.for_each_allocation_of(record.row, |share| steps.add(share))?;
+    Ok(steps.rows(&timeline, record.last_activity_at))
 }
 
 impl Efficiency {

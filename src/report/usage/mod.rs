@@ -26,7 +26,7 @@ use crate::store::{
     StoreError,
 };
 use allocations::{AllocationSums, StepSums};
-pub use figures::Figures;
+pub use figures::{Figures, SessionTotals, steps_of};
 use money::Spending;
 use rollup::{AgentNames, Used};
 

@@ -465,6 +465,8 @@ fn finish(conn: &mut Connection) -> rusqlite::Result<Vec<PathBuf>> {
         tx.execute("DELETE FROM transcripts WHERE path = ?1", [path])?;
     }
     tx.execute("INSERT OR REPLACE INTO meta VALUES ('price_version', 0)", [])?;
+    // What cannot be read is in no list of what was removed: copies of the ledger elsewhere begin anew.
+    tx.execute("INSERT OR REPLACE INTO meta VALUES ('ledger_id', randomblob(16))", [])?;
     super::budget_totals::void(&tx)?;
     tx.commit()?;
     conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;

@@ -1,4 +1,4 @@
-//! `export --what calls`: one record for each tool call.
+//! The record of a tool call.
 
 use serde::Serialize;
 
@@ -57,7 +57,7 @@ impl<'c> From<CallRecord<'c>> for ExportedCall<'c> {
         let agent = match (call.agent_id, call.agent_type) {
             (None, _) => MAIN_AGENT,
             (Some(_), Some(agent_type)) if agent_type != MAIN_AGENT => agent_type,
-            (Some(_), _) => super::usage::UNTYPED_AGENT,
+            (Some(_), _) => crate::report::usage::UNTYPED_AGENT,
         };
         // Most tools are the client's own, and their names need no look.
         let mcp_tool = call.tool.contains("mcp__").then(|| ToolName::new(call.tool));

@@ -1,4 +1,4 @@
-//! `export`: one record for each session, response, day and compaction. What is not known is null; nothing is left out.
+//! The records: sessions, responses, days, steps, compactions and reports. What is not known is null; nothing is left out.
 //!
 //! `examples/export.schema.json` describes every member. Those of a session are the same that `show-usage` and `cost` show.
 
@@ -6,20 +6,38 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::SessionInfo;
-use super::cost::{CostReport, CostRow};
-use super::usage::{
-    Actual, AgentUsage, Efficiency, EstimateInfo, Figures, Hidden, ModelUsage, OutputShortfall, StepUsage,
-    UNTYPED_AGENT,
-};
 use crate::allocation::{self, Calibrations};
 use crate::domain::{MAIN_AGENT, PicoUsd, ResponseRecord, Timestamp, Usage};
 use crate::pricing::PriceTable;
-use crate::store::{Ledger, Report, SessionCompaction, SessionRecord, SessionRow, StoreError};
+use crate::report::SessionInfo;
+use crate::report::cost::CostRow;
+use crate::report::usage::{
+    Actual, AgentUsage, Efficiency, EstimateInfo, Figures, Hidden, ModelUsage, OutputShortfall,
+    SessionTotals, StepUsage, UNTYPED_AGENT,
+};
+use crate::store::{AgentRun, CompactionRecord, Ledger, Report, SessionRecord, SessionRow, StoreError};
 
 /// The complete record of a session.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ExportedSession {
+    /// Whose, where, when and how much.
+    #[serde(flatten)]
+    pub used: SessionUse,
+    /// Estimates of the tool calls.
+    pub estimate: EstimateInfo,
+    /// Rates.
+    pub efficiency: Efficiency,
+    /// Usage by agent.
+    pub by_agent: Vec<AgentUsage>,
+    /// Usage by model.
+    pub by_model: Vec<ModelUsage>,
+    /// Usage by step.
+    pub by_step: Vec<StepUsage>,
+}
+
+/// What a session is and has used.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SessionUse {
     /// Whose, where and when.
     #[serde(flatten)]
     pub session: SessionInfo,
@@ -43,16 +61,6 @@ pub struct ExportedSession {
     pub hidden: Hidden,
     /// What incomplete logs probably leave out: an estimate, in no total.
     pub output_shortfall: OutputShortfall,
-    /// Estimates of the tool calls.
-    pub estimate: EstimateInfo,
-    /// Rates.
-    pub efficiency: Efficiency,
-    /// Usage by agent.
-    pub by_agent: Vec<AgentUsage>,
-    /// Usage by model.
-    pub by_model: Vec<ModelUsage>,
-    /// Usage by step.
-    pub by_step: Vec<StepUsage>,
 }
 
 /// Cost by class; null where nothing has a price.
@@ -66,19 +74,9 @@ pub struct ExportedCost {
     pub web_search_usd: Option<PicoUsd>,
 }
 
-impl ExportedSession {
-    /// Reads a session's record.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn of(
-        ledger: &Ledger,
-        record: &SessionRecord,
-        calibrations: &mut Calibrations,
-    ) -> Result<Self, StoreError> {
-        let timeline = allocation::timeline(ledger, record.row)?;
-        let figures = Figures::of(ledger, record, &timeline, calibrations)?;
-        let actual = figures.actual.unwrap_or(Actual {
+impl SessionUse {
+    fn new(session: SessionInfo, actual: Option<Actual>) -> Self {
+        let actual = actual.unwrap_or(Actual {
             cost: None,
             usage: Usage::default(),
             total_tokens: 0,
@@ -91,8 +89,8 @@ impl ExportedSession {
             output_shortfall: None,
         });
         let parts = actual.cost;
-        Ok(Self {
-            session: figures.session,
+        Self {
+            session,
             usage: actual.usage,
             total_tokens: actual.total_tokens,
             responses: actual.responses,
@@ -109,12 +107,51 @@ impl ExportedSession {
             unpriced_models: actual.unpriced_models,
             hidden: actual.hidden.unwrap_or_default(),
             output_shortfall: actual.output_shortfall.unwrap_or_default(),
-            estimate: figures.estimate,
-            efficiency: figures.efficiency,
-            by_agent: figures.by_agent,
-            by_model: figures.by_model,
-            by_step: figures.by_step,
-        })
+        }
+    }
+}
+
+impl ExportedSession {
+    /// Reads a session's record.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn of(
+        ledger: &Ledger,
+        record: &SessionRecord,
+        calibrations: &mut Calibrations,
+    ) -> Result<Self, StoreError> {
+        let timeline = allocation::timeline(ledger, record.row)?;
+        let Figures { totals, estimate, by_step } = Figures::of(ledger, record, &timeline, calibrations)?;
+        let SessionTotals { session, actual, by_model, by_agent, efficiency } = totals;
+        Ok(Self { used: SessionUse::new(session, actual), estimate, efficiency, by_agent, by_model, by_step })
+    }
+}
+
+/// The record of a session among changes: what follows from the session's own rows and the prices alone. Left out are
+/// estimates, which what was learned elsewhere changes, and what views work out when they ask.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ChangedSession {
+    /// Whose, where, when and how much. Its tool calls are those that have records of their own.
+    #[serde(flatten)]
+    pub used: SessionUse,
+    /// Rates.
+    pub efficiency: Efficiency,
+    /// Usage by agent.
+    pub by_agent: Vec<AgentUsage>,
+    /// Usage by model.
+    pub by_model: Vec<ModelUsage>,
+}
+
+impl ChangedSession {
+    /// Reads a session's record.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn of(ledger: &Ledger, record: &SessionRecord) -> Result<Self, StoreError> {
+        let SessionTotals { session, actual, by_model, by_agent, efficiency } =
+            SessionTotals::of(ledger, record)?;
+        Ok(Self { used: SessionUse::new(session, actual), efficiency, by_agent, by_model })
     }
 }
 
@@ -176,6 +213,13 @@ impl RunTypes {
     pub fn read(ledger: &Ledger) -> Result<Self, StoreError> {
         let runs = ledger.run_types()?.into_iter();
         Ok(Self(runs.filter_map(|run| Some(((run.session, run.agent_id), run.agent_type?))).collect()))
+    }
+
+    /// Those of one session.
+    #[must_use]
+    pub fn of(session: SessionRow, runs: Vec<AgentRun>) -> Self {
+        let runs = runs.into_iter();
+        Self(runs.filter_map(|run| Some(((session, run.agent_id), run.agent_type?))).collect())
     }
 }
 
@@ -245,11 +289,6 @@ impl From<CostRow> for ExportedDay {
     }
 }
 
-/// The days of a cost report.
-pub fn days(report: CostReport) -> impl Iterator<Item = ExportedDay> {
-    report.rows.into_iter().map(ExportedDay::from)
-}
-
 /// A report of an agent without hooks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -301,15 +340,16 @@ pub struct ExportedCompaction {
     pub tokens_after: Option<u64>,
 }
 
-impl From<SessionCompaction> for ExportedCompaction {
-    fn from(compaction: SessionCompaction) -> Self {
-        let event = compaction.compaction;
+impl ExportedCompaction {
+    /// A compaction of the session of that id.
+    #[must_use]
+    pub fn of(session_id: String, compaction: CompactionRecord) -> Self {
         Self {
-            session_id: compaction.session_id,
-            at: event.at,
-            trigger: event.trigger,
-            tokens_before: event.tokens_before,
-            tokens_after: event.tokens_after,
+            session_id,
+            at: compaction.at,
+            trigger: compaction.trigger,
+            tokens_before: compaction.tokens_before,
+            tokens_after: compaction.tokens_after,
         }
     }
 }
