@@ -1,6 +1,6 @@
 """The measurements of bench-reports.sh: fills a ledger that the binary has made, runs the reports, prints medians."""
 
-import json, os, pathlib, random, shutil, sqlite3, statistics, subprocess, sys, time
+import json, os, random, shutil, sqlite3, statistics, subprocess, sys, time
 
 work, runs, calls, responses, sessions, given, binaries = sys.argv[1], *map(int, sys.argv[2:6]), sys.argv[6], sys.argv[7:]
 DAYS, QUARTER = 300, 900_000
@@ -77,16 +77,15 @@ def make():
         " sum(cache_write_5m_tokens * 6250000 * (model != 'house-model')), 0,"
         " sum(cache_read_tokens * 4500000 * (model != 'house-model')), 0, 0, 0"
         " FROM responses GROUP BY 1, 2, 3, 4, 5, 6", (QUARTER,))
-    # By hour and day, as the migration fills them, and by session.
-    migration = pathlib.Path(__file__).parent.parent / "src/store/migrations/0005_spent_sums.sql"
-    for statement in migration.read_text().split(";"):
-        if "INSERT INTO" in statement:
-            db.execute(statement)
-    db.execute(
-        "INSERT INTO spent_sums SELECT 0, 0, session, '', model, '', priced, sum(responses), sum(input_tokens),"
-        " sum(output_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens),"
-        " sum(web_searches), sum(input_pico), sum(output_pico), sum(cache_read_pico), sum(cache_write_pico),"
-        " sum(web_search_pico) FROM spent GROUP BY session, model, priced")
+    # By hour, by day and by session.
+    sums = (" priced, sum(responses), sum(input_tokens), sum(output_tokens), sum(cache_read_tokens),"
+            " sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(web_searches), sum(input_pico), sum(output_pico),"
+            " sum(cache_read_pico), sum(cache_write_pico), sum(web_search_pico) FROM spent")
+    db.execute("INSERT INTO spent_sums SELECT 4, quarter - quarter % 4, session, '', model, branch," + sums
+               + " GROUP BY 2, 3, 5, 6, 7")
+    db.execute("INSERT INTO spent_sums SELECT 96, quarter - quarter % 96, session, agent_id, model, branch," + sums
+               + " GROUP BY 2, 3, 4, 5, 6, 7")
+    db.execute("INSERT INTO spent_sums SELECT 0, 0, session, '', model, ''," + sums + " GROUP BY 3, 5, 7")
     db.commit()
     db.close()
     # The first report shares the sessions out, and keeps that.

@@ -544,6 +544,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_report_of_an_older_ledger_beside_a_writer_says_that_it_reads_a_copy() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.db");
+        let history = || {
+            let home = dir.path().to_str().unwrap();
+            let words = ["tallyhook", "history", "--db", path.to_str().unwrap()].map(OsString::from);
+            let console = Console::in_memory(b"");
+            let _code = run(&words, Env::given(dir.path(), &[("HOME", home)]), console.clone());
+            String::from_utf8(console.written().1).unwrap()
+        };
+        let writer = crate::store::older_ledger(&path);
+        writer.execute_batch("PRAGMA journal_mode = WAL; BEGIN IMMEDIATE").unwrap();
+        let told =
+            "is from an older release and locked by another process, so these figures come from a copy";
+        let stderr = history();
+        assert!(stderr.contains(told), "{stderr}");
+        drop(writer);
+        assert_eq!(history(), "");
+    }
+
+    #[test]
     fn only_what_is_written_as_a_descriptor_is_read_as_one() {
         for path in
             ["/dev/stdin", "/dev/stderr", "/dev/fd/0", "/dev/fd/63", "/proc/self/fd/11", "/proc/77/fd/3"]

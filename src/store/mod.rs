@@ -82,6 +82,8 @@ pub use growth::Growth;
 pub use hidden::Disagreement;
 pub use listing::SessionCounts;
 pub use log::{LogBatch, TranscriptState};
+#[cfg(test)]
+pub(crate) use migrations::older_ledger;
 pub use open::{CopiedFor, Ledger, SCHEMA_VERSION, StoreError};
 pub use queries::*;
 pub use recover::Recovered;

@@ -160,27 +160,6 @@ fn plugin_and_settings_together_are_noticed_and_counted_once() {
 }
 
 #[test]
-fn a_ledger_of_the_first_schema_is_brought_up_to_date() {
-    let ledger = Ledger::new();
-    std::fs::create_dir_all(ledger.path().parent().unwrap()).unwrap();
-    let old = ledger.sqlite();
-    old.execute_batch(include_str!("../../src/store/migrations/0001_initial.sql")).unwrap();
-    old.execute_batch(
-        "PRAGMA user_version = 1;
-         INSERT INTO sessions (session_id, client, last_seen_at) VALUES ('old', 'claude-code', 1);
-         INSERT INTO tool_calls (session, tool_use_id, tool, at, ok, generated_tokens, generated_method,
-           returned_tokens, returned_method, refined, input_bytes, response_bytes, action_type)
-         VALUES (1, 'toolu_old', 'Bash', 1, 1, 2, 'payload_text', 3, 'payload_text', 0, 0, 0, 'manual');",
-    )
-    .unwrap();
-    drop(old);
-    ledger.hook(call());
-    assert_eq!(ledger.calls().len(), 2);
-    assert_eq!(ledger.calls()[0]["tool_use_id"], "toolu_old");
-    assert_eq!(ledger.faults(), "");
-}
-
-#[test]
 fn hooks_that_are_switched_off_or_narrowed_are_found() {
     let ledger = set_up();
     let path = ledger.project().join(".claude").join("settings.json");

@@ -9,7 +9,6 @@ use tallyhook::domain::Timestamp;
 use tallyhook::env::Env;
 use tallyhook::{hook, store};
 
-use crate::migrations::{before, of_schema, today};
 use crate::support::{Ledger, Ran, Session, With as _};
 
 /// More than any view takes on a machine that does other work, and less than any wait for a writer that stays.
@@ -80,26 +79,6 @@ fn every_view_beside_a_writer_answers_at_once() {
     }
 }
 
-#[test]
-fn a_view_of_an_older_releases_ledger_beside_a_writer_answers_at_once() {
-    let today = today();
-    today.sqlite().pragma_update(None, "wal_checkpoint", "TRUNCATE").unwrap();
-    let old = of_schema(before("0010_reports.sql"), &today.path());
-    let writer = old.sqlite();
-    writer.execute_batch("PRAGMA journal_mode = WAL; BEGIN IMMEDIATE").unwrap();
-    for view in [&["cost", "--json"][..], &["history"], &["show-usage", "--session", "session"]] {
-        let start = Instant::now();
-        let ran = old.run(view);
-        assert!(start.elapsed() < AT_ONCE, "{view:?} took {:?}", start.elapsed());
-        assert_eq!((ran.code, &*ran.stdout), (Some(0), today.run(view).text()), "{view:?}");
-        let told =
-            "is from an older release and locked by another process, so these figures come from a copy";
-        assert!(ran.stderr.contains(told), "{view:?}: {ran:?}");
-    }
-    drop(writer);
-    assert_eq!(old.run(&["history"]).stderr, "");
-}
-
 /// Runs a command while a writer holds the ledger, which rolls back after a while.
 fn run_until_rollback(ledger: &Ledger, writer: rusqlite::Connection, args: &[&str]) -> Ran {
     std::thread::scope(|scope| {
@@ -109,22 +88,6 @@ fn run_until_rollback(ledger: &Ledger, writer: rusqlite::Connection, args: &[&st
         });
         ledger.run(args)
     })
-}
-
-#[test]
-fn an_older_releases_ledger_without_wal_is_not_read_in_the_middle_of_a_write() {
-    let today = today();
-    today.sqlite().pragma_update(None, "wal_checkpoint", "TRUNCATE").unwrap();
-    let old = of_schema(before("0014_growth.sql"), &today.path());
-    let responses = ["export", "--what", "responses", "--format", "csv"];
-    let writer = old.sqlite();
-    // The write does not fit into the writer's memory, so a part of it is in the file.
-    let write = "PRAGMA journal_mode = DELETE; PRAGMA cache_size = 1; BEGIN IMMEDIATE;
-        UPDATE responses SET input_tokens = input_tokens + 1000000;
-        CREATE TABLE filler (bytes); INSERT INTO filler VALUES (zeroblob(1000000))";
-    writer.execute_batch(write).unwrap();
-    let ran = run_until_rollback(&old, writer, &responses);
-    assert_eq!((&*ran.stdout, &*ran.stderr), (today.run(&responses).text(), ""));
 }
 
 #[test]

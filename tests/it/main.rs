@@ -35,7 +35,6 @@ mod held;
 mod hook;
 mod identity;
 mod material;
-mod migrations;
 mod origins;
 mod prices;
 mod printed;

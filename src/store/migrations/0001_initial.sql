@@ -1,16 +1,21 @@
--- The ledger's first schema. Times are UTC milliseconds, sizes bytes, counts tokens.
--- A ledger is told from other SQLite files by its application_id ("Tall").
--- No column holds content: no prompt, command, path of a file read or written, or output.
+-- The schema. What each column means is in docs/schema.md. SQLite keeps the text of a statement with its comments, and every
+-- hook's process reads it all: so comments stand between statements, and tables are few and narrow.
+-- Times are UTC milliseconds, sizes bytes, counts tokens. No column holds content: no prompt, command, path of a file that was
+-- read or written, or output.
 
--- Keys of this ledger. `hash_key` makes input hashes useless outside of it.
+-- A ledger is told from other SQLite files by this number ("Tall").
 PRAGMA application_id = 1415670892;
 
 CREATE TABLE meta (
   name TEXT PRIMARY KEY,
   value BLOB NOT NULL
 ) WITHOUT ROWID;
+-- Makes input hashes useless outside of this ledger.
 INSERT INTO meta VALUES ('hash_key', randomblob(16));
+-- Which ledger this is, so that a place in its changes is not taken for one in those of another.
+INSERT INTO meta VALUES ('ledger_id', randomblob(16));
 
+-- Times of hooks and of the transcript stand apart: old logs can be read much later.
 CREATE TABLE sessions (
   id INTEGER PRIMARY KEY,
   session_id TEXT NOT NULL UNIQUE,
@@ -18,15 +23,12 @@ CREATE TABLE sessions (
   client_version TEXT,
   kind TEXT,
   project TEXT,
-  -- 1 if the client named the project; else it is a folder that was seen, and may be below it.
   project_named INTEGER NOT NULL DEFAULT 0,
   git_branch TEXT,
   topic TEXT,
-  -- How good a source the topic came from; a better one replaces it.
   topic_rank INTEGER NOT NULL DEFAULT 0,
   model TEXT,
   transcript_path TEXT,
-  -- When hooks and the transcript first and last spoke. Kept apart: old logs can be read much later.
   hook_first_at INTEGER,
   hook_last_at INTEGER,
   log_first_at INTEGER,
@@ -34,15 +36,22 @@ CREATE TABLE sessions (
   last_seen_at INTEGER NOT NULL,
   ended_at INTEGER,
   end_reason TEXT,
-  -- NULL while a turn is under way.
   finalized_at INTEGER,
-  -- Tool calls up to this row were followed by a response that is known.
-  settled_call INTEGER NOT NULL DEFAULT 0
+  settled_call INTEGER NOT NULL DEFAULT 0,
+  parent INTEGER,
+  stamp INTEGER NOT NULL DEFAULT 0,
+  own_at INTEGER,
+  forked_at INTEGER,
+  -- Negative if it has changed since somebody asked (store/changes.rs): a writer only turns the sign of a number, in a row
+  -- that it writes anyway, and whoever asks for changes gives out the numbers.
+  changed INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX sessions_by_project ON sessions (project, last_seen_at);
+-- Written on the client's hot path. With a time in it every event would move an entry, which is one page more for each.
+CREATE INDEX sessions_by_project ON sessions (project);
+CREATE INDEX sessions_by_parent ON sessions (parent) WHERE parent IS NOT NULL;
 
--- Written on the client's hot path: one index, which is also the way to a session's rows. Its NULLs are
--- distinct, so calls of clients that send no tool_use_id each get a row.
+-- Written on the client's hot path: one index, which is also the way to a session's rows. Its NULLs are distinct, so calls of
+-- clients that send no tool_use_id each get a row.
 CREATE TABLE tool_calls (
   id INTEGER PRIMARY KEY,
   session INTEGER NOT NULL,
@@ -52,13 +61,11 @@ CREATE TABLE tool_calls (
   agent_type TEXT,
   at INTEGER NOT NULL,
   duration_ms INTEGER,
-  -- 1 ok, 0 failed, NULL if only PostToolBatch told of it.
   ok INTEGER,
   generated_tokens INTEGER NOT NULL,
   generated_method TEXT NOT NULL,
   returned_tokens INTEGER NOT NULL,
   returned_method TEXT NOT NULL,
-  -- 1 if `returned` is of the exact text, from PostToolBatch.
   refined INTEGER NOT NULL,
   input_bytes INTEGER NOT NULL,
   response_bytes INTEGER NOT NULL,
@@ -68,13 +75,13 @@ CREATE TABLE tool_calls (
   model TEXT,
   lines_added INTEGER NOT NULL DEFAULT 0,
   lines_removed INTEGER NOT NULL DEFAULT 0,
+  hook_us INTEGER,
+  raw_generated_tokens INTEGER,
+  raw_returned_tokens INTEGER,
   UNIQUE (session, tool_use_id)
 );
 
--- API responses, each once whatever number of records and files tell of it. `source` is 0 for the main
--- conversation, 1 for a sidechain, 2 for an echo; with `file_start`, the time of the file's first dated record, it
--- decides whose the response is. `copied` is 1 for a fork's copy whose original was not read yet: it counts, but not
--- for the fork.
+-- API responses, each once, whatever number of records and files tell of it. `source` and `file_start` decide whose it is.
 CREATE TABLE responses (
   message_id TEXT PRIMARY KEY,
   session INTEGER NOT NULL,
@@ -91,12 +98,23 @@ CREATE TABLE responses (
   cache_write_1h_tokens INTEGER NOT NULL,
   web_searches INTEGER NOT NULL,
   complete INTEGER NOT NULL,
-  skill TEXT
+  skill TEXT,
+  branch TEXT,
+  mode INTEGER NOT NULL DEFAULT 0,
+  content_tokens INTEGER NOT NULL DEFAULT 0,
+  iterations TEXT,
+  request INTEGER,
+  line INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX responses_by_session ON responses (session, at);
+-- By what the responses are found that share their id with others: those of a gateway that has one id for all can be very
+-- many. Few ledgers have any.
+CREATE INDEX variants_by_request ON responses (request) WHERE instr(message_id, '#');
+CREATE INDEX variants_by_line ON responses (line) WHERE instr(message_id, '#');
+CREATE INDEX variants_by_time ON responses (at) WHERE instr(message_id, '#');
+CREATE INDEX variants_by_prompt ON responses (session, input_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens) WHERE instr(message_id, '#');
 
--- Turns: what the user (or the client for him) submitted. `uuid` is the transcript's; a row that only a hook
--- told of has none yet.
+-- Turns. A row that only a hook told of has no `uuid` yet.
 CREATE TABLE prompts (
   id INTEGER PRIMARY KEY,
   session INTEGER NOT NULL,
@@ -107,7 +125,7 @@ CREATE TABLE prompts (
 );
 CREATE INDEX prompts_by_session ON prompts (session, prompt_id);
 
--- A row that only hooks told of has no `uuid`; the transcript's compact_boundary takes its place.
+-- A row that only hooks told of has no `uuid`; the transcript's record takes its place.
 CREATE TABLE compactions (
   id INTEGER PRIMARY KEY,
   session INTEGER NOT NULL,
@@ -128,16 +146,13 @@ CREATE TABLE agent_runs (
   tool_use_id TEXT,
   started_at INTEGER,
   ended_at INTEGER,
-  -- The same by the run's transcript.
   log_first_at INTEGER,
   log_last_at INTEGER,
-  -- What the defaults table says that a run of the type is billed; shown until the run's transcript tells.
   default_billed_tokens INTEGER,
   PRIMARY KEY (session, agent_id)
 ) WITHOUT ROWID;
 
--- How far each transcript was read. A file whose fingerprint has changed was written anew
--- and is read again.
+-- How far each transcript was read. A file of another fingerprint was written anew and is read again.
 CREATE TABLE transcripts (
   path TEXT PRIMARY KEY,
   session INTEGER NOT NULL,
@@ -146,10 +161,220 @@ CREATE TABLE transcripts (
   size INTEGER NOT NULL,
   modified_at INTEGER,
   fingerprint INTEGER NOT NULL,
-  file_start INTEGER,
-  starts_with_note INTEGER NOT NULL,
-  -- Whether the last record of the conversation is an answer, so that no late line is to be waited for.
   answered INTEGER NOT NULL,
-  -- Lines that are no records, over all readings.
-  skipped_lines INTEGER NOT NULL
+  skipped_lines INTEGER NOT NULL,
+  reader_state TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+CREATE INDEX transcripts_by_session ON transcripts (session);
+
+-- What a transcript adds to the contexts of its conversations, in the order of its lines (JSON, domain/context.rs): sizes, names
+-- and ids. A part is what was read at once, from and to an offset in bytes. Parts stay where they are while a transcript grows.
+CREATE TABLE context_parts (
+  path TEXT,
+  start INTEGER,
+  until INTEGER,
+  entries TEXT,
+  PRIMARY KEY (path, start)
+) WITHOUT ROWID;
+
+-- What more than one session has, a row for each session. Whose it is follows from what else these sessions have
+-- (store/owners.rs).
+CREATE TABLE claims (
+  key TEXT,
+  session INT,
+  kind INT,
+  source INT,
+  copied INT,
+  file_start INT,
+  at INT,
+  PRIMARY KEY (key, session)
+) WITHOUT ROWID;
+CREATE INDEX claims_by_session ON claims (session);
+
+-- The client's own totals of a session, cumulative. The last one counts; the earlier ones tell what a fork began with.
+CREATE TABLE cost_states (
+  session INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  model TEXT NOT NULL,
+  started_at INTEGER,
+  input_tokens INTEGER NOT NULL,
+  output_tokens INTEGER NOT NULL,
+  cache_read_tokens INTEGER NOT NULL,
+  cache_write_5m_tokens INTEGER NOT NULL,
+  cache_write_1h_tokens INTEGER NOT NULL,
+  web_searches INTEGER NOT NULL,
+  split INTEGER NOT NULL,
+  cost_usd TEXT,
+  PRIMARY KEY (session, at, model)
+) WITHOUT ROWID;
+-- Whose totals go on from each other: they have one start.
+CREATE INDEX cost_states_by_start ON cost_states (started_at) WHERE started_at NOT NULL;
+
+-- A cache, which most reports read: responses added up by quarter of an hour (UTC; all time zones begin their days at one), with
+-- their cost.
+CREATE TABLE spent (
+  quarter INTEGER NOT NULL,
+  session INTEGER NOT NULL,
+  agent_id TEXT NOT NULL,
+  model TEXT NOT NULL,
+  branch TEXT NOT NULL,
+  priced INTEGER NOT NULL,
+  responses INTEGER NOT NULL,
+  input_tokens INTEGER NOT NULL,
+  output_tokens INTEGER NOT NULL,
+  cache_read_tokens INTEGER NOT NULL,
+  cache_write_5m_tokens INTEGER NOT NULL,
+  cache_write_1h_tokens INTEGER NOT NULL,
+  web_searches INTEGER NOT NULL,
+  input_pico INTEGER NOT NULL,
+  output_pico INTEGER NOT NULL,
+  cache_read_pico INTEGER NOT NULL,
+  cache_write_pico INTEGER NOT NULL,
+  web_search_pico INTEGER NOT NULL,
+  savings_pico INTEGER NOT NULL,
+  shortfall_responses INTEGER NOT NULL,
+  shortfall_tokens INTEGER NOT NULL,
+  shortfall_pico INTEGER NOT NULL,
+  PRIMARY KEY (quarter, session, agent_id, model, branch, priced)
+) WITHOUT ROWID;
+CREATE INDEX spent_by_session ON spent (session);
+
+-- Its rows once more, added up by hour, by day and by session: a report over a year reads a quarter as many. One table for all
+-- three, for each hook's process reads the schema. `grain` is how many quarters a row has: 4 an hour, at which nearly all time
+-- zones begin their days; 96 a day; 0 all time.
+CREATE TABLE spent_sums (
+  grain INTEGER NOT NULL,
+  quarter INTEGER NOT NULL,
+  session INTEGER NOT NULL,
+  agent_id TEXT NOT NULL,
+  model TEXT NOT NULL,
+  branch TEXT NOT NULL,
+  priced INTEGER NOT NULL,
+  responses INTEGER NOT NULL,
+  input_tokens INTEGER NOT NULL,
+  output_tokens INTEGER NOT NULL,
+  cache_read_tokens INTEGER NOT NULL,
+  cache_write_5m_tokens INTEGER NOT NULL,
+  cache_write_1h_tokens INTEGER NOT NULL,
+  web_searches INTEGER NOT NULL,
+  input_pico INTEGER NOT NULL,
+  output_pico INTEGER NOT NULL,
+  cache_read_pico INTEGER NOT NULL,
+  cache_write_pico INTEGER NOT NULL,
+  web_search_pico INTEGER NOT NULL,
+  PRIMARY KEY (grain, quarter, session, agent_id, model, branch, priced)
+) WITHOUT ROWID;
+
+-- A cache: how a session's usage is shared out among what stood in its contexts (store/allocations.rs), and what these have grown
+-- by (store/growth.rs): an export would read all of them again for it.
+CREATE TABLE shares (
+  session INTEGER PRIMARY KEY,
+  stamp INTEGER,
+  prices INTEGER,
+  body TEXT,
+  growth BLOB
+);
+
+-- Changes of the agent's own list of tasks, by the call that made them (JSON).
+CREATE TABLE task_changes (
+  session INTEGER,
+  tool_use_id TEXT,
+  at INTEGER,
+  kind TEXT,
+  PRIMARY KEY (session, tool_use_id)
+) WITHOUT ROWID;
+
+-- Steps that were named by hand.
+CREATE TABLE steps (
+  session INTEGER,
+  started_at INTEGER,
+  ended_at INTEGER,
+  name TEXT,
+  PRIMARY KEY (session, started_at, name)
+) WITHOUT ROWID;
+
+-- What people pasted of the client's own cost screen: the total, how far it is rounded, and all its figures (JSON). The same
+-- reading twice is one row; nothing of the paste's text is kept but names.
+CREATE TABLE captured_costs (
+  session INTEGER,
+  fingerprint INTEGER,
+  at INTEGER,
+  pico INTEGER,
+  step INTEGER,
+  body TEXT,
+  PRIMARY KEY (session, fingerprint)
+) WITHOUT ROWID;
+
+-- What the client itself last told the status line that a session has cost.
+CREATE TABLE client_costs (
+  session INTEGER PRIMARY KEY,
+  at INTEGER,
+  cost_pico INTEGER
+);
+
+-- A scope that is NULL holds for everything.
+CREATE TABLE budgets (
+  id INTEGER PRIMARY KEY,
+  unit INT,
+  amount INT,
+  per TEXT,
+  project TEXT,
+  agent TEXT,
+  model TEXT,
+  warn INT,
+  stop INT,
+  free_until INT
+);
+
+-- What was used of each budget, kept up with every write of `spent`, so that the hook adds nothing up. A row without `until` is
+-- void and is made anew.
+CREATE TABLE kept (
+  budget INT,
+  session INT,
+  start INT,
+  until INT,
+  pico INT,
+  tokens INT,
+  est_pico INT,
+  est_tokens INT,
+  said INT,
+  stopped_at INT,
+  PRIMARY KEY (budget, session)
+) WITHOUT ROWID;
+
+-- What the last results of each context are estimated to add to its next request, until that is known.
+CREATE TABLE pending (
+  session INT,
+  agent TEXT,
+  at INT,
+  model TEXT,
+  tokens INT,
+  pico INT,
+  PRIMARY KEY (session, agent)
+) WITHOUT ROWID;
+
+-- What agents without hooks have reported.
+CREATE TABLE reports (
+  id INTEGER PRIMARY KEY,
+  event_id TEXT UNIQUE,
+  at INT,
+  session INT,
+  project TEXT,
+  agent TEXT,
+  task TEXT,
+  model TEXT,
+  input INT,
+  output INT,
+  tokens INT,
+  pico INT,
+  estimate INT,
+  changed INTEGER NOT NULL DEFAULT 0
+);
+
+-- Sessions that were removed, for copies of the ledger elsewhere.
+CREATE TABLE removed_sessions (session_id TEXT PRIMARY KEY, changed INTEGER NOT NULL) WITHOUT ROWID;
+
+-- Names of the spool's files that are stored (store/spool.rs).
+CREATE TABLE spooled (
+  name TEXT PRIMARY KEY
 ) WITHOUT ROWID;
