@@ -65,11 +65,11 @@ def make():
         " returned_tokens, returned_method, refined, input_bytes, response_bytes, action_type)"
         " VALUES (?,?,?,?,?,1,?,'cl100k',?,'cl100k',1,10,100,'manual')", rows["calls"])
     db.executemany("INSERT INTO prompts (session, uuid, prompt_id, at) VALUES (?,?,?,?)", rows["prompts"])
-    db.executemany("INSERT INTO transcripts (path, session, agent_id, offset, size, fingerprint, starts_with_note, answered,"
-                   " skipped_lines) VALUES (?,?,?,1000,1000,0,0,1,0)", rows["files"])
+    db.executemany("INSERT INTO transcripts (path, session, agent_id, offset, size, fingerprint, answered, skipped_lines)"
+                   " VALUES (?,?,?,1000,1000,0,1,0)", rows["files"])
     db.executemany("INSERT INTO context_parts VALUES (?, 0, 1000, ?)", rows["contexts"])
     db.execute(
-        "INSERT INTO spent SELECT at / ?1, session, coalesce(agent_id, ''), model, branch, model != 'house-model', count(*),"
+        "INSERT INTO usage_buckets SELECT at / ?1, session, coalesce(agent_id, ''), model, branch, model != 'house-model', count(*),"
         " sum(input_tokens), sum(output_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),"
         " sum(cache_write_1h_tokens), sum(web_searches),"
         " sum(input_tokens * 5000000 * (model != 'house-model')), sum(output_tokens * 25000000 * (model != 'house-model')),"
@@ -80,12 +80,12 @@ def make():
     # By hour, by day and by session.
     sums = (" priced, sum(responses), sum(input_tokens), sum(output_tokens), sum(cache_read_tokens),"
             " sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(web_searches), sum(input_pico), sum(output_pico),"
-            " sum(cache_read_pico), sum(cache_write_pico), sum(web_search_pico) FROM spent")
-    db.execute("INSERT INTO spent_sums SELECT 4, quarter - quarter % 4, session, '', model, branch," + sums
+            " sum(cache_read_pico), sum(cache_write_pico), sum(web_search_pico) FROM usage_buckets")
+    db.execute("INSERT INTO usage_rollups SELECT 4, quarter_hour - quarter_hour % 4, session, '', model, branch," + sums
                + " GROUP BY 2, 3, 5, 6, 7")
-    db.execute("INSERT INTO spent_sums SELECT 96, quarter - quarter % 96, session, agent_id, model, branch," + sums
+    db.execute("INSERT INTO usage_rollups SELECT 96, quarter_hour - quarter_hour % 96, session, agent_id, model, branch," + sums
                + " GROUP BY 2, 3, 4, 5, 6, 7")
-    db.execute("INSERT INTO spent_sums SELECT 0, 0, session, '', model, ''," + sums + " GROUP BY 3, 5, 7")
+    db.execute("INSERT INTO usage_rollups SELECT 0, 0, session, '', model, ''," + sums + " GROUP BY 3, 5, 7")
     db.commit()
     db.close()
     # The first report shares the sessions out, and keeps that.

@@ -11,7 +11,7 @@ pub(super) fn run(context: &Context, args: &AgentsArgs) -> Result<(), Error> {
     let mut ledger = context.ledger()?;
     let report = match &mut ledger {
         Some(ledger) => {
-            context.refresh_origins(ledger)?;
+            context.refresh_allocations(ledger)?;
             AgentsReport::of(ledger, &config.subagents)?
         }
         None => AgentsReport::none(),

@@ -15,7 +15,7 @@ pub(super) fn run(context: &Context, args: &CostArgs) -> Result<(), Error> {
     let report = match context.priced_ledger(&context.prices()?)? {
         Some(mut ledger) => {
             if query.compare || matches!(query.by, By::AllocationKey(_)) {
-                context.refresh_origins(&mut ledger)?;
+                context.refresh_allocations(&mut ledger)?;
             }
             CostReport::of(&ledger, &query)?
         }

@@ -21,7 +21,7 @@ pub(super) fn run(context: &Context, args: &DashboardArgs) -> Result<(), Error> 
     let today = today(context, &zone)?;
     let dashboard = match context.ledger()? {
         Some(mut ledger) => {
-            context.refresh_origins(&mut ledger)?;
+            context.refresh_allocations(&mut ledger)?;
             let budgets = budget::report(context, &mut ledger, None)?;
             Dashboard::of(&ledger, &zone, today, &budgets)?
         }

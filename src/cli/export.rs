@@ -23,7 +23,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> Result<(), Error> {
         return changes(context, &mut ledger, args.since_cursor.as_ref());
     }
     if let (Some(ledger), ExportWhat::Sessions | ExportWhat::Steps) = (&mut ledger, args.what) {
-        context.refresh_origins(ledger)?;
+        context.refresh_allocations(ledger)?;
     }
     let kind = RecordKind::from(args.what);
     let mut out = context.console.stdout();

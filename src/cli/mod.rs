@@ -346,7 +346,7 @@ impl Context {
     }
 
     /// Works out where costs came from, as far as that is not known yet.
-    fn refresh_origins(&self, ledger: &mut Ledger) -> Result<(), Error> {
+    fn refresh_allocations(&self, ledger: &mut Ledger) -> Result<(), Error> {
         let keeps_names = self.config(None)?.store_names;
         self.with_progress(|tell| Ok(allocation::refresh(ledger, keeps_names, None, tell)?))
     }

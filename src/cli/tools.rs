@@ -11,7 +11,7 @@ pub(super) fn run(context: &Context, args: &ToolsArgs) -> Result<(), Error> {
         context.show(&args.face, &ToolsReport::none(), false, Vec::new, |_| None)?;
         return Err(context.no_ledger()?);
     };
-    context.refresh_origins(&mut ledger)?;
+    context.refresh_allocations(&mut ledger)?;
     let place = Place {
         since: args.since,
         until: args.until,

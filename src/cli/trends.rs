@@ -12,7 +12,7 @@ pub(super) fn run(context: &Context, args: &TrendsArgs) -> Result<(), Error> {
     let today = today(context, &zone)?;
     let mut ledger = context.ledger()?;
     if let Some(ledger) = &mut ledger {
-        context.refresh_origins(ledger)?;
+        context.refresh_allocations(ledger)?;
     }
     let trends = Trends::of(ledger.as_ref(), &zone, context.env.now(), today, args.days)?;
     let has_data = !trends.is_empty();

@@ -92,10 +92,10 @@ impl AgentsReport {
     pub fn of(ledger: &Ledger, overrides: &Overrides) -> Result<Self, StoreError> {
         let mut sums: BTreeMap<String, AllocationSum> = BTreeMap::new();
         let mut runs: BTreeMap<String, u64> = BTreeMap::new();
-        let mut whole_origins = AllocationSum::default();
+        let mut total_sum = AllocationSum::default();
         let mut last = (None, String::new());
         ledger.for_each_allocation_summed(&BucketFilter::default(), |session, share| {
-            whole_origins.add(share);
+            total_sum.add(share);
             let agent_type =
                 share.agent_type().map(|name| if name.is_empty() { UNTYPED_AGENT } else { name });
             let agent = agent_type.unwrap_or(match share.agent_id.as_str() {
@@ -119,7 +119,7 @@ impl AgentsReport {
             *runs.entry(agent).or_default() += known;
         }
         let learned = learned(&ledger.observed_runs()?);
-        let total = AgentTotal { runs: runs.values().sum(), figures: (&whole_origins).into() };
+        let total = AgentTotal { runs: runs.values().sum(), figures: (&total_sum).into() };
         let whole = total.figures.whole();
         let mut rows: Vec<AgentRow> = sums
             .into_iter()

@@ -64,7 +64,7 @@ impl Ledger {
           latest AS MATERIALIZED (SELECT * FROM agent_runs ORDER BY session DESC, agent_id DESC LIMIT ?1),
           runs AS MATERIALIZED (SELECT *,
             (SELECT sum(input_tokens + output_tokens + cache_read_tokens + cache_write_5m_tokens
-               + cache_write_1h_tokens) FROM spent WHERE session = r.session AND agent_id = r.agent_id) AS billed
+               + cache_write_1h_tokens) FROM usage_buckets WHERE session = r.session AND agent_id = r.agent_id) AS billed
             FROM latest r WHERE agent_type IS NOT NULL)
           SELECT r.agent_type, billed,
             (SELECT input_tokens + output_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens
@@ -91,7 +91,7 @@ impl Ledger {
         const SQL: &str = "WITH
           latest AS MATERIALIZED (SELECT * FROM agent_runs ORDER BY session DESC, agent_id DESC LIMIT ?2),
           runs AS MATERIALIZED (SELECT (SELECT sum(input_tokens + output_tokens + cache_read_tokens
-               + cache_write_5m_tokens + cache_write_1h_tokens) FROM spent
+               + cache_write_5m_tokens + cache_write_1h_tokens) FROM usage_buckets
                WHERE session = r.session AND agent_id = r.agent_id) AS billed
             FROM (SELECT * FROM latest WHERE agent_type = ?1 LIMIT ?3) r)
           SELECT billed FROM runs WHERE billed > 0";

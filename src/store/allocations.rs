@@ -69,7 +69,7 @@ impl AllocationRow {
         self.agent_id.strip_prefix(RUNS_OF)
     }
 
-    /// What is known of a row of `spent` that nothing else tells of, but for its branch; `tool` is a name in brackets.
+    /// What is known of a row of `usage_buckets` that nothing else tells of, but for its branch; `tool` is a name in brackets.
     #[must_use]
     pub fn unplaced(row: &UsageBucket<'_>, tool: &str) -> Self {
         Self {
@@ -186,13 +186,13 @@ const NO_QUARTER: u64 = 0;
 
 /// Makes a view's own table of what the ledger has at that moment.
 const OWN_SHARES: &str =
-    "CREATE TEMP TABLE shares (session INTEGER PRIMARY KEY, stamp, prices, body, growth);
-  INSERT INTO temp.shares (session, stamp, prices, body, growth)
-    SELECT session, stamp, prices, body, growth FROM main.shares";
+    "CREATE TEMP TABLE allocations (session INTEGER PRIMARY KEY, revision, version, body, growth);
+  INSERT INTO temp.allocations (session, revision, version, body, growth)
+    SELECT session, revision, version, body, growth FROM main.allocations";
 
 /// Says that what is known of a session has changed, so that its shares are to be worked out anew.
 pub(super) fn touch(conn: &Connection, session: SessionRow) -> rusqlite::Result<()> {
-    conn.prepare_cached("UPDATE sessions SET stamp = stamp + 1, changed = -abs(changed) WHERE id = ?1")?
+    conn.prepare_cached("UPDATE sessions SET revision = revision + 1, changed = -abs(changed) WHERE id = ?1")?
         .execute([session.0])?;
     Ok(())
 }
@@ -224,10 +224,10 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn stale_sessions(&self, only: Option<SessionRow>) -> Result<Vec<StaleSession>, StoreError> {
         // A session that has lost all of its responses to another one has shares to lose.
-        const STALE: &str = "(h.stamp IS NULL OR h.stamp != s.stamp OR h.prices != ?1)
-            AND (h.session IS NOT NULL OR EXISTS (SELECT 1 FROM spent WHERE session = s.id))";
+        const STALE: &str = "(h.revision IS NULL OR h.revision != s.revision OR h.version != ?1)
+            AND (h.session IS NOT NULL OR EXISTS (SELECT 1 FROM usage_buckets WHERE session = s.id))";
         const FROM: &str =
-            "SELECT s.id, s.stamp FROM sessions s LEFT JOIN shares h ON h.session = s.id WHERE";
+            "SELECT s.id, s.revision FROM sessions s LEFT JOIN allocations h ON h.session = s.id WHERE";
         let sql = match only {
             Some(_) => format!("{FROM} s.id = ?2 AND {STALE}"),
             None => format!("{FROM} (?2 IS NULL) AND {STALE} ORDER BY s.id"),
@@ -253,7 +253,10 @@ impl Ledger {
             Err(error) if error.is_busy() && self.view.is_some() => {
                 let mut keep = || {
                     let own = self.conn.savepoint()?;
-                    if !own.prepare("SELECT 1 FROM temp.sqlite_schema WHERE name = 'shares'")?.exists([])? {
+                    if !own
+                        .prepare("SELECT 1 FROM temp.sqlite_schema WHERE name = 'allocations'")?
+                        .exists([])?
+                    {
                         own.execute_batch(OWN_SHARES)?;
                     }
                     store(&own, shares, version)?;
@@ -286,9 +289,9 @@ impl Ledger {
             None => "?1 IS NULL AND session > 0",
         };
         let sql = format!(
-            "SELECT session, body FROM shares WHERE {of_sessions}
+            "SELECT session, body FROM allocations WHERE {of_sessions}
                AND (NOT ?2 OR session IN
-                 (SELECT session FROM spent_sums WHERE grain = 96 AND quarter > ?3 - 96 AND quarter < ?4))
+                 (SELECT session FROM usage_rollups WHERE grain = 96 AND quarter_hour > ?3 - 96 AND quarter_hour < ?4))
              ORDER BY session"
         );
         let (from, until) = filter.bounds();
@@ -307,15 +310,15 @@ impl Ledger {
         filter: &BucketFilter,
         each: impl FnMut(SessionRow, &AllocationRow),
     ) -> Result<(), StoreError> {
-        const ALL: &str = "SELECT session, body FROM shares WHERE session < 0
+        const ALL: &str = "SELECT session, body FROM allocations WHERE session < 0
             AND (?1 IS NULL OR -session IN (SELECT value FROM json_each(?1)))
           ORDER BY session DESC";
         const IN_PERIOD: &str = "SELECT h.session, h.body FROM
-            (SELECT DISTINCT session FROM spent_sums WHERE grain = 96 AND quarter > ?2 - 96 AND quarter < ?3
+            (SELECT DISTINCT session FROM usage_rollups WHERE grain = 96 AND quarter_hour > ?2 - 96 AND quarter_hour < ?3
                AND (?1 IS NULL OR session IN (SELECT value FROM json_each(?1)))) s
-            JOIN shares h ON h.session = s.session * iif(
-              EXISTS (SELECT 1 FROM spent WHERE session = s.session AND quarter < ?2)
-                OR EXISTS (SELECT 1 FROM spent WHERE session = s.session AND quarter >= ?3), 1, -1)
+            JOIN allocations h ON h.session = s.session * iif(
+              EXISTS (SELECT 1 FROM usage_buckets WHERE session = s.session AND quarter_hour < ?2)
+                OR EXISTS (SELECT 1 FROM usage_buckets WHERE session = s.session AND quarter_hour >= ?3), 1, -1)
           ORDER BY s.session";
         let (from, until) = filter.bounds();
         if filter.is_bounded() {
@@ -364,7 +367,7 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn session_allocations(&self, session: SessionRow) -> Result<Allocations, StoreError> {
         let read = || {
-            let mut query = self.conn.prepare_cached("SELECT body FROM shares WHERE session = ?1")?;
+            let mut query = self.conn.prepare_cached("SELECT body FROM allocations WHERE session = ?1")?;
             let read = |row: &rusqlite::Row<'_>| Ok(row.get_ref(0)?.as_blob().unwrap_or_default().to_vec());
             query.query_row([session.0], read).optional()
         };
@@ -382,8 +385,8 @@ impl Ledger {
         session: SessionRow,
         each: impl FnMut(&AllocationRow),
     ) -> Result<Option<Growth>, StoreError> {
-        const SQL: &str = "SELECT h.body, iif(h.stamp = s.stamp AND h.prices = ?2, h.growth, NULL)
-          FROM shares h JOIN sessions s ON s.id = h.session WHERE h.session = ?1";
+        const SQL: &str = "SELECT h.body, iif(h.revision = s.revision AND h.version = ?2, h.growth, NULL)
+          FROM allocations h JOIN sessions s ON s.id = h.session WHERE h.session = ?1";
         let read = || {
             let mut query = self.conn.prepare_cached(SQL)?;
             let read = |row: &rusqlite::Row<'_>| {
@@ -447,7 +450,7 @@ fn store(
     version: i64,
 ) -> rusqlite::Result<()> {
     let mut insert = conn.prepare(
-        "INSERT OR REPLACE INTO shares (session, stamp, prices, body, growth) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT OR REPLACE INTO allocations (session, revision, version, body, growth) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
     let mut types = conn.prepare("SELECT agent_id, agent_type FROM agent_runs WHERE session = ?1")?;
     for (session, shares, growth) in shares {

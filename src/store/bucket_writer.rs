@@ -1,4 +1,4 @@
-//! Keeps `spent` and what it comes to by hour, day and session in step with the responses: what a transaction changes in them is
+//! Keeps `usage_buckets` and what it comes to by hour, day and session in step with the responses: what a transaction changes in them is
 //! added up here and written at its end, so that a thousand responses of one quarter of an hour are one row written once.
 
 use std::collections::{BTreeMap, HashMap};
@@ -35,10 +35,10 @@ struct Key {
 /// those of a transaction would take some 600 bytes a response. A usual transaction has a tenth.
 const MOST_CHANGES: usize = if cfg!(test) { 3 } else { 8_192 };
 
-/// The columns of `spent` that are sums, in their order.
+/// The columns of `usage_buckets` that are sums, in their order.
 type Amounts = [i64; 16];
 
-/// Changes of `spent` that are not written yet.
+/// Changes of `usage_buckets` that are not written yet.
 #[derive(Debug, Default)]
 pub(super) struct BucketWriter {
     changes: HashMap<Key, Amounts>,
@@ -128,10 +128,10 @@ impl BucketWriter {
     /// Takes away what a session is known to have used beside its lines.
     pub(super) fn remove_hidden(&mut self, conn: &Connection, session: SessionRow) -> rusqlite::Result<()> {
         let mut query = conn.prepare_cached(
-            "SELECT quarter, model, branch, priced, responses, input_tokens, output_tokens, cache_read_tokens,
+            "SELECT quarter_hour, model, branch, priced, responses, input_tokens, output_tokens, cache_read_tokens,
                cache_write_5m_tokens, cache_write_1h_tokens, web_searches, input_pico, output_pico, cache_read_pico,
                cache_write_pico, web_search_pico, savings_pico, shortfall_responses, shortfall_tokens, shortfall_pico
-             FROM spent WHERE session = ?1 AND agent_id = ?2",
+             FROM usage_buckets WHERE session = ?1 AND agent_id = ?2",
         )?;
         let mut rows = query.query(params![session.0, HIDDEN_AGENT])?;
         while let Some(row) = rows.next()? {
@@ -195,7 +195,7 @@ impl BucketWriter {
     }
 }
 
-/// The columns of `spent` that are sums, in the order of [`Amounts`].
+/// The columns of `usage_buckets` that are sums, in the order of [`Amounts`].
 const SUMS: [&str; 16] = [
     "responses",
     "input_tokens",
@@ -219,7 +219,7 @@ const SUMS: [&str; 16] = [
 const TOKENS: std::ops::Range<usize> = 1..6;
 const COST: std::ops::Range<usize> = 7..12;
 
-/// The first sums, which `spent_sums` has too.
+/// The first sums, which `usage_rollups` has too.
 const ROLLED_UP: usize = 12;
 
 fn write_changes(conn: &Connection, grain: Grain, changes: &BTreeMap<Key, Amounts>) -> rusqlite::Result<()> {
@@ -235,7 +235,7 @@ fn write_changes(conn: &Connection, grain: Grain, changes: &BTreeMap<Key, Amount
         updates.join(", ")
     );
     let delete = format!(
-        "DELETE {} quarter = ?1 AND session = ?2 AND agent_id = ?3 AND model = ?4 AND branch = ?5
+        "DELETE {} quarter_hour = ?1 AND session = ?2 AND agent_id = ?3 AND model = ?4 AND branch = ?5
            AND priced = ?6 AND responses = 0 AND input_tokens = 0 AND output_tokens = 0 AND cache_read_tokens = 0
            AND cache_write_5m_tokens = 0 AND cache_write_1h_tokens = 0 AND web_searches = 0",
         grain.rows()
@@ -327,8 +327,8 @@ impl Ledger {
         }
         let prices = self.prices.clone();
         self.write(PRICE, |tx| {
-            tx.execute("DELETE FROM spent", [])?;
-            tx.execute("DELETE FROM spent_sums", [])?;
+            tx.execute("DELETE FROM usage_buckets", [])?;
+            tx.execute("DELETE FROM usage_rollups", [])?;
             let mut spending = BucketWriter::default();
             super::responses::for_each_response(tx, |message, session| {
                 spending.add(&message, session, &prices, 1);
@@ -345,7 +345,7 @@ impl Ledger {
     }
 }
 
-/// Notes with what prices rows of `spent` are written. Where they were written with others, or not at all for what is
+/// Notes with what prices rows of `usage_buckets` are written. Where they were written with others, or not at all for what is
 /// there, the stamp is void and the next command prices all of it.
 pub(super) fn check_version(conn: &Connection, prices: &PriceTable) -> rusqlite::Result<()> {
     let own = stamp(prices);

@@ -219,11 +219,11 @@ impl Ledger {
         session: SessionRow,
         mut each: impl FnMut(&SessionUsage<'_>),
     ) -> Result<(), StoreError> {
-        const SQL: &str = "SELECT quarter, session, agent_id, model, branch, priced, responses, input_tokens,
+        const SQL: &str = "SELECT quarter_hour, session, agent_id, model, branch, priced, responses, input_tokens,
             output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, input_pico,
             output_pico, cache_read_pico, cache_write_pico, web_search_pico, savings_pico, shortfall_responses,
             shortfall_tokens, shortfall_pico
-          FROM spent WHERE session = ?1 ORDER BY quarter, agent_id, model, branch, priced";
+          FROM usage_buckets WHERE session = ?1 ORDER BY quarter_hour, agent_id, model, branch, priced";
         let mut read = || -> rusqlite::Result<()> {
             let mut query = self.conn.prepare_cached(SQL)?;
             let mut rows = query.query([session.0])?;
@@ -347,11 +347,11 @@ fn read_rows(
     let of_model =
         if model.is_some() { "instr(iif(model = '', '(none)', lower(model)), ?4) > 0" } else { "?4 IS NULL" };
     let sql = format!(
-        "SELECT quarter, session, agent_id, model, branch, priced, responses, input_tokens, output_tokens,
+        "SELECT quarter_hour, session, agent_id, model, branch, priced, responses, input_tokens, output_tokens,
            cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, input_pico, output_pico,
            cache_read_pico, cache_write_pico, web_search_pico
-         {} quarter >= ?1 AND quarter < ?2 AND {of_sessions} AND {of_model}
-         ORDER BY quarter, session, agent_id, model, branch, priced",
+         {} quarter_hour >= ?1 AND quarter_hour < ?2 AND {of_sessions} AND {of_model}
+         ORDER BY quarter_hour, session, agent_id, model, branch, priced",
         grain.rows()
     );
     let mut statement = conn.prepare_cached(&sql)?;
@@ -368,10 +368,10 @@ pub(super) fn read_session(
     session: SessionRow,
     mut each: impl FnMut(&UsageBucket<'_>),
 ) -> rusqlite::Result<()> {
-    const SQL: &str = "SELECT quarter, session, agent_id, model, branch, priced, responses, input_tokens,
+    const SQL: &str = "SELECT quarter_hour, session, agent_id, model, branch, priced, responses, input_tokens,
         output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, input_pico,
         output_pico, cache_read_pico, cache_write_pico, web_search_pico
-      FROM spent WHERE session = ?1 ORDER BY quarter, agent_id, model, branch, priced";
+      FROM usage_buckets WHERE session = ?1 ORDER BY quarter_hour, agent_id, model, branch, priced";
     let mut statement = conn.prepare_cached(SQL)?;
     let mut rows = statement.query([session.0])?;
     while let Some(row) = rows.next()? {

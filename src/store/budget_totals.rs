@@ -25,7 +25,7 @@ const SUMS: &str =
     input_pico, output_pico, cache_read_pico, cache_write_pico, web_search_pico";
 
 /// The rows of a session.
-const OF_SESSION: &str = "spent WHERE session = ?1 AND ?2 <= ?3";
+const OF_SESSION: &str = "usage_buckets WHERE session = ?1 AND ?2 <= ?3";
 
 /// What is kept of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub struct Pending<'a> {
     pub calls: &'a [ToolUseId],
 }
 
-/// A change of `spent`, or a row of it.
+/// A change of `usage_buckets`, or a row of it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Amount<'a> {
     pub(super) quarter: i64,
@@ -102,7 +102,8 @@ impl Ledger {
     ) -> Result<bool, StoreError> {
         self.write("record the warning", |tx| {
             let session = if budget.per == Per::Session { session.0 } else { 0 };
-            let sql = "UPDATE kept SET said = ?3 WHERE budget = ?1 AND session = ?2 AND said < ?3";
+            let sql =
+                "UPDATE budget_totals SET notified = ?3 WHERE budget = ?1 AND session = ?2 AND notified < ?3";
             Ok(tx.execute(sql, params![budget.id, session, told as u8])? > 0)
         })
     }
@@ -121,7 +122,7 @@ impl Ledger {
         self.write("record the stop", |tx| {
             let session = if budget.per == Per::Session { session.0 } else { 0 };
             let sql =
-                "UPDATE kept SET stopped_at = ?3, said = iif(?4, 2, said) WHERE budget = ?1 AND session = ?2";
+                "UPDATE budget_totals SET stopped_at = ?3, notified = iif(?4, 2, notified) WHERE budget = ?1 AND session = ?2";
             tx.execute(sql, params![budget.id, session, at.as_millis(), is_heard])?;
             Ok(())
         })
@@ -133,9 +134,9 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn add_pending(&self, query: &mut BudgetQuery, now: Timestamp) -> Result<(), StoreError> {
-        const SQL: &str = "SELECT p.session, p.agent, p.at, p.model, p.tokens, p.pico FROM pending p
+        const SQL: &str = "SELECT p.session, p.agent_id, p.at, p.model, p.tokens, p.cost_pico FROM pending_input p
             WHERE p.at > ?1 AND NOT EXISTS (SELECT 1 FROM responses r WHERE r.session = p.session AND r.at > p.at
-              AND r.agent_id IS nullif(p.agent, ''))";
+              AND r.agent_id IS nullif(p.agent_id, ''))";
         let mut run = || -> rusqlite::Result<()> {
             let mut names = Names::new(&self.conn);
             let mut statement = self.conn.prepare_cached(SQL)?;
@@ -170,8 +171,8 @@ impl Ledger {
         session: SessionRow,
         span: BudgetSpan,
     ) -> Result<BTreeSet<String>, StoreError> {
-        const SQL: &str = "SELECT DISTINCT session, agent_id, model FROM spent
-            WHERE NOT priced AND quarter >= ?1 AND quarter < ?2 AND (?3 = 0 OR session = ?3)";
+        const SQL: &str = "SELECT DISTINCT session, agent_id, model FROM usage_buckets
+            WHERE NOT priced AND quarter_hour >= ?1 AND quarter_hour < ?2 AND (?3 = 0 OR session = ?3)";
         let run = || -> rusqlite::Result<BTreeSet<String>> {
             let session = if budget.per == Per::Session { session.0 } else { 0 };
             let (start, until) = bounds(span);
@@ -215,16 +216,18 @@ impl Ledger {
     pub fn first_spent(&self, from: Option<Timestamp>) -> Result<Option<Timestamp>, StoreError> {
         let from = from.map_or(0, |from| QuarterHour::containing(from).0);
         self.conn
-            .query_row("SELECT min(quarter) FROM spent WHERE quarter >= ?1", [from], |row| {
-                Ok(row.get::<_, Option<i64>>(0)?.map(|quarter| QuarterHour(quarter).start()))
-            })
+            .query_row(
+                "SELECT min(quarter_hour) FROM usage_buckets WHERE quarter_hour >= ?1",
+                [from],
+                |row| Ok(row.get::<_, Option<i64>>(0)?.map(|quarter| QuarterHour(quarter).start())),
+            )
             .map_err(StoreError::query("look up the first spending"))
     }
 }
 
 /// What is kept of a budget for a session, or for all (0).
-const TOTALS: &str = "SELECT start, until, pico, tokens, est_pico, est_tokens, said, stopped_at FROM kept
-    WHERE budget = ?1 AND session = ?2";
+const TOTALS: &str = "SELECT from_quarter_hour, until_quarter_hour, cost_pico, tokens, estimated_cost_pico,
+      estimated_tokens, notified, stopped_at FROM budget_totals WHERE budget = ?1 AND session = ?2";
 
 fn keep(
     conn: &Connection,
@@ -235,9 +238,10 @@ fn keep(
     let sum = add_up(conn, budget, session, span)?;
     let (start, until) = bounds(span);
     conn.execute(
-        "INSERT INTO kept VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, NULL) ON CONFLICT DO UPDATE SET
-           said = iif(start = ?3, said, 0), stopped_at = iif(start = ?3, stopped_at, NULL),
-           start = ?3, until = ?4, pico = ?5, tokens = ?6, est_pico = ?7, est_tokens = ?8",
+        "INSERT INTO budget_totals VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, NULL) ON CONFLICT DO UPDATE SET
+           notified = iif(from_quarter_hour = ?3, notified, 0), stopped_at = iif(from_quarter_hour = ?3, stopped_at, NULL),
+           from_quarter_hour = ?3, until_quarter_hour = ?4, cost_pico = ?5, tokens = ?6, estimated_cost_pico = ?7,
+           estimated_tokens = ?8",
         params![budget.id, session, start, until, sum.pico, sum.tokens, sum.est_pico, sum.est_tokens],
     )?;
     conn.prepare_cached(TOTALS)?.query_row([budget.id, session], |row| totals(row, 0))
@@ -251,8 +255,8 @@ fn unkept(
     span: BudgetSpan,
 ) -> rusqlite::Result<Option<BudgetTotals>> {
     const SQL: &str = "SELECT ?3, ?4, ?5, ?6, ?7, ?8,
-        coalesce((SELECT said FROM kept WHERE budget = ?1 AND session = ?2 AND start = ?3), 0),
-        (SELECT stopped_at FROM kept WHERE budget = ?1 AND session = ?2 AND start = ?3)";
+        coalesce((SELECT notified FROM budget_totals WHERE budget = ?1 AND session = ?2 AND from_quarter_hour = ?3), 0),
+        (SELECT stopped_at FROM budget_totals WHERE budget = ?1 AND session = ?2 AND from_quarter_hour = ?3)";
     let sum = add_up(conn, budget, session, span)?;
     let (start, until) = bounds(span);
     let values =
@@ -282,7 +286,7 @@ pub(super) fn of_session(conn: &Connection, session: SessionRow) -> rusqlite::Re
 
 /// Forgets what sessions have used, for no alert asks for it any more.
 pub(super) fn forget_sessions(conn: &Connection) -> rusqlite::Result<()> {
-    conn.execute("DELETE FROM kept WHERE budget = ?1", [session_total().id])?;
+    conn.execute("DELETE FROM budget_totals WHERE budget = ?1", [session_total().id])?;
     Ok(())
 }
 
@@ -296,11 +300,11 @@ fn all(conn: &Connection) -> rusqlite::Result<Vec<Budget>> {
     Ok(budgets)
 }
 
-/// Adds changes of `spent` to what is kept. A budget of which nothing is kept, or of another time, is passed over: it is
+/// Adds changes of `usage_buckets` to what is kept. A budget of which nothing is kept, or of another time, is passed over: it is
 /// made anew when it is asked for.
 pub(super) fn add<'a>(conn: &Connection, changes: impl Iterator<Item = Amount<'a>>) -> rusqlite::Result<()> {
-    const SQL: &str = "UPDATE kept SET pico = pico + ?3, tokens = tokens + ?4
-        WHERE budget = ?1 AND session = ?2 AND start <= ?5 AND ?5 < until";
+    const SQL: &str = "UPDATE budget_totals SET cost_pico = cost_pico + ?3, tokens = tokens + ?4
+        WHERE budget = ?1 AND session = ?2 AND from_quarter_hour <= ?5 AND ?5 < until_quarter_hour";
     if !is_kept(conn)? {
         return Ok(());
     }
@@ -339,9 +343,9 @@ pub(super) fn note_pending(
         tokens = tokens.saturating_add(found.map_or(0, unsigned));
     }
     let at = pending.at.as_millis();
-    conn.execute("DELETE FROM pending WHERE at < ?1", [at - PENDING_MILLIS])?;
+    conn.execute("DELETE FROM pending_input WHERE at < ?1", [at - PENDING_MILLIS])?;
     conn.execute(
-        "INSERT OR REPLACE INTO pending VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT OR REPLACE INTO pending_input VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         params![
             session.0,
             pending.agent.map_or("", AgentId::as_str),
@@ -356,7 +360,7 @@ pub(super) fn note_pending(
 
 /// Prices anew what the last results are estimated to add.
 pub(super) fn reprice_pending(conn: &Connection, prices: &PriceTable) -> rusqlite::Result<()> {
-    let mut query = conn.prepare("SELECT session, agent, at, model, tokens FROM pending")?;
+    let mut query = conn.prepare("SELECT session, agent_id, at, model, tokens FROM pending_input")?;
     let found: Vec<(i64, String, i64, Option<String>, i64)> = query
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?
         .collect::<rusqlite::Result<_>>()?;
@@ -365,7 +369,7 @@ pub(super) fn reprice_pending(conn: &Connection, prices: &PriceTable) -> rusqlit
         let rates = model.and_then(|model| prices.price(&model, at, 0, Default::default()));
         let pico = PicoUsd::times(unsigned(tokens), rates.map_or(0, |rates| rates.cache_write_5m)).to_i64();
         conn.execute(
-            "UPDATE pending SET pico = ?3 WHERE session = ?1 AND agent = ?2",
+            "UPDATE pending_input SET cost_pico = ?3 WHERE session = ?1 AND agent_id = ?2",
             params![session, agent, pico],
         )?;
     }
@@ -380,7 +384,7 @@ fn is_kept(conn: &Connection) -> rusqlite::Result<bool> {
 
 /// Voids all that is kept, for what it was added up from has changed as a whole.
 pub(super) fn void(conn: &Connection) -> rusqlite::Result<()> {
-    conn.execute("UPDATE kept SET until = NULL", [])?;
+    conn.execute("UPDATE budget_totals SET until_quarter_hour = NULL", [])?;
     Ok(())
 }
 
@@ -421,9 +425,9 @@ fn has_report(budget: &Budget, report: &Report) -> bool {
 
 /// Adds a report to what is kept.
 pub(super) fn add_report(conn: &Connection, report: &Report) -> rusqlite::Result<()> {
-    const SQL: &str = "UPDATE kept SET pico = pico + ?3, tokens = tokens + ?4, est_pico = est_pico + ?6,
-          est_tokens = est_tokens + ?7
-        WHERE budget = ?1 AND session = ?2 AND start <= ?5 AND ?5 < until";
+    const SQL: &str = "UPDATE budget_totals SET cost_pico = cost_pico + ?3, tokens = tokens + ?4,
+          estimated_cost_pico = estimated_cost_pico + ?6, estimated_tokens = estimated_tokens + ?7
+        WHERE budget = ?1 AND session = ?2 AND from_quarter_hour <= ?5 AND ?5 < until_quarter_hour";
     let sum = Sum::of(report);
     let quarter = report.at.map_or(-1, |at| QuarterHour::containing(at).0);
     for budget in all(conn)?.iter().filter(|budget| has_report(budget, report)) {
@@ -450,13 +454,20 @@ fn add_up(conn: &Connection, budget: &Budget, session: i64, span: BudgetSpan) ->
     };
     let from = match budget.per {
         Per::Session => OF_SESSION,
-        Per::Day | Per::Week | Per::Month => "spent WHERE quarter >= ?2 AND quarter < ?3 AND ?1 = 0",
+        Per::Day | Per::Week | Per::Month => {
+            "usage_buckets WHERE quarter_hour >= ?2 AND quarter_hour < ?3 AND ?1 = 0"
+        }
         // All there is: the days, and what has no time.
-        Per::Total => "spent_sums WHERE grain = 96 AND ?1 = 0 AND ?2 < ?3",
+        Per::Total => "usage_rollups WHERE grain = 96 AND ?1 = 0 AND ?2 < ?3",
     };
     read(conn, from, (session, start, until), &mut add)?;
     if budget.per == Per::Total {
-        read(conn, "spent WHERE quarter < 0 AND ?1 = 0 AND ?2 < ?3", (session, start, until), &mut add)?;
+        read(
+            conn,
+            "usage_buckets WHERE quarter_hour < 0 AND ?1 = 0 AND ?2 < ?3",
+            (session, start, until),
+            &mut add,
+        )?;
     }
     let is_own =
         |report: &Report| budget.per != Per::Session || report.session.is_some_and(|own| own.0 == session);
@@ -474,7 +485,8 @@ fn read(
     params: (i64, i64, i64),
     each: &mut impl FnMut(Amount<'_>) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<()> {
-    let mut query = conn.prepare(&format!("SELECT quarter, session, agent_id, model, {SUMS} FROM {from}"))?;
+    let mut query =
+        conn.prepare(&format!("SELECT quarter_hour, session, agent_id, model, {SUMS} FROM {from}"))?;
     let mut rows = query.query(params)?;
     while let Some(row) = rows.next()? {
         let sum = |columns: std::ops::Range<usize>| -> rusqlite::Result<i64> {

@@ -12,7 +12,7 @@ const USD: i64 = 0;
 const TOKENS: i64 = 1;
 /// The columns of [`budget`].
 const COLUMNS: &str =
-    "b.id, b.unit, b.amount, b.per, b.project, b.agent, b.model, b.warn, b.stop, b.free_until";
+    "b.id, b.unit, b.amount, b.per, b.project, b.agent, b.model, b.warn_percent, b.stops, b.override_until";
 
 /// All budgets, and what is kept of each for one session.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,9 +51,10 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn budgets_of(&self, session: &str) -> Result<Option<BudgetQuery>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS}, k.start, k.until, k.pico, k.tokens, k.est_pico, k.est_tokens, k.said, k.stopped_at, s.id, s.project, s.model
+            "SELECT {COLUMNS}, k.from_quarter_hour, k.until_quarter_hour, k.cost_pico, k.tokens, k.estimated_cost_pico,
+               k.estimated_tokens, k.notified, k.stopped_at, s.id, s.project, s.model
              FROM budgets b LEFT JOIN sessions s ON s.session_id = ?1
-             LEFT JOIN kept k ON k.budget = b.id AND k.session = iif(b.per = 'session', s.id, 0) ORDER BY b.id"
+             LEFT JOIN budget_totals k ON k.budget = b.id AND k.session = iif(b.per = 'session', s.id, 0) ORDER BY b.id"
         );
         let read = || -> rusqlite::Result<Option<BudgetQuery>> {
             let mut query = self.conn.prepare_cached(&sql)?;
@@ -108,7 +109,7 @@ impl Ledger {
     pub fn clear_budgets(&mut self, budgets: &[Budget]) -> Result<(), StoreError> {
         self.write("clear the budgets", |tx| {
             for budget in budgets {
-                tx.execute("DELETE FROM kept WHERE budget = ?1", [budget.id])?;
+                tx.execute("DELETE FROM budget_totals WHERE budget = ?1", [budget.id])?;
                 tx.execute("DELETE FROM budgets WHERE id = ?1", [budget.id])?;
             }
             Ok(())
@@ -139,7 +140,7 @@ fn change(conn: &Connection, budget: &Budget) -> rusqlite::Result<()> {
             budget.free_until.map(Timestamp::as_millis),
         ],
     )?;
-    conn.execute("UPDATE kept SET said = 0, stopped_at = NULL WHERE budget = ?1", [id])?;
+    conn.execute("UPDATE budget_totals SET notified = 0, stopped_at = NULL WHERE budget = ?1", [id])?;
     Ok(())
 }
 

@@ -61,18 +61,19 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn witnessed_otherwise(&self) -> Result<Vec<WitnessedCost>, StoreError> {
         const SQL: &str = "WITH
-          said (session, at, pico, step) AS (
-            SELECT session, at, cost_pico, 0 FROM client_costs UNION ALL
-            SELECT session, at, pico, step FROM captured_costs WHERE pico IS NOT NULL),
-          newest (session, at, pico, step) AS (SELECT session, max(at), pico, step FROM said GROUP BY session),
-          ours (session, pico, is_priced) AS (
+          said (session, at, cost_pico, rounding_pico) AS (
+            SELECT session, at, cost_pico, 0 FROM status_line_costs UNION ALL
+            SELECT session, at, cost_pico, rounding_pico FROM captured_costs WHERE cost_pico IS NOT NULL),
+          newest (session, at, cost_pico, rounding_pico) AS (
+            SELECT session, max(at), cost_pico, rounding_pico FROM said GROUP BY session),
+          ours (session, cost_pico, is_priced) AS (
             SELECT session, total(input_pico) + total(output_pico) + total(cache_read_pico) + total(cache_write_pico)
               + total(web_search_pico), min(priced)
-            FROM spent WHERE session IN (SELECT session FROM newest) GROUP BY session)
-          SELECT s.session_id, newest.pico, newest.step, CAST(ours.pico AS INTEGER)
+            FROM usage_buckets WHERE session IN (SELECT session FROM newest) GROUP BY session)
+          SELECT s.session_id, newest.cost_pico, newest.rounding_pico, CAST(ours.cost_pico AS INTEGER)
           FROM newest JOIN sessions s ON s.id = newest.session JOIN ours ON ours.session = s.id
           WHERE s.finalized_at IS NOT NULL AND ours.is_priced
-          ORDER BY abs(newest.pico - ours.pico) DESC, s.id";
+          ORDER BY abs(newest.cost_pico - ours.cost_pico) DESC, s.id";
         let pico = |value: i64| PicoUsd::from_pico(value.into());
         let all = self.all("compare with Claude Code's costs", SQL, [], |row| {
             Ok(WitnessedCost {

@@ -108,7 +108,7 @@ pub(super) fn note_removal(conn: &Connection, session: SessionRow) -> rusqlite::
     )?;
     // Its row's number can become that of another session.
     conn.execute(
-        "UPDATE reports SET session = NULL, changed = -abs(changed) WHERE session = ?1",
+        "UPDATE usage_reports SET session = NULL, changed = -abs(changed) WHERE session = ?1",
         [session.0],
     )?;
     Ok(())
@@ -118,7 +118,7 @@ pub(super) fn note_removal(conn: &Connection, session: SessionRow) -> rusqlite::
 fn highest(conn: &Connection) -> rusqlite::Result<(i64, bool)> {
     const SQL: &str = "SELECT coalesce(max(abs(changed)), 0), coalesce(max(changed <= 0), 0) FROM
         (SELECT changed FROM sessions UNION ALL SELECT changed FROM removed_sessions
-         UNION ALL SELECT changed FROM reports)";
+         UNION ALL SELECT changed FROM usage_reports)";
     conn.query_row(SQL, [], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
@@ -160,8 +160,8 @@ impl Ledger {
                     "UPDATE sessions SET changed = ?2 WHERE id = ?1",
                 ),
                 (
-                    "SELECT id FROM reports WHERE changed <= 0 ORDER BY id",
-                    "UPDATE reports SET changed = ?2 WHERE id = ?1",
+                    "SELECT id FROM usage_reports WHERE changed <= 0 ORDER BY id",
+                    "UPDATE usage_reports SET changed = ?2 WHERE id = ?1",
                 ),
             ] {
                 let mut query = tx.prepare(waiting)?;
@@ -200,7 +200,7 @@ impl Ledger {
     ) -> Result<Vec<ChangeEntry>, StoreError> {
         const SQL: &str = "SELECT changed, 0, id, NULL FROM sessions WHERE changed > ?1 AND changed <= ?2
           UNION ALL SELECT changed, 1, NULL, session_id FROM removed_sessions WHERE changed > ?1 AND changed <= ?2
-          UNION ALL SELECT changed, 2, id, NULL FROM reports WHERE changed > ?1 AND changed <= ?2
+          UNION ALL SELECT changed, 2, id, NULL FROM usage_reports WHERE changed > ?1 AND changed <= ?2
           ORDER BY 1 LIMIT ?3";
         self.all(READ, SQL, params![after.to_sql(), until.to_sql(), at_most], |row| {
             let item = match row.get(1)? {

@@ -102,14 +102,14 @@ pub(super) fn record(conn: &Connection, source: ContentSource<'_>, delta: &LogDe
         conn.prepare_cached("DELETE FROM context_parts WHERE path = ?1")?.execute([path])?;
         true
     } else {
-        conn.prepare_cached("SELECT 1 FROM context_parts WHERE path = ?1 AND until = ?2")?
+        conn.prepare_cached("SELECT 1 FROM context_parts WHERE path = ?1 AND end_offset = ?2")?
             .exists(params![path, signed(delta.start)])?
     };
     if goes_on && delta.position.offset > delta.start {
         // Of two processes that have read the same lines at once the first has learned from them.
         let was_told = was_known
             || conn
-                .prepare_cached("SELECT 1 FROM context_parts WHERE path = ?1 AND start = ?2")?
+                .prepare_cached("SELECT 1 FROM context_parts WHERE path = ?1 AND start_offset = ?2")?
                 .exists(params![path, signed(delta.start)])?;
         if !was_told {
             let news = calibrations::News {
@@ -135,7 +135,7 @@ fn last_response(conn: &Connection, path: &str) -> rusqlite::Result<Vec<ContextE
     const MOST_READINGS: usize = 8;
     // What was read with much else would take a hook too long to look through.
     const LONGEST_BYTES: usize = 64 << 10;
-    const SQL: &str = "SELECT entries FROM context_parts WHERE path = ?1 ORDER BY start DESC";
+    const SQL: &str = "SELECT entries FROM context_parts WHERE path = ?1 ORDER BY start_offset DESC";
     let mut query = conn.prepare_cached(SQL)?;
     let mut rows = query.query([path])?;
     let mut found: Vec<ContextEntry> = Vec::new();
@@ -226,7 +226,7 @@ impl Ledger {
         };
         let sql = format!(
             "SELECT t.session, t.path, t.agent_id, t.offset, t.home,
-               (SELECT max(until) FROM context_parts p WHERE p.path = t.path), s.session_id, s.client
+               (SELECT max(end_offset) FROM context_parts p WHERE p.path = t.path), s.session_id, s.client
              FROM (SELECT session, path, agent_id, offset, session AS home FROM transcripts {of_files}
                UNION ALL
                SELECT m.value, f.path, f.agent_id, f.offset, f.session FROM meta m
@@ -262,7 +262,7 @@ impl Ledger {
         at_most: usize,
         mut each: impl FnMut(&ContextEntry) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        const SQL: &str = "SELECT entries FROM context_parts WHERE path = ?1 ORDER BY start";
+        const SQL: &str = "SELECT entries FROM context_parts WHERE path = ?1 ORDER BY start_offset";
         const WHAT: &str = "read the contexts";
         let mut query = self.conn.prepare_cached(SQL).map_err(StoreError::query(WHAT))?;
         let mut rows = query.query([path]).map_err(StoreError::query(WHAT))?;
@@ -310,8 +310,8 @@ impl Ledger {
         self.write(RECORD, |tx| {
             // Of a file that is gone nothing more will be known.
             tx.execute(
-                "UPDATE context_parts SET until = max(until, ?2) WHERE path = ?1
-                   AND start = (SELECT max(start) FROM context_parts WHERE path = ?1)",
+                "UPDATE context_parts SET end_offset = max(end_offset, ?2) WHERE path = ?1
+                   AND start_offset = (SELECT max(start_offset) FROM context_parts WHERE path = ?1)",
                 params![of.path, signed(of.offset)],
             )?;
             tx.execute(
@@ -328,7 +328,7 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn task_changes(&self, session: SessionRow) -> Result<Vec<TaskChange>, StoreError> {
-        const SQL: &str = "SELECT tool_use_id, at, kind FROM task_changes WHERE session = ?1 ORDER BY at, tool_use_id LIMIT ?2";
+        const SQL: &str = "SELECT tool_use_id, at, change FROM task_changes WHERE session = ?1 ORDER BY at, tool_use_id LIMIT ?2";
         let found = self.all("read the tasks", SQL, [session.0, MOST_CHANGES], |row| {
             let call = ToolUseId::new(&row.get::<_, String>(0)?);
             let kind = serde_json::from_str::<TaskChangeKind>(&row.get::<_, String>(2)?).ok();
@@ -343,7 +343,8 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn has_read_calls(&self, path: &str, calls: &[ToolUseId]) -> Result<bool, StoreError> {
-        const SQL: &str = "SELECT entries FROM context_parts WHERE path = ?1 ORDER BY start DESC LIMIT 2";
+        const SQL: &str =
+            "SELECT entries FROM context_parts WHERE path = ?1 ORDER BY start_offset DESC LIMIT 2";
         let parts = self.all("read the contexts", SQL, [path], |row| row.get::<_, String>(0))?;
         let entries: Vec<ContextEntry> = parts
             .iter()

@@ -57,7 +57,7 @@ pub(super) fn record(conn: &Connection, session: SessionRow, state: &ClientTotal
     let started_at = state.started_at.map(Timestamp::as_millis);
     let at = free_moment(conn, session, state.at.map_or(0, Timestamp::as_millis), started_at)?;
     conn.prepare_cached(
-        "INSERT OR REPLACE INTO cost_states VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        "INSERT OR REPLACE INTO client_totals VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?
     .execute(params![
         session.0,
@@ -84,7 +84,7 @@ fn free_moment(
     started_at: Option<i64>,
 ) -> rusqlite::Result<i64> {
     const SQL: &str =
-        "SELECT at FROM cost_states WHERE session = ?1 AND at >= ?2 AND at < ?2 + 1000 AND started_at IS NOT ?3
+        "SELECT at FROM client_totals WHERE session = ?1 AND at >= ?2 AND at < ?2 + 1000 AND started_at IS NOT ?3
          GROUP BY at ORDER BY at";
     let mut query = conn.prepare_cached(SQL)?;
     let mut taken = query.query(params![session.0, at, started_at])?;
@@ -103,7 +103,7 @@ fn free_moment(
 /// A total counts up to its time. After it the main conversation only tells which answers of subagents came later.
 pub(super) fn can_change(conn: &Connection, session: SessionRow, first: i64) -> rusqlite::Result<bool> {
     let last: Option<i64> = conn
-        .prepare_cached("SELECT max(at) FROM cost_states WHERE session = ?1")?
+        .prepare_cached("SELECT max(at) FROM client_totals WHERE session = ?1")?
         .query_row([session.0], |row| row.get(0))?;
     match last {
         None => Ok(false),
@@ -152,7 +152,7 @@ fn add(
 }
 
 fn with_states(conn: &Connection) -> rusqlite::Result<Vec<SessionRow>> {
-    conn.prepare("SELECT DISTINCT session FROM cost_states")?
+    conn.prepare("SELECT DISTINCT session FROM client_totals")?
         .query_map([], |row| Ok(SessionRow(row.get(0)?)))?
         .collect()
 }
@@ -217,7 +217,7 @@ struct Found {
 
 impl Lines {
     fn read(&mut self, conn: &Connection, sql: &str, session: SessionRow) -> rusqlite::Result<()> {
-        const COLUMNS: &str = "r.session, r.agent_id IS NULL, r.copied, r.at, r.mode, coalesce(r.model, ''),
+        const COLUMNS: &str = "r.session, r.agent_id IS NULL, r.copied, r.at, r.modifiers, coalesce(r.model, ''),
             r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_5m_tokens, r.cache_write_1h_tokens,
             r.web_searches, r.iterations, instr(r.message_id, '/advisor/') > 0";
         let mut query = conn.prepare_cached(&sql.replace("COLUMNS", COLUMNS))?;
@@ -283,8 +283,8 @@ impl Lines {
 fn states(conn: &Connection, session: SessionRow) -> rusqlite::Result<Vec<State>> {
     let mut query = conn.prepare_cached(
         "SELECT model, input_tokens, output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
-           web_searches, split, cost_usd, at, started_at
-         FROM cost_states WHERE session = ?1 ORDER BY at",
+           web_searches, cache_writes_split, cost_usd, at, started_at
+         FROM client_totals WHERE session = ?1 ORDER BY at",
     )?;
     let mut rows = query.query([session.0])?;
     let mut states: Vec<State> = Vec::new();
@@ -319,15 +319,15 @@ fn parents_total(
     own: &State,
 ) -> rusqlite::Result<Option<Totals>> {
     const OF_PARENT: &str =
-        "SELECT p.session, p.at FROM sessions s JOIN cost_states p ON p.session = s.parent
+        "SELECT p.session, p.at FROM sessions s JOIN client_totals p ON p.session = s.parent
         WHERE s.id = ?1 AND coalesce(p.started_at = ?2, 1) AND p.at <= coalesce(s.forked_at, s.log_first_at)
         GROUP BY p.at ORDER BY p.at DESC";
-    const OF_RELATIVES: &str = "SELECT p.session, p.at FROM sessions s JOIN cost_states p ON p.started_at = ?2
+    const OF_RELATIVES: &str = "SELECT p.session, p.at FROM sessions s JOIN client_totals p ON p.started_at = ?2
         WHERE s.id = ?1 AND p.session != ?1 AND p.at <= coalesce(s.forked_at, s.log_first_at) AND EXISTS
-          (SELECT 1 FROM claims x JOIN claims y ON y.key = x.key WHERE x.session = ?1 AND y.session = p.session)
+          (SELECT 1 FROM shared_records x JOIN shared_records y ON y.key = x.key WHERE x.session = ?1 AND y.session = p.session)
         GROUP BY p.session, p.at ORDER BY p.at DESC, p.session";
     const OF_SIBLINGS: &str = "SELECT p.session, p.at FROM sessions s JOIN sessions o ON o.parent = s.parent
-          JOIN cost_states p ON p.session = o.id AND p.started_at = ?2
+          JOIN client_totals p ON p.session = o.id AND p.started_at = ?2
         WHERE s.id = ?1 AND o.id != ?1 AND p.at <= coalesce(s.forked_at, s.log_first_at)
         GROUP BY p.session, p.at ORDER BY p.at DESC, p.session";
     let mut read = HashMap::new();
@@ -415,8 +415,8 @@ fn counts(usage: &Usage) -> [u64; 5] {
 /// The sessions whose totals can have gone on from a session's.
 pub(super) fn heirs(conn: &Connection, session: i64) -> rusqlite::Result<Vec<i64>> {
     conn.prepare_cached(
-        "SELECT id FROM sessions WHERE parent = ?1 UNION SELECT b.session FROM cost_states a
-           JOIN cost_states b ON b.started_at = a.started_at WHERE a.session = ?1 AND b.session != ?1",
+        "SELECT id FROM sessions WHERE parent = ?1 UNION SELECT b.session FROM client_totals a
+           JOIN client_totals b ON b.started_at = a.started_at WHERE a.session = ?1 AND b.session != ?1",
     )?
     .query_map([session], |row| row.get(0))?
     .collect()

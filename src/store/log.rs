@@ -143,7 +143,7 @@ impl Ledger {
         self.write("record the sessions' ends", |tx| {
             let mut update = tx.prepare_cached(
                 "UPDATE sessions SET finalized_at = ?3, changed = -abs(changed),
-                   settled_call = coalesce((SELECT max(id) FROM tool_calls WHERE session = sessions.id), settled_call)
+                   last_settled_call = coalesce((SELECT max(id) FROM tool_calls WHERE session = sessions.id), last_settled_call)
                  WHERE session_id = ?1 AND finalized_at IS NULL AND last_seen_at < ?2",
             )?;
             for session in sessions {
@@ -187,7 +187,7 @@ impl Ledger {
             }
             tx.execute(
                 "UPDATE sessions SET finalized_at = ?2, changed = -abs(changed),
-                   settled_call = coalesce((SELECT max(id) FROM tool_calls WHERE session = ?1), settled_call)
+                   last_settled_call = coalesce((SELECT max(id) FROM tool_calls WHERE session = ?1), last_settled_call)
                  WHERE id = ?1",
                 params![row, at.as_millis()],
             )?;
@@ -201,16 +201,16 @@ impl Ledger {
     /// If the ledger cannot be written.
     pub fn remove_session(&mut self, session: &SessionId) -> Result<bool, StoreError> {
         const ROWS: [&str; 16] = [
-            "DELETE FROM claims WHERE session = ?1",
+            "DELETE FROM shared_records WHERE session = ?1",
             "DELETE FROM meta WHERE name GLOB 'lines_of:' || ?1 || ':*'",
-            "DELETE FROM pending WHERE session = ?1",
+            "DELETE FROM pending_input WHERE session = ?1",
             "DELETE FROM context_parts WHERE path IN (SELECT path FROM transcripts WHERE session = ?1)",
-            "DELETE FROM shares WHERE session IN (?1, -?1)",
+            "DELETE FROM allocations WHERE session IN (?1, -?1)",
             "DELETE FROM task_changes WHERE session = ?1",
-            "DELETE FROM steps WHERE session = ?1",
-            "DELETE FROM cost_states WHERE session = ?1",
-            "DELETE FROM spent WHERE session = ?1",
-            "DELETE FROM spent_sums WHERE session = ?1",
+            "DELETE FROM named_steps WHERE session = ?1",
+            "DELETE FROM client_totals WHERE session = ?1",
+            "DELETE FROM usage_buckets WHERE session = ?1",
+            "DELETE FROM usage_rollups WHERE session = ?1",
             "DELETE FROM tool_calls WHERE session = ?1",
             "DELETE FROM responses WHERE session = ?1",
             "DELETE FROM prompts WHERE session = ?1",

@@ -81,7 +81,7 @@ pub(super) fn record_log_prompt(
     }
     let inserted = conn
         .prepare_cached(
-            "INSERT INTO prompts (session, uuid, prompt_id, at, file_start) VALUES (?1, ?2, ?3, ?4, ?5)
+            "INSERT INTO prompts (session, uuid, prompt_id, at, file_started_at) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (uuid) DO NOTHING",
         )?
         .execute(params![
@@ -120,7 +120,7 @@ pub(super) fn record_boundary(
 ) -> rusqlite::Result<Option<Vec<Claim>>> {
     let inserted = conn
         .prepare_cached(
-            "INSERT INTO compactions (session, uuid, trigger, at, tokens_before, tokens_after, file_start)
+            "INSERT INTO compactions (session, uuid, trigger, at, tokens_before, tokens_after, file_started_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT (uuid) DO NOTHING",
         )?
@@ -165,27 +165,27 @@ pub(super) struct OfKind {
 }
 
 pub(super) const PROMPTS: &OfKind = &OfKind {
-    known: "SELECT session, file_start, at FROM prompts WHERE uuid = ?1 AND session != ?2",
-    give: "UPDATE prompts SET session = ?2, file_start = ?3 WHERE uuid = ?1 AND session != ?2",
+    known: "SELECT session, file_started_at, at FROM prompts WHERE uuid = ?1 AND session != ?2",
+    give: "UPDATE prompts SET session = ?2, file_started_at = ?3 WHERE uuid = ?1 AND session != ?2",
     forget: "DELETE FROM prompts WHERE uuid = ?1",
 };
 pub(super) const COMPACTIONS: &OfKind = &OfKind {
-    known: "SELECT session, file_start, at FROM compactions WHERE uuid = ?1 AND session != ?2",
-    give: "UPDATE compactions SET session = ?2, file_start = ?3 WHERE uuid = ?1 AND session != ?2",
+    known: "SELECT session, file_started_at, at FROM compactions WHERE uuid = ?1 AND session != ?2",
+    give: "UPDATE compactions SET session = ?2, file_started_at = ?3 WHERE uuid = ?1 AND session != ?2",
     forget: "DELETE FROM compactions WHERE uuid = ?1",
 };
 
 /// What nobody else has of a fork's copies: its parent's file will tell of it.
 pub(super) const FORGET_COPIES: [&str; 2] = [
     "DELETE FROM prompts WHERE session = ?1 AND uuid IS NOT NULL AND at < ?2
-       AND NOT EXISTS (SELECT 1 FROM claims WHERE key = uuid)",
+       AND NOT EXISTS (SELECT 1 FROM shared_records WHERE key = uuid)",
     "DELETE FROM compactions WHERE session = ?1 AND uuid IS NOT NULL AND at < ?2
-       AND NOT EXISTS (SELECT 1 FROM claims WHERE key = uuid)",
+       AND NOT EXISTS (SELECT 1 FROM shared_records WHERE key = uuid)",
 ];
 
 /// What a session was taken to have from before the note that its file starts with.
 pub(super) const FORGET_EARLIER: [&str; 2] = [
-    "DELETE FROM cost_states WHERE session = ?1 AND at < ?2 AND at > 0",
+    "DELETE FROM client_totals WHERE session = ?1 AND at < ?2 AND at > 0",
     "UPDATE sessions SET log_first_at = ?2 WHERE id = ?1 AND log_first_at < ?2",
 ];
 

@@ -449,7 +449,9 @@ impl<'c> LogWriter<'c> {
         for (session, own_at) in settled.own {
             let own_at = own_at.map_or(i64::MAX, Timestamp::as_millis);
             self.conn
-                .prepare_cached("UPDATE sessions SET own_at = ?2 WHERE id = ?1 AND own_at IS NOT ?2")?
+                .prepare_cached(
+                    "UPDATE sessions SET first_own_at = ?2 WHERE id = ?1 AND first_own_at IS NOT ?2",
+                )?
                 .execute([session.0, own_at])?;
         }
         Ok(())

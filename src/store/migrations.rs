@@ -38,8 +38,7 @@ pub(super) fn user_version(conn: &Connection) -> rusqlite::Result<i64> {
 pub(crate) fn older_ledger(path: &std::path::Path) -> Connection {
     let mut conn = Connection::open(path).unwrap();
     migrate_to(&mut conn, super::SCHEMA_VERSION - 1).unwrap();
-    let session =
-        "INSERT INTO sessions (session_id, client, last_seen_at) VALUES ('old', 'claude-code', 1)";
+    let session = "INSERT INTO sessions (session_id, client, last_seen_at) VALUES ('old', 'claude-code', 1)";
     conn.execute(session, []).unwrap();
     conn
 }

@@ -1,7 +1,7 @@
 //! Whose the records are that several sessions have: a fork's file repeats its parent's lines.
 //!
 //! Marks tell most copies (`clients::claude_code::identity`). Where nothing in the lines tells, it follows from what else the
-//! sessions have. All that have a record are kept (`claims`), and who owns it is worked out of these facts whenever they
+//! sessions have. All that have a record are kept (`shared_records`), and who owns it is worked out of these facts whenever they
 //! change, so that neither the order in which files are read matters nor the pieces, nor the sessions' ids.
 //!
 //! Of two sessions that share records the older is, by the first of these that tells ([`Pair::order`]):
@@ -75,7 +75,7 @@ impl Claim {
 pub(super) fn note(conn: &Connection, key: &str, kind: RecordKind, claim: &Claim) -> rusqlite::Result<()> {
     let known = conn
         .prepare_cached(
-            "SELECT session, source, copied, file_start, at FROM claims WHERE key = ?1 AND session = ?2",
+            "SELECT session, source, copied, file_started_at, at FROM shared_records WHERE key = ?1 AND session = ?2",
         )?
         .query_row(params![key, claim.session.0], |row| read_claim(row, 0))
         .optional()?;
@@ -83,8 +83,8 @@ pub(super) fn note(conn: &Connection, key: &str, kind: RecordKind, claim: &Claim
     if let Some(known) = known {
         claim.join(&known);
     }
-    conn.prepare_cached("INSERT OR REPLACE INTO claims VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(
-        params![
+    conn.prepare_cached("INSERT OR REPLACE INTO shared_records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+        .execute(params![
             key,
             claim.session.0,
             kind as i64,
@@ -92,27 +92,28 @@ pub(super) fn note(conn: &Connection, key: &str, kind: RecordKind, claim: &Claim
             claim.copied,
             claim.file_start.map(Timestamp::as_millis),
             claim.at.map(Timestamp::as_millis),
-        ],
-    )?;
+        ])?;
     Ok(())
 }
 
 /// Who is known to have a record, if these are several.
 pub(super) fn claims_of(conn: &Connection, key: &str) -> rusqlite::Result<Vec<Claim>> {
-    conn.prepare_cached("SELECT session, source, copied, file_start, at FROM claims WHERE key = ?1")?
-        .query_map([key], |row| read_claim(row, 0))?
-        .collect()
+    conn.prepare_cached(
+        "SELECT session, source, copied, file_started_at, at FROM shared_records WHERE key = ?1",
+    )?
+    .query_map([key], |row| read_claim(row, 0))?
+    .collect()
 }
 
 /// Forgets who has a record that is kept under another key from now on.
 pub(super) fn forget(conn: &Connection, key: &str) -> rusqlite::Result<()> {
-    conn.prepare_cached("DELETE FROM claims WHERE key = ?1")?.execute([key])?;
+    conn.prepare_cached("DELETE FROM shared_records WHERE key = ?1")?.execute([key])?;
     Ok(())
 }
 
 /// Whether a session is known to have a record.
 pub(super) fn has(conn: &Connection, key: &str, session: SessionRow) -> rusqlite::Result<bool> {
-    conn.prepare_cached("SELECT 1 FROM claims WHERE key = ?1 AND session = ?2")?
+    conn.prepare_cached("SELECT 1 FROM shared_records WHERE key = ?1 AND session = ?2")?
         .exists(params![key, session.0])
 }
 
@@ -125,7 +126,7 @@ pub(super) fn note_copies(
 ) -> rusqlite::Result<()> {
     for kind in kinds {
         conn.prepare_cached(
-            "UPDATE claims SET copied = 1 WHERE session = ?1 AND kind = ?2 AND source = 0 AND at < ?3",
+            "UPDATE shared_records SET copied = 1 WHERE session = ?1 AND kind = ?2 AND source = 0 AND at < ?3",
         )?
         .execute(params![session.0, *kind as i64, start.as_millis()])?;
     }
@@ -248,7 +249,7 @@ impl Sharing {
             }
             sharing.read_session(conn, session)?;
             let mut query = conn.prepare_cached(
-                "SELECT DISTINCT b.session FROM claims a JOIN claims b ON b.key = a.key WHERE a.session = ?1",
+                "SELECT DISTINCT b.session FROM shared_records a JOIN shared_records b ON b.key = a.key WHERE a.session = ?1",
             )?;
             let mut rows = query.query([session.0])?;
             while let Some(row) = rows.next()? {
@@ -277,7 +278,7 @@ impl Sharing {
             }
         }
         let mut query = conn.prepare_cached(
-            "SELECT session, source, copied, file_start, at, key, kind FROM claims WHERE session = ?1",
+            "SELECT session, source, copied, file_started_at, at, key, kind FROM shared_records WHERE session = ?1",
         )?;
         let mut rows = query.query([session.0])?;
         while let Some(row) = rows.next()? {

@@ -329,7 +329,7 @@ impl Ledger {
     pub fn for_each_model(&self, mut each: impl FnMut(ModelUse)) -> Result<(), StoreError> {
         const SQL: &str = "SELECT nullif(model, ''), sum(responses), sum(input_tokens + output_tokens
             + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens) AS tokens
-          FROM spent GROUP BY model ORDER BY tokens DESC, model";
+          FROM usage_buckets GROUP BY model ORDER BY tokens DESC, model";
         let mut read = || -> rusqlite::Result<()> {
             let mut query = self.conn.prepare_cached(SQL)?;
             let mut rows = query.query([])?;

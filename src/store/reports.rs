@@ -12,7 +12,8 @@ use crate::domain::{PicoUsd, SessionId, Timestamp};
 /// The query of [`report`]'s rows.
 macro_rules! reports {
     () => {
-        "SELECT event_id, at, session, project, agent, task, model, input, output, tokens, pico, estimate FROM reports"
+        "SELECT event_id, at, session, project, agent, task, model, input_tokens, output_tokens, total_tokens, cost_pico,
+           is_estimate FROM usage_reports"
     };
 }
 
@@ -52,8 +53,8 @@ impl Ledger {
     /// If the ledger cannot be written.
     pub fn add_report(&mut self, report: &Report) -> Result<bool, StoreError> {
         const SQL: &str =
-            "INSERT OR IGNORE INTO reports (event_id, at, session, project, agent, task, model, input,
-            output, tokens, pico, estimate) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+            "INSERT OR IGNORE INTO usage_reports (event_id, at, session, project, agent, task, model, input_tokens,
+            output_tokens, total_tokens, cost_pico, is_estimate) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
         self.write("store the report", |tx| {
             let is_new = tx.execute(
                 SQL,

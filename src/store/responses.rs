@@ -13,9 +13,9 @@ use crate::domain::{
 /// The columns of a response, in the order of [`execute`]'s values and of [`read_message`].
 macro_rules! response {
     () => {
-        "message_id, session, agent_id, copied, source, file_start, at, model, input_tokens, output_tokens,
-         cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, complete, skill, branch, mode,
-         content_tokens, iterations, request, line"
+        "message_id, session, agent_id, copied, source, file_started_at, at, model, input_tokens, output_tokens,
+         cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, complete, skill, branch, modifiers,
+         content_tokens, iterations, request_hash, line_hash"
     };
 }
 /// How many columns these are.
@@ -150,9 +150,9 @@ pub(super) fn known_by_id(
         responses!(),
         " WHERE message_id = ?1 UNION ALL ",
         responses!(),
-        " WHERE instr(message_id, '#') AND request = ?2 UNION ALL ",
+        " WHERE instr(message_id, '#') AND request_hash = ?2 UNION ALL ",
         responses!(),
-        " WHERE instr(message_id, '#') AND line = ?3 UNION ALL ",
+        " WHERE instr(message_id, '#') AND line_hash = ?3 UNION ALL ",
         responses!(),
         " WHERE instr(message_id, '#') AND at = ?4 UNION ALL ",
         responses!(),

@@ -1,8 +1,8 @@
-//! The tables of what was spent: `spent` itself, and `spent_sums`, its rows added up by hour, by day and by session, which
-//! are written with it.
+//! The tables of usage by time: `usage_buckets`, and `usage_rollups`, its rows added up by hour, by day and by session, which are
+//! written with it.
 //!
 //! A report reads the coarsest table that tells what it asks for. An hour or a day in which its answer changes, because
-//! a local day or the period begins there, is read from `spent`, whose quarters all time zones keep to.
+//! a local day or the period begins there, is read from `usage_buckets`, whose quarters all time zones keep to.
 
 use super::buckets::{HIDDEN_AGENT, QuarterHour};
 
@@ -30,20 +30,20 @@ impl Grain {
     /// Its rows, as far as the condition that follows holds.
     pub(super) const fn rows(self) -> &'static str {
         match self {
-            Self::QuarterHour => "FROM spent WHERE",
-            Self::Hour => "FROM spent_sums WHERE grain = 4 AND",
-            Self::Day => "FROM spent_sums WHERE grain = 96 AND",
-            Self::Session => "FROM spent_sums WHERE grain = 0 AND",
+            Self::QuarterHour => "FROM usage_buckets WHERE",
+            Self::Hour => "FROM usage_rollups WHERE grain = 4 AND",
+            Self::Day => "FROM usage_rollups WHERE grain = 96 AND",
+            Self::Session => "FROM usage_rollups WHERE grain = 0 AND",
         }
     }
 
     /// Where a new row goes, as far as the values that follow.
     pub(super) const fn new_row(self) -> &'static str {
         match self {
-            Self::QuarterHour => "INTO spent VALUES (",
-            Self::Hour => "INTO spent_sums VALUES (4, ",
-            Self::Day => "INTO spent_sums VALUES (96, ",
-            Self::Session => "INTO spent_sums VALUES (0, ",
+            Self::QuarterHour => "INTO usage_buckets VALUES (",
+            Self::Hour => "INTO usage_rollups VALUES (4, ",
+            Self::Day => "INTO usage_rollups VALUES (96, ",
+            Self::Session => "INTO usage_rollups VALUES (0, ",
         }
     }
 
@@ -57,7 +57,7 @@ impl Grain {
         }
     }
 
-    /// The first quarter of the row that has this one; `None` if that is in `spent` alone, for it has no time.
+    /// The first quarter of the row that has this one; `None` if that is in `usage_buckets` alone, for it has no time.
     pub(super) const fn first_of(self, quarter: i64) -> Option<i64> {
         match self {
             Self::QuarterHour => Some(quarter),

@@ -111,7 +111,7 @@ impl Ledger {
         session: SessionRow,
         last_response: impl Fn(Option<&str>) -> i64,
     ) -> Result<SessionCalls, StoreError> {
-        const SETTLED: &str = "SELECT settled_call FROM sessions WHERE id = ?1";
+        const SETTLED: &str = "SELECT last_settled_call FROM sessions WHERE id = ?1";
         const SQL: &str = "SELECT id, returned_tokens, ok, tool, agent_id, agent_type,
             iif(action_type = 'skill', action_name, NULL), generated_tokens, at, duration_ms, lines_added, lines_removed,
             raw_generated_tokens, raw_returned_tokens, tool_use_id IS NOT NULL

@@ -3,8 +3,8 @@
 //! A hook whose event does not reach the ledger, for whatever reason (another process holds it, the disk is full, it is
 //! damaged, a newer release has made it), puts the event here and ends. The next writer that can applies what waits, oldest
 //! first, before its own event and in the same transaction, and removes the files after the commit. A process that is
-//! killed in between leaves files that were applied; their names are kept in the ledger (`spooled`) for as long as the files
-//! are there, so nobody applies them again.
+//! killed in between leaves files that were applied; their names are kept in the ledger (`applied_spool_files`) for as long
+//! as the files are there, so nobody applies them again.
 //!
 //! Files hold what a row holds (sizes, names, ids, counts) and no content. Each is written whole and synced under another
 //! name, then renamed. Names hold a random number: process ids repeat in containers that share a folder.
@@ -263,7 +263,7 @@ pub(super) fn is_events_fault(error: &rusqlite::Error) -> bool {
 
 /// Stores an event, unless its file was stored before. Returns whether it was not.
 fn store(conn: &Connection, name: &str, event: &Event) -> rusqlite::Result<bool> {
-    let is_new = conn.execute("INSERT OR IGNORE INTO spooled VALUES (?1)", [name])? > 0;
+    let is_new = conn.execute("INSERT OR IGNORE INTO applied_spool_files VALUES (?1)", [name])? > 0;
     if is_new {
         apply(conn, event)?;
     }
@@ -273,7 +273,7 @@ fn store(conn: &Connection, name: &str, event: &Event) -> rusqlite::Result<bool>
 /// Forgets the names of files that are gone: none of them comes again.
 fn forget_removed(conn: &Connection, events: &[PathBuf]) -> rusqlite::Result<()> {
     let names: Vec<String> = conn
-        .prepare_cached("SELECT name FROM spooled")?
+        .prepare_cached("SELECT name FROM applied_spool_files")?
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     if names.is_empty() {
@@ -281,7 +281,7 @@ fn forget_removed(conn: &Connection, events: &[PathBuf]) -> rusqlite::Result<()>
     }
     let there: HashSet<_> = events.iter().filter_map(|file| file.file_name()?.to_str()).collect();
     for name in names.iter().filter(|name| !there.contains(name.as_str())) {
-        conn.prepare_cached("DELETE FROM spooled WHERE name = ?1")?.execute([name])?;
+        conn.prepare_cached("DELETE FROM applied_spool_files WHERE name = ?1")?.execute([name])?;
     }
     Ok(())
 }

@@ -12,12 +12,12 @@ const STATUS: &str = "WITH s (id) AS MATERIALIZED (SELECT id FROM sessions WHERE
   own AS (SELECT sum(iif(priced, input_pico + output_pico + cache_read_pico + cache_write_pico
         + web_search_pico, NULL)) AS pico, min(priced) AS priced, sum(cache_read_tokens) AS read,
       sum(input_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens) AS prompt
-    FROM spent WHERE session = (SELECT id FROM s)),
+    FROM usage_buckets WHERE session = (SELECT id FROM s)),
   day AS (SELECT sum(iif(priced, input_pico + output_pico + cache_read_pico + cache_write_pico
         + web_search_pico, NULL)) AS pico, min(priced) AS priced
-    FROM spent WHERE quarter >= ?2 AND quarter < ?3)
+    FROM usage_buckets WHERE quarter_hour >= ?2 AND quarter_hour < ?3)
   SELECT (SELECT id FROM s), own.pico, own.priced, own.read, own.prompt, day.pico, day.priced,
-    (SELECT cost_pico FROM client_costs WHERE session = (SELECT id FROM s))
+    (SELECT cost_pico FROM status_line_costs WHERE session = (SELECT id FROM s))
   FROM own, day";
 
 /// What some time or a session cost.
@@ -58,7 +58,7 @@ impl Ledger {
 
     /// What `session` has cost, and all sessions from a quarter on until another one.
     ///
-    /// The rows of a session and those of a day are found by the two keys of `spent`, so the history does not matter.
+    /// The rows of a session and those of a day are found by the two keys of `usage_buckets`, so the history does not matter.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -105,7 +105,7 @@ impl Ledger {
     ) -> Result<(), StoreError> {
         self.write("save Claude Code's cost", |tx| {
             tx.execute(
-                "INSERT INTO client_costs VALUES (?1, ?2, ?3)
+                "INSERT INTO status_line_costs VALUES (?1, ?2, ?3)
                  ON CONFLICT DO UPDATE SET at = excluded.at, cost_pico = excluded.cost_pico",
                 params![session.0, at.as_millis(), cost.to_i64()],
             )
@@ -125,8 +125,14 @@ mod tests {
         let steps: Vec<String> =
             statement.query_map(params!["s", 0, 96], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
         let plan = steps.join("\n");
-        assert!(plan.contains("SEARCH spent USING INDEX spent_by_session (session=?)"), "{plan}");
-        assert!(plan.contains("SEARCH spent USING PRIMARY KEY (quarter>? AND quarter<?)"), "{plan}");
-        assert!(!plan.contains("SCAN spent") && !plan.contains("SCAN sessions"), "{plan}");
+        assert!(
+            plan.contains("SEARCH usage_buckets USING INDEX usage_buckets_by_session (session=?)"),
+            "{plan}"
+        );
+        assert!(
+            plan.contains("SEARCH usage_buckets USING PRIMARY KEY (quarter_hour>? AND quarter_hour<?)"),
+            "{plan}"
+        );
+        assert!(!plan.contains("SCAN usage_buckets") && !plan.contains("SCAN sessions"), "{plan}");
     }
 }

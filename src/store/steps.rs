@@ -13,7 +13,7 @@ impl Ledger {
     pub fn start_step(&mut self, session: SessionRow, name: &str, at: Timestamp) -> Result<(), StoreError> {
         self.write("start the step", |tx| {
             tx.execute(
-                "INSERT OR IGNORE INTO steps (session, started_at, name) VALUES (?1, ?2, ?3)",
+                "INSERT OR IGNORE INTO named_steps (session, started_at, name) VALUES (?1, ?2, ?3)",
                 params![session.0, at.as_millis(), name],
             )?;
             super::allocations::touch(tx, session)
@@ -30,7 +30,7 @@ impl Ledger {
         name: Option<&str>,
         at: Timestamp,
     ) -> Result<Option<String>, StoreError> {
-        const OPEN: &str = "SELECT started_at, name FROM steps WHERE session = ?1 AND ended_at IS NULL
+        const OPEN: &str = "SELECT started_at, name FROM named_steps WHERE session = ?1 AND ended_at IS NULL
             AND (?2 IS NULL OR name = ?2) ORDER BY started_at DESC LIMIT 1";
         self.write("end the step", |tx| {
             let mut query = tx.prepare(OPEN)?;
@@ -38,7 +38,7 @@ impl Ledger {
             let Some(row) = rows.next()? else { return Ok(None) };
             let (started_at, name): (i64, String) = (row.get(0)?, row.get(1)?);
             tx.execute(
-                "UPDATE steps SET ended_at = max(?4, started_at)
+                "UPDATE named_steps SET ended_at = max(?4, started_at)
                  WHERE session = ?1 AND started_at = ?2 AND name = ?3",
                 params![session.0, started_at, name, at.as_millis()],
             )?;
@@ -53,7 +53,7 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn named_steps(&self, session: SessionRow) -> Result<Vec<NamedStep>, StoreError> {
         const SQL: &str =
-            "SELECT name, started_at, ended_at FROM steps WHERE session = ?1 ORDER BY started_at, name";
+            "SELECT name, started_at, ended_at FROM named_steps WHERE session = ?1 ORDER BY started_at, name";
         self.all("list the steps", SQL, [session.0], |row| {
             Ok(NamedStep {
                 name: row.get(0)?,

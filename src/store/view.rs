@@ -26,7 +26,7 @@ enum Part {
     /// Prices that have changed.
     Prices,
     /// The content of transcripts that were only imported, which says where costs came from.
-    Origins,
+    Allocations,
 }
 
 impl LeftOut {
@@ -39,7 +39,7 @@ impl LeftOut {
             Part::Events(count) => format!("{count} queued events"),
             Part::Transcripts => "new transcript lines".to_owned(),
             Part::Prices => "price changes".to_owned(),
-            Part::Origins => "attribution of the latest costs".to_owned(),
+            Part::Allocations => "attribution of the latest costs".to_owned(),
         });
         let words: Vec<String> = words.collect();
         (!words.is_empty()).then(|| words.join(", "))
@@ -89,7 +89,7 @@ impl Ledger {
                     }
                     super::log::RECORD_TRANSCRIPTS => Some(Part::Transcripts),
                     super::bucket_writer::PRICE => Some(Part::Prices),
-                    super::contexts::RECORD => Some(Part::Origins),
+                    super::contexts::RECORD => Some(Part::Allocations),
                     // That a turn has ended changes no figure.
                     _ => None,
                 };

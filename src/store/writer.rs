@@ -75,7 +75,7 @@ pub(super) fn session_row_and_own(
     client: Client,
 ) -> rusqlite::Result<(SessionRow, Option<Timestamp>)> {
     let found = conn
-        .prepare_cached("SELECT id, own_at FROM sessions WHERE session_id = ?1")?
+        .prepare_cached("SELECT id, first_own_at FROM sessions WHERE session_id = ?1")?
         .query_row([session.as_str()], |row| {
             let own_at = row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis);
             Ok((SessionRow(row.get(0)?), own_at))

@@ -33,8 +33,7 @@ fn they_are_off_until_they_are_switched_on() {
     };
     assert_eq!(states(), [false; 4]);
     let rows = || -> i64 {
-        let sql =
-            "SELECT (SELECT count(*) FROM meta WHERE name LIKE 'alerts%') + (SELECT count(*) FROM kept)";
+        let sql = "SELECT (SELECT count(*) FROM meta WHERE name LIKE 'alerts%') + (SELECT count(*) FROM budget_totals)";
         ledger.sqlite().query_row(sql, [], |row| row.get(0)).unwrap()
     };
     assert_eq!(rows(), 0);

@@ -69,7 +69,7 @@ fn a_decimal_comma_is_never_a_thousands_separator() {
     assert_eq!((&budgets[0]["limit_usd"], &budgets[0]["warn_percent"]), (&json!(5), &json!(80)));
     assert!(!ledger.home().join(".config/tallyhook/prices.toml").exists());
     let reports: i64 =
-        ledger.sqlite().query_row("SELECT count(*) FROM reports", [], |row| row.get(0)).unwrap();
+        ledger.sqlite().query_row("SELECT count(*) FROM usage_reports", [], |row| row.get(0)).unwrap();
     assert_eq!(reports, 0);
 }
 

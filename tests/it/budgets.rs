@@ -49,8 +49,11 @@ fn is_stop(answer: &Value) -> bool {
 /// What is kept of the only budget.
 fn kept_tokens(ledger: &Ledger) -> Vec<i64> {
     let db = ledger.sqlite();
-    let mut query =
-        db.prepare("SELECT tokens FROM kept WHERE until IS NOT NULL ORDER BY budget, session").unwrap();
+    let mut query = db
+        .prepare(
+            "SELECT tokens FROM budget_totals WHERE until_quarter_hour IS NOT NULL ORDER BY budget, session",
+        )
+        .unwrap();
     let rows = query.query_map([], |row| row.get(0)).unwrap();
     rows.map(Result::unwrap).collect()
 }
@@ -121,7 +124,7 @@ fn an_override_lets_a_session_go_on_for_a_while() {
     s.transcript().write(&[s.says(1), s.call("msg_1", 2, 100)]);
     assert!(is_stop(&ledger.hook_answer(batch(&s))));
     // The program's clock is the real one; the events' are far in the future.
-    ledger.sqlite().execute("UPDATE budgets SET free_until = 4102444800000", []).unwrap();
+    ledger.sqlite().execute("UPDATE budgets SET override_until = 4102444800000", []).unwrap();
     assert!(!is_stop(&ledger.hook_answer(batch(&s))));
     ledger.it_is("2100-01-01T00:00:01Z");
     assert!(is_stop(&ledger.hook_answer(batch(&s))));
@@ -339,7 +342,7 @@ fn prices_that_are_changed_by_hand_hold_for_the_next_event() {
 fn what_results_are_foreseen_to_cost_is_priced_anew_too() {
     let (ledger, s) = on_a_house_model();
     let pending = || -> (i64, i64) {
-        let sql = "SELECT tokens, pico FROM pending";
+        let sql = "SELECT tokens, cost_pico FROM pending_input";
         ledger.sqlite().query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
     };
     let result = json!("a".repeat(4_000));
@@ -433,7 +436,7 @@ fn what_is_kept_is_what_the_ledger_comes_to() {
     other.transcript().write(&[other.says(1), other.call("msg_3", 2, 10_000)]);
     ledger.run(&["import", "--path", other.transcript().path().to_str().unwrap()]).text();
     let before = kept_tokens(&ledger);
-    ledger.sqlite().execute("UPDATE kept SET until = NULL", []).unwrap();
+    ledger.sqlite().execute("UPDATE budget_totals SET until_quarter_hour = NULL", []).unwrap();
     ledger.hook(batch(&s));
     assert_eq!(kept_tokens(&ledger)[0], before[0]);
     let own = (950 + 2 * INPUT) as i64;

@@ -106,7 +106,7 @@ fn a_paste_that_is_right_agrees_and_is_kept_once() {
     let kept: (i64, i64) = ledger
         .sqlite()
         .query_row(
-            "SELECT count(*), sum(body ->> '$.models[0].usage[0][0]') FROM captured_costs",
+            "SELECT count(*), sum(figures ->> '$.models[0].usage[0][0]') FROM captured_costs",
             [],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )

@@ -1,4 +1,4 @@
-//! What was spent: `cost` and the money of `show-usage`. The rows of `spent` are put into the ledger as they would be
+//! What was spent: `cost` and the money of `show-usage`. The rows of `usage_buckets` are put into the ledger as they would be
 //! written, so that every figure is known.
 
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ use crate::support::{Ledger, Session, cases, usage};
 /// One dollar.
 const USD: i64 = 1_000_000_000_000;
 
-/// A row of `spent`: by default a response of the main conversation that cost a dollar.
+/// A row of `usage_buckets`: by default a response of the main conversation that cost a dollar.
 #[derive(Debug, Clone)]
 struct Spent {
     at: Option<&'static str>,
@@ -106,7 +106,7 @@ fn insert(ledger: &Ledger, row: &Spent) {
     ledger
         .sqlite()
         .execute(
-            "INSERT INTO spent VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8, ?8, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
+            "INSERT INTO usage_buckets VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8, ?8, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
                ?15, ?16, ?17, ?18)",
             params![
                 quarter, row.session, row.agent, row.model, row.branch, row.priced, row.responses, row.tokens,
@@ -352,7 +352,7 @@ fn days_can_be_counted_from_today() {
     let quarter = tallyhook::env::Env::from_process().now().as_millis() / 900_000;
     for (days, dollars) in [(0, 1), (1, 2), (6, 4), (7, 8)] {
         insert(&ledger, &Spent::at("2001-01-02T12:00:00Z").dollars(dollars));
-        let sql = "UPDATE spent SET quarter = ?1 WHERE quarter = 978436800 / 900";
+        let sql = "UPDATE usage_buckets SET quarter_hour = ?1 WHERE quarter_hour = 978436800 / 900";
         ledger.sqlite().execute(sql, [quarter - days * 96]).unwrap();
     }
     roll_up(&ledger.sqlite());
@@ -664,7 +664,7 @@ fn rows_are_the_total_whatever_was_spent_and_wherever() {
     proptest!(cases(60), |((rows, zone, by, compare) in strategy)| {
         let mut db = ledger.sqlite();
         let tx = db.transaction().unwrap();
-        tx.execute("DELETE FROM spent", []).unwrap();
+        tx.execute("DELETE FROM usage_buckets", []).unwrap();
         let mut sessions = BTreeSet::new();
         for ((quarter, session, agent, model, branch), (priced, tokens, large, small)) in rows {
             // Reports add up in 128 bits, but no row of the ledger holds more than 64: one large sum a session and key.
@@ -674,7 +674,7 @@ fn rows_are_the_total_whatever_was_spent_and_wherever() {
             let model = ["", "claude-opus-5-5", "claude-haiku-5-5", "house-model"][model];
             let branch = ["", "main", "topic"][branch];
             tx.execute(
-                "INSERT OR REPLACE INTO spent VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?7, ?7, ?7, ?7, 1, ?8, ?9, ?9, ?9, 0,
+                "INSERT OR REPLACE INTO usage_buckets VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?7, ?7, ?7, ?7, 1, ?8, ?9, ?9, ?9, 0,
                    0, 0, 0, 0)",
                 params![quarter, session, agent, model, branch, priced, tokens, large, small],
             ).unwrap();
@@ -682,7 +682,7 @@ fn rows_are_the_total_whatever_was_spent_and_wherever() {
         roll_up(&tx);
         tx.commit().unwrap();
         let sum = |value: &str| -> i128 {
-            let mut statement = db.prepare(&format!("SELECT {value} FROM spent WHERE priced")).unwrap();
+            let mut statement = db.prepare(&format!("SELECT {value} FROM usage_buckets WHERE priced")).unwrap();
             let values = statement.query_map([], |row| row.get::<_, i64>(0)).unwrap();
             values.map(|value| i128::from(value.unwrap())).sum()
         };
@@ -727,7 +727,7 @@ fn session_with_money() -> (Ledger, Session) {
     ]);
     session.subagent("subagents", "a1").write(&[session.answer_of("a1", "msg_3", 7, 80)]).meta("Explore");
     ledger.hook(session.start()).hook(session.prompt("prompt-1")).hook(session.stop());
-    ledger.sqlite().execute("DELETE FROM spent", []).unwrap();
+    ledger.sqlite().execute("DELETE FROM usage_buckets", []).unwrap();
     let hidden =
         Spent { agent: "(hidden)", branch: "", tokens: 1, responses: 0, ..Spent::at("2099-11-22T10:00:00Z") };
     for row in [

@@ -33,7 +33,7 @@ fn total(id: &str) -> Value {
 
 /// How many totals of sessions the ledger holds, if nobody reads a transcript for the answer.
 fn totals(ledger: &Ledger) -> i64 {
-    ledger.sqlite().query_row("SELECT count(*) FROM cost_states", [], |row| row.get(0)).unwrap()
+    ledger.sqlite().query_row("SELECT count(*) FROM client_totals", [], |row| row.get(0)).unwrap()
 }
 
 /// Whether a session is still to be looked at.

@@ -327,7 +327,7 @@ pub(crate) fn hostile() -> Ledger {
         )
         .unwrap();
         db.execute(
-            "INSERT INTO spent VALUES (?1, ?2, 'a', ?3, ?3, 1, 1, 1, 1, 1, 1, 1, 0, ?4, 0, 0, 0, 0, 0, 0, 0, 0)",
+            "INSERT INTO usage_buckets VALUES (?1, ?2, 'a', ?3, ?3, 1, 1, 1, 1, 1, 1, 1, 0, ?4, 0, 0, 0, 0, 0, 0, 0, 0)",
             rusqlite::params![quarter, row, name, 1_000_000_000_000_i64 * row],
         )
         .unwrap();
@@ -341,7 +341,7 @@ pub(crate) fn hostile() -> Ledger {
         )
         .unwrap();
         db.execute(
-            "INSERT INTO steps VALUES (?1, ?2, NULL, ?3)",
+            "INSERT INTO named_steps VALUES (?1, ?2, NULL, ?3)",
             rusqlite::params![row, quarter * 900_000 - 1, name],
         )
         .unwrap();
@@ -504,7 +504,7 @@ fn the_dashboard_refreshes_its_own_block_and_leaves_the_rest_alone() {
     assert!(run().text().contains("is up to date"));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), first);
     std::fs::write(&file, format!("{first}after\n")).unwrap();
-    ledger.sqlite().execute("DELETE FROM spent WHERE session = 103", []).unwrap();
+    ledger.sqlite().execute("DELETE FROM usage_buckets WHERE session = 103", []).unwrap();
     crate::rollups::roll_up(&ledger.sqlite());
     assert!(run().text().starts_with("wrote "));
     let second = std::fs::read_to_string(&file).unwrap();
@@ -532,7 +532,7 @@ fn the_tables_of_the_dashboard_add_up_and_name_the_spikes() {
     ledger
         .sqlite()
         .execute(
-            "INSERT INTO spent VALUES (?1, 1, '', 'claude-opus-5-5', '', 1, 1, 1, 1, 1, 1, 1, 0, 9000000000000, 0, 0, 0, 0, 0, 0, 0, 0)",
+            "INSERT INTO usage_buckets VALUES (?1, 1, '', 'claude-opus-5-5', '', 1, 1, 1, 1, 1, 1, 1, 0, 9000000000000, 0, 0, 0, 0, 0, 0, 0, 0)",
             [quarter],
         )
         .unwrap();
@@ -592,7 +592,7 @@ fn after_an_import_history_knows_the_calls_at_once() {
     ledger.run(&["history", "--limit", "1"]).text();
     let worked_out: i64 = ledger
         .sqlite()
-        .query_row("SELECT count(*) FROM shares WHERE session > 0", [], |row| row.get(0))
+        .query_row("SELECT count(*) FROM allocations WHERE session > 0", [], |row| row.get(0))
         .unwrap();
     assert_eq!(worked_out, 1);
     // Of a transcript that is gone nobody knows.

@@ -23,7 +23,7 @@ fn told(folders: &[std::path::PathBuf]) -> Ledger {
              SELECT t.session, e.value ->> '$.i', 'Read', 0, 1, 9, 'cl100k', e.value ->> '$.t', 'cl100k', 0, 0, 0, 'manual'
              FROM context_parts p JOIN transcripts t ON t.path = p.path, json_each(p.entries) e
              WHERE e.value ->> '$.k' = 'o';
-             UPDATE sessions SET stamp = stamp + 1;",
+             UPDATE sessions SET revision = revision + 1;",
         )
         .unwrap();
     assert_eq!(ledger.run(&["tools"]).code, Some(0));
@@ -71,7 +71,7 @@ fn an_export_reads_no_context_again() {
         contexts.execute_batch("ALTER TABLE context_parts RENAME TO kept_apart").unwrap();
         contexts
             .execute_batch(
-                "CREATE TABLE context_parts (path TEXT, start INTEGER, until INTEGER, entries TEXT)",
+                "CREATE TABLE context_parts (path TEXT, start_offset INTEGER, end_offset INTEGER, entries TEXT)",
             )
             .unwrap();
         let after = ledger.run(&args).stdout;

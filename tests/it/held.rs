@@ -129,7 +129,7 @@ fn a_view_that_has_nothing_to_bring_in_says_nothing_of_a_writer() {
 }
 
 #[test]
-fn new_prices_and_origins_that_cannot_be_kept_are_named() {
+fn new_prices_and_allocations_that_cannot_be_kept_are_named() {
     let ledger = Ledger::new();
     let s = Session::new(&ledger, "s");
     s.transcript().write(&[s.says(1), s.call("msg_1", 2, 100), s.result_of(3, "toolu_1", "fine")]);

@@ -6,6 +6,7 @@
 
 mod agree;
 mod alerts;
+mod allocations;
 mod amounts;
 mod batches;
 mod bill;
@@ -35,7 +36,6 @@ mod held;
 mod hook;
 mod identity;
 mod material;
-mod origins;
 mod prices;
 mod printed;
 mod robustness;

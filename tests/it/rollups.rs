@@ -1,4 +1,4 @@
-//! What was spent by hour, by day and by session is what `spent` comes to, whatever has happened to it, and reports that read it say
+//! Usage by hour, by day and by session is what `usage_buckets` comes to, whatever has happened to it, and reports that read it say
 //! what the quarters of an hour say.
 
 use std::collections::BTreeMap;
@@ -14,29 +14,29 @@ use crate::support::{Ledger, Session, With, answers, cases};
 
 /// What it comes to: by hour, by day and by session.
 const ROLLED_UP: &str = "
-    SELECT grain.value, quarter - quarter % grain.value, session,
+    SELECT grain.value, quarter_hour - quarter_hour % grain.value, session,
       iif(grain.value = 96 OR agent_id = '(hidden)', agent_id, ''), model, branch, priced, sum(responses),
       sum(input_tokens), sum(output_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
       sum(cache_write_1h_tokens), sum(web_searches), sum(input_pico), sum(output_pico), sum(cache_read_pico),
       sum(cache_write_pico), sum(web_search_pico)
-    FROM (SELECT 4 AS value UNION ALL SELECT 96) AS grain, spent WHERE quarter >= 0 GROUP BY 1, 2, 3, 4, 5, 6, 7
+    FROM (SELECT 4 AS value UNION ALL SELECT 96) AS grain, usage_buckets WHERE quarter_hour >= 0 GROUP BY 1, 2, 3, 4, 5, 6, 7
     UNION ALL
     SELECT 0, 0, session, iif(agent_id = '(hidden)', agent_id, ''), model, '', priced, sum(responses),
       sum(input_tokens), sum(output_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),
       sum(cache_write_1h_tokens), sum(web_searches), sum(input_pico), sum(output_pico), sum(cache_read_pico),
       sum(cache_write_pico), sum(web_search_pico)
-    FROM spent WHERE quarter >= 0 GROUP BY 3, 4, 5, 7";
+    FROM usage_buckets WHERE quarter_hour >= 0 GROUP BY 3, 4, 5, 7";
 
-/// Brings the table in line with rows of `spent` that a test has written itself.
+/// Brings the table in line with rows of `usage_buckets` that a test has written itself.
 pub(crate) fn roll_up(db: &Connection) {
-    db.execute("DELETE FROM spent_sums", []).unwrap();
-    db.execute(&format!("INSERT INTO spent_sums {ROLLED_UP}"), []).unwrap();
+    db.execute("DELETE FROM usage_rollups", []).unwrap();
+    db.execute(&format!("INSERT INTO usage_rollups {ROLLED_UP}"), []).unwrap();
 }
 
-/// Fails unless the table is what `spent` comes to.
+/// Fails unless the table is what `usage_buckets` comes to.
 pub(crate) fn assert_rolled_up(ledger: &Ledger, how: &str) {
     let db = ledger.sqlite();
-    let (own, other) = ("SELECT * FROM spent_sums", format!("SELECT * FROM ({ROLLED_UP})"));
+    let (own, other) = ("SELECT * FROM usage_rollups", format!("SELECT * FROM ({ROLLED_UP})"));
     for sql in [format!("{own} EXCEPT {other}"), format!("{other} EXCEPT {own}")] {
         let mut query = db.prepare(&sql).unwrap();
         let rows = query.query_map([], |row| Ok(format!("{row:?}"))).unwrap();
@@ -46,7 +46,7 @@ pub(crate) fn assert_rolled_up(ledger: &Ledger, how: &str) {
 }
 
 fn rows_of(ledger: &Ledger) -> i64 {
-    ledger.sqlite().query_row("SELECT count(*) FROM spent_sums", [], |row| row.get(0)).unwrap()
+    ledger.sqlite().query_row("SELECT count(*) FROM usage_rollups", [], |row| row.get(0)).unwrap()
 }
 
 /// A session with a subagent, hidden calls, a model without a price and an answer that a later line corrects.
@@ -79,7 +79,7 @@ fn they_follow_an_answer_that_grows_and_a_total_that_changes() {
     ledger.import();
     assert_rolled_up(&ledger, "without hidden calls");
     let db = ledger.sqlite();
-    let hidden = "SELECT count(*) FROM spent WHERE agent_id = '(hidden)'";
+    let hidden = "SELECT count(*) FROM usage_buckets WHERE agent_id = '(hidden)'";
     assert!(db.query_row(hidden, [], |row| row.get::<_, i64>(0)).unwrap() <= 1);
 }
 
@@ -118,7 +118,7 @@ fn a_removed_session_leaves_nothing_in_them() {
     assert_eq!(rows_of(&ledger), 0);
 }
 
-/// A row of `spent`: quarter, session, run, model, tokens.
+/// A row of `usage_buckets`: quarter, session, run, model, tokens.
 type Row = (i64, i64, usize, usize, i64);
 
 const AGENTS: [&str; 4] = ["", "(hidden)", "a1", "a2"];
@@ -157,11 +157,11 @@ fn reports_say_what_the_quarters_of_an_hour_say_wherever_days_begin() {
     proptest!(cases(80), |((rows, zone, days, model) in strategy)| {
         let mut db = ledger.sqlite();
         let tx = db.transaction().unwrap();
-        tx.execute("DELETE FROM spent", []).unwrap();
+        tx.execute("DELETE FROM usage_buckets", []).unwrap();
         let rows: BTreeMap<_, _> = rows.into_iter().map(|row: Row| ((row.0, row.1, row.2, row.3), row)).collect();
         for (quarter, session, agent, model, tokens) in rows.values() {
             tx.execute(
-                "INSERT INTO spent VALUES (?1, ?2, ?3, ?4, 'main', 1, 1, ?5, 0, 0, 0, 0, 0, ?5, 0, 0, 0, 0, 0, 0, 0, 0)",
+                "INSERT INTO usage_buckets VALUES (?1, ?2, ?3, ?4, 'main', 1, 1, ?5, 0, 0, 0, 0, 0, ?5, 0, 0, 0, 0, 0, 0, 0, 0)",
                 params![quarter, session, AGENTS[*agent], MODELS[*model], tokens],
             ).unwrap();
         }

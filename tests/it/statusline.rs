@@ -129,7 +129,7 @@ fn the_clients_cost_is_kept_for_doctor() {
         shown(&ledger, &[], &payload.clone().with("cost.total_cost_usd", number).to_string());
     }
     let kept: i64 =
-        ledger.sqlite().query_row("SELECT cost_pico FROM client_costs", [], |row| row.get(0)).unwrap();
+        ledger.sqlite().query_row("SELECT cost_pico FROM status_line_costs", [], |row| row.get(0)).unwrap();
     assert_eq!(kept, 6_250_000_000_000);
     let report = ledger.run(&["doctor", "--json"]).json();
     let checks = report["checks"].as_array().unwrap();

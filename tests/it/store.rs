@@ -381,7 +381,8 @@ fn drafts_of_killed_processes_and_names_of_stored_files_do_not_pile_up() {
         while_locked(&ledger, &[session.tool("Bash", &format!("toolu_{number}"))]);
         ledger.hook(session.prompt("p1"));
     }
-    let marks: i64 = ledger.sqlite().query_row("SELECT count(*) FROM spooled", [], |row| row.get(0)).unwrap();
+    let marks: i64 =
+        ledger.sqlite().query_row("SELECT count(*) FROM applied_spool_files", [], |row| row.get(0)).unwrap();
     assert!(marks <= 1, "{marks}");
 }
 

@@ -37,9 +37,9 @@ const VERBS: &[Verb] = &[
     ("bench-counter", "Measure the token counter", &[&["cargo", "bench", "--locked", "-p", "tallyhook-counter", "--bench", "counter", "--"]]),
     ("prove-counter", "Compare the token counter with tiktoken-rs in millions of texts", &[&["bash", "scripts/prove-counter.sh"]]),
     ("counts", "Compare the totals of transcripts with an independent count", &[&["bash", "scripts/check-counts.sh"]]),
-    ("origins", "Compare where the costs in a TRANSCRIPT came from with an independent count", &[
+    ("allocations", "Compare what the costs in a TRANSCRIPT are allocated to with an independent count", &[
         &["cargo", "build", "--locked"],
-        &["python3", "scripts/origins-independent.py", BUILT],
+        &["python3", "scripts/allocations-independent.py", BUILT],
     ]),
     ("inject", "Make system calls of the hook and of commands fail, one at a time; needs strace", &[
         &["cargo", "build", "--locked"],

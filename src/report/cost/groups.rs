@@ -444,7 +444,7 @@ pub(super) fn read<'a>(
     read_spent(ledger, filter, spans, by, whose)
 }
 
-/// Reads shares, which know where costs came from, under the keys of several kinds at once: origins, models and agents.
+/// Reads shares, which know where costs came from, under the keys of several kinds at once: tools, models and agents.
 pub(super) fn read_shares<'a, const N: usize>(
     ledger: &Ledger,
     filter: &BucketFilter,

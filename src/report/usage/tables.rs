@@ -105,7 +105,7 @@ impl UsageReport {
     }
 
     fn tool_table(&self) -> Table {
-        let has_cost = self.has_origins();
+        let has_cost = self.has_allocations();
         let mut columns = vec!["tool", "calls", "failed"];
         columns.extend(if has_cost {
             &["returned", "first read", "re-reads", "cost"][..]
@@ -170,7 +170,7 @@ impl UsageReport {
     }
 
     /// Whether it is known where anything came from.
-    fn has_origins(&self) -> bool {
+    fn has_allocations(&self) -> bool {
         self.by_tool.iter().any(|tool| tool.paid.total_tokens > 0)
     }
 

@@ -15,7 +15,9 @@ INSERT INTO meta VALUES ('hash_key', randomblob(16));
 -- Which ledger this is, so that a place in its changes is not taken for one in those of another.
 INSERT INTO meta VALUES ('ledger_id', randomblob(16));
 
--- Times of hooks and of the transcript stand apart: old logs can be read much later.
+-- Times of hooks and of the transcript stand apart: old logs can be read much later. `changed` is negative if the session has
+-- changed since somebody asked for changes (store/changes.rs): a writer only turns its sign, in a row that it writes anyway, and
+-- whoever asks gives out the numbers.
 CREATE TABLE sessions (
   id INTEGER PRIMARY KEY,
   session_id TEXT NOT NULL UNIQUE,
@@ -37,13 +39,11 @@ CREATE TABLE sessions (
   ended_at INTEGER,
   end_reason TEXT,
   finalized_at INTEGER,
-  settled_call INTEGER NOT NULL DEFAULT 0,
+  last_settled_call INTEGER NOT NULL DEFAULT 0,
   parent INTEGER,
-  stamp INTEGER NOT NULL DEFAULT 0,
-  own_at INTEGER,
+  revision INTEGER NOT NULL DEFAULT 0,
+  first_own_at INTEGER,
   forked_at INTEGER,
-  -- Negative if it has changed since somebody asked (store/changes.rs): a writer only turns the sign of a number, in a row
-  -- that it writes anyway, and whoever asks for changes gives out the numbers.
   changed INTEGER NOT NULL DEFAULT 0
 );
 -- Written on the client's hot path. With a time in it every event would move an entry, which is one page more for each.
@@ -81,14 +81,14 @@ CREATE TABLE tool_calls (
   UNIQUE (session, tool_use_id)
 );
 
--- API responses, each once, whatever number of records and files tell of it. `source` and `file_start` decide whose it is.
+-- API responses, each once, whatever number of records and files tell of it. `source` and `file_started_at` decide whose it is.
 CREATE TABLE responses (
   message_id TEXT PRIMARY KEY,
   session INTEGER NOT NULL,
   agent_id TEXT,
   copied INTEGER NOT NULL,
   source INTEGER NOT NULL,
-  file_start INTEGER,
+  file_started_at INTEGER,
   at INTEGER,
   model TEXT,
   input_tokens INTEGER NOT NULL,
@@ -100,17 +100,17 @@ CREATE TABLE responses (
   complete INTEGER NOT NULL,
   skill TEXT,
   branch TEXT,
-  mode INTEGER NOT NULL DEFAULT 0,
+  modifiers INTEGER NOT NULL DEFAULT 0,
   content_tokens INTEGER NOT NULL DEFAULT 0,
   iterations TEXT,
-  request INTEGER,
-  line INTEGER
+  request_hash INTEGER,
+  line_hash INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX responses_by_session ON responses (session, at);
 -- By what the responses are found that share their id with others: those of a gateway that has one id for all can be very
 -- many. Few ledgers have any.
-CREATE INDEX variants_by_request ON responses (request) WHERE instr(message_id, '#');
-CREATE INDEX variants_by_line ON responses (line) WHERE instr(message_id, '#');
+CREATE INDEX variants_by_request ON responses (request_hash) WHERE instr(message_id, '#');
+CREATE INDEX variants_by_line ON responses (line_hash) WHERE instr(message_id, '#');
 CREATE INDEX variants_by_time ON responses (at) WHERE instr(message_id, '#');
 CREATE INDEX variants_by_prompt ON responses (session, input_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens) WHERE instr(message_id, '#');
 
@@ -121,7 +121,7 @@ CREATE TABLE prompts (
   uuid TEXT UNIQUE,
   prompt_id TEXT,
   at INTEGER,
-  file_start INTEGER
+  file_started_at INTEGER
 );
 CREATE INDEX prompts_by_session ON prompts (session, prompt_id);
 
@@ -135,7 +135,7 @@ CREATE TABLE compactions (
   at INTEGER,
   tokens_before INTEGER,
   tokens_after INTEGER,
-  file_start INTEGER
+  file_started_at INTEGER
 );
 CREATE INDEX compactions_by_session ON compactions (session);
 
@@ -171,28 +171,28 @@ CREATE INDEX transcripts_by_session ON transcripts (session);
 -- and ids. A part is what was read at once, from and to an offset in bytes. Parts stay where they are while a transcript grows.
 CREATE TABLE context_parts (
   path TEXT,
-  start INTEGER,
-  until INTEGER,
+  start_offset INTEGER,
+  end_offset INTEGER,
   entries TEXT,
-  PRIMARY KEY (path, start)
+  PRIMARY KEY (path, start_offset)
 ) WITHOUT ROWID;
 
--- What more than one session has, a row for each session. Whose it is follows from what else these sessions have
+-- Records that more than one session has, a row for each session. Whose it is follows from what else these sessions have
 -- (store/owners.rs).
-CREATE TABLE claims (
+CREATE TABLE shared_records (
   key TEXT,
   session INT,
   kind INT,
   source INT,
   copied INT,
-  file_start INT,
+  file_started_at INT,
   at INT,
   PRIMARY KEY (key, session)
 ) WITHOUT ROWID;
-CREATE INDEX claims_by_session ON claims (session);
+CREATE INDEX shared_records_by_session ON shared_records (session);
 
 -- The client's own totals of a session, cumulative. The last one counts; the earlier ones tell what a fork began with.
-CREATE TABLE cost_states (
+CREATE TABLE client_totals (
   session INTEGER NOT NULL,
   at INTEGER NOT NULL,
   model TEXT NOT NULL,
@@ -203,17 +203,17 @@ CREATE TABLE cost_states (
   cache_write_5m_tokens INTEGER NOT NULL,
   cache_write_1h_tokens INTEGER NOT NULL,
   web_searches INTEGER NOT NULL,
-  split INTEGER NOT NULL,
+  cache_writes_split INTEGER NOT NULL,
   cost_usd TEXT,
   PRIMARY KEY (session, at, model)
 ) WITHOUT ROWID;
 -- Whose totals go on from each other: they have one start.
-CREATE INDEX cost_states_by_start ON cost_states (started_at) WHERE started_at NOT NULL;
+CREATE INDEX client_totals_by_start ON client_totals (started_at) WHERE started_at NOT NULL;
 
 -- A cache, which most reports read: responses added up by quarter of an hour (UTC; all time zones begin their days at one), with
 -- their cost.
-CREATE TABLE spent (
-  quarter INTEGER NOT NULL,
+CREATE TABLE usage_buckets (
+  quarter_hour INTEGER NOT NULL,
   session INTEGER NOT NULL,
   agent_id TEXT NOT NULL,
   model TEXT NOT NULL,
@@ -235,16 +235,16 @@ CREATE TABLE spent (
   shortfall_responses INTEGER NOT NULL,
   shortfall_tokens INTEGER NOT NULL,
   shortfall_pico INTEGER NOT NULL,
-  PRIMARY KEY (quarter, session, agent_id, model, branch, priced)
+  PRIMARY KEY (quarter_hour, session, agent_id, model, branch, priced)
 ) WITHOUT ROWID;
-CREATE INDEX spent_by_session ON spent (session);
+CREATE INDEX usage_buckets_by_session ON usage_buckets (session);
 
 -- Its rows once more, added up by hour, by day and by session: a report over a year reads a quarter as many. One table for all
 -- three, for each hook's process reads the schema. `grain` is how many quarters a row has: 4 an hour, at which nearly all time
 -- zones begin their days; 96 a day; 0 all time.
-CREATE TABLE spent_sums (
+CREATE TABLE usage_rollups (
   grain INTEGER NOT NULL,
-  quarter INTEGER NOT NULL,
+  quarter_hour INTEGER NOT NULL,
   session INTEGER NOT NULL,
   agent_id TEXT NOT NULL,
   model TEXT NOT NULL,
@@ -262,15 +262,15 @@ CREATE TABLE spent_sums (
   cache_read_pico INTEGER NOT NULL,
   cache_write_pico INTEGER NOT NULL,
   web_search_pico INTEGER NOT NULL,
-  PRIMARY KEY (grain, quarter, session, agent_id, model, branch, priced)
+  PRIMARY KEY (grain, quarter_hour, session, agent_id, model, branch, priced)
 ) WITHOUT ROWID;
 
 -- A cache: how a session's usage is shared out among what stood in its contexts (store/allocations.rs), and what these have grown
 -- by (store/growth.rs): an export would read all of them again for it.
-CREATE TABLE shares (
+CREATE TABLE allocations (
   session INTEGER PRIMARY KEY,
-  stamp INTEGER,
-  prices INTEGER,
+  revision INTEGER,
+  version INTEGER,
   body TEXT,
   growth BLOB
 );
@@ -280,12 +280,12 @@ CREATE TABLE task_changes (
   session INTEGER,
   tool_use_id TEXT,
   at INTEGER,
-  kind TEXT,
+  change TEXT,
   PRIMARY KEY (session, tool_use_id)
 ) WITHOUT ROWID;
 
 -- Steps that were named by hand.
-CREATE TABLE steps (
+CREATE TABLE named_steps (
   session INTEGER,
   started_at INTEGER,
   ended_at INTEGER,
@@ -299,14 +299,14 @@ CREATE TABLE captured_costs (
   session INTEGER,
   fingerprint INTEGER,
   at INTEGER,
-  pico INTEGER,
-  step INTEGER,
-  body TEXT,
+  cost_pico INTEGER,
+  rounding_pico INTEGER,
+  figures TEXT,
   PRIMARY KEY (session, fingerprint)
 ) WITHOUT ROWID;
 
 -- What the client itself last told the status line that a session has cost.
-CREATE TABLE client_costs (
+CREATE TABLE status_line_costs (
   session INTEGER PRIMARY KEY,
   at INTEGER,
   cost_pico INTEGER
@@ -321,40 +321,40 @@ CREATE TABLE budgets (
   project TEXT,
   agent TEXT,
   model TEXT,
-  warn INT,
-  stop INT,
-  free_until INT
+  warn_percent INT,
+  stops INT,
+  override_until INT
 );
 
--- What was used of each budget, kept up with every write of `spent`, so that the hook adds nothing up. A row without `until` is
--- void and is made anew.
-CREATE TABLE kept (
+-- What was used of each budget, kept up with every write of `usage_buckets`, so that the hook adds nothing up. A row without
+-- `until_quarter_hour` is void and is made anew.
+CREATE TABLE budget_totals (
   budget INT,
   session INT,
-  start INT,
-  until INT,
-  pico INT,
+  from_quarter_hour INT,
+  until_quarter_hour INT,
+  cost_pico INT,
   tokens INT,
-  est_pico INT,
-  est_tokens INT,
-  said INT,
+  estimated_cost_pico INT,
+  estimated_tokens INT,
+  notified INT,
   stopped_at INT,
   PRIMARY KEY (budget, session)
 ) WITHOUT ROWID;
 
 -- What the last results of each context are estimated to add to its next request, until that is known.
-CREATE TABLE pending (
+CREATE TABLE pending_input (
   session INT,
-  agent TEXT,
+  agent_id TEXT,
   at INT,
   model TEXT,
   tokens INT,
-  pico INT,
-  PRIMARY KEY (session, agent)
+  cost_pico INT,
+  PRIMARY KEY (session, agent_id)
 ) WITHOUT ROWID;
 
 -- What agents without hooks have reported.
-CREATE TABLE reports (
+CREATE TABLE usage_reports (
   id INTEGER PRIMARY KEY,
   event_id TEXT UNIQUE,
   at INT,
@@ -363,11 +363,11 @@ CREATE TABLE reports (
   agent TEXT,
   task TEXT,
   model TEXT,
-  input INT,
-  output INT,
-  tokens INT,
-  pico INT,
-  estimate INT,
+  input_tokens INT,
+  output_tokens INT,
+  total_tokens INT,
+  cost_pico INT,
+  is_estimate INT,
   changed INTEGER NOT NULL DEFAULT 0
 );
 
@@ -375,6 +375,6 @@ CREATE TABLE reports (
 CREATE TABLE removed_sessions (session_id TEXT PRIMARY KEY, changed INTEGER NOT NULL) WITHOUT ROWID;
 
 -- Names of the spool's files that are stored (store/spool.rs).
-CREATE TABLE spooled (
+CREATE TABLE applied_spool_files (
   name TEXT PRIMARY KEY
 ) WITHOUT ROWID;

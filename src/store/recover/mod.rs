@@ -27,7 +27,7 @@ const WAIT: Duration = Duration::from_secs(5);
 /// Longer than a hook waits. One that has the old file open by now gives up, and its event goes to the spool.
 const HOOKS_GIVE_UP: Duration = Duration::from_millis(1_300);
 /// What is made anew from the rest.
-const CACHES: [&str; 4] = ["spent", "spent_sums", "shares", "pending"];
+const CACHES: [&str; 4] = ["usage_buckets", "usage_rollups", "allocations", "pending_input"];
 /// Tables so narrow that a page of another one, or of an index, could be taken for theirs.
 const NARROW: usize = 4;
 /// Records that people ask about, and what they call them.
@@ -37,9 +37,9 @@ const TOLD: [(&str, &str); 8] = [
     ("tool_calls", "tool call"),
     ("prompts", "prompt"),
     ("budgets", "budget"),
-    ("reports", "agent report"),
+    ("usage_reports", "agent report"),
     ("captured_costs", "captured cost"),
-    ("steps", "named step"),
+    ("named_steps", "named step"),
 ];
 
 /// What became of a damaged ledger.

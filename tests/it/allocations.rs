@@ -13,7 +13,7 @@ use crate::material::{TREE, captured, collected};
 use crate::support::{Example, Ledger, Session, With, at, copy_folder, repository};
 
 /// Everything that attribution tells apart.
-const ORIGINS: [&str; 6] = ["tool", "skill", "mcp", "step", "action", "file-type"];
+const KEYS: [&str; 6] = ["tool", "skill", "mcp", "step", "action", "file-type"];
 
 /// The recorded example, the captured scenarios, and a generated tree with all that they lack.
 fn transcripts() -> [PathBuf; 3] {
@@ -27,13 +27,13 @@ fn imported(folder: &Path) -> Ledger {
 }
 
 #[test]
-fn parts_are_the_whole_by_every_origin() {
+fn parts_are_the_whole_by_every_key() {
     assert_parts_are_the_whole(&transcripts());
 }
 
 #[test]
 #[ignore = "needs collected transcripts: set TALLYHOOK_CORPUS to their folder"]
-fn parts_of_collected_transcripts_are_the_whole_by_every_origin() {
+fn parts_of_collected_transcripts_are_the_whole_by_every_key() {
     assert_parts_are_the_whole(&[collected("corpus/claude")]);
 }
 
@@ -41,7 +41,7 @@ fn assert_parts_are_the_whole(folders: &[PathBuf]) {
     for folder in folders {
         let ledger = imported(folder);
         let total = ledger.cost_by("session").total;
-        for by in ORIGINS {
+        for by in KEYS {
             // `cost_by` fails unless the rows add up to the total.
             let bill = ledger.cost_by(by);
             assert_eq!((bill.total.usage, bill.total.pico), (total.usage, total.pico), "{by}");
@@ -124,7 +124,7 @@ fn the_order_of_files_and_pieces_does_not_matter() {
             // A view in between reads what there is.
             ledger.cost_by("tool");
         }
-        for by in ORIGINS {
+        for by in KEYS {
             assert_eq!(ledger.cost_by(by).by_key(), whole.cost_by(by).by_key(), "seed {seed}, by {by}");
         }
         ledger.import();
@@ -157,7 +157,7 @@ fn copies_whose_original_comes_later_are_in_no_two_sums() {
     ledger.cost_by("tool");
     first.transcript().write(&[first.says(0)]).append(&common);
     ledger.import();
-    for by in ORIGINS {
+    for by in KEYS {
         assert_eq!(ledger.cost_by(by).total.usage, ledger.total().usage, "{by}");
     }
     assert_eq!(
@@ -511,7 +511,10 @@ fn shares_of_an_older_format_are_worked_out_anew() {
     let tools = || ledger.run(&["tools", "--json"]).json();
     let known = tools();
     // As another release has left them: names and numbers that mean something else now.
-    ledger.sqlite().execute_batch("UPDATE shares SET prices = prices - (1 << 48), body = x'00'").unwrap();
+    ledger
+        .sqlite()
+        .execute_batch("UPDATE allocations SET version = version - (1 << 48), body = x'00'")
+        .unwrap();
     assert_eq!(tools(), known);
 }
 
@@ -691,7 +694,7 @@ fn steps_that_overlap_or_never_end_share_a_resumed_session() {
     let time = |second: u32| Timestamp::parse(&at(second)).unwrap().as_millis();
     let named = [("outer", time(10), None), ("inner", time(20), Some(time(40)))];
     for (name, from, until) in named {
-        let insert = "INSERT INTO steps SELECT id, ?1, ?2, ?3 FROM sessions";
+        let insert = "INSERT INTO named_steps SELECT id, ?1, ?2, ?3 FROM sessions";
         ledger.sqlite().execute(insert, (from, until, name)).unwrap();
     }
     session.transcript().append(&[session.says(11), session.answer("msg_2", 12, 20)]);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Works out where a session's cost came from, from the definition alone (src/attribution/README.md).
 
-    scripts/origins-independent.py TALLYHOOK [TRANSCRIPT...]
+    scripts/allocations-independent.py TALLYHOOK [TRANSCRIPT...]
 
 It shares none of the program's code but the token counter (`tallyhook count`, which is tiktoken to the token). Each main
 TRANSCRIPT is read by it and, into a ledger of its own, by TALLYHOOK; then entry and carry tokens are compared tool by
