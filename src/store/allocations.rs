@@ -1,19 +1,18 @@
 //! How sessions' usage is shared out among what stood in their contexts: a cache, a row a session.
 //!
 //! The rows of a session are one value, because hooks read the schema and pay for each of its columns. It is a list of
-//! names, then rows of 22 numbers, all as LEB128. Under the session's number with a minus stands the same once more, added
+//! names, then rows of 22 numbers (`codec`). Under the session's number with a minus stands the same once more, added
 //! up over time, branches, steps, types of files and the runs of a type of subagent, which is a tenth: it is read for
 //! questions that tell none of these apart, of all time or of a period that the session lies within.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::buckets::QuarterHour;
+use super::codec::{Packer, Unpacker};
 use super::growth::{self, Growth};
-use super::leb::{put, put_text, take, take_text};
 use super::writer::SessionRow;
 use super::{BucketFilter, Ledger, StoreError, UsageBucket};
 use crate::domain::{CostParts, Interner, MessageId, PicoUsd, ResponseRecord, Usage};
@@ -125,7 +124,7 @@ impl fmt::Debug for Allocations {
 pub struct AllocationWriter {
     names: Interner,
     /// The rows, without the names before them.
-    rows: Vec<u8>,
+    rows: Packer,
 }
 
 impl AllocationWriter {
@@ -158,18 +157,17 @@ impl AllocationWriter {
             pico(cost.cache_write),
             pico(cost.web_search),
         ];
-        numbers.into_iter().for_each(|number| put(&mut self.rows, number));
+        self.rows.numbers(numbers);
     }
 
     /// All rows that were added.
     #[must_use]
     pub fn finish(self) -> Allocations {
         let names = self.names.texts();
-        let mut body = Vec::with_capacity(self.rows.len() + names.len() * 24);
-        put(&mut body, names.len() as u64);
-        names.for_each(|name| put_text(&mut body, name));
-        body.extend_from_slice(&self.rows);
-        Allocations { body }
+        let mut body = Packer::with_capacity(self.rows.len() + names.len() * 24);
+        body.texts(names);
+        body.append(&self.rows);
+        Allocations { body: body.finish() }
     }
 }
 
@@ -511,23 +509,14 @@ fn added_up(shares: &Allocations, types: &HashMap<String, Option<String>>) -> Al
     writer.finish()
 }
 
-/// Hands the rows that a [`AllocationWriter`] wrote to `each`. A value that is none of ours is read as far as it goes.
+/// Hands the rows that a [`AllocationWriter`] wrote to `each`: of a value that is none of ours those that are whole.
 fn decode(body: &[u8], mut each: impl FnMut(&AllocationRow)) {
-    let mut rest = body;
-    let mut names: Vec<Cow<'_, str>> = Vec::new();
-    for _ in 0..take(&mut rest).unwrap_or(0) {
-        let Some(name) = take_text(&mut rest) else { break };
-        names.push(name);
-    }
+    let mut body = Unpacker::new(body);
+    let Some(names) = body.texts() else { return };
     // Rows that follow each other share most of their names: one row is changed from each to the next.
     let mut row = AllocationRow::default();
     let mut named = [u64::MAX; COLUMNS];
-    while !rest.is_empty() {
-        let mut n = [0; COLUMNS];
-        for number in &mut n {
-            let Some(value) = take(&mut rest) else { return };
-            *number = value;
-        }
+    while let Some(n) = body.numbers::<COLUMNS>() {
         let texts = [
             &mut row.agent_id,
             &mut row.model,
@@ -541,7 +530,7 @@ fn decode(body: &[u8], mut each: impl FnMut(&AllocationRow)) {
             if n[at] != named[at] {
                 let name = usize::try_from(n[at]).ok().and_then(|at| names.get(at));
                 text.clear();
-                text.push_str(name.map_or("", |name| name));
+                text.push_str(name.copied().unwrap_or_default());
             }
         }
         named = n;
@@ -574,8 +563,25 @@ fn decode(body: &[u8], mut each: impl FnMut(&AllocationRow)) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::buckets::HIDDEN_AGENT;
     use super::*;
+
+    fn decoded(body: &[u8]) -> Vec<AllocationRow> {
+        let mut rows = Vec::new();
+        decode(body, |row| rows.push(row.clone()));
+        rows
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_that_nobody_has_written_are_no_more_rows_than_they_have_room_for(
+            bytes in prop::collection::vec(prop_oneof![0..4_u8, any::<u8>()], 0..200),
+        ) {
+            prop_assert!(decoded(&bytes).len() <= bytes.len() / COLUMNS);
+        }
+    }
 
     #[test]
     fn rows_are_read_as_they_were_written() {
@@ -605,11 +611,6 @@ mod tests {
         let mut writer = AllocationWriter::default();
         rows.iter().for_each(|row| writer.push(row));
         let body = writer.finish().body;
-        let decoded = |body: &[u8]| {
-            let mut rows = Vec::new();
-            decode(body, |row| rows.push(row.clone()));
-            rows
-        };
         assert_eq!(decoded(&body), rows);
         for end in 0..body.len() {
             assert!(decoded(&body[..end]).len() < 2);

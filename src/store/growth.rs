@@ -4,7 +4,7 @@
 //! Models go on learning, and what was learned says how much of a growth is the client's own words. So the gaps that have
 //! such words are kept one by one, and the others as two sums.
 
-use super::leb::{put, put_text, take, take_text};
+use super::codec::{Packer, Unpacker};
 use crate::domain::ModelId;
 use crate::estimate::calibrate::{Added, Calibration, Gap};
 
@@ -90,48 +90,32 @@ pub(super) fn fingerprint(of_others: u64, row: i64, returned: i64) -> u64 {
     of_others.wrapping_add(mixed ^ (mixed >> 31))
 }
 
-/// The growth as the ledger keeps it: numbers of seven bits a byte, each model's name once.
+/// The growth as the ledger keeps it: each model's name once.
 pub(super) fn encode(growth: &Growth) -> Vec<u8> {
-    let mut body = Vec::with_capacity(32 + growth.mixed_gaps.len() * 24);
-    for number in [growth.fingerprint, growth.estimated, growth.grown] {
-        put(&mut body, number);
-    }
+    let mut body = Packer::with_capacity(32 + growth.mixed_gaps.len() * 24);
+    body.numbers([growth.fingerprint, growth.estimated, growth.grown]);
     let mut models: Vec<&ModelId> = growth.mixed_gaps.iter().map(|gap| &gap.model).collect();
     models.sort_unstable();
     models.dedup();
-    put(&mut body, models.len() as u64);
-    for model in &models {
-        put_text(&mut body, model.as_str());
-    }
+    body.texts(models.iter().map(|model| model.as_str()));
     for gap in &growth.mixed_gaps {
         let model = models.binary_search(&&gap.model).unwrap_or_default();
-        for number in [model as u64, gap.estimated, gap.grown].into_iter().chain(gap.added.numbers()) {
-            put(&mut body, number);
-        }
+        body.numbers([model as u64, gap.estimated, gap.grown]);
+        body.numbers(gap.added.numbers());
     }
-    body
+    body.finish()
 }
 
 /// Reads what [`encode`] has written; `None` of what is not whole.
-pub(super) fn decode(mut rest: &[u8]) -> Option<Growth> {
-    let rest = &mut rest;
-    let mut growth = Growth {
-        fingerprint: take(rest)?,
-        estimated: take(rest)?,
-        grown: take(rest)?,
-        mixed_gaps: Vec::new(),
-    };
-    let mut models = Vec::new();
-    for _ in 0..take(rest)? {
-        models.push(ModelId::new(&take_text(rest)?)?);
-    }
-    while !rest.is_empty() {
-        let model = models.get(usize::try_from(take(rest)?).ok()?)?.clone();
-        let (estimated, grown) = (take(rest)?, take(rest)?);
-        let mut numbers = [0; Added::NUMBERS];
-        for number in &mut numbers {
-            *number = take(rest)?;
-        }
+pub(super) fn decode(body: &[u8]) -> Option<Growth> {
+    let mut body = Unpacker::new(body);
+    let [fingerprint, estimated, grown] = body.numbers()?;
+    let mut growth = Growth { fingerprint, estimated, grown, mixed_gaps: Vec::new() };
+    let models: Vec<ModelId> = body.texts()?.into_iter().map(ModelId::new).collect::<Option<_>>()?;
+    while !body.is_empty() {
+        let [model, estimated, grown] = body.numbers()?;
+        let model = models.get(usize::try_from(model).ok()?)?.clone();
+        let numbers = body.numbers::<{ Added::NUMBERS }>()?;
         growth.mixed_gaps.push(MixedGap { model, estimated, grown, added: Added::from_numbers(numbers) });
     }
     Some(growth)
@@ -139,9 +123,28 @@ pub(super) fn decode(mut rest: &[u8]) -> Option<Growth> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::domain::ToolKind;
     use crate::estimate::calibrate::Wrote;
+
+    proptest! {
+        #[test]
+        fn bytes_that_nobody_has_written_are_refused_or_tell_a_growth(
+            head in prop::collection::vec(prop_oneof![0..4_u8, any::<u8>()], 0..20),
+            tail in prop::collection::vec(any::<u8>(), 0..60),
+        ) {
+            let mut named = Packer::default();
+            named.numbers([1, 2, 3]);
+            named.texts(["a"].into_iter());
+            for bytes in [[head, tail.clone()].concat(), [named.finish(), tail].concat()] {
+                if let Some(growth) = decode(&bytes) {
+                    let _percent = growth.error_percent(|model| Ok::<_, ()>(Calibration::prior(model)));
+                }
+            }
+        }
+    }
 
     #[test]
     fn growth_is_read_as_it_was_written() {
