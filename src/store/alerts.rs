@@ -1,16 +1,14 @@
 //! What alerts remember from event to event: values of `meta`, for only who has switched them on has any, and a table more
 //! would be read by every hook's process.
 
+use rusqlite::types::{FromSql, ToSql};
 use rusqlite::{Connection, OptionalExtension as _};
-use serde::{Serialize, de::DeserializeOwned};
 
 use super::budget_totals;
+use super::meta::{self, ALERT_MEMORY, ALERTS, Json, Key};
 use super::writer::unsigned;
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{AlertState, Alerts, Baseline, PicoUsd, SessionId};
-
-/// Which alerts are on.
-pub(super) const SETTINGS: &str = "alerts";
 
 /// What a session has used, when an alert looks at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +31,7 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn alerts(&self) -> Result<Alerts, StoreError> {
-        let found = text(&self.conn, SETTINGS).map_err(StoreError::query("look up the alerts"))?;
+        let found = ALERTS.get(&self.conn).map_err(StoreError::query("look up the alerts"))?;
         Ok(Alerts::parse(found.as_deref().unwrap_or_default()))
     }
 
@@ -45,10 +43,11 @@ impl Ledger {
         let kept_as = alerts.to_string();
         self.write("change the alerts", |tx| {
             if kept_as.is_empty() {
-                tx.execute("DELETE FROM meta WHERE name = ?1 OR name LIKE 'alerts:%'", [SETTINGS])?;
+                ALERTS.delete(tx)?;
+                tx.execute("DELETE FROM meta WHERE name LIKE ?1", [ALERT_MEMORY])?;
                 budget_totals::forget_sessions(tx)
             } else {
-                put(tx, SETTINGS, &kept_as)
+                ALERTS.put(tx, &kept_as)
             }
         })
     }
@@ -64,11 +63,11 @@ impl Ledger {
     ) -> Result<Option<T>, StoreError> {
         self.write("watch the session", |tx| {
             let Some((row, ..)) = known(tx, session)? else { return Ok(None) };
-            let name = of_session(row);
-            let before: AlertState = state(tx, &name)?;
+            let key = meta::alert_state(row);
+            let before = state(tx, &key)?;
             let mut watch = before.clone();
             let said = look(&mut watch);
-            put_state(tx, &name, &before, &watch)?;
+            put_state(tx, &key, &before, &watch)?;
             Ok(Some(said))
         })
     }
@@ -86,9 +85,9 @@ impl Ledger {
         self.write("watch the session", |tx| {
             let Some((row, project, model)) = known(tx, session)? else { return Ok(None) };
             let (of_session, of_project) =
-                (of_session(row), format!("{SETTINGS}:{}", project.unwrap_or_default()));
+                (meta::alert_state(row), meta::baseline(&project.unwrap_or_default()));
             let used = budget_totals::of_session(tx, row)?;
-            let (before, habit): (AlertState, Baseline) = (state(tx, &of_session)?, state(tx, &of_project)?);
+            let (before, habit) = (state(tx, &of_session)?, state(tx, &of_project)?);
             let mut watch = before.clone();
             let mut watched =
                 StoredAlertState { session: row, model, cost: used.cost, tokens: used.tokens, habit };
@@ -122,15 +121,9 @@ impl Ledger {
     }
 }
 
-/// The name under which a session is remembered. A project's is its path, which is no number.
-fn of_session(session: SessionRow) -> String {
-    format!("{SETTINGS}:{}", session.0)
-}
-
 /// Forgets a session.
 pub(super) fn forget(conn: &Connection, session: SessionRow) -> rusqlite::Result<()> {
-    conn.execute("DELETE FROM meta WHERE name = ?1", [of_session(session)])?;
-    Ok(())
+    meta::alert_state(session).delete(conn)
 }
 
 type Known = (SessionRow, Option<String>, Option<String>);
@@ -141,32 +134,19 @@ fn known(conn: &Connection, session: &SessionId) -> rusqlite::Result<Option<Know
         .optional()
 }
 
-fn text(conn: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
-    conn.prepare_cached("SELECT value FROM meta WHERE name = ?1")?
-        .query_row([name], |row| row.get(0))
-        .optional()
-}
-
-fn put(conn: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
-    conn.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?.execute([name, value])?;
-    Ok(())
-}
-
 /// What is remembered under a name; nothing, if it cannot be read.
-fn state<T: DeserializeOwned + Default>(conn: &Connection, name: &str) -> rusqlite::Result<T> {
-    Ok(text(conn, name)?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+fn state<T>(conn: &Connection, key: &Key<Json<T>>) -> rusqlite::Result<T>
+where
+    T: Default,
+    Json<T>: FromSql,
+{
+    Ok(key.get(conn)?.map(|Json(state)| state).unwrap_or_default())
 }
 
-fn put_state<T: Serialize + PartialEq>(
-    conn: &Connection,
-    name: &str,
-    before: &T,
-    now: &T,
-) -> rusqlite::Result<()> {
-    if before == now {
-        return Ok(());
-    }
-    let text = serde_json::to_string(now)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-    put(conn, name, &text)
+fn put_state<T>(conn: &Connection, key: &Key<Json<T>>, before: &T, now: &T) -> rusqlite::Result<()>
+where
+    T: Clone + PartialEq,
+    Json<T>: ToSql,
+{
+    if before == now { Ok(()) } else { key.put(conn, &Json(now.clone())) }
 }

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use rusqlite::{Connection, OptionalExtension as _, ToSql, params, params_from_iter};
+use rusqlite::{Connection, ToSql, params, params_from_iter};
 
 use super::buckets::{HIDDEN_AGENT, QuarterHour};
 use super::budget_totals::{self, Amount};
+use super::meta::PRICE_VERSION;
 use super::rollup::Grain;
 use super::writer::{SessionRow, signed};
 use super::{Ledger, StoreError};
@@ -17,8 +18,6 @@ use crate::pricing::{PriceTable, Rates};
 const NO_QUARTER: i64 = -1;
 /// The session of copies whose original is not known.
 const NO_SESSION: i64 = 0;
-/// The name of the stamp in `meta`.
-const VERSION: &str = "price_version";
 
 /// What is added up together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -317,7 +316,7 @@ impl Ledger {
     /// If the ledger cannot be written.
     pub fn reprice(&mut self) -> Result<bool, StoreError> {
         let is_current = || -> rusqlite::Result<bool> {
-            Ok(match version(&self.conn)? {
+            Ok(match PRICE_VERSION.get(&self.conn)? {
                 Some(version) => version == stamp(&self.prices),
                 None => super::responses::is_without(&self.conn)?,
             })
@@ -339,7 +338,7 @@ impl Ledger {
             budget_totals::void(tx)?;
             budget_totals::reprice_pending(tx, &prices)?;
             super::changes::note_all(tx)?;
-            set_version(tx, stamp(&prices))
+            PRICE_VERSION.put(tx, &stamp(&prices))
         })?;
         Ok(true)
     }
@@ -349,27 +348,16 @@ impl Ledger {
 /// there, the stamp is void and the next command prices all of it.
 pub(super) fn check_version(conn: &Connection, prices: &PriceTable) -> rusqlite::Result<()> {
     let own = stamp(prices);
-    match version(conn)? {
+    match PRICE_VERSION.get(conn)? {
         Some(found) if found == own || found == 0 => Ok(()),
-        Some(_) => set_version(conn, 0),
+        Some(_) => PRICE_VERSION.put(conn, &0),
         None => {
             let stamp = if super::responses::is_without(conn)? { own } else { 0 };
-            set_version(conn, stamp)
+            PRICE_VERSION.put(conn, &stamp)
         }
     }
 }
 
 fn stamp(prices: &PriceTable) -> i64 {
     prices.version().cast_signed()
-}
-
-fn version(conn: &Connection) -> rusqlite::Result<Option<i64>> {
-    conn.prepare_cached("SELECT value FROM meta WHERE name = ?1")?
-        .query_row([VERSION], |row| row.get(0))
-        .optional()
-}
-
-fn set_version(conn: &Connection, version: i64) -> rusqlite::Result<()> {
-    conn.execute("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", params![VERSION, version])?;
-    Ok(())
 }

@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::alerts;
 use super::buckets::{HIDDEN_AGENT, QuarterHour};
 use super::budgets::{self, BudgetQuery};
+use super::meta::ALERTS;
 use super::reports::{self, Report};
 use super::writer::{signed, unsigned};
 use super::{Ledger, SessionRow, StoreError};
@@ -293,8 +293,7 @@ pub(super) fn forget_sessions(conn: &Connection) -> rusqlite::Result<()> {
 /// All budgets of which something is kept.
 fn all(conn: &Connection) -> rusqlite::Result<Vec<Budget>> {
     let mut budgets = budgets::all(conn)?;
-    let has_alerts = conn.prepare_cached("SELECT 1 FROM meta WHERE name = ?1")?.exists([alerts::SETTINGS])?;
-    if has_alerts {
+    if ALERTS.get(conn)?.is_some() {
         budgets.push(session_total());
     }
     Ok(budgets)
@@ -379,7 +378,7 @@ pub(super) fn reprice_pending(conn: &Connection, prices: &PriceTable) -> rusqlit
 /// Whether anything is; costs a look at two pages.
 fn is_kept(conn: &Connection) -> rusqlite::Result<bool> {
     conn.prepare_cached("SELECT 1 FROM budgets UNION ALL SELECT 1 FROM meta WHERE name = ?1 LIMIT 1")?
-        .exists([alerts::SETTINGS])
+        .exists([ALERTS.name()])
 }
 
 /// Voids all that is kept, for what it was added up from has changed as a whole.

@@ -6,15 +6,13 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::columns::name;
+use super::meta::{self, CALIBRATIONS};
 use super::responses::known_message;
 use super::writer::unsigned;
 use super::{Ledger, SessionRow, StoreError, growth};
 use crate::domain::{ContextEntry, MessageId, ModelId, ResponseRecord, ToolUseId};
 use crate::estimate::calibrate::{Calibration, CalibrationSample, calibration_samples};
 use crate::reconcile;
-
-/// What the names in `meta` begin with.
-pub(super) const PREFIX: &str = "calibration:";
 
 /// What the calls of a session were estimated to return.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,8 +81,7 @@ pub(super) fn learn(conn: &Connection, news: News<'_>, before: &[ContextEntry]) 
         }
     }
     for (model, calibration) in changed {
-        conn.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?
-            .execute(params![format!("{PREFIX}{model}"), calibration.to_json()])?;
+        meta::calibration(&model).put(conn, &calibration.to_json())?;
     }
     Ok(())
 }
@@ -106,10 +103,7 @@ fn raw_count(conn: &Connection, session: SessionRow, call: &ToolUseId) -> rusqli
 }
 
 fn read(conn: &Connection, model: &ModelId) -> rusqlite::Result<Calibration> {
-    let text: Option<String> = conn
-        .prepare_cached("SELECT value FROM meta WHERE name = ?1")?
-        .query_row([format!("{PREFIX}{model}")], |row| row.get(0))
-        .optional()?;
+    let text = meta::calibration(model).get(conn)?;
     Ok(text.map_or_else(|| Calibration::prior(model), |text| Calibration::from_json(model, &text)))
 }
 
@@ -126,7 +120,7 @@ impl Ledger {
           WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name";
         let mut read = || -> rusqlite::Result<()> {
             let mut query = self.conn.prepare_cached(SQL)?;
-            let mut rows = query.query([PREFIX])?;
+            let mut rows = query.query([CALIBRATIONS])?;
             while let Some(row) = rows.next()? {
                 if let Some(model) = ModelId::new(name(row, 0)?) {
                     each(&model, &Calibration::from_json(&model, name(row, 1)?));

@@ -1,8 +1,9 @@
 //! What transcripts add to the contexts of their conversations, as it was read.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::meta::{self, HASH_KEY, LINES_OF, LINES_OF_END};
 use super::writer::{SessionRow, signed, unsigned};
 use super::{Ledger, StoreError, calibrations};
 use crate::domain::{
@@ -47,14 +48,10 @@ pub(super) struct ContentSource<'a> {
     pub(super) was_known: bool,
 }
 
-/// What names in `meta` begin with that say whose responses a file holds besides its own session's. Few files do.
-const LINES_OF: &str = "lines_of:";
-
 /// Notes that a file has responses of another session than the one that it is kept for.
 pub(super) fn note_lines_of(conn: &Connection, session: SessionRow, path: &str) -> rusqlite::Result<()> {
-    conn.prepare_cached("INSERT OR IGNORE INTO meta VALUES (?1, ?2)")?
-        .execute(params![format!("{LINES_OF}{}:{path}", session.0), session.0])?;
-    Ok(())
+    let key = meta::lines_of(session, path);
+    if key.get(conn)?.is_some() { Ok(()) } else { key.put(conn, &session.0) }
 }
 
 /// Notes the same of a file that was kept for another session when its beginning was read.
@@ -78,11 +75,11 @@ pub(super) fn first_to_have_lines_of(
 ) -> rusqlite::Result<Option<SessionRow>> {
     conn.prepare_cached(
         "SELECT CAST(value AS INTEGER) FROM meta
-         WHERE name >= 'lines_of:' AND name < 'lines_of;' AND substr(name, -length(?2) - 1) = ':' || ?2
+         WHERE name >= ?3 AND name < ?4 AND substr(name, -length(?2) - 1) = ':' || ?2
            AND CAST(value AS INTEGER) != ?1 AND NOT EXISTS (SELECT 1 FROM responses WHERE session = ?1)
          LIMIT 1",
     )?
-    .query_row(params![session.0, path], |row| row.get(0).map(SessionRow))
+    .query_row(params![session.0, path, LINES_OF, LINES_OF_END], |row| row.get(0).map(SessionRow))
     .optional()
 }
 
@@ -222,7 +219,7 @@ impl Ledger {
         // Two statements: one that asks whether a session is given reads every row.
         let (of_files, of_lines) = match session {
             Some(_) => ("WHERE session = ?2", "m.name >= ?1 || ?2 || ':' AND m.name < ?1 || ?2 || ';'"),
-            None => ("", "m.name >= ?1 AND m.name < 'lines_of;'"),
+            None => ("", "m.name >= ?1 AND m.name < ?2"),
         };
         let sql = format!(
             "SELECT t.session, t.path, t.agent_id, t.offset, t.home,
@@ -235,8 +232,9 @@ impl Ledger {
              JOIN sessions s ON s.id = t.home
              ORDER BY t.session, t.path"
         );
-        let session = session.map(|session| Value::from(session.0));
-        let values = params_from_iter(std::iter::once(Value::from(LINES_OF.to_owned())).chain(session));
+        let second =
+            session.map_or_else(|| Value::from(LINES_OF_END.to_owned()), |session| Value::from(session.0));
+        let values = [Value::from(LINES_OF.to_owned()), second];
         self.all("list the transcripts", &sql, values, |row| {
             Ok(SessionTranscript {
                 session: SessionRow(row.get(0)?),
@@ -358,14 +356,6 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn hash_key(&self) -> Result<Option<[u8; 16]>, StoreError> {
-        let read = || {
-            self.conn
-                .prepare_cached("SELECT value FROM meta WHERE name = 'hash_key'")?
-                .query_row([], |row| row.get(0))
-        };
-        match read() {
-            Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
-            found => found.map(Some).map_err(StoreError::query("read the ledger's key")),
-        }
+        HASH_KEY.get(&self.conn).map_err(StoreError::query("read the ledger's key"))
     }
 }

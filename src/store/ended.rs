@@ -1,14 +1,13 @@
 //! Sessions that have ended a short while ago. Where a client goes on with another session (`/clear`) it writes the total of
 //! the one before after that one's last hook, so these are looked at once more.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 
+use super::meta::ENDED;
 use super::writer::SessionRow;
 use super::{Ledger, SessionRecord, StoreError};
 use crate::domain::Timestamp;
 
-/// The name in `meta`; the value is the sessions' numbers, the latest last.
-const NAME: &str = "ended";
 /// Of more sessions that end at the same time the first are left to `import`: each one is a look that a hook pays for.
 const MOST: usize = 8;
 
@@ -64,20 +63,14 @@ fn ended_then(conn: &Connection, session: SessionRow, at: Option<Timestamp>) -> 
 
 /// The numbers of the sessions; what is no number is passed over.
 fn noted(conn: &Connection) -> rusqlite::Result<Vec<i64>> {
-    let text: Option<String> = conn
-        .prepare_cached("SELECT value FROM meta WHERE name = ?1")?
-        .query_row([NAME], |row| row.get(0))
-        .optional()?;
+    let text = ENDED.get(conn)?;
     Ok(text.iter().flat_map(|text| text.split(' ')).filter_map(|row| row.parse().ok()).collect())
 }
 
 fn put(conn: &Connection, ended: &[i64]) -> rusqlite::Result<()> {
     if ended.is_empty() {
-        conn.prepare_cached("DELETE FROM meta WHERE name = ?1")?.execute([NAME])?;
-        return Ok(());
+        return ENDED.delete(conn);
     }
     let text: Vec<String> = ended.iter().map(i64::to_string).collect();
-    conn.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?
-        .execute(params![NAME, text.join(" ")])?;
-    Ok(())
+    ENDED.put(conn, &text.join(" "))
 }

@@ -3,9 +3,10 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
+use super::meta::{self, ALERTS, HASH_KEY, Key};
 use super::spool::Applied;
 use super::writer::{SessionRow, session_row, signed};
-use super::{Ledger, Spool, StoreError, allocations, calibrations, contexts, ended};
+use super::{Ledger, Spool, StoreError, allocations, contexts, ended};
 use crate::domain::{
     AgentId, Client, CompactionTrigger, ModelId, SessionId, SessionKind, TaskChange, TaskChangeKind,
     Timestamp, ToolCall, ToolOutcome, ToolUseId,
@@ -142,7 +143,7 @@ impl Ledger {
         // Several small statements: one for all takes longer to compile than these together.
         const LIKELY: &str = "SELECT model FROM (SELECT model FROM sessions ORDER BY id DESC LIMIT 8)
           WHERE model IS NOT NULL LIMIT 1";
-        const META: &str = "SELECT name, value FROM meta WHERE name IN ('alerts', 'hash_key', ?1)";
+        const META: &str = "SELECT name, value FROM meta WHERE name IN (?1, ?2, ?3)";
         const BUDGETS: &str = "SELECT 1 FROM budgets LIMIT 1";
         let look_up = || -> rusqlite::Result<SessionKnowledge> {
             let model = |name: Option<String>| name.and_then(|name| ModelId::new(&name));
@@ -154,14 +155,21 @@ impl Ledger {
                 Some(model) => Some(model.clone()),
                 None => model(self.conn.query_row(LIKELY, [], |row| row.get(0)).optional()?),
             };
-            let likely = known.likely_model.as_ref().map(|model| format!("{}{model}", calibrations::PREFIX));
+            let calibration = known.likely_model.as_ref().map(meta::calibration);
             let mut query = self.conn.prepare(META)?;
-            let mut rows = query.query([likely.as_deref()])?;
+            let mut rows = query.query([
+                Some(ALERTS.name()),
+                Some(HASH_KEY.name()),
+                calibration.as_ref().map(Key::name),
+            ])?;
             while let Some(row) = rows.next()? {
-                match row.get_ref(0)?.as_str()? {
-                    "alerts" => known.alerts = row.get(1)?,
-                    "hash_key" => known.hash_key = row.get(1)?,
-                    _ => known.calibration = row.get(1)?,
+                let name = row.get_ref(0)?.as_str()?;
+                if name == ALERTS.name() {
+                    known.alerts = row.get(1)?;
+                } else if name == HASH_KEY.name() {
+                    known.hash_key = row.get(1)?;
+                } else {
+                    known.calibration = row.get(1)?;
                 }
             }
             known.has_budgets = self.conn.prepare(BUDGETS)?.exists([])?;

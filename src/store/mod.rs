@@ -46,6 +46,7 @@ mod listing;
 mod log;
 mod log_records;
 mod log_writer;
+mod meta;
 mod migrations;
 mod open;
 mod owners;

@@ -16,6 +16,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 use self::pages::{Found, Pages, Record, TABLE_LEAF, be};
+use super::meta::PRICE_VERSION;
 use super::migrations::{migrate, migrate_to};
 use super::open::{APPLICATION_ID, is_busy};
 use super::writer::unsigned;
@@ -464,7 +465,7 @@ fn finish(conn: &mut Connection) -> rusqlite::Result<Vec<PathBuf>> {
     for path in there.iter().filter_map(|path| path.to_str()) {
         tx.execute("DELETE FROM transcripts WHERE path = ?1", [path])?;
     }
-    tx.execute("INSERT OR REPLACE INTO meta VALUES ('price_version', 0)", [])?;
+    PRICE_VERSION.put(&tx, &0)?;
     // What cannot be read is in no list of what was removed: copies of the ledger elsewhere begin anew.
     tx.execute("INSERT OR REPLACE INTO meta VALUES ('ledger_id', randomblob(16))", [])?;
     super::budget_totals::void(&tx)?;
