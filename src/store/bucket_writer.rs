@@ -7,6 +7,7 @@ use rusqlite::{Connection, ToSql, params, params_from_iter};
 
 use super::buckets::{HIDDEN_AGENT, QuarterHour};
 use super::budget_totals::{self, Amount};
+use super::columns::{bucket_columns, detail_columns};
 use super::meta::PRICE_VERSION;
 use super::rollup::Grain;
 use super::writer::{SessionRow, signed};
@@ -126,24 +127,26 @@ impl BucketWriter {
 
     /// Takes away what a session is known to have used beside its lines.
     pub(super) fn remove_hidden(&mut self, conn: &Connection, session: SessionRow) -> rusqlite::Result<()> {
-        let mut query = conn.prepare_cached(
-            "SELECT quarter_hour, model, branch, priced, responses, input_tokens, output_tokens, cache_read_tokens,
-               cache_write_5m_tokens, cache_write_1h_tokens, web_searches, input_pico, output_pico, cache_read_pico,
-               cache_write_pico, web_search_pico, savings_pico, shortfall_responses, shortfall_tokens, shortfall_pico
-             FROM usage_buckets WHERE session = ?1 AND agent_id = ?2",
-        )?;
+        const SQL: &str = concat!(
+            "SELECT ",
+            bucket_columns!(),
+            ", ",
+            detail_columns!(),
+            " FROM usage_buckets WHERE session = ?1 AND agent_id = ?2"
+        );
+        let mut query = conn.prepare_cached(SQL)?;
         let mut rows = query.query(params![session.0, HIDDEN_AGENT])?;
         while let Some(row) = rows.next()? {
             let key = Key {
                 quarter: row.get(0)?,
                 session: session.0,
                 agent: HIDDEN_AGENT.to_owned(),
-                model: row.get(1)?,
-                branch: row.get(2)?,
-                priced: row.get(3)?,
+                model: row.get(3)?,
+                branch: row.get(4)?,
+                priced: row.get(5)?,
             };
             let mut amounts = Amounts::default();
-            for (column, amount) in (4..).zip(&mut amounts) {
+            for (column, amount) in (6..).zip(&mut amounts) {
                 *amount = row.get(column)?;
             }
             self.change(key, amounts, -1);

@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::columns::{count, integer, name, usage};
+use super::columns::{bucket_columns, count, detail_columns, integer, name, usage};
 use super::rollup::{Block, Grain};
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{CostParts, PicoUsd, Timestamp, Usage};
@@ -219,11 +219,13 @@ impl Ledger {
         session: SessionRow,
         mut each: impl FnMut(&SessionUsage<'_>),
     ) -> Result<(), StoreError> {
-        const SQL: &str = "SELECT quarter_hour, session, agent_id, model, branch, priced, responses, input_tokens,
-            output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, input_pico,
-            output_pico, cache_read_pico, cache_write_pico, web_search_pico, savings_pico, shortfall_responses,
-            shortfall_tokens, shortfall_pico
-          FROM usage_buckets WHERE session = ?1 ORDER BY quarter_hour, agent_id, model, branch, priced";
+        const SQL: &str = concat!(
+            "SELECT ",
+            bucket_columns!(),
+            ", ",
+            detail_columns!(),
+            " FROM usage_buckets WHERE session = ?1 ORDER BY quarter_hour, agent_id, model, branch, priced"
+        );
         let mut read = || -> rusqlite::Result<()> {
             let mut query = self.conn.prepare_cached(SQL)?;
             let mut rows = query.query([session.0])?;
@@ -347,11 +349,9 @@ fn read_rows(
     let of_model =
         if model.is_some() { "instr(iif(model = '', '(none)', lower(model)), ?4) > 0" } else { "?4 IS NULL" };
     let sql = format!(
-        "SELECT quarter_hour, session, agent_id, model, branch, priced, responses, input_tokens, output_tokens,
-           cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, input_pico, output_pico,
-           cache_read_pico, cache_write_pico, web_search_pico
-         {} quarter_hour >= ?1 AND quarter_hour < ?2 AND {of_sessions} AND {of_model}
+        "SELECT {} {} quarter_hour >= ?1 AND quarter_hour < ?2 AND {of_sessions} AND {of_model}
          ORDER BY quarter_hour, session, agent_id, model, branch, priced",
+        bucket_columns!(),
         grain.rows()
     );
     let mut statement = conn.prepare_cached(&sql)?;
@@ -368,10 +368,11 @@ pub(super) fn read_session(
     session: SessionRow,
     mut each: impl FnMut(&UsageBucket<'_>),
 ) -> rusqlite::Result<()> {
-    const SQL: &str = "SELECT quarter_hour, session, agent_id, model, branch, priced, responses, input_tokens,
-        output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, input_pico,
-        output_pico, cache_read_pico, cache_write_pico, web_search_pico
-      FROM usage_buckets WHERE session = ?1 ORDER BY quarter_hour, agent_id, model, branch, priced";
+    const SQL: &str = concat!(
+        "SELECT ",
+        bucket_columns!(),
+        " FROM usage_buckets WHERE session = ?1 ORDER BY quarter_hour, agent_id, model, branch, priced"
+    );
     let mut statement = conn.prepare_cached(SQL)?;
     let mut rows = statement.query([session.0])?;
     while let Some(row) = rows.next()? {
@@ -380,7 +381,7 @@ pub(super) fn read_session(
     Ok(())
 }
 
-/// The columns that both questions begin with.
+/// The columns of [`bucket_columns`], which all questions begin with.
 fn spent_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<UsageBucket<'r>> {
     let quarter = row.get(0)?;
     let is_priced = count(row, 5)? != 0;

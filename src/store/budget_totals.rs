@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::buckets::{HIDDEN_AGENT, QuarterHour};
 use super::budgets::{self, BudgetQuery};
+use super::columns::bucket_columns;
 use super::meta::ALERTS;
 use super::reports::{self, Report};
 use super::writer::{signed, unsigned};
@@ -19,10 +20,14 @@ use crate::pricing::PriceTable;
 
 /// Estimates of contexts that nobody has heard of for so long are taken to have come to nothing.
 const PENDING_MILLIS: i64 = 86_400_000;
-/// All classes of tokens, and all of a cost.
-const SUMS: &str =
-    "input_tokens, output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
-    input_pico, output_pico, cache_read_pico, cache_write_pico, web_search_pico";
+/// The columns that [`totals`] reads, of a table that is called `t`.
+macro_rules! totals_columns {
+    () => {
+        "t.from_quarter_hour, t.until_quarter_hour, t.cost_pico, t.tokens, t.estimated_cost_pico, t.estimated_tokens,
+         t.notified, t.stopped_at"
+    };
+}
+pub(super) use totals_columns;
 
 /// The rows of a session.
 const OF_SESSION: &str = "usage_buckets WHERE session = ?1 AND ?2 <= ?3";
@@ -226,8 +231,8 @@ impl Ledger {
 }
 
 /// What is kept of a budget for a session, or for all (0).
-const TOTALS: &str = "SELECT from_quarter_hour, until_quarter_hour, cost_pico, tokens, estimated_cost_pico,
-      estimated_tokens, notified, stopped_at FROM budget_totals WHERE budget = ?1 AND session = ?2";
+const TOTALS: &str =
+    concat!("SELECT ", totals_columns!(), " FROM budget_totals t WHERE t.budget = ?1 AND t.session = ?2");
 
 fn keep(
     conn: &Connection,
@@ -484,8 +489,7 @@ fn read(
     params: (i64, i64, i64),
     each: &mut impl FnMut(Amount<'_>) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<()> {
-    let mut query =
-        conn.prepare(&format!("SELECT quarter_hour, session, agent_id, model, {SUMS} FROM {from}"))?;
+    let mut query = conn.prepare(&format!("SELECT {} FROM {from}", bucket_columns!()))?;
     let mut rows = query.query(params)?;
     while let Some(row) = rows.next()? {
         let sum = |columns: std::ops::Range<usize>| -> rusqlite::Result<i64> {
@@ -501,8 +505,8 @@ fn read(
             session: row.get(1)?,
             agent: &agent,
             model: &model,
-            tokens: sum(4..9)?,
-            pico: sum(9..14)?,
+            tokens: sum(7..12)?,
+            pico: sum(13..18)?,
         })?;
     }
     Ok(())

@@ -51,10 +51,10 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn budgets_of(&self, session: &str) -> Result<Option<BudgetQuery>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS}, k.from_quarter_hour, k.until_quarter_hour, k.cost_pico, k.tokens, k.estimated_cost_pico,
-               k.estimated_tokens, k.notified, k.stopped_at, s.id, s.project, s.model
+            "SELECT {COLUMNS}, {}, s.id, s.project, s.model
              FROM budgets b LEFT JOIN sessions s ON s.session_id = ?1
-             LEFT JOIN budget_totals k ON k.budget = b.id AND k.session = iif(b.per = 'session', s.id, 0) ORDER BY b.id"
+             LEFT JOIN budget_totals t ON t.budget = b.id AND t.session = iif(b.per = 'session', s.id, 0) ORDER BY b.id",
+            budget_totals::totals_columns!()
         );
         let read = || -> rusqlite::Result<Option<BudgetQuery>> {
             let mut query = self.conn.prepare_cached(&sql)?;

@@ -33,7 +33,42 @@ pub(super) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     Ok(integer(row, column)?.map_or(0, unsigned))
 }
 
-/// The six columns of a usage, from input to searches, in the order of the schema.
+/// The columns that [`usage`] reads, in the order of the schema.
+macro_rules! usage_columns {
+    () => {
+        "input_tokens, output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches"
+    };
+}
+
+/// The parts of a cost, in the order of the schema.
+macro_rules! cost_columns {
+    () => {
+        "input_pico, output_pico, cache_read_pico, cache_write_pico, web_search_pico"
+    };
+}
+
+/// The columns that `usage_buckets` and `usage_rollups` have in common, in the order of the schema.
+macro_rules! bucket_columns {
+    () => {
+        concat!(
+            "quarter_hour, session, agent_id, model, branch, priced, responses, ",
+            $crate::store::columns::usage_columns!(),
+            ", ",
+            $crate::store::columns::cost_columns!()
+        )
+    };
+}
+
+/// What `usage_buckets` has besides [`bucket_columns`].
+macro_rules! detail_columns {
+    () => {
+        "savings_pico, shortfall_responses, shortfall_tokens, shortfall_pico"
+    };
+}
+
+pub(super) use {bucket_columns, cost_columns, detail_columns, usage_columns};
+
+/// The six columns of a usage, from input to searches.
 pub(super) fn usage(row: &Row<'_>, first: usize) -> rusqlite::Result<Usage> {
     Ok(Usage {
         input: count(row, first)?,

@@ -281,11 +281,12 @@ impl Lines {
 
 /// A session's totals, in the order of time.
 fn states(conn: &Connection, session: SessionRow) -> rusqlite::Result<Vec<State>> {
-    let mut query = conn.prepare_cached(
-        "SELECT model, input_tokens, output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
-           web_searches, cache_writes_split, cost_usd, at, started_at
-         FROM client_totals WHERE session = ?1 ORDER BY at",
-    )?;
+    const SQL: &str = concat!(
+        "SELECT model, ",
+        columns::usage_columns!(),
+        ", cache_writes_split, cost_usd, at, started_at FROM client_totals WHERE session = ?1 ORDER BY at"
+    );
+    let mut query = conn.prepare_cached(SQL)?;
     let mut rows = query.query([session.0])?;
     let mut states: Vec<State> = Vec::new();
     let mut last = None;
@@ -377,10 +378,12 @@ fn has_own_lines(
     own: &State,
     without: &Totals,
 ) -> rusqlite::Result<bool> {
-    const SQL: &str =
-        "SELECT input_tokens, output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
-        web_searches, iterations, coalesce(model, ''), instr(message_id, '/advisor/') > 0
-      FROM responses WHERE session = ?1 AND NOT copied AND (at IS NULL OR at <= ?2)";
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns::usage_columns!(),
+        ", iterations, coalesce(model, ''), instr(message_id, '/advisor/') > 0
+         FROM responses WHERE session = ?1 AND NOT copied AND (at IS NULL OR at <= ?2)"
+    );
     let until = own.at.map_or(i64::MAX, Timestamp::as_millis);
     let mut lines = Usage::default();
     let mut query = conn.prepare_cached(SQL)?;

@@ -13,9 +13,11 @@ use crate::domain::{
 /// The columns of a response, in the order of [`execute`]'s values and of [`read_message`].
 macro_rules! response {
     () => {
-        "message_id, session, agent_id, copied, source, file_started_at, at, model, input_tokens, output_tokens,
-         cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, web_searches, complete, skill, branch, modifiers,
-         content_tokens, iterations, request_hash, line_hash"
+        concat!(
+            "message_id, session, agent_id, copied, source, file_started_at, at, model, ",
+            columns::usage_columns!(),
+            ", complete, skill, branch, modifiers, content_tokens, iterations, request_hash, line_hash"
+        )
     };
 }
 /// How many columns these are.

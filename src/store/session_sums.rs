@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::columns::{count, integer, name, text, usage};
+use super::columns::{count, integer, name, text, usage, usage_columns};
 use super::growth;
 use super::queries::CallGroup;
 use super::writer::unsigned;
@@ -82,9 +82,11 @@ impl Ledger {
         session: SessionRow,
         mut each: impl FnMut(&ResponseUsage<'_>),
     ) -> Result<(), StoreError> {
-        const SQL: &str = "SELECT agent_id, model, input_tokens, output_tokens, cache_read_tokens,
-            cache_write_5m_tokens, cache_write_1h_tokens, web_searches, at
-          FROM responses WHERE session = ?1 AND NOT copied";
+        const SQL: &str = concat!(
+            "SELECT agent_id, model, ",
+            usage_columns!(),
+            ", at FROM responses WHERE session = ?1 AND NOT copied"
+        );
         let mut read = || -> rusqlite::Result<()> {
             let mut query = self.conn.prepare_cached(SQL)?;
             let mut rows = query.query([session.0])?;
