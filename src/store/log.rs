@@ -10,7 +10,7 @@ use super::event::{self, Event};
 use super::log_writer::LogWriter;
 use super::writer::{SessionRow, unsigned};
 use super::{AgentObservation, Ledger, StoreError};
-use super::{alerts, allocations, budget_totals, changes, ended, responses};
+use super::{allocations, budget_totals, responses};
 use crate::domain::{Client, LogDelta, LogPosition, SessionId, Timestamp};
 
 /// What is done with the new lines of transcripts.
@@ -192,48 +192,6 @@ impl Ledger {
                 params![row, at.as_millis()],
             )?;
             Ok(())
-        })
-    }
-
-    /// Removes a session and all of its rows; `false` if there is none.
-    ///
-    /// # Errors
-    /// If the ledger cannot be written.
-    pub fn remove_session(&mut self, session: &SessionId) -> Result<bool, StoreError> {
-        const ROWS: [&str; 16] = [
-            "DELETE FROM shared_records WHERE session = ?1",
-            "DELETE FROM meta WHERE name GLOB 'lines_of:' || ?1 || ':*'",
-            "DELETE FROM pending_input WHERE session = ?1",
-            "DELETE FROM context_parts WHERE path IN (SELECT path FROM transcripts WHERE session = ?1)",
-            "DELETE FROM allocations WHERE session IN (?1, -?1)",
-            "DELETE FROM task_changes WHERE session = ?1",
-            "DELETE FROM named_steps WHERE session = ?1",
-            "DELETE FROM client_totals WHERE session = ?1",
-            "DELETE FROM usage_buckets WHERE session = ?1",
-            "DELETE FROM usage_rollups WHERE session = ?1",
-            "DELETE FROM tool_calls WHERE session = ?1",
-            "DELETE FROM responses WHERE session = ?1",
-            "DELETE FROM prompts WHERE session = ?1",
-            "DELETE FROM compactions WHERE session = ?1",
-            "DELETE FROM agent_runs WHERE session = ?1",
-            "DELETE FROM transcripts WHERE session = ?1",
-        ];
-        self.write("remove the session", |tx| {
-            let row: Option<i64> = tx
-                .query_row("SELECT id FROM sessions WHERE session_id = ?1", [session.as_str()], |row| {
-                    row.get(0)
-                })
-                .optional()?;
-            let Some(row) = row else { return Ok(false) };
-            changes::note_removal(tx, SessionRow(row))?;
-            for sql in ROWS {
-                tx.execute(sql, [row])?;
-            }
-            tx.execute("DELETE FROM sessions WHERE id = ?1", [row])?;
-            alerts::forget(tx, SessionRow(row))?;
-            ended::forget(tx, &[SessionRow(row)])?;
-            budget_totals::void(tx)?;
-            Ok(true)
         })
     }
 

@@ -22,6 +22,9 @@ pub(super) struct Key<V> {
 pub(super) const HASH_KEY: Key<[u8; 16]> = Key::fixed("hash_key");
 /// The version of the price table by which `usage_buckets` and `usage_rollups` were priced; 0 is void.
 pub(super) const PRICE_VERSION: Key<i64> = Key::fixed("price_version");
+/// Which ledger it is: random, and another one once it was recovered, so that a place in its changes is not taken for one in
+/// those of another ledger.
+pub(super) const LEDGER_ID: Key<[u8; 16]> = Key::fixed("ledger_id");
 /// The alerts that are on, as [`crate::domain::Alerts`] are written.
 pub(super) const ALERTS: Key<String> = Key::fixed("alerts");
 /// The rows of the sessions that have ended and were not looked at since, with spaces between them, the latest last.

@@ -54,6 +54,7 @@ mod queries;
 mod reading;
 mod recover;
 mod refusal;
+mod removal;
 mod reports;
 mod responses;
 mod rollup;

@@ -38,6 +38,7 @@ mod identity;
 mod material;
 mod prices;
 mod printed;
+mod removal;
 mod robustness;
 mod rollups;
 mod setup;
