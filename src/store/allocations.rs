@@ -190,8 +190,10 @@ const OWN_SHARES: &str =
 
 /// Says that what is known of a session has changed, so that its shares are to be worked out anew.
 pub(super) fn touch(conn: &Connection, session: SessionRow) -> rusqlite::Result<()> {
-    conn.prepare_cached("UPDATE sessions SET revision = revision + 1, changed = -abs(changed) WHERE id = ?1")?
-        .execute([session.0])?;
+    conn.prepare_cached(
+        "UPDATE sessions SET revision = revision + 1, changed = -abs(changed) WHERE id = ?1",
+    )?
+    .execute([session.0])?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@
 
 use rusqlite::{Connection, params};
 
+use super::meta::LEDGER_ID;
 use super::writer::{SessionRow, session_id, unsigned};
 use super::{CallRecord, CompactionRecord, Ledger, Report, StoreError, calls, listing, reports, responses};
 use crate::domain::{ResponseRecord, Timestamp};
@@ -128,9 +129,8 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read, or has none of its own.
     pub fn ledger_id(&self) -> Result<LedgerId, StoreError> {
-        self.conn
-            .query_row("SELECT value FROM meta WHERE name = 'ledger_id'", [], |row| row.get(0).map(LedgerId))
-            .map_err(StoreError::query("look up the ledger's id"))
+        let id = LEDGER_ID.get(&self.conn).and_then(|id| id.ok_or(rusqlite::Error::QueryReturnedNoRows));
+        id.map(LedgerId).map_err(StoreError::query("look up the ledger's id"))
     }
 
     /// Gives numbers to all that has changed and has none; returns the highest number. It is kept through a power cut, so

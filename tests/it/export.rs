@@ -8,7 +8,7 @@ use tallyhook::domain::{SessionId, Timestamp};
 use tallyhook::export::{
     Change, ChangeFeed, ChangeSink, ColumnType, Cursor, CursorError, ExportError, RecordKind,
 };
-use tallyhook::pricing::{PriceTable, UserPrices};
+use tallyhook::pricing::{PriceTable, read_user_prices};
 use tallyhook::store;
 
 use crate::bill::{OPUS, cost_state};
@@ -165,7 +165,7 @@ impl Mirror {
 /// The ledger with the prices that the commands have.
 fn opened(ledger: &Ledger) -> store::Ledger {
     let mut store = ledger.open();
-    store.set_prices(PriceTable::with_overrides(UserPrices::read(&prices(ledger)).unwrap()));
+    store.set_prices(PriceTable::with_overrides(read_user_prices(&prices(ledger)).unwrap()));
     store
 }
 

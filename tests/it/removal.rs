@@ -124,6 +124,10 @@ fn a_removed_session_leaves_nothing_in_any_table() {
         if let Some(rows) = rows_of(&db, &table, session) {
             assert_eq!(count(&db, &format!("SELECT count(*) FROM {table} WHERE {rows}")), 0, "{table}");
         }
+        // Reports of agents without hooks are nobody's but their own, and stay.
+        if table == "usage_reports" {
+            continue;
+        }
         // The tests' own ids of records have the name of the session that has made them, and the fork has some of these.
         let is_id = |column: &str| ["uuid", "key"].contains(&column);
         for (column, ..) in columns(&db, &table).into_iter().filter(|(column, ..)| !is_id(column)) {

@@ -16,7 +16,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 use self::pages::{Found, Pages, Record, TABLE_LEAF, be};
-use super::meta::PRICE_VERSION;
+use super::meta::{LEDGER_ID, PRICE_VERSION};
 use super::migrations::{migrate, migrate_to};
 use super::open::{APPLICATION_ID, is_busy};
 use super::writer::unsigned;
@@ -467,7 +467,7 @@ fn finish(conn: &mut Connection) -> rusqlite::Result<Vec<PathBuf>> {
     }
     PRICE_VERSION.put(&tx, &0)?;
     // What cannot be read is in no list of what was removed: copies of the ledger elsewhere begin anew.
-    tx.execute("INSERT OR REPLACE INTO meta VALUES ('ledger_id', randomblob(16))", [])?;
+    LEDGER_ID.put(&tx, &tx.query_row("SELECT randomblob(16)", [], |row| row.get(0))?)?;
     super::budget_totals::void(&tx)?;
     tx.commit()?;
     conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
