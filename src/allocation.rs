@@ -136,7 +136,7 @@ impl Work {
             }
             let files = work.files.values().flatten();
             let read = contents::read(ledger, keeps_names, files, |done, all| {
-                tell(AllocationProgress::Reading(done, all))
+                tell(AllocationProgress::Reading(done, all));
             });
             let is_stored = ledger.without_if_held(read)?.is_some();
             work = find(ledger)?;
