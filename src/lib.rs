@@ -26,6 +26,7 @@ pub mod hook;
 pub mod ingest;
 pub mod json;
 pub mod platform;
+pub mod present;
 pub mod pricing;
 pub mod reconcile;
 pub mod regular;

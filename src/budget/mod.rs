@@ -1,10 +1,10 @@
 //! How far what was used has come on the user's budgets: which time each counts, what a project's settings lower, and
-//! what the user is told.
+//! which commands change it.
 //!
 //! The hook asks it at the events where a session can be stopped; the commands ask the same. What was used is kept in the
 //! ledger (`store::kept`): here nothing is added up but when a budget's time is over and it begins anew.
 
-mod messages;
+mod commands;
 
 use std::time::Duration;
 
@@ -13,9 +13,7 @@ use crate::config::Lowered;
 use crate::domain::{Budget, BudgetSpan, Limit, Per, PicoUsd, Standing, State, TaskList, Timestamp, Used};
 use crate::store::{BudgetQuery, BudgetTotals, Ledger, SessionRow, StoreError};
 
-pub use messages::{
-    amount, forecast, options, standing_line, stop_reason, stopped_elsewhere, used_line, warning,
-};
+pub use commands::{options, which};
 
 /// The shortest time that a rate is told from.
 const SHORTEST: Duration = Duration::from_secs(60);

@@ -1,7 +1,7 @@
 //! `tallyhook agents`.
 
-use super::Context;
 use super::args::AgentsArgs;
+use super::{Context, Extent};
 use crate::error::Error;
 use crate::report::agents::AgentsReport;
 
@@ -16,7 +16,7 @@ pub(super) fn run(context: &Context, args: &AgentsArgs) -> Result<(), Error> {
         }
         None => AgentsReport::none(),
     };
-    context.show(&args.face, &report, !report.is_empty(), || report.tables(), |_| None)?;
+    context.show(args.output.format(), &report, Extent::default())?;
     if ledger.is_none() {
         return Err(context.no_ledger()?);
     }

@@ -12,8 +12,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use tallyhook_counter::Encoding;
 
+use crate::calendar::AskedDay;
 use crate::domain::{ModelId, amount};
-use crate::report::calendar::AskedDay;
 
 pub use alerts::*;
 pub use budget::*;
@@ -344,9 +344,9 @@ pub struct DoctorArgs {
     /// Also compare sample counts with tiktoken-rs; takes a second
     #[arg(long)]
     pub verify: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How to print it
+    #[command(flatten)]
+    pub output: FormatArgs,
 }
 
 /// Options of `import`.
@@ -382,9 +382,9 @@ pub struct CountArgs {
     /// Also estimate what this model would read
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How to print it
+    #[command(flatten)]
+    pub output: FormatArgs,
 }
 
 /// An encoding of tiktoken.
@@ -442,9 +442,9 @@ pub struct PricesListArgs {
     /// Include past and future prices, and those for long prompts
     #[arg(long)]
     pub all: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How to print it
+    #[command(flatten)]
+    pub output: FormatArgs,
 }
 
 /// Options of `prices show`.
@@ -452,9 +452,9 @@ pub struct PricesListArgs {
 pub struct PricesShowArgs {
     /// The model, by any name it has in the logs
     pub model: String,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How to print it
+    #[command(flatten)]
+    pub output: FormatArgs,
 }
 
 /// Options of `prices set`.
@@ -489,9 +489,9 @@ pub struct PricesSetArgs {
 /// Options of `prices check`.
 #[derive(Debug, Clone, Args)]
 pub struct PricesCheckArgs {
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How to print it
+    #[command(flatten)]
+    pub output: FormatArgs,
 }
 
 fn model_id(text: &str) -> Result<ModelId, String> {

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{BudgetAction, BudgetArgs, BudgetSetArgs, Which};
+use super::args::{BudgetAction, BudgetArgs, BudgetSetArgs, OutputFormat, Which};
 use super::scopes::{contested_note, every_scope};
 use super::session::refreshed;
-use super::{Context, session};
+use super::{Context, Extent, session};
 use crate::allocation;
 use crate::budget::{self, BudgetStatus, Course};
 use crate::calendar::Zone;
@@ -16,10 +16,10 @@ use crate::domain::{
     task_list,
 };
 use crate::error::Error;
-use crate::render;
+use crate::present::budget_messages::amount_text;
 use crate::report::budgets::{BudgetInfo, BudgetsReport, Seen, Work};
 use crate::setup::plan;
-use crate::setup::scope::Scope as Place;
+use crate::setup::scope::Scope as HookScope;
 use crate::setup::view::{Recording, Switch, View};
 use crate::store::{BudgetQuery, Ledger, SessionRecord, StoreError};
 
@@ -44,7 +44,9 @@ pub(super) fn run(context: &Context, args: &BudgetArgs) -> Result<(), Error> {
             register_gate(context, &ledger)?;
             context.print(&format!("{} removed\n", plural(found.len() as u64, "budget")))
         }
-        BudgetAction::Status { check, session, json } => status(context, session.as_deref(), *check, *json),
+        BudgetAction::Status { check, session, output } => {
+            status(context, session.as_deref(), *check, output.format())
+        }
     }
 }
 
@@ -72,7 +74,7 @@ pub(super) fn warn_unless_heard(context: &Context, project: Option<&str>, conseq
         None => View::of(&context.env),
     };
     let others = || {
-        let scopes = every_scope(context).into_iter().filter(Place::is_shared);
+        let scopes = every_scope(context).into_iter().filter(HookScope::is_shared);
         scopes.filter_map(|scope| Some(View::of_project(&context.env, scope.folder.parent()?)))
     };
     let runs = |view: &View| view.recording() == Recording::Runs;
@@ -125,9 +127,9 @@ fn change_all(context: &Context, which: &Which, to: impl Fn(Budget) -> Budget) -
     show(context, &mut ledger)
 }
 
-fn status(context: &Context, id: Option<&str>, check: bool, json: bool) -> Result<(), Error> {
+fn status(context: &Context, id: Option<&str>, check: bool, format: OutputFormat) -> Result<(), Error> {
     let nothing = |why: Error| {
-        if json {
+        if format == OutputFormat::Json {
             let none = BudgetsReport { schema_version: 1, budgets: Vec::new(), session_id: None, work: None };
             context.print_json(&none)?;
         }
@@ -148,18 +150,7 @@ fn status(context: &Context, id: Option<&str>, check: bool, json: bool) -> Resul
     };
     let report = report(context, &mut ledger, record.as_ref())?;
     let exceeded = report.exceeded();
-    if json {
-        context.print_json(&report)?;
-    } else if report.budgets.is_empty() {
-        context.print("no budget is set; `tallyhook budget set 5` limits each session to $5.00\n")?;
-    } else {
-        let style = context.style();
-        let mut text = render::table(&report.table(), style);
-        for note in report.notes(&Zone::of_user(&context.env), context.env.now()) {
-            text.push_str(&render::note(&note, style));
-        }
-        context.print_painted(&text)?;
-    }
+    context.show(format, &report, Extent::default())?;
     if check && exceeded > 0 { Err(Error::OverBudget { budgets: exceeded }) } else { Ok(()) }
 }
 
@@ -167,11 +158,7 @@ fn status(context: &Context, id: Option<&str>, check: bool, json: bool) -> Resul
 fn show(context: &Context, ledger: &mut Ledger) -> Result<(), Error> {
     let record = session::find(context, ledger, None)?;
     let report = report(context, ledger, record.as_ref())?;
-    let mut text = render::table(&report.table(), context.style());
-    for pause in report.pauses(&Zone::of_user(&context.env), context.env.now()) {
-        text.push_str(&render::note(&pause, context.style()));
-    }
-    context.print_painted(&text)
+    context.print_page(&report.page_after_change(&context.page_options()))
 }
 
 /// How all budgets stand, those of sessions for this one.
@@ -329,5 +316,5 @@ fn limit(text: &str, is_tokens: bool) -> Result<Limit, Error> {
 }
 
 fn name(budget: &Budget) -> String {
-    format!("{} per {} for {}", budget::amount(budget.limit), budget.per.name(), budget.scope.name())
+    format!("{} per {} for {}", amount_text(budget.limit), budget.per.name(), budget.scope.name())
 }

@@ -3,14 +3,13 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::Context;
 use super::args::CaptureCostArgs;
 use super::session::{find, not_found};
+use super::{Context, Extent};
 use crate::clients::claude_code::cost_screen;
 use crate::domain::CapturedCost;
 use crate::error::Error;
 use crate::ingest::turn;
-use crate::render;
 use crate::report::capture::CaptureReport;
 
 /// More than any screen has, in bytes. The rest is not read.
@@ -28,11 +27,7 @@ pub(super) fn run(context: &Context, args: &CaptureCostArgs) -> Result<(), Error
         let what = not_found(context, context.ledger()?.as_ref(), args.session.as_deref())?;
         missing = Some(format!("read but not saved: {what}"));
     }
-    if args.json {
-        context.print_json(&report)?;
-    } else {
-        context.print_painted(&text(context, &report))?;
-    }
+    context.show(args.output.format(), &report, Extent::default())?;
     missing.map_or(Ok(()), |what| Err(Error::NoData { what }))
 }
 
@@ -67,13 +62,4 @@ fn read(context: &Context, file: Option<&Path>) -> Result<String, Error> {
     let path = || file.map_or_else(|| PathBuf::from("stdin"), |file| context.env.cwd().join(file));
     done.map_err(|source| Error::Input { path: path(), source })?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn text(context: &Context, report: &CaptureReport) -> String {
-    let style = context.style();
-    let mut parts = vec![render::capture_header(report, style)];
-    parts.extend(report.tables().iter().map(|table| render::table(table, style)));
-    parts.extend(report.notes().iter().map(|note| render::note(note, style)));
-    parts.retain(|part| !part.is_empty());
-    parts.join("\n")
 }

@@ -2,11 +2,11 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::Context;
-use super::args::{CostArgs, CostBy, FormatArgs, OutputFormat};
-use crate::domain::{grouped, project_folder};
+use super::args::{CostArgs, CostBy, FormatArgs};
+use super::{Context, Extent};
+use crate::calendar::{AskedDay, Day, Zone};
+use crate::domain::project_folder;
 use crate::error::Error;
-use crate::report::calendar::{AskedDay, Day, Zone};
 use crate::report::cost::{By, CostReport, Query};
 use crate::store::{BucketFilter, Ledger};
 
@@ -21,14 +21,8 @@ pub(super) fn run(context: &Context, args: &CostArgs) -> Result<(), Error> {
         }
         None => CostReport::none(query.by),
     };
-    let is_short = args.face.face() == OutputFormat::Text && !args.all;
-    // What is said below the tables is of all rows.
-    let below = if args.face.face() == OutputFormat::Text { report.note() } else { None };
-    let (report, over) = if is_short { report.abridged() } else { (report, None) };
-    let mut notes: Vec<String> = over.map(others).into_iter().collect();
-    notes.extend(below);
-    let note = (!notes.is_empty()).then(|| notes.join("\n"));
-    context.show(&args.face, &report, !report.is_empty(), || report.tables(args.detail), |_| note)?;
+    let extent = Extent { is_detailed: args.detail, shows_all: args.all };
+    context.show(args.output.format(), &report, extent)?;
     match (report.is_empty(), context.ledger_path()?.exists()) {
         (false, _) => Ok(()),
         (true, false) => Err(context.no_ledger()?),
@@ -72,7 +66,7 @@ fn query(context: &Context, args: &CostArgs) -> Result<Query, Error> {
 }
 
 /// Which part of the ledger is asked for.
-pub(super) struct Place<'a> {
+pub(super) struct LedgerPart<'a> {
     pub(super) since: Option<AskedDay>,
     pub(super) until: Option<AskedDay>,
     pub(super) project: Option<&'a Path>,
@@ -81,7 +75,11 @@ pub(super) struct Place<'a> {
 }
 
 /// The part of the ledger that is asked for, as a filter that the ledger takes.
-pub(super) fn filter(context: &Context, ledger: &Ledger, place: &Place<'_>) -> Result<BucketFilter, Error> {
+pub(super) fn filter(
+    context: &Context,
+    ledger: &Ledger,
+    place: &LedgerPart<'_>,
+) -> Result<BucketFilter, Error> {
     let args = CostArgs {
         by: CostBy::Day,
         since: place.since,
@@ -92,7 +90,7 @@ pub(super) fn filter(context: &Context, ledger: &Ledger, place: &Place<'_>) -> R
         compare: false,
         detail: false,
         all: false,
-        face: FormatArgs { json: false, format: OutputFormat::Text },
+        output: FormatArgs::default(),
     };
     Ok(CostReport::filter(ledger, &query(context, &args)?)?)
 }
@@ -120,11 +118,6 @@ pub(super) fn folders(cwd: &Path, given: &Path) -> Vec<PathBuf> {
         path.into_os_string().into_string().map_or_else(PathBuf::from, |path| project_folder(path).into())
     };
     std::iter::once(plain).chain(real).map(named).collect()
-}
-
-/// What is said of rows that a table for the terminal has as one.
-pub(super) fn others(rows: usize) -> String {
-    format!("{} more, grouped (--all shows them)", grouped(rows as u64))
 }
 
 /// Why there is nothing to show.

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 
 use tallyhook_counter::{Count, Counting, Encoding};
 
-use super::Context;
 use super::args::CountArgs;
+use super::{Context, Extent};
 use crate::domain::{Client, ModelId, OneLine as _};
 use crate::error::Error;
 use crate::estimate::calibrate::Tokenizer;
 use crate::estimate::encoding_of;
-use crate::render;
 use crate::report::count::{CountReport, CountedFile};
 
 /// How much is read at once, in bytes.
@@ -48,11 +47,7 @@ pub(super) fn run(context: &Context, args: &CountArgs) -> Result<(), Error> {
         }
     }
     let report = CountReport::new(encoding.name(), model.map(|model| model.to_string()), counted);
-    if args.json {
-        context.print_json(&report)?;
-    } else if !report.files.is_empty() {
-        context.print_painted(&render::table(&report.table(), context.style()))?;
-    }
+    context.show(args.output.format(), &report, Extent::default())?;
     if failures > 0 { Err(Error::NotCounted { failures }) } else { Ok(()) }
 }
 

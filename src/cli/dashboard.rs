@@ -5,8 +5,8 @@ use super::cost::today;
 use super::{Context, budget};
 use crate::domain::OneLine as _;
 use crate::error::Error;
+use crate::present::{PageOptions, Present as _};
 use crate::render;
-use crate::report::calendar::Zone;
 use crate::report::dashboard::Dashboard;
 use crate::setup::{SetupError, files};
 
@@ -23,7 +23,7 @@ pub(super) fn run(context: &Context, args: &DashboardArgs) -> Result<(), Error> 
         Some(mut ledger) => {
             context.refresh_allocations(&mut ledger)?;
             let budgets = budget::report(context, &mut ledger, None)?;
-            Dashboard::of(&ledger, &zone, today, &budgets)?
+            Dashboard::of(&ledger, &zone, today, budgets)?
         }
         None => None,
     };
@@ -31,7 +31,8 @@ pub(super) fn run(context: &Context, args: &DashboardArgs) -> Result<(), Error> 
         return Err(Error::NoData { what: "the ledger has nothing from the last twelve months".to_owned() });
     };
     let path = context.env.cwd().join(&args.markdown);
-    let body = body(&dashboard, &zone);
+    let page = dashboard.page(&PageOptions { zone: &zone, ..context.page_options() });
+    let body = body(&dashboard, &render::markdown(&page, &zone));
     let mut attempts = 0;
     loop {
         let before = files::read_at_most(&path, MAX_BYTES)?;
@@ -51,13 +52,11 @@ pub(super) fn run(context: &Context, args: &DashboardArgs) -> Result<(), Error> 
     }
 }
 
-fn body(dashboard: &Dashboard, zone: &Zone) -> String {
-    let mut parts = vec![format!("## Coding agent costs through {}\n", dashboard.today)];
-    parts.extend(dashboard.tables.iter().map(|table| render::markdown(table, zone)));
-    if !dashboard.unpriced_models.is_empty() {
-        let models: Vec<String> =
-            dashboard.unpriced_models.iter().map(|model| render::escaped(model)).collect();
-        parts.push(format!("Not included, because there is no price: {}\n", models.join(", ")));
-    }
-    parts.join("\n")
+fn body(dashboard: &Dashboard, tables: &str) -> String {
+    let heading = dashboard.heading();
+    let left_out = dashboard.left_out().map(|(words, models)| {
+        let models: Vec<String> = models.iter().map(|model| render::escaped(model)).collect();
+        format!("\n{words}: {}\n", models.join(", "))
+    });
+    format!("## {heading}\n\n{tables}{}", left_out.unwrap_or_default())
 }

@@ -1,57 +1,41 @@
 //! `tallyhook doctor`.
 
-use serde::Serialize;
-
 use super::args::DoctorArgs;
 use super::init::{HooksFile, Plan};
 use super::scopes::{contested_note, own_scopes};
-use super::{Context, import};
-use crate::doctor::{self, Check, Fix, Status, Subject};
+use super::{Context, Extent, import};
+use crate::doctor::{self, DoctorReport, Fix, Subject};
 use crate::domain::{OneLine as _, plural};
 use crate::error::Error;
 use crate::ingest::backfill::usual_folders;
 use crate::platform;
 use crate::pricing::PriceTable;
-use crate::render;
 use crate::setup::SetupError;
 use crate::setup::client::{self, InstalledClient};
 use crate::setup::view::View;
 use crate::store::{Ledger, Recovered};
 
-/// The answer of `doctor --json`.
-#[derive(Serialize)]
-struct Report<'a> {
-    schema_version: u32,
-    failures: usize,
-    checks: &'a [Check],
-}
-
 pub(super) fn run(context: &Context, args: &DoctorArgs) -> Result<(), Error> {
     let client = client::find(&context.env);
-    let mut checks = examine(context, client.as_ref(), args.verify)?;
+    let mut report = examine(context, client.as_ref(), args.verify)?;
     if args.fix {
         let mut fixed = 0;
-        for fix in checks.iter().filter_map(|check| check.fix.as_ref()) {
+        for fix in report.checks.iter().filter_map(|check| check.fix.as_ref()) {
             match carry_out(context, fix, client.as_ref()) {
                 Ok(()) => fixed += 1,
                 Err(error) => context.say(&format!("tallyhook: {error}")),
             }
         }
         if fixed > 0 {
-            checks = examine(context, client.as_ref(), args.verify)?;
+            report = examine(context, client.as_ref(), args.verify)?;
         }
     }
-    let failures = checks.iter().filter(|check| check.status == Status::Failed).count();
-    if args.json {
-        let report = Report { schema_version: 1, failures, checks: &checks };
-        context.print_json(&report)?;
-    } else {
-        context.print_painted(&render::checks(&checks, context.style()))?;
-    }
+    let failures = report.failures;
+    context.show(args.output.format(), &report, Extent::default())?;
     if failures > 0 { Err(Error::Unhealthy { failures }) } else { Ok(()) }
 }
 
-fn examine(context: &Context, client: Option<&InstalledClient>, verify: bool) -> Result<Vec<Check>, Error> {
+fn examine(context: &Context, client: Option<&InstalledClient>, verify: bool) -> Result<DoctorReport, Error> {
     let ledger_path = context.ledger_path()?;
     let (prices, prices_fault) = match context.prices() {
         Ok(prices) => (prices, None),

@@ -5,8 +5,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Error, ValueEnum as _};
 
 use super::args::CostBy;
+use crate::calendar::AskedDay;
 use crate::domain::amount;
-use crate::report::calendar::AskedDay;
 
 /// The error with a tip for each command that may have been meant. `args` is what the program was started with.
 pub(super) fn with_tips(mut error: Error, args: &[String]) -> Error {

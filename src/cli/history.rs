@@ -1,10 +1,11 @@
 //! `tallyhook history`.
 
-use super::Context;
 use super::args::HistoryArgs;
 use super::cost::folders;
+use super::{Context, Extent};
 use crate::domain::OneLine as _;
 use crate::error::Error;
+use crate::present::Present as _;
 use crate::report::history::{History, Sessions};
 
 pub(super) fn run(context: &Context, args: &HistoryArgs) -> Result<(), Error> {
@@ -19,8 +20,8 @@ pub(super) fn run(context: &Context, args: &HistoryArgs) -> Result<(), Error> {
         }
         None => History::none(),
     };
-    let has_data = history.totals.sum.sessions > 0;
-    context.show(&args.face, &history, has_data, || vec![history.table()], |_| history.note())?;
+    let has_data = history.has_data();
+    context.show(args.output.format(), &history, Extent::default())?;
     if has_data {
         return Ok(());
     }

@@ -39,6 +39,7 @@ use clap::{CommandFactory as _, Parser as _};
 use serde::Serialize;
 
 use crate::allocation::{self, AllocationProgress, SessionAllocations};
+use crate::calendar::Zone;
 use crate::clients::ReadError;
 use crate::config::Config;
 use crate::domain::{OneLine as _, printable};
@@ -46,15 +47,14 @@ use crate::env::{Env, PLACES};
 use crate::error::Error;
 use crate::ingest::turn;
 use crate::platform;
+use crate::present::{Page, PageOptions, Present};
 use crate::pricing::{PriceTable, read_user_prices};
 use crate::regular;
 use crate::render::{self, Style};
-use crate::report::Table;
-use crate::report::calendar::Zone;
 use crate::setup::SetupError;
 use crate::setup::plan::Backups;
 use crate::store::{CopiedFor, Ledger, LeftOut, SessionRecord, SessionRow, StoreError};
-use args::{Cli, ColorChoice, Command, FormatArgs, OutputFormat};
+use args::{Cli, ColorChoice, Command, OutputFormat};
 pub use output::Console;
 use output::Passes;
 
@@ -194,6 +194,15 @@ struct Context {
     copies: Cell<Copies>,
     /// What its figures do not hold, ledger by ledger that it has opened.
     left_out: RefCell<Vec<LeftOut>>,
+}
+
+/// How much of a report is shown.
+#[derive(Debug, Clone, Copy, Default)]
+struct Extent {
+    /// Whether with more columns or tables than usual.
+    is_detailed: bool,
+    /// Whether with every row, also in a terminal.
+    shows_all: bool,
 }
 
 /// When a report reads a copy of the ledger.
@@ -436,32 +445,31 @@ impl Context {
         })
     }
 
-    /// Prints a report in the format that is asked for. Without data only JSON is printed; `note` stands below the tables.
-    fn show(
-        &self,
-        face: &FormatArgs,
-        report: &impl Serialize,
-        has_data: bool,
-        tables: impl FnOnce() -> Vec<Table>,
-        note: impl FnOnce(Style) -> Option<String>,
-    ) -> Result<(), Error> {
-        let style = self.style();
-        let text = match face.face() {
-            OutputFormat::Json => return self.print_json(report),
-            _ if !has_data => return Ok(()),
-            OutputFormat::Csv => tables().first().map(render::csv).unwrap_or_default(),
-            OutputFormat::Markdown => {
-                let tables = tables();
-                tables.iter().map(|table| render::markdown(table, &self.zone)).collect::<Vec<_>>().join("\n")
-            }
-            OutputFormat::Text => {
-                let mut parts: Vec<String> =
-                    tables().iter().map(|table| render::table(table, style)).collect();
-                parts.extend(note(style).map(|note| render::note(&note, style)));
-                parts.join("\n")
-            }
+    /// Prints a report in a format. Without data only JSON is printed.
+    fn show(&self, format: OutputFormat, report: &impl Present, extent: Extent) -> Result<(), Error> {
+        let is_for_terminal = format == OutputFormat::Text;
+        let page = || {
+            let Extent { is_detailed, shows_all } = extent;
+            let shows_all = shows_all || !is_for_terminal;
+            report.page(&PageOptions { is_detailed, shows_all, ..self.page_options() })
         };
-        self.print_painted(&text)
+        match format {
+            OutputFormat::Json => self.print_json(report),
+            _ if !report.has_data() => Ok(()),
+            OutputFormat::Text => self.print_page(&page()),
+            OutputFormat::Csv => self.print(&render::csv(&page())),
+            OutputFormat::Markdown => self.print(&render::markdown(&page(), &self.zone)),
+        }
+    }
+
+    /// Prints a page as text.
+    fn print_page(&self, page: &Page) -> Result<(), Error> {
+        self.print_painted(&render::text(page, self.style()))
+    }
+
+    /// How a report is shown unless somebody wants more of it.
+    fn page_options(&self) -> PageOptions<'_> {
+        PageOptions { zone: &self.zone, now: self.env.now(), is_detailed: false, shows_all: false }
     }
 
     fn style(&self) -> Style<'_> {

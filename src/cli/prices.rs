@@ -2,23 +2,19 @@
 
 use std::path::PathBuf;
 
-use super::Context;
 use super::args::{
-    PricesArgs, PricesCheckArgs, PricesCommand, PricesListArgs, PricesSetArgs, PricesShowArgs,
+    OutputFormat, PricesArgs, PricesCheckArgs, PricesCommand, PricesListArgs, PricesSetArgs, PricesShowArgs,
 };
 use super::cost::today;
 use super::suggest::did_you_mean;
-use crate::domain::{OneLine as _, Timestamp, plural};
+use super::{Context, Extent};
+use crate::calendar::{AskedDay, Zone};
+use crate::domain::{OneLine as _, Timestamp};
 use crate::error::Error;
 use crate::pricing::edit::{self, Filled, NewPrice};
 use crate::pricing::{PriceTable, parse_user_prices, text_of};
-use crate::render;
-use crate::report::calendar::{AskedDay, Zone};
 use crate::report::prices as report;
 use crate::setup::files;
-
-/// From this age on prices are probably out of date.
-const OLD_DAYS: u64 = 90;
 
 pub(super) fn run(context: &Context, args: PricesArgs) -> Result<(), Error> {
     match args.command {
@@ -40,12 +36,8 @@ fn list(context: &Context, args: &PricesListArgs) -> Result<(), Error> {
     let prices = context.prices()?;
     let now = context.env.now();
     let models = report::matching(&prices, args.filter.as_deref());
-    if args.json {
-        print_json(context, &report::list(&prices, &models, now))?;
-    } else if !models.is_empty() {
-        context
-            .print_painted(&render::table(&report::list_table(&models, args.all, now), context.style()))?;
-    }
+    let list = report::list(&prices, &models, now);
+    context.show(args.output.format(), &list, Extent { is_detailed: args.all, ..Extent::default() })?;
     if models.is_empty() {
         let filter = args.filter.as_deref().unwrap_or_default();
         return Err(Error::NoData { what: format!("no model name or provider contains {filter:?}") });
@@ -55,21 +47,18 @@ fn list(context: &Context, args: &PricesListArgs) -> Result<(), Error> {
 
 fn show(context: &Context, args: &PricesShowArgs) -> Result<(), Error> {
     let prices = context.prices()?;
-    print_model(context, &prices, &args.model, args.json)
+    print_model(context, &prices, &args.model, args.output.format())
 }
 
-fn print_model(context: &Context, prices: &PriceTable, model: &str, as_json: bool) -> Result<(), Error> {
+fn print_model(
+    context: &Context,
+    prices: &PriceTable,
+    model: &str,
+    format: OutputFormat,
+) -> Result<(), Error> {
     let now = context.env.now();
     let found = prices.find(model);
-    if as_json {
-        print_json(context, &report::detail(prices, found, now))?;
-    } else if let Some(found) = found {
-        let style = context.style();
-        let lines = render::pairs(&report::detail_lines(prices, found), style);
-        context.print_painted(
-            &[&*lines, "\n", &render::table(&report::detail_table(found, now), style)].concat(),
-        )?;
-    }
+    context.show(format, &report::detail(prices, found, now), Extent::default())?;
     if found.is_none() {
         let models = prices.models();
         let near = did_you_mean(model, models.iter().map(|found| &*found.model.id));
@@ -111,7 +100,8 @@ fn set(context: &Context, args: &PricesSetArgs) -> Result<(), Error> {
     if let Err(error) = context.priced_ledger(&prices) {
         context.say(&format!("the ledger uses the old prices until the next command: {error}"));
     }
-    print_model(context, &prices, args.model.as_str(), args.json)
+    let format = if args.json { OutputFormat::Json } else { OutputFormat::Text };
+    print_model(context, &prices, args.model.as_str(), format)
 }
 
 fn check(context: &Context, args: &PricesCheckArgs) -> Result<(), Error> {
@@ -121,30 +111,7 @@ fn check(context: &Context, args: &PricesCheckArgs) -> Result<(), Error> {
         None => Vec::new(),
     };
     let check = report::check(&prices, &used, context.env.now());
-    if args.json {
-        print_json(context, &check)?;
-    } else {
-        let own = match check.own_prices {
-            0 => String::new(),
-            own => format!(", {own} of them yours"),
-        };
-        let mut lines = vec![format!(
-            "{} models have a price{own}; the built-in prices are from {} ({})",
-            prices.models().len(),
-            check.date,
-            plural(check.age_days, "day") + " old"
-        )];
-        if check.age_days >= OLD_DAYS {
-            lines.push("prices may have changed since; update tallyhook for newer ones".to_owned());
-        }
-        lines.push(match (check.models, check.unpriced.len()) {
-            (0, _) => "the ledger has no responses yet".to_owned(),
-            (1, 0) => "the only model in the ledger has a price".to_owned(),
-            (models, 0) => format!("all {models} models in the ledger have a price"),
-            _ => ["\n", render::table(&report::check_table(&check), context.style()).trim_end()].concat(),
-        });
-        context.print_painted(&(lines.join("\n") + "\n"))?;
-    }
+    context.show(args.output.format(), &check, Extent::default())?;
     match check.unpriced.len() {
         0 => Ok(()),
         models => Err(Error::Unpriced { models }),
@@ -154,8 +121,4 @@ fn check(context: &Context, args: &PricesCheckArgs) -> Result<(), Error> {
 /// The user's file: beside the settings file that is in use.
 pub(super) fn prices_path(context: &Context) -> Result<PathBuf, Error> {
     context.env.prices_path(context.options.config.as_deref()).ok_or(Error::NoConfigPath)
-}
-
-fn print_json(context: &Context, value: &impl serde::Serialize) -> Result<(), Error> {
-    context.print_json(value)
 }

@@ -1,13 +1,12 @@
 //! `tallyhook show-usage`: finds the session, completes it from its transcript, shows it.
 
-use super::args::ShowUsageArgs;
+use super::args::{OutputFormat, ShowUsageArgs};
 use super::session::{find, not_found, refreshed};
 use super::suggest::did_you_mean;
-use super::{Context, budget};
+use super::{Context, Extent, budget};
 use crate::allocation;
 use crate::domain::Timeline;
 use crate::error::Error;
-use crate::render;
 use crate::report::usage::{Basis, Filter, UsageReport};
 use crate::report::{advice, history, reported};
 use crate::store::{Ledger, SessionRecord};
@@ -55,10 +54,9 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
         report.history = Some(history::recent(&ledger, &records)?);
     }
     let missing = missing(&ledger, &record, &report, &filter, basis)?;
-    if args.json {
-        context.print_json(&report)?;
-    } else if missing.is_none() {
-        context.print_painted(&text(context, args, &report))?;
+    let format = args.output.format();
+    if missing.is_none() || format == OutputFormat::Json {
+        context.show(format, &report, Extent { is_detailed: args.detailed, shows_all: true })?;
     }
     match missing {
         Some(what) => Err(Error::NoData { what }),
@@ -89,29 +87,9 @@ pub(super) fn show_newest(context: &Context) -> Result<bool, Error> {
     run(context, &args).map(|()| true)
 }
 
-fn text(context: &Context, args: &ShowUsageArgs, report: &UsageReport) -> String {
-    let style = context.style();
-    let mut text = render::usage_header(report, style);
-    if let Some(advice) = &report.advice {
-        text.push('\n');
-        text.push_str(&render::note(advice, style));
-    }
-    for table in report.tables(args.detailed) {
-        text.push('\n');
-        text.push_str(&render::table(&table, style));
-    }
-    if !report.reported.is_empty() {
-        text.push('\n');
-        text.push_str(&render::table(&reported::table(&report.reported), style));
-    }
-    text
-}
-
 /// The answer where there is none: JSON all the same, and exit code 4.
 fn nothing(context: &Context, args: &ShowUsageArgs, why: Error) -> Result<(), Error> {
-    if args.json {
-        context.print_json(&UsageReport::none())?;
-    }
+    context.show(args.output.format(), &UsageReport::none(), Extent::default())?;
     Err(why)
 }
 

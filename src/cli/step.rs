@@ -1,38 +1,17 @@
 //! `tallyhook step`: names the work of a session.
 
-use serde::Serialize;
-
-use super::Context;
-use super::args::{StepAction, StepArgs};
-use super::session::refreshed;
-use super::session::{find, not_found};
+use super::args::{OutputFormat, StepAction, StepArgs};
+use super::session::{find, not_found, refreshed};
+use super::{Context, Extent};
 use crate::allocation;
-use crate::domain::{MAX_NAME_CHARS, NamedStep, OneLine as _, Timestamp, clean_name, is_turn_name};
+use crate::domain::{
+    MAX_NAME_CHARS, NamedStep, OneLine as _, Timestamp, clean_name, is_turn_name, task_list,
+};
 use crate::error::Error;
-use crate::render;
-use crate::report::allocations::phase_cells;
-use crate::report::usage::{Basis, Filter, StepUsage, UsageReport};
-use crate::report::{Cell, Share, Table};
+use crate::present::Present as _;
+use crate::report::steps::StepsReport;
+use crate::report::usage::{Basis, Filter, UsageReport};
 use crate::store::{Ledger, SessionRecord};
-
-/// `step list --json`.
-#[derive(Serialize)]
-struct List<'a> {
-    schema_version: u32,
-    /// Null if there is no such session.
-    session_id: Option<&'a str>,
-    steps: &'a [StepUsage],
-    /// The step in progress; null if the session has not begun.
-    current: Option<&'a str>,
-    /// The agent's own list of tasks.
-    tasks: Tasks,
-}
-
-#[derive(Serialize)]
-struct Tasks {
-    done: u64,
-    total: u64,
-}
 
 pub(super) fn run(context: &Context, args: &StepArgs) -> Result<(), Error> {
     let Some(mut ledger) = context.ledger()? else { return nothing(context, args, context.no_ledger()?) };
@@ -55,16 +34,14 @@ pub(super) fn run(context: &Context, args: &StepArgs) -> Result<(), Error> {
             };
             context.print(&format!("ended {}\n", ended.one_line()))
         }
-        StepAction::List { json } => list(context, ledger, &record, *json),
+        StepAction::List { output } => list(context, ledger, &record, output.format()),
     }
 }
 
 /// The answer where there is no session: the list's JSON all the same, and exit code 4.
 fn nothing(context: &Context, args: &StepArgs, why: Error) -> Result<(), Error> {
-    if let StepAction::List { json: true } = args.action {
-        let tasks = Tasks { done: 0, total: 0 };
-        let list = List { schema_version: 1, session_id: None, steps: &[], current: None, tasks };
-        context.print_json(&list)?;
+    if let StepAction::List { output } = &args.action {
+        context.show(output.format(), &StepsReport::none(), Extent::default())?;
     }
     Err(why)
 }
@@ -95,56 +72,29 @@ fn open_steps(steps: &[NamedStep]) -> Vec<&str> {
     steps.iter().filter(|step| step.ended_at.is_none()).map(|step| step.name.as_str()).collect()
 }
 
-fn list(context: &Context, mut ledger: Ledger, record: &SessionRecord, json: bool) -> Result<(), Error> {
+fn list(
+    context: &Context,
+    mut ledger: Ledger,
+    record: &SessionRecord,
+    format: OutputFormat,
+) -> Result<(), Error> {
     let record = refreshed(context, &mut ledger, record.clone())?;
     let allocations = context.session_allocations(&mut ledger, record.row)?;
     let timeline = allocation::timeline(&ledger, record.row)?;
     let prices = context.prices()?;
     let basis = Basis { timeline: &timeline, shares: &allocations.shares, prices: &prices };
     let report = UsageReport::of_session(&ledger, &record, &Filter::default(), basis)?;
-    let current = timeline.spans().last().map(|span| span.name.as_str());
-    let tasks = crate::domain::task_list(&ledger.task_changes(record.row)?);
-    if json {
-        let list = List {
-            schema_version: 1,
-            session_id: Some(&record.id),
-            steps: &report.by_step,
-            current,
-            tasks: Tasks { done: tasks.done, total: tasks.total },
-        };
-        return context.print_json(&list);
+    let list = StepsReport {
+        session_id: Some(record.id.clone()),
+        steps: report.by_step,
+        current: timeline.spans().last().map(|span| span.name.clone()),
+        tasks: task_list(&ledger.task_changes(record.row)?).into(),
+        is_live: record.finalized_at.is_none(),
+        ..StepsReport::none()
+    };
+    context.show(format, &list, Extent::default())?;
+    if list.has_data() || format == OutputFormat::Json {
+        return Ok(());
     }
-    if report.by_step.is_empty() && current.is_none() {
-        return Err(Error::NoData { what: "the session has no steps yet".to_owned() });
-    }
-    let style = context.style();
-    let mut text = render::table(&table(&report.by_step), style);
-    if let Some(current) = current.filter(|_| record.finalized_at.is_none()) {
-        text.push_str(&render::note(&format!("in progress: {}", current.one_line()), style));
-    }
-    if tasks.total > 0 {
-        text.push_str(&render::note(&format!("tasks: {} of {} done", tasks.done, tasks.total), style));
-    }
-    context.print_painted(&text)
-}
-
-fn table(steps: &[StepUsage]) -> Table {
-    let share = Share::heading(steps.iter().map(|step| step.paid.share));
-    let columns = ["step", "times", "duration", "tokens", "first read", "re-reads", "cost", share];
-    let mut table = Table::new("Steps", &columns);
-    for step in steps {
-        let [entry, carry] =
-            phase_cells(step.paid.entry_cost_usd, step.paid.carry_cost_usd, step.paid.cost_usd);
-        table.rows.push(vec![
-            Cell::Text(step.step.clone()),
-            if step.iterations == 0 { Cell::Text(String::new()) } else { Cell::Count(step.iterations) },
-            step.duration_seconds.map_or(Cell::Unknown, Cell::Span),
-            Cell::Count(step.paid.total_tokens),
-            entry,
-            carry,
-            Cell::Usd { amount: step.paid.cost_usd, at_least: step.paid.is_partly_priced },
-            step.paid.share.cell(),
-        ]);
-    }
-    table
+    Err(Error::NoData { what: "the session has no steps yet".to_owned() })
 }

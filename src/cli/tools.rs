@@ -1,18 +1,18 @@
 //! `tallyhook tools`.
 
-use super::Context;
-use super::args::{OutputFormat, ToolsArgs};
-use super::cost::{Place, filter, nothing, others};
+use super::args::ToolsArgs;
+use super::cost::{LedgerPart, filter, nothing};
+use super::{Context, Extent};
 use crate::error::Error;
 use crate::report::tools::ToolsReport;
 
 pub(super) fn run(context: &Context, args: &ToolsArgs) -> Result<(), Error> {
     let Some(mut ledger) = context.ledger()? else {
-        context.show(&args.face, &ToolsReport::none(), false, Vec::new, |_| None)?;
+        context.show(args.output.format(), &ToolsReport::none(), Extent::default())?;
         return Err(context.no_ledger()?);
     };
     context.refresh_allocations(&mut ledger)?;
-    let place = Place {
+    let place = LedgerPart {
         since: args.since,
         until: args.until,
         project: args.project.as_deref(),
@@ -20,11 +20,8 @@ pub(super) fn run(context: &Context, args: &ToolsArgs) -> Result<(), Error> {
         tz: args.tz.as_ref(),
     };
     let report = ToolsReport::of(&ledger, &filter(context, &ledger, &place)?)?;
-    let is_short = args.face.face() == OutputFormat::Text && !args.all;
-    let short = if is_short { report.abridged() } else { None };
-    let shown = short.as_ref().map_or(&report, |(short, _)| short);
-    let note = short.as_ref().map(|(_, over)| others(*over));
-    context.show(&args.face, &report, !report.is_empty(), || vec![shown.table()], |_| note)?;
+    let extent = Extent { shows_all: args.all, ..Extent::default() };
+    context.show(args.output.format(), &report, extent)?;
     if report.is_empty() {
         let is_filtered =
             args.since.is_some() || args.until.is_some() || args.project.is_some() || args.model.is_some();

@@ -1,10 +1,9 @@
 //! `tallyhook trends`.
 
-use super::Context;
-use super::args::{OutputFormat, TrendsArgs};
+use super::args::TrendsArgs;
 use super::cost::today;
+use super::{Context, Extent};
 use crate::error::Error;
-use crate::render;
 use crate::report::trends::Trends;
 
 pub(super) fn run(context: &Context, args: &TrendsArgs) -> Result<(), Error> {
@@ -16,12 +15,7 @@ pub(super) fn run(context: &Context, args: &TrendsArgs) -> Result<(), Error> {
     }
     let trends = Trends::of(ledger.as_ref(), &zone, context.env.now(), today, args.days)?;
     let has_data = !trends.is_empty();
-    let note = (!trends.unpriced_models.is_empty())
-        .then(|| format!("not included, because there is no price: {}", trends.unpriced_models.join(", ")));
-    context.show(&args.face, &trends, has_data, || vec![trends.table()], |_| note)?;
-    if has_data && args.face.face() == OutputFormat::Text {
-        context.print_painted(&format!("\n{}", render::pairs(&trends.lines(), context.style())))?;
-    }
+    context.show(args.output.format(), &trends, Extent::default())?;
     if has_data {
         return Ok(());
     }

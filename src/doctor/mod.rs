@@ -16,6 +16,7 @@ mod permissions;
 mod place;
 mod prices;
 mod registration;
+mod report;
 mod spool;
 mod totals;
 mod verify;
@@ -31,6 +32,7 @@ use crate::setup::client::InstalledClient;
 use crate::setup::scope::Scope;
 use crate::setup::view::View;
 use crate::store::{Ledger, StoreError};
+pub use report::DoctorReport;
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -147,6 +149,6 @@ const CHECKS: &[fn(&Subject<'_>) -> Vec<Check>] = &[
 
 /// Runs all checks.
 #[must_use]
-pub fn examine(subject: &Subject<'_>) -> Vec<Check> {
-    CHECKS.iter().flat_map(|check| check(subject)).collect()
+pub fn examine(subject: &Subject<'_>) -> DoctorReport {
+    CHECKS.iter().flat_map(|check| check(subject)).collect::<Vec<_>>().into()
 }

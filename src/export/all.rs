@@ -7,8 +7,8 @@ use super::{
     ExportedSession, ExportedStep, Record, RecordKind, RecordSink, RunTypes,
 };
 use crate::allocation::{self, Calibrations};
+use crate::calendar::{Day, Zone};
 use crate::domain::{Timeline, Timestamp};
-use crate::report::calendar::{Day, Zone};
 use crate::report::cost::{By, CostReport, Query};
 use crate::report::usage::steps_of;
 use crate::store::{Ledger, SessionRow, StoreError};

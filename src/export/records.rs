@@ -12,7 +12,7 @@ use crate::pricing::PriceTable;
 use crate::report::SessionInfo;
 use crate::report::cost::CostRow;
 use crate::report::usage::{
-    Actual, AgentUsage, Efficiency, EstimateInfo, Figures, Hidden, ModelUsage, OutputShortfall,
+    Actual, AgentUsage, Efficiency, EstimateInfo, Hidden, ModelUsage, OutputShortfall, SessionFigures,
     SessionTotals, StepUsage, UNTYPED_AGENT,
 };
 use crate::store::{AgentRun, CompactionRecord, Ledger, Report, SessionRecord, SessionRow, StoreError};
@@ -122,7 +122,8 @@ impl ExportedSession {
         calibrations: &mut Calibrations,
     ) -> Result<Self, StoreError> {
         let timeline = allocation::timeline(ledger, record.row)?;
-        let Figures { totals, estimate, by_step } = Figures::of(ledger, record, &timeline, calibrations)?;
+        let SessionFigures { totals, estimate, by_step } =
+            SessionFigures::of(ledger, record, &timeline, calibrations)?;
         let SessionTotals { session, actual, by_model, by_agent, efficiency } = totals;
         Ok(Self { used: SessionUse::new(session, actual), estimate, efficiency, by_agent, by_model, by_step })
     }

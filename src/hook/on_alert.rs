@@ -2,16 +2,11 @@
 //! for them at all. They stop nothing, and a fault of theirs is silence.
 
 use super::Hook;
-use crate::budget::amount;
 use crate::clients::HookEvent;
-use crate::domain::{
-    AlertKind, Alerts, CallLoop, EndedRun, Limit, MAIN_AGENT, PicoUsd, Spike, Tool, Used, grouped,
-};
+use crate::domain::{AlertKind, Alerts, CallLoop, EndedRun, MAIN_AGENT, Tool, Used};
 use crate::error::Error;
+use crate::present::alert_messages::{SUBAGENT, context_line, ended_lines, loop_line, spike_line};
 use crate::store::Ledger;
-
-/// A subagent of which the client names no type.
-const SUBAGENT: &str = "a subagent";
 
 /// The lines for this event.
 pub(super) fn lines(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>, Error> {
@@ -79,13 +74,6 @@ fn repeated(hook: &Hook<'_>, ledger: &mut Ledger, alerts: &Alerts) -> Result<Vec
     Ok(loops.into_iter().flatten().map(loop_line).collect())
 }
 
-fn loop_line(CallLoop { who, tool, times }: CallLoop) -> String {
-    format!(
-        "tallyhook: {who} has called {tool} {times} times with the same input and no change in between; \
-         it may be stuck in a loop"
-    )
-}
-
 /// A turn that costs more than usual, a context that is nearly full, and subagents that have ended.
 fn at_work(hook: &Hook<'_>, ledger: &mut Ledger, alerts: &Alerts) -> Result<Vec<String>, Error> {
     let session = hook.session();
@@ -105,18 +93,6 @@ fn at_work(hook: &Hook<'_>, ledger: &mut Ledger, alerts: &Alerts) -> Result<Vec<
     Ok(lines)
 }
 
-fn spike_line(spike: Spike) -> String {
-    let usd = |pico: i64| amount(Limit::Usd(PicoUsd::from_pico(pico.into())));
-    let habits = [(spike.in_session, "in this session"), (spike.in_project, "in this project")];
-    let habits: Vec<String> =
-        habits.into_iter().filter_map(|(usual, place)| Some(format!("{} {place}", usd(usual?)))).collect();
-    format!(
-        "tallyhook: this turn has cost {} so far; turns usually cost {}",
-        usd(spike.cost),
-        habits.join(", ")
-    )
-}
-
 /// What a context can hold is the model's window, or less where the client has compacted the session's before.
 fn context(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Option<String>, Error> {
     let session = hook.session();
@@ -129,14 +105,7 @@ fn context(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Option<String>, Error
     if ledger.watch_calls(session, |watch| watch.is_nearly_full(tokens, most))? != Some(true) {
         return Ok(None);
     }
-    let share = u128::from(tokens) * 100 / u128::from(most.max(1));
-    let of = if Some(most) == window {
-        format!("out of {} ({share}%); a compaction is near", grouped(most))
-    } else {
-        format!("; an earlier compaction came at {} (now {share}% of that)", grouped(most))
-    };
-    let space = if of.starts_with(';') { "" } else { " " };
-    Ok(Some(format!("tallyhook: the context holds {} tokens{space}{of}", grouped(tokens))))
+    Ok(Some(context_line(tokens, most, Some(most) == window)))
 }
 
 /// A subagent's run has ended. The client shows nobody what is said at this event, so it is said at the next one of the main
@@ -159,21 +128,5 @@ fn runs(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>, Error> {
     let told = ledger
         .watch_costs(hook.session(), |watch, watched| (watch.take_ended(), watched.cost, watched.tokens))?;
     let Some((ended, total_cost, total_tokens)) = told else { return Ok(Vec::new()) };
-    let used = |cost: PicoUsd, tokens: u64| {
-        let money =
-            if cost > PicoUsd::ZERO { format!(", {}", amount(Limit::Usd(cost))) } else { String::new() };
-        format!("{} tokens{money}", grouped(tokens))
-    };
-    let mut lines: Vec<String> = ended
-        .into_iter()
-        .map(|run| {
-            let name = run.agent_type.as_deref().unwrap_or(SUBAGENT);
-            format!("tallyhook: {name} used {}", used(PicoUsd::from_pico(run.cost.into()), run.tokens))
-        })
-        .collect();
-    if let Some(last) = lines.last_mut() {
-        last.push_str("; session so far: ");
-        last.push_str(&used(total_cost, total_tokens));
-    }
-    Ok(lines)
+    Ok(ended_lines(&ended, (total_cost, total_tokens)))
 }

@@ -14,6 +14,7 @@ use crate::clients::{Answer, HookEvent, ToolPayload};
 use crate::domain::MAIN_AGENT;
 use crate::error::Error;
 use crate::json::Object;
+use crate::present::budget_messages;
 use crate::store::{Change, Ledger, SessionRow};
 
 /// What the client is to be told at this event.
@@ -71,7 +72,7 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
     {
         // Where this cannot be written no `budget add` can either, and then nobody is stopped.
         ledger.note_stop(&stop.budget, row, now, is_heard)?;
-        return Ok(Answer::Stop(budget::stop_reason(stop, session)));
+        return Ok(Answer::Stop(budget_messages::stop_reason(stop, session)));
     }
     if matches!(event, HookEvent::ToolAsked(_)) || !is_heard {
         return Ok(Answer::Nothing);
@@ -83,9 +84,9 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
             let start = ledger.find_session(session)?.and_then(|record| record.started_at);
             let since = budget::used_for(ledger, held, start, now)?;
             lines.push(if held.stops(now) && !holds(hook, held, model.as_deref()) {
-                budget::stopped_elsewhere(held)
+                budget_messages::stopped_elsewhere(held)
             } else {
-                budget::warning(held, since)
+                budget_messages::warning(held, since)
             });
         }
     }

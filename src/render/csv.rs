@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use crate::domain::{OneLine as _, PicoUsd, clean_name};
-use crate::report::{Cell, Table};
+use crate::present::{Cell, Table};
+use crate::report::KnownCost;
 
 /// The rows of a table under its headings, its total last. Pictures are left out.
 #[must_use]
-pub fn csv(table: &Table) -> String {
+pub(super) fn csv(table: &Table) -> String {
     let is_picture = |at: usize| table.rows.iter().any(|row| matches!(row[at], Cell::Bar(_)));
     let kept: Vec<usize> = (0..table.columns.len()).filter(|at| !is_picture(*at)).collect();
     let mut out = line(kept.iter().map(|at| quoted(table.columns[*at].name)));
@@ -49,9 +50,9 @@ fn cell(cell: &Cell) -> String {
         Cell::Price(amount)
         | Cell::Change(amount)
         | Cell::Rough(amount)
-        | Cell::Usd { amount: Some(amount), .. } => sum(*amount),
+        | Cell::Cost(KnownCost { amount: Some(amount), .. }) => sum(*amount),
         Cell::State(state) => state.name().to_owned(),
-        Cell::Usd { amount: None, .. } | Cell::Unknown | Cell::Bar(_) => String::new(),
+        Cell::Cost(KnownCost { amount: None, .. }) | Cell::Unknown | Cell::Bar(_) => String::new(),
         Cell::Difference(more) => more.to_string(),
         Cell::ChangePercent(share) | Cell::Percent(share) => share.to_string(),
         Cell::Time(at) => at.to_rfc3339(),
@@ -125,7 +126,7 @@ mod tests {
         table.rows.push(vec![
             Cell::Text("-x\u{1b}[31m\ny".to_owned()),
             Cell::Bar(0.5),
-            Cell::Usd { amount: PicoUsd::parse("0.123456789"), at_least: true },
+            Cell::Cost(KnownCost { amount: PicoUsd::parse("0.123456789"), is_partial: true }),
             Cell::Difference(-3),
         ]);
         assert_eq!(csv(&table), "name,cost,n\n'-x [31m y,0.123456789,-3\n");

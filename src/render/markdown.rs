@@ -1,15 +1,15 @@
 //! Markdown tables, as GitHub and Obsidian show them. What a name holds is text and never markup.
 
 use super::text::{harmless, plain_cell};
-use crate::report::calendar::Zone;
-use crate::report::{Align, Cell, Table};
+use crate::calendar::Zone;
+use crate::present::{Align, Cell, Table};
 
 /// Cells that a bar is wide.
 const BAR_WIDTH: usize = 20;
 
 /// A table under a heading of the third level. Times are those of a zone.
 #[must_use]
-pub fn markdown(table: &Table, zone: &Zone) -> String {
+pub(super) fn markdown(table: &Table, zone: &Zone) -> String {
     let decimals = super::text::decimals_of(table);
     let mut out = format!("### {}\n\n", escaped(&table.title));
     let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));

@@ -3,11 +3,11 @@
 use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement, LineStyle, TableStyle};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use super::number::{cost, difference, per_million, rough, scaled, signed, span};
-use crate::doctor::{Check, Status};
+use crate::calendar::Zone;
 use crate::domain::{PicoUsd, State, clean_name, grouped, printable};
-use crate::report::calendar::Zone;
-use crate::report::{Align, Cell, Column, Table};
+use crate::present::number::{cost, difference, per_million, rough, scaled, signed, span};
+use crate::present::{Align, Cell, Column, Finding, FindingState, Table};
+use crate::report::KnownCost;
 
 /// How text is to look.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +50,7 @@ pub(super) const GAP: usize = 2;
 pub(super) const LABEL_WIDTH: usize = 10;
 /// Digits behind the point of sums of money, and where all of them are below one dollar.
 const CENTS: usize = 2;
-pub(super) const SMALL_SUMS: usize = 4;
+const SMALL_SUMS: usize = 4;
 
 /// A table with its title above and a rule below the headings.
 ///
@@ -58,7 +58,7 @@ pub(super) const SMALL_SUMS: usize = 4;
 /// lines, then large numbers lose digits (`12.4M`), then large sums their cents, then names are cut, and at last the percentages go. Cells are never wrapped:
 /// figures are to be read in columns.
 #[must_use]
-pub fn table(table: &Table, style: Style) -> String {
+pub(super) fn table(table: &Table, style: Style) -> String {
     let width = usize::from(style.width);
     let table = &with_bars(fitting(table, width, style), width, style);
     let rows = || table.rows.iter().chain(&table.total);
@@ -308,7 +308,7 @@ const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 fn styled(cell: &Cell, shown: String) -> comfy_table::Cell {
     let text = comfy_table::Cell::new_owned(shown);
     match cell {
-        Cell::Usd { amount: None, at_least: true } => text.fg(Color::DarkYellow),
+        Cell::Cost(KnownCost { amount: None, is_partial: true }) => text.fg(Color::DarkYellow),
         Cell::State(State::Ok) => text.fg(Color::DarkGreen),
         Cell::State(State::Warning) => text.fg(Color::DarkYellow),
         Cell::State(State::Exceeded) => text.fg(Color::DarkRed),
@@ -322,7 +322,7 @@ fn styled(cell: &Cell, shown: String) -> comfy_table::Cell {
 /// Digits behind the point of a table's sums: the same for all, so that they are read in columns.
 fn decimals<'c>(cells: impl Iterator<Item = &'c Cell>) -> usize {
     let sums = cells.filter_map(|cell| match cell {
-        Cell::Usd { amount, .. } => *amount,
+        Cell::Cost(cost) => cost.amount,
         Cell::Change(sum) | Cell::Rough(sum) => Some(*sum),
         _ => None,
     });
@@ -332,7 +332,7 @@ fn decimals<'c>(cells: impl Iterator<Item = &'c Cell>) -> usize {
 
 fn plain(cell: &Cell, decimals: usize, zone: &Zone) -> String {
     match cell {
-        Cell::Usd { amount, at_least } => cost(*amount, *at_least, decimals),
+        Cell::Cost(sum) => cost(*sum, decimals),
         Cell::Change(change) => signed(*change, decimals),
         Cell::ChangePercent(share) => format!("{share:+.1}"),
         Cell::Difference(more) => difference(*more, grouped),
@@ -346,7 +346,7 @@ fn plain(cell: &Cell, decimals: usize, zone: &Zone) -> String {
         // Ten times as much as there is: nobody reads the tenths.
         Cell::Percent(share) if *share >= 1_000.0 => format!("{share:.0}%"),
         Cell::Percent(share) => format!("{share:.1}%"),
-        Cell::Rough(amount) => format!("~{}", cost(Some(*amount), false, decimals)),
+        Cell::Rough(amount) => format!("~{}", cost(KnownCost::whole(Some(*amount)), decimals)),
         Cell::Tokens(value) => format!("{} tokens", grouped(*value)),
         Cell::Time(at) => zone.minute(*at),
         Cell::Unknown => "-".to_owned(),
@@ -436,7 +436,7 @@ pub fn note(text: &str, style: Style) -> String {
 
 /// Names and values, one below the other; a long value goes on below itself.
 #[must_use]
-pub fn pairs(pairs: &[(&str, Cell)], style: Style) -> String {
+pub(super) fn pairs(pairs: &[(&str, Cell)], style: Style) -> String {
     let indent = pairs.iter().map(|(name, _)| name.width()).max().unwrap_or(0) + GAP;
     let lines = pairs.iter().map(|(name, value)| {
         let name = style.paint(&format!("{name:<indent$}"), "2");
@@ -445,22 +445,22 @@ pub fn pairs(pairs: &[(&str, Cell)], style: Style) -> String {
     style.shown(lines.collect::<Vec<_>>().join("\n") + "\n")
 }
 
-/// The checks of `doctor`, one below the other, each failure with its cure; what is long goes on below itself.
+/// Outcomes of checks, one below the other, each failure with its cure; what is long goes on below itself.
 #[must_use]
-pub fn checks(checks: &[Check], style: Style) -> String {
-    let name_width = checks.iter().map(|check| check.check.width()).max().unwrap_or(0);
+pub(super) fn findings(findings: &[Finding], style: Style) -> String {
+    let name_width = findings.iter().map(|finding| finding.name.width()).max().unwrap_or(0);
     let indent = name_width + 8;
     let mut lines = Vec::new();
-    for check in checks {
-        let (word, code) = match check.status {
-            Status::Ok => ("ok", "32"),
-            Status::Warning => ("note", "33"),
-            Status::Failed => ("FAIL", "31"),
+    for finding in findings {
+        let code = match finding.state {
+            FindingState::Ok => "32",
+            FindingState::Note => "33",
+            FindingState::Failed => "31",
         };
-        let word = style.paint(&format!("{word:<4}"), code);
-        let found = indented(&check.found, indent, style);
-        lines.push(format!("{word}  {:<name_width$}  {found}", check.check));
-        let cure = check.cure.as_ref().map(|cure| indented(&format!("→ {cure}"), indent, style));
+        let word = style.paint(&format!("{:<4}", finding.state.word()), code);
+        let found = indented(&finding.found, indent, style);
+        lines.push(format!("{word}  {:<name_width$}  {found}", finding.name));
+        let cure = finding.cure.as_ref().map(|cure| indented(&format!("→ {cure}"), indent, style));
         lines.extend(cure.map(|cure| format!("{}{cure}", " ".repeat(indent))));
     }
     style.shown(lines.join("\n") + "\n")
@@ -497,7 +497,7 @@ mod tests {
         for (name, share) in
             [("a very long name that is cut somewhere, as there is no room for it", 1.0), ("表x", 0.01)]
         {
-            let cost = Cell::Usd { amount: Some(PicoUsd::DOLLAR), at_least: share < 1.0 };
+            let cost = Cell::Cost(KnownCost { amount: Some(PicoUsd::DOLLAR), is_partial: share < 1.0 });
             table.rows.push(vec![Cell::Text(name.to_owned()), cost, Cell::Percent(share)]);
         }
         let style = Style { width: 60, color: false, ascii: true, zone: &Zone::utc() };

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::allocations::{AllocationFigures, AllocationSum, add_to, phase_cells};
+use super::Share;
+use super::allocations::{AllocationFigures, AllocationSum, add_to};
 use super::usage::UNTYPED_AGENT;
-use super::{Cell, Share, Table};
-use crate::domain::{MAIN_AGENT, PicoUsd};
+use crate::domain::MAIN_AGENT;
 use crate::estimate::subagents::{Defaults, LEARNED_FROM, Overrides, defaults_for, median};
 use crate::store::{BucketFilter, HIDDEN_AGENT, Ledger, ObservedRun, RUNS_OF_A_TYPE, StoreError};
 
@@ -46,16 +46,16 @@ pub struct AgentRow {
     #[serde(flatten)]
     pub share: Share,
     /// What the table says of a run; null where there are no runs.
-    pub default: Option<Figures>,
+    pub default: Option<RunFigures>,
     /// The medians of the user's own runs, with their number; null if there are none.
-    pub learned: Option<Figures>,
+    pub learned: Option<RunFigures>,
     /// Which of both tells what a run is billed until its transcript does: `default` or `learned`.
     pub in_force: Option<&'static str>,
 }
 
 /// What a run uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Figures {
+pub struct RunFigures {
     /// Text that it returns, in tokens; null if not known.
     pub returned_tokens: Option<u64>,
     /// Its context at its end.
@@ -66,7 +66,7 @@ pub struct Figures {
     pub n: u64,
 }
 
-impl From<Defaults> for Figures {
+impl From<Defaults> for RunFigures {
     fn from(defaults: Defaults) -> Self {
         Self {
             returned_tokens: Some(defaults.returned),
@@ -130,7 +130,7 @@ impl AgentsReport {
                 AgentRow {
                     runs: runs.get(&agent).copied().unwrap_or_default(),
                     figures: (&sum).into(),
-                    share: whole.share(sum.cost_usd(), sum.usage.total()),
+                    share: whole.share(sum.known().amount, sum.usage.total()),
                     default: is_type.then(|| defaults_for(Some(&agent), overrides).into()),
                     learned: learned.filter(|_| is_type),
                     in_force: is_type.then_some(if is_learned { "learned" } else { "default" }),
@@ -142,7 +142,7 @@ impl AgentsReport {
             let is_hidden = row.agent == HIDDEN_AGENT;
             (
                 is_hidden,
-                std::cmp::Reverse((row.figures.cost_usd, row.figures.total_tokens)),
+                std::cmp::Reverse((row.figures.cost_usd.amount, row.figures.total_tokens)),
                 row.agent.clone(),
             )
         });
@@ -154,68 +154,10 @@ impl AgentsReport {
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
-
-    /// The tables for people.
-    #[must_use]
-    pub fn tables(&self) -> Vec<Table> {
-        let share = Share::heading(self.rows.iter().map(|row| row.share));
-        let mut costs = Table::new(
-            "Agents",
-            &["agent", "runs", "tokens", "first read", "re-reads", "cost", share, "per run"],
-        );
-        let part = |amount| Cell::Usd { amount, at_least: false };
-        for row in &self.rows {
-            let is_hidden = row.agent == HIDDEN_AGENT;
-            let sum = &row.figures;
-            let each = sum.cost_usd.filter(|_| row.runs > 0 && !is_hidden);
-            let each = each.map(|cost| PicoUsd::from_pico(cost.as_pico() / i128::from(row.runs)));
-            let [entry, carry] = phase_cells(sum.entry_cost_usd, sum.carry_cost_usd, sum.cost_usd);
-            costs.rows.push(vec![
-                Cell::Text(row.agent.clone()),
-                if is_hidden { Cell::Text(String::new()) } else { Cell::Count(row.runs) },
-                Cell::Count(sum.total_tokens),
-                entry,
-                carry,
-                Cell::Usd { amount: sum.cost_usd, at_least: sum.is_partly_priced },
-                row.share.cell(),
-                each.map_or(Cell::Text(String::new()), |each| part(Some(each))),
-            ]);
-        }
-        if self.rows.len() > 1 {
-            let sum = &self.total.figures;
-            costs.total = Some(vec![
-                Cell::Text("total".to_owned()),
-                Cell::Count(self.total.runs),
-                Cell::Count(sum.total_tokens),
-                part(sum.entry_cost_usd),
-                part(sum.carry_cost_usd),
-                Cell::Usd { amount: sum.cost_usd, at_least: sum.is_partly_priced },
-                Cell::Text(String::new()),
-                Cell::Text(String::new()),
-            ]);
-        }
-        let columns = ["agent", "source<", "returned", "context", "billed", "runs"];
-        let mut figures = Table::new("Assumed usage per run (* = in use)", &columns);
-        for row in &self.rows {
-            for (name, of) in [("default", row.default), ("learned", row.learned)] {
-                let Some(of) = of else { continue };
-                let mark = if row.in_force == Some(name) { " *" } else { "" };
-                figures.rows.push(vec![
-                    Cell::Text(row.agent.clone()),
-                    Cell::Text(format!("{name}{mark}")),
-                    of.returned_tokens.map_or(Cell::Unknown, Cell::Estimate),
-                    of.final_context_tokens.map_or(Cell::Unknown, Cell::Estimate),
-                    Cell::Estimate(of.billed_tokens),
-                    Cell::Count(of.n),
-                ]);
-            }
-        }
-        if figures.rows.is_empty() { vec![costs] } else { vec![costs, figures] }
-    }
 }
 
 /// The medians of runs, by type.
-fn learned(runs: &[ObservedRun]) -> BTreeMap<String, Figures> {
+fn learned(runs: &[ObservedRun]) -> BTreeMap<String, RunFigures> {
     let mut types: BTreeMap<&str, Vec<&ObservedRun>> = BTreeMap::new();
     for run in runs {
         let known = types.entry(&run.agent_type).or_default();
@@ -230,7 +172,7 @@ fn learned(runs: &[ObservedRun]) -> BTreeMap<String, Figures> {
             let of = |value: fn(&ObservedRun) -> Option<u64>| {
                 median(runs.iter().filter_map(|run| value(run)).collect())
             };
-            let figures = Figures {
+            let figures = RunFigures {
                 returned_tokens: of(|run| run.returned),
                 final_context_tokens: of(|run| run.final_context),
                 billed_tokens: of(|run| Some(run.billed))?,
@@ -255,7 +197,7 @@ mod tests {
         };
         let figures = learned(&[run(10, None), run(30, Some(7)), run(20, Some(3))])["Explore"];
         let expected =
-            Figures { returned_tokens: Some(5), final_context_tokens: Some(4), billed_tokens: 20, n: 3 };
+            RunFigures { returned_tokens: Some(5), final_context_tokens: Some(4), billed_tokens: 20, n: 3 };
         assert_eq!(figures, expected);
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Cell, Whole, add_known};
-use crate::domain::{CostParts, PicoUsd, ToolName, Usage};
+use super::{CostSum, KnownCost, Whole, add_known};
+use crate::domain::{PicoUsd, ToolName, Usage};
 use crate::store::{AllocationRow, HIDDEN_AGENT, Phase};
 
 /// The key of what has none.
@@ -79,14 +79,12 @@ pub struct AllocationSum {
     pub entry: Usage,
     /// When it was read again.
     pub carry: Usage,
-    /// What all of it cost; `None` if nothing of it has a price.
-    pub cost: Option<CostParts>,
+    /// What all of it cost.
+    pub cost: CostSum,
     /// Of that, what coming in cost.
     pub entry_cost: PicoUsd,
     /// What being read again cost, of what all of it cost.
     pub carry_cost: PicoUsd,
-    /// Whether part of it has no price.
-    pub is_partly_priced: bool,
 }
 
 impl AllocationSum {
@@ -94,10 +92,7 @@ impl AllocationSum {
     pub fn add(&mut self, row: &AllocationRow) {
         self.calls += row.calls;
         self.usage += row.usage;
-        match row.cost {
-            Some(cost) => *self.cost.get_or_insert_default() += cost,
-            None => self.is_partly_priced = true,
-        }
+        self.cost.add_part(&row.model, row.cost);
         let cost = row.cost.unwrap_or_default().total();
         match row.phase {
             Phase::Entry => {
@@ -115,19 +110,20 @@ impl AllocationSum {
     /// What its parts are of.
     #[must_use]
     pub fn whole(&self) -> Whole {
-        Whole { cost: self.cost_usd().unwrap_or_default(), tokens: self.usage.total() }
+        Whole { cost: self.known().or_zero(), tokens: self.usage.total() }
     }
 
     /// The cost of a part; `None` if nothing of the whole has a price.
     #[must_use]
-    pub fn known(&self, part: PicoUsd) -> Option<PicoUsd> {
-        self.cost.map(|_| part)
+    pub fn known_part(&self, part: PicoUsd) -> Option<PicoUsd> {
+        self.cost.priced().map(|_| part)
     }
 
-    /// What all of it cost; `None` if nothing of it has a price.
+    /// What all of it cost. Of no share at all nothing is known.
     #[must_use]
-    pub fn cost_usd(&self) -> Option<PicoUsd> {
-        self.cost.map(|cost| cost.total())
+    pub fn known(&self) -> KnownCost {
+        let amount = self.cost.priced().map(|cost| cost.total());
+        KnownCost { amount, is_partial: self.cost.is_partial() }
     }
 }
 
@@ -147,10 +143,7 @@ pub struct AllocationFigures {
     /// What the carry tokens cost; null if nothing has a price.
     pub carry_cost_usd: Option<PicoUsd>,
     /// What has a price.
-    pub cost_usd: Option<PicoUsd>,
-    /// Whether part of it has none.
-    #[serde(skip)]
-    pub is_partly_priced: bool,
+    pub cost_usd: KnownCost,
 }
 
 impl From<&AllocationSum> for AllocationFigures {
@@ -160,10 +153,9 @@ impl From<&AllocationSum> for AllocationFigures {
             total_tokens: sum.usage.total(),
             entry_tokens: sum.entry.total(),
             carry_tokens: sum.carry.total(),
-            entry_cost_usd: sum.known(sum.entry_cost),
-            carry_cost_usd: sum.known(sum.carry_cost),
-            cost_usd: sum.cost_usd(),
-            is_partly_priced: sum.is_partly_priced,
+            entry_cost_usd: sum.known_part(sum.entry_cost),
+            carry_cost_usd: sum.known_part(sum.carry_cost),
+            cost_usd: sum.known(),
         }
     }
 }
@@ -172,7 +164,7 @@ impl AllocationFigures {
     /// These as a whole that others are parts of.
     #[must_use]
     pub fn whole(&self) -> Whole {
-        Whole { cost: self.cost_usd.unwrap_or_default(), tokens: self.total_tokens }
+        Whole { cost: self.cost_usd.or_zero(), tokens: self.total_tokens }
     }
 
     /// Adds others.
@@ -183,21 +175,8 @@ impl AllocationFigures {
         self.carry_tokens = self.carry_tokens.saturating_add(other.carry_tokens);
         add_known(&mut self.entry_cost_usd, other.entry_cost_usd);
         add_known(&mut self.carry_cost_usd, other.carry_cost_usd);
-        add_known(&mut self.cost_usd, other.cost_usd);
-        self.is_partly_priced |= other.is_partly_priced;
+        self.cost_usd.add(other.cost_usd);
     }
-}
-
-/// What something cost when it came in, and when it was read again. Blank where that is not known of any of its cost, as of
-/// what no transcript shows: a zero would not add up to the cost beside it.
-#[must_use]
-pub fn phase_cells(entry: Option<PicoUsd>, carry: Option<PicoUsd>, cost: Option<PicoUsd>) -> [Cell; 2] {
-    let is_zero = |amount: Option<PicoUsd>| amount.unwrap_or_default() == PicoUsd::ZERO;
-    let is_unknown = is_zero(entry) && is_zero(carry) && !is_zero(cost);
-    [entry, carry].map(|amount| match is_unknown {
-        true => Cell::Text(String::new()),
-        false => Cell::Usd { amount, at_least: false },
-    })
 }
 
 /// Adds a share under a key, of which most are there already.

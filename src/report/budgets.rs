@@ -1,13 +1,11 @@
-//! Budgets and how they stand: the contract's JSON, and a table.
+//! Budgets and how they stand: the contract's JSON.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::calendar::Zone;
-use super::{Cell, Table};
 use crate::budget::{self, BudgetStatus, Course};
-use crate::domain::{Limit, Mode, OneLine as _, PicoUsd, State, Timestamp, shell_word};
+use crate::domain::{Limit, PicoUsd, State, Timestamp, shell_word};
 
 /// `budget status --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -34,20 +32,6 @@ pub struct Work {
     /// Whether the session goes on: one that has ended works on nothing.
     #[serde(skip)]
     pub is_live: bool,
-}
-
-impl Work {
-    /// `now: write it · 3 of 8 tasks done`, without the step where the session has ended; `None` where nothing is left to
-    /// say.
-    #[must_use]
-    pub fn line(&self) -> Option<String> {
-        let step = self.step.as_ref().filter(|_| self.is_live);
-        let step = step.map(|step| format!("now: {}", step.one_line()));
-        let tasks =
-            (self.tasks_total > 0).then(|| format!("{} of {} tasks done", self.tasks_done, self.tasks_total));
-        let parts: Vec<String> = step.into_iter().chain(tasks).collect();
-        (!parts.is_empty()).then(|| parts.join(" · "))
-    }
 }
 
 /// What can be done about a budget: command lines.
@@ -126,15 +110,12 @@ pub struct BudgetInfo {
     pub stopped_at: Option<Timestamp>,
     /// Models that have no price, which a limit of money therefore does not see.
     pub unpriced_models: Vec<String>,
-    /// Whether part of what was used is an estimate.
+    /// The budget itself, with its totals.
     #[serde(skip)]
-    is_rough: bool,
-    /// How it stands, as the value that `state` names.
+    pub status: BudgetStatus,
+    /// How long it has been used: what its rate is told from.
     #[serde(skip)]
-    pub standing: State,
-    /// `$4.12 / $5.00 (82%)`, what is left, and the rate.
-    #[serde(skip)]
-    pub lines: [String; 3],
+    pub used_for: Duration,
 }
 
 impl BudgetInfo {
@@ -178,12 +159,6 @@ impl BudgetInfo {
             warn_percent: held.budget.warn_percent,
             mode: held.budget.mode.name(),
             state: standing.state().name(),
-            is_rough: if limit_usd.is_some() {
-                used.pending_cost != PicoUsd::ZERO
-            } else {
-                used.pending_tokens > 0
-            },
-            standing: standing.state(),
             runs_out_at: standing
                 .lasts(since)
                 .map(|lasts| now.plus(lasts))
@@ -191,68 +166,22 @@ impl BudgetInfo {
             override_until: held.budget.free_until.filter(|until| *until > now),
             stopped_at: held.totals.stopped_at,
             unpriced_models: if limit_usd.is_some() { unpriced } else { Vec::new() },
-            lines: [budget::used_line(held), budget::standing_line(held), budget::forecast(held, since)],
+            status: held.clone(),
+            used_for: since,
         }
     }
 
-    /// `day (project /home/ana/shop)`: what tells it from others.
-    fn name(&self) -> String {
-        format!("{} ({})", self.per, self.scope)
+    /// How it stands, as the value that `state` names.
+    #[must_use]
+    pub fn standing(&self) -> State {
+        self.status.standing.state()
     }
 
     /// Whether it is used up.
     #[must_use]
     pub fn is_exceeded(&self) -> bool {
-        self.standing == State::Exceeded
+        self.standing() == State::Exceeded
     }
-
-    /// What is left of the limit; below nothing once it is exceeded.
-    fn left_cell(&self) -> Cell {
-        if let (Some(left), Some(over)) = (self.left_usd, self.over_usd) {
-            return Cell::Usd { amount: Some(left - over), at_least: false };
-        }
-        let of = |tokens: Option<u64>| i64::try_from(tokens.unwrap_or(0)).unwrap_or(i64::MAX);
-        match (self.left_tokens, of(self.over_tokens)) {
-            (Some(left), 0) => Cell::Count(left),
-            (_, over) => Cell::Difference(-over),
-        }
-    }
-
-    /// `session: $4.12 / $5.00 (82%), $0.88 left, ~$13.20 when all tasks are done`.
-    #[must_use]
-    pub fn line(&self) -> String {
-        let scope = if self.scope == "everything" { String::new() } else { format!(" ({})", self.scope) };
-        let rest = self.at_completion().map(|sum| format!(", {sum}")).unwrap_or_default();
-        format!("{}{scope}: {}, {}{rest}", self.per, self.lines[0], self.lines[1])
-    }
-
-    /// `~$13.20 when all tasks are done`.
-    fn at_completion(&self) -> Option<String> {
-        let usd = self.at_completion_usd.map(Limit::Usd);
-        let sum = usd.or(self.at_completion_tokens.map(Limit::Tokens))?;
-        Some(format!("~{} once all tasks are done", budget::amount(sum)))
-    }
-
-    /// What can be done, a line each, once it is to be warned of; nothing before.
-    #[must_use]
-    pub fn advice(&self) -> Vec<String> {
-        if self.standing == State::Ok {
-            return Vec::new();
-        }
-        let Options { add, override_for, clear, .. } = &self.options;
-        vec![
-            format!("to raise it:  {add}"),
-            format!("to pause it:  {override_for}"),
-            format!("to clear it:  {clear}"),
-        ]
-    }
-}
-
-/// How to leave the session and go on with it later, if a budget is to be warned of.
-#[must_use]
-pub fn pause(budgets: &[BudgetInfo]) -> Option<String> {
-    let warned = budgets.iter().find(|budget| budget.standing != State::Ok)?;
-    Some(format!("to take a break, exit the session; to resume it:\n{}", warned.options.pause.as_ref()?))
 }
 
 impl BudgetsReport {
@@ -260,75 +189,5 @@ impl BudgetsReport {
     #[must_use]
     pub fn exceeded(&self) -> usize {
         self.budgets.iter().filter(|budget| budget.is_exceeded()).count()
-    }
-
-    /// The table for people.
-    #[must_use]
-    pub fn table(&self) -> Table {
-        let columns = ["for", "per<", "used", "limit", "of limit", "left", "warn at?", "action<", "state<"];
-        let mut table = Table::new("Budgets", &columns);
-        let usd = |amount: PicoUsd| Cell::Usd { amount: Some(amount), at_least: false };
-        for budget in &self.budgets {
-            let (used, limit) = match (budget.limit_usd, budget.limit_tokens.unwrap_or(0)) {
-                (Some(limit), _) if budget.is_rough => (Cell::Rough(budget.used_usd), usd(limit)),
-                (Some(limit), _) => (usd(budget.used_usd), usd(limit)),
-                (None, limit) if budget.is_rough => (Cell::Estimate(budget.used_tokens), Cell::Tokens(limit)),
-                (None, limit) => (Cell::Count(budget.used_tokens), Cell::Tokens(limit)),
-            };
-            table.rows.push(vec![
-                Cell::Text(budget.scope.clone()),
-                Cell::Text(budget.per.to_owned()),
-                used,
-                limit,
-                Cell::Percent(budget.percent),
-                budget.left_cell(),
-                Cell::Percent(f64::from(budget.warn_percent)),
-                Cell::Text(budget.mode.to_owned()),
-                Cell::State(budget.standing),
-            ]);
-        }
-        table
-    }
-
-    /// Until when budgets stop nobody, by the user's clock.
-    #[must_use]
-    pub fn pauses(&self, zone: &Zone, now: Timestamp) -> Vec<String> {
-        let stopping = self.budgets.iter().filter(|budget| budget.mode == Mode::Stop.name());
-        let paused = stopping.filter_map(|budget| Some((budget.name(), budget.override_until?)));
-        paused.map(|(name, until)| format!("{name}: paused until {}", zone.clock(until, now))).collect()
-    }
-
-    /// What the table leaves out: rates, stops, overrides, models without a price. Times are those of the user's clock.
-    #[must_use]
-    pub fn notes(&self, zone: &Zone, now: Timestamp) -> Vec<String> {
-        let mut notes: Vec<String> = self.work.iter().filter_map(|work| work.line()).collect();
-        for budget in &self.budgets {
-            let name = budget.name();
-            if budget.used_tokens > 0 {
-                notes.push(format!("{name}: {}", budget.lines[2]));
-            }
-            notes.extend(
-                budget
-                    .at_completion()
-                    .map(|sum| format!("{name}: {sum}, if the rest cost as much as those done")),
-            );
-            if budget.stopped_at.is_some() {
-                notes.push(format!("{name}: a session was stopped"));
-            }
-            let advice = budget.advice();
-            if !advice.is_empty() {
-                notes.push(format!("{name}: your options"));
-                notes.extend(advice);
-            }
-            if !budget.unpriced_models.is_empty() {
-                notes.push(format!(
-                    "{name}: doesn't count {}, which has no price",
-                    budget.unpriced_models.join(", ")
-                ));
-            }
-        }
-        notes.extend(self.pauses(zone, now));
-        notes.extend(pause(&self.budgets));
-        notes
     }
 }

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Cell, Table, add_known};
+use super::allocations::NO_KEY;
+use super::{CostSum, KnownCost};
 use crate::domain::{CapturedCost, CapturedLimit, PicoUsd, ShownCost, ShownUsage, UnreadLine, Usage};
-use crate::store::{BucketFilter, Grain, Ledger, SessionRecord, StoreError};
+use crate::store::{BucketFilter, Grain, Ledger, SessionRecord, SessionUsage, StoreError};
 
 /// `capture-cost --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -22,9 +23,9 @@ pub struct CaptureReport {
     /// Whether it is new; false if this very reading was already saved, or cannot be kept.
     pub kept: bool,
     /// What was read.
-    pub captured: Reading,
+    pub captured: CapturedFigures,
     /// What the ledger has of the session; null without one.
-    pub ledger: Option<Known>,
+    pub ledger: Option<LedgerFigures>,
     /// What the screen has more than the ledger; null without a session.
     pub difference: Option<Difference>,
     /// Tokens where the screen has only a cost.
@@ -34,7 +35,7 @@ pub struct CaptureReport {
 /// What was read of a paste.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
-pub struct Reading {
+pub struct CapturedFigures {
     pub total_usd: Option<PicoUsd>,
     /// Whether the client warns that models without a price are in it.
     pub inaccurate: bool,
@@ -42,9 +43,9 @@ pub struct Reading {
     pub wall_seconds: Option<f64>,
     pub lines_added: Option<u64>,
     pub lines_removed: Option<u64>,
-    pub by_model: Vec<ReadModel>,
+    pub by_model: Vec<CapturedModelFigures>,
     /// Of all models, where the screen does not list them.
-    pub usage: Option<ReadUsage>,
+    pub usage: Option<CapturedUsage>,
     /// The subscription that pays for it.
     pub subscription: Option<String>,
     pub limits: Vec<CapturedLimit>,
@@ -56,17 +57,17 @@ pub struct Reading {
 /// What the screen says of a model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
-pub struct ReadModel {
+pub struct CapturedModelFigures {
     pub model: String,
     #[serde(flatten)]
-    pub usage: ReadUsage,
+    pub usage: CapturedUsage,
     pub cost_usd: Option<PicoUsd>,
 }
 
 /// Tokens as the screen shows them; it does not split cache writes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
-pub struct ReadUsage {
+pub struct CapturedUsage {
     pub input_tokens: u64,
     pub output_tokens: u64,
     pub cache_read_tokens: u64,
@@ -78,7 +79,7 @@ pub struct ReadUsage {
 /// What the ledger has.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
-pub struct Known {
+pub struct LedgerFigures {
     pub usage: Usage,
     pub total_tokens: u64,
     /// Of the models that have a price; null if none has.
@@ -107,11 +108,11 @@ pub struct ModelDifference {
     /// The ledger's models of that name.
     pub ledger_models: Vec<String>,
     /// What the screen says; null if it does not have the model.
-    pub captured: Option<ReadUsage>,
+    pub captured: Option<CapturedUsage>,
     /// What the screen says that it cost.
     pub captured_usd: Option<PicoUsd>,
     /// What the ledger has.
-    pub ledger: Known,
+    pub ledger: LedgerFigures,
     /// What the screen has more.
     pub total_tokens: i64,
     /// By how much the screen's cost is higher than the ledger's; negative where it is lower, null where it is not
@@ -132,7 +133,7 @@ pub struct TokenEstimate {
     pub total_tokens: u64,
 }
 
-impl From<ShownUsage> for ReadUsage {
+impl From<ShownUsage> for CapturedUsage {
     fn from(usage: ShownUsage) -> Self {
         Self {
             input_tokens: usage.input.value,
@@ -145,11 +146,11 @@ impl From<ShownUsage> for ReadUsage {
     }
 }
 
-impl From<&CapturedCost> for Reading {
+impl From<&CapturedCost> for CapturedFigures {
     fn from(cost: &CapturedCost) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of a session")]
         let seconds = |millis: u64| millis as f64 / 1_000.0;
-        let models = cost.models.iter().map(|model| ReadModel {
+        let models = cost.models.iter().map(|model| CapturedModelFigures {
             model: model.model.clone(),
             usage: model.usage.into(),
             cost_usd: model.cost.map(|cost| cost.amount),
@@ -171,23 +172,41 @@ impl From<&CapturedCost> for Reading {
     }
 }
 
-impl Known {
-    fn add(&mut self, model: &str, usage: Usage, cost: Option<PicoUsd>) {
-        self.usage += usage;
-        self.total_tokens = self.usage.total();
-        match cost {
-            Some(cost) => *self.cost_usd.get_or_insert_default() += cost,
-            None if usage == Usage::default() => {}
-            None if self.unpriced_models.iter().any(|known| known == model) => {}
-            None => self.unpriced_models.push(model.to_owned()),
-        }
+/// What the ledger has of a model, or of all.
+#[derive(Debug, Clone, Default)]
+struct LedgerSum {
+    usage: Usage,
+    cost: CostSum,
+}
+
+impl LedgerSum {
+    fn add(&mut self, row: &SessionUsage<'_>) {
+        self.usage += row.usage;
+        self.cost.add_if_used(row.model, &row.usage, row.cost);
     }
 
     fn merge(&mut self, other: &Self) {
         self.usage += other.usage;
-        self.total_tokens = self.usage.total();
-        add_known(&mut self.cost_usd, other.cost_usd);
-        self.unpriced_models.extend(other.unpriced_models.iter().cloned());
+        self.cost.merge(&other.cost);
+    }
+}
+
+impl From<&LedgerSum> for LedgerFigures {
+    fn from(sum: &LedgerSum) -> Self {
+        Self {
+            usage: sum.usage,
+            total_tokens: sum.usage.total(),
+            cost_usd: sum.cost.priced().map(|cost| cost.total()),
+            unpriced_models: sum.cost.unpriced_models(),
+        }
+    }
+}
+
+impl LedgerFigures {
+    /// The cost, and whether there is more of models without a price.
+    #[must_use]
+    pub fn known_cost(&self) -> KnownCost {
+        KnownCost { amount: self.cost_usd, is_partial: !self.unpriced_models.is_empty() }
     }
 }
 
@@ -211,14 +230,21 @@ impl CaptureReport {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn of(ledger: &Ledger, record: &SessionRecord, cost: &CapturedCost) -> Result<Self, StoreError> {
-        let mut models: BTreeMap<String, Known> = BTreeMap::new();
-        let mut all = Known::default();
+        let mut models: BTreeMap<String, LedgerSum> = BTreeMap::new();
+        let mut all = LedgerSum::default();
+        // In the order of time, in which rows are read.
+        let mut unpriced_models = Vec::new();
         ledger.for_each_session_usage(record.row, |row| {
-            let name = if row.model.is_empty() { "(none)" } else { row.model };
-            let amount = row.cost.map(|cost| cost.total());
-            models.entry(name.to_owned()).or_default().add(name, row.usage, amount);
-            all.add(name, row.usage, amount);
+            let name = if row.model.is_empty() { NO_KEY } else { row.model };
+            let model = models.entry(name.to_owned()).or_default();
+            let was_partial = model.cost.is_partial();
+            model.add(row);
+            if model.cost.is_partial() && !was_partial {
+                unpriced_models.push(name.to_owned());
+            }
+            all.add(row);
         })?;
+        let all = LedgerFigures { unpriced_models, ..LedgerFigures::from(&all) };
         let estimate = match cost.total.filter(|total| total.amount > PicoUsd::ZERO) {
             Some(total) if has_no_tokens(cost) => estimate(ledger, &all, total.amount)?,
             _ => None,
@@ -231,140 +257,9 @@ impl CaptureReport {
             ..Self::without_session(cost)
         })
     }
-
-    /// The tables for people.
-    #[must_use]
-    pub fn tables(&self) -> Vec<Table> {
-        let mut tables = Vec::new();
-        let compared = self.difference.as_ref().filter(|difference| {
-            difference.by_model.iter().any(|model| model.captured.is_some()) || difference.cost_usd.is_some()
-        });
-        tables.extend(compared.map(|difference| self.difference_table(difference)));
-        if compared.is_none() && !self.captured.by_model.is_empty() {
-            tables.push(self.model_table());
-        }
-        if let Some(estimate) = &self.estimate {
-            let columns = ["tokens", "input", "output", "cache read", "cache write", "total"];
-            let mut table = Table::new("Estimated tokens behind the cost", &columns);
-            let usage = &estimate.usage;
-            let counts =
-                [usage.input, usage.output, usage.cache_read, usage.cache_write(), estimate.total_tokens];
-            let name = Cell::Text("estimate".to_owned());
-            table.rows.push(std::iter::once(name).chain(counts.map(Cell::Estimate)).collect());
-            tables.push(table);
-        }
-        if !self.captured.limits.is_empty() {
-            let mut table = Table::new("Subscription limits", &["limit", "used", "resets<"]);
-            #[expect(clippy::cast_precision_loss, reason = "a share")]
-            table.rows.extend(self.captured.limits.iter().map(|limit| {
-                vec![
-                    Cell::Text(limit.limit.clone()),
-                    Cell::Percent(limit.used_percent as f64),
-                    limit.resets.clone().map_or(Cell::Unknown, Cell::Text),
-                ]
-            }));
-            tables.push(table);
-        }
-        if !self.captured.unread.is_empty() {
-            let mut table = Table::new("Lines that couldn't be read", &["line", "text<"]);
-            table.rows.extend(
-                self.captured
-                    .unread
-                    .iter()
-                    .map(|unread| vec![Cell::Count(unread.line as u64), Cell::Text(unread.text.clone())]),
-            );
-            tables.push(table);
-        }
-        tables
-    }
-
-    fn difference_table(&self, difference: &Difference) -> Table {
-        let columns = ["model", "tokens", "ledger", "diff", "cost", "ledger", "diff", "match<"];
-        let mut table = Table::new("Captured vs. ledger", &columns);
-        let usd = |amount: Option<PicoUsd>, at_least: bool| match amount {
-            None if !at_least => Cell::Unknown,
-            amount => Cell::Usd { amount, at_least },
-        };
-        let yes = |agrees: bool| Cell::Text(if agrees { "yes" } else { "no" }.to_owned());
-        let change = |change: Option<PicoUsd>| change.map_or(Cell::Unknown, Cell::Change);
-        for row in &difference.by_model {
-            table.rows.push(vec![
-                Cell::Text(row.model.clone()),
-                Cell::count(row.captured.map(|usage| usage.total_tokens)),
-                Cell::Count(row.ledger.total_tokens),
-                Cell::Difference(row.total_tokens),
-                usd(row.captured_usd, false),
-                usd(row.ledger.cost_usd, !row.ledger.unpriced_models.is_empty()),
-                change(row.cost_usd),
-                yes(row.agrees),
-            ]);
-        }
-        let Some(ledger) = &self.ledger else { return table };
-        let captured = self.captured.total_tokens();
-        table.total = Some(vec![
-            Cell::Text("total".to_owned()),
-            Cell::count(captured),
-            Cell::Count(ledger.total_tokens),
-            difference.total_tokens.map_or(Cell::Unknown, Cell::Difference),
-            usd(self.captured.total_usd, false),
-            usd(ledger.cost_usd, !ledger.unpriced_models.is_empty()),
-            change(difference.cost_usd),
-            difference.agrees.map_or(Cell::Unknown, yes),
-        ]);
-        table
-    }
-
-    fn model_table(&self) -> Table {
-        let columns = ["model", "input", "output", "cache read", "cache write", "searches", "cost"];
-        let mut table = Table::new("Captured", &columns);
-        table.rows.extend(self.captured.by_model.iter().map(|row| {
-            let usage = &row.usage;
-            let counts = [
-                usage.input_tokens,
-                usage.output_tokens,
-                usage.cache_read_tokens,
-                usage.cache_write_tokens,
-                usage.web_searches,
-            ];
-            let cost = row
-                .cost_usd
-                .map_or(Cell::Unknown, |amount| Cell::Usd { amount: Some(amount), at_least: false });
-            std::iter::once(Cell::Text(row.model.clone()))
-                .chain(counts.map(Cell::Count))
-                .chain([cost])
-                .collect()
-        }));
-        table
-    }
-
-    /// What is to be said below the tables.
-    #[must_use]
-    pub fn notes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
-        if let Some(plan) = &self.captured.subscription {
-            let plan = if plan == CapturedCost::UNNAMED_PLAN { String::new() } else { format!("{plan} ") };
-            notes.push(format!("a Claude {plan}subscription pays for this session"));
-        }
-        for unread in &self.captured.unread {
-            notes.extend(unread.reason.as_ref().map(|reason| format!("line {}: {reason}", unread.line)));
-        }
-        if self.captured.inaccurate {
-            notes.push(
-                "Claude Code warns that its cost may be wrong because it didn't know every model".to_owned(),
-            );
-        }
-        if let Some(estimate) = &self.estimate {
-            let of = if estimate.basis == "session" { "this session" } else { "the whole ledger" };
-            notes.push(format!(
-                "the screen shows no tokens; these are estimated from its cost, using the models and prices of {of}"
-            ));
-        }
-        notes.extend(self.captured.notices.iter().map(|notice| format!("notice from Claude Code: {notice}")));
-        notes
-    }
 }
 
-impl Reading {
+impl CapturedFigures {
     /// Tokens of all models, if the screen has any.
     #[must_use]
     pub fn total_tokens(&self) -> Option<u64> {
@@ -381,8 +276,12 @@ fn has_no_tokens(cost: &CapturedCost) -> bool {
 }
 
 /// What so much money probably bought.
-fn estimate(ledger: &Ledger, session: &Known, total: PicoUsd) -> Result<Option<TokenEstimate>, StoreError> {
-    let is_usable = |known: &Known| {
+fn estimate(
+    ledger: &Ledger,
+    session: &LedgerFigures,
+    total: PicoUsd,
+) -> Result<Option<TokenEstimate>, StoreError> {
+    let is_usable = |known: &LedgerFigures| {
         known.cost_usd.is_some_and(|cost| cost > PicoUsd::ZERO) && known.unpriced_models.is_empty()
     };
     let (basis, mix) = if is_usable(session) {
@@ -420,20 +319,21 @@ fn estimate(ledger: &Ledger, session: &Known, total: PicoUsd) -> Result<Option<T
     Ok(Some(TokenEstimate { basis, usage, total_tokens: usage.total() }))
 }
 
-fn difference(cost: &CapturedCost, models: &BTreeMap<String, Known>, all: &Known) -> Difference {
+fn difference(cost: &CapturedCost, models: &BTreeMap<String, LedgerSum>, all: &LedgerFigures) -> Difference {
     let mut rows: Vec<ModelDifference> = Vec::new();
     let names: Vec<&str> = cost.models.iter().map(|model| model.model.as_str()).collect();
     let owner: BTreeMap<&str, Option<&str>> =
         models.keys().map(|id| (id.as_str(), name_of(id, &names))).collect();
     for model in &cost.models {
-        let mut known = Known::default();
+        let mut sum = LedgerSum::default();
         let mut ledger_models = Vec::new();
         for (id, of_model) in models {
             if owner.get(id.as_str()).copied().flatten() == Some(model.model.as_str()) {
-                known.merge(of_model);
+                sum.merge(of_model);
                 ledger_models.push(id.clone());
             }
         }
+        let known = LedgerFigures::from(&sum);
         let is_priced = known.unpriced_models.is_empty();
         let is_same_cost = model.cost.is_none_or(|shown| !is_priced || stands_for(shown, known.cost_usd));
         rows.push(ModelDifference {
@@ -451,9 +351,10 @@ fn difference(cost: &CapturedCost, models: &BTreeMap<String, Known>, all: &Known
         });
     }
     let is_listed = !cost.models.is_empty();
-    for (id, known) in models.iter().filter(|(id, known)| {
-        is_listed && owner.get(id.as_str()).copied().flatten().is_none() && known.total_tokens > 0
+    for (id, sum) in models.iter().filter(|(id, sum)| {
+        is_listed && owner.get(id.as_str()).copied().flatten().is_none() && sum.usage.total() > 0
     }) {
+        let known = LedgerFigures::from(sum);
         rows.push(ModelDifference {
             model: id.clone(),
             ledger_models: vec![id.clone()],
@@ -462,7 +363,7 @@ fn difference(cost: &CapturedCost, models: &BTreeMap<String, Known>, all: &Known
             total_tokens: less(0, known.total_tokens),
             cost_usd: known.cost_usd.map(|cost| PicoUsd::ZERO - cost),
             agrees: false,
-            ledger: known.clone(),
+            ledger: known,
         });
     }
     let is_priced = all.unpriced_models.is_empty();
@@ -475,7 +376,7 @@ fn difference(cost: &CapturedCost, models: &BTreeMap<String, Known>, all: &Known
             .total
             .filter(|_| is_priced)
             .map(|total| total.amount - all.cost_usd.unwrap_or_default()),
-        total_tokens: Reading::from(cost).total_tokens().map(|tokens| less(tokens, all.total_tokens)),
+        total_tokens: CapturedFigures::from(cost).total_tokens().map(|tokens| less(tokens, all.total_tokens)),
         agrees: (!compared.is_empty()).then(|| compared.iter().all(|same| *same)),
         by_model: rows,
     }

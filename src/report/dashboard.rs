@@ -4,40 +4,54 @@
 
 use std::cmp::Reverse;
 
+use serde::Serialize;
+
 use super::allocations::AllocationKey;
 use super::budgets::BudgetsReport;
-use super::calendar::{Day, Zone};
-use super::cost::{By, CostReport, CostRow, CostSum, Query};
-use super::{Cell, Share, Table};
-use crate::domain::{PicoUsd, plural};
+use super::cost::{By, CostReport, CostRow, Query};
+use crate::calendar::{Day, Zone};
+use crate::domain::PicoUsd;
 use crate::store::{Ledger, StoreError};
 
-/// What the user calls by a name of its own.
-const SKILL: By = By::AllocationKey(AllocationKey::Skill);
-
-/// Weeks and months that have a row.
-const WEEKS: i32 = 8;
-const MONTHS: i32 = 12;
+/// Weeks that have a row.
+pub const WEEKS: i32 = 8;
+/// Months that have a row.
+pub const MONTHS: i32 = 12;
 /// Days that the tables by agent, model and project cover.
-const RECENT_DAYS: i32 = 30;
-/// Rows with a name of their own.
-const NAMED: usize = 5;
+pub const RECENT_DAYS: i32 = 30;
 /// Days that are looked at for spikes, each against so many before it.
-const SPIKE_DAYS: i32 = 60;
+pub const SPIKE_DAYS: i32 = 60;
 const SPIKE_SAMPLE: i32 = 28;
 /// A spike is so many standard deviations above the mean of the days before.
 const SPIKE_DEVIATIONS: f64 = 2.0;
 const SPIKES: usize = 5;
 
-/// All tables of the dashboard.
-#[derive(Debug, Clone, PartialEq)]
+/// What the dashboard shows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Dashboard {
     /// The last day.
     pub today: String,
-    /// The tables.
-    pub tables: Vec<Table>,
-    /// Models without a price, in what the tables cover.
-    pub unpriced_models: Vec<String>,
+    /// The last [`WEEKS`] weeks.
+    pub weeks: CostReport,
+    /// The last [`MONTHS`] months.
+    pub months: CostReport,
+    /// The last [`RECENT_DAYS`] days by agent, skill, model, and project.
+    pub recent_by: Vec<CostReport>,
+    /// How all budgets stand.
+    pub budgets: BudgetsReport,
+    /// Days that cost far more than those before them, the most expensive first.
+    pub spikes: Vec<SpikeDay>,
+}
+
+/// A day that cost far more than those before it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SpikeDay {
+    /// The day.
+    pub day: String,
+    /// What it cost.
+    pub cost_usd: PicoUsd,
+    /// What the days before it cost on average.
+    pub usual_usd: Option<PicoUsd>,
 }
 
 impl Dashboard {
@@ -49,7 +63,7 @@ impl Dashboard {
         ledger: &Ledger,
         zone: &Zone,
         today: Day,
-        budgets: &BudgetsReport,
+        budgets: BudgetsReport,
     ) -> Result<Option<Self>, StoreError> {
         let ask = |by, since: Day| {
             let query = Query {
@@ -70,93 +84,23 @@ impl Dashboard {
         }
         let weeks = ask(By::Week, today.monday().plus_days(7 * (1 - WEEKS)))?;
         let recent = today.plus_days(1 - RECENT_DAYS);
-        let mut tables = vec![
-            latest_first("Weeks", "week", &weeks, WEEKS),
-            latest_first("Months", "month", &months, MONTHS),
-        ];
-        for by in [By::Agent, SKILL, By::Model, By::Project] {
-            tables.extend(top(by, &ask(by, recent)?));
-        }
-        if !budgets.budgets.is_empty() {
-            tables.push(budgets.table());
+        let mut recent_by = Vec::new();
+        for by in [By::Agent, By::AllocationKey(AllocationKey::Skill), By::Model, By::Project] {
+            recent_by.push(ask(by, recent)?);
         }
         let days = ask(By::Day, today.plus_days(1 - SPIKE_DAYS - SPIKE_SAMPLE))?;
-        tables.extend(spikes(&days.rows, today));
-        Ok(Some(Self { today: today.to_string(), tables, unpriced_models: months.total.sum.unpriced_models }))
+        let spikes = spikes(&days.rows, today);
+        Ok(Some(Self { today: today.to_string(), weeks, months, recent_by, budgets, spikes }))
     }
 }
 
-fn cells(name: Cell, sum: &CostSum) -> Vec<Cell> {
-    let cost = Cell::Usd { amount: sum.cost_usd, at_least: !sum.unpriced_models.is_empty() };
-    vec![name, Cell::Count(sum.sessions), Cell::Count(sum.total_tokens), cost]
-}
-
-fn latest_first(title: &str, by: &'static str, report: &CostReport, count: i32) -> Table {
-    let mut table = Table::new(format!("{title}, last {count}"), &[by, "sessions", "tokens", "cost"]);
-    table.rows = report
-        .rows
-        .iter()
-        .rev()
-        .map(|row| {
-            let dates = Day::dates_of_week(&row.key).map(|dates| format!(" ({dates})")).unwrap_or_default();
-            cells(Cell::Text(row.key.clone() + &dates), &row.sum)
-        })
-        .collect();
-    table.total = Some(cells(Cell::Text("total".to_owned()), &report.total.sum));
-    table
-}
-
-/// The most expensive rows, and the others as one; `None` where nothing has a name, as where no skill was used.
-fn top(by: By, report: &CostReport) -> Option<Table> {
-    let title = format!("Top {}s, last {RECENT_DAYS} days", by.name());
-    let whole = report.total.sum.whole();
-    let shares = report.rows.iter().map(|row| whole.share(row.sum.cost_usd, row.sum.total_tokens));
-    let mut table = Table::new(title, &[by.name(), "sessions", "tokens", "cost", Share::heading(shares)]);
-    let with_share = |mut cells: Vec<Cell>, cost: Option<PicoUsd>, tokens: u64| {
-        cells.push(whole.share(cost, tokens).cell());
-        cells
-    };
-    let is_unnamed = |row: &&CostRow| by == SKILL && row.key.starts_with('(');
-    let (unnamed, rows): (Vec<&CostRow>, Vec<&CostRow>) = report.rows.iter().partition(is_unnamed);
-    // One row alone is named as well as another.
-    let (named, others) = rows.split_at(if rows.len() > NAMED + 1 { NAMED } else { rows.len() });
-    if named.is_empty() {
-        return None;
-    }
-    for row in named {
-        let name = if by == By::Project { Cell::Path(row.key.clone()) } else { Cell::Text(row.key.clone()) };
-        table.rows.push(with_share(cells(name, &row.sum), row.sum.cost_usd, row.sum.total_tokens));
-    }
-    let other = plural(others.len() as u64, "other");
-    for (name, rows) in [(other, others), (format!("no {}", by.name()), &unnamed)] {
-        if rows.is_empty() {
-            continue;
-        }
-        let cost = rows.iter().filter_map(|row| row.sum.cost_usd).reduce(|one, other| one + other);
-        let at_least = rows.iter().any(|row| !row.sum.unpriced_models.is_empty());
-        let tokens = rows.iter().map(|row| row.sum.total_tokens).sum();
-        let row = vec![
-            Cell::Text(name),
-            // One session can be in several of them.
-            Cell::Unknown,
-            Cell::Count(tokens),
-            Cell::Usd { amount: cost, at_least },
-        ];
-        table.rows.push(with_share(row, cost, tokens));
-    }
-    let total = &report.total.sum;
-    table.total =
-        Some(with_share(cells(Cell::Text("total".to_owned()), total), total.cost_usd, total.total_tokens));
-    Some(table)
-}
-
-/// Days that cost far more than those before them; `None` if there are none.
-fn spikes(rows: &[CostRow], today: Day) -> Option<Table> {
+/// Days that cost far more than those before them.
+fn spikes(rows: &[CostRow], today: Day) -> Vec<SpikeDay> {
     let cost = |day: Day| {
         let key = day.to_string();
         rows.iter().find(|row| row.key == key).and_then(|row| row.sum.cost_usd).unwrap_or_default()
     };
-    let first = rows.iter().find_map(|row| Day::parse(&row.key))?;
+    let Some(first) = rows.iter().find_map(|row| Day::parse(&row.key)) else { return Vec::new() };
     let mut found = Vec::new();
     for back in 0..SPIKE_DAYS {
         let day = today.plus_days(-back);
@@ -178,16 +122,12 @@ fn spikes(rows: &[CostRow], today: Day) -> Option<Table> {
             found.push((own, day, mean));
         }
     }
-    if found.is_empty() {
-        return None;
-    }
     found.sort_by_key(|(cost, day, _)| (Reverse(*cost), Reverse(*day)));
     found.truncate(SPIKES);
-    let mut table = Table::new(format!("Spikes, last {SPIKE_DAYS} days"), &["day", "cost", "usual"]);
-    table.rows.extend(found.into_iter().map(|(cost, day, mean)| {
-        let usual = PicoUsd::parse(&format!("{mean:.6}"));
-        let usd = |amount| Cell::Usd { amount, at_least: false };
-        vec![Cell::Text(day.to_string()), usd(Some(cost)), usd(usual)]
-    }));
-    Some(table)
+    let spike = |(cost_usd, day, mean): (PicoUsd, Day, f64)| SpikeDay {
+        day: day.to_string(),
+        cost_usd,
+        usual_usd: PicoUsd::parse(&format!("{mean:.6}")),
+    };
+    found.into_iter().map(spike).collect()
 }

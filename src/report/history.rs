@@ -8,25 +8,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{Cell, SessionInfo, Table, add_known};
-use crate::domain::{PicoUsd, Timestamp, Usage, grouped, plural};
+use super::{CostSum, KnownCost, SessionInfo};
+use crate::domain::{PicoUsd, Timestamp, Usage};
 use crate::store::{BucketFilter, Grain, Ledger, Phase, SessionRecord, SessionRow, StoreError};
-
-/// Of a table of sessions; what they have used comes last.
-const COLUMNS: [&str; 10] = [
-    "session",
-    "last activity<",
-    "title<",
-    "project<?",
-    "time?",
-    "model<",
-    "turns?",
-    "calls",
-    "tokens",
-    "cost",
-];
-/// Characters of a session's id that tell it from others.
-const SHORT_ID: usize = 8;
 
 /// `history --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,7 +20,7 @@ pub struct History {
     /// Recent sessions.
     pub rows: Vec<HistoryRow>,
     /// The sessions that are not shown; null if all are.
-    pub earlier: Option<Sum>,
+    pub earlier: Option<SessionsFigures>,
     /// All sessions, shown or not.
     pub totals: Totals,
     /// What comes first among the rows.
@@ -55,24 +39,19 @@ pub struct HistoryRow {
     /// All classes of tokens.
     pub total_tokens: u64,
     /// Cost of the models that have a price; null if none has.
-    pub cost_usd: Option<PicoUsd>,
-    /// Whether part of it has no price.
-    #[serde(skip)]
-    is_partly_priced: bool,
+    pub cost_usd: KnownCost,
     /// Whether its calls are known though no hook has told of any.
     #[serde(skip)]
-    has_calls: bool,
+    pub(crate) has_calls: bool,
 }
 
 /// Sessions together.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
-pub struct Sum {
+pub struct SessionsFigures {
     pub sessions: u64,
     pub total_tokens: u64,
-    pub cost_usd: Option<PicoUsd>,
-    #[serde(skip)]
-    is_partly_priced: bool,
+    pub cost_usd: KnownCost,
 }
 
 /// All sessions together, and the mean of those that have a cost.
@@ -80,46 +59,22 @@ pub struct Sum {
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Totals {
     #[serde(flatten)]
-    pub sum: Sum,
+    pub sum: SessionsFigures,
     pub average_cost_usd: Option<PicoUsd>,
 }
 
 /// What a session used.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct SessionSum {
     usage: Usage,
-    cost: Option<PicoUsd>,
-    is_partly_priced: bool,
+    cost: CostSum,
 }
 
-impl SessionSum {
-    fn add(&mut self, other: Self) {
-        self.usage += other.usage;
-        add_known(&mut self.cost, other.cost);
-        self.is_partly_priced |= other.is_partly_priced;
-    }
-
-    /// The cost of nothing at all is known.
-    fn known_cost(&self) -> Option<PicoUsd> {
-        self.cost.or((!self.is_partly_priced).then_some(PicoUsd::ZERO))
-    }
-}
-
-impl Sum {
+impl SessionsFigures {
     fn add(&mut self, spent: &SessionSum) {
         self.sessions += 1;
         self.total_tokens = self.total_tokens.saturating_add(spent.usage.total());
-        add_known(&mut self.cost_usd, spent.known_cost());
-        self.is_partly_priced |= spent.is_partly_priced;
-    }
-
-    fn cells(&self, name: String) -> Vec<Cell> {
-        let blank = || Cell::Text(String::new());
-        let cost = Cell::Usd { amount: self.cost_usd, at_least: self.is_partly_priced };
-        let mut cells = vec![Cell::Text(name)];
-        cells.resize_with(COLUMNS.len() - 2, blank);
-        cells.extend([Cell::Count(self.total_tokens), cost]);
-        cells
+        self.cost_usd.add(spent.cost.known());
     }
 }
 
@@ -137,55 +92,23 @@ impl History {
     /// If the ledger cannot be read.
     pub fn of(ledger: &Ledger, sessions: &Sessions, limit: usize) -> Result<Self, StoreError> {
         let Sessions { records, spent, order } = sessions;
-        let of = |record: &SessionRecord| spent.get(&record.row).copied().unwrap_or_default();
+        let nothing = SessionSum::default();
+        let of = |record: &SessionRecord| spent.get(&record.row).unwrap_or(&nothing);
         let mut history = Self { order: *order, ..Self::none() };
-        let mut totals = Sum::default();
+        let mut totals = SessionsFigures::default();
         for record in records {
-            totals.add(&of(record));
+            totals.add(of(record));
         }
-        history.totals.average_cost_usd = totals.cost_usd.and_then(|cost| mean(cost, totals.sessions));
+        history.totals.average_cost_usd = totals.cost_usd.amount.and_then(|cost| mean(cost, totals.sessions));
         history.totals.sum = totals;
         let (shown, hidden) = records.split_at(limit.min(records.len()));
         if !hidden.is_empty() {
-            let mut earlier = Sum::default();
-            hidden.iter().for_each(|record| earlier.add(&of(record)));
+            let mut earlier = SessionsFigures::default();
+            hidden.iter().for_each(|record| earlier.add(of(record)));
             history.earlier = Some(earlier);
         }
         history.rows = rows(ledger, shown, spent)?;
         Ok(history)
-    }
-
-    /// The table for people.
-    #[must_use]
-    pub fn table(&self) -> Table {
-        let title = match self.order {
-            Order::Time => "Recent sessions",
-            Order::Cost => "Sessions by cost",
-            Order::Tokens => "Sessions by tokens",
-        };
-        let mut table = sessions_table(title, &self.rows);
-        if let Some(earlier) = &self.earlier {
-            table.rows.push(earlier.cells(format!("{} more", grouped(earlier.sessions))));
-        }
-        if table.rows.len() > 1 {
-            let mut total = self.totals.sum.cells("total".to_owned());
-            total[2] = Cell::Text(plural(self.totals.sum.sessions, "session"));
-            table.total = Some(total);
-        }
-        table
-    }
-
-    /// What is to be said below the table.
-    #[must_use]
-    pub fn note(&self) -> Option<String> {
-        let average = self.totals.average_cost_usd.filter(|_| self.totals.sum.sessions > 1)?;
-        let earlier = match &self.earlier {
-            Some(earlier) => {
-                format!("; {}, grouped (--all shows them)", plural(earlier.sessions, "more session"))
-            }
-            None => String::new(),
-        };
-        Some(format!("average cost per session: {average}{earlier}"))
     }
 }
 
@@ -218,9 +141,10 @@ impl Sessions {
         }
         let spent = spent(ledger, &BucketFilter::default())?;
         if order != Order::Time {
+            let nothing = SessionSum::default();
             records.sort_by_key(|record| {
-                let spent = spent.get(&record.row).copied().unwrap_or_default();
-                Reverse((spent.known_cost().filter(|_| order == Order::Cost), spent.usage.total()))
+                let spent = spent.get(&record.row).unwrap_or(&nothing);
+                Reverse((spent.cost.known().amount.filter(|_| order == Order::Cost), spent.usage.total()))
             });
         }
         Ok(Self { records, spent, order })
@@ -270,55 +194,18 @@ fn rows(
             }
         },
     )?;
+    let nothing = SessionSum::default();
     let rows = records.iter().map(|record| {
-        let spent = spent.get(&record.row).copied().unwrap_or_default();
+        let spent = spent.get(&record.row).unwrap_or(&nothing);
         HistoryRow {
             session: SessionInfo::of(record, counts.get(&record.row).copied().unwrap_or_default()),
             usage: spent.usage,
             total_tokens: spent.usage.total(),
-            cost_usd: spent.known_cost(),
-            is_partly_priced: spent.is_partly_priced,
+            cost_usd: spent.cost.known(),
             has_calls: told.contains(&record.row),
         }
     });
     Ok(rows.collect())
-}
-
-/// A table of sessions.
-pub(super) fn sessions_table(title: &str, rows: &[HistoryRow]) -> Table {
-    let mut table = Table::new(title, &COLUMNS);
-    let text = |text: Option<&str>| text.map_or(Cell::Unknown, |text| Cell::Text(text.to_owned()));
-    table.rows.extend(rows.iter().map(|row| {
-        let session = &row.session;
-        let folder = session.project.as_deref().and_then(|project| Path::new(project).file_name());
-        let about = session.topic.as_deref().or(folder.and_then(|folder| folder.to_str()));
-        vec![
-            Cell::Text(session.id.chars().take(SHORT_ID).collect()),
-            session.last_activity_at.map_or(Cell::Unknown, Cell::Time),
-            text(about),
-            session.project.as_ref().map_or(Cell::Unknown, |project| Cell::Path(project.clone())),
-            Cell::Span(session.duration_seconds),
-            text(session.model.as_deref().map(short_model)),
-            Cell::Count(session.turns),
-            // An import alone knows no calls of a transcript that is gone.
-            match session.tool_calls {
-                0 if row.total_tokens > 0 && !row.has_calls => Cell::Unknown,
-                calls => Cell::Count(calls),
-            },
-            Cell::Count(row.total_tokens),
-            Cell::Usd { amount: row.cost_usd, at_least: row.is_partly_priced },
-        ]
-    }));
-    table
-}
-
-/// A model's name without what all have: its maker's name before and its date behind.
-fn short_model(model: &str) -> &str {
-    let name = model.strip_prefix("claude-").unwrap_or(model);
-    match name.rsplit_once('-') {
-        Some((name, date)) if date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => name,
-    }
 }
 
 fn mean(sum: PicoUsd, count: u64) -> Option<PicoUsd> {
@@ -334,12 +221,9 @@ fn spent(ledger: &Ledger, filter: &BucketFilter) -> Result<HashMap<SessionRow, S
         Grain::Session,
         |_| false,
         |row| {
-            let is_priced = row.cost.is_some() || row.usage == Usage::default();
-            sums.entry(row.session).or_default().add(SessionSum {
-                usage: row.usage,
-                cost: row.cost.map(|cost| cost.total()),
-                is_partly_priced: !is_priced,
-            });
+            let sum = sums.entry(row.session).or_default();
+            sum.usage += row.usage;
+            sum.cost.add_if_used(row.model, &row.usage, row.cost);
         },
     )?;
     Ok(sums)

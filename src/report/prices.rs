@@ -2,63 +2,69 @@
 
 use serde::Serialize;
 
-use super::table::{Cell, Table};
 use crate::domain::{PicoUsd, Timestamp};
 use crate::pricing::{Found, Model, Modifiers, Percent, PriceTable, Row};
 use crate::store::ModelUse;
 
 /// `prices list --json`.
 #[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "the contract's names say it")]
 pub struct PriceList {
-    schema_version: u32,
+    pub schema_version: u32,
     /// When the built-in prices were looked up.
-    date: String,
-    models: Vec<PricedModel>,
+    pub date: String,
+    pub models: Vec<PricedModel>,
 }
 
 /// `prices show --json`, and what `prices set` answers.
 #[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "the contract's names say it")]
 pub struct PriceDetail {
-    schema_version: u32,
-    date: String,
-    model: Option<PricedModel>,
+    pub schema_version: u32,
+    pub date: String,
+    pub model: Option<PricedModel>,
 }
 
 /// A model and its prices.
 #[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "the contract's names say it")]
 pub struct PricedModel {
-    model: String,
-    names: Vec<String>,
-    provider: Option<String>,
-    source: String,
+    pub model: String,
+    pub names: Vec<String>,
+    pub provider: Option<String>,
+    pub source: String,
     /// Whether the user has set a price of it.
-    own: bool,
-    released: Option<String>,
-    window: Option<u64>,
-    fast_multiplier: Option<PicoUsd>,
-    fast_until: Option<String>,
-    us_multiplier: Option<PicoUsd>,
-    regional_multiplier: Option<PicoUsd>,
-    batch_multiplier: Option<PicoUsd>,
-    prices: Vec<PriceRow>,
+    pub own: bool,
+    pub released: Option<String>,
+    pub window: Option<u64>,
+    pub fast_multiplier: Option<PicoUsd>,
+    pub fast_until: Option<String>,
+    pub us_multiplier: Option<PicoUsd>,
+    pub regional_multiplier: Option<PicoUsd>,
+    pub batch_multiplier: Option<PicoUsd>,
+    /// The multiplier of fast mode, where it holds now.
+    #[serde(skip)]
+    pub fast_now: Option<PicoUsd>,
+    pub prices: Vec<PriceRow>,
 }
 
 /// Rates in dollars for a million tokens, and what they hold for.
 #[derive(Debug, Clone, Serialize)]
-struct PriceRow {
-    in_force: bool,
-    from: Option<String>,
-    until: Option<String>,
-    over_tokens: Option<u64>,
-    hours_utc: Vec<String>,
-    weekdays_only: bool,
-    input_usd: PicoUsd,
-    output_usd: PicoUsd,
-    cache_read_usd: PicoUsd,
-    cache_write_5m_usd: PicoUsd,
-    cache_write_1h_usd: PicoUsd,
+#[expect(missing_docs, reason = "the contract's names say it")]
+pub struct PriceRow {
+    pub in_force: bool,
+    pub from: Option<String>,
+    pub until: Option<String>,
+    pub over_tokens: Option<u64>,
+    pub hours_utc: Vec<String>,
+    pub weekdays_only: bool,
+    pub input_usd: PicoUsd,
+    pub output_usd: PicoUsd,
+    pub cache_read_usd: PicoUsd,
+    pub cache_write_5m_usd: PicoUsd,
+    pub cache_write_1h_usd: PicoUsd,
     /// A request, in dollars.
-    web_search_usd: PicoUsd,
+    pub web_search_usd: PicoUsd,
 }
 
 /// `prices check --json`.
@@ -71,6 +77,9 @@ pub struct PriceCheck {
     pub age_days: u64,
     /// A number that changes with every change of the prices.
     table_version: String,
+    /// Models that have a price.
+    #[serde(skip)]
+    pub priced_models: usize,
     /// Models with a price of the user's.
     pub own_prices: usize,
     /// Models in the ledger.
@@ -128,6 +137,7 @@ pub fn check(prices: &PriceTable, used: &[ModelUse], now: Timestamp) -> PriceChe
         date: prices.date().to_date(),
         age_days: now.since(prices.date()).as_secs() / 86_400,
         table_version: format!("{:016x}", prices.version()),
+        priced_models: prices.models().len(),
         own_prices: prices.models().iter().filter(|found| found.own).count(),
         models: used.len(),
         unpriced: unpriced
@@ -157,6 +167,7 @@ fn priced_model(prices: &PriceTable, found: Found<'_>, now: Timestamp) -> Priced
         us_multiplier: us.map(factor),
         regional_multiplier: regional.map(factor),
         batch_multiplier: batch.map(factor),
+        fast_now: found.model.fast_at(now.as_millis()).map(factor),
         prices: rows.iter().enumerate().map(|(at, row)| price_row(row, in_force == Some(at))).collect(),
     }
 }
@@ -177,141 +188,6 @@ fn price_row(row: &Row, in_force: bool) -> PriceRow {
         cache_write_1h_usd: million(rates.cache_write_1h),
         web_search_usd: PicoUsd::times(1, rates.web_search),
     }
-}
-
-/// Names of a model that `prices show` lists; all of them are in its JSON.
-const NAMES_SHOWN: usize = 6;
-
-/// Columns of rates.
-const RATES: [&str; 5] = ["input", "output", "read", "write 5m", "write 1h"];
-
-/// The models and their prices now; with `all` every price they had, have and will have.
-#[must_use]
-pub fn list_table(models: &[Found<'_>], all: bool, now: Timestamp) -> Table {
-    let mut table = Table::new(
-        "Prices in USD per million tokens",
-        &["model", RATES[0], RATES[1], RATES[2], RATES[3], RATES[4], if all { "when<" } else { "notes<" }],
-    );
-    for found in models {
-        let model = found.model;
-        let at = now.as_millis();
-        let now = model.row_at(at, 0);
-        let rows = model.rows.iter().enumerate().filter(|(index, _)| all || Some(*index) == now);
-        table.rows.extend(rows.map(|(_, row)| {
-            let last = if all { when(row, false) } else { more(*found, at) };
-            let name = Cell::Text(model.id.to_string());
-            std::iter::once(name).chain(rates(row)).chain([Cell::Text(last)]).collect()
-        }));
-    }
-    table
-}
-
-/// All prices of one model.
-#[must_use]
-pub fn detail_table(found: Found<'_>, now: Timestamp) -> Table {
-    let mut table = Table::new(
-        "Prices in USD per million tokens",
-        &["when", RATES[0], RATES[1], RATES[2], RATES[3], RATES[4], "search"],
-    );
-    let in_force = found.model.row_at(now.as_millis(), 0);
-    table.rows.extend(found.model.rows.iter().enumerate().map(|(at, row)| {
-        let when = Cell::Text(when(row, Some(at) == in_force));
-        let search = Cell::Price(PicoUsd::times(1, row.rates.web_search));
-        std::iter::once(when).chain(rates(row)).chain([search]).collect()
-    }));
-    table
-}
-
-/// What is to be said of a model above its prices, as name and value.
-#[must_use]
-pub fn detail_lines(prices: &PriceTable, found: Found<'_>) -> Vec<(&'static str, Cell)> {
-    let model = found.model;
-    let mut lines = vec![("model", Cell::Text(model.id.to_string()))];
-    if !model.provider.is_empty() {
-        lines.push(("provider", Cell::Text(model.provider.to_string())));
-    }
-    lines.push(("source", Cell::Text(source_of(found))));
-    let names: Vec<_> = prices.names(model).into_iter().filter(|name| *name != model.id).collect();
-    if !names.is_empty() {
-        let mut shown = names[..names.len().min(NAMES_SHOWN)].join(", ");
-        if names.len() > NAMES_SHOWN {
-            shown.push_str(" …");
-        }
-        lines.push(("aliases", Cell::Text(shown)));
-    }
-    lines.extend(model.released.map(|released| ("released", Cell::Text(date(released)))));
-    lines.extend(model.window.map(|window| ("context", Cell::Count(window))));
-    let times = |percent: Percent| factor(percent).to_decimal();
-    let mut factors = Vec::new();
-    factors.extend(model.fast.map(|fast| {
-        let until = model.fast_until.map(|until| format!(" until {}", date(until))).unwrap_or_default();
-        format!("fast × {}{until}", times(fast))
-    }));
-    for (name, percent) in [("US only", model.us), ("regional", model.regional), ("batch", model.batch)] {
-        factors.extend(percent.map(|percent| format!("{name} × {}", times(percent))));
-    }
-    if !factors.is_empty() {
-        lines.push(("multipliers", Cell::Text(factors.join(", "))));
-    }
-    lines
-}
-
-/// The models without a price, by their tokens.
-#[must_use]
-pub fn check_table(check: &PriceCheck) -> Table {
-    let mut table = Table::new("Models without a price", &["model", "responses", "tokens"]);
-    table.rows.extend(check.unpriced.iter().map(|unpriced| {
-        let name = unpriced.model.as_deref().unwrap_or("(none)");
-        vec![Cell::Text(name.to_owned()), Cell::Count(unpriced.responses), Cell::Count(unpriced.total_tokens)]
-    }));
-    table
-}
-
-fn rates(row: &Row) -> impl Iterator<Item = Cell> {
-    let rates = row.rates;
-    [rates.input, rates.output, rates.cache_read, rates.cache_write_5m, rates.cache_write_1h]
-        .into_iter()
-        .map(|rate| Cell::Price(million(rate)))
-}
-
-/// What a row holds for: `from 2026-10-07 (now)`, `> 200k until 2026-03-13`.
-fn when(row: &Row, in_force: bool) -> String {
-    let mut words = Vec::new();
-    if row.over > 0 {
-        words.push(format!("> {}k", row.over / 1_000));
-    }
-    if row.weekdays {
-        words.push("Mon-Fri".to_owned());
-    }
-    words.extend(hours(row.hours));
-    words.extend(row.from.map(|from| format!("from {}", date(from))));
-    words.extend(row.until.map(|until| format!("until {}", date(until))));
-    if in_force {
-        words.push("(now)".to_owned());
-    } else if words.is_empty() {
-        words.push("-".to_owned());
-    }
-    words.join(" ")
-}
-
-/// What the list does not show of a model.
-fn more(found: Found<'_>, now: i64) -> String {
-    let model = found.model;
-    let mut words = Vec::new();
-    if found.own {
-        words.push("yours".to_owned());
-    }
-    if let Some(over) = model.rows.iter().map(|row| row.over).find(|over| *over > 0) {
-        words.push(format!("> {}k", over / 1_000));
-    }
-    if model.rows.iter().any(|row| row.hours != 0 || row.weekdays) {
-        words.push("by hour".to_owned());
-    }
-    if model.rows.iter().any(|row| row.from.is_some()) {
-        words.push("by date".to_owned());
-    }
-    words.extend(model.fast_at(now).map(|fast| format!("fast × {}", factor(fast).to_decimal())));
-    words.join(", ")
 }
 
 fn source_of(found: Found<'_>) -> String {

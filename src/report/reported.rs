@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Cell, Table};
 use crate::domain::{PicoUsd, Timestamp};
 use crate::store::{Ledger, Report, SessionRecord, StoreError};
 
@@ -61,25 +60,4 @@ pub fn reported(
         Ok::<(), StoreError>(())
     })?;
     Ok(agents.into_values().collect())
-}
-
-/// The table for people.
-#[must_use]
-pub fn table(agents: &[ReportedAgent]) -> Table {
-    let columns = ["agent", "reports", "tokens", "estimated", "cost"];
-    let mut table = Table::new("Reported by agents without hooks (not included above)", &columns);
-    for agent in agents {
-        table.rows.push(vec![
-            Cell::Text(agent.agent.clone()),
-            Cell::Count(agent.reports),
-            Cell::Count(agent.tokens),
-            if agent.estimated_tokens > 0 {
-                Cell::Estimate(agent.estimated_tokens)
-            } else {
-                Cell::Text(String::new())
-            },
-            Cell::Usd { amount: agent.cost_usd, at_least: false },
-        ]);
-    }
-    table
 }

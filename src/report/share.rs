@@ -3,7 +3,6 @@
 
 use serde::Serialize;
 
-use super::Cell;
 use crate::domain::PicoUsd;
 
 /// What parts are of.
@@ -43,19 +42,6 @@ impl Share {
     pub fn of_tokens(tokens: u64, whole: u64) -> Self {
         Whole { cost: PicoUsd::ZERO, tokens: whole }.share(None, tokens)
     }
-
-    /// The cell of a table.
-    #[must_use]
-    pub fn cell(self) -> Cell {
-        Cell::percent(self.percent)
-    }
-
-    /// The head of a column of such cells: it says what they are parts of.
-    #[must_use]
-    pub fn heading(shares: impl IntoIterator<Item = Self>) -> &'static str {
-        let is_of_cost = shares.into_iter().any(|share| share.cost_percent.is_some());
-        if is_of_cost { "of cost" } else { "of tokens" }
-    }
 }
 
 /// So much of so many, in percent; `None` of nothing.
@@ -77,10 +63,8 @@ mod tests {
         assert_eq!(share, expected);
         // What has no price is not shown with its share of the tokens beside others' shares of the cost.
         assert_eq!(whole.share(None, 100).percent, None);
-        assert_eq!(Share::heading([share, whole.share(None, 100)]), "of cost");
         let unpriced = Share::of_tokens(100, 1_000);
         assert_eq!((unpriced.percent, unpriced.cost_percent), (Some(10.0), None));
-        assert_eq!(Share::heading([unpriced]), "of tokens");
         assert_eq!(Share::of_tokens(0, 0), Share::default());
     }
 }

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::allocations::{AllocationFigures, AllocationKey, AllocationSum, add_to, phase_cells};
-use super::{Cell, ROWS_SHOWN, Share, Table};
+use super::Share;
+use super::allocations::{AllocationFigures, AllocationKey, AllocationSum, add_to};
 use crate::store::{BucketFilter, Ledger, StoreError};
 
 /// `tools --json`.
@@ -46,13 +46,6 @@ impl From<&AllocationSum> for ToolSum {
     }
 }
 
-impl ToolSum {
-    fn add(&mut self, other: &Self) {
-        self.calls += other.calls;
-        self.figures.add(&other.figures);
-    }
-}
-
 impl ToolsReport {
     /// The answer where there is no ledger.
     #[must_use]
@@ -77,68 +70,20 @@ impl ToolsReport {
             .into_iter()
             .map(|(tool, sum)| ToolRow {
                 tool,
-                share: whole.share(sum.cost_usd(), sum.usage.total()),
+                share: whole.share(sum.known().amount, sum.usage.total()),
                 sum: (&sum).into(),
             })
             .collect();
         rows.sort_by_cached_key(|row| {
-            let rank = std::cmp::Reverse((row.sum.figures.cost_usd, row.sum.figures.total_tokens));
+            let rank = std::cmp::Reverse((row.sum.figures.cost_usd.amount, row.sum.figures.total_tokens));
             (row.tool.starts_with('('), rank, row.tool.clone())
         });
         Ok(Self { schema_version: 1, rows, total })
-    }
-
-    /// This report with so few tools that they can be looked over, the most expensive ones, and the others as one.
-    /// Returns how many these are, too; `None` if all are there.
-    #[must_use]
-    pub fn abridged(&self) -> Option<(Self, usize)> {
-        let tools = self.rows.iter().filter(|row| !row.tool.starts_with('(')).count();
-        let over = tools.saturating_sub(ROWS_SHOWN);
-        if over < 2 {
-            return None;
-        }
-        let mut short = self.clone();
-        let mut others =
-            ToolRow { tool: format!("{over} others"), share: Share::default(), sum: ToolSum::default() };
-        for row in short.rows.splice(ROWS_SHOWN..tools, []) {
-            others.sum.add(&row.sum);
-        }
-        let figures = &others.sum.figures;
-        others.share = self.total.figures.whole().share(figures.cost_usd, figures.total_tokens);
-        short.rows.insert(ROWS_SHOWN, others);
-        Some((short, over))
     }
 
     /// Whether nothing was found.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
-    }
-
-    /// The table for people.
-    #[must_use]
-    pub fn table(&self) -> Table {
-        let share = Share::heading(self.rows.iter().map(|row| row.share));
-        let columns = ["tool", "calls", "tokens", "first read", "re-reads", "cost", share];
-        let mut table = Table::new("Cost by tool", &columns);
-        let cells = |name: &str, sum: &ToolSum, share: Cell| {
-            let figures = &sum.figures;
-            let [entry, carry] =
-                phase_cells(figures.entry_cost_usd, figures.carry_cost_usd, figures.cost_usd);
-            vec![
-                Cell::Text(name.to_owned()),
-                if sum.calls == 0 { Cell::Text(String::new()) } else { Cell::Count(sum.calls) },
-                Cell::Count(figures.total_tokens),
-                entry,
-                carry,
-                Cell::Usd { amount: figures.cost_usd, at_least: figures.is_partly_priced },
-                share,
-            ]
-        };
-        table.rows = self.rows.iter().map(|row| cells(&row.tool, &row.sum, row.share.cell())).collect();
-        if self.rows.len() > 1 {
-            table.total = Some(cells("total", &self.total, Cell::Text(String::new())));
-        }
-        table
     }
 }

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::calendar::{Day, Days, Zone};
-use super::{Cell, Table};
-use crate::domain::{PicoUsd, Timestamp, plural};
+use super::{CostSum, KnownCost};
+use crate::calendar::{Day, Days, Zone};
+use crate::domain::{PicoUsd, Timestamp};
 use crate::store::{Block, BucketFilter, Grain, Ledger, QuarterHour, SessionRow, StoreError};
 
 /// Days that the forecast looks back.
@@ -56,10 +56,8 @@ pub struct Trends {
 pub struct TrendDay {
     pub date: String,
     /// Of the models that have a price; null if none has.
-    pub cost_usd: Option<PicoUsd>,
+    pub cost_usd: KnownCost,
     pub total_tokens: u64,
-    #[serde(skip)]
-    is_partly_priced: bool,
 }
 
 /// A step of a session.
@@ -80,30 +78,22 @@ pub struct Forecast {
     pub high: PicoUsd,
 }
 
-/// What some time cost.
+/// What some days used and cost.
 #[derive(Debug, Clone, Default)]
-struct Sum {
-    cost: PicoUsd,
+struct DaySum {
+    cost: CostSum,
     tokens: u64,
-    is_priced: bool,
-    unpriced: Vec<String>,
 }
 
-impl Sum {
+impl DaySum {
     fn merge(&mut self, other: &Self) {
-        self.cost += other.cost;
+        self.cost.merge(&other.cost);
         self.tokens = self.tokens.saturating_add(other.tokens);
-        self.is_priced |= other.is_priced;
-        for model in &other.unpriced {
-            if !self.unpriced.contains(model) {
-                self.unpriced.push(model.clone());
-            }
-        }
     }
 
-    /// The cost of nothing is known.
-    fn cost(&self) -> Option<PicoUsd> {
-        (self.is_priced || self.unpriced.is_empty()).then_some(self.cost)
+    /// The cost as far as it is known.
+    fn amount(&self) -> Option<PicoUsd> {
+        self.cost.known().amount
     }
 }
 
@@ -129,7 +119,7 @@ impl Trends {
             None => BTreeMap::new(),
         };
         let of = |from: Day, until: Day| {
-            let mut sum = Sum::default();
+            let mut sum = DaySum::default();
             sums.range(from..until).for_each(|(_, day)| sum.merge(day));
             sum
         };
@@ -143,37 +133,30 @@ impl Trends {
             .map(|number| {
                 let day = first.plus_days(number);
                 let sum = sums.get(&day).cloned().unwrap_or_default();
-                TrendDay {
-                    date: day.to_string(),
-                    cost_usd: sum.cost(),
-                    total_tokens: sum.tokens,
-                    is_partly_priced: !sum.unpriced.is_empty(),
-                }
+                TrendDay { date: day.to_string(), cost_usd: sum.cost.known(), total_tokens: sum.tokens }
             })
             .collect();
         let most = rows
             .iter()
-            .filter(|day| day.cost_usd > Some(PicoUsd::ZERO))
-            .max_by_key(|day| (day.cost_usd, std::cmp::Reverse(&day.date)))
+            .filter(|day| day.cost_usd.amount > Some(PicoUsd::ZERO))
+            .max_by_key(|day| (day.cost_usd.amount, std::cmp::Reverse(&day.date)))
             .map(|day| day.date.clone());
-        let change = total.cost().zip(previous.cost().filter(|cost| *cost > PicoUsd::ZERO));
-        let mut unpriced_models = total.unpriced.clone();
-        unpriced_models.sort();
+        let change = total.amount().zip(previous.amount().filter(|cost| *cost > PicoUsd::ZERO));
         Ok(Self {
             schema_version: 1,
-            total_usd: total.cost(),
+            total_usd: total.amount(),
             total_tokens: total.tokens,
-            average_usd: total.cost().map(|cost| {
+            average_usd: total.amount().map(|cost| {
                 let count = i128::from(count);
                 PicoUsd::from_pico((cost.as_pico() + count / 2).div_euclid(count))
             }),
-            previous_usd: previous.cost(),
+            previous_usd: previous.amount(),
             change_percent: change.and_then(|(now, before)| (now - before).percent_of(before)),
             most_expensive_day: most,
             most_expensive_step: steps.iter().max().cloned(),
             least_expensive_step: steps.into_iter().min(),
             forecast_month_usd: forecast(&sums, zone, now, today),
-            unpriced_models,
+            unpriced_models: total.cost.unpriced_models(),
             days: rows,
         })
     }
@@ -183,86 +166,14 @@ impl Trends {
     pub fn is_empty(&self) -> bool {
         self.days.iter().all(|day| day.total_tokens == 0)
     }
-
-    /// The days with bars.
-    #[must_use]
-    pub fn table(&self) -> Table {
-        let mut table = Table::new(
-            format!("Last {}", plural(self.days.len() as u64, "day")),
-            &["day", "tokens", "cost", "bar<"],
-        );
-        let most = self.days.iter().filter_map(|day| day.cost_usd).max().unwrap_or_default();
-        for day in &self.days {
-            let share = day
-                .cost_usd
-                .filter(|_| most > PicoUsd::ZERO)
-                .map_or(0.0, |cost| cost.to_f64() / most.to_f64());
-            table.rows.push(vec![
-                Cell::Text(day.date.clone()),
-                Cell::Count(day.total_tokens),
-                Cell::Usd { amount: day.cost_usd, at_least: day.is_partly_priced },
-                Cell::Bar(share),
-            ]);
-        }
-        table.total = Some(vec![
-            Cell::Text("total".to_owned()),
-            Cell::Count(self.total_tokens),
-            Cell::Usd { amount: self.total_usd, at_least: !self.unpriced_models.is_empty() },
-            Cell::Bar(0.0),
-        ]);
-        table
-    }
-
-    /// Names and values below the days.
-    #[must_use]
-    pub fn lines(&self) -> Vec<(&'static str, Cell)> {
-        let usd = |amount: Option<PicoUsd>| amount.map_or("unknown".to_owned(), |amount| amount.to_string());
-        let mut lines = vec![("average", Cell::Text(format!("{} per day", usd(self.average_usd))))];
-        lines.push((
-            "change",
-            Cell::Text(match self.change_percent {
-                Some(change) => {
-                    let before = match self.days.len() {
-                        1 => "the day before".to_owned(),
-                        days => format!("the {days} days before"),
-                    };
-                    format!("{change:+.1}% vs. {before} ({})", usd(self.previous_usd))
-                }
-                None => "no earlier spending".to_owned(),
-            }),
-        ));
-        let most = self.days.iter().find(|day| Some(&day.date) == self.most_expensive_day.as_ref());
-        lines.extend(most.map(|day| ("peak", Cell::Text(format!("{}, {}", day.date, usd(day.cost_usd))))));
-        let step = |step: &TrendStep| {
-            let session: String = step.session_id.chars().take(8).collect();
-            format!("{} in {session}, {}", step.step, step.cost_usd)
-        };
-        if let (Some(most), Some(least)) = (&self.most_expensive_step, &self.least_expensive_step) {
-            lines.push(("costliest step", Cell::Text(step(most))));
-            if least != most {
-                lines.push(("cheapest step", Cell::Text(step(least))));
-            }
-        }
-        lines.extend(self.forecast_month_usd.map(|forecast| {
-            let Forecast { low, mid, high } = forecast;
-            let range = if low == high {
-                // Of one day, or equal ones, nothing tells how far others will be from it.
-                String::new()
-            } else {
-                format!(", likely between {low} and {high}")
-            };
-            ("month-end forecast", Cell::Text(format!("~{mid}{range}")))
-        }));
-        lines
-    }
 }
 
 /// What each day from `first` on has cost.
-fn sums(ledger: &Ledger, zone: &Zone, first: Day) -> Result<BTreeMap<Day, Sum>, StoreError> {
+fn sums(ledger: &Ledger, zone: &Zone, first: Day) -> Result<BTreeMap<Day, DaySum>, StoreError> {
     let filter =
         BucketFilter { from: Some(QuarterHour::from_time(zone.start_of(first))), ..BucketFilter::default() };
     let mut days = Days::new(zone);
-    let mut sums: BTreeMap<Day, Sum> = BTreeMap::new();
+    let mut sums: BTreeMap<Day, DaySum> = BTreeMap::new();
     let mut cut = Days::new(zone);
     let is_split = |block: Block| {
         filter.from.is_some_and(|from| block.0 < from && from <= block.1)
@@ -272,19 +183,7 @@ fn sums(ledger: &Ledger, zone: &Zone, first: Day) -> Result<BTreeMap<Day, Sum>, 
         let Some(day) = row.quarter.and_then(|quarter| days.of(quarter.start())) else { return };
         let sum = sums.entry(day).or_default();
         sum.tokens = sum.tokens.saturating_add(row.usage.total());
-        match row.cost {
-            Some(cost) => {
-                sum.cost += cost.total();
-                sum.is_priced = true;
-            }
-            None if row.usage.total() == 0 => {}
-            None => {
-                let model = if row.model.is_empty() { "(none)" } else { row.model };
-                if !sum.unpriced.iter().any(|known| known == model) {
-                    sum.unpriced.push(model.to_owned());
-                }
-            }
-        }
+        sum.cost.add_if_used(row.model, &row.usage, row.cost);
     })?;
     Ok(sums)
 }
@@ -313,12 +212,12 @@ fn steps(ledger: &Ledger, zone: &Zone, first: Day, last: Day) -> Result<Vec<Tren
 }
 
 /// What the month will probably cost.
-fn forecast(sums: &BTreeMap<Day, Sum>, zone: &Zone, now: Timestamp, today: Day) -> Option<Forecast> {
+fn forecast(sums: &BTreeMap<Day, DaySum>, zone: &Zone, now: Timestamp, today: Day) -> Option<Forecast> {
     let first_known = *sums.keys().next()?;
     let month = today.first_of_month();
-    let so_far: PicoUsd = sums.range(month..=today).map(|(_, sum)| sum.cost).sum();
+    let so_far: PicoUsd = sums.range(month..=today).map(|(_, sum)| sum.cost.known().or_zero()).sum();
     let from = first_known.max(today.plus_days(-SAMPLE_DAYS));
-    let cost_of = |day: Day| sums.get(&day).map_or(0.0, |sum| sum.cost.to_f64());
+    let cost_of = |day: Day| sums.get(&day).map_or(0.0, |sum| sum.cost.known().or_zero().to_f64());
     let mut sample: Vec<f64> =
         (0..today.days_since(from).max(0)).map(|number| cost_of(from.plus_days(number))).collect();
     let tomorrow = zone.start_of(today.plus_days(1));
@@ -347,21 +246,23 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::CostParts;
+
+    fn sum(cost: PicoUsd) -> DaySum {
+        let mut sum = DaySum::default();
+        sum.cost.add_part("m", Some(CostParts { output: cost, ..CostParts::default() }));
+        sum
+    }
 
     fn day(text: &str) -> Day {
         Day::parse(text).unwrap()
     }
 
-    fn costs(days: &[(&str, &str)]) -> BTreeMap<Day, Sum> {
-        days.iter()
-            .map(|(date, cost)| {
-                let cost = PicoUsd::parse(cost).unwrap();
-                (day(date), Sum { cost, is_priced: true, ..Sum::default() })
-            })
-            .collect()
+    fn costs(days: &[(&str, &str)]) -> BTreeMap<Day, DaySum> {
+        days.iter().map(|(date, cost)| (day(date), sum(PicoUsd::parse(cost).unwrap()))).collect()
     }
 
-    fn of(sums: &BTreeMap<Day, Sum>, now: &str) -> Forecast {
+    fn of(sums: &BTreeMap<Day, DaySum>, now: &str) -> Forecast {
         let (zone, now) = (Zone::named("UTC").unwrap(), Timestamp::parse(now).unwrap());
         forecast(sums, &zone, now, zone.day_of(now).unwrap()).unwrap()
     }
@@ -411,15 +312,15 @@ mod tests {
             ahead in 0..61_i32,
         ) {
             let first = day("2026-10-05");
-            let mut sums: BTreeMap<Day, Sum> = BTreeMap::new();
+            let mut sums: BTreeMap<Day, DaySum> = BTreeMap::new();
             for (number, cents) in days {
                 let cost = PicoUsd::times(cents.into(), 10_000_000_000);
-                sums.insert(first.plus_days(number), Sum { cost, is_priced: true, ..Sum::default() });
+                sums.insert(first.plus_days(number), sum(cost));
             }
             let today = first.plus_days(ahead);
             let zone = Zone::utc();
             let now = Timestamp::from_millis(zone.start_of(today).as_millis() + millis);
-            let spent: PicoUsd = sums.range(today.first_of_month()..=today).map(|(_, sum)| sum.cost).sum();
+            let spent: PicoUsd = sums.range(today.first_of_month()..=today).map(|(_, sum)| sum.cost.known().or_zero()).sum();
             let Forecast { low, mid, high } = forecast(&sums, &zone, now, today).unwrap();
             prop_assert!(spent <= low && low <= mid && mid <= high, "{spent} {low} {mid} {high}");
         }

@@ -9,10 +9,10 @@ mod template;
 use std::path::Path;
 
 use crate::budget;
+use crate::calendar::Zone;
 use crate::config::Config;
 use crate::domain::{PicoUsd, SessionId};
 use crate::env::Env;
-use crate::report::calendar::Zone;
 use crate::store::{Ledger, QuarterHour, StatusFigures, StatusSum};
 pub use payload::{Limit, Payload};
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
+use tallyhook::calendar::Zone;
 use tallyhook::domain::Timestamp;
-use tallyhook::report::calendar::Zone;
 
 use crate::support::{Ledger, Ran, Session, With};
 

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tallyhook::clients::claude_code::cost_screen::parse;
-use tallyhook::report::capture::Reading;
+use tallyhook::report::capture::CapturedFigures;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::material::{collected, with_extension};
 use crate::support::{Example, Ledger, Ran, Session, With, repository};
 
 fn reading(paste: &str) -> Value {
-    let text = serde_json::to_string(&Reading::from(&parse(paste))).unwrap();
+    let text = serde_json::to_string(&CapturedFigures::from(&parse(paste))).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use proptest::prelude::*;
 use rusqlite::params;
 use serde_json::{Value, json};
+use tallyhook::calendar::{Day, Zone};
 use tallyhook::domain::{PicoUsd, Timestamp, Usage};
-use tallyhook::report::calendar::{Day, Zone};
 use tallyhook::report::cost::{By, CostReport, Query};
 use unicode_width::UnicodeWidthStr as _;
 

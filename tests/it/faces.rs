@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use tallyhook::calendar::Zone;
 use tallyhook::domain::{PicoUsd, Timestamp, Usage};
-use tallyhook::report::calendar::Zone;
 use tallyhook::report::trends::Trends;
 use unicode_width::UnicodeWidthStr as _;
 

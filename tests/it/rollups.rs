@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use rusqlite::{Connection, params};
+use tallyhook::calendar::{Day, Zone};
 use tallyhook::domain::{PicoUsd, Timestamp, Usage};
-use tallyhook::report::calendar::{Day, Zone};
 use tallyhook::report::cost::{By, CostReport, Query};
 
 use crate::bill::{OPUS, cost_state};

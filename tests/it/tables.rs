@@ -3,6 +3,7 @@
 
 use tallyhook::calendar::Zone;
 use tallyhook::domain::Timestamp;
+use tallyhook::present::{PageOptions, Present as _};
 use tallyhook::render;
 use tallyhook::report::budgets::BudgetsReport;
 use tallyhook::report::dashboard::Dashboard;
@@ -126,6 +127,28 @@ fn colours_are_for_terminals_that_want_them() {
     }
 }
 
+#[test]
+fn every_report_has_every_format() {
+    let ledger = ledger("80");
+    for args in
+        TABLES.into_iter().filter(|args| args[0] != "alerts").chain([&["prices", "check"][..], &["doctor"]])
+    {
+        let ask = |format| ledger.run(&[args, &["--format", format]].concat()).stdout;
+        let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        // By the program's own clock.
+        if !["budget", "show-usage", "doctor"].contains(&args[0]) {
+            let as_option = json(&ledger.run(&[args, &["--json"]].concat()).stdout);
+            assert_eq!(json(&ask("json")), as_option, "{args:?}");
+        }
+        let rows = crate::faces::csv_rows(&ask("csv"));
+        let markdown = ask("markdown");
+        let heads = markdown.lines().find(|line| line.starts_with('|'));
+        let heads = heads.unwrap_or_else(|| panic!("{args:?}: {markdown}"));
+        let first: String = heads.trim_start_matches("| ").chars().take_while(|c| *c != ' ').collect();
+        assert!(rows.len() > 1 && rows[0][0].starts_with(&first), "{args:?}: {rows:?} {markdown}");
+    }
+}
+
 /// What commands say, each answer once with all that say it.
 fn answers(ledger: &Ledger) -> String {
     let mut answers: Vec<(String, Vec<String>)> = Vec::new();
@@ -231,7 +254,8 @@ fn trends_at_80_and_160_columns() {
     let trends = Trends::of(Some(&ledger), &zone, now, zone.day_of(now).unwrap(), 5).unwrap();
     let at = |width| {
         let style = render::Style { width, color: false, ascii: false, zone: &zone };
-        format!("{}\n{}", render::table(&trends.table(), style), render::pairs(&trends.lines(), style))
+        let options = PageOptions { zone: &zone, now, is_detailed: false, shows_all: true };
+        render::text(&trends.page(&options), style)
     };
     assert_fits(&at(80), 80);
     insta::assert_snapshot!([at(80), at(160)].join("\n"));
@@ -245,9 +269,10 @@ fn the_dashboard_as_a_note() {
     let zone = Zone::named("UTC").unwrap();
     let today = zone.day_of(Timestamp::parse("2025-10-27T12:00:00Z").unwrap()).unwrap();
     let none = BudgetsReport { schema_version: 1, budgets: Vec::new(), session_id: None, work: None };
-    let dashboard = Dashboard::of(&ledger, &zone, today, &none).unwrap().unwrap();
-    let tables: Vec<String> = dashboard.tables.iter().map(|table| render::markdown(table, &zone)).collect();
-    insta::assert_snapshot!(tables.join("\n"));
+    let dashboard = Dashboard::of(&ledger, &zone, today, none).unwrap().unwrap();
+    let now = Timestamp::parse("2025-10-27T12:00:00Z").unwrap();
+    let options = PageOptions { zone: &zone, now, is_detailed: false, shows_all: true };
+    insta::assert_snapshot!(render::markdown(&dashboard.page(&options), &zone));
 }
 
 #[test]

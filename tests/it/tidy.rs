@@ -37,25 +37,30 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("error", &["domain", "env", "config", "clients", "pricing", "store", "setup"]),
     ("ingest", &["domain", "env", "estimate", "config", "clients", "pricing", "reconcile", "store", "error"]),
     ("allocation", &["domain", "estimate", "attribution", "pricing", "store", "ingest"]),
-    // The hot path: nothing that shows anything.
+    ("report", &["domain", "calendar", "estimate", "pricing", "store", "allocation", "budget"]),
+    // Every word that people read, of data that others have gathered.
+    ("present", &["domain", "calendar", "store", "budget", "report"]),
+    // The hot path: of what is shown it has single sentences alone.
     (
         "hook",
         &[
             "domain", "json", "env", "estimate", "config", "clients", "pricing", "store", "error", "ingest",
-            "budget", "calendar", "stdin", "regular",
+            "budget", "calendar", "stdin", "regular", "present",
         ],
     ),
     ("setup", &["child", "domain", "json", "env", "error", "hook", "platform", "regular", "store"]),
     (
         "doctor",
-        &["domain", "env", "config", "estimate", "hook", "platform", "regular", "pricing", "setup", "store"],
+        &[
+            "domain", "env", "config", "estimate", "hook", "platform", "regular", "pricing", "setup",
+            "store", "present",
+        ],
     ),
-    ("report", &["domain", "calendar", "estimate", "pricing", "store", "allocation", "budget"]),
-    // As hot as the hook; of the reports it knows only the user's days.
-    ("statusline", &["domain", "json", "env", "config", "budget", "store", "report"]),
-    ("render", &["domain", "json", "doctor", "report"]),
+    // As hot as the hook.
+    ("statusline", &["domain", "json", "env", "config", "budget", "store", "calendar"]),
+    ("render", &["domain", "json", "calendar", "report", "present"]),
     // What leaves the ledger. Sinks for databases are in other crates.
-    ("export", &["domain", "pricing", "store", "allocation", "report", "render"]),
+    ("export", &["domain", "calendar", "pricing", "store", "allocation", "report", "render"]),
     (
         "cli",
         &[
@@ -73,6 +78,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "doctor",
             "platform",
             "report",
+            "present",
             "regular",
             "render",
             "export",

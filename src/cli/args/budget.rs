@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::FormatArgs;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::domain::{Per, amount};
@@ -46,9 +47,9 @@ pub enum BudgetAction {
         /// The session [default: the one this runs in, or this project's most recent]
         #[arg(long, value_name = "ID")]
         session: Option<String>,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
+        /// How to print it
+        #[command(flatten)]
+        output: FormatArgs,
     },
     /// Remove budgets: all, or those you name
     Clear {

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::calendar::{AskedDay, Zone};
 use crate::domain::amount::{self, AmountFault};
 use crate::export::{Cursor, FORMATS, FileFormat, RecordKind};
 use crate::report::allocations::AllocationKey;
-use crate::report::calendar::{AskedDay, Zone};
 use crate::report::cost::By;
 use crate::report::history;
 
@@ -32,9 +32,9 @@ pub struct ShowUsageArgs {
     /// Only one step, by its name or number
     #[arg(long, value_name = "NAME|N")]
     pub step: Option<String>,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How to print it
+    #[command(flatten)]
+    pub output: FormatArgs,
 }
 
 /// Options of `tools`.
@@ -60,7 +60,7 @@ pub struct ToolsArgs {
     pub all: bool,
     /// How to print it
     #[command(flatten)]
-    pub face: FormatArgs,
+    pub output: FormatArgs,
 }
 
 /// Options of `agents`.
@@ -68,7 +68,7 @@ pub struct ToolsArgs {
 pub struct AgentsArgs {
     /// How to print it
     #[command(flatten)]
-    pub face: FormatArgs,
+    pub output: FormatArgs,
 }
 
 /// Options of `step`.
@@ -97,9 +97,9 @@ pub enum StepAction {
     },
     /// List the session's steps and what they cost
     List {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
+        /// How to print it
+        #[command(flatten)]
+        output: FormatArgs,
     },
 }
 
@@ -138,7 +138,7 @@ pub struct CostArgs {
     pub all: bool,
     /// How to print it.
     #[command(flatten)]
-    pub face: FormatArgs,
+    pub output: FormatArgs,
 }
 
 /// How a report is printed.
@@ -155,7 +155,7 @@ pub struct FormatArgs {
 impl FormatArgs {
     /// The format that is asked for.
     #[must_use]
-    pub const fn face(&self) -> OutputFormat {
+    pub const fn format(&self) -> OutputFormat {
         if self.json { OutputFormat::Json } else { self.format }
     }
 }
@@ -202,7 +202,7 @@ pub struct HistoryArgs {
     pub all: bool,
     /// How to print it.
     #[command(flatten)]
-    pub face: FormatArgs,
+    pub output: FormatArgs,
 }
 
 /// What comes first in a list of sessions.
@@ -237,7 +237,7 @@ pub struct TrendsArgs {
     pub tz: Option<Zone>,
     /// How to print it.
     #[command(flatten)]
-    pub face: FormatArgs,
+    pub output: FormatArgs,
 }
 
 /// What the rows of `cost` are.
@@ -306,9 +306,9 @@ pub struct CaptureCostArgs {
     /// The session it belongs to, by its ID or the start of it
     #[arg(long, value_name = "ID")]
     pub session: Option<String>,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How to print it
+    #[command(flatten)]
+    pub output: FormatArgs,
 }
 
 /// Options of `export`.

@@ -2,8 +2,8 @@
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
+use crate::calendar::{AskedDay, Zone};
 use crate::export::{Cursor, CursorError, FORMATS, FileFormat};
-use crate::report::calendar::{AskedDay, Zone};
 
 /// Reads a day that is asked for.
 ///

@@ -3,10 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use super::groups::{self, By, Group, Groups, Places, Shift, Span, Sum};
-use super::{Change, Changes, CostReport, CostSum, CostTotal, Period, Previous, Query, row, total, total_of};
+use super::groups::{self, By, Group, GroupSum, Groups, QuarterSpan, SessionPlaces, Shift};
+use super::{
+    Change, Changes, CostFigures, CostReport, CostTotal, Period, Previous, Query, row, total, total_of,
+};
+use crate::calendar::Day;
 use crate::report::allocations::AllocationKey;
-use crate::report::calendar::Day;
 use crate::store::{BucketFilter, Ledger, SessionRow, StoreError};
 
 /// What a change is put down to. Allocations hold all that was spent, so that one reading tells all three.
@@ -50,16 +52,16 @@ impl Periods {
 pub(super) fn report(
     ledger: &Ledger,
     query: &Query,
-    places: &Places,
+    places: &SessionPlaces,
     filter: &BucketFilter,
 ) -> Result<CostReport, StoreError> {
     let periods = Periods::of(query);
     let (since, until) =
         periods.as_ref().map_or((query.since, query.until), |both| (Some(both.since), Some(both.until)));
-    let span = Span::of_days(since, until, &query.zone);
-    let before = periods
-        .as_ref()
-        .map(|both| (Span::of_days(Some(both.before.0), Some(both.before.1), &query.zone), both.shift));
+    let span = QuarterSpan::of_days(since, until, &query.zone);
+    let before = periods.as_ref().map(|both| {
+        (QuarterSpan::of_days(Some(both.before.0), Some(both.before.1), &query.zone), both.shift)
+    });
     let whose = (places, &query.zone);
     let groups = groups::read(ledger, filter, (span, before), query.by, whose)?;
     let groups = groups.into_sorted();
@@ -101,7 +103,7 @@ fn add_sessions(
     report: &mut CostReport,
     ledger: &Ledger,
     query: &Query,
-    places: &Places,
+    places: &SessionPlaces,
     filter: &BucketFilter,
     groups: &[Group],
 ) -> Result<(), StoreError> {
@@ -111,7 +113,7 @@ fn add_sessions(
         groups
     } else {
         let whose = (places, &query.zone);
-        let all = groups::read(ledger, filter, (Span::default(), None), By::Session, whose)?;
+        let all = groups::read(ledger, filter, (QuarterSpan::default(), None), By::Session, whose)?;
         read = all.into_sorted();
         &read
     };
@@ -155,11 +157,11 @@ fn add_sessions(
 fn changes_between(
     ledger: &Ledger,
     query: &Query,
-    places: &Places,
+    places: &SessionPlaces,
     filter: &BucketFilter,
     (now, before): (Option<SessionRow>, Option<SessionRow>),
 ) -> Result<Changes, StoreError> {
-    let span = Span::of_days(query.since, query.until, &query.zone);
+    let span = QuarterSpan::of_days(query.since, query.until, &query.zone);
     let mut causes = CAUSES.map(|by| Groups::new(by, places, &query.zone));
     for session in now.into_iter().chain(before) {
         let is_before = Some(session) != now;
@@ -174,13 +176,13 @@ fn changes_between(
     Ok(changes(query, places, causes))
 }
 
-fn changes(query: &Query, places: &Places, causes: [Groups<'_>; 3]) -> Changes {
+fn changes(query: &Query, places: &SessionPlaces, causes: [Groups<'_>; 3]) -> Changes {
     let [by_model, by_tool, by_agent] = causes.map(|groups| changed(query, places, groups));
     Changes { key: None, previous_key: None, by_model, by_tool, by_agent }
 }
 
 /// The groups that have changed, the largest change first.
-fn changed(query: &Query, places: &Places, groups: Groups<'_>) -> Vec<super::CostRow> {
+fn changed(query: &Query, places: &SessionPlaces, groups: Groups<'_>) -> Vec<super::CostRow> {
     let mut rows: Vec<_> = groups
         .into_sorted()
         .into_iter()
@@ -201,15 +203,15 @@ fn changed(query: &Query, places: &Places, groups: Groups<'_>) -> Vec<super::Cos
 impl Change {
     /// What has changed in a group since the period before.
     fn of(group: &Group) -> Self {
-        let none = Sum::default();
+        let none = GroupSum::default();
         Self::between(&group.now, Some(group.before.as_deref().unwrap_or(&none)), None)
     }
 
-    fn between(now: &Sum, before: Option<&Sum>, key: Option<&str>) -> Self {
+    fn between(now: &GroupSum, before: Option<&GroupSum>, key: Option<&str>) -> Self {
         let previous =
             before.map(|before| Box::new(Previous { key: key.map(str::to_owned), sum: before.into() }));
         let was = previous.as_ref().and_then(|previous| previous.sum.cost_usd);
-        let change_usd = CostSum::from(now).cost_usd.zip(was).map(|(now, was)| now - was);
+        let change_usd = CostFigures::from(now).cost_usd.zip(was).map(|(now, was)| now - was);
         let change_percent = change_usd.zip(was).and_then(|(change, was)| change.percent_of(was));
         Self { previous, change_usd, change_percent }
     }

@@ -1,12 +1,12 @@
 //! Rows of the ledger under the keys of a report. Pure but for the one question to the ledger.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
+use crate::calendar::{Day, Days, Zone};
 use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, Timestamp, Usage, is_turn_name};
-use crate::report::add_known;
+use crate::report::CostSum;
 use crate::report::allocations::{AllocationKey, NO_KEY};
-use crate::report::calendar::{Day, Days, Zone};
 use crate::report::usage::UNTYPED_AGENT;
 use crate::store::{
     AllocationRow, Block, BucketFilter, Grain, HIDDEN_AGENT, Ledger, Phase, QuarterHour, RunType,
@@ -98,14 +98,12 @@ impl Shift {
     }
 }
 
-/// What some rows come to.
+/// What the rows of a group come to, in one period.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Sum {
+pub(super) struct GroupSum {
     pub(super) usage: Usage,
     pub(super) responses: u64,
-    /// What the priced rows cost; `None` if there is none.
-    pub(super) cost: Option<CostParts>,
-    pub(super) unpriced: BTreeSet<String>,
+    pub(super) cost: CostSum,
     /// Sessions, some of them more than once.
     sessions: Vec<SessionRow>,
     /// The first hour or day with a time.
@@ -114,25 +112,22 @@ pub(super) struct Sum {
     pub(super) phases: (PicoUsd, PicoUsd),
 }
 
-impl Sum {
+impl GroupSum {
     fn add(&mut self, row: &UsageBucket<'_>) {
-        // What used nothing cost nothing, whatever the model.
-        let nothing = (row.usage == Usage::default()).then(CostParts::default);
-        self.add_at(row, row.cost.or(nothing));
+        self.cost.add_usage(row.model, &row.usage, row.cost);
+        self.count(row);
     }
 
-    fn add_at(&mut self, row: &UsageBucket<'_>, cost: Option<CostParts>) {
+    /// Adds a part of a response, as [`CostSum::add_part`] does.
+    fn add_part(&mut self, row: &UsageBucket<'_>, cost: Option<CostParts>) {
+        self.cost.add_part(row.model, cost);
+        self.count(row);
+    }
+
+    /// Adds what a row has besides its cost.
+    fn count(&mut self, row: &UsageBucket<'_>) {
         self.usage += row.usage;
         self.responses += row.responses;
-        match cost {
-            Some(cost) => *self.cost.get_or_insert_default() += cost,
-            None => {
-                let model = if row.model.is_empty() { NO_KEY } else { row.model };
-                if !self.unpriced.contains(model) {
-                    self.unpriced.insert(model.to_owned());
-                }
-            }
-        }
         if self.sessions.last() != Some(&row.session) {
             self.sessions.push(row.session);
         }
@@ -144,8 +139,7 @@ impl Sum {
     pub(super) fn merge(&mut self, other: &Self) {
         self.usage += other.usage;
         self.responses += other.responses;
-        add_known(&mut self.cost, other.cost);
-        self.unpriced.extend(other.unpriced.iter().cloned());
+        self.cost.merge(&other.cost);
         self.sessions.extend(&other.sessions);
         self.first = self.first.into_iter().chain(other.first).min();
         self.phases.0 += other.phases.0;
@@ -171,9 +165,9 @@ pub(super) struct Group {
     pub(super) key: String,
     /// The session, where groups are sessions.
     pub(super) session: Option<SessionRow>,
-    pub(super) now: Sum,
+    pub(super) now: GroupSum,
     /// Nothing unless it is compared: most reports are not, and may have many groups.
-    pub(super) before: Option<Box<Sum>>,
+    pub(super) before: Option<Box<GroupSum>>,
 }
 
 /// So many keys of one kind are told apart, the first in the order in which the ledger is read; what the others have spent is
@@ -185,13 +179,13 @@ const OTHER: &str = "(other)";
 
 /// Where sessions and runs belong.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct SessionPlaces {
     pub(super) sessions: HashMap<SessionRow, SessionPlace>,
     /// By session and id.
     runs: Vec<RunType>,
 }
 
-impl Places {
+impl SessionPlaces {
     pub(super) fn read(ledger: &Ledger, with_agents: bool) -> Result<Self, StoreError> {
         let sessions = ledger.session_places()?.into_iter().map(|place| (place.row, place)).collect();
         let runs = if with_agents { ledger.run_types()? } else { Vec::new() };
@@ -223,7 +217,7 @@ impl Places {
 #[derive(Debug)]
 pub(super) struct Groups<'a> {
     by: By,
-    places: &'a Places,
+    places: &'a SessionPlaces,
     days: Days<'a>,
     /// How many groups there are at most, those in brackets aside.
     most: usize,
@@ -238,7 +232,7 @@ pub(super) struct Groups<'a> {
 }
 
 impl<'a> Groups<'a> {
-    pub(super) fn new(by: By, places: &'a Places, zone: &'a Zone) -> Self {
+    pub(super) fn new(by: By, places: &'a SessionPlaces, zone: &'a Zone) -> Self {
         Self {
             by,
             places,
@@ -289,8 +283,7 @@ impl<'a> Groups<'a> {
         };
         let group = &mut self.groups[at];
         let sum = if before.is_some() { group.before.get_or_insert_default() } else { &mut group.now };
-        // A share of nothing can be a part of a response that has no price.
-        sum.add_at(&row, share.cost);
+        sum.add_part(&row, share.cost);
         let cost = share.cost.unwrap_or_default().total();
         match share.phase {
             Phase::Entry => sum.phases.0 += cost,
@@ -312,7 +305,7 @@ impl<'a> Groups<'a> {
                 (started_at.is_none(), started_at, group.key.clone())
             }),
             _ => groups.sort_by_cached_key(|group| {
-                let cost = group.now.cost.map_or(PicoUsd::ZERO, |cost| cost.total());
+                let cost = group.now.cost.priced().map_or(PicoUsd::ZERO, |cost| cost.total());
                 (Reverse(cost), Reverse(group.now.usage.total()), group.key.clone())
             }),
         }
@@ -397,14 +390,14 @@ impl<'a> Groups<'a> {
 /// The row of all turns that belong to no named step and no task.
 const TURNS: &str = "(turns)";
 
-/// Quarters from one on, before another.
+/// Quarters of an hour from one on, before another.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Span {
+pub(super) struct QuarterSpan {
     pub(super) from: Option<QuarterHour>,
     pub(super) until: Option<QuarterHour>,
 }
 
-impl Span {
+impl QuarterSpan {
     /// From the start of a day to the end of another, in a zone.
     pub(super) fn of_days(since: Option<Day>, until: Option<Day>, zone: &Zone) -> Self {
         let start = |day: Day| QuarterHour::from_time(zone.start_of(day));
@@ -427,7 +420,7 @@ impl Span {
 }
 
 /// A span, and the one before it with how far its days are moved, if there is one.
-pub(super) type Spans = (Span, Option<(Span, Shift)>);
+pub(super) type Spans = (QuarterSpan, Option<(QuarterSpan, Shift)>);
 
 /// Reads what lies in the spans under the keys of one kind.
 pub(super) fn read<'a>(
@@ -435,7 +428,7 @@ pub(super) fn read<'a>(
     filter: &BucketFilter,
     spans: Spans,
     by: By,
-    whose: (&'a Places, &'a Zone),
+    whose: (&'a SessionPlaces, &'a Zone),
 ) -> Result<Groups<'a>, StoreError> {
     if matches!(by, By::AllocationKey(_)) {
         let [groups] = read_shares(ledger, filter, spans, [by], whose)?;
@@ -450,7 +443,7 @@ pub(super) fn read_shares<'a, const N: usize>(
     filter: &BucketFilter,
     (now, before): Spans,
     kinds: [By; N],
-    (places, zone): (&'a Places, &'a Zone),
+    (places, zone): (&'a SessionPlaces, &'a Zone),
 ) -> Result<[Groups<'a>; N], StoreError> {
     let mut all = kinds.map(|by| Groups::new(by, places, zone));
     // These are not told apart in what is added up.
@@ -478,7 +471,7 @@ fn read_spent<'a>(
     filter: &BucketFilter,
     (now, before): Spans,
     by: By,
-    (places, zone): (&'a Places, &'a Zone),
+    (places, zone): (&'a SessionPlaces, &'a Zone),
 ) -> Result<Groups<'a>, StoreError> {
     let from = before.map_or(now.from, |(before, _)| before.from.min(now.from));
     let filter = BucketFilter { from, until: now.until, ..filter.clone() };
@@ -518,7 +511,7 @@ mod tests {
 
     #[test]
     fn keys_beyond_the_most_are_one_row() {
-        let places = Places { sessions: HashMap::new(), runs: Vec::new() };
+        let places = SessionPlaces { sessions: HashMap::new(), runs: Vec::new() };
         let zone = Zone::utc();
         let mut groups = Groups::new(By::Model, &places, &zone);
         groups.most = 3;

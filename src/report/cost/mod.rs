@@ -9,18 +9,17 @@
 
 mod compare;
 mod groups;
-mod tables;
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::calendar::{Day, Zone};
-use super::{Share, Whole};
+use super::{KnownCost, Share, Whole};
+use crate::calendar::{Day, Zone};
 use crate::domain::{CostParts, PicoUsd, Usage};
 use crate::store::{BucketFilter, Ledger, SessionRow, StoreError};
 pub use groups::By;
-use groups::{Group, Places, Span, Sum};
+use groups::{Group, GroupSum, QuarterSpan, SessionPlaces};
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -81,7 +80,7 @@ pub struct CostRow {
     pub key: String,
     /// What was spent.
     #[serde(flatten)]
-    pub sum: CostSum,
+    pub sum: CostFigures,
     /// Cost of the first read, in USD; only in rows of tools, skills, MCP servers, steps, actions and file types.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry_cost_usd: Option<PicoUsd>,
@@ -96,16 +95,16 @@ pub struct CostRow {
     pub change: Option<Change>,
     /// What a person is shown in place of the key.
     #[serde(skip)]
-    label: Label,
+    pub(crate) label: Label,
 }
 
 /// What a person is shown of a key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Label {
+pub(crate) struct Label {
     /// The first day, of a session.
-    started: Option<String>,
+    pub(crate) started: Option<String>,
     /// What a session is about.
-    topic: Option<String>,
+    pub(crate) topic: Option<String>,
 }
 
 /// All rows together.
@@ -113,16 +112,16 @@ struct Label {
 pub struct CostTotal {
     /// What was spent.
     #[serde(flatten)]
-    pub sum: CostSum,
+    pub sum: CostFigures,
     /// What has changed, if that was asked.
     #[serde(flatten)]
     pub change: Option<Change>,
 }
 
-/// What was spent.
+/// What was used and what it cost.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the contract's names say it")]
-pub struct CostSum {
+pub struct CostFigures {
     pub usage: Usage,
     /// Of the models that have a price; null if none has.
     pub cost: Option<CostParts>,
@@ -152,7 +151,7 @@ pub struct Previous {
     pub key: Option<String>,
     /// What was spent.
     #[serde(flatten)]
-    pub sum: CostSum,
+    pub sum: CostFigures,
 }
 
 /// Where a change comes from, the largest first.
@@ -168,26 +167,27 @@ pub struct Changes {
     pub by_agent: Vec<CostRow>,
 }
 
-impl From<&Sum> for CostSum {
-    fn from(sum: &Sum) -> Self {
-        // The cost of nothing at all is known.
-        let cost = match sum.cost {
-            None if sum.unpriced.is_empty() => Some(CostParts::default()),
-            cost => cost,
-        };
+impl From<&GroupSum> for CostFigures {
+    fn from(sum: &GroupSum) -> Self {
         Self {
             usage: sum.usage,
-            cost,
+            cost: sum.cost.parts(),
             total_tokens: sum.usage.total(),
-            cost_usd: cost.map(|cost| cost.total()),
-            unpriced_models: sum.unpriced.iter().cloned().collect(),
+            cost_usd: sum.cost.known().amount,
+            unpriced_models: sum.cost.unpriced_models(),
             sessions: sum.session_count(),
             responses: sum.responses,
         }
     }
 }
 
-impl CostSum {
+impl CostFigures {
+    /// All classes of tokens together.
+    #[must_use]
+    pub fn known(&self) -> KnownCost {
+        KnownCost { amount: self.cost_usd, is_partial: !self.unpriced_models.is_empty() }
+    }
+
     /// This as a whole that others are parts of.
     #[must_use]
     pub fn whole(&self) -> Whole {
@@ -207,7 +207,7 @@ impl CostReport {
             compared_with: None,
             rows: Vec::new(),
             total: CostTotal {
-                sum: CostSum { cost: None, cost_usd: None, ..CostSum::default() },
+                sum: CostFigures { cost: None, cost_usd: None, ..CostFigures::default() },
                 change: None,
             },
             changes: None,
@@ -219,7 +219,7 @@ impl CostReport {
     /// # Errors
     /// If it cannot be read.
     pub fn of(ledger: &Ledger, query: &Query) -> Result<Self, StoreError> {
-        let places = Places::read(ledger, query.compare || query.by == By::Agent)?;
+        let places = SessionPlaces::read(ledger, query.compare || query.by == By::Agent)?;
         let filter = BucketFilter {
             sessions: query.projects.as_ref().map(|folders| sessions_in(&places, folders)),
             model: query.model.clone(),
@@ -228,7 +228,7 @@ impl CostReport {
         if query.compare {
             return compare::report(ledger, query, &places, &filter);
         }
-        let span = Span::of_days(query.since, query.until, &query.zone);
+        let span = QuarterSpan::of_days(query.since, query.until, &query.zone);
         let groups = groups::read(ledger, &filter, (span, None), query.by, (&places, &query.zone))?;
         let groups = groups.into_sorted();
         let total = total_of(&total(groups.iter().map(|group| &group.now)));
@@ -252,8 +252,8 @@ impl CostReport {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn filter(ledger: &Ledger, query: &Query) -> Result<BucketFilter, StoreError> {
-        let places = Places::read(ledger, false)?;
-        let span = Span::of_days(query.since, query.until, &query.zone);
+        let places = SessionPlaces::read(ledger, false)?;
+        let span = QuarterSpan::of_days(query.since, query.until, &query.zone);
         Ok(BucketFilter {
             from: span.from,
             until: span.until,
@@ -270,18 +270,18 @@ impl CostReport {
 }
 
 /// The sum of the rows; where there are none, its cost is not zero but nothing.
-fn total_of(total: &Sum) -> CostSum {
+fn total_of(total: &GroupSum) -> CostFigures {
     if total.is_empty() { CostReport::none(By::Day).total.sum } else { total.into() }
 }
 
-fn total<'s>(sums: impl Iterator<Item = &'s Sum>) -> Sum {
-    sums.fold(Sum::default(), |mut total, sum| {
+fn total<'s>(sums: impl Iterator<Item = &'s GroupSum>) -> GroupSum {
+    sums.fold(GroupSum::default(), |mut total, sum| {
         total.merge(sum);
         total
     })
 }
 
-fn row(query: &Query, places: &Places, group: Group, change: Option<Change>) -> CostRow {
+fn row(query: &Query, places: &SessionPlaces, group: Group, change: Option<Change>) -> CostRow {
     let mut label = Label::default();
     if let Some(place) = group.session.and_then(|session| places.sessions.get(&session)) {
         label.started =
@@ -302,7 +302,7 @@ fn row(query: &Query, places: &Places, group: Group, change: Option<Change>) -> 
 }
 
 /// The sessions whose project is one of the folders or lies below it.
-fn sessions_in(places: &Places, folders: &[PathBuf]) -> Vec<SessionRow> {
+fn sessions_in(places: &SessionPlaces, folders: &[PathBuf]) -> Vec<SessionRow> {
     let is_in = |project: &str| folders.iter().any(|folder| Path::new(project).starts_with(folder));
     let mut rows: Vec<_> = places
         .sessions

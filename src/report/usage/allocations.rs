@@ -51,15 +51,13 @@ fn join(
 impl AllocatedUsage {
     /// What `sum` comes to, of all that was paid for.
     fn of(sum: &AllocationSum, whole: Whole) -> Self {
-        let known = |cost| sum.cost.map(|_| cost);
         let total_tokens = sum.usage.total();
         Self {
             total_tokens,
-            entry_cost_usd: known(sum.entry_cost),
-            carry_cost_usd: known(sum.carry_cost),
-            cost_usd: sum.cost_usd(),
-            is_partly_priced: sum.is_partly_priced,
-            share: whole.share(sum.cost_usd(), total_tokens),
+            entry_cost_usd: sum.known_part(sum.entry_cost),
+            carry_cost_usd: sum.known_part(sum.carry_cost),
+            cost_usd: sum.known(),
+            share: whole.share(sum.known().amount, total_tokens),
         }
     }
 
@@ -117,7 +115,7 @@ pub(super) fn by_tool(tools: AllocationSums, calls: &[CallGroup]) -> Vec<ToolUsa
         let estimate = row.generated_tokens + row.returned_tokens;
         (
             row.tool.starts_with('('),
-            Reverse((row.paid.cost_usd, row.paid.total_tokens, estimate)),
+            Reverse((row.paid.cost_usd.amount, row.paid.total_tokens, estimate)),
             row.tool.clone(),
         )
     });
@@ -136,7 +134,7 @@ pub(super) fn by_skill(skills: AllocationSums, calls: &[CallGroup]) -> Vec<Skill
             paid: AllocatedUsage::of(&sum, paid),
         })
         .collect();
-    rows.sort_by_key(|row| Reverse((row.paid.cost_usd, row.paid.total_tokens)));
+    rows.sort_by_key(|row| Reverse((row.paid.cost_usd.amount, row.paid.total_tokens)));
     rows
 }
 
@@ -157,7 +155,7 @@ pub(super) fn by_mcp_server(servers: AllocationSums, calls: &[CallGroup]) -> Vec
         })
         .collect();
     rows.sort_by_key(|row| {
-        Reverse((row.paid.cost_usd, row.paid.total_tokens, row.generated_tokens + row.returned_tokens))
+        Reverse((row.paid.cost_usd.amount, row.paid.total_tokens, row.generated_tokens + row.returned_tokens))
     });
     rows
 }

@@ -24,7 +24,7 @@ pub struct SessionTotals {
 /// A session's figures.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "they are those of UsageReport")]
-pub struct Figures {
+pub struct SessionFigures {
     pub totals: SessionTotals,
     pub estimate: EstimateInfo,
     pub by_step: Vec<StepUsage>,
@@ -66,7 +66,7 @@ impl SessionTotals {
     }
 }
 
-impl Figures {
+impl SessionFigures {
     /// Reads them. What was learned of models is looked up in `calibrations`.
     ///
     /// # Errors
@@ -122,7 +122,7 @@ impl Efficiency {
         seconds: u64,
         (lines_added, lines_removed): (u64, u64),
     ) -> Self {
-        let cost = spending.total.cost(used);
+        let cost = spending.cost(used);
         let for_minutes = |cost: PicoUsd| PicoUsd::from_pico(cost.as_pico().saturating_mul(60));
         Self {
             tokens_per_minute: rollup::per_minute(used.total(), seconds),

@@ -8,25 +8,23 @@ mod allocations;
 mod figures;
 mod money;
 mod rollup;
-mod tables;
 
 use serde::Serialize;
 
 use crate::allocation::foreseen;
 use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, Timeline, Timestamp, Usage};
 use crate::pricing::PriceTable;
-use crate::report::SessionInfo;
-use crate::report::Share;
 use crate::report::allocations::{AllocationKey, AllocationSum};
 use crate::report::budgets::{BudgetInfo, Work};
 use crate::report::history::HistoryRow;
 use crate::report::reported::ReportedAgent;
+use crate::report::{KnownCost, SessionInfo, Share};
 use crate::store::{
     AllocationRow, Allocations, CallGroup, HIDDEN_AGENT, Ledger, SessionCalls, SessionCounts, SessionRecord,
     StoreError,
 };
 use allocations::{AllocationSums, StepSums};
-pub use figures::{Figures, SessionTotals, steps_of};
+pub use figures::{SessionFigures, SessionTotals, steps_of};
 use money::Spending;
 use rollup::{AgentNames, Used};
 
@@ -122,14 +120,6 @@ pub struct Part {
 }
 
 impl Part {
-    /// `step "turn 1", tool Bash`.
-    #[must_use]
-    pub fn name(&self) -> String {
-        let named = [("agent", &self.agent), ("tool", &self.tool), ("step", &self.step)];
-        let named = named.into_iter().filter_map(|(kind, name)| Some(format!("{kind} {}", name.as_ref()?)));
-        named.collect::<Vec<_>>().join(", ")
-    }
-
     /// Whether the figures of the session's whole say nothing of it: no response is a tool's or, as a whole, a step's.
     #[must_use]
     pub const fn is_within_responses(&self) -> bool {
@@ -160,6 +150,14 @@ pub struct Actual {
     pub hidden: Option<Hidden>,
     /// What incomplete lines leave out.
     pub output_shortfall: Option<OutputShortfall>,
+}
+
+impl Actual {
+    /// The cost, and whether there is more of models without a price.
+    #[must_use]
+    pub fn known_cost(&self) -> KnownCost {
+        KnownCost { amount: self.cost_usd, is_partial: !self.unpriced_models.is_empty() }
+    }
 }
 
 /// Usage that no line of the transcript shows: compaction, titles, permission checks.
@@ -229,6 +227,14 @@ pub struct ModelUsage {
     pub responses: u64,
 }
 
+impl ModelUsage {
+    /// The cost: all of it or nothing has a price.
+    #[must_use]
+    pub fn known_cost(&self) -> KnownCost {
+        KnownCost { amount: self.cost_usd, is_partial: self.cost_usd.is_none() }
+    }
+}
+
 /// Usage of an agent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the contract's names say it")]
@@ -237,10 +243,7 @@ pub struct AgentUsage {
     pub invocations: u64,
     pub usage: Usage,
     pub total_tokens: u64,
-    pub cost_usd: Option<PicoUsd>,
-    /// Whether part of it has no price.
-    #[serde(skip)]
-    pub is_partly_priced: bool,
+    pub cost_usd: KnownCost,
     #[serde(flatten)]
     pub share: Share,
     pub duration_seconds: Option<u64>,
@@ -313,10 +316,7 @@ pub struct AllocatedUsage {
     /// What they cost each time they were read again; null if nothing has a price.
     pub carry_cost_usd: Option<PicoUsd>,
     /// All of it.
-    pub cost_usd: Option<PicoUsd>,
-    /// Whether part of it has no price.
-    #[serde(skip)]
-    pub is_partly_priced: bool,
+    pub cost_usd: KnownCost,
     /// Its share of the session, or of the part of it that was asked for. Where nothing is known of what was paid, its share of
     /// the tokens is that of the estimates.
     #[serde(flatten)]

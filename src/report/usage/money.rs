@@ -1,10 +1,11 @@
 //! What a session spent, beside what its responses used.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::rollup::AgentNames;
 use super::{Hidden, OutputShortfall};
 use crate::domain::{CostParts, PicoUsd, Usage};
+use crate::report::{CostSum, KnownCost, PricedSum};
 use crate::store::{HIDDEN_AGENT, Ledger, SessionRow, SessionUsage, StoreError};
 
 /// So many models of a session are told apart, the first in the order of time; what it spent on others is in one row,
@@ -13,27 +14,17 @@ const MOST_MODELS: usize = if cfg!(test) { 3 } else { 16_384 };
 /// The model of what was spent on none of the first [`MOST_MODELS`].
 const OTHER: &str = "(other)";
 
-/// What some rows cost.
+/// What some rows cost, and which part of them no line of a transcript shows.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Sum {
-    /// Of the rows that have a price; `None` if none has.
-    pub(super) parts: Option<CostParts>,
-    /// Whether some have none.
-    is_partly_priced: bool,
+pub(super) struct SpendingSum {
+    sum: PricedSum,
     pub(super) hidden: Usage,
     pub(super) responses: u64,
 }
 
-impl Sum {
+impl SpendingSum {
     fn add(&mut self, row: &SessionUsage<'_>) {
-        match row.cost {
-            Some(cost) => *self.parts.get_or_insert_default() += cost,
-            // What used nothing cost nothing.
-            None if row.usage == Usage::default() => {
-                self.parts.get_or_insert_default();
-            }
-            None => self.is_partly_priced = true,
-        }
+        self.sum.add_usage(&row.usage, row.cost);
         if row.agent_id == HIDDEN_AGENT {
             self.hidden += row.usage;
             self.responses += row.responses;
@@ -42,10 +33,7 @@ impl Sum {
 
     /// The cost by class of what used `usage`: nothing if that is nothing, unknown if no row tells.
     pub(super) fn cost_parts(&self, usage: Usage) -> Option<CostParts> {
-        match self.parts {
-            None if !self.is_partly_priced && usage == Usage::default() => Some(CostParts::default()),
-            parts => parts,
-        }
+        self.sum.parts_of(&usage)
     }
 
     /// The cost of all classes together of what used `usage`: nothing if that is nothing, unknown if no row tells.
@@ -53,20 +41,19 @@ impl Sum {
         self.cost_parts(usage).map(|parts| parts.total())
     }
 
-    pub(super) fn is_partly_priced(&self) -> bool {
-        self.is_partly_priced
+    /// The cost of what used `usage`, and whether there is more without a price.
+    pub(super) fn known(&self, usage: Usage) -> KnownCost {
+        KnownCost { amount: self.cost(usage), is_partial: self.sum.is_partial() }
     }
 }
 
 /// What a session spent, in all and by agent and model.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Spending {
-    pub(super) total: Sum,
-    /// Models without a price.
-    pub(super) unpriced: BTreeSet<String>,
-    agents: BTreeMap<String, Sum>,
-    models: BTreeMap<String, Sum>,
-    hidden: Sum,
+    total: CostSum,
+    agents: BTreeMap<String, SpendingSum>,
+    models: BTreeMap<String, SpendingSum>,
+    hidden: SpendingSum,
     savings: PicoUsd,
     shortfall: OutputShortfall,
     is_known: bool,
@@ -92,13 +79,7 @@ impl Spending {
             if !wanted(agent) {
                 return;
             }
-            all.total.add(row);
-            if row.cost.is_none() && row.usage != Usage::default() {
-                let model = if row.model.is_empty() { "(none)" } else { row.model };
-                if !all.unpriced.contains(model) {
-                    all.unpriced.insert(model.to_owned());
-                }
-            }
+            all.total.add_usage(row.model, &row.usage, row.cost);
             sum_of(&mut all.agents, agent).add(row);
             let model = all.model_key(row.model);
             sum_of(&mut all.models, model).add(row);
@@ -131,17 +112,32 @@ impl Spending {
     }
 
     /// What is known of an agent.
-    pub(super) fn agent(&self, name: &str) -> Sum {
+    pub(super) fn agent(&self, name: &str) -> SpendingSum {
         self.agents.get(name).cloned().unwrap_or_default()
     }
 
     /// The models, and what is known of each; the empty name is the unknown one.
-    pub(super) fn models(&self) -> &BTreeMap<String, Sum> {
+    pub(super) fn models(&self) -> &BTreeMap<String, SpendingSum> {
         &self.models
     }
 
+    /// The cost by class of all that is wanted, which used `usage`: nothing if that is nothing, unknown if no row tells.
+    pub(super) fn cost_parts(&self, usage: Usage) -> Option<CostParts> {
+        self.total.priced_sum().parts_of(&usage)
+    }
+
+    /// The cost of all classes together of all that is wanted, which used `usage`.
+    pub(super) fn cost(&self, usage: Usage) -> Option<PicoUsd> {
+        self.cost_parts(usage).map(|parts| parts.total())
+    }
+
+    /// The models without a price, by name.
+    pub(super) fn unpriced_models(&self) -> Vec<String> {
+        self.total.unpriced_models()
+    }
+
     pub(super) fn savings(&self) -> Option<PicoUsd> {
-        self.total.parts.map(|_| self.savings)
+        self.total.priced().map(|_| self.savings)
     }
 
     /// The hidden part, once anything is known.

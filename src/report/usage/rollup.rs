@@ -104,14 +104,14 @@ pub(super) fn actual(used: &Used, total: Usage, spending: &Spending) -> Option<A
         return None;
     }
     Some(Actual {
-        cost: spending.total.cost_parts(total),
+        cost: spending.cost_parts(total),
         usage: total,
         total_tokens: total.total(),
-        cost_usd: spending.total.cost(total),
+        cost_usd: spending.cost(total),
         responses: used.responses + spending.hidden_responses(),
         cache_hit_rate: total.cache_hit_rate(),
         cache_savings_usd: spending.savings(),
-        unpriced_models: spending.unpriced.iter().cloned().collect(),
+        unpriced_models: spending.unpriced_models(),
         hidden: spending.hidden(),
         output_shortfall: spending.shortfall(),
     })
@@ -181,14 +181,14 @@ pub(super) fn by_agent(
     spending: &Spending,
 ) -> Vec<AgentUsage> {
     #[derive(Default)]
-    struct Sum<'r> {
+    struct AgentSum<'r> {
         usage: Usage,
         runs: BTreeSet<&'r str>,
         seconds: Option<u64>,
         last: Option<Timestamp>,
         pending: u64,
     }
-    let mut agents: BTreeMap<&str, Sum<'_>> = BTreeMap::new();
+    let mut agents: BTreeMap<&str, AgentSum<'_>> = BTreeMap::new();
     let answered = used.runs.iter().map(|(run, used)| (Some(run.as_str()), used));
     for (run, used) in used.main.iter().map(|used| (None, used)).chain(answered) {
         let name = names.of_run(run);
@@ -235,8 +235,7 @@ pub(super) fn by_agent(
             invocations: if agent == MAIN_AGENT { turns } else { sum.runs.len() as u64 },
             usage: sum.usage,
             total_tokens: sum.usage.total(),
-            cost_usd: cost(agent, sum.usage),
-            is_partly_priced: spending.agent(agent).is_partly_priced(),
+            cost_usd: spending.agent(agent).known(sum.usage),
             share: whole.share(cost(agent, sum.usage), sum.usage.total()),
             duration_seconds: if agent == MAIN_AGENT { main_span } else { sum.seconds },
             last_updated_at: sum.last,

@@ -1,4 +1,6 @@
-//! A result that any face can show: typed cells in named columns.
+//! A table that any format can show: typed cells in named columns.
+
+use crate::report::KnownCost;
 
 /// A value and what kind it is; how it looks is the renderer's business.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,12 +16,7 @@ pub enum Cell {
     /// A price, with all its digits: dollars for a million tokens, or for one request.
     Price(crate::domain::PicoUsd),
     /// What something cost; unknown if it has no price, and more than that if part of it has none.
-    Usd {
-        /// Of what has a price.
-        amount: Option<crate::domain::PicoUsd>,
-        /// Whether there is more that has none.
-        at_least: bool,
-    },
+    Cost(KnownCost),
     /// An estimate of what something cost, shown with `~`.
     Rough(crate::domain::PicoUsd),
     /// A number of tokens where others are sums of money.
@@ -45,6 +42,12 @@ pub enum Cell {
 }
 
 impl Cell {
+    /// A sum of money of which nothing is left out; `None` where it is not known.
+    #[must_use]
+    pub const fn usd(amount: Option<crate::domain::PicoUsd>) -> Self {
+        Self::Cost(KnownCost::whole(amount))
+    }
+
     /// A count, or unknown.
     #[must_use]
     pub fn count(value: Option<u64>) -> Self {

@@ -1,60 +1,96 @@
-//! The tables of `cost`, for people.
+//! What people read of `cost`.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
-use super::{Change, Changes, CostReport, CostRow, CostSum, CostTotal, Label, Previous};
-use crate::domain::{CostParts, PicoUsd, clean_name, grouped, plural};
-use crate::report::allocations::{NO_KEY, phase_cells};
-use crate::report::calendar::Day;
-use crate::report::{Cell, ROWS_SHOWN, Share, Table, add_known};
+use super::cells::{name, phase_cells, share_cell, share_head, short_id};
+use super::{Cell, Page, PageOptions, Present, ROWS_SHOWN, Table, grouped_note};
+use crate::calendar::Day;
+use crate::domain::{CostParts, PicoUsd, grouped, plural};
+use crate::report::add_known;
+use crate::report::allocations::NO_KEY;
+use crate::report::cost::{Change, Changes, CostFigures, CostReport, CostRow, CostTotal, Label, Previous};
 
-/// Characters of a session's id that tell it from others.
-const SHORT_ID: usize = 8;
 /// The days with usage that have rows of their own where nobody has said which; the JSON has all.
 const DAYS_SHOWN: usize = 14;
 /// Most rows of a table of changes; the JSON has all.
 const CHANGES_SHOWN: usize = 5;
-/// Longest name, in characters. The renderer cuts it further where it must.
-const MAX_NAME: usize = 4_096;
 
-impl CostReport {
-    /// The report with so few rows that they can be looked over: the most expensive ones, the latest sessions and days, and
-    /// the others as one. Returns how many these are, too; `None` if all rows are there, as days are if a first one was
-    /// asked for.
-    #[must_use]
-    pub fn abridged(mut self) -> (Self, Option<usize>) {
-        let most = if self.by == "day" { DAYS_SHOWN } else { ROWS_SHOWN };
+impl Present for CostReport {
+    fn has_data(&self) -> bool {
+        !self.is_empty()
+    }
+
+    fn page(&self, options: &PageOptions<'_>) -> Page {
+        let shown = if options.shows_all { ShownRows::all(self) } else { ShownRows::few(self) };
+        let mut notes: Vec<String> = shown.joined_count().map(grouped_note).into_iter().collect();
+        // What is said below the tables is of all rows.
+        notes.extend(self.note());
+        let note = (!notes.is_empty()).then(|| notes.join("\n"));
+        Page::of_tables(self.tables(&shown, options.is_detailed)).with_note(note)
+    }
+}
+
+/// The rows of a report that a table shows. The report can have very many, so that they are not copied.
+struct ShownRows<'r> {
+    /// Those before `own`, as one.
+    earlier: Option<CostRow>,
+    own: &'r [CostRow],
+    /// Those after `own`, as one.
+    others: Option<CostRow>,
+    /// How many rows `earlier` or `others` is.
+    joined: usize,
+}
+
+impl<'r> ShownRows<'r> {
+    fn all(report: &'r CostReport) -> Self {
+        Self { earlier: None, own: &report.rows, others: None, joined: 0 }
+    }
+
+    /// So few rows that they can be looked over: the most expensive ones, the latest sessions and days, and the rest as one.
+    /// All rows where there are not many, and of days if a first one was asked for.
+    fn few(report: &'r CostReport) -> Self {
+        let rows = &report.rows;
+        let most = if report.by == "day" { DAYS_SHOWN } else { ROWS_SHOWN };
         // What has no day is a row of its own, after them.
-        let undated = usize::from(self.by == "day" && self.rows.last().is_some_and(|row| row.key == NO_KEY));
-        let over = self.rows.len().saturating_sub(most + undated);
-        if over < 2 || matches!(self.by, "week" | "month") || self.by == "day" && self.since.is_some() {
-            return (self, None);
+        let undated = usize::from(report.by == "day" && rows.last().is_some_and(|row| row.key == NO_KEY));
+        let over = rows.len().saturating_sub(most + undated);
+        if over < 2 || matches!(report.by, "week" | "month") || report.by == "day" && report.since.is_some() {
+            return Self::all(report);
         }
-        if matches!(self.by, "day" | "session") {
-            let name = match self.by {
+        if matches!(report.by, "day" | "session") {
+            let name = match report.by {
                 "day" => plural(over as u64, "earlier day"),
                 _ => format!("{} older", grouped(over as u64)),
             };
-            let earlier = CostRow::joined(self.rows.drain(..over), name);
-            self.rows.insert(0, earlier);
-        } else {
-            let mut others = CostRow::joined(self.rows.drain(ROWS_SHOWN..), format!("{over} others"));
-            if others.entry_cost_usd.is_some() {
-                let whole = self.total.sum.whole();
-                others.share = Some(whole.share(others.sum.cost_usd, others.sum.total_tokens));
-            }
-            self.rows.push(others);
+            let (before, own) = rows.split_at(over);
+            return Self { earlier: Some(CostRow::joined(before, name)), own, others: None, joined: over };
         }
-        (self, Some(over))
+        let (own, after) = rows.split_at(ROWS_SHOWN);
+        let mut others = CostRow::joined(after, format!("{over} others"));
+        if others.entry_cost_usd.is_some() {
+            let whole = report.total.sum.whole();
+            others.share = Some(whole.share(others.sum.cost_usd, others.sum.total_tokens));
+        }
+        Self { earlier: None, own, others: Some(others), joined: over }
     }
 
+    fn iter(&self) -> impl Iterator<Item = &CostRow> {
+        self.earlier.iter().chain(self.own).chain(&self.others)
+    }
+
+    /// How many rows are one; `None` if each has its own.
+    fn joined_count(&self) -> Option<usize> {
+        (self.joined > 0).then_some(self.joined)
+    }
+}
+
+impl CostReport {
     /// The tables for people. `detail` splits the cost.
-    #[must_use]
-    pub fn tables(&self, detail: bool) -> Vec<Table> {
-        let mut tables = vec![self.main_table(detail)];
+    fn tables(&self, shown: &ShownRows<'_>, detail: bool) -> Vec<Table> {
+        let mut tables = vec![self.main_table(shown, detail)];
         if let Some(changes) = &self.changes {
             let of = match (&changes.key, &changes.previous_key) {
-                (Some(key), Some(previous)) => format!(", {} vs. {}", short(key), short(previous)),
+                (Some(key), Some(previous)) => format!(", {} vs. {}", short_id(key), short_id(previous)),
                 _ => String::new(),
             };
             for (by, rows) in changes.kinds() {
@@ -67,8 +103,7 @@ impl CostReport {
     }
 
     /// What is to be said below the tables: which models have no price.
-    #[must_use]
-    pub fn note(&self) -> Option<String> {
+    fn note(&self) -> Option<String> {
         let mut lines: Vec<String> = self.change_line().into_iter().collect();
         let before = self.total.change.as_ref().and_then(|change| change.previous.as_ref());
         let mut models: Vec<_> = self.total.sum.unpriced_models.iter().collect();
@@ -103,11 +138,11 @@ impl CostReport {
             })
             .collect();
         let why = if movers.is_empty() { String::new() } else { format!("; mainly {}", movers.join(", ")) };
-        let whose = changes.key.as_deref().map(|key| format!("{} cost ", short(key))).unwrap_or_default();
+        let whose = changes.key.as_deref().map(|key| format!("{} cost ", short_id(key))).unwrap_or_default();
         Some(format!("{whose}{amount} {word} than before{percent}{why}"))
     }
 
-    fn main_table(&self, detail: bool) -> Table {
+    fn main_table(&self, shown: &ShownRows<'_>, detail: bool) -> Table {
         let is_session = self.by == "session";
         let mut columns = vec![heading(self.by)];
         // With the cost split there is no room for more.
@@ -116,10 +151,10 @@ impl CostReport {
         columns.extend((self.by == "week").then_some("dates<"));
         columns.extend(is_session.then_some("title<"));
         let is_compared = self.total.change.is_some();
-        let has_phases = !detail && !is_compared && self.rows.iter().any(|row| row.entry_cost_usd.is_some());
+        let has_phases = !detail && !is_compared && shown.iter().any(|row| row.entry_cost_usd.is_some());
         if has_phases {
             columns.extend(["tokens", "first read", "re-reads", "cost"]);
-            columns.push(Share::heading(self.rows.iter().filter_map(|row| row.share)));
+            columns.push(share_head(shown.iter().filter_map(|row| row.share)));
         } else if detail {
             columns.extend(["input", "output", "read", "write", "search", "cost"]);
         } else if is_compared || is_session {
@@ -136,8 +171,7 @@ impl CostReport {
         };
         let mut table = Table::new(self.title(), &columns);
         let is_long = !detail && !is_compared && !is_session && !has_phases;
-        table.rows = self
-            .rows
+        table.rows = shown
             .iter()
             .map(|row| {
                 let mut cells = key_cells(row, self.by);
@@ -148,14 +182,14 @@ impl CostReport {
                 if has_phases {
                     let cost = row.sum.cost_usd;
                     sums.splice(1..1, phase_cells(row.entry_cost_usd, row.carry_cost_usd, cost));
-                    sums.push(row.share.unwrap_or_default().cell());
+                    sums.push(share_cell(row.share.unwrap_or_default()));
                 }
                 cells.extend(sums);
                 cells.extend(row.change.iter().flat_map(&change_cells));
                 cells
             })
             .collect();
-        if self.rows.len() > 1 {
+        if shown.iter().nth(1).is_some() {
             let CostTotal { sum, change } = &self.total;
             let mut cells = vec![Cell::Text("total".to_owned())];
             cells.extend(has_started.then(|| Cell::Text(String::new())));
@@ -163,7 +197,7 @@ impl CostReport {
             cells.extend((self.by == "week").then(|| Cell::Text(String::new())));
             let mut sums = sum_cells(sum, detail, is_long);
             if has_phases {
-                let all = |of: fn(&CostRow) -> Option<PicoUsd>| Some(self.rows.iter().filter_map(of).sum());
+                let all = |of: fn(&CostRow) -> Option<PicoUsd>| Some(shown.iter().filter_map(of).sum());
                 let (entry, carry) = (all(|row| row.entry_cost_usd), all(|row| row.carry_cost_usd));
                 sums.splice(1..1, phase_cells(entry, carry, sum.cost_usd));
                 sums.push(Cell::Text(String::new()));
@@ -197,11 +231,11 @@ impl CostReport {
 
 impl CostRow {
     /// Rows as one. In how many sessions that was is not known: one can be in several of them.
-    fn joined(rows: impl ExactSizeIterator<Item = Self>, key: String) -> Self {
+    fn joined(rows: &[Self], key: String) -> Self {
         let topic = Some(plural(rows.len() as u64, "earlier session"));
         let mut all = Self {
             key,
-            sum: CostSum::default(),
+            sum: CostFigures::joined(rows.iter().map(|row| &row.sum)),
             entry_cost_usd: None,
             carry_cost_usd: None,
             share: None,
@@ -209,46 +243,39 @@ impl CostRow {
             label: Label { started: None, topic },
         };
         for row in rows {
-            all.sum.add(&row.sum);
             add_known(&mut all.entry_cost_usd, row.entry_cost_usd);
             add_known(&mut all.carry_cost_usd, row.carry_cost_usd);
-            if let Some(change) = row.change {
-                let into = all.change.get_or_insert(Change {
-                    previous: None,
-                    change_usd: None,
-                    change_percent: None,
-                });
-                add_known(&mut into.change_usd, change.change_usd);
-                if let Some(previous) = change.previous {
-                    let before = || Box::new(Previous { key: None, sum: CostSum::default() });
-                    into.previous.get_or_insert_with(before).sum.add(&previous.sum);
-                }
+            if let Some(change) = &row.change {
+                let none = Change { previous: None, change_usd: None, change_percent: None };
+                add_known(&mut all.change.get_or_insert(none).change_usd, change.change_usd);
             }
         }
-        all.sum.name_each_once();
-        if let Some(previous) = all.change.as_mut().and_then(|change| change.previous.as_mut()) {
-            previous.sum.name_each_once();
+        let previous = || rows.iter().filter_map(|row| row.change.as_ref()?.previous.as_deref());
+        if let Some(change) = &mut all.change
+            && previous().next().is_some()
+        {
+            let sum = CostFigures::joined(previous().map(|previous| &previous.sum));
+            change.previous = Some(Box::new(Previous { key: None, sum }));
         }
         all
     }
 }
 
-impl CostSum {
-    /// Adds what other rows come to, but for the sessions that both may have. A model without a price is then named as often
-    /// as rows name it.
-    fn add(&mut self, other: &Self) {
-        self.usage += other.usage;
-        self.total_tokens = self.total_tokens.saturating_add(other.total_tokens);
-        self.responses += other.responses;
-        add_known(&mut self.cost, other.cost);
-        add_known(&mut self.cost_usd, other.cost_usd);
-        self.unpriced_models.extend_from_slice(&other.unpriced_models);
-    }
-
-    /// Leaves of each name of a model without a price the first one.
-    fn name_each_once(&mut self) {
-        let mut seen = HashSet::new();
-        self.unpriced_models.retain(|model| seen.insert(model.clone()));
+impl CostFigures {
+    /// What rows come to, but for the sessions that several may have.
+    fn joined<'r>(rows: impl Iterator<Item = &'r Self>) -> Self {
+        let mut all = Self::default();
+        let mut unpriced = BTreeSet::new();
+        for row in rows {
+            all.usage += row.usage;
+            all.total_tokens = all.total_tokens.saturating_add(row.total_tokens);
+            all.responses += row.responses;
+            add_known(&mut all.cost, row.cost);
+            add_known(&mut all.cost_usd, row.cost_usd);
+            unpriced.extend(row.unpriced_models.iter().map(String::as_str));
+        }
+        all.unpriced_models = unpriced.into_iter().map(str::to_owned).collect();
+        all
     }
 }
 
@@ -260,7 +287,7 @@ impl Changes {
 }
 
 /// `claude-x and y have no price…`: what to do about models without one; `None` if there are none.
-pub(super) fn unpriced_note<'m>(models: impl Iterator<Item = &'m str>) -> Option<String> {
+fn unpriced_note<'m>(models: impl Iterator<Item = &'m str>) -> Option<String> {
     const NAMED: usize = 5;
     let mut names: Vec<String> = models.map(name).collect();
     names.sort_unstable();
@@ -313,17 +340,17 @@ fn key_cells(row: &CostRow, by: &str) -> Vec<Cell> {
         return vec![Cell::Text(name(&row.key))];
     }
     let text = |text: &Option<String>| text.as_deref().map_or(Cell::Unknown, |text| Cell::Text(name(text)));
-    vec![Cell::Text(short(&row.key)), text(&row.label.started), text(&row.label.topic)]
+    vec![Cell::Text(short_id(&row.key)), text(&row.label.started), text(&row.label.topic)]
 }
 
-fn sum_cells(sum: &CostSum, detail: bool, is_long: bool) -> Vec<Cell> {
+fn sum_cells(sum: &CostFigures, detail: bool, is_long: bool) -> Vec<Cell> {
     let usage = &sum.usage;
     let mut cells = Vec::new();
     if detail {
         // That there is more is said once, at the whole cost.
         let part = |part: fn(&CostParts) -> PicoUsd| match &sum.cost {
-            Some(cost) => Cell::Usd { amount: Some(part(cost)), at_least: false },
-            None => cost_cell(sum),
+            Some(cost) => Cell::usd(Some(part(cost))),
+            None => Cell::Cost(sum.known()),
         };
         cells.extend([
             part(|cost| cost.input),
@@ -338,17 +365,13 @@ fn sum_cells(sum: &CostSum, detail: bool, is_long: bool) -> Vec<Cell> {
     } else {
         cells.push(Cell::Count(sum.total_tokens));
     }
-    cells.push(cost_cell(sum));
+    cells.push(Cell::Cost(sum.known()));
     cells
-}
-
-fn cost_cell(sum: &CostSum) -> Cell {
-    Cell::Usd { amount: sum.cost_usd, at_least: !sum.unpriced_models.is_empty() }
 }
 
 fn change_cells(change: &Change) -> [Cell; 3] {
     [
-        change.previous.as_ref().map_or(Cell::Unknown, |previous| cost_cell(&previous.sum)),
+        change.previous.as_ref().map_or(Cell::Unknown, |previous| Cell::Cost(previous.sum.known())),
         change.change_usd.map_or(Cell::Unknown, Cell::Change),
         change.change_percent.map_or(Cell::Unknown, Cell::ChangePercent),
     ]
@@ -368,13 +391,4 @@ fn change_table(by: &str, of: &str, rows: &[CostRow]) -> Table {
         })
         .collect();
     table
-}
-
-fn short(id: &str) -> String {
-    name(&id.chars().take(SHORT_ID).collect::<String>())
-}
-
-/// A name from the ledger, which may be older than the care that is taken of names.
-fn name(text: &str) -> String {
-    clean_name(text, MAX_NAME).unwrap_or_else(|| "-".to_owned())
 }

@@ -1,9 +1,8 @@
-//! What the user is told of a budget. Pure.
+//! What the user is told of a budget, by hooks and in reports. Pure, and each sentence made only when it is asked for.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::BudgetStatus;
+use crate::budget::{BudgetStatus, which};
 use crate::domain::{Limit, PicoUsd, State, Used, grouped, plural, shell_word};
 
 /// Digits behind the point of a sum of money; small sums have more.
@@ -12,7 +11,7 @@ const FINE: usize = 4;
 
 /// `$4.12`, or `12,345 tokens`.
 #[must_use]
-pub fn amount(limit: Limit) -> String {
+pub fn amount_text(limit: Limit) -> String {
     match limit {
         Limit::Usd(sum) => dollars(sum),
         Limit::Tokens(tokens) => plural(tokens, "token"),
@@ -26,7 +25,7 @@ pub fn used_line(held: &BudgetStatus) -> String {
     format!(
         "{} / {} ({:.0}%)",
         used(standing.limit, standing.used),
-        amount(standing.limit),
+        amount_text(standing.limit),
         standing.percent().floor()
     )
 }
@@ -46,8 +45,8 @@ pub fn standing_line(held: &BudgetStatus) -> String {
         }
     };
     match held.standing.state() {
-        State::Exceeded => format!("over by {}", amount(over)),
-        State::Ok | State::Warning => format!("{} left", amount(left)),
+        State::Exceeded => format!("over by {}", amount_text(over)),
+        State::Ok | State::Warning => format!("{} left", amount_text(left)),
     }
 }
 
@@ -73,7 +72,7 @@ pub fn forecast(held: &BudgetStatus, since: Duration) -> String {
         .lasts(since)
         .map(|lasts| format!("; about {} left at this rate", duration(lasts)))
         .unwrap_or_default();
-    format!("{} per hour{lasts}", amount(rate))
+    format!("{} per hour{lasts}", amount_text(rate))
 }
 
 /// The warning: what was used of what, and below it the rate.
@@ -82,7 +81,7 @@ pub fn warning(held: &BudgetStatus, since: Duration) -> String {
     format!(
         "tallyhook: {} used {}, {}\n{}",
         used_line(held),
-        of(held).trim_start_matches("for "),
+        whose(held).trim_start_matches("for "),
         standing_line(held),
         forecast(held, since)
     )
@@ -94,21 +93,10 @@ pub fn stopped_elsewhere(held: &BudgetStatus) -> String {
     format!(
         "tallyhook: {} used {}, {}\nThis budget stops sessions. To continue, run {}",
         used_line(held),
-        of(held).trim_start_matches("for "),
+        whose(held).trim_start_matches("for "),
         standing_line(held),
         ways_on(held)
     )
-}
-
-/// What can be done about a budget: command lines, in the order add, override, clear.
-#[must_use]
-pub fn options(held: &BudgetStatus) -> [String; 3] {
-    let which = which(held);
-    [
-        format!("tallyhook budget add AMOUNT{which}"),
-        format!("tallyhook budget override --for 1h{which}"),
-        format!("tallyhook budget clear{which}"),
-    ]
 }
 
 /// Why a session is stopped, and how to go on.
@@ -116,7 +104,7 @@ pub fn options(held: &BudgetStatus) -> [String; 3] {
 pub fn stop_reason(held: &BudgetStatus, session: &str) -> String {
     format!(
         "tallyhook: stopped because the budget {} is used up: {}, {}.\nTo continue, run {}; then send another message or run `claude --resume {}`.",
-        of(held),
+        whose(held),
         used_line(held),
         standing_line(held),
         ways_on(held),
@@ -131,23 +119,8 @@ fn ways_on(held: &BudgetStatus) -> String {
     )
 }
 
-/// The options that tell this budget from others.
-fn which(held: &BudgetStatus) -> String {
-    let scope = &held.budget.scope;
-    let mut options = format!(" --per {}", held.budget.per.name());
-    for (name, value) in [("project", &scope.project), ("agent", &scope.agent), ("model", &scope.model)] {
-        if let Some(value) = value {
-            let _written = write!(options, " --{name} {}", shell_word(value)).is_ok();
-        }
-    }
-    if matches!(held.standing.limit, Limit::Tokens(_)) {
-        options.push_str(" --tokens");
-    }
-    options
-}
-
 /// `for this session`, `for today (project x)`.
-fn of(held: &BudgetStatus) -> String {
+fn whose(held: &BudgetStatus) -> String {
     let scope = &held.budget.scope;
     let scope = if *scope == Default::default() { String::new() } else { format!(" ({})", scope.name()) };
     format!("for {}{scope}", held.budget.per.now())

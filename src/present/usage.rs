@@ -1,10 +1,13 @@
-//! The tables of `show-usage`, for people.
+//! What people read of `show-usage`. The lines above the tables are in `usage_head`.
 
-use super::{AllocatedUsage, Part, ToolUsage, UsageReport};
+use super::cells::{count_or_blank, phase_cells, share_cell, share_head};
+use super::history::sessions_table;
+use super::usage_head::head;
+use super::{Block, Cell, Page, PageOptions, Present, Table};
 use crate::domain::{PicoUsd, Usage, grouped};
-use crate::report::allocations::phase_cells;
-use crate::report::history::sessions_table;
-use crate::report::{Cell, Share, Table};
+use crate::report::KnownCost;
+use crate::report::reported::ReportedAgent;
+use crate::report::usage::{AllocatedUsage, Part, ToolUsage, UsageReport};
 use crate::store::HIDDEN_AGENT;
 
 /// Headings short enough for a table with money to fit 80 columns: cache reads and writes.
@@ -14,10 +17,25 @@ const CACHE_WRITE: &str = "cache write";
 /// many.
 const COMPACTIONS_SHOWN: usize = 1_000;
 
+impl Present for UsageReport {
+    fn has_data(&self) -> bool {
+        self.session.is_some()
+    }
+
+    fn page(&self, options: &PageOptions<'_>) -> Page {
+        let mut page = Page { blocks: vec![Block::Lines(head(self, options.zone))] };
+        page = page.with_note(self.advice.clone());
+        page.blocks.extend(self.tables(options.is_detailed).into_iter().map(Block::Table));
+        if !self.reported.is_empty() {
+            page.blocks.push(Block::Table(reported_table(&self.reported)));
+        }
+        page
+    }
+}
+
 impl UsageReport {
     /// The tables for people. `detailed` adds those by model, skill and MCP server.
-    #[must_use]
-    pub fn tables(&self, detailed: bool) -> Vec<Table> {
+    fn tables(&self, detailed: bool) -> Vec<Table> {
         let mut tables = Vec::new();
         let is_within = self.part.as_ref().is_some_and(Part::is_within_responses);
         let is_of_step = self.part.as_ref().is_some_and(|part| part.step.is_some());
@@ -50,7 +68,7 @@ impl UsageReport {
     fn agent_table(&self) -> Table {
         let mut columns = vec!["agent", "runs", "input", "output", CACHE_READ, CACHE_WRITE, "total"];
         columns.extend(self.has_money().then_some("cost"));
-        columns.push(Share::heading(self.by_agent.iter().map(|agent| agent.share)));
+        columns.push(share_head(self.by_agent.iter().map(|agent| agent.share)));
         let mut table = Table::new("Usage by agent", &columns);
         for agent in &self.by_agent {
             // What is hidden are no runs.
@@ -66,14 +84,14 @@ impl UsageReport {
             } else {
                 row.extend(usage_cells(&agent.usage));
             }
-            row.extend(self.money_cell(agent.cost_usd, agent.is_partly_priced));
-            row.push(agent.share.cell());
+            row.extend(self.money_cell(agent.cost_usd));
+            row.push(share_cell(agent.share));
             table.rows.push(row);
         }
         if let Some(actual) = self.actual.as_ref().filter(|_| self.by_agent.len() > 1) {
             let mut total = vec![Cell::Text("total".to_owned()), Cell::Text(String::new())];
             total.extend(usage_cells(&actual.usage));
-            total.extend(self.money_cell(actual.cost_usd, !actual.unpriced_models.is_empty()));
+            total.extend(self.money_cell(actual.known_cost()));
             total.push(Cell::Text(String::new()));
             table.total = Some(total);
         }
@@ -88,7 +106,7 @@ impl UsageReport {
             let name = model.model.clone().unwrap_or_else(|| "(unknown)".to_owned());
             let mut row = vec![Cell::Text(name), Cell::Count(model.responses)];
             row.extend(usage_cells(&model.usage));
-            row.extend(self.money_cell(model.cost_usd, model.cost_usd.is_none()));
+            row.extend(self.money_cell(model.known_cost()));
             table.rows.push(row);
         }
         table
@@ -100,8 +118,8 @@ impl UsageReport {
         actual.is_some_and(|actual| actual.cost_usd.is_some() || !actual.unpriced_models.is_empty())
     }
 
-    fn money_cell(&self, amount: Option<PicoUsd>, at_least: bool) -> Option<Cell> {
-        self.has_money().then_some(Cell::Usd { amount, at_least })
+    fn money_cell(&self, cost: KnownCost) -> Option<Cell> {
+        self.has_money().then_some(Cell::Cost(cost))
     }
 
     fn tool_table(&self) -> Table {
@@ -112,15 +130,18 @@ impl UsageReport {
         } else {
             &["written", "returned", "total"]
         });
-        columns.push(Share::heading(self.by_tool.iter().map(|tool| tool.paid.share)));
+        columns.push(share_head(self.by_tool.iter().map(|tool| tool.paid.share)));
         let title = if has_cost { "Cost by tool" } else { "Tool calls (estimated)" };
         let mut table = Table::new(title, &columns);
         let blank = || Cell::Text(String::new());
-        let or_blank = |count: u64| if count == 0 { blank() } else { Cell::Count(count) };
         for tool in &self.by_tool {
             let is_tool = !tool.tool.starts_with('(');
             let estimated = tool.generated_tokens + tool.returned_tokens;
-            let mut row = vec![Cell::Text(tool.tool.clone()), or_blank(tool.calls), or_blank(tool.failures)];
+            let mut row = vec![
+                Cell::Text(tool.tool.clone()),
+                count_or_blank(tool.calls),
+                count_or_blank(tool.failures),
+            ];
             if has_cost {
                 row.push(match (is_tool, estimated) {
                     (false, _) => blank(),
@@ -131,7 +152,7 @@ impl UsageReport {
             } else {
                 row.extend([tool.generated_tokens, tool.returned_tokens, estimated].map(Cell::Estimate));
             }
-            row.push(tool.paid.share.cell());
+            row.push(share_cell(tool.paid.share));
             table.rows.push(row);
         }
         if self.by_tool.len() > 1 {
@@ -139,7 +160,7 @@ impl UsageReport {
             let mut total = vec![
                 Cell::Text("total".to_owned()),
                 Cell::Count(sum(|tool| tool.calls)),
-                or_blank(sum(|tool| tool.failures)),
+                count_or_blank(sum(|tool| tool.failures)),
             ];
             if has_cost {
                 let paid = || self.by_tool.iter().map(|tool| &tool.paid);
@@ -152,8 +173,10 @@ impl UsageReport {
                 total.extend(cost_cells(&AllocatedUsage {
                     entry_cost_usd: usd(|paid| paid.entry_cost_usd),
                     carry_cost_usd: usd(|paid| paid.carry_cost_usd),
-                    cost_usd: usd(|paid| paid.cost_usd),
-                    is_partly_priced: paid().any(|paid| paid.is_partly_priced),
+                    cost_usd: KnownCost {
+                        amount: usd(|paid| paid.cost_usd.amount),
+                        is_partial: paid().any(|paid| paid.cost_usd.is_partial),
+                    },
                     ..AllocatedUsage::default()
                 }));
             } else {
@@ -175,25 +198,25 @@ impl UsageReport {
     }
 
     fn step_table(&self) -> Table {
-        let share = Share::heading(self.by_step.iter().map(|step| step.paid.share));
+        let share = share_head(self.by_step.iter().map(|step| step.paid.share));
         let columns = ["step", "times", "duration", "agents<", "tokens", "cost", share];
         let mut table = Table::new("Steps", &columns);
         for step in &self.by_step {
             table.rows.push(vec![
                 Cell::Text(step.step.clone()),
-                if step.iterations == 0 { Cell::Text(String::new()) } else { Cell::Count(step.iterations) },
+                count_or_blank(step.iterations),
                 step.duration_seconds.map_or(Cell::Unknown, Cell::Span),
                 Cell::Text(step.agents.join(", ")),
                 Cell::Count(step.paid.total_tokens),
-                Cell::Usd { amount: step.paid.cost_usd, at_least: step.paid.is_partly_priced },
-                step.paid.share.cell(),
+                Cell::Cost(step.paid.cost_usd),
+                share_cell(step.paid.share),
             ]);
         }
         table
     }
 
     fn skill_table(&self) -> Table {
-        let share = Share::heading(self.by_skill.iter().map(|skill| skill.paid.share));
+        let share = share_head(self.by_skill.iter().map(|skill| skill.paid.share));
         let columns = ["skill", "calls", "tokens", "first read", "re-reads", "cost", share];
         let mut table = Table::new("Cost by skill", &columns);
         for skill in &self.by_skill {
@@ -204,14 +227,14 @@ impl UsageReport {
                 Cell::Count(skill.paid.total_tokens),
             ];
             row.extend(cost_cells(&skill.paid));
-            row.push(skill.paid.share.cell());
+            row.push(share_cell(skill.paid.share));
             table.rows.push(row);
         }
         table
     }
 
     fn mcp_table(&self) -> Table {
-        let share = Share::heading(self.by_mcp_server.iter().map(|server| server.paid.share));
+        let share = share_head(self.by_mcp_server.iter().map(|server| server.paid.share));
         let columns = ["MCP server", "calls", "failed", "returned", "first read", "re-reads", "cost", share];
         let mut table = Table::new("MCP servers", &columns);
         for server in &self.by_mcp_server {
@@ -225,7 +248,7 @@ impl UsageReport {
                 },
             ];
             row.extend(cost_cells(&server.paid));
-            row.push(server.paid.share.cell());
+            row.push(share_cell(server.paid.share));
             table.rows.push(row);
         }
         table
@@ -252,11 +275,29 @@ impl UsageReport {
 
 /// Entry, carry and all of it.
 fn cost_cells(paid: &AllocatedUsage) -> [Cell; 3] {
-    let [entry, carry] = phase_cells(paid.entry_cost_usd, paid.carry_cost_usd, paid.cost_usd);
-    let all = Cell::Usd { amount: paid.cost_usd, at_least: paid.is_partly_priced };
-    [entry, carry, all]
+    let [entry, carry] = phase_cells(paid.entry_cost_usd, paid.carry_cost_usd, paid.cost_usd.amount);
+    [entry, carry, Cell::Cost(paid.cost_usd)]
 }
 
 fn usage_cells(usage: &Usage) -> [Cell; 5] {
     [usage.input, usage.output, usage.cache_read, usage.cache_write(), usage.total()].map(Cell::Count)
+}
+
+/// What agents without hooks have reported meanwhile.
+fn reported_table(agents: &[ReportedAgent]) -> Table {
+    let columns = ["agent", "reports", "tokens", "estimated", "cost"];
+    let mut table = Table::new("Reported by agents without hooks (not included above)", &columns);
+    for agent in agents {
+        table.rows.push(vec![
+            Cell::Text(agent.agent.clone()),
+            Cell::Count(agent.reports),
+            Cell::Count(agent.tokens),
+            match agent.estimated_tokens {
+                0 => Cell::Text(String::new()),
+                tokens => Cell::Estimate(tokens),
+            },
+            Cell::usd(agent.cost_usd),
+        ]);
+    }
+    table
 }

@@ -1,6 +1,7 @@
 //! Numbers as people read them.
 
 use crate::domain::PicoUsd;
+use crate::report::KnownCost;
 
 /// Sums below it are shown with their cents in any case. As wide as a thousand dollars without them.
 const FEW_DOLLARS: PicoUsd = PicoUsd::from_pico(10 * PicoUsd::DOLLAR.as_pico());
@@ -8,12 +9,14 @@ const FEW_DOLLARS: PicoUsd = PicoUsd::from_pico(10 * PicoUsd::DOLLAR.as_pico());
 const CENTS: usize = 2;
 
 /// `~12.4k`: an estimate with as many digits as it is worth.
-pub(super) fn rough(value: u64) -> String {
+#[must_use]
+pub fn rough(value: u64) -> String {
     format!("~{}", scaled(value))
 }
 
 /// `12.4k`: a number with three digits.
-pub(super) fn scaled(value: u64) -> String {
+#[must_use]
+pub fn scaled(value: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
     let number = value as f64;
     let (scaled, unit) = match value {
@@ -26,7 +29,8 @@ pub(super) fn scaled(value: u64) -> String {
 }
 
 /// `3.00`, `0.003625`: a price with all its digits, at least two behind the point.
-pub(super) fn per_million(price: PicoUsd) -> String {
+#[must_use]
+pub fn per_million(price: PicoUsd) -> String {
     let text = price.to_decimal();
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     format!("{whole}.{fraction:0<2}")
@@ -34,8 +38,9 @@ pub(super) fn per_million(price: PicoUsd) -> String {
 
 /// `$1.23`; `≥ $1.23` if part of it has no price, `?` if all of it has none, `<$0.01` for less than can be shown: a zero
 /// would read as free. Without decimals sums of some dollars keep their cents: nearly all of them is behind the point.
-pub(super) fn cost(amount: Option<PicoUsd>, at_least: bool, decimals: usize) -> String {
-    let Some(amount) = amount else { return if at_least { "?" } else { "-" }.to_owned() };
+#[must_use]
+pub fn cost(cost: KnownCost, decimals: usize) -> String {
+    let Some(amount) = cost.amount else { return if cost.is_partial { "?" } else { "-" }.to_owned() };
     let decimals =
         if decimals == 0 && amount.as_pico().abs() < FEW_DOLLARS.as_pico() { CENTS } else { decimals };
     let text = amount.to_dollars(decimals);
@@ -44,21 +49,23 @@ pub(super) fn cost(amount: Option<PicoUsd>, at_least: bool, decimals: usize) -> 
         _ if is_shown => text,
         _ => format!("<$0.{:0>decimals$}", 1),
     };
-    if at_least { format!("≥ {text}") } else { text }
+    if cost.is_partial { format!("≥ {text}") } else { text }
 }
 
 /// `+$1.23`, `-$0.45`, `+<$0.01` for less than can be shown.
-pub(super) fn signed(change: PicoUsd, decimals: usize) -> String {
+#[must_use]
+pub fn signed(change: PicoUsd, decimals: usize) -> String {
     let (sign, size) = match change {
         PicoUsd::ZERO => ("", change),
         more if more > PicoUsd::ZERO => ("+", more),
         less => ("-", PicoUsd::ZERO - less),
     };
-    format!("{sign}{}", cost(Some(size), false, decimals))
+    format!("{sign}{}", cost(KnownCost::whole(Some(size)), decimals))
 }
 
 /// `+1,234`, `-12`, `0`.
-pub(super) fn difference(more: i64, show: fn(u64) -> String) -> String {
+#[must_use]
+pub fn difference(more: i64, show: fn(u64) -> String) -> String {
     let sign = match more {
         0 => "",
         1.. => "+",
@@ -68,7 +75,8 @@ pub(super) fn difference(more: i64, show: fn(u64) -> String) -> String {
 }
 
 /// `4 min 10 s`, `3 h 05 min`, `2 d 4 h`.
-pub(super) fn span(seconds: u64) -> String {
+#[must_use]
+pub fn span(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3_600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
@@ -95,6 +103,7 @@ mod tests {
         assert_eq!(per_million(PicoUsd::from_pico(3_000_000_000_000)), "3.00");
         assert_eq!(per_million(PicoUsd::from_pico(3_625_000_000)), "0.003625");
         let usd = |text: &str| PicoUsd::parse(text);
+        let cost = |amount, is_partial, decimals| cost(KnownCost { amount, is_partial }, decimals);
         assert_eq!(cost(usd("1234.567"), false, 2), "$1,234.57");
         assert_eq!(cost(usd("0.001"), false, 2), "<$0.01");
         assert_eq!(cost(usd("0.00001"), true, 4), "≥ <$0.0001");
