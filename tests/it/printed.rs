@@ -175,6 +175,8 @@ fn samples(arg: &Arg) -> Vec<String> {
         "PCT" | "PERCENT" => "50",
         "DATE" | "DAY" => "today",
         "ZONE" => "UTC",
+        // Of no ledger that there is.
+        "CURSOR" => "1.00000000000000000000000000000000.0",
         "TIME" => "1h",
         "PATH" | "DIR" => ".",
         "FILE" | "FILES" => "cost.txt",
