@@ -34,7 +34,7 @@ const HOME_NAMES: [&str; 4] = ["~", "$HOME", "${HOME}", "%USERPROFILE%"];
 /// A variable holds a relative path where only an absolute one makes sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{name} is set to {value:?}, which is a different place in each folder; use an absolute path, or one that \
+    "{name} is set to {value:?}, a relative path, so it would be a different place in each folder; use an absolute path, or one that \
      starts with ~/"
 )]
 pub struct Misplaced {

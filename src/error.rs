@@ -10,7 +10,7 @@ pub enum Error {
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
     /// The ledger did not take the event, and it could not be put beside it either.
-    #[error("an event was lost; it couldn't be queued next to the ledger either: {0}")]
+    #[error("an event was lost: the ledger couldn't store it, and it couldn't be queued: {0}")]
     Spool(#[source] std::io::Error),
     /// The settings file could not be understood.
     #[error(transparent)]

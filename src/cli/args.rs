@@ -20,7 +20,7 @@ pub use budget::*;
 pub use report_usage::*;
 pub use reports::*;
 
-/// Token and cost ledger for coding agents.
+/// The token and cost ledger that lives in Claude Code's hooks
 ///
 /// Estimates every Claude Code tool call as it happens, and replaces the estimates with the provider's numbers
 /// when the turn ends. Nothing leaves this machine, and no content is stored.
@@ -38,10 +38,10 @@ pub struct Cli {
 /// Options of all commands.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Global {
-    /// Use this ledger instead of $TALLYHOOK_DB
+    /// Ledger file [default: $TALLYHOOK_DB, then ~/.local/share/tallyhook/ledger.db]
     #[arg(long, global = true, value_name = "PATH")]
     pub db: Option<PathBuf>,
-    /// Use this settings file
+    /// Settings file [default: ~/.config/tallyhook/config.toml]
     #[arg(long, global = true, value_name = "PATH")]
     pub config: Option<PathBuf>,
     /// When to color the output
@@ -82,14 +82,14 @@ pub enum Command {
     /// Removes tallyhook's hook from the settings of this project, of every project in the ledger, and of your user
     /// account. Keeps the ledger unless --purge is given.
     Uninstall(UninstallArgs),
-    /// Check the installation and say how to fix what is wrong
+    /// Check the installation and explain how to fix problems
     #[command(
         after_help = "Examples:\n  tallyhook doctor\n  tallyhook doctor --fix\n  tallyhook doctor --json"
     )]
     Doctor(DoctorArgs),
     /// Show what a session has used so far
     ///
-    /// Without options: this project's most recent session. Numbers with ~ are estimates; all others are the
+    /// Without options, shows this project's most recent session. Numbers with ~ are estimates; all others are the
     /// provider's own, read from the session's transcript.
     #[command(
         alias = "usage",
@@ -99,9 +99,9 @@ pub enum Command {
     ShowUsage(ShowUsageArgs),
     /// Show spending by day, model, project, agent, or tool
     ///
-    /// Numbers are the provider's own, subagents included, at the prices in effect at the time. Days are in your time
-    /// zone; in text, the last 14 with usage have a row each unless you ask for more (`--since`, `--all`). A model without
-    /// a price is shown as unknown, never as free.
+    /// Token counts are the provider's own and include subagents; costs use the prices in effect at the time. Days are in
+    /// your time zone. Text output lists the last 14 days with usage unless you ask for more (`--since`, `--all`). A model
+    /// without a price is shown as unknown, never as free.
     #[command(
         after_help = "Examples:\n  tallyhook cost --since 7d\n  tallyhook cost --by model --since 2026-11-01\n  \
                             tallyhook cost --by session --project . --detail\n  tallyhook cost --by month --compare\n  \
@@ -111,16 +111,20 @@ pub enum Command {
     /// Show what tools cost, including re-reads of their results
     ///
     /// A tool's result is paid for when the model first reads it, and again with every later response, until a
-    /// compaction drops it ("entry" and "carry" in JSON). Rows in parentheses are not tools; all rows add up to the
-    /// total.
+    /// compaction drops it ("entry" and "carry" in JSON). Rows in parentheses are not tools: (hidden) is usage that Claude
+    /// Code counts but no transcript shows, such as compactions. All rows add up to the total.
     #[command(after_help = "Examples:\n  tallyhook tools\n  tallyhook tools --since 7d --project .")]
     Tools(ToolsArgs),
-    /// Show what agents cost, and the usage assumed per run
+    /// Show what agents cost, and what their runs are assumed to use
+    ///
+    /// The second table shows what a subagent run is assumed to use until its transcript is read: the built-in default,
+    /// and the median of your own runs ("learned").
     #[command(after_help = "Examples:\n  tallyhook agents\n  tallyhook agents --json")]
     Agents(AgentsArgs),
     /// Name parts of a session to see what each one costs
     ///
-    /// Work without a named step counts toward the task in progress on the agent's to-do list, or else the turn.
+    /// Work outside a named step counts toward the task in progress on the agent's to-do list or, if there is none, toward
+    /// the turn.
     #[command(
         after_help = "Examples:\n  tallyhook step start \"write the parser\"\n  tallyhook step end\n  \
                       tallyhook step list\n  tallyhook show-usage --step \"write the parser\""
@@ -129,15 +133,15 @@ pub enum Command {
     /// Set spending limits that warn or stop
     ///
     /// Counts what the provider billed, including subagents and hidden calls, plus an estimate (~) for the latest
-    /// results. With --stop, a session ends before its next paid request.
+    /// results. With --stop, a session that reaches its limit ends before its next paid request.
     #[command(
         after_help = "Examples:\n  tallyhook budget set 5                       # USD per session, warn at 80%\n  \
-                            tallyhook budget set 20 --per day --stop     # and stop there\n  \
+                            tallyhook budget set 20 --per day --stop     # stop at the limit\n  \
                             tallyhook budget set 2000000 --tokens --agent Explore\n  tallyhook budget status\n  \
                             tallyhook budget add 5\n  tallyhook budget override --for 1h"
     )]
     Budget(BudgetArgs),
-    /// Get notified about spikes, loops, a full context, and subagent costs
+    /// Get notified about cost spikes, loops, a nearly full context, and subagent costs
     ///
     /// All alerts are off until you turn them on. Claude Code shows them to you, not to the model, once each. They
     /// never stop anything.
@@ -157,8 +161,8 @@ pub enum Command {
     /// Save a pasted /cost or /usage screen and compare it with the ledger
     ///
     /// Accepts the screen of any version of Claude Code, from a file or stdin, for this project's most recent
-    /// session. The screen rounds its numbers, so two figures match if they would be displayed the same way. Lines
-    /// that can't be read are listed.
+    /// session. Because the screen rounds its numbers, two figures match if they round to the same display. Lines that
+    /// can't be read are listed.
     #[command(
         after_help = "Examples:\n  tallyhook capture-cost paste.txt\n  pbpaste | tallyhook capture-cost\n  \
                             tallyhook capture-cost --session 8efa9846 --json < paste.txt"
@@ -175,29 +179,29 @@ pub enum Command {
     History(HistoryArgs),
     /// Show recent spending, what changed, and a month-end forecast
     ///
-    /// The forecast is the month so far plus the daily average of the last four weeks for each remaining day. Its
-    /// range should hold four times out of five if days keep varying as they have.
+    /// The forecast is this month's cost so far plus, for each remaining day, the daily average of the last four weeks. If
+    /// daily costs keep varying as they have, the total should fall within the range in four months out of five.
     #[command(
         after_help = "Examples:\n  tallyhook trends\n  tallyhook trends --days 30\n  tallyhook trends --json"
     )]
     Trends(TrendsArgs),
     /// Write weekly and monthly totals, top spenders, and spikes to a Markdown file
     ///
-    /// The tables go between two invisible comments. Running it again updates them in place and leaves the rest of
-    /// the file untouched.
+    /// The tables go between two invisible comments. Running the command again updates the tables in place and leaves the
+    /// rest of the file untouched.
     #[command(after_help = "Examples:\n  tallyhook dashboard --markdown ~/vault/Costs.md\n  \
                             tallyhook dashboard --markdown COSTS.md --tz UTC")]
     Dashboard(DashboardArgs),
     /// Print one line for Claude Code's status line
     ///
-    /// Reads Claude Code's JSON from stdin. `tallyhook init` offers to register it. In a template, fields are in braces,
-    /// and a part in brackets is left out if a field in it is empty.
+    /// Reads the JSON that Claude Code sends on stdin. `tallyhook init --statusline` sets this up. In a template, {braces}
+    /// hold a field, and [brackets] hold a part that is left out if any field in it is empty.
     #[command(after_help = STATUSLINE_HELP)]
     Statusline(StatuslineArgs),
     /// Export the ledger as JSON, JSONL, or CSV
     ///
-    /// Every record has all its fields; unknown values are null (empty in CSV). examples/export.schema.json describes
-    /// them. In CSV, text that a spreadsheet would run as a formula starts with an apostrophe.
+    /// Every record has every field; unknown values are null (empty in CSV). The fields are described in
+    /// examples/export.schema.json. In CSV, text that a spreadsheet would run as a formula starts with an apostrophe.
     #[command(after_help = "Examples:\n  tallyhook export --what calls --format jsonl > calls.jsonl\n  \
                             tallyhook export --what sessions --format csv > sessions.csv\n  \
                             tallyhook export --what days --tz UTC")]
@@ -212,8 +216,8 @@ pub enum Command {
     Import(ImportArgs),
     /// Count the tokens in files or stdin
     ///
-    /// The count is exactly tiktoken's. Claude's tokenizers are not public; with --model, a second number estimates
-    /// what that model would read.
+    /// The count is exactly tiktoken's. Claude's tokenizers are not public; --model adds an estimate of the tokens that model
+    /// would read.
     #[command(after_help = "Examples:\n  tallyhook count README.md src/*.rs\n  \
                             git diff | tallyhook count --model claude-opus-5-5\n  \
                             tallyhook count --encoding o200k_base --json notes.txt")]
@@ -296,10 +300,10 @@ pub struct InitArgs {
     /// Import existing transcripts without asking
     #[arg(long, conflicts_with = "no_import")]
     pub import: bool,
-    /// Don't import them, and don't ask
+    /// Don't import existing transcripts, and don't ask
     #[arg(long)]
     pub no_import: bool,
-    /// Show the cost in the status line without asking; an existing status line stays above it
+    /// Show the cost in the status line without asking; an existing status line is kept above it
     #[arg(long, conflicts_with = "no_statusline")]
     pub statusline: bool,
     /// Leave the status line alone, and don't ask
@@ -317,7 +321,7 @@ pub enum ScopeArg {
     Project,
     /// This folder's .claude/settings.local.json, for you alone
     Local,
-    /// Your own settings.json, for all projects
+    /// Your user settings.json, for all your projects
     User,
 }
 
@@ -327,7 +331,7 @@ pub struct UninstallArgs {
     /// Also remove the ledger and tallyhook's own settings and prices
     #[arg(long)]
     pub purge: bool,
-    /// Don't ask
+    /// Don't ask for confirmation
     #[arg(long)]
     pub yes: bool,
     /// Show the changes without making them
@@ -341,7 +345,7 @@ pub struct DoctorArgs {
     /// Apply safe fixes
     #[arg(long)]
     pub fix: bool,
-    /// Also compare sample counts with tiktoken-rs; takes a second
+    /// Also compare the token counter with tiktoken-rs on sample texts; takes a second
     #[arg(long)]
     pub verify: bool,
     /// How to print it
@@ -353,9 +357,9 @@ pub struct DoctorArgs {
 #[derive(Debug, Clone, Args)]
 pub struct ImportArgs {
     /// A folder of transcripts, or one transcript, instead of Claude Code's folders
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "PATH")]
     pub path: Option<PathBuf>,
-    /// Whose logs to read
+    /// The client whose logs to read
     #[arg(long, value_name = "NAME", default_value = "claude-code")]
     pub client: ImportClient,
     /// Print JSON
@@ -373,10 +377,10 @@ pub enum ImportClient {
 /// Options of `count`.
 #[derive(Debug, Clone, Args)]
 pub struct CountArgs {
-    /// Files to count; - or none for stdin
+    /// Files to count; omit or use - to read stdin
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// The encoding [default: that of --model, or cl100k_base]
+    /// The encoding [default: the one --model uses, or cl100k_base]
     #[arg(long, value_name = "NAME")]
     pub encoding: Option<EncodingArg>,
     /// Also estimate what this model would read
@@ -420,7 +424,7 @@ pub struct PricesArgs {
 pub enum PricesCommand {
     /// List models and their prices, in USD per million tokens
     List(PricesListArgs),
-    /// Show one model: its names, dates, tiers, and the source of its prices
+    /// Show one model's names, dates, price tiers, and price source
     Show(PricesShowArgs),
     /// Set your own price, which overrides the built-in one
     ///
@@ -463,22 +467,22 @@ pub struct PricesSetArgs {
     /// The model
     #[arg(value_parser = model_id)]
     pub model: ModelId,
-    /// Input
+    /// Price of input tokens
     #[arg(long, value_name = "USD", value_parser = amount::per_million, allow_negative_numbers = true)]
     pub input: u64,
-    /// Output
+    /// Price of output tokens
     #[arg(long, value_name = "USD", value_parser = amount::per_million, allow_negative_numbers = true)]
     pub output: u64,
-    /// Cache reads
+    /// Price of cache reads
     #[arg(long, value_name = "USD", value_parser = amount::per_million, allow_negative_numbers = true)]
     pub cache_read: Option<u64>,
-    /// 5-minute cache writes
+    /// Price of 5-minute cache writes
     #[arg(long = "cache-write-5m", value_name = "USD", value_parser = amount::per_million, allow_negative_numbers = true)]
     pub cache_write_5m: Option<u64>,
-    /// 1-hour cache writes
+    /// Price of 1-hour cache writes
     #[arg(long = "cache-write-1h", value_name = "USD", value_parser = amount::per_million, allow_negative_numbers = true)]
     pub cache_write_1h: Option<u64>,
-    /// First day of the price (UTC): 2026-11-01, today, monday, or month [default: always in effect]
+    /// First day the price applies (UTC): 2026-11-01, today, monday, or month [default: always in effect]
     #[arg(long, value_name = "DATE", value_parser = values::day)]
     pub from: Option<AskedDay>,
     /// Print JSON
@@ -495,7 +499,7 @@ pub struct PricesCheckArgs {
 }
 
 fn model_id(text: &str) -> Result<ModelId, String> {
-    ModelId::new(text.trim()).ok_or_else(|| "this can't be a model name".to_owned())
+    ModelId::new(text.trim()).ok_or_else(|| "not a valid model name".to_owned())
 }
 
 /// Options of `completions`.

@@ -112,8 +112,8 @@ fn change(context: &Context, which: &Which, to: impl Fn(Budget) -> Option<Budget
         );
         return Err(Error::Usage { what });
     };
-    let changed = to(budget)
-        .ok_or_else(|| Error::Usage { what: "the limit would be too large to store".to_owned() })?;
+    let changed =
+        to(budget).ok_or_else(|| Error::Usage { what: "the new limit would be too large".to_owned() })?;
     ledger.change_budget(&changed)?;
     show(context, &mut ledger)
 }
@@ -287,7 +287,7 @@ fn matching(context: &Context, ledger: &Ledger, which: &Which) -> Result<Vec<Bud
     let names: Vec<String> = budgets.iter().map(name).collect();
     let found: Vec<Budget> = budgets.into_iter().filter(is_meant).collect();
     if found.is_empty() {
-        return Err(Error::NoData { what: format!("no such budget; there are: {}", names.join("; ")) });
+        return Err(Error::NoData { what: format!("no such budget; choose from: {}", names.join("; ")) });
     }
     Ok(found)
 }

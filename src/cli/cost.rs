@@ -40,7 +40,7 @@ pub(super) fn run(context: &Context, args: &CostArgs) -> Result<(), Error> {
 /// Today, where the user is.
 pub(super) fn today(context: &Context, zone: &Zone) -> Result<Day, Error> {
     zone.day_of(context.env.now())
-        .ok_or_else(|| Error::Usage { what: "the system clock has no valid date".to_owned() })
+        .ok_or_else(|| Error::Usage { what: "the system clock's date is invalid".to_owned() })
 }
 
 fn query(context: &Context, args: &CostArgs) -> Result<Query, Error> {
@@ -50,7 +50,7 @@ fn query(context: &Context, args: &CostArgs) -> Result<Query, Error> {
     if let (Some(since), Some(until)) = (since, until)
         && since > until
     {
-        let what = format!("the first day, {since}, is after the last one, {until}; swap them");
+        let what = format!("--since ({since}) is after --until ({until}); swap them");
         return Err(Error::Usage { what });
     }
     Ok(Query {
@@ -125,6 +125,6 @@ pub(super) fn nothing(is_filtered: bool) -> String {
     if is_filtered {
         "no matching spending; widen the dates, or leave out --project or --model".to_owned()
     } else {
-        "the ledger has no responses yet; they are added when the first turn ends".to_owned()
+        "the ledger has no usage yet; it is added when the first turn ends".to_owned()
     }
 }

@@ -115,7 +115,7 @@ fn read(mut input: impl Read, mut each: impl FnMut(&str)) -> Result<u64, String>
 
 fn too_large() -> String {
     let most = MAX_BYTES >> 20;
-    format!("is larger than {most} MB, the limit; split it, for example with `split -b 512M`")
+    format!("is larger than the limit of {most} MB; split it, for example with `split -b 512M`")
 }
 
 #[cfg(test)]

@@ -80,10 +80,10 @@ fn recover(context: &Context) -> Result<(), Error> {
     let is_ours = path.parent() == context.env.data_folder().as_deref();
     let Recovered { set_aside, kept, missing, unreadable, transcripts } =
         Ledger::recover(&path, is_ours, context.env.now())?;
-    context.say(&format!("The damaged ledger is now {}", set_aside.one_line()));
+    context.say(&format!("The damaged ledger was moved to {}", set_aside.one_line()));
     context.say(&match counted(&kept) {
         Some(kept) => format!("Kept: {kept}"),
-        None => "Nothing in it was readable".to_owned(),
+        None => "None of it was readable".to_owned(),
     });
     let mut lost: Vec<String> = counted(&missing).into_iter().collect();
     if unreadable > 0 {

@@ -29,7 +29,7 @@ pub(super) fn run(context: &Context, args: &HistoryArgs) -> Result<(), Error> {
         return Err(context.no_ledger()?);
     }
     let what = match &args.project {
-        Some(project) => format!("no sessions recorded in {}", project.one_line()),
+        Some(project) => format!("no sessions are recorded for {}", project.one_line()),
         None => {
             "the ledger has no sessions yet; the first hook event adds one, and `tallyhook import` adds earlier sessions"
                 .to_owned()

@@ -72,12 +72,13 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
         ["TALLYHOOK_DB", "XDG_DATA_HOME"].into_iter().find(|name| context.env.var(name).is_some());
     if let (None, Some(name)) = (&plan.ledger, moves_ledger) {
         let note = format!(
-            "{name} is set here; the hook uses that ledger only if it is also set for Claude Code (or pass --db)"
+            "{name} is set in this shell; the hook uses that ledger only if the variable is also set for Claude Code (or pass --db)"
         );
         context.print(&line("note", &note))?;
     }
     if scope.is_shared() && (context.options.db.is_some() || context.options.config.is_some()) {
-        let note = "the path is now in a file that others share; --scope local keeps it private";
+        let note =
+            "this path is now in a file that you share with others; use --scope local to keep it private";
         context.print(&line("note", note))?;
     }
     offer_status_line(context, args, &scope, &plan, &backups)?;
@@ -85,7 +86,7 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
     context.print("\n")?;
     if !show_newest(context)? {
         context.print(
-            "All set. `tallyhook show-usage` shows what a session uses; `tallyhook doctor` checks that everything \
+            "All set. `tallyhook show-usage` shows what a session has used; `tallyhook doctor` checks that everything \
              works.\n",
         )?;
     }
@@ -351,7 +352,7 @@ fn client_line(client: Option<&InstalledClient>, events: usize) -> String {
             format!("Claude Code {} ({}) supports {events} events", client.version, client.path.one_line())
         }
         None => {
-            "Claude Code wasn't found; run `tallyhook init` again if you install a version older than 2.1.118"
+            "Claude Code wasn't found, so all events were registered; if you install a version older than 2.1.118, run `tallyhook init` again"
                 .to_owned()
         }
     }

@@ -413,7 +413,7 @@ impl Context {
                         CopiedFor::Held => "is from an older release and locked by another process",
                     };
                     self.say(&format!(
-                        "tallyhook: the ledger {} {why}, so these figures come from a copy and nothing new was stored",
+                        "tallyhook: the ledger {} {why}, so these figures come from a copy, and nothing new was stored",
                         path.one_line()
                     ));
                 }
@@ -535,7 +535,7 @@ impl Context {
                 is_shown = true;
                 let (what, (done, all)) = match progress {
                     AllocationProgress::Reading(done, all) => ("reading transcripts", (done, all)),
-                    AllocationProgress::Sharing(done, all) => ("attributing costs", (done, all)),
+                    AllocationProgress::Sharing(done, all) => ("assigning costs to tools", (done, all)),
                 };
                 self.console.show_progress(&format!("{what}: {done} of {all}"));
             }

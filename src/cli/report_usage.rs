@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context, args: &ReportUsageArgs) -> Result<(), Error
     let agent = args.agent_id.clone().or_else(|| AGENT_VARS.iter().find_map(|var| context.env.var(var)));
     let agent = agent
         .and_then(|agent| name(&agent))
-        .ok_or_else(|| usage("missing agent ID: use --agent-id ID, or set TALLYHOOK_AGENT_ID"))?;
+        .ok_or_else(|| usage("no agent ID given: add --agent-id ID, or set TALLYHOOK_AGENT_ID"))?;
     let project =
         context.env.path_var("CLAUDE_PROJECT_DIR").unwrap_or_else(|| context.env.cwd().to_path_buf());
     let project = project_folder(project.to_string_lossy().into_owned());
@@ -55,7 +55,7 @@ pub(super) fn run(context: &Context, args: &ReportUsageArgs) -> Result<(), Error
     };
     if tokens == 0 && args.cost.is_none() {
         return Err(usage(
-            "missing usage: use --tokens, --input and --output, --cost, or --operation with --chars",
+            "no usage given: add --tokens, --input and --output, --cost, or --operation with --chars",
         ));
     }
     let now = context.env.now();

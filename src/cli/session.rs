@@ -62,7 +62,9 @@ pub(super) fn not_found(
 ) -> Result<String, Error> {
     let Some(asked) = session else {
         let here = context.env.cwd().one_line();
-        return Ok(format!("no sessions recorded in {here}; choose one with --session ID"));
+        return Ok(format!(
+            "no sessions are recorded for {here}; choose one from another project with --session ID"
+        ));
     };
     let mut places = ledger.map_or_else(|| Ok(Vec::new()), Ledger::session_places)?;
     if places.is_empty() {
@@ -81,7 +83,7 @@ pub(super) fn not_found(
     let near = did_you_mean(&short(asked), ids.iter().map(String::as_str));
     let latest = ids.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
     Ok(format!(
-        "no session ID starts with {asked:?}{near}\nmost recent: {latest}; `tallyhook history` lists them"
+        "no session ID starts with {asked:?}{near}\nthe most recent session is {latest}; `tallyhook history` lists all"
     ))
 }
 

@@ -128,7 +128,7 @@ fn missing(
 
 fn not_in_session(kind: &str, asked: &str, names: &[&str]) -> String {
     let meant = did_you_mean(asked, names.iter().copied());
-    format!("no {kind} {asked:?} in this session{meant}\nthere are: {}", names.join(", "))
+    format!("no {kind} {asked:?} in this session{meant}\nchoose from: {}", names.join(", "))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long the wrapped status line may take. The client itself gives up at its next message.
 const WRAPPED_PATIENCE: Duration = Duration::from_secs(3);
 /// For whoever starts it by hand.
-const BY_HAND: &str = "statusline reads the JSON that Claude Code sends to a status line on stdin\n\
+const BY_HAND: &str = "`tallyhook statusline` reads from stdin the JSON that Claude Code sends\n\
     set it up with: tallyhook init --statusline\n\
     or try it with: echo '{\"model\":{\"display_name\":\"Opus\"}}' | tallyhook statusline";
 

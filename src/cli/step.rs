@@ -28,7 +28,7 @@ pub(super) fn run(context: &Context, args: &StepArgs) -> Result<(), Error> {
                 let what = match (name, open.is_empty()) {
                     (_, true) => "no step is open; start one with `tallyhook step start NAME`".to_owned(),
                     (Some(name), _) => format!("no step {name:?} is open; open steps: {open}"),
-                    (None, _) => format!("nothing was ended; open steps: {open}"),
+                    (None, _) => format!("no step was ended; open steps: {open}"),
                 };
                 return Err(Error::NoData { what });
             };
@@ -54,11 +54,12 @@ fn start(
     now: Timestamp,
 ) -> Result<(), Error> {
     let Some(mut name) = clean_name(name, MAX_NAME_CHARS) else {
-        return Err(Error::Usage { what: "a step needs a name with visible characters".to_owned() });
+        return Err(Error::Usage {
+            what: "a step needs a name with at least one visible character".to_owned(),
+        });
     };
     if is_turn_name(&name) {
-        let what =
-            format!("`{name}` is what work without a named step is called; give the step another name");
+        let what = format!("`{name}` is reserved for work outside a named step; choose another name");
         return Err(Error::Usage { what });
     }
     if !context.config(record.project.as_deref())?.store_names {

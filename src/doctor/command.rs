@@ -33,7 +33,9 @@ fn of_ledger(subject: &Subject<'_>, ledger: &str) -> Option<Check> {
         return None;
     }
     if path.is_relative() && !ledger.contains('$') {
-        let found = format!("the hook writes to {ledger}, which is a different file in each folder");
+        let found = format!(
+            "the hook writes to {ledger}, a relative path, so it writes to a different file in each folder"
+        );
         return Some(Check::warning("ledger", found, "use an absolute path, or one that starts with ~/"));
     }
     let path = path.one_line();

@@ -12,7 +12,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let mut config = match Config::of_user(usual.as_deref(), subject.config) {
         Ok(config) => config,
         Err(error) => {
-            let cure = "fix the file; until then the hook stores no names, and commands that need it fail";
+            let cure = "fix the file; until then, the hook stores no names, and commands that need the settings fail";
             checks.push(Check::failed(NAME, error.to_string(), cure));
             Config::default()
         }

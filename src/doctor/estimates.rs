@@ -28,9 +28,9 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
         models.push(format!("and {more} more"));
     }
     vec![if models.is_empty() {
-        Check::ok(NAME, "not calibrated yet; that takes a model's first few turns")
+        Check::ok(NAME, "not calibrated yet; this takes a few turns per model")
     } else if is_far_off {
-        let cure = "don't rely on its figures with ~ yet; billed figures aren't affected, and estimates improve with more calls";
+        let cure = "don't rely on ~ figures for models that are far off; billed figures aren't affected, and estimates improve with more calls";
         Check::warning(NAME, models.join("; "), cure)
     } else {
         Check::ok(NAME, models.join("; "))

@@ -12,7 +12,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
             let age = subject.env.now().since(at).as_secs();
             Check::ok(NAME, format!("last received {} ago", rough_age(age)))
         }
-        Ok(None) => Check::warning(NAME, "none received yet", cure),
+        Ok(None) => Check::warning(NAME, "no events received yet", cure),
         Err(error) => Check::failed(NAME, error.to_string(), cure),
     }]
 }

@@ -16,7 +16,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => {
             let found = format!("the hook's log {} can't be read: {error}", path.one_line());
-            return vec![Check::warning(NAME, found, "move it away; the hook creates a new one")];
+            return vec![Check::warning(NAME, found, "move or delete it; the hook creates a new one")];
         }
     };
     let Some(last) = text.lines().last() else { return vec![Check::ok(NAME, "none logged")] };

@@ -16,7 +16,8 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     if let Some(reason) = unwritable(subject.ledger_path) {
         // That it will be made is not true then.
         checks.retain(|_| !matches!(subject.ledger, Ok(None)));
-        let cure = "make it writable, or choose another ledger with --db or TALLYHOOK_DB; nothing is recorded until then";
+        let cure =
+            "fix this, or choose another ledger with --db or TALLYHOOK_DB; until then, nothing is recorded";
         checks.push(Check::failed(NAME, reason, cure));
     }
     checks
@@ -33,10 +34,10 @@ fn unwritable(path: &Path) -> Option<String> {
     }
     if let Some(part) = [there, folder].into_iter().find(|part| is_writable(part) == Some(false)) {
         return Some(if there == path {
-            format!("you have no permission to write {}, so nothing is recorded", part.one_line())
+            format!("you don't have permission to write to {}, so nothing is recorded", part.one_line())
         } else {
             format!(
-                "{} can't be created: you have no permission to write {}",
+                "{} can't be created: you don't have permission to write to {}",
                 path.one_line(),
                 part.one_line()
             )
@@ -51,7 +52,12 @@ fn of_ledger(subject: &Subject<'_>) -> Vec<Check> {
     let path = subject.ledger_path.one_line();
     let ledger = match &subject.ledger {
         Ok(Some(ledger)) => ledger,
-        Ok(None) => return vec![Check::ok(NAME, format!("{path} is created by the first hook event"))],
+        Ok(None) => {
+            return vec![Check::ok(
+                NAME,
+                format!("{path} doesn't exist yet; the first hook event creates it"),
+            )];
+        }
         Err(error) if error.is_damage() => return vec![damaged(error.to_string())],
         Err(error) => {
             let cure = "make the file readable and writable, or choose another one with --db or TALLYHOOK_DB";
@@ -65,7 +71,7 @@ fn of_ledger(subject: &Subject<'_>) -> Vec<Check> {
                 kb @ 0..10_000 => format!("{kb} KB"),
                 kb => format!("{} MB", kb.div_ceil(1024)),
             };
-            Check::ok(NAME, format!("{path} is sound ({size}, schema {SCHEMA_VERSION})"))
+            Check::ok(NAME, format!("{path} is intact ({size}, schema {SCHEMA_VERSION})"))
         }
         Ok(Some(fault)) => damaged(format!("{path} is damaged: {fault}")),
         Err(error) if error.is_damage() => damaged(error.to_string()),

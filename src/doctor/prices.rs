@@ -43,7 +43,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
         checks.push(Check::warning(
             NAME,
             found,
-            "set them with `tallyhook prices set`; `tallyhook prices check` lists them all",
+            "set prices with `tallyhook prices set`; `tallyhook prices check` lists all models without one",
         ));
     }
     checks

@@ -59,7 +59,7 @@ fn switched_off(view: &View, file: &File, switch: &Switch) -> Check {
         switch.path.one_line()
     );
     if view.recording() == Recording::Runs {
-        return Check::warning(name(file.layer), found, "nothing to do if the hooks that run are enough");
+        return Check::warning(name(file.layer), found, "no action needed if the other hooks are enough");
     }
     let cure = match switch.member {
         "disableAllHooks" => "remove that line to record events; it also turns off the status line",
@@ -85,8 +85,10 @@ fn of_file(subject: &Subject<'_>, file: &File, events: &[Subscription], version:
             .filter(|event| since(event).is_some_and(|since| since > version))
             .collect();
         if !too_new.is_empty() {
-            let found =
-                format!("{path} has events that this Claude Code doesn't support: {}", too_new.join(", "));
+            let found = format!(
+                "{path} registers events that this version of Claude Code doesn't support: {}",
+                too_new.join(", ")
+            );
             return check(if version < TOLERANT {
                 Check::failed(name, found, cure)
             } else {
@@ -170,7 +172,7 @@ fn plugin(view: &View) -> Option<Check> {
             let found =
                 format!("the plugin's hooks are turned off: {} in {}", switch.member, switch.path.one_line());
             if is_registered {
-                Check::warning(name, found, "nothing to do if the hooks that run are enough")
+                Check::warning(name, found, "no action needed if the other hooks are enough")
             } else {
                 Check::failed(name, found, "remove that line, or ask whoever manages the settings")
             }
@@ -209,7 +211,7 @@ fn twice(view: &View) -> Option<Check> {
             "registered in several files ({}), so several processes record each event (it is counted once)",
             names.join(", ")
         );
-        Check::warning(NAME, found, "keep one of them")
+        Check::warning(NAME, found, "remove all but one of them")
     })
 }
 
@@ -226,7 +228,7 @@ fn unread(view: &View) -> Vec<Check> {
             if is_alone {
                 Check::failed(NAME, found, REGISTER)
             } else {
-                Check::warning(NAME, found, "remove them there")
+                Check::warning(NAME, found, "remove the hooks from that file")
             }
         })
         .collect()

@@ -20,7 +20,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
         return vec![Check::warning(
             NAME,
             found,
-            "run chown -R on the folder whose name ends in .spool; the next event stores them",
+            "change the owner of the folder whose name ends in .spool to yourself (chown -R); the next event then stores them",
         )];
     }
     if waiting > 0 {

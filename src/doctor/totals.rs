@@ -21,7 +21,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
             Check::warning(
                 NAME,
                 found,
-                "the transcript's numbers are used; a subagent that outlives its session can cause this",
+                "no action needed: tallyhook uses the transcript's numbers; a subagent that outlives its session can cause this",
             )
         }
         Err(error) => Check::failed(NAME, error.to_string(), "run `tallyhook doctor` again"),

@@ -19,7 +19,7 @@ const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
 /// Examples of each form, for what is no number at all.
 const USD: &str = "2.50";
-const TOKENS: &str = "500000, 500k or 1.5M";
+const TOKENS: &str = "500000, 500k, or 1.5M";
 const PERCENT: &str = "80";
 const DURATION: &str = "30m, 1h, or 2d";
 const COUNT: &str = "30";
@@ -51,7 +51,7 @@ impl fmt::Display for AmountFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Meant(form) => write!(f, "write {form}"),
-            Self::Either(one, other) => write!(f, "it could be {one} or {other}; write the one you mean"),
+            Self::Either(one, other) => write!(f, "it could mean {one} or {other}; write the one you mean"),
             Self::Unit(form) => write!(f, "write {form}, without a unit"),
             Self::Negative => f.write_str("it can't be negative"),
             Self::Digits => f.write_str("use the digits 0 to 9"),

@@ -19,14 +19,18 @@ pub struct Cursor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CursorError {
     /// It is no text of a cursor, or that of a newer release.
-    #[error("that isn't a cursor of this release; leave the cursor out to get everything again")]
+    #[error(
+        "this cursor isn't valid in this release; leave out --since-cursor and use --changes to get everything again"
+    )]
     Malformed,
     /// It is of another ledger, or of this one before it was recovered.
-    #[error("that cursor belongs to another ledger; leave the cursor out to get everything of this one")]
+    #[error(
+        "this cursor belongs to another ledger; use --changes without a cursor to get everything in this one"
+    )]
     OtherLedger,
     /// It is of a later state of this ledger, which was put back from a backup.
     #[error(
-        "that cursor is ahead of the ledger, which an older copy has replaced; leave the cursor out to get everything again"
+        "this cursor is newer than the ledger, which was probably restored from a backup; use --changes without a cursor to get everything again"
     )]
     Ahead,
 }

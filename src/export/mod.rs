@@ -203,7 +203,7 @@ pub enum ExportError<E> {
     #[error(transparent)]
     Cursor(CursorError),
     /// What changes is numbered in the ledger, and this is a copy, of which nothing lasts.
-    #[error("the ledger can't be written, so its changes can't be numbered")]
+    #[error("the ledger can't be written, so changes can't be exported")]
     Unwritable,
     /// The sink failed.
     #[error("{0}")]

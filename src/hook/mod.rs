@@ -141,7 +141,7 @@ fn run(
 fn received(intake: Intake, note: impl Fn(&str)) -> Option<(String, LeftOutBytes)> {
     let Intake { text, is_cut, left_out, is_given_up, timed_out, fault } = intake;
     if timed_out {
-        note(&format!("a payload was skipped: still incomplete after {} s", PATIENCE.as_secs()));
+        note(&format!("a payload was skipped: it was still incomplete after {} s", PATIENCE.as_secs()));
         return None;
     }
     if let Some(fault) = fault {
@@ -152,14 +152,16 @@ fn received(intake: Intake, note: impl Fn(&str)) -> Option<(String, LeftOutBytes
             bytes if bytes < 1 << 10 => plural(bytes, "byte"),
             bytes => format!("{} KB", bytes >> 10),
         };
-        note(&format!("a payload was too large to be held: {cut} of it left out, its event stored without"));
+        note(&format!(
+            "a payload was too large: {cut} of it was left out, and its event was stored without that part"
+        ));
     }
     let text = into_text(text);
     if !text.trim_matches(is_padding).is_empty() {
         return Some((text, left_out));
     }
     if is_given_up {
-        note("a payload was skipped: it began with more white space than tallyhook holds");
+        note("a payload was skipped: it began with more whitespace than tallyhook accepts");
     }
     None
 }
@@ -186,7 +188,7 @@ fn decoded<'a>(
     };
     let payload = protocol.decode(&object, env);
     if payload.is_none() && object.members().count() >= MAX_PARTS {
-        note(&format!("a payload was skipped: its first {MAX_PARTS} members don't say which event it is"));
+        note(&format!("a payload was skipped: its first {MAX_PARTS} fields don't say which event it is"));
     }
     payload
 }

@@ -55,7 +55,8 @@ impl AgentsReport {
             ]);
         }
         let columns = ["agent", "source<", "returned", "context", "billed", "runs"];
-        let mut figures = Table::new("Assumed usage per run (* = in use)", &columns);
+        let mut figures =
+            Table::new("Assumed usage per run, until its transcript is read (* = in use)", &columns);
         for row in &self.rows {
             for (name, of) in [("default", row.default), ("learned", row.learned)] {
                 let Some(of) = of else { continue };

@@ -27,6 +27,6 @@ fn meaning(info: &AlertInfo) -> String {
             format!("the same call is made {repeats} times with no change in between")
         }
         AlertKind::Context => "the context is nearly full".to_owned(),
-        AlertKind::Subagents => "a subagent ends: what it used, and the session so far".to_owned(),
+        AlertKind::Subagents => "a subagent ends: what it used, and the session total so far".to_owned(),
     }
 }

@@ -91,7 +91,7 @@ pub fn warning(held: &BudgetStatus, since: Duration) -> String {
 #[must_use]
 pub fn stopped_elsewhere(held: &BudgetStatus) -> String {
     format!(
-        "tallyhook: {} used {}, {}\nThis budget stops sessions. To continue, run {}",
+        "tallyhook: {} used {}, {}\nThis budget stops sessions at the limit. To let them continue, run {}",
         used_line(held),
         whose(held).trim_start_matches("for "),
         standing_line(held),

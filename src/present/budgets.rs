@@ -77,17 +77,15 @@ impl BudgetsReport {
             if budget.used_tokens > 0 {
                 notes.push(format!("{name}: {}", forecast(&budget.status, budget.used_for)));
             }
-            notes.extend(
-                budget
-                    .at_completion()
-                    .map(|sum| format!("{name}: {sum}, if the rest cost as much as those done")),
-            );
+            notes.extend(budget.at_completion().map(|sum| {
+                format!("{name}: {sum}, if the remaining tasks cost as much as the finished ones")
+            }));
             if budget.stopped_at.is_some() {
-                notes.push(format!("{name}: a session was stopped"));
+                notes.push(format!("{name}: stopped a session"));
             }
             let advice = budget.advice();
             if !advice.is_empty() {
-                notes.push(format!("{name}: your options"));
+                notes.push(format!("options for {name}:"));
                 notes.extend(advice);
             }
             if !budget.unpriced_models.is_empty() {
@@ -152,9 +150,9 @@ impl BudgetInfo {
         }
         let Options { add, override_for, clear, .. } = &self.options;
         vec![
-            format!("to raise it:  {add}"),
-            format!("to pause it:  {override_for}"),
-            format!("to clear it:  {clear}"),
+            format!("to raise the limit:  {add}"),
+            format!("to ignore it for 1h:  {override_for}"),
+            format!("to remove it:  {clear}"),
         ]
     }
 }
@@ -173,5 +171,8 @@ pub(super) fn work_line(work: &Work) -> Option<String> {
 /// How to leave the session and go on with it later, if a budget is to be warned of.
 pub(super) fn pause(budgets: &[BudgetInfo]) -> Option<String> {
     let warned = budgets.iter().find(|budget| budget.standing() != State::Ok)?;
-    Some(format!("to take a break, exit the session; to resume it:\n{}", warned.options.pause.as_ref()?))
+    Some(format!(
+        "to take a break, exit the session; resume it later with\n{}",
+        warned.options.pause.as_ref()?
+    ))
 }

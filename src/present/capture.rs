@@ -61,7 +61,7 @@ impl CaptureReport {
         }
         if let Some(estimate) = &self.estimate {
             let columns = ["tokens", "input", "output", "cache read", "cache write", "total"];
-            let mut table = Table::new("Estimated tokens behind the cost", &columns);
+            let mut table = Table::new("Tokens estimated from the cost", &columns);
             let usage = &estimate.usage;
             let counts =
                 [usage.input, usage.output, usage.cache_read, usage.cache_write(), estimate.total_tokens];
@@ -156,20 +156,20 @@ impl CaptureReport {
         let mut notes = Vec::new();
         if let Some(plan) = &self.captured.subscription {
             let plan = if plan == CapturedCost::UNNAMED_PLAN { String::new() } else { format!("{plan} ") };
-            notes.push(format!("a Claude {plan}subscription pays for this session"));
+            notes.push(format!("this session is covered by a Claude {plan}subscription"));
         }
         for unread in &self.captured.unread {
             notes.extend(unread.reason.as_ref().map(|reason| format!("line {}: {reason}", unread.line)));
         }
         if self.captured.inaccurate {
             notes.push(
-                "Claude Code warns that its cost may be wrong because it didn't know every model".to_owned(),
+                "Claude Code warns that its cost may be wrong because it doesn't have a price for every model".to_owned(),
             );
         }
         if let Some(estimate) = &self.estimate {
             let of = if estimate.basis == "session" { "this session" } else { "the whole ledger" };
             notes.push(format!(
-                "the screen shows no tokens; these are estimated from its cost, using the models and prices of {of}"
+                "the screen shows no tokens; these are estimated from its cost and the mix of models and prices in {of}"
             ));
         }
         notes.extend(self.captured.notices.iter().map(|notice| format!("notice from Claude Code: {notice}")));

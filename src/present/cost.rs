@@ -137,7 +137,11 @@ impl CostReport {
                 Some(format!("{by} {} ({sign}{own})", name(&mover.key)))
             })
             .collect();
-        let why = if movers.is_empty() { String::new() } else { format!("; mainly {}", movers.join(", ")) };
+        let why = if movers.is_empty() {
+            String::new()
+        } else {
+            format!("; largest changes: {}", movers.join(", "))
+        };
         let whose = changes.key.as_deref().map(|key| format!("{} cost ", short_id(key))).unwrap_or_default();
         Some(format!("{whose}{amount} {word} than before{percent}{why}"))
     }
@@ -156,7 +160,7 @@ impl CostReport {
             columns.extend(["tokens", "first read", "re-reads", "cost"]);
             columns.push(share_head(shown.iter().filter_map(|row| row.share)));
         } else if detail {
-            columns.extend(["input", "output", "read", "write", "search", "cost"]);
+            columns.extend(["input", "output", "cache read", "cache write", "web search", "cost"]);
         } else if is_compared || is_session {
             columns.extend(["tokens", "cost"]);
         } else {
@@ -218,8 +222,8 @@ impl CostReport {
             (None, None) => String::new(),
         };
         let compared = match &self.compared_with {
-            Some(before) if before.since == before.until => format!(" (before: {})", before.since),
-            Some(before) => format!(" (before: {} to {})", before.since, before.until),
+            Some(before) if before.since == before.until => format!(" (compared with {})", before.since),
+            Some(before) => format!(" (compared with {} to {})", before.since, before.until),
             None if self.total.change.is_some() => {
                 " (compared with the project's previous session)".to_owned()
             }

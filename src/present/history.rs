@@ -55,7 +55,10 @@ impl History {
         let average = self.totals.average_cost_usd.filter(|_| self.totals.sum.sessions > 1)?;
         let earlier = match &self.earlier {
             Some(earlier) => {
-                format!("; {}, grouped (--all shows them)", plural(earlier.sessions, "more session"))
+                format!(
+                    "; {} combined in one row (--all lists them)",
+                    plural(earlier.sessions, "more session")
+                )
             }
             None => String::new(),
         };

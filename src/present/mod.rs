@@ -164,5 +164,5 @@ fn findings_table(findings: &[Finding]) -> Table {
 
 /// What is said of rows that a table for the terminal has as one.
 fn grouped_note(rows: usize) -> String {
-    format!("{} more, grouped (--all shows them)", crate::domain::grouped(rows as u64))
+    format!("{} more combined in one row (--all lists them)", crate::domain::grouped(rows as u64))
 }

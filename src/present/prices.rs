@@ -9,7 +9,7 @@ const NAMES_SHOWN: usize = 6;
 /// From this age on prices are probably out of date.
 const OLD_DAYS: u64 = 90;
 /// Columns of rates.
-const RATES: [&str; 5] = ["input", "output", "read", "write 5m", "write 1h"];
+const RATES: [&str; 5] = ["input", "output", "cache read", "cache write 5m", "cache write 1h"];
 const TITLE: &str = "Prices in USD per million tokens";
 
 /// The models and their prices now; in detail every price they had, have and will have.
@@ -42,7 +42,7 @@ impl Present for PriceDetail {
 
     fn page(&self, _: &PageOptions<'_>) -> Page {
         let Some(model) = &self.model else { return Page::default() };
-        let mut table = Table::new(TITLE, &[&["when"][..], &RATES, &["search"]].concat());
+        let mut table = Table::new(TITLE, &[&["when"][..], &RATES, &["web search"]].concat());
         table.rows.extend(model.prices.iter().map(|row| {
             let when = Cell::Text(when(row, row.in_force));
             std::iter::once(when).chain(rates(row)).chain([Cell::Price(row.web_search_usd)]).collect()
@@ -60,7 +60,7 @@ impl Present for PriceCheck {
     fn page(&self, _: &PageOptions<'_>) -> Page {
         let own = match self.own_prices {
             0 => String::new(),
-            own => format!(", {own} of them yours"),
+            own => format!(", {own} of them set by you"),
         };
         let mut lines = vec![format!(
             "{} models have a price{own}; the built-in prices are from {} ({} old)",

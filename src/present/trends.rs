@@ -12,7 +12,7 @@ impl Present for Trends {
 
     fn page(&self, _: &PageOptions<'_>) -> Page {
         let models = &self.unpriced_models;
-        let note = format!("not included, because there is no price: {}", models.join(", "));
+        let note = format!("not included, because these models have no price: {}", models.join(", "));
         let mut page = Page::of_tables([self.table()]).with_note((!models.is_empty()).then_some(note));
         page.blocks.push(Block::Pairs(self.pairs()));
         page

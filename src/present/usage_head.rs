@@ -147,7 +147,7 @@ fn cost_lines(report: &UsageReport) -> Vec<Line> {
     lines.extend(hidden.map(|hidden| {
         let cost = hidden.cost_usd.map(|cost| format!(", {cost}")).unwrap_or_default();
         let tokens = grouped(hidden.usage.total());
-        Line::whole("", format!("incl. {tokens} tokens not in the transcript{cost}"))
+        Line::whole("", format!("incl. {tokens} hidden tokens (not in the transcript){cost}"))
     }));
     let missing = actual.output_shortfall.as_ref().filter(|missing| missing.tokens > 0);
     lines.extend(missing.map(|missing| {
@@ -169,7 +169,7 @@ fn cost_lines(report: &UsageReport) -> Vec<Line> {
 fn estimate_lines(report: &UsageReport) -> Vec<Line> {
     let estimate = &report.estimate;
     if estimate.calls == 0 && report.session.as_ref().is_some_and(|session| session.tool_calls > 0) {
-        return vec![Line::whole("estimate", "none: imported, so there were no live estimates")];
+        return vec![Line::whole("estimate", "none: the session was imported, so nothing was estimated live")];
     }
     let mut parts = vec![
         format!("{} in {}", rough(estimate.total_tokens), plural(estimate.calls, "call")),
@@ -182,13 +182,19 @@ fn estimate_lines(report: &UsageReport) -> Vec<Line> {
     let mut next = |text: String| lines.push(Line::whole("", text));
     if pending.calls > 0 {
         let calls = plural(pending.calls, "call");
-        next(format!("{} in {calls} that the model hasn't read yet", rough(pending.total_tokens)));
+        next(format!(
+            "{} of these in {calls} whose results the model hasn't read yet",
+            rough(pending.total_tokens)
+        ));
     }
     if pending.client_tokens > 0 {
         next(format!("{} that Claude Code is likely to add", rough(pending.client_tokens)));
     }
     if pending.subagent_tokens > 0 {
-        next(format!("{} for running subagents, from the defaults table", rough(pending.subagent_tokens)));
+        next(format!(
+            "{} assumed for running subagents (see `tallyhook agents`)",
+            rough(pending.subagent_tokens)
+        ));
     }
     lines
 }

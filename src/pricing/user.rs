@@ -25,7 +25,7 @@ pub enum PriceTableError {
     },
     /// The file says something that is no price.
     #[error(
-        "can't use the prices in {path}: line {line}, column {column}: {reason}; fix it, or delete the file to go back to the built-in prices",
+        "can't use the prices in {path}: line {line}, column {column}: {reason}; fix the line, or delete the file to go back to the built-in prices",
         path = .path.one_line()
     )]
     Invalid {
@@ -40,7 +40,7 @@ pub enum PriceTableError {
     },
     /// The file is laid out in a way that cannot be changed without harm.
     #[error(
-        "can't change {path} without touching more than one price; add this line to {model:?} by hand: {row}",
+        "{path} is laid out in a way that can't be edited safely; add this line to {model:?} by hand: {row}",
         path = .path.one_line()
     )]
     Layout {

@@ -48,9 +48,9 @@ fn read_again(calls: &[CallCost]) -> Vec<Waste> {
             let (cost, carry) = sum(&reads);
             let largest = reads.iter().map(|read| read.entry_tokens).max().unwrap_or(0);
             let text = format!(
-                "{} reads of the same {}-token file cost {cost}, {}% of it for re-reads",
-                reads.len(),
+                "reading the same {}-token file {} times cost {cost}, {}% of it from re-reads",
                 short(largest),
+                reads.len(),
                 percent(carry, cost)
             );
             Waste { cost, text }
@@ -63,7 +63,7 @@ fn large(calls: &[CallCost]) -> Option<Waste> {
     let call = calls.iter().filter(|call| call.entry_tokens >= LARGE).max_by_key(|call| call.carry_cost)?;
     let (cost, carry) = sum(&[call]);
     let text = format!(
-        "one {} result of {} tokens cost {cost}, {}% of it for re-reads by later responses",
+        "one {} result of {} tokens cost {cost}, {}% of it because later responses read it again",
         call.tool.as_str(),
         short(call.entry_tokens),
         percent(carry, cost)

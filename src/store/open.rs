@@ -102,7 +102,7 @@ pub enum StoreError {
     },
     /// It cannot be written, and a copy of it would be too large.
     #[error(
-        "the ledger {path} can't be written, and at {megabytes} MB it's too large for reports to use a copy",
+        "the ledger {path} can't be written, and at {megabytes} MB it's too large for reports to work on a copy",
         path = .path.one_line()
     )]
     TooLarge {

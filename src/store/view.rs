@@ -39,7 +39,7 @@ impl LeftOut {
             Part::Events(count) => format!("{count} queued events"),
             Part::Transcripts => "new transcript lines".to_owned(),
             Part::Prices => "price changes".to_owned(),
-            Part::Allocations => "attribution of the latest costs".to_owned(),
+            Part::Allocations => "the breakdown of the latest costs by tool, skill, and step".to_owned(),
         });
         let words: Vec<String> = words.collect();
         (!words.is_empty()).then(|| words.join(", "))

@@ -21,15 +21,15 @@ pub struct AlertsArgs {
 pub enum AlertsAction {
     /// Turn alerts on: all, or those you name
     On {
-        /// Which
+        /// Alerts to turn on or off [default: all]
         names: Vec<AlertArg>,
-        /// How many times the same call is made before you are notified
+        /// Notify after this many identical calls [default: 5]
         #[arg(long, value_name = "N", value_parser = repeats, allow_negative_numbers = true)]
         repeats: Option<u32>,
     },
     /// Turn alerts off: all, or those you name
     Off {
-        /// Which
+        /// Alerts to turn on or off [default: all]
         names: Vec<AlertArg>,
     },
     /// Show which are on
@@ -43,9 +43,9 @@ pub enum AlertArg {
     Spike,
     /// An agent repeats the same call with no change in between
     Loop,
-    /// The context is nearly full; a compaction is near
+    /// The context is nearly full, so a compaction is near
     Context,
-    /// What each subagent used when it ends, and the session so far
+    /// A subagent ends: what it used, and the session total so far
     Subagents,
 }
 

@@ -23,7 +23,7 @@ pub enum BudgetAction {
     Set(BudgetSetArgs),
     /// Raise a limit
     Add {
-        /// By how much, in USD (2.50), or with --tokens in tokens (500k, 1.5M)
+        /// Amount to add, in USD (2.50) or, with --tokens, in tokens (500k, 1.5M)
         #[arg(allow_negative_numbers = true)]
         amount: String,
         /// Which budget, if there are several
@@ -32,7 +32,7 @@ pub enum BudgetAction {
     },
     /// Set the warning threshold
     Warn {
-        /// In percent, from 1 to 100
+        /// Percentage of the limit, from 1 to 100
         #[arg(value_parser = amount::percent, allow_negative_numbers = true)]
         percent: u8,
         /// Which budgets
@@ -51,7 +51,7 @@ pub enum BudgetAction {
         #[command(flatten)]
         output: FormatArgs,
     },
-    /// Remove budgets: all, or those you name
+    /// Remove all budgets, or those that match the options
     Clear {
         /// Which budgets
         #[command(flatten)]
@@ -71,16 +71,16 @@ pub enum BudgetAction {
 /// Options of `budget set`.
 #[derive(Debug, Clone, Args)]
 pub struct BudgetSetArgs {
-    /// The limit in USD (2.50), or with --tokens in tokens (500k, 1.5M)
+    /// The limit, in USD (2.50) or, with --tokens, in tokens (500k, 1.5M)
     #[arg(allow_negative_numbers = true)]
     pub amount: String,
     /// What it applies to
     #[command(flatten)]
     pub which: Which,
-    /// The warning threshold, in percent
+    /// Warn at this percentage of the limit
     #[arg(long, value_name = "PCT", default_value = "80", value_parser = amount::percent, allow_negative_numbers = true)]
     pub warn: u8,
-    /// Stop a session at the limit, before its next paid request
+    /// Stop sessions that reach the limit, before their next paid request
     #[arg(long)]
     pub stop: bool,
 }
@@ -88,7 +88,7 @@ pub struct BudgetSetArgs {
 /// What a budget applies to. `set` makes such a budget; the other commands select by it.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Which {
-    /// The period after which it starts over [default for `set`: session]
+    /// The period the limit covers [default for `set`: session]
     #[arg(long, value_name = "TIME")]
     pub per: Option<PerArg>,
     /// Only sessions in this folder or below
@@ -100,7 +100,7 @@ pub struct Which {
     /// Only models whose name contains this
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// Tokens instead of USD
+    /// A limit in tokens instead of USD
     #[arg(long)]
     pub tokens: bool,
 }

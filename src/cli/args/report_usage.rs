@@ -22,7 +22,7 @@ pub struct ReportUsageArgs {
     /// Cost in USD [default: from the tokens and the model's price]
     #[arg(long, value_name = "USD", value_parser = amount::usd, allow_negative_numbers = true)]
     pub cost: Option<PicoUsd>,
-    /// What it was for
+    /// ID of the task the usage was for
     #[arg(long, value_name = "ID")]
     pub task_id: Option<String>,
     /// The model
@@ -31,7 +31,7 @@ pub struct ReportUsageArgs {
     /// An ID that makes repeats safe: reports with the same ID count once
     #[arg(long, value_name = "ID")]
     pub event_id: Option<String>,
-    /// Record an estimate of one operation instead of a count
+    /// Record one operation, with estimated tokens, instead of token counts
     #[arg(long, value_name = "WHAT", conflicts_with_all = ["tokens", "input", "output", "cost"])]
     pub operation: Option<Operation>,
     /// The tool; with --operation subagent, the agent type

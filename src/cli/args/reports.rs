@@ -43,7 +43,7 @@ pub struct ToolsArgs {
     /// First day: 2026-11-01, today, yesterday, monday, week, month, or 7d, 2w, 3m
     #[arg(long, value_name = "DATE", value_parser = super::values::day)]
     pub since: Option<AskedDay>,
-    /// Last day, in the same forms
+    /// Last day, in the same formats as --since
     #[arg(long, value_name = "DATE", value_parser = super::values::day)]
     pub until: Option<AskedDay>,
     /// Only sessions in this folder or below
@@ -55,7 +55,7 @@ pub struct ToolsArgs {
     /// Count days in this time zone, such as Europe/Berlin
     #[arg(long, value_name = "ZONE", value_parser = super::values::zone)]
     pub tz: Option<Zone>,
-    /// Show every row in the terminal, as other formats always do
+    /// Show every row; formats other than text always do
     #[arg(long)]
     pub all: bool,
     /// How to print it
@@ -87,12 +87,12 @@ pub struct StepArgs {
 pub enum StepAction {
     /// Start a step; if several are open, usage counts toward the latest
     Start {
-        /// Its name
+        /// Name of the step
         name: String,
     },
     /// End the latest step, or one by name
     End {
-        /// Its name
+        /// Name of the step
         name: Option<String>,
     },
     /// List the session's steps and what they cost
@@ -106,13 +106,13 @@ pub enum StepAction {
 /// Options of `cost`.
 #[derive(Debug, Clone, Args)]
 pub struct CostArgs {
-    /// What each row stands for
+    /// What each row represents
     #[arg(long, value_name = "KEY", default_value = "day")]
     pub by: CostBy,
     /// First day: 2026-11-01, today, yesterday, monday, week, month, or 7d, 2w, 3m
     #[arg(long, value_name = "DATE", value_parser = super::values::day)]
     pub since: Option<AskedDay>,
-    /// Last day, in the same forms
+    /// Last day, in the same formats as --since
     #[arg(long, value_name = "DATE", value_parser = super::values::day)]
     pub until: Option<AskedDay>,
     /// Only sessions in this folder or below
@@ -124,7 +124,7 @@ pub struct CostArgs {
     /// Count days in this time zone, such as Europe/Berlin
     #[arg(long, value_name = "ZONE", value_parser = super::values::zone)]
     pub tz: Option<Zone>,
-    /// Compare with the preceding period of equal length, or each session with the one before it
+    /// Compare with the previous period of the same length, or each session with the previous one
     ///
     /// Without --since, the period is the last seven days, or this week with --by week, or this month with --by
     /// month.
@@ -133,7 +133,7 @@ pub struct CostArgs {
     /// Split the cost into input, output, cache reads, cache writes, and web searches
     #[arg(long)]
     pub detail: bool,
-    /// Show every row in the terminal, as other formats always do
+    /// Show every row; formats other than text always do
     #[arg(long)]
     pub all: bool,
     /// How to print it.
@@ -257,11 +257,11 @@ pub enum CostBy {
     Branch,
     /// Models
     Model,
-    /// Clients that ran the sessions
+    /// Programs that ran the sessions, such as claude-code
     Client,
     /// The main conversation, and subagents by type
     Agent,
-    /// What triggered it: a subagent, a skill, the scheduler, or the user
+    /// What triggered the usage: a subagent, a skill, the scheduler, or the user
     Action,
     /// Tools: their calls and results, including re-reads
     Tool,
@@ -269,7 +269,7 @@ pub enum CostBy {
     Skill,
     /// MCP servers
     Mcp,
-    /// Steps: named ones, else the task in progress; all other turns in one row
+    /// Named steps, or else the task in progress; all other turns share one row
     Step,
     /// Types of files read or changed
     FileType,
@@ -300,7 +300,7 @@ impl From<CostBy> for By {
 /// Options of `capture-cost`.
 #[derive(Debug, Clone, Args)]
 pub struct CaptureCostArgs {
-    /// A file with the pasted screen; - or none for stdin
+    /// File with the pasted screen; omit or use - to read stdin
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// The session it belongs to, by its ID or the start of it
@@ -323,13 +323,13 @@ pub struct ExportArgs {
     /// Count days in this time zone, such as Europe/Berlin
     #[arg(long, value_name = "ZONE", value_parser = super::values::zone)]
     pub tz: Option<Zone>,
-    /// Export everything as changes, one JSON object per line, for a copy of the ledger elsewhere
+    /// Export everything as changes, one JSON object per line, to keep a copy of the ledger elsewhere
     ///
-    /// Each page of changes ends with a line that has a cursor. Pass the last cursor that you stored to `--since-cursor` to
-    /// get what has changed since then.
+    /// After each page of changes comes a line with a cursor. To get what has changed since then, pass the last cursor you
+    /// stored to `--since-cursor`.
     #[arg(long, conflicts_with_all = ["what", "format", "tz"])]
     pub changes: bool,
-    /// Export what has changed since this cursor, as with `--changes`
+    /// Export only what has changed since this cursor, in the format of `--changes`
     #[arg(
         long,
         value_name = "CURSOR",
