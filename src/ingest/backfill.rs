@@ -20,7 +20,7 @@ use crate::reconcile;
 use crate::store::{Ledger, LogBatch, StoreError, TranscriptState};
 
 /// How many responses are stored at once; hooks wait meanwhile.
-const RESPONSES_AT_ONCE: usize = 40_000;
+const RESPONSES_AT_ONCE: usize = 24_000;
 /// How many files are stored at once at most.
 const FILES_AT_ONCE: usize = 1_000;
 /// How much a reader hands over at once, in bytes of its files: each time costs the writer's thread a wake.

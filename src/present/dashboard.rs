@@ -42,7 +42,8 @@ impl Dashboard {
     #[must_use]
     pub fn left_out(&self) -> Option<(&'static str, &[String])> {
         let models = &self.months.total.sum.unpriced_models;
-        (!models.is_empty()).then_some(("Not included, because these models have no price", models.as_slice()))
+        (!models.is_empty())
+            .then_some(("Not included, because these models have no price", models.as_slice()))
     }
 }
 

@@ -169,7 +169,10 @@ fn cost_lines(report: &UsageReport) -> Vec<Line> {
 fn estimate_lines(report: &UsageReport) -> Vec<Line> {
     let estimate = &report.estimate;
     if estimate.calls == 0 && report.session.as_ref().is_some_and(|session| session.tool_calls > 0) {
-        return vec![Line::whole("estimate", "none: the session was imported, so nothing was estimated live")];
+        return vec![Line::whole(
+            "estimate",
+            "none: the session was imported, so nothing was estimated live",
+        )];
     }
     let mut parts = vec![
         format!("{} in {}", rough(estimate.total_tokens), plural(estimate.calls, "call")),

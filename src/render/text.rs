@@ -1,5 +1,7 @@
 //! Text for the terminal: dense tables that fit 80 columns, an estimate always with its `~`.
 
+use std::borrow::Cow;
+
 use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement, LineStyle, TableStyle};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
@@ -42,6 +44,8 @@ const MAX_BAR_WIDTH: usize = 60;
 const MIN_BAR_WIDTH: usize = 8;
 /// Bars of shares, which have a figure beside them.
 const MAX_SHARE_WIDTH: usize = 20;
+/// So many rows are laid out at once: each takes kilobytes.
+const ROWS_AT_ONCE: usize = if cfg!(test) { 3 } else { 1_000 };
 /// Longest text of a cell, in characters.
 const MAX_CELL_CHARS: usize = 1_024;
 /// Between two columns.
@@ -60,7 +64,7 @@ const SMALL_SUMS: usize = 4;
 #[must_use]
 pub(super) fn table(table: &Table, style: Style) -> String {
     let width = usize::from(style.width);
-    let table = &with_bars(fitting(table, width, style), width, style);
+    let table = &*with_bars(fitting(table, width, style), width, style);
     let rows = || table.rows.iter().chain(&table.total);
     let decimals = decimals(rows().flatten());
     let all = |shown, decimals| shown_cells(table, shown, decimals, style);
@@ -81,33 +85,56 @@ pub(super) fn table(table: &Table, style: Style) -> String {
     }
     draw_bars(table, &mut cells, width, heads);
 
-    let mut text = comfy_table::Table::new();
-    text.load_style(RULED).set_content_arrangement(ContentArrangement::Disabled);
-    if style.color {
-        text.enforce_styling();
-    } else {
-        text.force_no_tty();
-    }
-    text.set_header(heads.iter().map(|head| comfy_table::Cell::new(head).add_attribute(Attribute::Dim)));
-    for (at, (row, shown)) in rows().zip(cells).enumerate() {
-        let is_total = at == table.rows.len();
-        text.add_row(row.iter().zip(shown).map(|(cell, shown)| {
-            let cell = styled(cell, shown);
-            if is_total { cell.add_attribute(Attribute::Bold) } else { cell }
+    let mut text = style.paint(&table.title, "1");
+    // One line as wide as the widest cells, which makes each part's columns those of the whole, and is not shown.
+    let ruler = (0..table.columns.len())
+        .map(|at| ".".repeat(cells.iter().map(|row| row[at].width()).max().unwrap_or(0)))
+        .collect::<Vec<_>>();
+    let mut cells = cells.into_iter();
+    let mut rows = rows().enumerate().peekable();
+    let mut is_first = true;
+    while is_first || rows.peek().is_some() {
+        let mut part = comfy_table::Table::new();
+        part.load_style(RULED).set_content_arrangement(ContentArrangement::Disabled);
+        if style.color {
+            part.enforce_styling();
+        } else {
+            part.force_no_tty();
+        }
+        if is_first {
+            part.set_header(
+                heads.iter().map(|head| comfy_table::Cell::new(head).add_attribute(Attribute::Dim)),
+            );
+        }
+        for ((at, row), shown) in rows.by_ref().take(ROWS_AT_ONCE).zip(cells.by_ref()) {
+            let is_total = at == table.rows.len();
+            part.add_row(row.iter().zip(shown).map(|(cell, shown)| {
+                let cell = styled(cell, shown);
+                if is_total { cell.add_attribute(Attribute::Bold) } else { cell }
+            }));
+        }
+        part.add_row(heads.iter().zip(&ruler).map(|(head, ruler)| {
+            let missing = head_width(head).saturating_sub(ruler.width());
+            format!("{ruler}{}", ".".repeat(missing))
         }));
+        let last = table.columns.len().saturating_sub(1);
+        for (at, (column, shown)) in table.columns.iter().zip(part.column_iter_mut()).enumerate() {
+            // The renderer itself puts one space between columns.
+            shown.set_padding((0, if at == last { 0 } else { 1 }));
+            shown.set_cell_alignment(match column.align {
+                Align::Left => CellAlignment::Left,
+                Align::Right => CellAlignment::Right,
+            });
+        }
+        let lines: Vec<String> = part.lines().map(|line| line.trim_end().to_owned()).collect();
+        for line in &lines[..lines.len().saturating_sub(1)] {
+            text.push('\n');
+            text.push_str(line);
+        }
+        is_first = false;
     }
-    let last = table.columns.len().saturating_sub(1);
-    for (at, (column, shown)) in table.columns.iter().zip(text.column_iter_mut()).enumerate() {
-        // The renderer itself puts one space between columns.
-        shown.set_padding((0, if at == last { 0 } else { 1 }));
-        shown.set_cell_alignment(match column.align {
-            Align::Left => CellAlignment::Left,
-            Align::Right => CellAlignment::Right,
-        });
-    }
-    let mut lines = vec![style.paint(&table.title, "1")];
-    lines.extend(text.lines().map(|line| line.trim_end().to_owned()));
-    style.shown(lines.join("\n") + "\n")
+    text.push('\n');
+    style.shown(text)
 }
 
 /// The texts of all cells, the total's last.
@@ -122,21 +149,21 @@ fn shown_cells(
 }
 
 /// The table with as many of the columns for wide terminals, from the left, as there is room for beside all names and digits.
-fn fitting(table: &Table, width: usize, style: Style) -> Table {
-    let mut table = table.clone();
+fn fitting<'t>(table: &'t Table, width: usize, style: Style) -> Cow<'t, Table> {
+    let mut table = Cow::Borrowed(table);
     let decimals = decimals(table.rows.iter().chain(&table.total).flatten());
     while let Some(at) = table.columns.iter().rposition(|column| column.is_extra) {
         let cells = shown_cells(&table, plain, decimals, style);
         if natural_width(&table, &cells, &heads(&table)) <= width {
             break;
         }
-        remove_column(&mut table, at);
+        remove_column(table.to_mut(), at);
     }
     table
 }
 
 /// The table with a bar behind its last share of a whole (`of cost`), where there is room beside all names and digits.
-fn with_bars(mut table: Table, width: usize, style: Style) -> Table {
+fn with_bars<'t>(mut table: Cow<'t, Table>, width: usize, style: Style) -> Cow<'t, Table> {
     let Some(at) = table.columns.iter().rposition(|column| column.name.starts_with("of ")) else {
         return table;
     };
@@ -144,6 +171,7 @@ fn with_bars(mut table: Table, width: usize, style: Style) -> Table {
     let cells = shown_cells(&table, plain, decimals, style);
     let needed = natural_width(&table, &cells, &heads(&table)) + GAP + MIN_BAR_WIDTH;
     if needed <= width {
+        let table = table.to_mut();
         table.columns.insert(at + 1, Column { name: "", align: Align::Left, is_extra: false });
         for row in table.rows.iter_mut().chain(&mut table.total) {
             let share = if let Cell::Percent(share) = row[at] { share / 100.0 } else { 0.0 };
@@ -508,5 +536,23 @@ mod tests {
         let rich = super::table(&table, Style { ascii: false, ..style });
         assert_eq!(to_ascii(&bar(0.51, 10)), "#####|");
         assert!(rich.contains('─') && rich.contains("≥ $1.00") && rich.contains("表x"), "{rich}");
+    }
+
+    #[test]
+    fn rows_that_are_laid_out_apart_stand_in_the_same_columns() {
+        let mut table = Table::new("Long", &["name", "tokens"]);
+        let names = ["a", "b", "c", "d", "e", "f", "the longest name"];
+        table.rows.extend(
+            names
+                .iter()
+                .zip(1..)
+                .map(|(name, n)| vec![Cell::Text((*name).to_owned()), Cell::Count(10_u64.pow(n))]),
+        );
+        assert!(table.rows.len() > 2 * ROWS_AT_ONCE);
+        let text = super::table(&table, Style { width: 80, color: false, ascii: false, zone: &Zone::utc() });
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3 + names.len(), "{text}");
+        let widths: Vec<usize> = lines[1..].iter().map(|line| line.chars().count()).collect();
+        assert!(widths.iter().all(|width| *width == widths[0]), "{text}");
     }
 }

@@ -10,7 +10,7 @@ use crate::store::{HIDDEN_AGENT, Ledger, SessionRow, SessionUsage, StoreError};
 
 /// So many models of a session are told apart, the first in the order of time; what it spent on others is in one row,
 /// [`OTHER`]. No session has so many; a log that somebody has made up can name any number.
-const MOST_MODELS: usize = if cfg!(test) { 3 } else { 16_384 };
+const MOST_MODELS: usize = if cfg!(test) { 3 } else { 4_096 };
 /// The model of what was spent on none of the first [`MOST_MODELS`].
 const OTHER: &str = "(other)";
 
