@@ -77,12 +77,12 @@ pub fn refresh(
     let (mut shares, mut bytes) = (Vec::new(), 0);
     for (number, session) in (1..).zip(&work.stale) {
         let files = work.files_of(session.row);
-        let estimates = ledger.returned_estimates(session.row)?;
+        let estimates = ledger.calibrations().returned_estimates(session.row)?;
         let shared = share_out(ledger, session.row, files, &estimates, false)?;
         bytes += shared.shares.size();
         shares.push((session.good_if(are_read(files)), shared.shares, shared.growth));
         if shares.len() == SESSIONS_AT_ONCE || bytes > BYTES_AT_ONCE || number == work.stale.len() {
-            ledger.store_allocations(&shares)?;
+            ledger.allocations_mut().store(&shares)?;
             shares.clear();
             bytes = 0;
             tell(AllocationProgress::Sharing(number, work.stale.len()));
@@ -100,14 +100,14 @@ struct Work {
 impl Work {
     /// Finds the sessions and then their files, so that a file that comes in between makes its session stale once more.
     fn find(ledger: &Ledger, is_wanted: impl Fn(&StaleSession) -> bool) -> Result<Self, StoreError> {
-        let mut stale = ledger.stale_sessions(None)?;
+        let mut stale = ledger.allocations().stale_sessions(None)?;
         stale.retain(is_wanted);
         let mut files: HashMap<SessionRow, Vec<SessionTranscript>> = HashMap::new();
         if stale.is_empty() {
             return Ok(Self { stale, files });
         }
         let rows: HashSet<SessionRow> = stale.iter().map(|session| session.row).collect();
-        for file in ledger.session_transcripts(None)? {
+        for file in ledger.logs().session_transcripts(None)? {
             if rows.contains(&file.session) {
                 files.entry(file.session).or_default().push(file);
             }
@@ -117,8 +117,8 @@ impl Work {
 
     /// One session, whether it has changed or not. Its stamp before its files, so that what changes meanwhile makes it stale.
     fn of(ledger: &Ledger, session: SessionRow) -> Result<Self, StoreError> {
-        let stale = ledger.stale_sessions(Some(session))?;
-        let files = HashMap::from([(session, ledger.session_transcripts(Some(session))?)]);
+        let stale = ledger.allocations().stale_sessions(Some(session))?;
+        let files = HashMap::from([(session, ledger.logs().session_transcripts(Some(session))?)]);
         Ok(Self { stale, files })
     }
 
@@ -181,10 +181,10 @@ pub fn of_session(
     let work = Work::read(ledger, keeps_names, |ledger| Work::of(ledger, session), &mut tell)?;
     let files = work.files_of(session);
     let Shared { mut shares, mut growth, calls } =
-        share_out(ledger, session, files, &ledger.returned_estimates(session)?, true)?;
+        share_out(ledger, session, files, &ledger.calibrations().returned_estimates(session)?, true)?;
     if let Some(stale) = work.stale.first() {
         let kept = [(stale.good_if(are_read(files)), shares, growth)];
-        ledger.store_allocations(&kept)?;
+        ledger.allocations_mut().store(&kept)?;
         [(_, shares, growth)] = kept;
     }
     let error_percent = Calibrations::default().error_percent(ledger, &growth)?;
@@ -192,19 +192,19 @@ pub fn of_session(
 }
 
 /// What the contexts of a session have grown by, read from all that is known of them. The shares' own
-/// ([`Ledger::for_each_allocation_of`]) is the same and at hand, as long as it is of the session's calls.
+/// ([`for_each_of`](crate::store::AllocationTable::for_each_of)) is the same and at hand, as long as it is of the session's calls.
 ///
 /// # Errors
 /// If the ledger cannot be read.
 pub fn growth(ledger: &Ledger, session: SessionRow) -> Result<Growth, StoreError> {
-    let estimates = ledger.returned_estimates(session)?;
+    let estimates = ledger.calibrations().returned_estimates(session)?;
     let mut growth = Growth::new(estimates.fingerprint);
-    let messages = ledger.session_responses(session, MOST_RESPONSES)?;
+    let messages = ledger.allocations().session_responses(session, MOST_RESPONSES)?;
     let known: HashMap<&MessageId, &ResponseRecord> =
         messages.iter().map(|message| (&message.id, message)).collect();
-    for file in ledger.session_transcripts(Some(session))? {
+    for file in ledger.logs().session_transcripts(Some(session))? {
         let mut calibration_samples = SampleFinder::new(&known);
-        ledger.for_each_context_entry(&file.path, MOST_ENTRIES, |entry| {
+        ledger.logs().for_each_context_entry(&file.path, MOST_ENTRIES, |entry| {
             calibration_samples.add(entry, |sample| add_gap(&mut growth, &sample, &estimates));
             Ok(())
         })?;
@@ -265,8 +265,8 @@ impl CallCost {
 /// # Errors
 /// If the ledger cannot be read.
 pub fn timeline(ledger: &Ledger, session: SessionRow) -> Result<Timeline, StoreError> {
-    let (steps, tasks) = (ledger.named_steps(session)?, ledger.task_changes(session)?);
-    Ok(Timeline::new(&steps, &tasks, &ledger.prompt_times(session, MOST_PROMPTS)?))
+    let (steps, tasks) = (ledger.sessions().named_steps(session)?, ledger.logs().task_changes(session)?);
+    Ok(Timeline::new(&steps, &tasks, &ledger.sessions().prompt_times(session, MOST_PROMPTS)?))
 }
 
 /// Tokens that the client is foreseen to add of its own beside the results of so many calls.
@@ -286,7 +286,7 @@ impl Calibrations {
         if let Some(known) = self.0.get(model) {
             return Ok(*known);
         }
-        let learned = ledger.calibration(model)?;
+        let learned = ledger.calibrations().of_model(model)?;
         self.0.insert(model.clone(), learned);
         Ok(learned)
     }
@@ -347,11 +347,11 @@ fn of_another_or_variant(
     done: &HashSet<MessageId>,
 ) -> Result<(Option<ResponseRecord>, bool), StoreError> {
     if let Some(variant) = variants.next(id, of, done)
-        && !ledger.has_as_copy(id, session)?
+        && !ledger.allocations().has_as_copy(id, session)?
     {
         return Ok((Some(variant.clone()), true));
     }
-    Ok((ledger.response(id)?, false))
+    Ok((ledger.allocations().response(id)?, false))
 }
 
 /// What [`share_out`] finds.
@@ -361,7 +361,7 @@ struct Shared {
     growth: Growth,
 }
 
-/// Shares out what a session has spent. All that its rows of `spent` hold is in the result, and no more. `estimates` are of
+/// Shares out what a session has spent. All that its rows of `usage_buckets` hold is in the result, and no more. `estimates` are of
 /// its calls' results, for how far these are off. What each call has cost takes as much memory as all else.
 fn share_out(
     ledger: &Ledger,
@@ -371,7 +371,7 @@ fn share_out(
     with_calls: bool,
 ) -> Result<Shared, StoreError> {
     let timeline = timeline(ledger, session)?;
-    let messages = ledger.session_responses(session, MOST_RESPONSES)?;
+    let messages = ledger.allocations().session_responses(session, MOST_RESPONSES)?;
     let known: HashMap<&MessageId, &ResponseRecord> =
         messages.iter().map(|message| (&message.id, message)).collect();
     let mut variants = Variants::of(&messages);
@@ -401,7 +401,7 @@ fn share_out(
         };
         let mut attributor = attribution::Attributor::new(file.agent.as_ref());
         let mut calibration_samples = SampleFinder::new(&known);
-        ledger.for_each_context_entry(&file.path, MOST_ENTRIES, |entry| {
+        ledger.logs().for_each_context_entry(&file.path, MOST_ENTRIES, |entry| {
             let mut fault = None;
             let paid = |id: &MessageId, of: Option<&AgentId>| {
                 let own = known.get(id).copied().filter(|message| !message.copied);
@@ -481,7 +481,7 @@ fn complete(
     Ok(with_rest(ledger, session, &Rows::default(), buckets)?.unwrap_or_default())
 }
 
-/// What rows of `spent` are by: a quarter; the run, the model and the branch as numbers of [`Buckets::names`]; whether there was
+/// What rows of `usage_buckets` are by: a quarter; the run, the model and the branch as numbers of [`Buckets::names`]; whether there was
 /// a price.
 type BucketPlace = (Option<QuarterHour>, [u32; 3], bool);
 
@@ -492,7 +492,7 @@ struct PlacedSums {
     cost: CostParts,
 }
 
-/// The rows, and what is left of the session's rows of `spent` without them; `None` if they are more than these.
+/// The rows, and what is left of the session's rows of `usage_buckets` without them; `None` if they are more than these.
 fn with_rest(
     ledger: &Ledger,
     session: SessionRow,
@@ -529,7 +529,7 @@ fn with_rest(
         });
     }
     let (mut is_within, mut found) = (true, 0);
-    ledger.for_each_bucket_of(session, |row| {
+    ledger.allocations().for_each_bucket_of(session, |row| {
         // What has another name is placed nowhere.
         let names = [row.agent_id, row.model, row.branch].map(|name| buckets.names.find(name));
         let none = PlacedSums::default();

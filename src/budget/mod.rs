@@ -2,7 +2,7 @@
 //! which commands change it.
 //!
 //! The hook asks it at the events where a session can be stopped; the commands ask the same. What was used is kept in the
-//! ledger (`store::kept`): here nothing is added up but when a budget's time is over and it begins anew.
+//! ledger (`store::budget_totals`): here nothing is added up but when a budget's time is over and it begins anew.
 
 mod commands;
 
@@ -69,10 +69,10 @@ pub fn standings(
                 Per::Session | Per::Total => BudgetSpan::ALWAYS,
                 per => span(per, now, &zone()),
             };
-            *totals = Some(ledger.count_anew(budget, query.session, span)?);
+            *totals = Some(ledger.budgets_mut().count_anew(budget, query.session, span)?);
         }
     }
-    ledger.add_pending(&mut query, now)?;
+    ledger.budgets().add_pending(&mut query, now)?;
     let project = query.project.as_deref();
     Ok(query
         .budgets
@@ -117,7 +117,7 @@ pub fn used_for(
 ) -> Result<Duration, StoreError> {
     let first = match held.budget.per {
         Per::Session => session_start,
-        _ => ledger.first_spent(held.totals.span.from)?.max(held.totals.span.from),
+        _ => ledger.budgets().first_spent(held.totals.span.from)?.max(held.totals.span.from),
     };
     Ok(first.map_or(SHORTEST, |first| now.since(first)).max(SHORTEST))
 }

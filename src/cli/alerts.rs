@@ -10,12 +10,12 @@ use crate::store::Ledger;
 pub(super) fn run(context: &Context, args: &AlertsArgs) -> Result<(), Error> {
     let alerts = match &args.action {
         None | Some(AlertsAction::Status) => match context.ledger()? {
-            Some(ledger) => ledger.alerts()?,
+            Some(ledger) => ledger.alerts().chosen()?,
             None => Alerts::default(),
         },
         Some(AlertsAction::On { names, repeats }) => {
             let mut ledger = Ledger::open_or_create(&context.ledger_path()?)?;
-            let mut alerts = ledger.alerts()?;
+            let mut alerts = ledger.alerts().chosen()?;
             alerts.repeats = repeats.unwrap_or(alerts.repeats);
             let alerts = switch(&mut ledger, alerts, names, true)?;
             budget::warn_unless_heard(context, None, "you won't be notified");
@@ -23,7 +23,7 @@ pub(super) fn run(context: &Context, args: &AlertsArgs) -> Result<(), Error> {
         }
         Some(AlertsAction::Off { names }) => {
             let mut ledger = Ledger::open_or_create(&context.ledger_path()?)?;
-            let alerts = ledger.alerts()?;
+            let alerts = ledger.alerts().chosen()?;
             switch(&mut ledger, alerts, names, false)?
         }
     };
@@ -37,6 +37,6 @@ fn switch(ledger: &mut Ledger, mut alerts: Alerts, names: &[AlertArg], is_on: bo
             alerts.switch(kind, is_on);
         }
     }
-    ledger.set_alerts(&alerts)?;
+    ledger.alerts_mut().choose(&alerts)?;
     Ok(alerts)
 }

@@ -40,7 +40,7 @@ pub(super) fn run(context: &Context, args: &BudgetArgs) -> Result<(), Error> {
         BudgetAction::Clear { which } => {
             let mut ledger = open(context)?;
             let found = matching(context, &ledger, which)?;
-            ledger.clear_budgets(&found)?;
+            ledger.budgets_mut().clear(&found)?;
             register_gate(context, &ledger)?;
             context.print(&format!("{} removed\n", plural(found.len() as u64, "budget")))
         }
@@ -59,7 +59,7 @@ fn set(context: &Context, args: &BudgetSetArgs) -> Result<(), Error> {
         ..Budget::new(limit(&args.amount, args.which.tokens)?, per, scope)
     };
     let mut ledger = Ledger::open_or_create(&context.ledger_path()?)?;
-    ledger.set_budget(&budget)?;
+    ledger.budgets_mut().set(&budget)?;
     register_gate(context, &ledger)?;
     show(context, &mut ledger)?;
     let project = budget.scope.project.as_deref();
@@ -105,7 +105,7 @@ fn change(context: &Context, which: &Which, to: impl Fn(Budget) -> Option<Budget
     let mut found = matching(context, &ledger, which)?;
     found.retain(|budget| matches!(budget.limit, Limit::Tokens(_)) == which.tokens);
     let (Some(budget), true) = (found.pop(), found.is_empty()) else {
-        let names: Vec<String> = ledger.budgets()?.iter().map(name).collect();
+        let names: Vec<String> = ledger.budgets().all()?.iter().map(name).collect();
         let what = format!(
             "several budgets match; choose one with --per, --project, --agent, --model, or --tokens: {}",
             names.join("; ")
@@ -114,7 +114,7 @@ fn change(context: &Context, which: &Which, to: impl Fn(Budget) -> Option<Budget
     };
     let changed =
         to(budget).ok_or_else(|| Error::Usage { what: "the new limit would be too large".to_owned() })?;
-    ledger.change_budget(&changed)?;
+    ledger.budgets_mut().change(&changed)?;
     show(context, &mut ledger)
 }
 
@@ -122,7 +122,7 @@ fn change(context: &Context, which: &Which, to: impl Fn(Budget) -> Option<Budget
 fn change_all(context: &Context, which: &Which, to: impl Fn(Budget) -> Budget) -> Result<(), Error> {
     let mut ledger = open(context)?;
     for budget in matching(context, &ledger, which)? {
-        ledger.change_budget(&to(budget))?;
+        ledger.budgets_mut().change(&to(budget))?;
     }
     show(context, &mut ledger)
 }
@@ -168,12 +168,12 @@ pub(super) fn report(
     record: Option<&SessionRecord>,
 ) -> Result<BudgetsReport, Error> {
     let asked = match record {
-        Some(record) => ledger.budgets_of(&record.id)?,
+        Some(record) => ledger.budgets().of_session(&record.id)?,
         None => None,
     };
     let asked = match asked {
         Some(asked) => asked,
-        None => budget::of_no_session(ledger.budgets()?),
+        None => budget::of_no_session(ledger.budgets().all()?),
     };
     let session_id = record.map(|record| record.id.clone());
     let (course, work) = match record {
@@ -193,11 +193,11 @@ fn course(
     record: &SessionRecord,
     timeline: &Timeline,
 ) -> Result<(Course, Work), StoreError> {
-    let tasks = task_list(&ledger.task_changes(record.row)?);
+    let tasks = task_list(&ledger.logs().task_changes(record.row)?);
     let step = timeline.spans().last().map(|span| span.name.clone());
     let is_live = record.finalized_at.is_none();
     let work = Work { step, tasks_done: tasks.done, tasks_total: tasks.total, is_live };
-    Ok((Course { used: ledger.used_by(record.row, None)?, tasks }, work))
+    Ok((Course { used: ledger.budgets().used_by(record.row, None)?, tasks }, work))
 }
 
 /// The budgets that hold for a session, as `show-usage` shows them, and what it works on.
@@ -208,7 +208,7 @@ pub(super) fn of_session(
     timeline: &Timeline,
 ) -> Result<(Vec<BudgetInfo>, Work), Error> {
     let (course, work) = course(ledger, record, timeline)?;
-    let Some(asked) = ledger.budgets_of(&record.id)? else { return Ok((Vec::new(), work)) };
+    let Some(asked) = ledger.budgets().of_session(&record.id)? else { return Ok((Vec::new(), work)) };
     let project = record.project.as_deref();
     let is_own = |held: &BudgetStatus| held.budget.scope.has_project(project);
     Ok((infos(context, ledger, asked, (Some(record), &course), is_own)?, work))
@@ -234,7 +234,7 @@ fn infos(
         budget::standings_anew(ledger, asked, now, &zone, &lowered)?.iter().filter(|held| is_wanted(held))
     {
         let since = budget::used_for(ledger, held, record.and_then(|record| record.started_at), now)?;
-        let unpriced = ledger.unpriced_of(&held.budget, row, held.totals.span)?;
+        let unpriced = ledger.budgets().unpriced_of(&held.budget, row, held.totals.span)?;
         infos.push(BudgetInfo::of(held, since, unpriced.into_iter().collect(), &seen));
     }
     Ok(infos)
@@ -243,7 +243,7 @@ fn infos(
 /// Asks the clients to ask us before each call of a tool while a budget stops, and no longer. Where that cannot be
 /// changed the session stops a little later: after the tools at hand.
 fn register_gate(context: &Context, ledger: &Ledger) -> Result<(), Error> {
-    let is_gated = ledger.budgets()?.iter().any(|budget| budget.mode == Mode::Stop);
+    let is_gated = ledger.budgets().all()?.iter().any(|budget| budget.mode == Mode::Stop);
     let backups = context.backups()?;
     let mut files: Vec<_> = every_scope(context).iter().flat_map(plan::files_of).collect();
     files.sort();
@@ -271,7 +271,7 @@ fn open(context: &Context) -> Result<Ledger, Error> {
 fn matching(context: &Context, ledger: &Ledger, which: &Which) -> Result<Vec<Budget>, Error> {
     let wanted = scope(context, which);
     let per = which.per.map(Into::into);
-    let budgets = ledger.budgets()?;
+    let budgets = ledger.budgets().all()?;
     if budgets.is_empty() {
         return Err(Error::NoData {
             what: "no budget is set; set one with `tallyhook budget set 5`".to_owned(),

@@ -44,7 +44,7 @@ fn compared(
         // What is in the ledger is still right, only not the newest.
         context.say(&format!("tallyhook: {fault}"));
     }
-    let kept = ledger.keep_captured(record.row, cost, context.env.now())?;
+    let kept = ledger.witnesses_mut().keep_captured(record.row, cost, context.env.now())?;
     Ok(Some(CaptureReport { kept, ..CaptureReport::of(&ledger, &record, cost)? }))
 }
 

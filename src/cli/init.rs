@@ -333,7 +333,7 @@ fn named_ledger(context: &Context, command: Option<&Command>) -> Option<PathBuf>
 /// Whether there is a budget that stops. A ledger that cannot be read has none.
 fn is_gated(context: &Context, ledger: Option<&Path>) -> bool {
     let path = ledger.map(Path::to_path_buf).or_else(|| context.ledger_path().ok());
-    path.and_then(|path| Ledger::open_for_reports(&path).ok()?.budgets().ok())
+    path.and_then(|path| Ledger::open_for_reports(&path).ok()?.budgets().all().ok())
         .is_some_and(|budgets| budgets.iter().any(|budget| budget.mode == Mode::Stop))
 }
 

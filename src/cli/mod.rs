@@ -333,7 +333,7 @@ impl Context {
     /// Reads what clients have written for sessions that had ended. All else that is known is right without it.
     fn read_ended(&self, ledger: &mut Ledger) {
         let read = |ledger: &mut Ledger| -> Result<Vec<ReadError>, Error> {
-            let ended = ledger.ended_sessions()?;
+            let ended = ledger.sessions().ended()?;
             let prepare = |_: &mut Ledger, project: Option<&str>| {
                 // A project's file that does not parse is for those to mend who work there.
                 self.config(project).unwrap_or_else(|_| Config::cautious())
@@ -363,7 +363,7 @@ impl Context {
     /// Works it out for those of some sessions whose calls no hook has told, as after an import.
     fn refresh_calls(&self, ledger: &mut Ledger, sessions: &[SessionRecord]) -> Result<(), Error> {
         let rows: Vec<SessionRow> = sessions.iter().map(|session| session.row).collect();
-        let counts = ledger.session_counts(&rows)?;
+        let counts = ledger.records().session_counts(&rows)?;
         let is_told = |row: &SessionRow| counts.get(row).is_some_and(|counts| counts.tool_calls > 0);
         let untold: Vec<SessionRow> = rows.into_iter().filter(|row| !is_told(row)).collect();
         if untold.is_empty() {

@@ -107,7 +107,7 @@ fn set(context: &Context, args: &PricesSetArgs) -> Result<(), Error> {
 fn check(context: &Context, args: &PricesCheckArgs) -> Result<(), Error> {
     let prices = context.prices()?;
     let used = match context.ledger()? {
-        Some(ledger) => ledger.models()?,
+        Some(ledger) => ledger.sessions().models()?,
         None => Vec::new(),
     };
     let check = report::check(&prices, &used, context.env.now());

@@ -65,7 +65,7 @@ pub(super) fn run(context: &Context, args: &ReportUsageArgs) -> Result<(), Error
         model.as_deref().and_then(|model| prices.cost(model, now, &used, Default::default()).total());
     let mut ledger = Ledger::open_or_create(&context.ledger_path()?)?;
     let session = match context.env.var("CLAUDE_CODE_SESSION_ID") {
-        Some(id) => ledger.find_session(&id)?.map(|record| record.row),
+        Some(id) => ledger.sessions().find(&id)?.map(|record| record.row),
         None => None,
     };
     let report = Report {
@@ -82,7 +82,7 @@ pub(super) fn run(context: &Context, args: &ReportUsageArgs) -> Result<(), Error
         cost: args.cost.or(priced),
         is_estimate: args.operation.is_some(),
     };
-    let is_new = ledger.add_report(&report)?;
+    let is_new = ledger.records_mut().add_report(&report)?;
     let cost = report.cost.map(|cost| format!(", {cost}")).unwrap_or_default();
     let mark = if report.is_estimate { "~" } else { "" };
     context.print(&match is_new {

@@ -21,8 +21,12 @@ pub(super) fn own_scopes(context: &Context) -> Vec<Scope> {
 pub(super) fn every_scope(context: &Context) -> Vec<Scope> {
     let mut scopes = own_scopes(context);
     // A ledger that cannot be read must not keep anybody from leaving.
-    let projects =
-        context.ledger().ok().flatten().and_then(|ledger| ledger.projects().ok()).unwrap_or_default();
+    let projects = context
+        .ledger()
+        .ok()
+        .flatten()
+        .and_then(|ledger| ledger.sessions().projects().ok())
+        .unwrap_or_default();
     scopes.extend(
         projects
             .into_iter()

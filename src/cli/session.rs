@@ -17,10 +17,10 @@ pub(super) fn find(
     session: Option<&str>,
 ) -> Result<Option<SessionRecord>, Error> {
     if let Some(id) = session {
-        return Ok(ledger.find_session(id)?);
+        return Ok(ledger.sessions().find(id)?);
     }
     if let Some(id) = context.env.var("CLAUDE_CODE_SESSION_ID")
-        && let Some(record) = ledger.find_session(&id)?
+        && let Some(record) = ledger.sessions().find(&id)?
     {
         return Ok(Some(record));
     }
@@ -34,7 +34,7 @@ pub(super) fn find(
                 .filter(|pwd| pwd.canonicalize().ok() == context.env.cwd().canonicalize().ok()),
         )
         .collect();
-    for project in ledger.projects()? {
+    for project in ledger.sessions().projects()? {
         let path = Path::new(&project);
         let known_as = [Some(path.to_path_buf()), path.canonicalize().ok()];
         let inside = known_as.iter().flatten().any(|path| here.iter().any(|here| here.starts_with(path)));
@@ -44,7 +44,7 @@ pub(super) fn find(
     }
     projects.sort();
     match projects.pop() {
-        Some((_, project)) => Ok(ledger.newest_session_of(&project, context.env.now())?),
+        Some((_, project)) => Ok(ledger.sessions().newest_of(&project, context.env.now())?),
         None => Ok(None),
     }
 }
@@ -66,7 +66,7 @@ pub(super) fn not_found(
             "no sessions are recorded for {here}; choose one from another project with --session ID"
         ));
     };
-    let mut places = ledger.map_or_else(|| Ok(Vec::new()), Ledger::session_places)?;
+    let mut places = ledger.map_or_else(|| Ok(Vec::new()), |ledger| ledger.usage().session_places())?;
     if places.is_empty() {
         return Ok(format!("no session ID starts with {asked:?}; no sessions are recorded yet"));
     }
@@ -99,5 +99,5 @@ pub(super) fn refreshed(
         // What is in the ledger is still right, only not the newest.
         context.say(&format!("tallyhook: {fault}"));
     }
-    Ok(ledger.find_session(&record.id)?.unwrap_or(record))
+    Ok(ledger.sessions().find(&record.id)?.unwrap_or(record))
 }

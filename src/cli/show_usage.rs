@@ -47,7 +47,7 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
     if args.history {
         let mut records = Vec::new();
         let project = record.project.as_deref().unwrap_or_default();
-        for record in ledger.recent_sessions(Some(project), HISTORY_ROWS, context.env.now())? {
+        for record in ledger.sessions().recent(Some(project), HISTORY_ROWS, context.env.now())? {
             records.push(refreshed(context, &mut ledger, record)?);
         }
         context.refresh_calls(&mut ledger, &records)?;
@@ -176,7 +176,7 @@ mod tests {
             let env = Env::fixed(dir.path(), Timestamp::from_millis(0), &[]);
             backfill::run(&mut ledger, &env, &Config::default(), &[dir.path().to_path_buf()], |_| {})
                 .unwrap();
-            let row = ledger.find_session("s").unwrap().unwrap().row;
+            let row = ledger.sessions().find("s").unwrap().unwrap().row;
             let found = allocation::of_session(&mut ledger, true, row, |_| {}).unwrap();
             let (mut all, mut unplaced, mut rows) = (Usage::default(), Usage::default(), 0);
             found.shares.for_each(|share| {

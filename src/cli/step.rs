@@ -23,8 +23,8 @@ pub(super) fn run(context: &Context, args: &StepArgs) -> Result<(), Error> {
     match &args.action {
         StepAction::Start { name } => start(context, &mut ledger, &record, name, now),
         StepAction::End { name } => {
-            let Some(ended) = ledger.end_step(record.row, name.as_deref(), now)? else {
-                let open = open_steps(&ledger.named_steps(record.row)?).join(", ");
+            let Some(ended) = ledger.sessions_mut().end_step(record.row, name.as_deref(), now)? else {
+                let open = open_steps(&ledger.sessions().named_steps(record.row)?).join(", ");
                 let what = match (name, open.is_empty()) {
                     (_, true) => "no step is open; start one with `tallyhook step start NAME`".to_owned(),
                     (Some(name), _) => format!("no step {name:?} is open; open steps: {open}"),
@@ -63,9 +63,9 @@ fn start(
         return Err(Error::Usage { what });
     }
     if !context.config(record.project.as_deref())?.store_names {
-        name = format!("step {}", ledger.named_steps(record.row)?.len() + 1);
+        name = format!("step {}", ledger.sessions().named_steps(record.row)?.len() + 1);
     }
-    ledger.start_step(record.row, &name, now)?;
+    ledger.sessions_mut().start_step(record.row, &name, now)?;
     context.print(&format!("started {name}\n"))
 }
 
@@ -89,7 +89,7 @@ fn list(
         session_id: Some(record.id.clone()),
         steps: report.by_step,
         current: timeline.spans().last().map(|span| span.name.clone()),
-        tasks: task_list(&ledger.task_changes(record.row)?).into(),
+        tasks: task_list(&ledger.logs().task_changes(record.row)?).into(),
         is_live: record.finalized_at.is_none(),
         ..StepsReport::none()
     };

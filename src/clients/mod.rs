@@ -21,13 +21,13 @@ pub use jsonl::{Buffer, Fingerprint, Lines};
 pub struct ClientAdapter {
     /// The client.
     pub client: Client,
-    /// Its logs; `None` if nobody reads them.
+    /// Its logs; `None` if it has none, or they are Claude Code's.
     pub logs: Option<&'static dyn LogReader>,
     /// Its hooks; `None` if it has none, or their payloads are Claude Code's.
     pub hooks: Option<&'static dyn HookProtocol>,
 }
 
-/// Every client of which something is read.
+/// Every client of which something is read. Of several whose logs look alike from outside, the pickier ones come first.
 pub const CLIENTS: &[ClientAdapter] = &[ClientAdapter {
     client: Client::ClaudeCode,
     logs: Some(&claude_code::Transcripts),
@@ -39,10 +39,11 @@ pub fn log_readers() -> impl Iterator<Item = &'static dyn LogReader> {
     CLIENTS.iter().filter_map(|adapter| adapter.logs)
 }
 
-/// The reader of a client's logs; `None` of a client whose logs nobody reads.
+/// The reader of a client's logs. A client of which none is known is taken to have copied Claude Code's.
 #[must_use]
-pub fn reader_of(client: Client) -> Option<&'static dyn LogReader> {
-    CLIENTS.iter().find(|adapter| adapter.client == client)?.logs
+pub fn reader_of(client: Client) -> &'static dyn LogReader {
+    let adapter = CLIENTS.iter().find(|adapter| adapter.client == client);
+    adapter.and_then(|adapter| adapter.logs).unwrap_or(&claude_code::Transcripts)
 }
 
 /// The protocol of a client's hooks. A client of which none is known is taken to have copied Claude Code's.

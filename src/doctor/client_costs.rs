@@ -6,7 +6,7 @@ const NAME: &str = "client costs";
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let Some(ledger) = subject.open_ledger() else { return Vec::new() };
-    vec![match ledger.witnessed_otherwise() {
+    vec![match ledger.witnesses().witnessed_otherwise() {
         Ok(found) if found.is_empty() => Check::ok(NAME, "costs match Claude Code's"),
         Ok(found) => {
             let first = &found[0];

@@ -11,7 +11,7 @@ const MAX_NAMED: usize = 100;
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let Some(ledger) = subject.open_ledger() else { return Vec::new() };
     let (mut models, mut more, mut is_far_off) = (Vec::new(), 0_u64, false);
-    let read = ledger.for_each_calibration(|model, learned| {
+    let read = ledger.calibrations().for_each(|model, learned| {
         let Some(error) = learned.error() else { return };
         is_far_off |= error >= FAR_OFF;
         if models.len() == MAX_NAMED {

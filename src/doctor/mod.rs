@@ -122,7 +122,7 @@ impl Subject<'_> {
 
     /// Whether there is a budget that stops, for which the client asks before each call of a tool.
     fn is_gated(&self) -> bool {
-        let budgets = self.open_ledger().and_then(|ledger| ledger.budgets().ok()).unwrap_or_default();
+        let budgets = self.open_ledger().and_then(|ledger| ledger.budgets().all().ok()).unwrap_or_default();
         budgets.iter().any(|budget| budget.mode == Mode::Stop)
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     }
     let Some(ledger) = subject.open_ledger() else { return checks };
     let (mut named, mut unpriced) = (Vec::new(), 0_u64);
-    let read = ledger.for_each_model(|used| {
+    let read = ledger.sessions().for_each_model(|used| {
         if let Some(model) = used.model.filter(|model| used.tokens > 0 && prices.find(model).is_none()) {
             unpriced += 1;
             if named.len() < MAX_NAMED {

@@ -6,7 +6,7 @@ const NAME: &str = "totals";
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let Some(ledger) = subject.open_ledger() else { return Vec::new() };
-    vec![match ledger.disagreements() {
+    vec![match ledger.witnesses().disagreements() {
         Ok(found) if found.is_empty() => Check::ok(NAME, "totals match Claude Code's"),
         Ok(found) => {
             let tokens: u64 = found.iter().map(|disagreement| disagreement.excess.total()).sum();

@@ -191,6 +191,10 @@ impl LogDelta {
     /// This delta and one that went on where it ended.
     #[must_use]
     pub fn join(mut self, later: Self) -> Self {
+        // The log was written anew in between: what was read of it before is void.
+        if later.start != self.position.offset {
+            return later;
+        }
         self.responses.extend(later.responses);
         self.prompts.extend(later.prompts);
         self.compactions.extend(later.compactions);

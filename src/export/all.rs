@@ -45,20 +45,20 @@ pub fn write_all<S: RecordSink>(
     match kind {
         RecordKind::Calls => {
             let mut steps = Steps::default();
-            ledger.for_each_call(|call| {
+            ledger.records().for_each_call(|call| {
                 let step = steps.at(ledger, call.session, call.at)?;
                 push(&Record::Call(&ExportedCall { step, ..ExportedCall::from(call) }))
             })?;
         }
         RecordKind::Sessions => {
             let mut calibrations = Calibrations::default();
-            for record in &ledger.sessions()? {
+            for record in &ledger.sessions().all()? {
                 push(&Record::Session(&ExportedSession::of(ledger, record, &mut calibrations)?))?;
             }
         }
         RecordKind::Responses => {
             let types = RunTypes::read(ledger)?;
-            ledger.for_each_response(|message, session| {
+            ledger.records().for_each_response(|message, session| {
                 let record = ExportedResponse::of(&message, session, &types, ledger.prices());
                 push(&Record::Response(&record))
             })?;
@@ -80,16 +80,17 @@ pub fn write_all<S: RecordSink>(
             }
         }
         RecordKind::Steps => {
-            for record in &ledger.sessions()? {
+            for record in &ledger.sessions().all()? {
                 for step in &steps_of(ledger, record)? {
                     push(&Record::Step(&ExportedStep { session_id: &record.id, step }))?;
                 }
             }
         }
-        RecordKind::Compactions => ledger.for_each_compaction(|session_id, compaction| {
+        RecordKind::Compactions => ledger.records().for_each_compaction(|session_id, compaction| {
             push(&Record::Compaction(&ExportedCompaction::of(session_id, compaction)))
         })?,
         RecordKind::Reports => ledger
+            .records()
             .for_each_report(|report, session| push(&Record::Report(&ExportedReport::of(report, session))))?,
     }
     sink.end().map_err(ExportError::Sink)?;

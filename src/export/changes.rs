@@ -145,11 +145,11 @@ impl ChangeFeed {
         since: Option<&Cursor>,
         now: Timestamp,
     ) -> Result<Self, ExportError<E>> {
-        let id = ledger.ledger_id()?;
+        let id = ledger.records().ledger_id()?;
         let at = match since {
             None => ChangeNumber::default(),
             Some(cursor) if cursor.ledger != id => return Err(ExportError::Cursor(CursorError::OtherLedger)),
-            Some(cursor) if cursor.number > ledger.last_change()? => {
+            Some(cursor) if cursor.number > ledger.records().last_change()? => {
                 return Err(ExportError::Cursor(CursorError::Ahead));
             }
             Some(cursor) => cursor.number,
@@ -158,7 +158,7 @@ impl ChangeFeed {
             return Err(ExportError::Unwritable);
         }
         ledger.reprice()?;
-        let until = ledger.number_changes(now)?;
+        let until = ledger.records_mut().number_changes(now)?;
         Ok(Self { ledger: id, at, until })
     }
 
@@ -183,7 +183,7 @@ impl ChangeFeed {
         // All of a page as it is at one moment: else a response that moves from one session to another could be in neither.
         let is_more = ledger.at_one_moment(|ledger| {
             loop {
-                let entries = ledger.changes_between(at, self.until, ENTRIES)?;
+                let entries = ledger.records().changes_between(at, self.until, ENTRIES)?;
                 if entries.is_empty() {
                     return Ok::<_, ExportError<S::Error>>(false);
                 }
@@ -216,7 +216,7 @@ fn send<S: ChangeSink>(
             Ok(1)
         }
         ChangedItem::Report(row) => {
-            let Some((report, session)) = ledger.report(*row)? else { return Ok(0) };
+            let Some((report, session)) = ledger.records().report(*row)? else { return Ok(0) };
             let id = report.event_id.as_deref().map_or(KeyId::Row(*row), KeyId::Id);
             let record = ExportedReport::of(&report, session.as_deref());
             sink.change(&Change::Upsert {
@@ -238,7 +238,7 @@ fn send_session<S: ChangeSink>(
     version: ChangeNumber,
     sink: &mut S,
 ) -> Result<u64, ExportError<S::Error>> {
-    let Some(session) = ledger.session_by_row(row)? else { return Ok(0) };
+    let Some(session) = ledger.records().session_by_row(row)? else { return Ok(0) };
     let session_id = session.id.as_str();
     let mut sent = 0;
     let mut push = |key: Key<'_>, record: Record<'_>| {
@@ -247,18 +247,18 @@ fn send_session<S: ChangeSink>(
             .map_err(ExportError::Sink)
     };
     push(Key::id(session_id), Record::ChangedSession(&ChangedSession::of(ledger, &session)?))?;
-    let types = RunTypes::of(row, ledger.agent_runs(row)?);
-    ledger.for_each_response_of(row, |message| {
+    let types = RunTypes::of(row, ledger.sessions().agent_runs(row)?);
+    ledger.records().for_each_response_of(row, |message| {
         let record = ExportedResponse::of(message, row, &types, ledger.prices());
         push(Key::id(message.id.as_str()), Record::Response(&record))
     })?;
     let steps = allocation::timeline(ledger, row)?;
-    ledger.for_each_call_of(row, |call, number| {
+    ledger.records().for_each_call_of(row, |call, number| {
         let id = call.tool_use_id.map_or(KeyId::Row(number), KeyId::Id);
         let record = ExportedCall { step: steps.at(call.at), ..ExportedCall::from(call) };
         push(Key { session: Some(session_id), id }, Record::Call(&record))
     })?;
-    for stored in ledger.stored_compactions(row)? {
+    for stored in ledger.records().stored_compactions(row)? {
         let key = match &stored.uuid {
             Some(uuid) => Key::id(uuid),
             None => Key { session: Some(session_id), id: KeyId::Row(stored.row) },

@@ -212,7 +212,7 @@ impl RunTypes {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn read(ledger: &Ledger) -> Result<Self, StoreError> {
-        let runs = ledger.run_types()?.into_iter();
+        let runs = ledger.usage().run_types()?.into_iter();
         Ok(Self(runs.filter_map(|run| Some(((run.session, run.agent_id), run.agent_type?))).collect()))
     }
 

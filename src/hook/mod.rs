@@ -23,7 +23,7 @@ use crate::config::{Config, Durability};
 use crate::domain::{Alerts, Client, SessionId, ToolUseId, plural, project_folder};
 use crate::env::Env;
 use crate::error::Error;
-use crate::ingest::turn::{self, Asks, IngestRequest, WaitFor};
+use crate::ingest::turn::{self, IngestRequest, MidTurnRequest, WaitFor};
 use crate::json::{MAX_PARTS, Object, into_text};
 use crate::pricing::{PriceTable, UserPrices, read_user_prices};
 use crate::stdin::{Arriving, PATIENCE};
@@ -336,7 +336,7 @@ impl Hook<'_> {
     /// Records what has happened. What the ledger cannot take goes to the spool.
     fn record(&self, ledger: Option<&mut Ledger>, change: Change) -> Result<(), Error> {
         let event = self.event(change);
-        match ledger.map(|ledger| ledger.record(&event)) {
+        match ledger.map(|ledger| ledger.events_mut().record(&event)) {
             Some(Ok(())) => return Ok(()),
             Some(Err(error)) if !error.is_passing() => self.note(&error),
             Some(Err(_)) | None => {}
@@ -364,7 +364,7 @@ impl Hook<'_> {
         };
         ledger.set_prices(self.prices());
         let is_ahead = matches!(payload.event, HookEvent::ToolAsked(_));
-        let asks = Asks { agent: payload.agent.as_ref(), calls, is_ahead, whole };
+        let asks = MidTurnRequest { agent: payload.agent.as_ref(), calls, is_ahead, whole };
         match turn::read_on(ledger, self.env, || self.config(), &task, &asks) {
             Ok((batches, faults)) => {
                 faults.iter().for_each(|fault| self.note(fault));

@@ -22,7 +22,7 @@ pub(super) fn lines(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>,
     };
     let alerts = match hook.alerts.get() {
         Some(alerts) => alerts.clone(),
-        None => ledger.alerts()?,
+        None => ledger.alerts().chosen()?,
     };
     if !wanted.iter().any(|kind| alerts.has(*kind)) {
         return Ok(Vec::new());
@@ -31,7 +31,7 @@ pub(super) fn lines(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>,
     match event {
         HookEvent::ToolFinished(_) => repeated(hook, ledger, &alerts),
         HookEvent::UserPromptSubmit { .. } => {
-            let unheard = ledger.watch_costs(session, |watch, watched| {
+            let unheard = ledger.alerts_mut().watch_costs(session, |watch, watched| {
                 watch.begin_turn(watched.cost.to_i64(), &mut watched.habit);
                 watch.take_unheard()
             })?;
@@ -52,7 +52,7 @@ fn repeated(hook: &Hook<'_>, ledger: &mut Ledger, alerts: &Alerts) -> Result<Vec
     let Some(&(call, id)) = hook.call.get().filter(|_| !polls) else { return Ok(Vec::new()) };
     let is_change = known.is_some_and(|known| known.edits_files) && !tool.failed;
     let payload = hook.payload;
-    let loops = ledger.watch_calls(hook.session(), |watch| {
+    let loops = ledger.alerts_mut().watch_calls(hook.session(), |watch| {
         let times = if is_change {
             watch.forget_calls(agent);
             None
@@ -81,6 +81,7 @@ fn at_work(hook: &Hook<'_>, ledger: &mut Ledger, alerts: &Alerts) -> Result<Vec<
     let is_main = hook.payload.agent.is_none();
     if alerts.has(AlertKind::Spike) && is_main {
         let spike = ledger
+            .alerts_mut()
             .watch_costs(session, |watch, watched| watch.spike(watched.cost.to_i64(), &watched.habit))?;
         lines.extend(spike.flatten().map(spike_line));
     }
@@ -96,13 +97,13 @@ fn at_work(hook: &Hook<'_>, ledger: &mut Ledger, alerts: &Alerts) -> Result<Vec<
 /// What a context can hold is the model's window, or less where the client has compacted the session's before.
 fn context(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Option<String>, Error> {
     let session = hook.session();
-    let Some(known) = ledger.find_session(session.as_str())? else { return Ok(None) };
-    let (Some(tokens), compacted) = ledger.context_of(known.row)? else { return Ok(None) };
+    let Some(known) = ledger.sessions().find(session.as_str())? else { return Ok(None) };
+    let (Some(tokens), compacted) = ledger.alerts().context_of(known.row)? else { return Ok(None) };
     // A context that is larger than the window that is known shows that it has another one.
     let window = known.model.as_deref().and_then(|model| ledger.prices().context_window(model));
     let window = window.filter(|window| *window >= tokens);
     let Some(most) = window.into_iter().chain(compacted).min() else { return Ok(None) };
-    if ledger.watch_calls(session, |watch| watch.is_nearly_full(tokens, most))? != Some(true) {
+    if ledger.alerts_mut().watch_calls(session, |watch| watch.is_nearly_full(tokens, most))? != Some(true) {
         return Ok(None);
     }
     Ok(Some(context_line(tokens, most, Some(most) == window)))
@@ -113,12 +114,12 @@ fn context(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Option<String>, Error
 fn note_run(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<(), Error> {
     let Some(agent) = &hook.payload.agent else { return Ok(()) };
     let session = hook.session();
-    let Some(row) = ledger.find_session(session.as_str())?.map(|record| record.row) else { return Ok(()) };
-    let Used { cost, tokens, .. } = ledger.used_by(row, Some(agent))?;
+    let Some(row) = ledger.sessions().find(session.as_str())?.map(|record| record.row) else { return Ok(()) };
+    let Used { cost, tokens, .. } = ledger.budgets().used_by(row, Some(agent))?;
     if tokens > 0 {
         let agent_type = hook.payload.agent_type.clone();
         let run = EndedRun { agent_type, cost: cost.to_i64(), tokens };
-        ledger.watch_calls(session, |watch| watch.end_run(agent.as_str(), run))?;
+        ledger.alerts_mut().watch_calls(session, |watch| watch.end_run(agent.as_str(), run))?;
     }
     Ok(())
 }
@@ -126,6 +127,7 @@ fn note_run(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<(), Error> {
 /// What subagents' runs have used that have ended since, and the session so far.
 fn runs(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Vec<String>, Error> {
     let told = ledger
+        .alerts_mut()
         .watch_costs(hook.session(), |watch, watched| (watch.take_ended(), watched.cost, watched.tokens))?;
     let Some((ended, total_cost, total_tokens)) = told else { return Ok(Vec::new()) };
     Ok(ended_lines(&ended, (total_cost, total_tokens)))

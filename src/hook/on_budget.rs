@@ -32,12 +32,12 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
         return Ok(Answer::Nothing);
     }
     let session = hook.session().as_str();
-    let Some(mut asked) = ledger.budgets_of(session)? else { return Ok(Answer::Nothing) };
+    let Some(mut asked) = ledger.budgets().of_session(session)? else { return Ok(Answer::Nothing) };
     // Prices that have changed since hold for this event already; those that cannot be read lift no stop.
     if hook.own_prices().is_some() {
         ledger.set_prices(hook.prices());
         match ledger.reprice() {
-            Ok(true) => asked = ledger.budgets_of(session)?.unwrap_or(asked),
+            Ok(true) => asked = ledger.budgets().of_session(session)?.unwrap_or(asked),
             Ok(false) => {}
             Err(error) => hook.note(&error),
         }
@@ -54,8 +54,8 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
     if let Some(calls) = looks {
         let logs = hook.read_on(ledger, calls, true);
         if !logs.is_empty() || asked.session == SessionRow::NONE {
-            ledger.record_batch(&hook.event(Change::Seen), logs, None)?;
-            asked = ledger.budgets_of(session)?.unwrap_or(asked);
+            ledger.logs_mut().record_batch(&hook.event(Change::Seen), logs, None)?;
+            asked = ledger.budgets().of_session(session)?.unwrap_or(asked);
         }
     }
     let (now, row) = (hook.observation.at, asked.session);
@@ -71,7 +71,7 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
         && !is_lifting(event)
     {
         // Where this cannot be written no `budget add` can either, and then nobody is stopped.
-        ledger.note_stop(&stop.budget, row, now, is_heard)?;
+        ledger.budgets_mut().note_stop(&stop.budget, row, now, is_heard)?;
         return Ok(Answer::Stop(budget_messages::stop_reason(stop, session)));
     }
     if matches!(event, HookEvent::ToolAsked(_)) || !is_heard {
@@ -80,8 +80,8 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
     let mut lines = Vec::new();
     for held in &held {
         let state = held.standing.state();
-        if held.totals.told < state && ledger.note_told(&held.budget, row, state)? {
-            let start = ledger.find_session(session)?.and_then(|record| record.started_at);
+        if held.totals.told < state && ledger.budgets_mut().note_told(&held.budget, row, state)? {
+            let start = ledger.sessions().find(session)?.and_then(|record| record.started_at);
             let since = budget::used_for(ledger, held, start, now)?;
             lines.push(if held.stops(now) && !holds(hook, held, model.as_deref()) {
                 budget_messages::stopped_elsewhere(held)

@@ -19,7 +19,7 @@ pub(super) fn session_start(hook: &Hook<'_>, mut ledger: Option<&mut Ledger>) ->
     hook.record(ledger.as_deref_mut(), Change::Seen)?;
     let Some(ledger) = ledger else { return Ok(()) };
     let unfinished = match &hook.observation.project {
-        Some((project, _)) => ledger.unfinished_sessions(project, hook.session(), MAX_CATCH_UPS)?,
+        Some((project, _)) => ledger.sessions().unfinished(project, hook.session(), MAX_CATCH_UPS)?,
         None => Vec::new(),
     };
     if !unfinished.is_empty() {
@@ -39,7 +39,7 @@ pub(super) fn session_start(hook: &Hook<'_>, mut ledger: Option<&mut Ledger>) ->
 
 /// Reads what clients have written for sessions that had ended.
 pub(super) fn read_ended(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<(), Error> {
-    let ended = ledger.ended_sessions()?;
+    let ended = ledger.sessions().ended()?;
     if ended.is_empty() {
         return Ok(());
     }
@@ -60,7 +60,8 @@ pub(super) fn subagent_start(hook: &Hook<'_>, ledger: Option<&mut Ledger>) -> Re
     let change = run(hook, true).map_or(Change::Seen, |mut run| {
         // The user's own runs know better than the table, once there are enough.
         let learned = run.agent_type.as_deref().zip(ledger.as_deref());
-        let runs = learned.and_then(|(name, ledger)| ledger.billed_runs(name).ok()).unwrap_or_default();
+        let runs =
+            learned.and_then(|(name, ledger)| ledger.agents().billed_runs(name).ok()).unwrap_or_default();
         if runs.len() >= LEARNED_FROM {
             run.defaults.billed = median(runs).unwrap_or(run.defaults.billed);
         }

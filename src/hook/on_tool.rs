@@ -59,7 +59,8 @@ pub(super) fn batch(
             continue;
         }
         let returned = estimate::delivered(known.encoding, response);
-        let found = ledger.as_deref().filter(|_| answers).map(|ledger| ledger.has_call(hook.session(), id));
+        let found =
+            ledger.as_deref().filter(|_| answers).map(|ledger| ledger.events().has_call(hook.session(), id));
         answers &= !matches!(found, Some(Err(_)));
         let is_recorded = matches!(found, Some(Ok(true)));
         // The rest of the row is its own event's, where that came first; then nothing is counted twice.
@@ -82,7 +83,7 @@ pub(super) fn batch(
     let rate = rates.map_or(0, |rates| rates.cache_write_5m);
     let pending = has_budgets.then_some(Pending { at, agent, model, rate, calls: &ids });
     let event = hook.event(change);
-    match ledger.record_batch(&event, logs, pending.as_ref()) {
+    match ledger.logs_mut().record_batch(&event, logs, pending.as_ref()) {
         Ok(()) => Ok(()),
         Err(error) if error.is_busy() => hook.spool(&event),
         // Whatever is wrong with the transcript, the event is kept.
@@ -124,7 +125,7 @@ struct PriorKnowledge {
 impl PriorKnowledge {
     /// Looks it up. A ledger that cannot be read must not cost the event: then it is what any session begins with.
     fn of(hook: &Hook<'_>, ledger: Option<&Ledger>) -> Self {
-        let session = match ledger.map(|ledger| ledger.session_knowledge(hook.session())) {
+        let session = match ledger.map(|ledger| ledger.events().session_knowledge(hook.session())) {
             Some(Ok(session)) => session,
             Some(Err(error)) => {
                 if !error.is_busy() {

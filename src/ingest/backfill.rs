@@ -5,7 +5,7 @@
 //! each file has new since the last time, by the same reader and into the same tables as the hook: importing before,
 //! after or beside it, twice and in any order comes to the same.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -38,7 +38,7 @@ pub struct ImportReport {
     pub files: u64,
     /// Files that had nothing new.
     pub files_unchanged: u64,
-    /// Files that are no transcripts of Claude Code; nothing of them is stored.
+    /// Files that are no log of any client; nothing of them is stored.
     pub files_refused: u64,
     /// Bytes that were read.
     pub bytes: u64,
@@ -85,9 +85,7 @@ pub fn usual_folders(env: &Env) -> Vec<PathBuf> {
 /// How many logs are below `roots`.
 #[must_use]
 pub fn count_files(roots: &[PathBuf]) -> usize {
-    let count =
-        |reader: &dyn LogReader| -> usize { roots.iter().map(|root| reader.find(root).logs.len()).sum() };
-    clients::log_readers().map(count).sum()
+    roots.iter().map(|root| find_logs(root).0.len()).sum()
 }
 
 /// Reads all logs below `roots` and stores what they have new. `tell` is told how far it is.
@@ -104,8 +102,8 @@ pub fn run(
     ledger.expect_much()?;
     clients::expect_much();
     let mut report = ImportReport::default();
-    let tasks = find_work(ledger, roots, &mut report)?;
-    let total = (tasks.len(), tasks.iter().map(Task::bytes).sum());
+    let work = find_work(ledger, roots, &mut report)?;
+    let total = (work.len(), work.iter().map(BackfillJob::bytes).sum());
     let mut done = ImportProgress { files: (0, total.0), bytes: (0, total.1) };
     let mut sessions = HashSet::new();
     let mut waiting: Vec<(SessionId, LogBatch)> = Vec::new();
@@ -129,24 +127,24 @@ pub fn run(
                 }
             }
             if responses >= RESPONSES_AT_ONCE || waiting.len() >= FILES_AT_ONCE {
-                report.responses += ledger.record_logs(waiting.drain(..))?;
+                report.responses += ledger.logs_mut().record_logs(waiting.drain(..))?;
                 responses = 0;
                 tell(done);
             }
         }
         Ok::<(), StoreError>(())
     };
-    let plan = ReadPlan { jobs: tasks.len(), max_threads: MAX_THREADS, min_threads: 1 };
+    let plan = ReadPlan { jobs: work.len(), max_threads: MAX_THREADS, min_threads: 1 };
     let read =
         |jobs: &mut dyn Iterator<Item = usize>, buffer: &mut Buffer, output: HandOver<'_, Vec<Piece>>| {
             let mut pieces = PieceBatch::new(output);
             for job in jobs {
-                tasks[job].read(env, config, buffer, &mut pieces)?;
+                work[job].read(env, config, buffer, &mut pieces)?;
             }
             pieces.send()
         };
     parallel::run(plan, read, store)?;
-    report.responses += ledger.record_logs(waiting)?;
+    report.responses += ledger.logs_mut().record_logs(waiting)?;
     tell(done);
     report.sessions = sessions.len() as u64;
     report.skipped.sort();
@@ -154,7 +152,7 @@ pub fn run(
         let now = env.now();
         let before =
             Timestamp::from_millis(now.as_millis() - i64::try_from(ABANDONED.as_millis()).unwrap_or(0));
-        ledger.finish_old_sessions(&sessions, before, now)?;
+        ledger.logs_mut().finish_old_sessions(&sessions, before, now)?;
     }
     Ok(report)
 }
@@ -176,7 +174,7 @@ impl ImportReport {
 }
 
 /// A file with something new.
-struct Task {
+struct BackfillJob {
     reader: &'static dyn LogReader,
     log: LogFile,
     /// Its size and time of change when it was found.
@@ -234,40 +232,60 @@ impl<'o> PieceBatch<'o> {
     }
 }
 
-fn find_work(ledger: &Ledger, roots: &[PathBuf], report: &mut ImportReport) -> Result<Vec<Task>, StoreError> {
-    let mut tasks = Vec::new();
+/// A log, and who reads it.
+type FoundLog = (&'static dyn LogReader, LogFile);
+
+/// All logs below a folder, each for the first client in the table that takes it for its own; and the folders that cannot be read.
+fn find_logs(root: &Path) -> (Vec<FoundLog>, Vec<ReadError>) {
+    let (mut logs, mut unread) = (Vec::new(), BTreeMap::new());
+    let mut taken = HashSet::new();
+    for reader in clients::log_readers() {
+        let found = reader.find(root);
+        unread.extend(found.unread.into_iter().map(|fault| (fault.path.clone(), fault)));
+        logs.extend(
+            found.logs.into_iter().filter(|log| taken.insert(log.path.clone())).map(|log| (reader, log)),
+        );
+    }
+    (logs, unread.into_values().collect())
+}
+
+fn find_work(
+    ledger: &Ledger,
+    roots: &[PathBuf],
+    report: &mut ImportReport,
+) -> Result<Vec<BackfillJob>, StoreError> {
+    let mut jobs = Vec::new();
     for root in roots {
         // Payloads name files by their real paths.
         let root = root.canonicalize().unwrap_or_else(|_| root.clone());
-        let mut states = ledger.transcript_states(if root.is_file() { parent(&root) } else { &root })?;
-        for reader in clients::log_readers() {
-            let found = reader.find(&root);
-            report.unread_folders += found.unread.len() as u64;
-            report.skipped.extend(found.unread.into_iter().map(|fault| Skipped {
-                file: fault.path.to_string_lossy().into_owned(),
-                lines: None,
-                reason: format!("the folder can't be read: {}", fault.source),
-            }));
-            for log in found.logs {
-                report.files += 1;
-                let seen = look_at(&log.path);
-                let state = states.remove(log.path.to_string_lossy().as_ref());
-                if is_unchanged(reader, state.as_ref(), seen) {
-                    report.files_unchanged += 1;
-                } else {
-                    tasks.push(Task { reader, log, seen, state: state.map(Box::new) });
-                }
+        let mut states =
+            ledger.logs().transcript_states(if root.is_file() { parent(&root) } else { &root })?;
+        let (logs, unread) = find_logs(&root);
+        report.unread_folders += unread.len() as u64;
+        report.skipped.extend(unread.into_iter().map(|fault| Skipped {
+            file: fault.path.to_string_lossy().into_owned(),
+            lines: None,
+            reason: format!("the folder can't be read: {}", fault.source),
+        }));
+        for (reader, log) in logs {
+            report.files += 1;
+            let seen = look_at(&log.path);
+            let state = states.remove(log.path.to_string_lossy().as_ref());
+            if is_unchanged(reader, state.as_ref(), seen) {
+                report.files_unchanged += 1;
+            } else {
+                jobs.push(BackfillJob { reader, log, seen, state: state.map(Box::new) });
             }
         }
     }
-    Ok(tasks)
+    Ok(jobs)
 }
 
 fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(path)
 }
 
-impl Task {
+impl BackfillJob {
     fn bytes(&self) -> u64 {
         self.seen.0.saturating_sub(self.state.as_ref().map_or(0, |state| state.position.offset))
     }

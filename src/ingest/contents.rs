@@ -43,7 +43,7 @@ pub fn read<'t>(
     let store = |(at, delta): ContentPiece| {
         let (file, _) = files[at];
         let Some(mut delta) = delta else {
-            ledger.finish_content(file)?;
+            ledger.logs_mut().finish_content(file)?;
             done += 1;
             tell(done, files.len());
             return Ok(());
@@ -51,7 +51,7 @@ pub fn read<'t>(
         if !keeps_names {
             take_names(&mut delta);
         }
-        let known = ledger.add_content(file, &delta, was_known.get(&at).copied())?;
+        let known = ledger.logs_mut().add_content(file, &delta, was_known.get(&at).copied())?;
         was_known.insert(at, known);
         Ok(())
     };
@@ -86,6 +86,6 @@ impl UnreadLog {
     fn of(file: &SessionTranscript) -> Option<Self> {
         let session = SessionId::new(&file.session_id)?;
         let log = LogFile { path: PathBuf::from(&file.path), session, agent: file.agent.clone() };
-        Some(Self { reader: clients::reader_of(file.client)?, file: log })
+        Some(Self { reader: clients::reader_of(file.client), file: log })
     }
 }

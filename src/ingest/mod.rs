@@ -4,8 +4,8 @@
 //! - [`backfill`]: everything below a folder, by several threads;
 //! - [`contents`]: the content of what was only back-filled, when a view first asks where costs came from.
 //!
-//! All three store by the same transaction, records and position together, so running one twice, or any of them beside another
-//! or in any order, comes to the same.
+//! The first two store records and position in one transaction, so running one twice, or both beside each other or in any order,
+//! comes to the same; contents are stored by the place in the log that they were read from.
 
 pub mod backfill;
 pub mod contents;

@@ -56,8 +56,13 @@ impl<'a> LogSource<'a> {
 
     /// Looks at the file once more; whether its size is another one.
     pub(super) fn has_grown(&mut self) -> bool {
-        let before = std::mem::replace(&mut self.seen, look_at(&self.log.path));
-        before.0 != self.seen.0
+        let now = look_at(&self.log.path);
+        // One that was rewritten in its length keeps its old time here, so that the next look reads it.
+        let has_grown = now.0 != self.seen.0;
+        if has_grown {
+            self.seen = now;
+        }
+        has_grown
     }
 
     /// The next piece.

@@ -45,7 +45,7 @@ pub struct IngestRequest<'a> {
 
 /// Who asks in mid-turn, and for how much.
 #[derive(Debug, Clone, Copy)]
-pub struct Asks<'a> {
+pub struct MidTurnRequest<'a> {
     /// The subagent that sends the event; `None` for the main conversation.
     pub agent: Option<&'a AgentId>,
     /// The calls whose answer is waited for.
@@ -97,10 +97,10 @@ pub fn complete(
         let settled = match task.wait {
             WaitFor::No => HashSet::new(),
             WaitFor::Main | WaitFor::Subagent(_) => {
-                ledger.settled_agent_files(&main.reader.agents_folder(main.path))?
+                ledger.logs().settled_agent_files(&main.reader.agents_folder(main.path))?
             }
         };
-        let version = ledger.client_version(task.session)?;
+        let version = ledger.events().client_version(task.session)?;
         for log in main.reader.agent_logs(main.path, task.session, version.as_deref()) {
             let waits = matches!(task.wait, WaitFor::Subagent(agent) if log.agent.as_ref() == Some(agent));
             if !waits && !ledger.has_time() {
@@ -117,7 +117,7 @@ pub fn complete(
     // What there was no time for is to be read by somebody, so the session stays unfinished.
     let is_late = !is_complete && !ledger.has_time();
     if task.turn_ended && !is_late {
-        ledger.finish_turn(task.session, env.now(), is_complete)?;
+        ledger.logs_mut().finish_turn(task.session, env.now(), is_complete)?;
     }
     Ok(faults)
 }
@@ -134,10 +134,10 @@ pub fn read_on(
     env: &Env,
     config: impl Fn() -> Config,
     task: &IngestRequest<'_>,
-    asks: &Asks<'_>,
+    asks: &MidTurnRequest<'_>,
 ) -> Result<(Vec<LogBatch>, Vec<ReadError>), StoreError> {
     let (mut batches, mut faults) = (Vec::new(), Vec::new());
-    let Some(main) = MainLog::of_folder(task) else { return Ok((batches, faults)) };
+    let main = MainLog::of_folder(task);
     let mut read = |ledger: &mut Ledger, log: &LogFile, awaits| -> Result<(), StoreError> {
         match read_new(ledger, env, &main.conversation(log, awaits))? {
             Ok(Some((source, delta))) => batches.push(source.batch(delta, env, &config(), task.has_crons)),
@@ -156,7 +156,7 @@ pub fn read_on(
     if let Some(log) = asks.agent.and_then(|agent| agent_log(agent, false)) {
         read(ledger, &log, awaits)?;
     }
-    let others = if asks.whole { ledger.agents_at_work(task.session)? } else { Vec::new() };
+    let others = if asks.whole { ledger.agents().agents_at_work(task.session)? } else { Vec::new() };
     for agent in others.iter().filter(|agent| asks.agent != Some(agent)) {
         if let Some(log) = agent_log(agent, true) {
             read(ledger, &log, Awaited::Nothing)?;
@@ -191,7 +191,7 @@ pub fn catch_up(
         has_crons: false,
     };
     let mut faults = complete(ledger, env, config, &task)?;
-    let now = ledger.find_session(&record.id)?;
+    let now = ledger.sessions().find(&record.id)?;
     let is_abandoned = now.is_some_and(|now| {
         let silent = now.last_activity_at.is_none_or(|last| env.now().since(last) > ABANDONED);
         now.finalized_at.is_none() && silent
@@ -211,11 +211,11 @@ fn moved_transcript(
     (client, session): (Client, &SessionId),
     record: &SessionRecord,
 ) -> Result<Option<PathBuf>, StoreError> {
-    let Some(reader) = clients::reader_of(client) else { return Ok(None) };
+    let reader = clients::reader_of(client);
     if record.transcript.as_deref().is_none_or(|known| reader.is_log(Path::new(known))) {
         return Ok(None);
     }
-    let read = ledger.session_transcripts(Some(record.row))?;
+    let read = ledger.logs().session_transcripts(Some(record.row))?;
     let mains = read.into_iter().filter(|file| file.agent.is_none() && file.session == record.row);
     let mut mains: Vec<PathBuf> = mains.map(|file| PathBuf::from(file.path)).collect();
     mains.retain(|path| reader.session_of(path).as_ref() == Some(session) && reader.is_log(path));
@@ -239,7 +239,7 @@ pub fn read_ended(
         if !ledger.has_time() {
             break;
         }
-        if has_grown(ledger, record)? {
+        if has_news(ledger, record)? {
             let config = prepare(ledger, record.project.as_deref());
             faults.extend(catch_up(ledger, env, &config, record)?);
         }
@@ -250,16 +250,18 @@ pub fn read_ended(
     }
     if !settled.is_empty() {
         // Whoever cannot note it, as a report of a ledger that is read-only, looks again the next time.
-        let _noted = ledger.forget_ended(&settled).is_ok();
+        let _noted = ledger.sessions_mut().forget_ended(&settled).is_ok();
     }
     Ok(faults)
 }
 
 /// Whether a session's main transcript has more than was read of it. One that is gone has not.
-fn has_grown(ledger: &Ledger, record: &SessionRecord) -> Result<bool, StoreError> {
+fn has_news(ledger: &Ledger, record: &SessionRecord) -> Result<bool, StoreError> {
     let Some(path) = &record.transcript else { return Ok(false) };
+    let reader = clients::reader_of(Client::from_name(&record.client).unwrap_or_default());
     let (size, _) = look_at(Path::new(path));
-    Ok(size > 0 && ledger.transcript_state(path)?.is_none_or(|state| state.position.offset < size))
+    let state = ledger.logs().transcript_state(path)?;
+    Ok(size > 0 && state.is_none_or(|state| !reader.is_at_end(&state.position, size)))
 }
 
 /// The log of a session's main conversation, and how its client's logs are read.
@@ -272,13 +274,12 @@ struct MainLog<'a> {
 impl<'a> MainLog<'a> {
     /// If it is there.
     fn of(task: &IngestRequest<'a>) -> Option<Self> {
-        Self::of_folder(task).filter(Self::is_there)
+        Some(Self::of_folder(task)).filter(Self::is_there)
     }
 
     /// Whether it is there or not: subagents' logs can be.
-    fn of_folder(task: &IngestRequest<'a>) -> Option<Self> {
-        let reader = clients::reader_of(task.client)?;
-        Some(Self { reader, path: task.transcript, session: task.session })
+    fn of_folder(task: &IngestRequest<'a>) -> Self {
+        Self { reader: clients::reader_of(task.client), path: task.transcript, session: task.session }
     }
 
     fn is_there(&self) -> bool {
@@ -334,7 +335,7 @@ fn read_source(
             }
         };
         let has_more = delta.has_more;
-        ledger.record_log(task.session, source.batch(delta, env, config, task.has_crons))?;
+        ledger.logs_mut().record_log(task.session, source.batch(delta, env, config, task.has_crons))?;
         if !has_more {
             return Ok(true);
         }
@@ -355,7 +356,7 @@ fn read_new<'a>(
 ) -> Result<Result<NewRecords<'a>, ReadError>, StoreError> {
     let Conversation { reader, log, awaits } = *conversation;
     let path = log.path.to_string_lossy();
-    let state = ledger.transcript_state(&path)?;
+    let state = ledger.logs().transcript_state(&path)?;
     let seen = look_at(&log.path);
     let is_unchanged = is_unchanged(reader, state.as_ref(), seen);
     if is_unchanged && matches!(awaits, Awaited::Nothing) {
@@ -385,7 +386,7 @@ fn read_new<'a>(
         Awaited::Nothing => Duration::ZERO,
         Awaited::Answer => LATE_LINE,
         // Somebody else may have read it: a view, or an event at the same time.
-        Awaited::Calls(calls, _) if ledger.has_read_calls(&path, calls)? => Duration::ZERO,
+        Awaited::Calls(calls, _) if ledger.logs().has_read_calls(&path, calls)? => Duration::ZERO,
         Awaited::Calls(_, patience) => patience,
     };
     let mut looks = patience.as_millis() / POLL.as_millis();

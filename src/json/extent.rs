@@ -21,7 +21,7 @@ enum Place {
     /// Before the value: white space, a byte order mark, NULs.
     #[default]
     Before,
-    Nested,
+    InValue,
     InString,
     /// The stream began with something else.
     OtherValue,
@@ -43,27 +43,27 @@ impl Extent {
             let byte = *chunk.get(at)?;
             at += 1;
             match byte {
-                b'"' if self.place == Place::Nested => {
+                b'"' if self.place == Place::InValue => {
                     self.place = Place::InString;
                     if self.depth == 1 {
                         self.inner = Some(at - 1);
                     }
                 }
                 b'{' | b'[' if self.place != Place::OtherValue => {
-                    self.place = Place::Nested;
+                    self.place = Place::InValue;
                     self.depth += 1;
                     if self.depth == 2 {
                         self.inner = Some(at - 1);
                     }
                 }
-                b'}' | b']' if self.place == Place::Nested => {
+                b'}' | b']' if self.place == Place::InValue => {
                     self.depth -= 1;
                     if self.depth == depth {
                         return Some(at);
                     }
                 }
                 b' ' | b'\t' | b'\r' | b'\n' | 0 | 0xef | 0xbb | 0xbf => {}
-                _ if self.place == Place::Nested => {}
+                _ if self.place == Place::InValue => {}
                 _ => {
                     self.place = Place::OtherValue;
                     return None;
@@ -100,7 +100,7 @@ impl Extent {
         let mut at = from + usize::from(std::mem::take(&mut self.is_escaped));
         while let Some(found) = find::either(chunk, at, b'"', b'\\') {
             if chunk[found] == b'"' {
-                self.place = Place::Nested;
+                self.place = Place::InValue;
                 return Some(found + 1);
             }
             at = found + 2;

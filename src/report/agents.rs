@@ -94,7 +94,7 @@ impl AgentsReport {
         let mut runs: BTreeMap<String, u64> = BTreeMap::new();
         let mut total_sum = AllocationSum::default();
         let mut last = (None, String::new());
-        ledger.for_each_allocation_summed(&BucketFilter::default(), |session, share| {
+        ledger.allocations().for_each_summed(&BucketFilter::default(), |session, share| {
             total_sum.add(share);
             let agent_type =
                 share.agent_type().map(|name| if name.is_empty() { UNTYPED_AGENT } else { name });
@@ -112,13 +112,13 @@ impl AgentsReport {
                 last = (Some(session), share.agent_id.clone());
             }
         })?;
-        for (agent_type, known) in ledger.runs_by_type()? {
+        for (agent_type, known) in ledger.agents().runs_by_type()? {
             let agent = agent_type.unwrap_or_else(|| UNTYPED_AGENT.to_owned());
             // One that has spent nothing yet has a row, too.
             sums.entry(agent.clone()).or_default();
             *runs.entry(agent).or_default() += known;
         }
-        let learned = learned(&ledger.observed_runs()?);
+        let learned = learned(&ledger.agents().observed_runs()?);
         let total = AgentTotal { runs: runs.values().sum(), figures: (&total_sum).into() };
         let whole = total.figures.whole();
         let mut rows: Vec<AgentRow> = sums

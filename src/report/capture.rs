@@ -234,7 +234,7 @@ impl CaptureReport {
         let mut all = LedgerSum::default();
         // In the order of time, in which rows are read.
         let mut unpriced_models = Vec::new();
-        ledger.for_each_session_usage(record.row, |row| {
+        ledger.usage().for_each_session_usage(record.row, |row| {
             let name = if row.model.is_empty() { NO_KEY } else { row.model };
             let model = models.entry(name.to_owned()).or_default();
             let was_partial = model.cost.is_partial();
@@ -288,7 +288,7 @@ fn estimate(
         ("session", (session.usage, session.cost_usd.unwrap_or_default()))
     } else {
         let mut mix = (Usage::default(), PicoUsd::ZERO);
-        ledger.for_each_bucket(
+        ledger.usage().for_each_bucket(
             &BucketFilter::default(),
             Grain::Hour,
             |_| false,

@@ -132,7 +132,7 @@ impl Sessions {
         order: Order,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
-        let mut records = ledger.recent_sessions(None, u32::MAX, now)?;
+        let mut records = ledger.sessions().recent(None, u32::MAX, now)?;
         if let Some(folders) = folders {
             records.retain(|record| {
                 let project = record.project.as_deref().map(Path::new);
@@ -179,13 +179,13 @@ fn rows(
     spent: &HashMap<SessionRow, SessionSum>,
 ) -> Result<Vec<HistoryRow>, StoreError> {
     let sessions: Vec<SessionRow> = records.iter().map(|record| record.row).collect();
-    let mut counts = ledger.session_counts(&sessions)?;
+    let mut counts = ledger.records().session_counts(&sessions)?;
     // Of sessions that were imported no hook has told; their shares know the calls.
     let untold = sessions.iter().filter(|row| counts.get(row).is_none_or(|counts| counts.tool_calls == 0));
     let untold: Vec<SessionRow> = untold.copied().collect();
     // Where nothing could be placed, the transcript is gone, and so is what it told of calls.
     let mut told: HashSet<SessionRow> = HashSet::new();
-    ledger.for_each_allocation_summed(
+    ledger.allocations().for_each_summed(
         &BucketFilter { sessions: Some(untold), ..BucketFilter::default() },
         |session, share| {
             counts.entry(session).or_default().tool_calls += share.calls;
@@ -216,7 +216,7 @@ fn mean(sum: PicoUsd, count: u64) -> Option<PicoUsd> {
 /// What sessions have used; what is kept of them needs no look at their hours.
 fn spent(ledger: &Ledger, filter: &BucketFilter) -> Result<HashMap<SessionRow, SessionSum>, StoreError> {
     let mut sums: HashMap<SessionRow, SessionSum> = HashMap::new();
-    ledger.for_each_bucket(
+    ledger.usage().for_each_bucket(
         filter,
         Grain::Session,
         |_| false,

@@ -41,7 +41,7 @@ pub fn reported(
         }
     };
     let mut agents: BTreeMap<String, ReportedAgent> = BTreeMap::new();
-    ledger.for_each_report(|report, _| {
+    ledger.records().for_each_report(|report, _| {
         if is_of(report) {
             let name = report.agent.clone().unwrap_or_default();
             let agent = agents.entry(name.clone()).or_default();

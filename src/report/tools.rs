@@ -60,7 +60,7 @@ impl ToolsReport {
     pub fn of(ledger: &Ledger, filter: &BucketFilter) -> Result<Self, StoreError> {
         let mut sums: std::collections::BTreeMap<String, AllocationSum> = std::collections::BTreeMap::new();
         let mut total = AllocationSum::default();
-        ledger.for_each_allocation_summed(filter, |_, share| {
+        ledger.allocations().for_each_summed(filter, |_, share| {
             add_to(&mut sums, &AllocationKey::Tool.key(share, false), share);
             total.add(share);
         })?;

@@ -179,7 +179,7 @@ fn sums(ledger: &Ledger, zone: &Zone, first: Day) -> Result<BTreeMap<Day, DaySum
         filter.from.is_some_and(|from| block.0 < from && from <= block.1)
             || cut.of(block.0.start()) != cut.of(block.1.start())
     };
-    ledger.for_each_bucket(&filter, Grain::Hour, is_split, |row| {
+    ledger.usage().for_each_bucket(&filter, Grain::Hour, is_split, |row| {
         let Some(day) = row.quarter.and_then(|quarter| days.of(quarter.start())) else { return };
         let sum = sums.entry(day).or_default();
         sum.tokens = sum.tokens.saturating_add(row.usage.total());
@@ -194,7 +194,7 @@ fn steps(ledger: &Ledger, zone: &Zone, first: Day, last: Day) -> Result<Vec<Tren
     let filter =
         BucketFilter { from: start(first), until: start(last.plus_days(1)), ..BucketFilter::default() };
     let mut sums: BTreeMap<(SessionRow, String), PicoUsd> = BTreeMap::new();
-    ledger.for_each_allocation(&filter, |session, share| {
+    ledger.allocations().for_each(&filter, |session, share| {
         if !share.step.is_empty() {
             *sums.entry((session, share.step.clone())).or_default() += share.cost.unwrap_or_default().total();
         }
@@ -202,7 +202,7 @@ fn steps(ledger: &Ledger, zone: &Zone, first: Day, last: Day) -> Result<Vec<Tren
     if sums.is_empty() {
         return Ok(Vec::new());
     }
-    let places = ledger.session_places()?.into_iter().map(|place| (place.row, place.id));
+    let places = ledger.usage().session_places()?.into_iter().map(|place| (place.row, place.id));
     let ids: BTreeMap<SessionRow, String> = places.collect();
     let step = |((session, step), cost_usd): ((SessionRow, String), PicoUsd)| {
         let session_id = ids.get(&session)?.clone();

@@ -42,7 +42,7 @@ pub fn run(command: &command::Command, ledger: &Path) -> Result<(), SetupError> 
     }
     let arrived = SessionId::new(SESSION).is_some_and(|session| {
         Ledger::open_for_reports(ledger)
-            .and_then(|mut ledger| ledger.remove_session(&session))
+            .and_then(|mut ledger| ledger.sessions_mut().remove(&session))
             .unwrap_or(false)
     });
     if arrived { Ok(()) } else { Err(fail(format!("it isn't in {}", ledger.one_line()))) }

@@ -87,7 +87,7 @@ fn ask(ledger: &mut Ledger, payload: &Payload, env: &Env) -> StatusFigures {
 /// What is void is left out: a hook or a command adds it up, which may take longer than this line may.
 fn fullest(ledger: &mut Ledger, session: &SessionId, env: &Env) -> Option<f64> {
     let now = env.now();
-    let mut asked = ledger.budgets_of(session.as_str()).ok()??;
+    let mut asked = ledger.budgets().of_session(session.as_str()).ok()??;
     let project = asked.project.clone();
     asked.budgets.retain(|(budget, kept)| {
         kept.is_some_and(|kept| kept.span.has(now)) && budget.scope.has_project(project.as_deref())

@@ -1,6 +1,8 @@
 //! What runs of subagents came to.
 
+use super::AgentRuns;
 use rusqlite::params;
+use std::ops::Deref;
 
 use super::writer::unsigned;
 use super::{Ledger, StoreError};
@@ -28,7 +30,7 @@ pub struct ObservedRun {
     pub returned: Option<u64>,
 }
 
-impl Ledger {
+impl<L: Deref<Target = Ledger>> AgentRuns<L> {
     /// The session's subagents that have started and are not known to have ended, or have gone on since, the last ones to be
     /// heard of; one that was stopped or interrupted is among them, for nobody tells of its end.
     ///
@@ -40,7 +42,7 @@ impl Ledger {
               AND started_at IS NOT NULL AND (ended_at IS NULL OR log_last_at > ended_at)
             ORDER BY coalesce(log_last_at, started_at) DESC LIMIT ?2";
         let params = params![session.as_str(), MOST_AT_WORK];
-        let ids = self.all("read the subagents' runs", SQL, params, |row| row.get::<_, String>(0))?;
+        let ids = self.0.all("read the subagents' runs", SQL, params, |row| row.get::<_, String>(0))?;
         Ok(ids.iter().filter_map(|id| AgentId::new(id)).collect())
     }
 
@@ -50,7 +52,7 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn runs_by_type(&self) -> Result<Vec<(Option<String>, u64)>, StoreError> {
         const SQL: &str = "SELECT agent_type, count(*) FROM agent_runs GROUP BY agent_type";
-        self.all("count the subagents' runs", SQL, [], |row| Ok((row.get(0)?, unsigned(row.get(1)?))))
+        self.0.all("count the subagents' runs", SQL, [], |row| Ok((row.get(0)?, unsigned(row.get(1)?))))
     }
 
     /// Those of the latest runs that have a type and have answered, the newest session's first.
@@ -73,7 +75,7 @@ impl Ledger {
             (SELECT returned_tokens FROM tool_calls WHERE session = r.session AND tool_use_id = r.tool_use_id
                AND ok AND returned_method IN ('exact_text', 'payload_text', 'subagent_report'))
           FROM runs r WHERE billed > 0";
-        self.all("read the subagents' runs", SQL, [LATEST_RUNS], |row| {
+        self.0.all("read the subagents' runs", SQL, [LATEST_RUNS], |row| {
             Ok(ObservedRun {
                 agent_type: row.get(0)?,
                 billed: unsigned(row.get(1)?),
@@ -95,7 +97,7 @@ impl Ledger {
                WHERE session = r.session AND agent_id = r.agent_id) AS billed
             FROM (SELECT * FROM latest WHERE agent_type = ?1 LIMIT ?3) r)
           SELECT billed FROM runs WHERE billed > 0";
-        self.all("read the subagents' runs", SQL, params![agent_type, LATEST_RUNS, RUNS_OF_A_TYPE], |row| {
+        self.0.all("read the subagents' runs", SQL, params![agent_type, LATEST_RUNS, RUNS_OF_A_TYPE], |row| {
             Ok(unsigned(row.get(0)?))
         })
     }

@@ -1,8 +1,10 @@
 //! What alerts remember from event to event: values of `meta`, for only who has switched them on has any, and a table more
 //! would be read by every hook's process.
 
+use super::AlertTable;
 use rusqlite::types::{FromSql, ToSql};
 use rusqlite::{Connection, OptionalExtension as _};
+use std::ops::{Deref, DerefMut};
 
 use super::budget_totals;
 use super::meta::{self, ALERT_MEMORY, ALERTS, Json, Key};
@@ -25,23 +27,49 @@ pub struct StoredAlertState {
     pub habit: Baseline,
 }
 
-impl Ledger {
+impl<L: Deref<Target = Ledger>> AlertTable<L> {
     /// The alerts that are switched on.
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn alerts(&self) -> Result<Alerts, StoreError> {
-        let found = ALERTS.get(&self.conn).map_err(StoreError::query("look up the alerts"))?;
+    pub fn chosen(&self) -> Result<Alerts, StoreError> {
+        let found = ALERTS.get(&self.0.conn).map_err(StoreError::query("look up the alerts"))?;
         Ok(Alerts::parse(found.as_deref().unwrap_or_default()))
     }
 
+    /// Tokens in the context of a session's main conversation after its last response, and how many it had when the client
+    /// compacted it by itself; `None` where that is not known.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn context_of(&self, session: SessionRow) -> Result<(Option<u64>, Option<u64>), StoreError> {
+        // Among the last responses there may be many of subagents; then the next event looks again.
+        const LAST: &str = "SELECT input_tokens + output_tokens + cache_read_tokens + cache_write_5m_tokens
+              + cache_write_1h_tokens
+            FROM (SELECT * FROM responses WHERE session = ?1 ORDER BY at DESC LIMIT 64)
+            WHERE agent_id IS NULL AND source = 0 LIMIT 1";
+        const COMPACTED: &str =
+            "SELECT max(tokens_before) FROM compactions WHERE session = ?1 AND trigger = 'auto'";
+        let read = || -> rusqlite::Result<(Option<i64>, Option<i64>)> {
+            let last =
+                self.0.conn.prepare_cached(LAST)?.query_row([session.0], |row| row.get(0)).optional()?;
+            let compacted =
+                self.0.conn.prepare_cached(COMPACTED)?.query_row([session.0], |row| row.get(0))?;
+            Ok((last, compacted))
+        };
+        let (last, compacted) = read().map_err(StoreError::query("look up the context"))?;
+        Ok((last.map(unsigned), compacted.map(unsigned)))
+    }
+}
+
+impl<L: DerefMut<Target = Ledger>> AlertTable<L> {
     /// Switches alerts.
     ///
     /// # Errors
     /// If the ledger cannot be written.
-    pub fn set_alerts(&mut self, alerts: &Alerts) -> Result<(), StoreError> {
+    pub fn choose(&mut self, alerts: &Alerts) -> Result<(), StoreError> {
         let kept_as = alerts.to_string();
-        self.write("change the alerts", |tx| {
+        self.0.write("change the alerts", |tx| {
             if kept_as.is_empty() {
                 ALERTS.delete(tx)?;
                 tx.execute("DELETE FROM meta WHERE name LIKE ?1", [ALERT_MEMORY])?;
@@ -61,7 +89,7 @@ impl Ledger {
         session: &SessionId,
         look: impl FnOnce(&mut AlertState) -> T,
     ) -> Result<Option<T>, StoreError> {
-        self.write("watch the session", |tx| {
+        self.0.write("watch the session", |tx| {
             let Some((row, ..)) = known(tx, session)? else { return Ok(None) };
             let key = meta::alert_state(row);
             let before = state(tx, &key)?;
@@ -82,7 +110,7 @@ impl Ledger {
         session: &SessionId,
         look: impl FnOnce(&mut AlertState, &mut StoredAlertState) -> T,
     ) -> Result<Option<T>, StoreError> {
-        self.write("watch the session", |tx| {
+        self.0.write("watch the session", |tx| {
             let Some((row, project, model)) = known(tx, session)? else { return Ok(None) };
             let (of_session, of_project) =
                 (meta::alert_state(row), meta::baseline(&project.unwrap_or_default()));
@@ -96,28 +124,6 @@ impl Ledger {
             put_state(tx, &of_project, &habit, &watched.habit)?;
             Ok(Some(said))
         })
-    }
-
-    /// Tokens in the context of a session's main conversation after its last response, and how many it had when the client
-    /// compacted it by itself; `None` where that is not known.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn context_of(&self, session: SessionRow) -> Result<(Option<u64>, Option<u64>), StoreError> {
-        // Among the last responses there may be many of subagents; then the next event looks again.
-        const LAST: &str = "SELECT input_tokens + output_tokens + cache_read_tokens + cache_write_5m_tokens
-              + cache_write_1h_tokens
-            FROM (SELECT * FROM responses WHERE session = ?1 ORDER BY at DESC LIMIT 64)
-            WHERE agent_id IS NULL AND source = 0 LIMIT 1";
-        const COMPACTED: &str =
-            "SELECT max(tokens_before) FROM compactions WHERE session = ?1 AND trigger = 'auto'";
-        let read = || -> rusqlite::Result<(Option<i64>, Option<i64>)> {
-            let last = self.conn.prepare_cached(LAST)?.query_row([session.0], |row| row.get(0)).optional()?;
-            let compacted = self.conn.prepare_cached(COMPACTED)?.query_row([session.0], |row| row.get(0))?;
-            Ok((last, compacted))
-        };
-        let (last, compacted) = read().map_err(StoreError::query("look up the context"))?;
-        Ok((last.map(unsigned), compacted.map(unsigned)))
     }
 }
 

@@ -5,8 +5,10 @@
 //! up over time, branches, steps, types of files and the runs of a type of subagent, which is a tenth: it is read for
 //! questions that tell none of these apart, of all time or of a period that the session lies within.
 
+use super::AllocationTable;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -188,7 +190,13 @@ const OWN_SHARES: &str =
   INSERT INTO temp.allocations (session, revision, version, body, growth)
     SELECT session, revision, version, body, growth FROM main.allocations";
 
-/// Says that what is known of a session has changed, so that its shares are to be worked out anew.
+/// Says that what is known of a session's contexts has changed, so that its shares are to be worked out anew.
+pub(super) fn void(conn: &Connection, session: SessionRow) -> rusqlite::Result<()> {
+    conn.prepare_cached("UPDATE sessions SET revision = revision + 1 WHERE id = ?1")?.execute([session.0])?;
+    Ok(())
+}
+
+/// Says that what is known of a session has changed, so that its shares are to be worked out anew, and copies want it again.
 pub(super) fn touch(conn: &Connection, session: SessionRow) -> rusqlite::Result<()> {
     conn.prepare_cached(
         "UPDATE sessions SET revision = revision + 1, changed = -abs(changed) WHERE id = ?1",
@@ -217,7 +225,7 @@ impl StaleSession {
     }
 }
 
-impl Ledger {
+impl<L: Deref<Target = Ledger>> AllocationTable<L> {
     /// The sessions that have spent something and whose shares are not what they should be: all, or one if it is such.
     ///
     /// # Errors
@@ -232,45 +240,10 @@ impl Ledger {
             Some(_) => format!("{FROM} s.id = ?2 AND {STALE}"),
             None => format!("{FROM} (?2 IS NULL) AND {STALE} ORDER BY s.id"),
         };
-        let version = self.allocations_version();
-        self.all("find sessions to attribute", &sql, params![version, only.map(|row| row.0)], |row| {
+        let version = self.0.allocations_version();
+        self.0.all("find sessions to attribute", &sql, params![version, only.map(|row| row.0)], |row| {
             Ok(StaleSession { row: SessionRow(row.get(0)?), stamp: row.get(1)? })
         })
-    }
-
-    /// Stores sessions' shares, and what their contexts have grown by.
-    ///
-    /// # Errors
-    /// If the ledger cannot be written.
-    pub fn store_allocations(
-        &mut self,
-        shares: &[(StaleSession, Allocations, Growth)],
-    ) -> Result<(), StoreError> {
-        const WHAT: &str = "store cost attribution";
-        let version = self.allocations_version();
-        match self.write(WHAT, |tx| store(tx, shares, version)) {
-            // A view is as right if it alone has them: a temporary table hides the ledger's own of that name.
-            Err(error) if error.is_busy() && self.view.is_some() => {
-                let mut keep = || {
-                    let own = self.conn.savepoint()?;
-                    if !own
-                        .prepare("SELECT 1 FROM temp.sqlite_schema WHERE name = 'allocations'")?
-                        .exists([])?
-                    {
-                        own.execute_batch(OWN_SHARES)?;
-                    }
-                    store(&own, shares, version)?;
-                    own.commit()
-                };
-                keep().map_err(StoreError::query(WHAT))
-            }
-            stored => stored,
-        }
-    }
-
-    /// What shares are good for beside their session: the prices, and the form that they are kept in.
-    fn allocations_version(&self) -> i64 {
-        self.prices.version().wrapping_add(FORMAT << 48).cast_signed()
     }
 
     /// Hands the shares to `each`, session by session. Those of sessions that were not worked out since they changed
@@ -278,7 +251,7 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn for_each_allocation(
+    pub fn for_each(
         &self,
         filter: &BucketFilter,
         each: impl FnMut(SessionRow, &AllocationRow),
@@ -296,7 +269,7 @@ impl Ledger {
         );
         let (from, until) = filter.bounds();
         let params = params![filter.session_list(), filter.is_bounded(), from.max(0), until];
-        self.read_shares(filter, &sql, params, each)
+        self.0.read_shares(filter, &sql, params, each)
     }
 
     /// Hands the shares to `each`, for questions that tell no branches, steps, types of files or runs of a type apart:
@@ -305,7 +278,7 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn for_each_allocation_summed(
+    pub fn for_each_summed(
         &self,
         filter: &BucketFilter,
         each: impl FnMut(SessionRow, &AllocationRow),
@@ -322,10 +295,128 @@ impl Ledger {
           ORDER BY s.session";
         let (from, until) = filter.bounds();
         if filter.is_bounded() {
-            self.read_shares(filter, IN_PERIOD, params![filter.session_list(), from.max(0), until], each)
+            self.0.read_shares(filter, IN_PERIOD, params![filter.session_list(), from.max(0), until], each)
         } else {
-            self.read_shares(filter, ALL, params![filter.session_list()], each)
+            self.0.read_shares(filter, ALL, params![filter.session_list()], each)
         }
+    }
+
+    /// The shares of one session.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn of_session(&self, session: SessionRow) -> Result<Allocations, StoreError> {
+        let read = || {
+            let mut query = self.0.conn.prepare_cached("SELECT body FROM allocations WHERE session = ?1")?;
+            let read = |row: &rusqlite::Row<'_>| Ok(row.get_ref(0)?.as_blob().unwrap_or_default().to_vec());
+            query.query_row([session.0], read).optional()
+        };
+        let body = read().map_err(StoreError::query("read where costs came from"))?.unwrap_or_default();
+        Ok(Allocations { body })
+    }
+
+    /// Hands the shares of one session to `each`, without a copy of them. Returns what its contexts have grown by, if that is
+    /// kept and nothing that it follows from has changed since but perhaps the calls' estimates.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn for_each_of(
+        &self,
+        session: SessionRow,
+        each: impl FnMut(&AllocationRow),
+    ) -> Result<Option<Growth>, StoreError> {
+        const SQL: &str = "SELECT h.body, iif(h.revision = s.revision AND h.version = ?2, h.growth, NULL)
+          FROM allocations h JOIN sessions s ON s.id = h.session WHERE h.session = ?1";
+        let read = || {
+            let mut query = self.0.conn.prepare_cached(SQL)?;
+            let read = |row: &rusqlite::Row<'_>| {
+                decode(row.get_ref(0)?.as_blob().unwrap_or_default(), each);
+                Ok(growth::decode(row.get_ref(1)?.as_blob().unwrap_or_default()))
+            };
+            query.query_row(params![session.0, self.0.allocations_version()], read).optional()
+        };
+        read().map(Option::flatten).map_err(StoreError::query("read where costs came from"))
+    }
+
+    /// What a session has spent, by quarter, run, model and branch.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn for_each_bucket_of(
+        &self,
+        session: SessionRow,
+        each: impl FnMut(&UsageBucket<'_>),
+    ) -> Result<(), StoreError> {
+        super::buckets::read_session(&self.0.conn, session, each)
+            .map_err(StoreError::query("read the session's spending"))
+    }
+
+    /// The first responses of a session in the order of time, at most so many.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn session_responses(
+        &self,
+        session: SessionRow,
+        at_most: usize,
+    ) -> Result<Vec<ResponseRecord>, StoreError> {
+        super::responses::responses_of(&self.0.conn, session, at_most)
+            .map_err(StoreError::query("read the session's responses"))
+    }
+
+    /// A response, whosever it is.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn response(&self, id: &MessageId) -> Result<Option<ResponseRecord>, StoreError> {
+        super::responses::known_message(&self.0.conn, id)
+            .map(|found| found.map(|(message, _)| message))
+            .map_err(StoreError::query("look up the response"))
+    }
+
+    /// Whether a session shares the response of that id with another one.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn has_as_copy(&self, id: &MessageId, session: SessionRow) -> Result<bool, StoreError> {
+        super::owners::has(&self.0.conn, id.as_str(), session)
+            .map_err(StoreError::query("find the session of the response"))
+    }
+}
+
+impl<L: DerefMut<Target = Ledger>> AllocationTable<L> {
+    /// Stores sessions' shares, and what their contexts have grown by.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn store(&mut self, shares: &[(StaleSession, Allocations, Growth)]) -> Result<(), StoreError> {
+        const WHAT: &str = "store cost attribution";
+        let version = self.0.allocations_version();
+        match self.0.write(WHAT, |tx| store(tx, shares, version)) {
+            // A view is as right if it alone has them: a temporary table hides the ledger's own of that name.
+            Err(error) if error.is_busy() && self.0.view.is_some() => {
+                let mut keep = || {
+                    let own = self.0.conn.savepoint()?;
+                    if !own
+                        .prepare("SELECT 1 FROM temp.sqlite_schema WHERE name = 'allocations'")?
+                        .exists([])?
+                    {
+                        own.execute_batch(OWN_SHARES)?;
+                    }
+                    store(&own, shares, version)?;
+                    own.commit()
+                };
+                keep().map_err(StoreError::query(WHAT))
+            }
+            stored => stored,
+        }
+    }
+}
+
+impl Ledger {
+    /// What shares are good for beside their session: the prices, and the form that they are kept in.
+    fn allocations_version(&self) -> i64 {
+        self.prices.version().wrapping_add(FORMAT << 48).cast_signed()
     }
 
     /// Hands on the shares that a query has found. Those under a negative number are added up, of what is asked for alone.
@@ -359,88 +450,6 @@ impl Ledger {
             })
         };
         read().map_err(StoreError::query("read where costs came from"))
-    }
-
-    /// The shares of one session.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn session_allocations(&self, session: SessionRow) -> Result<Allocations, StoreError> {
-        let read = || {
-            let mut query = self.conn.prepare_cached("SELECT body FROM allocations WHERE session = ?1")?;
-            let read = |row: &rusqlite::Row<'_>| Ok(row.get_ref(0)?.as_blob().unwrap_or_default().to_vec());
-            query.query_row([session.0], read).optional()
-        };
-        let body = read().map_err(StoreError::query("read where costs came from"))?.unwrap_or_default();
-        Ok(Allocations { body })
-    }
-
-    /// Hands the shares of one session to `each`, without a copy of them. Returns what its contexts have grown by, if that is
-    /// kept and nothing that it follows from has changed since but perhaps the calls' estimates.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn for_each_allocation_of(
-        &self,
-        session: SessionRow,
-        each: impl FnMut(&AllocationRow),
-    ) -> Result<Option<Growth>, StoreError> {
-        const SQL: &str = "SELECT h.body, iif(h.revision = s.revision AND h.version = ?2, h.growth, NULL)
-          FROM allocations h JOIN sessions s ON s.id = h.session WHERE h.session = ?1";
-        let read = || {
-            let mut query = self.conn.prepare_cached(SQL)?;
-            let read = |row: &rusqlite::Row<'_>| {
-                decode(row.get_ref(0)?.as_blob().unwrap_or_default(), each);
-                Ok(growth::decode(row.get_ref(1)?.as_blob().unwrap_or_default()))
-            };
-            query.query_row(params![session.0, self.allocations_version()], read).optional()
-        };
-        read().map(Option::flatten).map_err(StoreError::query("read where costs came from"))
-    }
-
-    /// What a session has spent, by quarter, run, model and branch.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn for_each_bucket_of(
-        &self,
-        session: SessionRow,
-        each: impl FnMut(&UsageBucket<'_>),
-    ) -> Result<(), StoreError> {
-        super::buckets::read_session(&self.conn, session, each)
-            .map_err(StoreError::query("read the session's spending"))
-    }
-
-    /// The first responses of a session in the order of time, at most so many.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn session_responses(
-        &self,
-        session: SessionRow,
-        at_most: usize,
-    ) -> Result<Vec<ResponseRecord>, StoreError> {
-        super::responses::responses_of(&self.conn, session, at_most)
-            .map_err(StoreError::query("read the session's responses"))
-    }
-
-    /// A response, whosever it is.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn response(&self, id: &MessageId) -> Result<Option<ResponseRecord>, StoreError> {
-        super::responses::known_message(&self.conn, id)
-            .map(|found| found.map(|(message, _)| message))
-            .map_err(StoreError::query("look up the response"))
-    }
-
-    /// Whether a session shares the response of that id with another one.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn has_as_copy(&self, id: &MessageId, session: SessionRow) -> Result<bool, StoreError> {
-        super::owners::has(&self.conn, id.as_str(), session)
-            .map_err(StoreError::query("find the session of the response"))
     }
 }
 

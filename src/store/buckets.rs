@@ -3,7 +3,9 @@
 //! Rows are handed on as they are and added up by who asks: a day depends on a time zone, which SQL does not know, and
 //! the sum of a column can go beyond the integers of SQLite, which would be an error there.
 
+use super::UsageTables;
 use rusqlite::{Connection, Row, params};
+use std::ops::Deref;
 
 use super::columns::{bucket_columns, count, detail_columns, integer, name, usage};
 use super::rollup::{Block, Grain};
@@ -189,7 +191,7 @@ pub struct RunType {
     pub agent_type: Option<String>,
 }
 
-impl Ledger {
+impl<L: Deref<Target = Ledger>> UsageTables<L> {
     /// Hands what was spent to `each` in rows of a grain. Rows of which `is_split` says that their quarters must be told
     /// apart come in quarters, after the others, and with them what has no time.
     ///
@@ -204,7 +206,7 @@ impl Ledger {
     ) -> Result<(), StoreError> {
         let read = || {
             // All of it as it is at one moment, whatever is written meanwhile.
-            let snapshot = self.conn.unchecked_transaction()?;
+            let snapshot = self.0.conn.unchecked_transaction()?;
             read_spent(&snapshot, filter, grain, is_split, each)
         };
         read().map_err(StoreError::query("read spending"))
@@ -227,7 +229,7 @@ impl Ledger {
             " FROM usage_buckets WHERE session = ?1 ORDER BY quarter_hour, agent_id, model, branch, priced"
         );
         let mut read = || -> rusqlite::Result<()> {
-            let mut query = self.conn.prepare_cached(SQL)?;
+            let mut query = self.0.conn.prepare_cached(SQL)?;
             let mut rows = query.query([session.0])?;
             while let Some(row) = rows.next()? {
                 let spent = spent_row(row)?;
@@ -258,7 +260,7 @@ impl Ledger {
         const SQL: &str =
             "SELECT id, session_id, client, project, topic, coalesce(forked_at, log_first_at, hook_first_at), kind IS 'scheduled'
           FROM sessions ORDER BY id";
-        self.all("list the sessions", SQL, [], |row| {
+        self.0.all("list the sessions", SQL, [], |row| {
             Ok(SessionPlace {
                 row: SessionRow(row.get(0)?),
                 id: row.get(1)?,
@@ -277,7 +279,7 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn run_types(&self) -> Result<Vec<RunType>, StoreError> {
         const SQL: &str = "SELECT session, agent_id, agent_type FROM agent_runs ORDER BY session, agent_id";
-        self.all("list the subagents", SQL, [], |row| {
+        self.0.all("list the subagents", SQL, [], |row| {
             Ok(RunType { session: SessionRow(row.get(0)?), agent_id: row.get(1)?, agent_type: row.get(2)? })
         })
     }

@@ -1,7 +1,9 @@
 //! What was used of each budget: totals that every transaction adds to what it has changed, so that the hook adds up no
 //! history. One that is void, or whose time is over, is made anew from the roll-ups.
 
+use super::Budgets;
 use std::collections::{BTreeSet, HashMap};
+use std::ops::{Deref, DerefMut};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -71,68 +73,7 @@ pub(super) struct Amount<'a> {
     pub(super) pico: i64,
 }
 
-impl Ledger {
-    /// Makes what is kept of a budget anew, for a session or for all, and for a time. What was said within it is kept.
-    ///
-    /// # Errors
-    /// If the ledger cannot be written.
-    pub fn count_anew(
-        &mut self,
-        budget: &Budget,
-        session: SessionRow,
-        span: BudgetSpan,
-    ) -> Result<BudgetTotals, StoreError> {
-        const WHAT: &str = "add up the budget's usage";
-        let session = if budget.per == Per::Session { session.0 } else { 0 };
-        let totals = match self.write(WHAT, |tx| keep(tx, budget, session, span)) {
-            // A view is as right without keeping it.
-            Err(error) if error.is_busy() && self.view.is_some() => {
-                unkept(&self.conn, budget, session, span).map_err(StoreError::query(WHAT))
-            }
-            totals => totals,
-        };
-        totals?.ok_or(StoreError::Query { what: WHAT, source: rusqlite::Error::QueryReturnedNoRows })
-    }
-
-    /// Notes that the user is told how a budget stands. `false` if he was told so before; of processes that ask at once one
-    /// is the first.
-    ///
-    /// # Errors
-    /// If the ledger cannot be written.
-    pub fn note_told(
-        &mut self,
-        budget: &Budget,
-        session: SessionRow,
-        told: State,
-    ) -> Result<bool, StoreError> {
-        self.write("record the warning", |tx| {
-            let session = if budget.per == Per::Session { session.0 } else { 0 };
-            let sql =
-                "UPDATE budget_totals SET notified = ?3 WHERE budget = ?1 AND session = ?2 AND notified < ?3";
-            Ok(tx.execute(sql, params![budget.id, session, told as u8])? > 0)
-        })
-    }
-
-    /// Notes that a session was stopped, and if `is_heard` that the user is told so.
-    ///
-    /// # Errors
-    /// If the ledger cannot be written.
-    pub fn note_stop(
-        &mut self,
-        budget: &Budget,
-        session: SessionRow,
-        at: Timestamp,
-        is_heard: bool,
-    ) -> Result<(), StoreError> {
-        self.write("record the stop", |tx| {
-            let session = if budget.per == Per::Session { session.0 } else { 0 };
-            let sql =
-                "UPDATE budget_totals SET stopped_at = ?3, notified = iif(?4, 2, notified) WHERE budget = ?1 AND session = ?2";
-            tx.execute(sql, params![budget.id, session, at.as_millis(), is_heard])?;
-            Ok(())
-        })
-    }
-
+impl<L: Deref<Target = Ledger>> Budgets<L> {
     /// Adds to what is kept of budgets what the contexts at work are estimated to add: the results that no known response
     /// has read. There is a row for each context that was at work lately, whatever the history.
     ///
@@ -143,8 +84,8 @@ impl Ledger {
             WHERE p.at > ?1 AND NOT EXISTS (SELECT 1 FROM responses r WHERE r.session = p.session AND r.at > p.at
               AND r.agent_id IS nullif(p.agent_id, ''))";
         let mut run = || -> rusqlite::Result<()> {
-            let mut names = Names::new(&self.conn);
-            let mut statement = self.conn.prepare_cached(SQL)?;
+            let mut names = Names::new(&self.0.conn);
+            let mut statement = self.0.conn.prepare_cached(SQL)?;
             let mut rows = statement.query([now.as_millis() - PENDING_MILLIS])?;
             while let Some(row) = rows.next()? {
                 let (session, agent, model): (i64, String, Option<String>) =
@@ -181,9 +122,9 @@ impl Ledger {
         let run = || -> rusqlite::Result<BTreeSet<String>> {
             let session = if budget.per == Per::Session { session.0 } else { 0 };
             let (start, until) = bounds(span);
-            let mut names = Names::new(&self.conn);
+            let mut names = Names::new(&self.0.conn);
             let mut found = BTreeSet::new();
-            let mut query = self.conn.prepare(SQL)?;
+            let mut query = self.0.conn.prepare(SQL)?;
             let mut rows = query.query([start, until, session])?;
             while let Some(row) = rows.next()? {
                 let (session, agent, model): (i64, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
@@ -208,7 +149,7 @@ impl Ledger {
             }
             Ok(())
         };
-        read(&self.conn, OF_SESSION, (session.0, 0, 0), &mut add)
+        read(&self.0.conn, OF_SESSION, (session.0, 0, 0), &mut add)
             .map_err(StoreError::query("add up the session's usage"))?;
         let cost = PicoUsd::from_pico(sum.pico.into());
         Ok(Used { cost, tokens: unsigned(sum.tokens), ..Used::default() })
@@ -220,13 +161,77 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn first_spent(&self, from: Option<Timestamp>) -> Result<Option<Timestamp>, StoreError> {
         let from = from.map_or(0, |from| QuarterHour::containing(from).0);
-        self.conn
+        self.0
+            .conn
             .query_row(
                 "SELECT min(quarter_hour) FROM usage_buckets WHERE quarter_hour >= ?1",
                 [from],
                 |row| Ok(row.get::<_, Option<i64>>(0)?.map(|quarter| QuarterHour(quarter).start())),
             )
             .map_err(StoreError::query("look up the first spending"))
+    }
+}
+
+impl<L: DerefMut<Target = Ledger>> Budgets<L> {
+    /// Makes what is kept of a budget anew, for a session or for all, and for a time. What was said within it is kept.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn count_anew(
+        &mut self,
+        budget: &Budget,
+        session: SessionRow,
+        span: BudgetSpan,
+    ) -> Result<BudgetTotals, StoreError> {
+        const WHAT: &str = "add up the budget's usage";
+        let session = if budget.per == Per::Session { session.0 } else { 0 };
+        let totals = match self.0.write(WHAT, |tx| keep(tx, budget, session, span)) {
+            // A view is as right without keeping it.
+            Err(error) if error.is_busy() && self.0.view.is_some() => {
+                unkept(&self.0.conn, budget, session, span).map_err(StoreError::query(WHAT))
+            }
+            totals => totals,
+        };
+        totals?.ok_or(StoreError::Query { what: WHAT, source: rusqlite::Error::QueryReturnedNoRows })
+    }
+
+    /// Notes that the user is told how a budget stands. `false` if he was told so before; of processes that ask at once one
+    /// is the first.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn note_told(
+        &mut self,
+        budget: &Budget,
+        session: SessionRow,
+        told: State,
+    ) -> Result<bool, StoreError> {
+        self.0.write("record the warning", |tx| {
+            let session = if budget.per == Per::Session { session.0 } else { 0 };
+            let sql =
+                "UPDATE budget_totals SET notified = ?3 WHERE budget = ?1 AND session = ?2 AND notified < ?3";
+            Ok(tx.execute(sql, params![budget.id, session, told as u8])? > 0)
+        })
+    }
+
+    /// Notes that a session was stopped, and if `is_heard` that the user is told so.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn note_stop(
+        &mut self,
+        budget: &Budget,
+        session: SessionRow,
+        at: Timestamp,
+        is_heard: bool,
+    ) -> Result<(), StoreError> {
+        self.0.write("record the stop", |tx| {
+            let session = if budget.per == Per::Session { session.0 } else { 0 };
+            let sql =
+                "UPDATE budget_totals SET stopped_at = ?3, notified = iif(?4, 2, notified) WHERE budget = ?1 AND session = ?2";
+            tx.execute(sql, params![budget.id, session, at.as_millis(), is_heard])?;
+            Ok(())
+        })
     }
 }
 

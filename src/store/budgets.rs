@@ -1,6 +1,8 @@
 //! The budgets that the user has set, and what a session's events must know to be held against them.
 
+use super::Budgets;
 use rusqlite::{Connection, Row, params};
+use std::ops::{Deref, DerefMut};
 
 use super::budget_totals::{self, BudgetTotals};
 use super::writer::signed;
@@ -35,13 +37,13 @@ impl BudgetQuery {
     }
 }
 
-impl Ledger {
+impl<L: Deref<Target = Ledger>> Budgets<L> {
     /// All budgets, in the order in which they were set.
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn budgets(&self) -> Result<Vec<Budget>, StoreError> {
-        all(&self.conn).map_err(StoreError::query("list the budgets"))
+    pub fn all(&self) -> Result<Vec<Budget>, StoreError> {
+        all(&self.0.conn).map_err(StoreError::query("list the budgets"))
     }
 
     /// The budgets as a session's event finds them; `None` if there is no budget. One statement, which is all that a hook
@@ -49,7 +51,7 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn budgets_of(&self, session: &str) -> Result<Option<BudgetQuery>, StoreError> {
+    pub fn of_session(&self, session: &str) -> Result<Option<BudgetQuery>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS}, {}, s.id, s.project, s.model
              FROM budgets b LEFT JOIN sessions s ON s.session_id = ?1
@@ -57,7 +59,7 @@ impl Ledger {
             budget_totals::totals_columns!()
         );
         let read = || -> rusqlite::Result<Option<BudgetQuery>> {
-            let mut query = self.conn.prepare_cached(&sql)?;
+            let mut query = self.0.conn.prepare_cached(&sql)?;
             let mut rows = query.query([session])?;
             let mut query: Option<BudgetQuery> = None;
             while let Some(row) = rows.next()? {
@@ -78,13 +80,15 @@ impl Ledger {
         };
         read().map_err(StoreError::query("look up the budgets"))
     }
+}
 
+impl<L: DerefMut<Target = Ledger>> Budgets<L> {
     /// Sets a budget. One of the same kind, time and scope is replaced.
     ///
     /// # Errors
     /// If the ledger cannot be written.
-    pub fn set_budget(&mut self, budget: &Budget) -> Result<(), StoreError> {
-        self.write("set the budget", |tx| {
+    pub fn set(&mut self, budget: &Budget) -> Result<(), StoreError> {
+        self.0.write("set the budget", |tx| {
             let same = all(tx)?.into_iter().find(|known| {
                 known.per == budget.per
                     && known.scope == budget.scope
@@ -98,16 +102,16 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be written.
-    pub fn change_budget(&mut self, budget: &Budget) -> Result<(), StoreError> {
-        self.write("change the budget", |tx| change(tx, budget))
+    pub fn change(&mut self, budget: &Budget) -> Result<(), StoreError> {
+        self.0.write("change the budget", |tx| change(tx, budget))
     }
 
     /// Removes budgets.
     ///
     /// # Errors
     /// If the ledger cannot be written.
-    pub fn clear_budgets(&mut self, budgets: &[Budget]) -> Result<(), StoreError> {
-        self.write("clear the budgets", |tx| {
+    pub fn clear(&mut self, budgets: &[Budget]) -> Result<(), StoreError> {
+        self.0.write("clear the budgets", |tx| {
             for budget in budgets {
                 tx.execute("DELETE FROM budget_totals WHERE budget = ?1", [budget.id])?;
                 tx.execute("DELETE FROM budgets WHERE id = ?1", [budget.id])?;

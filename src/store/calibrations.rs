@@ -1,7 +1,9 @@
 //! What was learned of models' tokens: a value of `meta` for each model.
 
+use super::CalibrationTable;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Deref;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -107,19 +109,16 @@ fn read(conn: &Connection, model: &ModelId) -> rusqlite::Result<Calibration> {
     Ok(text.map_or_else(|| Calibration::prior(model), |text| Calibration::from_json(model, &text)))
 }
 
-impl Ledger {
+impl<L: Deref<Target = Ledger>> CalibrationTable<L> {
     /// Hands what was learned of each model to `each`, by the models' ids: of a thousand models it takes a megabyte.
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn for_each_calibration(
-        &self,
-        mut each: impl FnMut(&ModelId, &Calibration),
-    ) -> Result<(), StoreError> {
+    pub fn for_each(&self, mut each: impl FnMut(&ModelId, &Calibration)) -> Result<(), StoreError> {
         const SQL: &str = "SELECT substr(name, length(?1) + 1), value FROM meta
           WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name";
         let mut read = || -> rusqlite::Result<()> {
-            let mut query = self.conn.prepare_cached(SQL)?;
+            let mut query = self.0.conn.prepare_cached(SQL)?;
             let mut rows = query.query([CALIBRATIONS])?;
             while let Some(row) = rows.next()? {
                 if let Some(model) = ModelId::new(name(row, 0)?) {
@@ -138,7 +137,7 @@ impl Ledger {
     pub fn returned_estimates(&self, session: SessionRow) -> Result<Estimates, StoreError> {
         const SQL: &str = "SELECT id, tool_use_id, returned_tokens FROM tool_calls WHERE session = ?1";
         let mut estimates = Estimates::default();
-        let rows = self.all("read the estimates", SQL, [session.0], |row| {
+        let rows = self.0.all("read the estimates", SQL, [session.0], |row| {
             let returned: i64 = row.get(2)?;
             estimates.fingerprint = growth::fingerprint(estimates.fingerprint, row.get(0)?, returned);
             let call = row.get_ref(1)?.as_str_or_null()?.and_then(ToolUseId::new);
@@ -152,7 +151,7 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn calibration(&self, model: &ModelId) -> Result<Calibration, StoreError> {
-        read(&self.conn, model).map_err(StoreError::query("read the calibration"))
+    pub fn of_model(&self, model: &ModelId) -> Result<Calibration, StoreError> {
+        read(&self.0.conn, model).map_err(StoreError::query("read the calibration"))
     }
 }

@@ -1,6 +1,8 @@
 //! Every tool call of the ledger, for `export`.
 
+use super::Records;
 use std::collections::HashMap;
+use std::ops::Deref;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
 
@@ -55,7 +57,7 @@ pub struct CallRecord<'r> {
     pub model: Option<&'r str>,
 }
 
-impl Ledger {
+impl<L: Deref<Target = Ledger>> Records<L> {
     /// Hands every tool call to `each`, in the order in which they were recorded.
     ///
     /// # Errors
@@ -64,7 +66,7 @@ impl Ledger {
         &self,
         mut each: impl FnMut(CallRecord<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        for_each(&self.conn, None, |call, _| each(call))
+        for_each(&self.0.conn, None, |call, _| each(call))
     }
 }
 
@@ -123,7 +125,7 @@ struct Facts {
 }
 
 impl Sessions {
-    /// A row of [`Ledger::for_each_call`]; `None` if there is no such session.
+    /// A row of [`Records::for_each_call`]; `None` if there is no such session.
     fn call<'r>(
         &'r mut self,
         conn: &Connection,

@@ -1,6 +1,8 @@
 //! Figures of the client's own that people or the status line brought: kept beside the ledger's, never added to them.
 
+use super::Witnesses;
 use std::hash::Hasher as _;
+use std::ops::{Deref, DerefMut};
 
 use rusqlite::params;
 use serde_json::{Value, json};
@@ -22,38 +24,7 @@ pub struct WitnessedCost {
     pub ledger: PicoUsd,
 }
 
-impl Ledger {
-    /// Keeps what a pasted cost screen says of a session; `false` if that is known already.
-    ///
-    /// # Errors
-    /// If the ledger cannot be written.
-    pub fn keep_captured(
-        &mut self,
-        session: SessionRow,
-        cost: &CapturedCost,
-        at: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let fingerprint = fingerprint(cost);
-        let body = body(cost).to_string();
-        self.write("save the captured cost", |tx| {
-            let known = tx
-                .prepare("SELECT 1 FROM captured_costs WHERE session = ?1 AND fingerprint = ?2")?
-                .exists(params![session.0, fingerprint])?;
-            tx.execute(
-                "INSERT OR REPLACE INTO captured_costs VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![
-                    session.0,
-                    fingerprint,
-                    at.as_millis(),
-                    cost.total.map(|total| total.amount.to_i64()),
-                    cost.total.map(|total| total.step.to_i64()),
-                    body,
-                ],
-            )?;
-            Ok(!known)
-        })
-    }
-
+impl<L: Deref<Target = Ledger>> Witnesses<L> {
     /// Sessions of which the client's own last word, from a paste or the status line, is another than the ledger's, the
     /// largest difference first. Sessions with a turn under way and those with unpriced models are left out.
     ///
@@ -75,7 +46,7 @@ impl Ledger {
           WHERE s.finalized_at IS NOT NULL AND ours.is_priced
           ORDER BY abs(newest.cost_pico - ours.cost_pico) DESC, s.id";
         let pico = |value: i64| PicoUsd::from_pico(value.into());
-        let all = self.all("compare with Claude Code's costs", SQL, [], |row| {
+        let all = self.0.all("compare with the client's costs", SQL, [], |row| {
             Ok(WitnessedCost {
                 session_id: row.get(0)?,
                 client: pico(row.get(1)?),
@@ -84,6 +55,39 @@ impl Ledger {
             })
         })?;
         Ok(all.into_iter().filter(WitnessedCost::disagrees).collect())
+    }
+}
+
+impl<L: DerefMut<Target = Ledger>> Witnesses<L> {
+    /// Keeps what a pasted cost screen says of a session; `false` if that is known already.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn keep_captured(
+        &mut self,
+        session: SessionRow,
+        cost: &CapturedCost,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let fingerprint = fingerprint(cost);
+        let body = body(cost).to_string();
+        self.0.write("save the captured cost", |tx| {
+            let known = tx
+                .prepare("SELECT 1 FROM captured_costs WHERE session = ?1 AND fingerprint = ?2")?
+                .exists(params![session.0, fingerprint])?;
+            tx.execute(
+                "INSERT OR REPLACE INTO captured_costs VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![
+                    session.0,
+                    fingerprint,
+                    at.as_millis(),
+                    cost.total.map(|total| total.amount.to_i64()),
+                    cost.total.map(|total| total.step.to_i64()),
+                    body,
+                ],
+            )?;
+            Ok(!known)
+        })
     }
 }
 

@@ -2,12 +2,14 @@
 //!
 //! A session is the unit: whatever is written of it, its row's `changed` says that it is to be sent again. That costs a writer
 //! nothing, for it only turns the sign of a number in a row that it writes anyway. Whoever asks for changes gives out the
-//! numbers ([`Ledger::number_changes`]): each session, report and removal that waits gets one that is higher than all before,
+//! numbers ([`Records::number_changes`]): each session, report and removal that waits gets one that is higher than all before,
 //! so that "what has a higher number than the last one that I have seen" misses nothing, whatever the clock says.
 //!
 //! `changed` is 0 while a row has no number, n above 0 if nothing has changed since it got the number n, and -n if something has.
 
+use super::Records;
 use rusqlite::{Connection, params};
+use std::ops::{Deref, DerefMut};
 
 use super::meta::LEDGER_ID;
 use super::writer::{SessionRow, session_id, unsigned};
@@ -123,16 +125,125 @@ fn highest(conn: &Connection) -> rusqlite::Result<(i64, bool)> {
     conn.query_row(SQL, [], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-impl Ledger {
+impl<L: Deref<Target = Ledger>> Records<L> {
     /// Which ledger it is.
     ///
     /// # Errors
     /// If the ledger cannot be read, or has none of its own.
     pub fn ledger_id(&self) -> Result<LedgerId, StoreError> {
-        let id = LEDGER_ID.get(&self.conn).and_then(|id| id.ok_or(rusqlite::Error::QueryReturnedNoRows));
+        let id = LEDGER_ID.get(&self.0.conn).and_then(|id| id.ok_or(rusqlite::Error::QueryReturnedNoRows));
         id.map(LedgerId).map_err(StoreError::query("look up the ledger's id"))
     }
 
+    /// The highest number that was given out so far; 0 before the first one.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn last_change(&self) -> Result<ChangeNumber, StoreError> {
+        let (last, _) = highest(&self.0.conn).map_err(StoreError::query(READ))?;
+        Ok(ChangeNumber(unsigned(last)))
+    }
+
+    /// The first changes after a place and up to another one, in their order; at most so many. What has changed once more
+    /// since it got its number is left out: it waits for a higher one.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn changes_between(
+        &self,
+        after: ChangeNumber,
+        until: ChangeNumber,
+        at_most: u32,
+    ) -> Result<Vec<ChangeEntry>, StoreError> {
+        const SQL: &str = "SELECT changed, 0, id, NULL FROM sessions WHERE changed > ?1 AND changed <= ?2
+          UNION ALL SELECT changed, 1, NULL, session_id FROM removed_sessions WHERE changed > ?1 AND changed <= ?2
+          UNION ALL SELECT changed, 2, id, NULL FROM usage_reports WHERE changed > ?1 AND changed <= ?2
+          ORDER BY 1 LIMIT ?3";
+        self.0.all(READ, SQL, params![after.to_sql(), until.to_sql(), at_most], |row| {
+            let item = match row.get(1)? {
+                0 => ChangedItem::Session(SessionRow(row.get(2)?)),
+                1 => ChangedItem::Removed(row.get(3)?),
+                _ => ChangedItem::Report(row.get(2)?),
+            };
+            Ok(ChangeEntry { number: ChangeNumber(unsigned(row.get(0)?)), item })
+        })
+    }
+
+    /// The responses of one session, in the order of time. Copies whose original is not known are among them.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read, or what `each` returns.
+    pub fn for_each_response_of<E: From<StoreError>>(
+        &self,
+        session: SessionRow,
+        mut each: impl FnMut(&ResponseRecord) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut failed = None;
+        responses::for_each_response_of(&self.0.conn, session, |message| match each(message) {
+            Ok(()) => true,
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        })
+        .map_err(StoreError::query("read the session's responses"))?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Hands the tool calls of one session and their rows to `each`, in the order in which they were recorded.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read, or what `each` returns.
+    pub fn for_each_call_of<E: From<StoreError>>(
+        &self,
+        session: SessionRow,
+        each: impl FnMut(CallRecord<'_>, i64) -> Result<(), E>,
+    ) -> Result<(), E> {
+        calls::for_each(&self.0.conn, Some(session), each)
+    }
+
+    /// The compactions of one session, in the order of time, with what names them.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn stored_compactions(&self, session: SessionRow) -> Result<Vec<StoredCompaction>, StoreError> {
+        const SQL: &str = "SELECT uuid, id, at, trigger, tokens_before, tokens_after FROM compactions
+          WHERE session = ?1 ORDER BY at, id";
+        self.0.all("read the session's compactions", SQL, [session.0], |row| {
+            Ok(StoredCompaction {
+                uuid: row.get(0)?,
+                row: row.get(1)?,
+                compaction: listing::compaction(row, 2)?,
+            })
+        })
+    }
+
+    /// A report, and the id of the session in which it was made.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn report(&self, row: i64) -> Result<Option<(Report, Option<String>)>, StoreError> {
+        let read = || -> rusqlite::Result<_> {
+            let Some(report) = reports::by_row(&self.0.conn, row)? else { return Ok(None) };
+            let session = match report.session {
+                Some(session) => session_id(&self.0.conn, session)?,
+                None => None,
+            };
+            Ok(Some((report, session.map(|session| session.as_str().to_owned()))))
+        };
+        read().map_err(StoreError::query("read the report"))
+    }
+
+    /// A session by its row; `None` if it is gone.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn session_by_row(&self, row: SessionRow) -> Result<Option<super::SessionRecord>, StoreError> {
+        self.0.session_of_row(row)
+    }
+}
+
+impl<L: DerefMut<Target = Ledger>> Records<L> {
     /// Gives numbers to all that has changed and has none; returns the highest number. It is kept through a power cut, so
     /// that it stays the highest for those that it was told.
     ///
@@ -142,12 +253,12 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read, or something waits for a number and it cannot be written.
     pub fn number_changes(&mut self, now: Timestamp) -> Result<ChangeNumber, StoreError> {
-        let (last, is_waiting) = highest(&self.conn).map_err(StoreError::query(READ))?;
+        let (last, is_waiting) = highest(&self.0.conn).map_err(StoreError::query(READ))?;
         if !is_waiting {
             return Ok(ChangeNumber(unsigned(last)));
         }
-        self.sync_each()?;
-        let last = self.write("number the changes", |tx| {
+        self.0.sync_each()?;
+        let last = self.0.write("number the changes", |tx| {
             let mut last = highest(tx)?.0.max(now.as_millis().saturating_mul(1_000));
             // Removals first: of a session that was removed and is there again, the one that is there is the later.
             for (waiting, number) in [
@@ -177,41 +288,9 @@ impl Ledger {
         })?;
         Ok(ChangeNumber(unsigned(last)))
     }
+}
 
-    /// The highest number that was given out so far; 0 before the first one.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn last_change(&self) -> Result<ChangeNumber, StoreError> {
-        let (last, _) = highest(&self.conn).map_err(StoreError::query(READ))?;
-        Ok(ChangeNumber(unsigned(last)))
-    }
-
-    /// The first changes after a place and up to another one, in their order; at most so many. What has changed once more
-    /// since it got its number is left out: it waits for a higher one.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn changes_between(
-        &self,
-        after: ChangeNumber,
-        until: ChangeNumber,
-        at_most: u32,
-    ) -> Result<Vec<ChangeEntry>, StoreError> {
-        const SQL: &str = "SELECT changed, 0, id, NULL FROM sessions WHERE changed > ?1 AND changed <= ?2
-          UNION ALL SELECT changed, 1, NULL, session_id FROM removed_sessions WHERE changed > ?1 AND changed <= ?2
-          UNION ALL SELECT changed, 2, id, NULL FROM usage_reports WHERE changed > ?1 AND changed <= ?2
-          ORDER BY 1 LIMIT ?3";
-        self.all(READ, SQL, params![after.to_sql(), until.to_sql(), at_most], |row| {
-            let item = match row.get(1)? {
-                0 => ChangedItem::Session(SessionRow(row.get(2)?)),
-                1 => ChangedItem::Removed(row.get(3)?),
-                _ => ChangedItem::Report(row.get(2)?),
-            };
-            Ok(ChangeEntry { number: ChangeNumber(unsigned(row.get(0)?)), item })
-        })
-    }
-
+impl Ledger {
     /// Answers all questions of `body` as of one moment.
     ///
     /// # Errors
@@ -224,78 +303,5 @@ impl Ledger {
         let result = body(self);
         drop(snapshot);
         result
-    }
-
-    /// The responses of one session, in the order of time. Copies whose original is not known are among them.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read, or what `each` returns.
-    pub fn for_each_response_of<E: From<StoreError>>(
-        &self,
-        session: SessionRow,
-        mut each: impl FnMut(&ResponseRecord) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut failed = None;
-        responses::for_each_response_of(&self.conn, session, |message| match each(message) {
-            Ok(()) => true,
-            Err(error) => {
-                failed = Some(error);
-                false
-            }
-        })
-        .map_err(StoreError::query("read the session's responses"))?;
-        failed.map_or(Ok(()), Err)
-    }
-
-    /// Hands the tool calls of one session and their rows to `each`, in the order in which they were recorded.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read, or what `each` returns.
-    pub fn for_each_call_of<E: From<StoreError>>(
-        &self,
-        session: SessionRow,
-        each: impl FnMut(CallRecord<'_>, i64) -> Result<(), E>,
-    ) -> Result<(), E> {
-        calls::for_each(&self.conn, Some(session), each)
-    }
-
-    /// The compactions of one session, in the order of time, with what names them.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn stored_compactions(&self, session: SessionRow) -> Result<Vec<StoredCompaction>, StoreError> {
-        const SQL: &str = "SELECT uuid, id, at, trigger, tokens_before, tokens_after FROM compactions
-          WHERE session = ?1 ORDER BY at, id";
-        self.all("read the session's compactions", SQL, [session.0], |row| {
-            Ok(StoredCompaction {
-                uuid: row.get(0)?,
-                row: row.get(1)?,
-                compaction: listing::compaction(row, 2)?,
-            })
-        })
-    }
-
-    /// A report, and the id of the session in which it was made.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn report(&self, row: i64) -> Result<Option<(Report, Option<String>)>, StoreError> {
-        let read = || -> rusqlite::Result<_> {
-            let Some(report) = reports::by_row(&self.conn, row)? else { return Ok(None) };
-            let session = match report.session {
-                Some(session) => session_id(&self.conn, session)?,
-                None => None,
-            };
-            Ok(Some((report, session.map(|session| session.as_str().to_owned()))))
-        };
-        read().map_err(StoreError::query("read the report"))
-    }
-
-    /// A session by its row; `None` if it is gone.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn session_by_row(&self, row: SessionRow) -> Result<Option<super::SessionRecord>, StoreError> {
-        self.session_of_row(row)
     }
 }

@@ -1,7 +1,9 @@
 //! What transcripts add to the contexts of their conversations, as it was read.
 
+use super::Logs;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, params};
+use std::ops::{Deref, DerefMut};
 
 use super::meta::{self, HASH_KEY, LINES_OF, LINES_OF_END};
 use super::writer::{SessionRow, signed, unsigned};
@@ -201,13 +203,13 @@ pub(super) fn note_task_change(
     super::allocations::touch(conn, session)
 }
 
-/// What is known of a file's sessions has changed.
-fn touch_sessions_of(conn: &Connection, file: &SessionTranscript) -> rusqlite::Result<()> {
-    super::allocations::touch(conn, file.home)?;
-    if file.session == file.home { Ok(()) } else { super::allocations::touch(conn, file.session) }
+/// What costs of a file's sessions are allocated to must be worked out anew; nothing of what they used has changed.
+fn void_allocations_of(conn: &Connection, file: &SessionTranscript) -> rusqlite::Result<()> {
+    super::allocations::void(conn, file.home)?;
+    if file.session == file.home { Ok(()) } else { super::allocations::void(conn, file.session) }
 }
 
-impl Ledger {
+impl<L: Deref<Target = Ledger>> Logs<L> {
     /// The transcripts of sessions, of all or of one: its own files, and others that hold responses of it.
     ///
     /// # Errors
@@ -235,7 +237,7 @@ impl Ledger {
         let second =
             session.map_or_else(|| Value::from(LINES_OF_END.to_owned()), |session| Value::from(session.0));
         let values = [Value::from(LINES_OF.to_owned()), second];
-        self.all("list the transcripts", &sql, values, |row| {
+        self.0.all("list the transcripts", &sql, values, |row| {
             Ok(SessionTranscript {
                 session: SessionRow(row.get(0)?),
                 home: SessionRow(row.get(4)?),
@@ -262,7 +264,7 @@ impl Ledger {
     ) -> Result<(), StoreError> {
         const SQL: &str = "SELECT entries FROM context_parts WHERE path = ?1 ORDER BY start_offset";
         const WHAT: &str = "read the contexts";
-        let mut query = self.conn.prepare_cached(SQL).map_err(StoreError::query(WHAT))?;
+        let mut query = self.0.conn.prepare_cached(SQL).map_err(StoreError::query(WHAT))?;
         let mut rows = query.query([path]).map_err(StoreError::query(WHAT))?;
         let mut left = at_most;
         while let Some(row) = rows.next().map_err(StoreError::query(WHAT))? {
@@ -278,56 +280,13 @@ impl Ledger {
         Ok(())
     }
 
-    /// Stores what was read of a transcript's content: from its start, which replaces all that is known of it, and then from
-    /// where the reading before ended. `was_known` says whether anything was known before the first of these readings, for
-    /// which it is `None`; it is returned.
-    ///
-    /// # Errors
-    /// If the ledger cannot be written.
-    pub fn add_content(
-        &mut self,
-        of: &SessionTranscript,
-        delta: &LogDelta,
-        was_known: Option<bool>,
-    ) -> Result<bool, StoreError> {
-        self.write(RECORD, |tx| {
-            let was_known = was_known.map_or_else(|| is_known(tx, &of.path), Ok)?;
-            let source =
-                ContentSource { session: of.home, path: &of.path, is_main: of.agent.is_none(), was_known };
-            record(tx, source, delta)?;
-            touch_sessions_of(tx, of)?;
-            Ok(was_known)
-        })
-    }
-
-    /// Notes that all of a transcript's content was read that can be.
-    ///
-    /// # Errors
-    /// If the ledger cannot be written.
-    pub fn finish_content(&mut self, of: &SessionTranscript) -> Result<(), StoreError> {
-        self.write(RECORD, |tx| {
-            // Of a file that is gone nothing more will be known.
-            tx.execute(
-                "UPDATE context_parts SET end_offset = max(end_offset, ?2) WHERE path = ?1
-                   AND start_offset = (SELECT max(start_offset) FROM context_parts WHERE path = ?1)",
-                params![of.path, signed(of.offset)],
-            )?;
-            tx.execute(
-                "INSERT OR IGNORE INTO context_parts SELECT ?1, 0, ?2, '[]'
-                 WHERE NOT EXISTS (SELECT 1 FROM context_parts WHERE path = ?1)",
-                params![of.path, signed(of.offset)],
-            )?;
-            touch_sessions_of(tx, of)
-        })
-    }
-
     /// Changes of a session's list of tasks, in the order of time: the first [`MOST_CHANGES`].
     ///
     /// # Errors
     /// If the ledger cannot be read.
     pub fn task_changes(&self, session: SessionRow) -> Result<Vec<TaskChange>, StoreError> {
         const SQL: &str = "SELECT tool_use_id, at, change FROM task_changes WHERE session = ?1 ORDER BY at, tool_use_id LIMIT ?2";
-        let found = self.all("read the tasks", SQL, [session.0, MOST_CHANGES], |row| {
+        let found = self.0.all("read the tasks", SQL, [session.0, MOST_CHANGES], |row| {
             let call = ToolUseId::new(&row.get::<_, String>(0)?);
             let kind = serde_json::from_str::<TaskChangeKind>(&row.get::<_, String>(2)?).ok();
             let at = row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis);
@@ -343,14 +302,64 @@ impl Ledger {
     pub fn has_read_calls(&self, path: &str, calls: &[ToolUseId]) -> Result<bool, StoreError> {
         const SQL: &str =
             "SELECT entries FROM context_parts WHERE path = ?1 ORDER BY start_offset DESC LIMIT 2";
-        let parts = self.all("read the contexts", SQL, [path], |row| row.get::<_, String>(0))?;
+        let parts = self.0.all("read the contexts", SQL, [path], |row| row.get::<_, String>(0))?;
         let entries: Vec<ContextEntry> = parts
             .iter()
             .flat_map(|part| serde_json::from_str::<Vec<ContextEntry>>(part).unwrap_or_default())
             .collect();
         Ok(calls.iter().all(|call| entries.iter().any(|entry| entry.makes(call))))
     }
+}
 
+impl<L: DerefMut<Target = Ledger>> Logs<L> {
+    /// Stores what was read of a transcript's content: from its start, which replaces all that is known of it, and then from
+    /// where the reading before ended. `was_known` says whether anything was known before the first of these readings, for
+    /// which it is `None`; it is returned.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn add_content(
+        &mut self,
+        of: &SessionTranscript,
+        delta: &LogDelta,
+        was_known: Option<bool>,
+    ) -> Result<bool, StoreError> {
+        self.0.write(RECORD, |tx| {
+            let was_known = was_known.map_or_else(|| is_known(tx, &of.path), Ok)?;
+            let source =
+                ContentSource { session: of.home, path: &of.path, is_main: of.agent.is_none(), was_known };
+            record(tx, source, delta)?;
+            void_allocations_of(tx, of)?;
+            if !delta.task_changes.is_empty() {
+                super::changes::note(tx, of.home)?;
+            }
+            Ok(was_known)
+        })
+    }
+
+    /// Notes that all of a transcript's content was read that can be.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn finish_content(&mut self, of: &SessionTranscript) -> Result<(), StoreError> {
+        self.0.write(RECORD, |tx| {
+            // Of a file that is gone nothing more will be known.
+            tx.execute(
+                "UPDATE context_parts SET end_offset = max(end_offset, ?2) WHERE path = ?1
+                   AND start_offset = (SELECT max(start_offset) FROM context_parts WHERE path = ?1)",
+                params![of.path, signed(of.offset)],
+            )?;
+            tx.execute(
+                "INSERT OR IGNORE INTO context_parts SELECT ?1, 0, ?2, '[]'
+                 WHERE NOT EXISTS (SELECT 1 FROM context_parts WHERE path = ?1)",
+                params![of.path, signed(of.offset)],
+            )?;
+            void_allocations_of(tx, of)
+        })
+    }
+}
+
+impl Ledger {
     /// The key that makes hashes this ledger's own.
     ///
     /// # Errors

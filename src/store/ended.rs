@@ -1,7 +1,9 @@
 //! Sessions that have ended a short while ago. Where a client goes on with another session (`/clear`) it writes the total of
 //! the one before after that one's last hook, so these are looked at once more.
 
+use super::Sessions;
 use rusqlite::{Connection, params};
+use std::ops::{Deref, DerefMut};
 
 use super::meta::ENDED;
 use super::writer::SessionRow;
@@ -19,23 +21,25 @@ pub(super) fn note(conn: &Connection, session: SessionRow) -> rusqlite::Result<(
     put(conn, &ended[ended.len().saturating_sub(MOST)..])
 }
 
-impl Ledger {
+impl<L: Deref<Target = Ledger>> Sessions<L> {
     /// The sessions that have ended and were not looked at since, the latest first.
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn ended_sessions(&self) -> Result<Vec<SessionRecord>, StoreError> {
-        let noted = noted(&self.conn).map_err(StoreError::query("look up ended sessions"))?;
-        let found = noted.iter().rev().map(|row| self.session_of_row(SessionRow(*row)));
+    pub fn ended(&self) -> Result<Vec<SessionRecord>, StoreError> {
+        let noted = noted(&self.0.conn).map_err(StoreError::query("look up ended sessions"))?;
+        let found = noted.iter().rev().map(|row| self.0.session_of_row(SessionRow(*row)));
         found.filter_map(Result::transpose).collect()
     }
+}
 
+impl<L: DerefMut<Target = Ledger>> Sessions<L> {
     /// Looks no more at sessions that have ended, unless they have ended again since then.
     ///
     /// # Errors
     /// If the ledger cannot be written.
     pub fn forget_ended(&mut self, sessions: &[(SessionRow, Option<Timestamp>)]) -> Result<(), StoreError> {
-        self.write("record ended sessions", |tx| {
+        self.0.write("record ended sessions", |tx| {
             let mut over = Vec::new();
             for (session, at) in sessions {
                 if ended_then(tx, *session, *at)? {

@@ -1,7 +1,9 @@
 //! What hooks tell, as the ledger takes it: each event is one transaction, and can wait in the spool.
 
+use super::Events;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
+use std::ops::{Deref, DerefMut};
 
 use super::meta::{self, ALERTS, HASH_KEY, Key};
 use super::spool::Applied;
@@ -134,7 +136,7 @@ pub struct SessionKnowledge {
     pub alerts: Option<String>,
 }
 
-impl Ledger {
+impl<L: Deref<Target = Ledger>> Events<L> {
     /// What is known of a session, for an event of it.
     ///
     /// # Errors
@@ -148,15 +150,15 @@ impl Ledger {
         let look_up = || -> rusqlite::Result<SessionKnowledge> {
             let model = |name: Option<String>| name.and_then(|name| ModelId::new(&name));
             let mut known = SessionKnowledge::default();
-            if let Some((name, version)) = self.model_and_version(session)? {
+            if let Some((name, version)) = self.0.model_and_version(session)? {
                 (known.model, known.client_version) = (model(name), version);
             }
             known.likely_model = match &known.model {
                 Some(model) => Some(model.clone()),
-                None => model(self.conn.query_row(LIKELY, [], |row| row.get(0)).optional()?),
+                None => model(self.0.conn.query_row(LIKELY, [], |row| row.get(0)).optional()?),
             };
             let calibration = known.likely_model.as_ref().map(meta::calibration);
-            let mut query = self.conn.prepare(META)?;
+            let mut query = self.0.conn.prepare(META)?;
             let mut rows = query.query([
                 Some(ALERTS.name()),
                 Some(HASH_KEY.name()),
@@ -172,7 +174,7 @@ impl Ledger {
                     known.calibration = row.get(1)?;
                 }
             }
-            known.has_budgets = self.conn.prepare(BUDGETS)?.exists([])?;
+            known.has_budgets = self.0.conn.prepare(BUDGETS)?.exists([])?;
             Ok(known)
         };
         look_up().map_err(StoreError::query("look up the session"))
@@ -183,16 +185,8 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn client_version(&self, session: &SessionId) -> Result<Option<String>, StoreError> {
-        let known = self.model_and_version(session).map_err(StoreError::query("look up the session"))?;
+        let known = self.0.model_and_version(session).map_err(StoreError::query("look up the session"))?;
         Ok(known.and_then(|(_, version)| version))
-    }
-
-    fn model_and_version(
-        &self,
-        session: &SessionId,
-    ) -> rusqlite::Result<Option<(Option<String>, Option<String>)>> {
-        const SQL: &str = "SELECT model, client_version FROM sessions WHERE session_id = ?1";
-        self.conn.query_row(SQL, [session.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()
     }
 
     /// Which of these calls have a row, so that what the model wrote for them need not be counted again.
@@ -202,18 +196,46 @@ impl Ledger {
     pub fn has_call(&self, session: &SessionId, call: &ToolUseId) -> Result<bool, StoreError> {
         const SQL: &str = "SELECT 1 FROM tool_calls WHERE tool_use_id = ?2 \
             AND session = (SELECT id FROM sessions WHERE session_id = ?1)";
-        self.conn
+        self.0
+            .conn
             .prepare_cached(SQL)
             .and_then(|mut query| query.exists([session.as_str(), call.as_str()]))
             .map_err(StoreError::query("look up the tool call"))
     }
+}
 
+impl<L: DerefMut<Target = Ledger>> Events<L> {
     /// Stores an event, after those that wait in the spool.
     ///
     /// # Errors
     /// If the ledger cannot be written. If [`StoreError::is_busy`] it may go to the spool.
     pub fn record(&mut self, event: &Event) -> Result<(), StoreError> {
-        self.record_with(|tx| apply(tx, event).map(|_| ()))
+        self.0.record_with(|tx| apply(tx, event).map(|_| ()))
+    }
+
+    /// Stores all events that wait in the spool.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn empty_spool(&mut self) -> Result<(), StoreError> {
+        while let Some(spool) = self.0.waiting_spool() {
+            let applied = self.0.write(STORE_WAITING, |tx| spool.apply_waiting(tx))?;
+            spool.remove(&applied);
+            if applied.new == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Ledger {
+    fn model_and_version(
+        &self,
+        session: &SessionId,
+    ) -> rusqlite::Result<Option<(Option<String>, Option<String>)>> {
+        const SQL: &str = "SELECT model, client_version FROM sessions WHERE session_id = ?1";
+        self.conn.query_row(SQL, [session.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()
     }
 
     /// Stores what waits in the spool, and after it what `body` writes, in one transaction.
@@ -231,21 +253,6 @@ impl Ledger {
             spool.remove(&applied);
         }
         Ok(result)
-    }
-
-    /// Stores all events that wait in the spool.
-    ///
-    /// # Errors
-    /// If the ledger cannot be written.
-    pub fn empty_spool(&mut self) -> Result<(), StoreError> {
-        while let Some(spool) = self.waiting_spool() {
-            let applied = self.write(STORE_WAITING, |tx| spool.apply_waiting(tx))?;
-            spool.remove(&applied);
-            if applied.new == 0 {
-                break;
-            }
-        }
-        Ok(())
     }
 
     fn waiting_spool(&self) -> Option<Spool> {

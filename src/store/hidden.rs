@@ -1,7 +1,9 @@
 //! Hidden calls: what the client's own totals (`cost-state`) have and no line shows.
 
+use super::Witnesses;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Deref;
 
 use rusqlite::{Connection, Row, params};
 
@@ -24,7 +26,7 @@ pub struct Disagreement {
     pub excess: Usage,
 }
 
-impl Ledger {
+impl<L: Deref<Target = Ledger>> Witnesses<L> {
     /// The sessions whose lines show more than the client's own total has.
     ///
     /// # Errors
@@ -32,13 +34,13 @@ impl Ledger {
     pub fn disagreements(&self) -> Result<Vec<Disagreement>, StoreError> {
         let read = || -> rusqlite::Result<Vec<Disagreement>> {
             let mut found = Vec::new();
-            for row in with_states(&self.conn)? {
-                let told = told(&self.conn, &self.prices, row)?;
+            for row in with_states(&self.0.conn)? {
+                let told = told(&self.0.conn, &self.0.prices, row)?;
                 if told.excess.is_empty() {
                     continue;
                 }
                 let sql = "SELECT session_id FROM sessions WHERE id = ?1";
-                let session_id: String = self.conn.query_row(sql, [row.0], |row| row.get(0))?;
+                let session_id: String = self.0.conn.query_row(sql, [row.0], |row| row.get(0))?;
                 found.extend(told.excess.into_iter().map(|(model, excess)| Disagreement {
                     session_id: session_id.clone(),
                     model,
@@ -47,7 +49,7 @@ impl Ledger {
             }
             Ok(found)
         };
-        read().map_err(StoreError::query("compare Claude Code's totals"))
+        read().map_err(StoreError::query("compare the client's totals"))
     }
 }
 

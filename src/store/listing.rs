@@ -1,6 +1,8 @@
 //! What lists of all sessions ask, and exports. One function per question; the SQL is a constant beside it.
 
+use super::Records;
 use std::collections::HashMap;
+use std::ops::Deref;
 
 use rusqlite::Row;
 
@@ -19,7 +21,7 @@ pub struct SessionCounts {
     pub compactions: u64,
 }
 
-impl Ledger {
+impl<L: Deref<Target = Ledger>> Records<L> {
     /// How much happened in each of some sessions.
     ///
     /// # Errors
@@ -33,7 +35,7 @@ impl Ledger {
             (SELECT count(*) FROM compactions WHERE session = value)
           FROM json_each(?1)";
         let rows: Vec<String> = sessions.iter().map(|session| session.0.to_string()).collect();
-        let all = self.all("count what happened", SQL, [format!("[{}]", rows.join(","))], |row| {
+        let all = self.0.all("count what happened", SQL, [format!("[{}]", rows.join(","))], |row| {
             let count = |column: usize| -> rusqlite::Result<u64> {
                 Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0))
             };
@@ -52,7 +54,7 @@ impl Ledger {
         mut each: impl FnMut(ResponseRecord, SessionRow) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut failed = None;
-        super::responses::for_each_response_in_order(&self.conn, |message, session| {
+        super::responses::for_each_response_in_order(&self.0.conn, |message, session| {
             match each(message, session) {
                 Ok(()) => true,
                 Err(error) => {
@@ -76,7 +78,7 @@ impl Ledger {
         const SQL: &str = "SELECT s.session_id, c.at, c.trigger, c.tokens_before, c.tokens_after
           FROM compactions c JOIN sessions s ON s.id = c.session ORDER BY c.session, c.at, c.id";
         let failed = |source| E::from(StoreError::Query { what: "read the compactions", source });
-        let mut query = self.conn.prepare(SQL).map_err(failed)?;
+        let mut query = self.0.conn.prepare(SQL).map_err(failed)?;
         let mut rows = query.query([]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
             let session_id = row.get(0).map_err(failed)?;

@@ -1,6 +1,8 @@
 //! What readers of logs ask and store: a transcript's new lines, and with them how far it was read, are never apart.
 
+use super::Logs;
 use std::collections::{HashMap, HashSet};
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
 use rusqlite::{OptionalExtension as _, params};
@@ -44,13 +46,59 @@ pub struct TranscriptState {
     pub position: LogPosition,
 }
 
-impl Ledger {
+impl<L: Deref<Target = Ledger>> Logs<L> {
+    /// How far all transcripts below `folder` were read, by path.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn transcript_states(&self, folder: &Path) -> Result<HashMap<String, TranscriptState>, StoreError> {
+        let sql = format!("SELECT {STATE}, path FROM transcripts WHERE path > ?1 AND path < ?1 || ?2");
+        let below = below(folder);
+        let read = || -> rusqlite::Result<HashMap<String, TranscriptState>> {
+            let mut query = self.0.conn.prepare(&sql)?;
+            query
+                .query_map([below.as_str(), LAST_CHAR], |row| Ok((row.get(6)?, transcript_state(row)?)))?
+                .collect()
+        };
+        read().map_err(StoreError::query("look up the transcripts"))
+    }
+
+    /// The transcripts below `folder` of subagents that have ended and whose last record is an answer.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn settled_agent_files(&self, folder: &Path) -> Result<HashSet<String>, StoreError> {
+        const SQL: &str = "SELECT t.path FROM transcripts t
+            JOIN agent_runs r ON r.session = t.session AND r.agent_id = t.agent_id
+          WHERE t.path > ?1 AND t.path < ?1 || ?2 AND t.answered AND r.ended_at IS NOT NULL";
+        let below = below(folder);
+        let read = || -> rusqlite::Result<HashSet<String>> {
+            let mut query = self.0.conn.prepare(SQL)?;
+            query.query_map([below.as_str(), LAST_CHAR], |row| row.get(0))?.collect()
+        };
+        read().map_err(StoreError::query("look up the subagents' transcripts"))
+    }
+
+    /// How far `path` was read.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn transcript_state(&self, path: &str) -> Result<Option<TranscriptState>, StoreError> {
+        self.0
+            .conn
+            .prepare_cached(&format!("SELECT {STATE} FROM transcripts WHERE path = ?1"))
+            .and_then(|mut query| query.query_row([path], transcript_state).optional())
+            .map_err(StoreError::query("look up the transcript"))
+    }
+}
+
+impl<L: DerefMut<Target = Ledger>> Logs<L> {
     /// Stores what a transcript told.
     ///
     /// # Errors
     /// If the ledger cannot be written.
     pub fn record_log(&mut self, session: &SessionId, batch: LogBatch) -> Result<(), StoreError> {
-        self.record_logs([(session.clone(), batch)]).map(|_| ())
+        self.0.logs_mut().record_logs([(session.clone(), batch)]).map(|_| ())
     }
 
     /// Stores the end of a batch of tools in one transaction: the event, what the session's transcripts have new by
@@ -65,9 +113,9 @@ impl Ledger {
         logs: Vec<LogBatch>,
         pending: Option<&Pending<'_>>,
     ) -> Result<(), StoreError> {
-        let prices = self.prices.clone();
+        let prices = self.0.prices.clone();
         let observation = &event.observation;
-        self.record_with(|tx| {
+        self.0.record_with(|tx| {
             let session = event::apply(tx, event)?;
             if !logs.is_empty() {
                 let mut writer = LogWriter::new(tx, &prices)?;
@@ -80,20 +128,6 @@ impl Ledger {
         })
     }
 
-    /// Gives a process that stores much at once the memory for it, and lets it store a first import by larger statements.
-    ///
-    /// # Errors
-    /// If SQLite refuses.
-    pub fn expect_much(&mut self) -> Result<(), StoreError> {
-        self.expects_much = true;
-        // 16 MB of pages, and a checkpoint for every 16 MB of the log.
-        let set = || {
-            self.conn.pragma_update(None, "cache_size", -16_000)?;
-            self.conn.pragma_update(None, "wal_autocheckpoint", 4_000)
-        };
-        set().map_err(StoreError::query("set up the ledger"))
-    }
-
     /// Stores what a number of transcripts told, in one transaction. Returns how many responses were new.
     ///
     /// # Errors
@@ -102,9 +136,9 @@ impl Ledger {
         &mut self,
         batches: impl IntoIterator<Item = (SessionId, LogBatch)>,
     ) -> Result<u64, StoreError> {
-        let prices = self.prices.clone();
-        let expects_much = self.expects_much;
-        self.write(RECORD_TRANSCRIPTS, |tx| {
+        let prices = self.0.prices.clone();
+        let expects_much = self.0.expects_much;
+        self.0.write(RECORD_TRANSCRIPTS, |tx| {
             let mut writer = LogWriter::new(tx, &prices)?;
             writer.knows_none = expects_much && responses::is_without(tx)?;
             for (session, batch) in batches {
@@ -112,22 +146,6 @@ impl Ledger {
             }
             writer.finish()
         })
-    }
-
-    /// How far all transcripts below `folder` were read, by path.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn transcript_states(&self, folder: &Path) -> Result<HashMap<String, TranscriptState>, StoreError> {
-        let sql = format!("SELECT {STATE}, path FROM transcripts WHERE path > ?1 AND path < ?1 || ?2");
-        let below = below(folder);
-        let read = || -> rusqlite::Result<HashMap<String, TranscriptState>> {
-            let mut query = self.conn.prepare(&sql)?;
-            query
-                .query_map([below.as_str(), LAST_CHAR], |row| Ok((row.get(6)?, transcript_state(row)?)))?
-                .collect()
-        };
-        read().map_err(StoreError::query("look up the transcripts"))
     }
 
     /// Takes the turns of sessions to have ended that were last heard of before `before`.
@@ -140,7 +158,7 @@ impl Ledger {
         before: Timestamp,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        self.write("record the sessions' ends", |tx| {
+        self.0.write("record the sessions' ends", |tx| {
             let mut update = tx.prepare_cached(
                 "UPDATE sessions SET finalized_at = ?3, changed = -abs(changed),
                    last_settled_call = coalesce((SELECT max(id) FROM tool_calls WHERE session = sessions.id), last_settled_call)
@@ -165,8 +183,8 @@ impl Ledger {
         complete: bool,
     ) -> Result<(), StoreError> {
         // The session's figures are whole now, and the hooks' estimates up to here are in no log.
-        self.sync_each()?;
-        self.write("record the turn's end", |tx| {
+        self.0.sync_each()?;
+        self.0.write("record the turn's end", |tx| {
             let row: Option<i64> = tx
                 .query_row("SELECT id FROM sessions WHERE session_id = ?1", [session.as_str()], |row| {
                     row.get(0)
@@ -194,32 +212,21 @@ impl Ledger {
             Ok(())
         })
     }
+}
 
-    /// The transcripts below `folder` of subagents that have ended and whose last record is an answer.
+impl Ledger {
+    /// Gives a process that stores much at once the memory for it, and lets it store a first import by larger statements.
     ///
     /// # Errors
-    /// If the ledger cannot be read.
-    pub fn settled_agent_files(&self, folder: &Path) -> Result<HashSet<String>, StoreError> {
-        const SQL: &str = "SELECT t.path FROM transcripts t
-            JOIN agent_runs r ON r.session = t.session AND r.agent_id = t.agent_id
-          WHERE t.path > ?1 AND t.path < ?1 || ?2 AND t.answered AND r.ended_at IS NOT NULL";
-        let below = below(folder);
-        let read = || -> rusqlite::Result<HashSet<String>> {
-            let mut query = self.conn.prepare(SQL)?;
-            query.query_map([below.as_str(), LAST_CHAR], |row| row.get(0))?.collect()
+    /// If SQLite refuses.
+    pub fn expect_much(&mut self) -> Result<(), StoreError> {
+        self.expects_much = true;
+        // 16 MB of pages, and a checkpoint for every 16 MB of the log.
+        let set = || {
+            self.conn.pragma_update(None, "cache_size", -16_000)?;
+            self.conn.pragma_update(None, "wal_autocheckpoint", 4_000)
         };
-        read().map_err(StoreError::query("look up the subagents' transcripts"))
-    }
-
-    /// How far `path` was read.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn transcript_state(&self, path: &str) -> Result<Option<TranscriptState>, StoreError> {
-        self.conn
-            .prepare_cached(&format!("SELECT {STATE} FROM transcripts WHERE path = ?1"))
-            .and_then(|mut query| query.query_row([path], transcript_state).optional())
-            .map_err(StoreError::query("look up the transcript"))
+        set().map_err(StoreError::query("set up the ledger"))
     }
 }
 

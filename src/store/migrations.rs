@@ -63,7 +63,7 @@ mod tests {
     }
 
     fn has_old(ledger: &Ledger) -> bool {
-        ledger.find_session("old").unwrap().is_some()
+        ledger.sessions().find("old").unwrap().is_some()
     }
 
     #[test]

@@ -41,6 +41,7 @@ mod ended;
 mod event;
 mod gather;
 mod growth;
+mod handles;
 mod hidden;
 mod listing;
 mod log;
@@ -81,6 +82,10 @@ pub use changes::{ChangeEntry, ChangeNumber, ChangedItem, LedgerId, StoredCompac
 pub use contexts::SessionTranscript;
 pub use event::{AgentObservation, Change, Event, SessionKnowledge, SessionObservation};
 pub use growth::Growth;
+pub use handles::{
+    AgentRuns, AlertTable, AllocationTable, Budgets, CalibrationTable, Events, Logs, Records, Sessions,
+    UsageTables, Witnesses,
+};
 pub use hidden::Disagreement;
 pub use listing::SessionCounts;
 pub use log::{LogBatch, TranscriptState};

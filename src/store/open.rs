@@ -294,7 +294,7 @@ impl Ledger {
         ledger.patience = VIEW;
         ledger.expect_questions()?;
         ledger.view = Some(View::default());
-        let emptied = ledger.empty_spool();
+        let emptied = ledger.events_mut().empty_spool();
         ledger.without_if_held(emptied)?;
         Ok(ledger)
     }
@@ -323,7 +323,7 @@ impl Ledger {
         let mut ledger = Self::open(path, COMMAND, Header::read(path), false)?;
         // What the user tells is in no log.
         ledger.sync_each()?;
-        ledger.empty_spool()?;
+        ledger.events_mut().empty_spool()?;
         Ok(ledger)
     }
 
@@ -335,7 +335,7 @@ impl Ledger {
         let mut ledger = Self::open(path, COMMAND, Header::read(path), false)?;
         // What the user tells is in no log.
         ledger.sync_each()?;
-        ledger.empty_spool()?;
+        ledger.events_mut().empty_spool()?;
         Ok(ledger)
     }
 

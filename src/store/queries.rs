@@ -1,6 +1,8 @@
 //! What reports ask. One function per question; the SQL is a constant beside it.
 
+use super::Sessions;
 use rusqlite::{OptionalExtension as _, Row, params};
+use std::ops::Deref;
 
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{SessionId, Timestamp};
@@ -161,13 +163,14 @@ pub struct ModelUse {
     pub tokens: u64,
 }
 
-impl Ledger {
+impl<L: Deref<Target = Ledger>> Sessions<L> {
     /// The session of that id, or of the only id that starts so.
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn find_session(&self, id: &str) -> Result<Option<SessionRecord>, StoreError> {
+    pub fn find(&self, id: &str) -> Result<Option<SessionRecord>, StoreError> {
         let exact = self
+            .0
             .conn
             .query_row(&format!("{SESSION} WHERE session_id = ?1"), [id], session_record)
             .optional()
@@ -176,35 +179,23 @@ impl Ledger {
             return Ok(exact);
         }
         let sql = format!("{SESSION} WHERE substr(session_id, 1, length(?1)) = ?1 LIMIT 2");
-        let mut found = self.sessions_by(&sql, params![id])?;
+        let mut found = self.0.sessions_by(&sql, params![id])?;
         Ok(if found.len() == 1 { found.pop() } else { None })
-    }
-
-    /// The session of a row, if there is one.
-    pub(super) fn session_of_row(&self, row: SessionRow) -> Result<Option<SessionRecord>, StoreError> {
-        self.conn
-            .prepare_cached(&format!("{SESSION} WHERE id = ?1"))
-            .and_then(|mut query| query.query_row([row.0], session_record).optional())
-            .map_err(StoreError::query("look up the session"))
     }
 
     /// The session of a project with the latest sign of life, as seen at `now`.
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn newest_session_of(
-        &self,
-        project: &str,
-        now: Timestamp,
-    ) -> Result<Option<SessionRecord>, StoreError> {
-        Ok(self.recent_sessions(Some(project), 1, now)?.pop())
+    pub fn newest_of(&self, project: &str, now: Timestamp) -> Result<Option<SessionRecord>, StoreError> {
+        Ok(self.0.sessions().recent(Some(project), 1, now)?.pop())
     }
 
     /// Sessions by their last sign of life, the latest first, as seen at `now`; of one project or of all.
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn recent_sessions(
+    pub fn recent(
         &self,
         project: Option<&str>,
         limit: u32,
@@ -212,22 +203,22 @@ impl Ledger {
     ) -> Result<Vec<SessionRecord>, StoreError> {
         let of_project = if project.is_some() { "project = ?3" } else { "?3 IS NULL" };
         let sql = format!("{SESSION} WHERE {of_project} {LATEST_FIRST} LIMIT ?2");
-        self.sessions_by(&sql, params![now.as_millis(), limit, project])
+        self.0.sessions_by(&sql, params![now.as_millis(), limit, project])
     }
 
     /// All sessions, in the order in which they were first heard of.
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn sessions(&self) -> Result<Vec<SessionRecord>, StoreError> {
-        self.sessions_by(&format!("{SESSION} ORDER BY id"), [])
+    pub fn all(&self) -> Result<Vec<SessionRecord>, StoreError> {
+        self.0.sessions_by(&format!("{SESSION} ORDER BY id"), [])
     }
 
     /// Sessions of a project that were never completed: no end, and no turn's end after their last event.
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn unfinished_sessions(
+    pub fn unfinished(
         &self,
         project: &str,
         except: &SessionId,
@@ -237,7 +228,7 @@ impl Ledger {
             "{SESSION} WHERE project = ?1 AND session_id != ?2 AND finalized_at IS NULL \
              ORDER BY last_seen_at DESC LIMIT ?3"
         );
-        self.sessions_by(&sql, params![project, except.as_str(), limit])
+        self.0.sessions_by(&sql, params![project, except.as_str(), limit])
     }
 
     /// The projects that have sessions.
@@ -245,7 +236,7 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn projects(&self) -> Result<Vec<String>, StoreError> {
-        self.all(
+        self.0.all(
             "list the projects",
             "SELECT DISTINCT project FROM sessions WHERE project IS NOT NULL",
             [],
@@ -261,7 +252,7 @@ impl Ledger {
         const SQL: &str = "SELECT agent_id, agent_type, coalesce(log_first_at, started_at),
             CASE WHEN log_last_at IS NULL THEN ended_at ELSE log_last_at END, default_billed_tokens
           FROM agent_runs WHERE session = ?1 ORDER BY 3, agent_id";
-        self.all("read the session's subagents", SQL, [session.0], |row| {
+        self.0.all("read the session's subagents", SQL, [session.0], |row| {
             Ok(AgentRun {
                 agent_id: row.get(0)?,
                 agent_type: row.get(1)?,
@@ -278,7 +269,8 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn turns(&self, session: SessionRow) -> Result<u64, StoreError> {
         let count = || {
-            self.conn
+            self.0
+                .conn
                 .prepare_cached("SELECT count(*) FROM prompts WHERE session = ?1")?
                 .query_row([session.0], |row| unsigned(row, 0))
         };
@@ -292,7 +284,7 @@ impl Ledger {
     pub fn compactions(&self, session: SessionRow) -> Result<Vec<CompactionRecord>, StoreError> {
         const SQL: &str = "SELECT at, trigger, tokens_before, tokens_after FROM compactions
           WHERE session = ?1 ORDER BY at, id";
-        self.all("read the session's compactions", SQL, [session.0], |row| {
+        self.0.all("read the session's compactions", SQL, [session.0], |row| {
             Ok(CompactionRecord {
                 at: time(row, 0)?,
                 trigger: row.get(1)?,
@@ -307,7 +299,7 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn context_size(&self, session: SessionRow) -> Result<Option<ContextSize>, StoreError> {
-        let last = super::responses::last_of(&self.conn, session)
+        let last = super::responses::last_of(&self.0.conn, session)
             .map_err(StoreError::query("read the context's size"))?;
         Ok(last.map(|last| ContextSize { tokens: last.last_iteration().total(), at: last.at }))
     }
@@ -318,7 +310,7 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub fn models(&self) -> Result<Vec<ModelUse>, StoreError> {
         let mut models = Vec::new();
-        self.for_each_model(|model| models.push(model))?;
+        self.0.sessions().for_each_model(|model| models.push(model))?;
         Ok(models)
     }
 
@@ -331,7 +323,7 @@ impl Ledger {
             + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens) AS tokens
           FROM usage_buckets GROUP BY model ORDER BY tokens DESC, model";
         let mut read = || -> rusqlite::Result<()> {
-            let mut query = self.conn.prepare_cached(SQL)?;
+            let mut query = self.0.conn.prepare_cached(SQL)?;
             let mut rows = query.query([])?;
             while let Some(row) = rows.next()? {
                 each(ModelUse {
@@ -343,6 +335,16 @@ impl Ledger {
             Ok(())
         };
         read().map_err(StoreError::query("list the models"))
+    }
+}
+
+impl Ledger {
+    /// The session of a row, if there is one.
+    pub(super) fn session_of_row(&self, row: SessionRow) -> Result<Option<SessionRecord>, StoreError> {
+        self.conn
+            .prepare_cached(&format!("{SESSION} WHERE id = ?1"))
+            .and_then(|mut query| query.query_row([row.0], session_record).optional())
+            .map_err(StoreError::query("look up the session"))
     }
 
     /// When a hook last wrote.

@@ -1,7 +1,9 @@
 //! What agents without hooks have reported of themselves. It stands beside what is known from logs and is never added to it;
 //! budgets count both.
 
+use super::Records;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use std::ops::{Deref, DerefMut};
 
 use super::buckets::QuarterHour;
 use super::budget_totals;
@@ -46,7 +48,32 @@ pub struct Report {
     pub is_estimate: bool,
 }
 
-impl Ledger {
+impl<L: Deref<Target = Ledger>> Records<L> {
+    /// Hands all reports to `each`, in the order in which they came, with the id of the session they were made in.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read, or `each` fails.
+    pub fn for_each_report<E: From<StoreError>>(
+        &self,
+        mut each: impl FnMut(&Report, Option<&str>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let failed = |source| E::from(StoreError::Query { what: "read the reports", source });
+        let mut query =
+            self.0.conn.prepare(concat!(reports!(), " WHERE at IS NOT NULL ORDER BY id")).map_err(failed)?;
+        let mut rows = query.query([]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let report = report(row).map_err(failed)?;
+            let session = match report.session {
+                Some(session) => session_id(&self.0.conn, session).map_err(failed)?,
+                None => None,
+            };
+            each(&report, session.as_ref().map(SessionId::as_str))?;
+        }
+        Ok(())
+    }
+}
+
+impl<L: DerefMut<Target = Ledger>> Records<L> {
     /// Stores a report; `false` if one of its id is there.
     ///
     /// # Errors
@@ -55,7 +82,7 @@ impl Ledger {
         const SQL: &str =
             "INSERT OR IGNORE INTO usage_reports (event_id, at, session, project, agent, task, model, input_tokens,
             output_tokens, total_tokens, cost_pico, is_estimate) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-        self.write("store the report", |tx| {
+        self.0.write("store the report", |tx| {
             let is_new = tx.execute(
                 SQL,
                 params![
@@ -78,29 +105,6 @@ impl Ledger {
             }
             Ok(is_new)
         })
-    }
-
-    /// Hands all reports to `each`, in the order in which they came, with the id of the session they were made in.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read, or `each` fails.
-    pub fn for_each_report<E: From<StoreError>>(
-        &self,
-        mut each: impl FnMut(&Report, Option<&str>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let failed = |source| E::from(StoreError::Query { what: "read the reports", source });
-        let mut query =
-            self.conn.prepare(concat!(reports!(), " WHERE at IS NOT NULL ORDER BY id")).map_err(failed)?;
-        let mut rows = query.query([]).map_err(failed)?;
-        while let Some(row) = rows.next().map_err(failed)? {
-            let report = report(row).map_err(failed)?;
-            let session = match report.session {
-                Some(session) => session_id(&self.conn, session).map_err(failed)?,
-                None => None,
-            };
-            each(&report, session.as_ref().map(SessionId::as_str))?;
-        }
-        Ok(())
     }
 }
 

@@ -1,7 +1,9 @@
 //! What one session used and called, added up: each of its rows is read once, in the order of an index, and added here. SQLite
 //! would sort them to group them, which took longer than to read them.
 
+use super::UsageTables;
 use std::collections::HashMap;
+use std::ops::Deref;
 
 use super::columns::{count, integer, name, text, usage, usage_columns};
 use super::growth;
@@ -72,7 +74,7 @@ impl<T> Groups<T> {
     }
 }
 
-impl Ledger {
+impl<L: Deref<Target = Ledger>> UsageTables<L> {
     /// Hands what each response of a session used to `each`.
     ///
     /// # Errors
@@ -88,7 +90,7 @@ impl Ledger {
             ", at FROM responses WHERE session = ?1 AND NOT copied"
         );
         let mut read = || -> rusqlite::Result<()> {
-            let mut query = self.conn.prepare_cached(SQL)?;
+            let mut query = self.0.conn.prepare_cached(SQL)?;
             let mut rows = query.query([session.0])?;
             while let Some(row) = rows.next()? {
                 each(&ResponseUsage {
@@ -119,10 +121,11 @@ impl Ledger {
             raw_generated_tokens, raw_returned_tokens, tool_use_id IS NOT NULL
           FROM tool_calls WHERE session = ?1";
         let read = || -> rusqlite::Result<SessionCalls> {
-            let settled: i64 = self.conn.prepare_cached(SETTLED)?.query_row([session.0], |row| row.get(0))?;
+            let settled: i64 =
+                self.0.conn.prepare_cached(SETTLED)?.query_row([session.0], |row| row.get(0))?;
             let mut calls = SessionCalls::default();
             let mut groups = Groups::new();
-            let mut query = self.conn.prepare_cached(SQL)?;
+            let mut query = self.0.conn.prepare_cached(SQL)?;
             let mut rows = query.query([session.0])?;
             while let Some(row) = rows.next()? {
                 let (id, returned) = (row.get(0)?, integer(row, 1)?.unwrap_or(0));

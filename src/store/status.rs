@@ -103,7 +103,7 @@ impl Ledger {
         cost: PicoUsd,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        self.write("save Claude Code's cost", |tx| {
+        self.write("save the client's cost", |tx| {
             tx.execute(
                 "INSERT INTO status_line_costs VALUES (?1, ?2, ?3)
                  ON CONFLICT DO UPDATE SET at = excluded.at, cost_pico = excluded.cost_pico",

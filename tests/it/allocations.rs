@@ -92,16 +92,18 @@ fn assert_sums_answer_what_shares_do(folders: &[PathBuf]) {
         let store = tallyhook::store::Ledger::open_for_reports(&ledger.path()).unwrap();
         let mut quarters: BTreeSet<QuarterHour> = BTreeSet::new();
         store
-            .for_each_allocation(&BucketFilter::default(), |_, share| quarters.extend(share.quarter))
+            .allocations()
+            .for_each(&BucketFilter::default(), |_, share| quarters.extend(share.quarter))
             .unwrap();
         let step = (quarters.len() / 6).max(1);
         let bounds: Vec<_> = [None].into_iter().chain(quarters.into_iter().step_by(step).map(Some)).collect();
         for (from, until) in bounds.iter().flat_map(|from| bounds.iter().map(move |until| (*from, *until))) {
             let filter = BucketFilter { from, until, ..BucketFilter::default() };
             let (mut all, mut summed) = (Sums::default(), Sums::default());
-            store.for_each_allocation(&filter, |_, share| all.add(share)).unwrap();
+            store.allocations().for_each(&filter, |_, share| all.add(share)).unwrap();
             store
-                .for_each_allocation_summed(&filter, |_, share| {
+                .allocations()
+                .for_each_summed(&filter, |_, share| {
                     summed.add(share);
                     whole += u32::from(share.quarter.is_none());
                     cut += u32::from(share.quarter.is_some());
@@ -584,7 +586,7 @@ fn a_file_that_comes_while_its_sessions_are_read_is_not_lost() {
             }
         };
         let mut open = ledger.open();
-        let row = open.find_session("session").unwrap().unwrap().row;
+        let row = open.sessions().find("session").unwrap().unwrap().row;
         let found = allocation::of_session(&mut open, true, row, comes).unwrap();
         let mut of_all = Usage::default();
         found.shares.for_each(|share| of_all += share.usage);

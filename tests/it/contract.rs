@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tallyhook::clients::{Buffer, LogReader, ReadFrom};
+use tallyhook::clients::{Buffer, CLIENTS, LogReader, ReadFrom};
 use tallyhook::domain::{Client, LogDelta, LogPosition};
 
 use crate::support::{Ledger, files_below, repository};
@@ -32,7 +32,7 @@ const fn claude_code(scenario: &'static str) -> Sample {
 
 impl Sample {
     fn reader(&self) -> &'static dyn LogReader {
-        tallyhook::clients::reader_of(self.client).unwrap()
+        tallyhook::clients::reader_of(self.client)
     }
 
     fn source(&self) -> PathBuf {
@@ -110,7 +110,9 @@ fn contents_of(sample: &Sample) -> Vec<String> {
 
 #[test]
 fn every_client_whose_logs_are_read_has_a_sample() {
-    for reader in tallyhook::clients::log_readers() {
+    for adapter in CLIENTS {
+        let Some(reader) = adapter.logs else { continue };
+        assert_eq!(reader.client(), adapter.client);
         assert!(
             SAMPLES.iter().any(|sample| sample.client == reader.client()),
             "{} has no sample in tests/it/contract.rs",

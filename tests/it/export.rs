@@ -240,7 +240,7 @@ fn step(ledger: &Ledger, second: u32, (kind, of, other): (u8, usize, u32)) {
         9 => {
             let id = SessionId::new(name).unwrap();
             if ledger.path().exists() && other % 2 == 0 {
-                opened(ledger).remove_session(&id).unwrap();
+                opened(ledger).sessions_mut().remove(&id).unwrap();
             }
         }
         10 => {
@@ -249,11 +249,11 @@ fn step(ledger: &Ledger, second: u32, (kind, of, other): (u8, usize, u32)) {
         }
         11 => {
             let mut store = store::Ledger::open_or_create(&ledger.path()).unwrap();
-            let session = store.find_session(name).unwrap().map(|record| record.row);
+            let session = store.sessions().find(name).unwrap().map(|record| record.row);
             let event_id = (other % 3 > 0).then(|| format!("e{}", other % 4));
             let at = Some(Timestamp::from_millis(i64::from(second) * 1_000));
             let report = store::Report { event_id, at, session, tokens: 5, ..store::Report::default() };
-            store.add_report(&report).unwrap();
+            store.records_mut().add_report(&report).unwrap();
         }
         _ => drop(ledger.hook(session.end())),
     }
@@ -310,8 +310,8 @@ fn a_removed_session_is_a_deletion_and_comes_back_as_a_whole() {
     assert_exact(&mirror, &ledger);
     // Where costs came from was worked out for that, from what transcripts hold.
     mirror.pull(&ledger, 5).unwrap();
-    let id = ledger.open().sessions().unwrap()[0].id.clone();
-    assert!(opened(&ledger).remove_session(&SessionId::new(&id).unwrap()).unwrap());
+    let id = ledger.open().sessions().all().unwrap()[0].id.clone();
+    assert!(opened(&ledger).sessions_mut().remove(&SessionId::new(&id).unwrap()).unwrap());
     let before = mirror.changes;
     mirror.pull(&ledger, 5).unwrap();
     assert!(mirror.kept.values().all(|(session, _, _)| session.as_ref() != Some(&id)));

@@ -42,13 +42,13 @@ fn what_contexts_have_grown_by_is_kept_as_it_is_worked_out_afresh() {
         let mut ledger = ledger.open();
         ledger.set_prices(PriceTable::builtin());
         let mut known = 0;
-        for session in ledger.sessions().unwrap() {
-            let kept = ledger.for_each_allocation_of(session.row, |_| {}).unwrap();
+        for session in ledger.sessions().all().unwrap() {
+            let kept = ledger.allocations().for_each_of(session.row, |_| {}).unwrap();
             let Some(kept) = kept else { continue };
             let afresh = allocation::growth(&ledger, session.row).unwrap();
             let error = |growth: &tallyhook::store::Growth, learns: bool| {
                 growth.error_percent(|model: &ModelId| {
-                    if learns { ledger.calibration(model) } else { Ok(Calibration::prior(model)) }
+                    if learns { ledger.calibrations().of_model(model) } else { Ok(Calibration::prior(model)) }
                 })
             };
             // In whatever order the files were read, and whatever is learned afterwards.

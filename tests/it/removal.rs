@@ -51,7 +51,7 @@ fn rows_of(db: &Connection, table: &str, session: i64) -> Option<String> {
         _ if has("path") => Some(format!("path LIKE '%{REMOVED}%'")),
         _ if OF_NO_SESSION.contains(&table) => None,
         _ => panic!(
-            "{table} has neither a session nor a path: say how its rows are found, and remove them in remove_session"
+            "{table} has neither a session nor a path: say how its rows are found, and remove them in src/store/removal.rs"
         ),
     }
 }
@@ -118,7 +118,7 @@ fn a_removed_session_leaves_nothing_in_any_table() {
     assert!(made.len() < 8, "the session itself lacks {made:?}");
 
     let mut writer = store::Ledger::open_for_changes(&ledger.path()).unwrap();
-    assert!(writer.remove_session(&SessionId::new(REMOVED).unwrap()).unwrap());
+    assert!(writer.sessions_mut().remove(&SessionId::new(REMOVED).unwrap()).unwrap());
 
     for table in tables(&db) {
         if let Some(rows) = rows_of(&db, &table, session) {

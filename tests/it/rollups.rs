@@ -114,7 +114,7 @@ fn a_removed_session_leaves_nothing_in_them() {
     let ledger = busy_session();
     let mut store = tallyhook::store::Ledger::open_for_reports(&ledger.path()).unwrap();
     let id = tallyhook::domain::SessionId::new("session").unwrap();
-    assert!(store.remove_session(&id).unwrap());
+    assert!(store.sessions_mut().remove(&id).unwrap());
     assert_eq!(rows_of(&ledger), 0);
 }
 

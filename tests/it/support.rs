@@ -202,10 +202,10 @@ impl Ledger {
     /// What `show-usage --json` would say of a session if it read no transcript; null if the session is unknown.
     pub(crate) fn report(&self, session: &str) -> Value {
         let ledger = self.open();
-        let Some(record) = ledger.find_session(session).unwrap() else { return Value::Null };
+        let Some(record) = ledger.sessions().find(session).unwrap() else { return Value::Null };
         let timeline = tallyhook::allocation::timeline(&ledger, record.row).unwrap();
         let prices = PriceTable::builtin();
-        let shares = ledger.session_allocations(record.row).unwrap();
+        let shares = ledger.allocations().of_session(record.row).unwrap();
         let basis = Basis { timeline: &timeline, shares: &shares, prices: &prices };
         let report = UsageReport::of_session(&ledger, &record, &Filter::default(), basis).unwrap();
         serde_json::to_value(report).unwrap()
@@ -242,8 +242,8 @@ impl Ledger {
 
     fn for_each_response_usage(&self, mut each: impl FnMut(&store::ResponseUsage<'_>)) {
         let ledger = self.open();
-        for session in ledger.sessions().unwrap() {
-            ledger.for_each_response_usage(session.row, &mut each).unwrap();
+        for session in ledger.sessions().all().unwrap() {
+            ledger.usage().for_each_response_usage(session.row, &mut each).unwrap();
         }
     }
 
@@ -264,6 +264,7 @@ impl Ledger {
         let mut calls = Vec::new();
         if self.path().exists() {
             self.open()
+                .records()
                 .for_each_call::<store::StoreError>(|call| {
                     calls.push(serde_json::to_value(ExportedCall::from(call)).unwrap());
                     Ok(())

@@ -165,7 +165,7 @@ fn changes_between(
     let mut causes = CAUSES.map(|by| Groups::new(by, places, &query.zone));
     for session in now.into_iter().chain(before) {
         let is_before = Some(session) != now;
-        ledger.session_allocations(session)?.for_each(|share| {
+        ledger.allocations().of_session(session)?.for_each(|share| {
             if filter.has_model(&share.model) && (is_before || span.holds(share.quarter)) {
                 for groups in &mut causes {
                     groups.add_share(session, share, is_before.then_some(Shift::None));

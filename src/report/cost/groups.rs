@@ -187,8 +187,8 @@ pub(super) struct SessionPlaces {
 
 impl SessionPlaces {
     pub(super) fn read(ledger: &Ledger, with_agents: bool) -> Result<Self, StoreError> {
-        let sessions = ledger.session_places()?.into_iter().map(|place| (place.row, place)).collect();
-        let runs = if with_agents { ledger.run_types()? } else { Vec::new() };
+        let sessions = ledger.usage().session_places()?.into_iter().map(|place| (place.row, place)).collect();
+        let runs = if with_agents { ledger.usage().run_types()? } else { Vec::new() };
         Ok(Self { sessions, runs })
     }
 
@@ -373,7 +373,7 @@ impl<'a> Groups<'a> {
         if self.groups.get(self.last).is_none_or(|last| last.key != key) {
             self.last = match self.index.get(key) {
                 Some(known) => *known,
-                None if self.groups.len() >= self.most && ![OTHER, NO_KEY, HIDDEN_AGENT].contains(&key) => {
+                None if self.groups.len() >= self.most && !key.starts_with('(') => {
                     return self.named(OTHER);
                 }
                 None => self.groups.len(),
@@ -458,9 +458,9 @@ pub(super) fn read_shares<'a, const N: usize>(
             }
         };
         if is_fine {
-            ledger.for_each_allocation(&filter, each)?;
+            ledger.allocations().for_each(&filter, each)?;
         } else {
-            ledger.for_each_allocation_summed(&filter, each)?;
+            ledger.allocations().for_each_summed(&filter, each)?;
         }
     }
     Ok(all)
@@ -493,7 +493,7 @@ fn read_spent<'a>(
             || first(block.0) != first(block.1)
     };
     let mut groups = Groups::new(by, places, zone);
-    ledger.for_each_bucket(&filter, grain, is_split, |row| {
+    ledger.usage().for_each_bucket(&filter, grain, is_split, |row| {
         if now.holds(row.quarter) {
             groups.add(row);
         } else if let Some((span, shift)) = before

@@ -36,7 +36,7 @@ impl SessionTotals {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn of(ledger: &Ledger, record: &SessionRecord) -> Result<Self, StoreError> {
-        let runs = ledger.agent_runs(record.row)?;
+        let runs = ledger.sessions().agent_runs(record.row)?;
         Self::read(ledger, record, &runs, &AgentNames::of(&runs)).map(|(totals, _)| totals)
     }
 
@@ -49,8 +49,8 @@ impl SessionTotals {
     ) -> Result<(Self, SessionCalls), StoreError> {
         let spending = Spending::of(ledger, record.row, names, &|_| true)?;
         let used = Used::of(ledger, record.row, names, &|_| true, &spending)?;
-        let calls = ledger.session_calls(record.row, |run| used.last_response(run))?;
-        let compactions = ledger.compactions(record.row)?.len() as u64;
+        let calls = ledger.usage().session_calls(record.row, |run| used.last_response(run))?;
+        let compactions = ledger.sessions().compactions(record.row)?.len() as u64;
         let session = session_info(ledger, record, &calls.groups, compactions)?;
         let total = used.total() + spending.hidden_usage();
         let lines = (calls.lines_added, calls.lines_removed);
@@ -77,12 +77,12 @@ impl SessionFigures {
         timeline: &Timeline,
         calibrations: &mut Calibrations,
     ) -> Result<Self, StoreError> {
-        let runs = ledger.agent_runs(record.row)?;
+        let runs = ledger.sessions().agent_runs(record.row)?;
         let names = AgentNames::of(&runs);
         let (mut totals, calls) = SessionTotals::read(ledger, record, &runs, &names)?;
         let SessionCalls { groups: calls, has_ids, fingerprint, .. } = calls;
         let mut steps = StepSums::new(&names);
-        let growth = ledger.for_each_allocation_of(record.row, |share| steps.add(share))?;
+        let growth = ledger.allocations().for_each_of(record.row, |share| steps.add(share))?;
         if totals.session.tool_calls == 0 {
             // No hook has told of any: the session was imported.
             totals.session.tool_calls = steps.calls();
@@ -107,10 +107,10 @@ impl SessionFigures {
 /// If the ledger cannot be read.
 pub fn steps_of(ledger: &Ledger, record: &SessionRecord) -> Result<Vec<StepUsage>, StoreError> {
     let timeline = allocation::timeline(ledger, record.row)?;
-    let runs = ledger.agent_runs(record.row)?;
+    let runs = ledger.sessions().agent_runs(record.row)?;
     let names = AgentNames::of(&runs);
     let mut steps = StepSums::new(&names);
-    ledger.for_each_allocation_of(record.row, |share| steps.add(share))?;
+    ledger.allocations().for_each_of(record.row, |share| steps.add(share))?;
     Ok(steps.rows(&timeline, record.last_activity_at))
 }
 

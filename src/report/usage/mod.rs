@@ -397,14 +397,14 @@ impl UsageReport {
         basis: Basis<'_>,
     ) -> Result<Self, StoreError> {
         let Basis { timeline, shares, prices } = basis;
-        let runs = ledger.agent_runs(record.row)?;
+        let runs = ledger.sessions().agent_runs(record.row)?;
         let names = AgentNames::of(&runs);
         let wanted = |agent: &str| filter.agent.as_deref().is_none_or(|name| name == agent);
         let spending = Spending::of(ledger, record.row, &names, &wanted)?;
         let used = Used::of(ledger, record.row, &names, &wanted, &spending)?;
         let SessionCalls { groups: mut calls, lines_added, lines_removed, .. } =
-            ledger.session_calls(record.row, |run| used.last_response(run))?;
-        let compactions = ledger.compactions(record.row)?;
+            ledger.usage().session_calls(record.row, |run| used.last_response(run))?;
+        let compactions = ledger.sessions().compactions(record.row)?;
         let mut session = session_info(ledger, record, &calls, compactions.len() as u64)?;
         calls.retain(|call| wanted(names.of_call(call)));
         let total = used.total() + spending.hidden_usage();
@@ -442,7 +442,7 @@ impl UsageReport {
         let efficiency = Efficiency::of(total, &spending, session.duration_seconds, lines);
         let is_open = record.ended_at.is_none();
         let by_agent = rollup::by_agent(&used, &runs, &names, session.turns, is_open, &wanted, &spending);
-        let context_size = ledger.context_size(record.row)?;
+        let context_size = ledger.sessions().context_size(record.row)?;
         let compacted = compactions
             .last()
             .filter(|last| context_size.is_none_or(|size| last.at > size.at) && last.tokens_after.is_some());
@@ -517,5 +517,8 @@ fn session_info(
     compactions: u64,
 ) -> Result<SessionInfo, StoreError> {
     let tool_calls = calls.iter().map(|call| call.calls).sum();
-    Ok(SessionInfo::of(record, SessionCounts { turns: ledger.turns(record.row)?, tool_calls, compactions }))
+    Ok(SessionInfo::of(
+        record,
+        SessionCounts { turns: ledger.sessions().turns(record.row)?, tool_calls, compactions },
+    ))
 }

@@ -69,7 +69,7 @@ impl Spending {
     ) -> Result<Self, StoreError> {
         let mut all = Self::default();
         let mut shortfall_cost = None;
-        ledger.for_each_session_usage(session, |row| {
+        ledger.usage().for_each_session_usage(session, |row| {
             all.is_known = true;
             let agent = match row.agent_id {
                 HIDDEN_AGENT => HIDDEN_AGENT,

@@ -64,7 +64,7 @@ impl Used {
         spending: &Spending,
     ) -> Result<Self, StoreError> {
         let mut used = Self::default();
-        ledger.for_each_response_usage(session, |response| {
+        ledger.usage().for_each_response_usage(session, |response| {
             let run = match response.agent_id {
                 None => used.main.get_or_insert_default(),
                 Some(run) => sum_of(&mut used.runs, run),
