@@ -63,18 +63,18 @@ fn session_lines(session: &SessionInfo, zone: &Zone) -> Vec<Line> {
     }));
     facts.extend(session.git_branch.as_ref().map(|branch| Phrase::with_name("on ", branch, Room::Half, "")));
     facts.extend(session.model.as_deref().map(|model| Phrase::name(model, Room::Half)));
-    let mut counts: Vec<Phrase> = Vec::new();
-    counts.extend(session.started_at.map(|at| format!("started {}", zone.minute(at)).into()));
-    counts.push(span(session.duration_seconds).into());
-    counts.push(plural(session.turns, "turn").into());
-    counts.push(plural(session.tool_calls, "tool call").into());
+    let mut counts = Vec::new();
+    counts.extend(session.started_at.map(|at| format!("started {}", zone.minute(at))));
+    counts.push(span(session.duration_seconds));
+    counts.push(plural(session.turns, "turn"));
+    counts.push(plural(session.tool_calls, "tool call"));
     if session.compactions > 0 {
-        counts.push(plural(session.compactions, "compaction").into());
+        counts.push(plural(session.compactions, "compaction"));
     }
     vec![
         Line::bare(vec![name, session.id.as_str().into(), state], Fit::Spaced),
         Line::bare(facts, Fit::Stacked),
-        Line::bare(counts, Fit::Stacked),
+        Line::bare(vec![counts.join(" · ").into()], Fit::Whole),
         Line::bare(Vec::new(), Fit::Whole),
     ]
 }
