@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{CostSum, KnownCost, Whole, add_known};
+use super::{KnownCost, PricedSum, Whole, add_known};
 use crate::domain::{PicoUsd, ToolName, Usage};
 use crate::store::{AllocationRow, HIDDEN_AGENT, Phase};
 
@@ -80,7 +80,7 @@ pub struct AllocationSum {
     /// When it was read again.
     pub carry: Usage,
     /// What all of it cost.
-    pub cost: CostSum,
+    pub cost: PricedSum,
     /// Of that, what coming in cost.
     pub entry_cost: PicoUsd,
     /// What being read again cost, of what all of it cost.
@@ -92,7 +92,7 @@ impl AllocationSum {
     pub fn add(&mut self, row: &AllocationRow) {
         self.calls += row.calls;
         self.usage += row.usage;
-        self.cost.add_part(&row.model, row.cost);
+        self.cost.add_part(row.cost);
         let cost = row.cost.unwrap_or_default().total();
         match row.phase {
             Phase::Entry => {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::allocations::NO_KEY;
-use super::{CostSum, KnownCost};
+use super::{KnownCost, PricedSum};
 use crate::domain::{CapturedCost, CapturedLimit, PicoUsd, ShownCost, ShownUsage, UnreadLine, Usage};
 use crate::store::{BucketFilter, Grain, Ledger, SessionRecord, SessionUsage, StoreError};
 
@@ -173,31 +173,30 @@ impl From<&CapturedCost> for CapturedFigures {
 }
 
 /// What the ledger has of a model, or of all.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct LedgerSum {
     usage: Usage,
-    cost: CostSum,
+    cost: PricedSum,
 }
 
 impl LedgerSum {
     fn add(&mut self, row: &SessionUsage<'_>) {
         self.usage += row.usage;
-        self.cost.add_if_used(row.model, &row.usage, row.cost);
+        self.cost.add_if_used(&row.usage, row.cost);
     }
 
     fn merge(&mut self, other: &Self) {
         self.usage += other.usage;
         self.cost.merge(&other.cost);
     }
-}
 
-impl From<&LedgerSum> for LedgerFigures {
-    fn from(sum: &LedgerSum) -> Self {
-        Self {
-            usage: sum.usage,
-            total_tokens: sum.usage.total(),
-            cost_usd: sum.cost.priced().map(|cost| cost.total()),
-            unpriced_models: sum.cost.unpriced_models(),
+    /// What it comes to, with the names of the models without a price.
+    fn figures(&self, unpriced_models: Vec<String>) -> LedgerFigures {
+        LedgerFigures {
+            usage: self.usage,
+            total_tokens: self.usage.total(),
+            cost_usd: self.cost.priced().map(|cost| cost.total()),
+            unpriced_models,
         }
     }
 }
@@ -244,7 +243,7 @@ impl CaptureReport {
             }
             all.add(row);
         })?;
-        let all = LedgerFigures { unpriced_models, ..LedgerFigures::from(&all) };
+        let all = all.figures(unpriced_models);
         let estimate = match cost.total.filter(|total| total.amount > PicoUsd::ZERO) {
             Some(total) if has_no_tokens(cost) => estimate(ledger, &all, total.amount)?,
             _ => None,
@@ -326,14 +325,15 @@ fn difference(cost: &CapturedCost, models: &BTreeMap<String, LedgerSum>, all: &L
         models.keys().map(|id| (id.as_str(), name_of(id, &names))).collect();
     for model in &cost.models {
         let mut sum = LedgerSum::default();
-        let mut ledger_models = Vec::new();
+        let (mut ledger_models, mut unpriced_models) = (Vec::new(), Vec::new());
         for (id, of_model) in models {
             if owner.get(id.as_str()).copied().flatten() == Some(model.model.as_str()) {
                 sum.merge(of_model);
                 ledger_models.push(id.clone());
+                unpriced_models.extend(of_model.cost.is_partial().then(|| id.clone()));
             }
         }
-        let known = LedgerFigures::from(&sum);
+        let known = sum.figures(unpriced_models);
         let is_priced = known.unpriced_models.is_empty();
         let is_same_cost = model.cost.is_none_or(|shown| !is_priced || stands_for(shown, known.cost_usd));
         rows.push(ModelDifference {
@@ -354,7 +354,7 @@ fn difference(cost: &CapturedCost, models: &BTreeMap<String, LedgerSum>, all: &L
     for (id, sum) in models.iter().filter(|(id, sum)| {
         is_listed && owner.get(id.as_str()).copied().flatten().is_none() && sum.usage.total() > 0
     }) {
-        let known = LedgerFigures::from(sum);
+        let known = sum.figures(sum.cost.is_partial().then(|| id.clone()).into_iter().collect());
         rows.push(ModelDifference {
             model: id.clone(),
             ledger_models: vec![id.clone()],

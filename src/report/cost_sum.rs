@@ -35,11 +35,25 @@ impl PricedSum {
         self.add_part(cost.or_else(|| free(usage)));
     }
 
-    fn add_part(&mut self, cost: Option<CostParts>) {
+    /// Adds what `usage` cost, as [`CostSum::add_if_used`] does.
+    pub fn add_if_used(&mut self, usage: &Usage, cost: Option<CostParts>) {
+        if cost.is_some() || *usage != Usage::default() {
+            self.add_part(cost);
+        }
+    }
+
+    /// Adds what a part of a response cost, as [`CostSum::add_part`] does.
+    pub fn add_part(&mut self, cost: Option<CostParts>) {
         match cost {
             Some(cost) => *self.priced.get_or_insert_default() += cost,
             None => self.is_partial = true,
         }
+    }
+
+    /// Adds what another sum has.
+    pub fn merge(&mut self, other: &Self) {
+        add_known(&mut self.priced, other.priced);
+        self.is_partial |= other.is_partial;
     }
 
     /// The part that has a price, by class; `None` if nothing has, as where nothing was added.
@@ -64,6 +78,12 @@ impl PricedSum {
     #[must_use]
     pub const fn is_partial(&self) -> bool {
         self.is_partial
+    }
+
+    /// All classes together, as a row shows them. The cost of nothing at all is known: zero.
+    #[must_use]
+    pub fn known(&self) -> KnownCost {
+        KnownCost { amount: self.parts().map(|parts| parts.total()), is_partial: self.is_partial }
     }
 }
 
@@ -100,8 +120,7 @@ impl CostSum {
 
     /// Adds what another sum has.
     pub fn merge(&mut self, other: &Self) {
-        add_known(&mut self.sum.priced, other.sum.priced);
-        self.sum.is_partial |= other.sum.is_partial;
+        self.sum.merge(&other.sum);
         self.unpriced.extend(other.unpriced.iter().cloned());
     }
 
@@ -138,7 +157,7 @@ impl CostSum {
     /// All classes together, as a row shows them. The cost of nothing at all is known: zero.
     #[must_use]
     pub fn known(&self) -> KnownCost {
-        KnownCost { amount: self.parts().map(|parts| parts.total()), is_partial: self.is_partial() }
+        self.sum.known()
     }
 }
 

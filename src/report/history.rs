@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{CostSum, KnownCost, SessionInfo};
+use super::{KnownCost, PricedSum, SessionInfo};
 use crate::domain::{PicoUsd, Timestamp, Usage};
 use crate::store::{BucketFilter, Grain, Ledger, Phase, SessionRecord, SessionRow, StoreError};
 
@@ -67,7 +67,7 @@ pub struct Totals {
 #[derive(Debug, Clone, Default)]
 struct SessionSum {
     usage: Usage,
-    cost: CostSum,
+    cost: PricedSum,
 }
 
 impl SessionsFigures {
@@ -223,7 +223,7 @@ fn spent(ledger: &Ledger, filter: &BucketFilter) -> Result<HashMap<SessionRow, S
         |row| {
             let sum = sums.entry(row.session).or_default();
             sum.usage += row.usage;
-            sum.cost.add_if_used(row.model, &row.usage, row.cost);
+            sum.cost.add_if_used(&row.usage, row.cost);
         },
     )?;
     Ok(sums)
