@@ -79,9 +79,9 @@ impl Spending {
             if !wanted(agent) {
                 return;
             }
-            all.total.add_usage(row.model, &row.usage, row.cost);
-            sum_of(&mut all.agents, agent).add(row);
             let model = all.model_key(row.model);
+            all.total.add_usage(model, &row.usage, row.cost);
+            sum_of(&mut all.agents, agent).add(row);
             sum_of(&mut all.models, model).add(row);
             if agent == HIDDEN_AGENT {
                 all.hidden.add(row);
