@@ -16,7 +16,7 @@ pub(super) fn run(context: &Context, args: &HistoryArgs) -> Result<(), Error> {
         Some(ledger) => {
             let sessions = Sessions::of(ledger, folders.as_deref(), args.sort.into(), context.env.now())?;
             context.refresh_calls(ledger, &sessions.records[..limit.min(sessions.records.len())])?;
-            History::of(ledger, &sessions, limit)?
+            History::of(ledger, sessions, limit)?
         }
         None => History::none(),
     };

@@ -51,7 +51,7 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
             records.push(refreshed(context, &mut ledger, record)?);
         }
         context.refresh_calls(&mut ledger, &records)?;
-        report.history = Some(history::recent(&ledger, &records)?);
+        report.history = Some(history::recent(&ledger, records)?);
     }
     let missing = missing(&ledger, &record, &report, &filter, basis)?;
     let format = args.output.format();

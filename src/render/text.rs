@@ -65,33 +65,30 @@ const SMALL_SUMS: usize = 4;
 pub(super) fn table(table: &Table, style: Style) -> String {
     let width = usize::from(style.width);
     let table = &*with_bars(fitting(table, width, style), width, style);
-    let rows = || table.rows.iter().chain(&table.total);
-    let decimals = decimals(rows().flatten());
-    let all = |shown, decimals| shown_cells(table, shown, decimals, style);
-    let mut cells = all(plain, decimals);
-    if natural_width(table, &cells, &fitting_heads(table, &cells, width)) > width {
-        cells = all(short, decimals);
+    let decimals = decimals(all_rows(table).flatten());
+    let mut layout = Layout::of(table, plain, decimals, style);
+    if natural_width(&layout.widths, &fitting_heads(table, &layout.widths, width)) > width {
+        layout = Layout::of(table, short, decimals, style);
     }
-    if least_width(table, &cells, &fitting_heads(table, &cells, width)) > width && decimals == CENTS {
+    if least_width(table, &layout.widths, &fitting_heads(table, &layout.widths, width)) > width
+        && decimals == CENTS
+    {
         // Whole dollars.
-        cells = all(short, 0);
+        layout = Layout::of(table, short, 0, style);
     }
-    let heads = &fitting_heads(table, &cells, width);
-    fit_names(table, &mut cells, width, heads);
-    if natural_width(table, &cells, heads) > width
+    let heads = &fitting_heads(table, &layout.widths, width);
+    layout.fit_names(table, width, heads);
+    if natural_width(&layout.widths, heads) > width
         && let Some(narrower) = without_percentages(table)
     {
         return self::table(&narrower, style);
     }
-    draw_bars(table, &mut cells, width, heads);
+    layout.draw_bars(table, width, heads);
 
     let mut text = style.paint(&table.title, "1");
     // One line as wide as the widest cells, which makes each part's columns those of the whole, and is not shown.
-    let ruler = (0..table.columns.len())
-        .map(|at| ".".repeat(cells.iter().map(|row| row[at].width()).max().unwrap_or(0)))
-        .collect::<Vec<_>>();
-    let mut cells = cells.into_iter();
-    let mut rows = rows().enumerate().peekable();
+    let ruler: Vec<String> = layout.widths.iter().map(|width| ".".repeat(*width)).collect();
+    let mut rows = all_rows(table).enumerate().peekable();
     let mut is_first = true;
     while is_first || rows.peek().is_some() {
         let mut part = comfy_table::Table::new();
@@ -106,10 +103,10 @@ pub(super) fn table(table: &Table, style: Style) -> String {
                 heads.iter().map(|head| comfy_table::Cell::new(head).add_attribute(Attribute::Dim)),
             );
         }
-        for ((at, row), shown) in rows.by_ref().take(ROWS_AT_ONCE).zip(cells.by_ref()) {
+        for (at, row) in rows.by_ref().take(ROWS_AT_ONCE) {
             let is_total = at == table.rows.len();
-            part.add_row(row.iter().zip(shown).map(|(cell, shown)| {
-                let cell = styled(cell, shown);
+            part.add_row(row.iter().enumerate().map(|(column, cell)| {
+                let cell = styled(cell, layout.shown(cell, column));
                 if is_total { cell.add_attribute(Attribute::Bold) } else { cell }
             }));
         }
@@ -137,24 +134,85 @@ pub(super) fn table(table: &Table, style: Style) -> String {
     style.shown(text)
 }
 
-/// The texts of all cells, the total's last.
-fn shown_cells(
-    table: &Table,
-    shown: fn(&Cell, usize, &Zone) -> String,
+/// The rows, the total's last.
+fn all_rows(table: &Table) -> impl Iterator<Item = &Vec<Cell>> {
+    table.rows.iter().chain(&table.total)
+}
+
+/// How the cells of a table are shown. Texts are made where they are needed: of a long table, all of them would take more than
+/// the table itself.
+struct Layout<'s> {
+    style: Style<'s>,
+    text: fn(&Cell, usize, &Zone) -> String,
     decimals: usize,
-    style: Style,
-) -> Vec<Vec<String>> {
-    let rows = table.rows.iter().chain(&table.total);
-    rows.map(|row| row.iter().map(|cell| style.shown(shown(cell, decimals, style.zone))).collect()).collect()
+    /// To how many columns of the terminal each column's cells are cut.
+    limits: Vec<usize>,
+    /// How wide a full bar is.
+    bar_width: usize,
+    /// The width of each column's widest cell.
+    widths: Vec<usize>,
+}
+
+impl<'s> Layout<'s> {
+    fn of(table: &Table, text: fn(&Cell, usize, &Zone) -> String, decimals: usize, style: Style<'s>) -> Self {
+        let limits = vec![usize::MAX; table.columns.len()];
+        let mut layout = Self { style, text, decimals, limits, bar_width: 0, widths: Vec::new() };
+        layout.measure(table);
+        layout
+    }
+
+    fn shown(&self, cell: &Cell, column: usize) -> String {
+        if let (Cell::Bar(share), 1..) = (cell, self.bar_width) {
+            return bar(*share, self.bar_width);
+        }
+        let text = self.style.shown((self.text)(cell, self.decimals, self.style.zone));
+        match self.limits[column] {
+            usize::MAX => text,
+            limit if matches!(cell, Cell::Path(_)) => cut_start(&text, limit),
+            limit => cut(&text, limit),
+        }
+    }
+
+    fn measure(&mut self, table: &Table) {
+        let mut widths = vec![0; table.columns.len()];
+        for row in all_rows(table) {
+            for (column, (cell, widest)) in row.iter().zip(&mut widths).enumerate() {
+                *widest = self.shown(cell, column).width().max(*widest);
+            }
+        }
+        self.widths = widths;
+    }
+
+    /// Cuts names, the widest column of them first, until the table fits or none can be cut any more.
+    fn fit_names(&mut self, table: &Table, width: usize, heads: &[String]) {
+        loop {
+            let excess = natural_width(&self.widths, heads).saturating_sub(width);
+            let names = (0..table.columns.len()).filter(|at| table.columns[*at].align == Align::Left);
+            let widest = names.map(|at| (self.widths[at], at)).max();
+            let Some((now, at)) = widest.filter(|(now, _)| excess > 0 && *now > MIN_NAME_WIDTH) else {
+                return;
+            };
+            self.limits[at] = now.saturating_sub(excess).max(MIN_NAME_WIDTH).max(now / 2);
+            self.measure(table);
+        }
+    }
+
+    /// Draws the bars in the room that the other columns leave.
+    fn draw_bars(&mut self, table: &Table, width: usize, heads: &[String]) {
+        let has_share = table.columns.iter().any(|column| column.name.starts_with("of "));
+        let most = if has_share { MAX_SHARE_WIDTH } else { MAX_BAR_WIDTH };
+        self.bar_width = width.saturating_sub(natural_width(&self.widths, heads)).min(most);
+        self.measure(table);
+    }
 }
 
 /// The table with as many of the columns for wide terminals, from the left, as there is room for beside all names and digits.
 fn fitting<'t>(table: &'t Table, width: usize, style: Style) -> Cow<'t, Table> {
     let mut table = Cow::Borrowed(table);
-    let decimals = decimals(table.rows.iter().chain(&table.total).flatten());
+    let decimals = decimals(all_rows(&table).flatten());
     while let Some(at) = table.columns.iter().rposition(|column| column.is_extra) {
-        let cells = shown_cells(&table, plain, decimals, style);
-        if natural_width(&table, &cells, &heads(&table)) <= width {
+        let widths = Layout::of(&table, plain, decimals, style).widths;
+        if natural_width(&widths, &heads(&table)) <= width {
             break;
         }
         remove_column(table.to_mut(), at);
@@ -167,9 +225,9 @@ fn with_bars<'t>(mut table: Cow<'t, Table>, width: usize, style: Style) -> Cow<'
     let Some(at) = table.columns.iter().rposition(|column| column.name.starts_with("of ")) else {
         return table;
     };
-    let decimals = decimals(table.rows.iter().chain(&table.total).flatten());
-    let cells = shown_cells(&table, plain, decimals, style);
-    let needed = natural_width(&table, &cells, &heads(&table)) + GAP + MIN_BAR_WIDTH;
+    let decimals = decimals(all_rows(&table).flatten());
+    let widths = Layout::of(&table, plain, decimals, style).widths;
+    let needed = natural_width(&widths, &heads(&table)) + GAP + MIN_BAR_WIDTH;
     if needed <= width {
         let table = table.to_mut();
         table.columns.insert(at + 1, Column { name: "", align: Align::Left, is_extra: false });
@@ -222,14 +280,13 @@ fn heads(table: &Table) -> Vec<String> {
 }
 
 /// The headings, from the left as many of them with their words below each other as it takes to fit.
-fn fitting_heads(table: &Table, cells: &[Vec<String>], width: usize) -> Vec<String> {
+fn fitting_heads(table: &Table, widths: &[usize], width: usize) -> Vec<String> {
     let mut heads = heads(table);
     for at in 0..heads.len() {
-        if natural_width(table, cells, &heads) <= width {
+        if natural_width(widths, &heads) <= width {
             break;
         }
-        let narrowest = cells.iter().map(|row| row[at].width()).max().unwrap_or(0);
-        if heads[at].width() > narrowest {
+        if heads[at].width() > widths[at] {
             heads[at] = heads[at].replace(' ', "\n");
         }
     }
@@ -240,51 +297,18 @@ fn head_width(head: &str) -> usize {
     head.lines().map(|line| line.width()).max().unwrap_or(0)
 }
 
-fn natural_width(table: &Table, cells: &[Vec<String>], heads: &[String]) -> usize {
-    let columns = (0..table.columns.len())
-        .map(|at| cells.iter().map(|row| row[at].width()).chain([head_width(&heads[at])]).max().unwrap_or(0));
-    columns.sum::<usize>() + GAP * table.columns.len().saturating_sub(1)
+fn natural_width(widths: &[usize], heads: &[String]) -> usize {
+    let columns = widths.iter().zip(heads).map(|(width, head)| head_width(head).max(*width));
+    columns.sum::<usize>() + GAP * widths.len().saturating_sub(1)
 }
 
 /// The width with names cut as far as they can be and still say what they name.
-fn least_width(table: &Table, cells: &[Vec<String>], heads: &[String]) -> usize {
-    let columns = table.columns.iter().enumerate().map(|(at, column)| {
-        let widest = cells.iter().map(|row| row[at].width()).max().unwrap_or(0);
-        let least = if column.align == Align::Left { widest.min(TELLING_NAME_WIDTH) } else { widest };
-        least.max(head_width(&heads[at]))
+fn least_width(table: &Table, widths: &[usize], heads: &[String]) -> usize {
+    let columns = table.columns.iter().zip(widths).zip(heads).map(|((column, widest), head)| {
+        let least = if column.align == Align::Left { TELLING_NAME_WIDTH.min(*widest) } else { *widest };
+        least.max(head_width(head))
     });
-    columns.sum::<usize>() + GAP * table.columns.len().saturating_sub(1)
-}
-
-/// Cuts names, the widest column of them first, until the table fits or none can be cut any more.
-fn fit_names(table: &Table, cells: &mut [Vec<String>], width: usize, heads: &[String]) {
-    loop {
-        let excess = natural_width(table, cells, heads).saturating_sub(width);
-        let column_width = |at: usize| cells.iter().map(|row| row[at].width()).max().unwrap_or(0);
-        let names = (0..table.columns.len()).filter(|at| table.columns[*at].align == Align::Left);
-        let widest = names.map(|at| (column_width(at), at)).max();
-        let Some((now, at)) = widest.filter(|(now, _)| excess > 0 && *now > MIN_NAME_WIDTH) else { return };
-        let limit = now.saturating_sub(excess).max(MIN_NAME_WIDTH).max(now / 2);
-        let shown = table.rows.iter().chain(&table.total).zip(cells.iter_mut());
-        for (row, shown) in shown {
-            let is_path = matches!(row[at], Cell::Path(_));
-            shown[at] = if is_path { cut_start(&shown[at], limit) } else { cut(&shown[at], limit) };
-        }
-    }
-}
-
-/// Draws the bars in the room that the other columns leave.
-fn draw_bars(table: &Table, cells: &mut [Vec<String>], width: usize, heads: &[String]) {
-    let has_share = table.columns.iter().any(|column| column.name.starts_with("of "));
-    let most = if has_share { MAX_SHARE_WIDTH } else { MAX_BAR_WIDTH };
-    let room = width.saturating_sub(natural_width(table, cells, heads)).min(most);
-    for (row, shown) in table.rows.iter().chain(&table.total).zip(cells) {
-        for (cell, shown) in row.iter().zip(shown) {
-            if let Cell::Bar(share) = cell {
-                *shown = bar(*share, room);
-            }
-        }
-    }
+    columns.sum::<usize>() + GAP * widths.len().saturating_sub(1)
 }
 
 /// A bar for a share of `width` columns; what is not nothing is seen.
@@ -398,7 +422,7 @@ pub(super) fn plain_cell(cell: &Cell, decimals: usize, zone: &Zone) -> String {
 
 /// Digits behind the point of a table's sums.
 pub(super) fn decimals_of(table: &Table) -> usize {
-    decimals(table.rows.iter().chain(&table.total).flatten())
+    decimals(all_rows(table).flatten())
 }
 
 /// A text that moves no cursor and turns no line around: names are made so when they are read, but a ledger can be older

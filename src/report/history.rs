@@ -90,24 +90,25 @@ impl History {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn of(ledger: &Ledger, sessions: &Sessions, limit: usize) -> Result<Self, StoreError> {
-        let Sessions { records, spent, order } = sessions;
+    pub fn of(ledger: &Ledger, sessions: Sessions, limit: usize) -> Result<Self, StoreError> {
+        let Sessions { mut records, spent, order } = sessions;
         let nothing = SessionSum::default();
         let of = |record: &SessionRecord| spent.get(&record.row).unwrap_or(&nothing);
-        let mut history = Self { order: *order, ..Self::none() };
+        let mut history = Self { order, ..Self::none() };
         let mut totals = SessionsFigures::default();
-        for record in records {
+        for record in &records {
             totals.add(of(record));
         }
         history.totals.average_cost_usd = totals.cost_usd.amount.and_then(|cost| mean(cost, totals.sessions));
         history.totals.sum = totals;
-        let (shown, hidden) = records.split_at(limit.min(records.len()));
+        let hidden = records.split_off(limit.min(records.len()));
         if !hidden.is_empty() {
             let mut earlier = SessionsFigures::default();
             hidden.iter().for_each(|record| earlier.add(of(record)));
             history.earlier = Some(earlier);
         }
-        history.rows = rows(ledger, shown, spent)?;
+        drop(hidden);
+        history.rows = rows(ledger, records, &spent)?;
         Ok(history)
     }
 }
@@ -167,7 +168,7 @@ pub enum Order {
 ///
 /// # Errors
 /// If the ledger cannot be read.
-pub fn recent(ledger: &Ledger, records: &[SessionRecord]) -> Result<Vec<HistoryRow>, StoreError> {
+pub fn recent(ledger: &Ledger, records: Vec<SessionRecord>) -> Result<Vec<HistoryRow>, StoreError> {
     let sessions = records.iter().map(|record| record.row).collect();
     let spent = spent(ledger, &BucketFilter { sessions: Some(sessions), ..BucketFilter::default() })?;
     rows(ledger, records, &spent)
@@ -175,7 +176,7 @@ pub fn recent(ledger: &Ledger, records: &[SessionRecord]) -> Result<Vec<HistoryR
 
 fn rows(
     ledger: &Ledger,
-    records: &[SessionRecord],
+    records: Vec<SessionRecord>,
     spent: &HashMap<SessionRow, SessionSum>,
 ) -> Result<Vec<HistoryRow>, StoreError> {
     let sessions: Vec<SessionRow> = records.iter().map(|record| record.row).collect();
@@ -195,14 +196,14 @@ fn rows(
         },
     )?;
     let nothing = SessionSum::default();
-    let rows = records.iter().map(|record| {
+    let rows = records.into_iter().map(|record| {
         let spent = spent.get(&record.row).unwrap_or(&nothing);
         HistoryRow {
-            session: SessionInfo::of(record, counts.get(&record.row).copied().unwrap_or_default()),
             usage: spent.usage,
             total_tokens: spent.usage.total(),
             cost_usd: spent.cost.known(),
             has_calls: told.contains(&record.row),
+            session: SessionInfo::of(&record, counts.get(&record.row).copied().unwrap_or_default()),
         }
     });
     Ok(rows.collect())
