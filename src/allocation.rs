@@ -48,6 +48,10 @@ const MOST_RESPONSES: usize = if cfg!(test) { 40 } else { 16_384 };
 const MOST_PROMPTS: usize = MOST_RESPONSES;
 /// So many entries of a transcript are looked at, of which a call of a response is eight more: what it costs is kept apart.
 const MOST_ENTRIES: usize = 16 * MOST_RESPONSES;
+/// So many rows of what cannot be placed keep the names of their models; the others' is [`OTHER`].
+const MOST_UNPLACED: usize = if cfg!(test) { 20 } else { 4_096 };
+/// The model of what cannot be placed, beyond the first [`MOST_UNPLACED`] rows.
+const OTHER: &str = "(other)";
 /// How often files are read that have come in while others were; what comes later is left to the next view.
 const MOST_READINGS: usize = 3;
 
@@ -528,7 +532,7 @@ fn with_rest(
             cost: priced.then_some(cost),
         });
     }
-    let (mut is_within, mut found) = (true, 0);
+    let (mut is_within, mut found, mut unplaced) = (true, 0, 0);
     ledger.allocations().for_each_bucket_of(session, |row| {
         // What has another name is placed nowhere.
         let names = [row.agent_id, row.model, row.branch].map(|name| buckets.names.find(name));
@@ -550,7 +554,10 @@ fn with_rest(
             return;
         }
         let tool = if row.agent_id == HIDDEN_AGENT { HIDDEN_AGENT } else { NONE };
+        unplaced += 1;
+        let model = if unplaced > MOST_UNPLACED { OTHER } else { row.model };
         writer.push(&AllocationRow {
+            model: model.to_owned(),
             responses: row.responses - known.sums.responses,
             usage: rest,
             cost: row.cost.map(|cost| cost.minus(&known.cost)),
