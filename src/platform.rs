@@ -15,7 +15,7 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 /// Whether `path` lies on a file system that is shared over a network. `None` if that cannot be told.
 ///
-/// SQLite's WAL needs memory that all processes share, which a network does not give (`docs/facts.md#sqlite-in-a-short-process`).
+/// SQLite's WAL needs memory that all processes share, which a network does not give (`docs/facts.md#sqlite-in-a-short-lived-process`).
 #[must_use]
 pub fn is_on_network(path: &Path) -> Option<bool> {
     #[cfg(target_os = "linux")]

@@ -14,6 +14,7 @@ use tallyhook_counter::Encoding;
 
 use crate::calendar::AskedDay;
 use crate::domain::{ModelId, amount};
+use crate::statusline::FIELDS;
 
 pub use alerts::*;
 pub use budget::*;
@@ -196,7 +197,7 @@ pub enum Command {
     ///
     /// Reads the JSON that Claude Code sends on stdin. `tallyhook init --statusline` sets this up. In a template, {braces}
     /// hold a field, and [brackets] hold a part that is left out if any field in it is empty.
-    #[command(after_help = STATUSLINE_HELP)]
+    #[command(after_help = statusline_help())]
     Statusline(StatuslineArgs),
     /// Export the ledger as JSON, JSONL, or CSV
     ///
@@ -268,11 +269,17 @@ impl Command {
     }
 }
 
-/// The fields of the status line's template; a test compares it with the list of them.
-const STATUSLINE_HELP: &str = "Fields: model, cost, client_cost, costs, today, budget, context, window, context_percent, \
-                               cache, limits, lines_added, lines_removed, duration, api_duration, project, version, \
-                               session\n\nExamples:\n  tallyhook statusline --template '{model}[ · {costs}][ · ctx {context_percent}]'\n  \
-                               tallyhook statusline --wrap ~/.claude/my-statusline.sh";
+/// What `statusline --help` ends with: the fields of a template, a line each, and examples.
+fn statusline_help() -> String {
+    let width = FIELDS.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let fields: Vec<String> =
+        FIELDS.iter().map(|(name, meaning)| format!("  {name:<width$}  {meaning}")).collect();
+    format!(
+        "Fields:\n{}\n\nExamples:\n  tallyhook statusline --template '{{model}}[ · {{costs}}][ · ctx {{context_percent}}]'\n  \
+         tallyhook statusline --wrap ~/.claude/my-statusline.sh",
+        fields.join("\n")
+    )
+}
 
 /// Options of `statusline`.
 #[derive(Debug, Clone, Args)]

@@ -141,7 +141,7 @@ mod tests {
     fn what_has_no_end_is_given_up() {
         let mut pieces = 0;
         let fault = read(std::io::repeat(b'x'), |_| pieces += 1).unwrap_err();
-        assert!(fault.starts_with("is larger than 16 MB"), "{fault}");
+        assert!(fault.starts_with("is larger than the limit of 16 MB; split it"), "{fault}");
         assert_eq!(pieces, MAX_BYTES as usize / PIECE + 1);
     }
 }

@@ -1,7 +1,7 @@
 //! What people read of budgets: the table, and what it leaves out.
 
 use super::budget_messages::{amount_text, forecast, standing_line, used_line};
-use super::{Block, Cell, Page, PageOptions, Present, Table};
+use super::{Block, Cell, Fit, Line, Page, PageOptions, Phrase, Present, Room, Table};
 use crate::calendar::Zone;
 use crate::domain::{Limit, Mode, OneLine as _, PicoUsd, State, Timestamp};
 use crate::report::budgets::{BudgetInfo, BudgetsReport, Options, Work};
@@ -16,9 +16,15 @@ impl Present for BudgetsReport {
             let note = "no budget is set; `tallyhook budget set 5` limits each session to $5.00";
             return Page::default().with_note(Some(note.to_owned()));
         }
-        self.page_with(self.notes(options.zone, options.now))
+        let mut page = self.page_with(self.notes(options.zone, options.now));
+        page.blocks.extend(self.budgets.iter().filter_map(BudgetInfo::options_block));
+        page.blocks.extend(pause(&self.budgets).map(Block::Footnote));
+        page
     }
 }
+
+/// What stands beside a budget's name above its options: `options for `, and a colon.
+const BESIDE_BUDGET: usize = 13;
 
 impl BudgetsReport {
     /// What is shown after a change: all budgets, and until when they stop nobody.
@@ -83,11 +89,6 @@ impl BudgetsReport {
             if budget.stopped_at.is_some() {
                 notes.push(format!("{name}: stopped a session"));
             }
-            let advice = budget.advice();
-            if !advice.is_empty() {
-                notes.push(format!("options for {name}:"));
-                notes.extend(advice);
-            }
             if !budget.unpriced_models.is_empty() {
                 notes.push(format!(
                     "{name}: doesn't count {}, which has no price",
@@ -96,7 +97,6 @@ impl BudgetsReport {
             }
         }
         notes.extend(self.pauses(zone, now));
-        notes.extend(pause(&self.budgets));
         notes
     }
 }
@@ -143,16 +143,25 @@ impl BudgetInfo {
         Some(format!("~{} once all tasks are done", amount_text(sum)))
     }
 
-    /// What can be done, a line each, once it is to be warned of; nothing before.
+    /// What can be done, below the budget's name, once it is to be warned of.
+    fn options_block(&self) -> Option<Block> {
+        let advice = self.advice();
+        let head = Phrase::with_name("options for ", &self.name(), Room::AllBut(BESIDE_BUDGET), ":");
+        let mut lines = vec![Line::bare(vec![head], Fit::Whole)];
+        lines.extend(advice.iter().map(|line| Line::bare(vec![line.clone().into()], Fit::Wrapped)));
+        (!advice.is_empty()).then_some(Block::Lines(lines))
+    }
+
+    /// What can be done, a line each with the commands in one column, once it is to be warned of; nothing before.
     pub(super) fn advice(&self) -> Vec<String> {
         if self.standing() == State::Ok {
             return Vec::new();
         }
         let Options { add, override_for, clear, .. } = &self.options;
         vec![
-            format!("to raise the limit:  {add}"),
+            format!("to raise the limit:   {add}"),
             format!("to ignore it for 1h:  {override_for}"),
-            format!("to remove it:  {clear}"),
+            format!("to remove it:         {clear}"),
         ]
     }
 }

@@ -222,8 +222,8 @@ impl CostReport {
             (None, None) => String::new(),
         };
         let compared = match &self.compared_with {
-            Some(before) if before.since == before.until => format!(" (compared with {})", before.since),
-            Some(before) => format!(" (compared with {} to {})", before.since, before.until),
+            Some(before) if before.since == before.until => format!(" (vs. {})", before.since),
+            Some(before) => format!(" (vs. {} to {})", before.since, before.until),
             None if self.total.change.is_some() => {
                 " (compared with the project's previous session)".to_owned()
             }

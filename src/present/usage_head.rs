@@ -154,7 +154,13 @@ fn cost_lines(report: &UsageReport) -> Vec<Line> {
         let cost = missing.cost_usd.map(|cost| format!(", ~{cost}")).unwrap_or_default();
         let tokens = rough(missing.tokens);
         let responses = plural(missing.responses, "response");
-        Line::whole("", format!("probably {tokens} more output tokens{cost}: {responses} only partly logged"))
+        let were = if missing.responses == 1 { "was" } else { "were" };
+        Line::wrapped(
+            "",
+            format!(
+                "probably {tokens} more output tokens{cost}, because {responses} {were} only partly logged"
+            ),
+        )
     }));
     if known.is_partial {
         let models = actual.unpriced_models.join(", ");

@@ -30,7 +30,7 @@ pub fn advice(calls: &[CallCost], total: PicoUsd, was_compacted: bool) -> Option
     is_worth.then_some(worst.text)
 }
 
-/// `3 reads of the same 18k file cost $0.84: 61% of it carry`.
+/// `reading the same 18k-token file 3 times cost $0.84, 60% of it from re-reads`.
 fn read_again(calls: &[CallCost]) -> Vec<Waste> {
     // What was changed in between had to be read again.
     let changed: BTreeSet<u64> =
@@ -112,7 +112,7 @@ mod tests {
             call("Read", Some(2), 500, 1, 1),
         ];
         let said = advice(&reads, PicoUsd::DOLLAR, false).unwrap();
-        assert_eq!(said, "3 reads of the same 18k-token file cost $0.84, 60% of it for re-reads");
+        assert_eq!(said, "reading the same 18k-token file 3 times cost $0.84, 60% of it from re-reads");
         // After a compaction, or a change, it had to be read again; that it is large remains.
         assert!(advice(&reads, PicoUsd::DOLLAR, true).unwrap().starts_with("one Read result"));
         let edit = call("Edit", Some(1), 50, 1, 1);
@@ -126,7 +126,9 @@ mod tests {
     fn a_large_result_is_named_only_if_its_carry_is_what_costs() {
         let said = advice(&[call("Bash", None, 25_000, 10, 110)], PicoUsd::DOLLAR, true).unwrap();
         assert!(
-            said.starts_with("one Bash result of 25k tokens cost $1.20, 91% of it for re-reads"),
+            said.starts_with(
+                "one Bash result of 25k tokens cost $1.20, 91% of it because later responses read it again"
+            ),
             "{said}"
         );
         assert_eq!(advice(&[call("Bash", None, 25_000, 110, 10)], PicoUsd::DOLLAR, true), None);

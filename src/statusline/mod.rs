@@ -22,7 +22,7 @@ pub const DEFAULT_TEMPLATE: &str = "{model}[ · {costs}][ · today {today}][ · 
 /// The fields of a template, and what they are.
 pub const FIELDS: &[(&str, &str)] = &[
     ("model", "the model's name"),
-    ("cost", "the session's cost from the ledger, else from Claude Code"),
+    ("cost", "the session's cost from the ledger, or else from Claude Code"),
     ("client_cost", "the session's cost according to Claude Code"),
     ("costs", "`cost`, and `client_cost` if it differs"),
     ("today", "the cost of all sessions today"),
@@ -31,12 +31,12 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("window", "size of the context window"),
     ("context_percent", "share of the context window used"),
     ("cache", "share of the session's input that came from the cache"),
-    ("limits", "the subscription's limits"),
+    ("limits", "share used of each of the subscription's limits"),
     ("lines_added", "lines of code added"),
     ("lines_removed", "lines of code removed"),
     ("duration", "how long the session has been running"),
     ("api_duration", "how long of that was spent waiting for the provider"),
-    ("project", "the project's folder"),
+    ("project", "name of the project's folder"),
     ("version", "Claude Code's version"),
     ("session", "first eight characters of the session ID"),
 ];

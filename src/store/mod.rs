@@ -2,7 +2,7 @@
 //!
 //! # Locking
 //! Every write is one `BEGIN IMMEDIATE` transaction, and `busy_timeout` is set before anything else is said to
-//! SQLite: with `DEFERRED` transactions 200 processes lost three quarters of their rows (`docs/facts.md#sqlite-in-a-short-process`). A
+//! SQLite: with `DEFERRED` transactions 200 processes lost three quarters of their rows (`docs/facts.md#sqlite-in-a-short-lived-process`). A
 //! hook waits for other writers for one second; then its event goes to the [`Spool`], which the next writer empties. A view
 //! waits for a moment and then does without what it cannot write (`view`).
 //!

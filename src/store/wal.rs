@@ -4,7 +4,7 @@
 //! of them, with three syncs. Without any checkpoint every process would read a log that only grows. So the log is
 //! left alone until it has [`CLOSE_FRAMES`] pages, about twenty events; the process that finds it longer closes in the
 //! usual way, which empties it. While others always have the ledger open that close does nothing, so from
-//! [`LONG_FRAMES`] on the log is copied before (`docs/facts.md#sqlite-in-a-short-process`).
+//! [`LONG_FRAMES`] on the log is copied before (`docs/facts.md#sqlite-in-a-short-lived-process`).
 
 use std::path::Path;
 use std::time::Duration;

@@ -318,9 +318,9 @@ fn cost_by_anything_is_the_total_in_every_format() {
     for (name, member) in [
         ("input", "input_usd"),
         ("output", "output_usd"),
-        ("read", "cache_read_usd"),
-        ("write", "cache_write_usd"),
-        ("search", "web_search_usd"),
+        ("cache read", "cache_read_usd"),
+        ("cache write", "cache_write_usd"),
+        ("web search", "web_search_usd"),
     ] {
         let own = PicoUsd::parse(&shown[column(&csv, name)]).unwrap();
         assert_same(own, pico(&total["cost"][member]), name);

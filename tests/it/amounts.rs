@@ -53,12 +53,12 @@ fn a_decimal_comma_is_never_a_thousands_separator() {
         assert_refused(&ledger, command, "0,5", "write 0.5");
         assert_refused(&ledger, command, "1.234,56", "write 1234.56");
         assert_refused(&ledger, command, "1,2,3", "write it like");
-        assert_refused(&ledger, command, "1,000", "it could be 1000 or 1.000");
+        assert_refused(&ledger, command, "1,000", "it could mean 1000 or 1.000");
     }
     for command in COUNTS {
         assert_refused(&ledger, command, "1,5", "write it like");
-        assert_refused(&ledger, command, "1,000", "it could be 1000 or 1.000");
-        assert_refused(&ledger, command, "1.500", "it could be 1500 or 1.500");
+        assert_refused(&ledger, command, "1,000", "it could mean 1000 or 1.000");
+        assert_refused(&ledger, command, "1.500", "it could mean 1500 or 1.500");
     }
     assert_refused(&ledger, "budget set AMOUNT --tokens", "1,5M", "write 1.5M");
     assert_refused(&ledger, "budget override --for AMOUNT", "1,5h", "write 1.5h");
@@ -110,7 +110,7 @@ fn a_limit_that_cannot_be_kept_is_refused_and_not_clipped() {
     assert_refused(&ledger, "prices set m --input AMOUNT --output 1", "1000001", "the maximum is $1,000,000");
     run(&ledger, "budget set AMOUNT", "9223372").text();
     // Nor does it grow to more than can be kept.
-    assert_refused(&ledger, "budget add AMOUNT", "1", "too large to store");
+    assert_refused(&ledger, "budget add AMOUNT", "1", "the new limit would be too large");
     let budget = ledger.run(&["budget", "status", "--json"]).json()["budgets"][0].clone();
     assert_eq!(budget["limit_usd"], 9_223_372);
 }

@@ -178,7 +178,7 @@ fn of_a_payload_without_measure_the_event_is_stored_and_the_cut_is_told() {
         assert!(long as usize >= content.len() && short < 100, "{member}: {input}, {response}");
         let told = ledger.faults();
         assert_eq!(told.lines().count(), number, "{told}");
-        assert!(told.contains("too large to be held"), "{told}");
+        assert!(told.contains("a payload was too large: "), "{told}");
     }
 }
 
@@ -201,7 +201,7 @@ fn a_payload_whose_event_comes_after_all_measure_is_told_of() {
     let payload = s.tool("Bash", "toolu_1").to_string();
     let members = "\"k\":1,".repeat(300_000);
     for (input, told) in [
-        (" ".repeat(11 << 20) + &payload, "white space"),
+        (" ".repeat(11 << 20) + &payload, "more whitespace than tallyhook accepts"),
         (payload.replacen('{', &format!("{{{members}"), 1), "don't say which event"),
     ] {
         bounded_with(&ledger, &["hook"], input.as_bytes()).assert_silent(told);

@@ -439,7 +439,7 @@ fn an_empty_ledger_gives_valid_json_and_exit_code_4() {
     assert_eq!((ran.code, &ran.json()["rows"]), (Some(4), &json!([])));
     let ran = ledger.run(&["cost"]);
     assert_eq!((ran.code, &*ran.stdout), (Some(4), ""));
-    assert!(ran.stderr.contains("no responses yet"), "{ran:?}");
+    assert!(ran.stderr.contains("no usage yet"), "{ran:?}");
 }
 
 #[test]

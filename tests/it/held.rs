@@ -140,10 +140,18 @@ fn new_prices_and_allocations_that_cannot_be_kept_are_named() {
     std::fs::create_dir_all(prices.parent().unwrap()).unwrap();
     std::fs::write(&prices, "[models.\"claude-opus-5-5\"]\nprices = [{ input = 1, output = 1 }]\n").unwrap();
     let ran = ledger.run(&["tools"]);
-    assert_eq!(left_out(&ran), "price changes, attribution of the latest costs", "{ran:?}");
+    assert_eq!(
+        left_out(&ran),
+        "price changes, the breakdown of the latest costs by tool, skill, and step",
+        "{ran:?}"
+    );
     // What a view works out itself it shows, kept or not.
     let ran = ledger.run(&["show-usage", "--session", "s", "--json"]);
-    assert_eq!(left_out(&ran), "price changes, attribution of the latest costs", "{ran:?}");
+    assert_eq!(
+        left_out(&ran),
+        "price changes, the breakdown of the latest costs by tool, skill, and step",
+        "{ran:?}"
+    );
     drop(writer);
     assert_eq!(ledger.run(&["tools"]).stderr, "");
 }

@@ -784,7 +784,7 @@ fn variables_that_move_the_ledger_are_noted() {
     let mut command = ledger.command(&["init"]);
     command.env_remove("TALLYHOOK_DB").env("XDG_DATA_HOME", &data);
     let ran = Ran::of(command.stdin(Stdio::null()));
-    assert!(ran.text().contains("XDG_DATA_HOME is set here"), "{ran:?}");
+    assert!(ran.text().contains("XDG_DATA_HOME is set in this shell"), "{ran:?}");
 }
 
 /// Foreign settings: any members, and hooks of any foreign kind on our events and on others.

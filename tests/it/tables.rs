@@ -220,7 +220,10 @@ fn long_lists_are_cut_for_terminals_alone_and_still_make_their_total() {
         [(&["cost", "--by", "session"][..], true), (&["cost", "--by", "project"], false), (&["tools"], false)]
     {
         let text = ledger.run(args).text().to_owned();
-        assert!(text.contains("--all shows them") && text.lines().count() < 60, "{text}");
+        assert!(
+            text.contains("more combined in one row (--all lists them)") && text.lines().count() < 60,
+            "{text}"
+        );
         let all = ledger.run(&[args, &["--all"]].concat()).text().to_owned();
         assert!(!all.contains("--all") && all.lines().count() > 120, "{all}");
         let total =

@@ -21,7 +21,7 @@ pub struct AlertsArgs {
 pub enum AlertsAction {
     /// Turn alerts on: all, or those you name
     On {
-        /// Alerts to turn on or off [default: all]
+        /// Alerts to turn on [default: all]
         names: Vec<AlertArg>,
         /// Notify after this many identical calls [default: 5]
         #[arg(long, value_name = "N", value_parser = repeats, allow_negative_numbers = true)]
@@ -29,7 +29,7 @@ pub enum AlertsAction {
     },
     /// Turn alerts off: all, or those you name
     Off {
-        /// Alerts to turn on or off [default: all]
+        /// Alerts to turn off [default: all]
         names: Vec<AlertArg>,
     },
     /// Show which are on

@@ -529,7 +529,8 @@ mod tests {
         );
         let reasons: Vec<_> =
             read.unread.iter().map(|unread| (unread.line, unread.reason.as_deref())).collect();
-        let either = |one: &str, other: &str| format!("it could be {one} or {other}; write the one you mean");
+        let either =
+            |one: &str, other: &str| format!("it could mean {one} or {other}; write the one you mean");
         let (total, model) = (either("1234", "1.234"), either("1.234k", "1234k"));
         assert_eq!(reasons, [(1, Some(&*total)), (2, None), (4, Some(&*model))]);
         assert_eq!(read.total, None);

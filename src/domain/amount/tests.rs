@@ -41,8 +41,8 @@ fn what_is_not_plainly_a_sum_is_refused_with_the_form_that_is_meant() {
         ("1'000.50", "write 1000.50"),
         ("1 000", "write 1000"),
         ("1\u{202f}000,5", "write 1000.5"),
-        ("1,000", "it could be 1000 or 1.000; write the one you mean"),
-        ("12,345", "it could be 12345 or 12.345; write the one you mean"),
+        ("1,000", "it could mean 1000 or 1.000; write the one you mean"),
+        ("12,345", "it could mean 12345 or 12.345; write the one you mean"),
         ("+5", "write 5"),
         ("-5", "it can't be negative"),
         ("\u{2212}5", "it can't be negative"),
@@ -103,19 +103,19 @@ fn tokens_are_whole_and_may_be_thousands() {
         assert_eq!(tokens(text), Ok(count), "{text}");
     }
     for (text, expected) in [
-        ("1,5", "write it like 500000, 500k or 1.5M"),
+        ("1,5", "write it like 500000, 500k, or 1.5M"),
         ("1,5M", "write 1.5M"),
-        ("500,000", "it could be 500000 or 500.000; write the one you mean"),
-        ("500.000", "it could be 500000 or 500.000; write the one you mean"),
+        ("500,000", "it could mean 500000 or 500.000; write the one you mean"),
+        ("500.000", "it could mean 500000 or 500.000; write the one you mean"),
         ("1.5", "it must be a whole number"),
         ("1.0005k", "it must be a whole number"),
         ("-1", "it can't be negative"),
         ("+1k", "write 1k"),
-        ("1e6", "write it like 500000, 500k or 1.5M"),
+        ("1e6", "write it like 500000, 500k, or 1.5M"),
         ("5 tokens", "write 5, without a unit"),
         ("1001B", "the maximum is 1,000,000,000,000"),
         ("99999999999999999999999", "the maximum is 1,000,000,000,000"),
-        ("", "write it like 500000, 500k or 1.5M"),
+        ("", "write it like 500000, 500k, or 1.5M"),
         ("５００", "use the digits 0 to 9"),
     ] {
         assert_eq!(said(tokens(text)), expected, "{text}");
@@ -139,7 +139,7 @@ fn percentages_and_counts_have_bounds() {
     }
     assert_eq!(count("30", 1_u16, 3_660), Ok(30));
     assert_eq!(said(count("30d", 1_u16, 3_660)), "write 30, without a unit");
-    assert_eq!(said(count("3,660", 1_u16, 3_660)), "it could be 3660 or 3.660; write the one you mean");
+    assert_eq!(said(count("3,660", 1_u16, 3_660)), "it could mean 3660 or 3.660; write the one you mean");
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn durations_have_units() {
     }
     for (text, expected) in [
         ("1,5h", "write 1.5h"),
-        ("1,000h", "it could be 1000h or 1.000h; write the one you mean"),
+        ("1,000h", "it could mean 1000h or 1.000h; write the one you mean"),
         ("30", "write it like 30m, 1h, or 2d; it needs a unit"),
         ("0m", "the minimum is 1s"),
         ("0.1s", "the minimum is 1s"),
