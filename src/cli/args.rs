@@ -196,7 +196,7 @@ pub enum Command {
     /// Print one line for Claude Code's status line
     ///
     /// Reads the JSON that Claude Code sends on stdin. `tallyhook init --statusline` sets this up. In a template, {braces}
-    /// hold a field, and [brackets] hold a part that is left out if any field in it is empty.
+    /// hold a field, and a part in square brackets is left out if any field in it is empty.
     #[command(after_help = statusline_help())]
     Statusline(StatuslineArgs),
     /// Export the ledger as JSON, JSONL, or CSV

@@ -30,7 +30,7 @@ const REGIONAL: u32 = 1 << 3;
 
 /// Responses that are priced by the same rates. It fits into 32 bits and is never 0, so that a ledger can keep it.
 ///
-/// It has a meaning only for the table that made it: keep the table's [`version`](PriceTable::version) beside it.
+/// It has a meaning only for the table that made it: keep the table's version beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PriceClass(u32);
 
