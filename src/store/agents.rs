@@ -1,9 +1,10 @@
 //! What runs of subagents came to.
 
-use super::AgentRuns;
-use rusqlite::params;
 use std::ops::Deref;
 
+use rusqlite::params;
+
+use super::AgentRuns;
 use super::writer::unsigned;
 use super::{Ledger, StoreError};
 use crate::domain::{AgentId, SessionId};

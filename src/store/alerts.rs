@@ -1,11 +1,12 @@
 //! What alerts remember from event to event: values of `meta`, for only who has switched them on has any, and a table more
 //! would be read by every hook's process.
 
-use super::AlertTable;
-use rusqlite::types::{FromSql, ToSql};
-use rusqlite::{Connection, OptionalExtension as _};
 use std::ops::{Deref, DerefMut};
 
+use rusqlite::types::{FromSql, ToSql};
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::AlertTable;
 use super::budget_totals;
 use super::meta::{self, ALERT_MEMORY, ALERTS, Json, Key};
 use super::writer::unsigned;

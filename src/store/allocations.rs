@@ -5,16 +5,16 @@
 //! up over time, branches, steps, types of files and the runs of a type of subagent, which is a tenth: it is read for
 //! questions that tell none of these apart, of all time or of a period that the session lies within.
 
-use super::AllocationTable;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::buckets::QuarterHour;
+use super::AllocationTable;
 use super::codec::{Packer, Unpacker};
 use super::growth::{self, Growth};
+use super::quarter_hour::QuarterHour;
 use super::writer::SessionRow;
 use super::{BucketFilter, Ledger, StoreError, UsageBucket};
 use crate::domain::{CostParts, Interner, MessageId, PicoUsd, ResponseRecord, Usage};
@@ -576,7 +576,7 @@ fn decode(body: &[u8], mut each: impl FnMut(&AllocationRow)) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::buckets::HIDDEN_AGENT;
+    use super::super::quarter_hour::HIDDEN_AGENT;
     use super::*;
 
     fn decoded(body: &[u8]) -> Vec<AllocationRow> {

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, ToSql, params, params_from_iter};
 
-use super::buckets::{HIDDEN_AGENT, QuarterHour};
 use super::budget_totals::{self, Amount};
 use super::columns::{bucket_columns, detail_columns};
 use super::meta::PRICE_VERSION;
+use super::quarter_hour::{HIDDEN_AGENT, QuarterHour};
 use super::rollup::Grain;
 use super::writer::{SessionRow, signed};
 use super::{Ledger, StoreError};

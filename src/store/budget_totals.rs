@@ -1,16 +1,16 @@
 //! What was used of each budget: totals that every transaction adds to what it has changed, so that the hook adds up no
 //! history. One that is void, or whose time is over, is made anew from the roll-ups.
 
-use super::Budgets;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::{Deref, DerefMut};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::buckets::{HIDDEN_AGENT, QuarterHour};
+use super::Budgets;
 use super::budgets::{self, BudgetQuery};
 use super::columns::bucket_columns;
 use super::meta::ALERTS;
+use super::quarter_hour::{HIDDEN_AGENT, QuarterHour};
 use super::reports::{self, Report};
 use super::writer::{signed, unsigned};
 use super::{Ledger, SessionRow, StoreError};

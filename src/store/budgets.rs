@@ -1,9 +1,10 @@
 //! The budgets that the user has set, and what a session's events must know to be held against them.
 
-use super::Budgets;
-use rusqlite::{Connection, Row, params};
 use std::ops::{Deref, DerefMut};
 
+use rusqlite::{Connection, Row, params};
+
+use super::Budgets;
 use super::budget_totals::{self, BudgetTotals};
 use super::writer::signed;
 use super::{Ledger, SessionRow, StoreError};

@@ -1,12 +1,12 @@
 //! What was learned of models' tokens: a value of `meta` for each model.
 
-use super::CalibrationTable;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::CalibrationTable;
 use super::columns::name;
 use super::meta::{self, CALIBRATIONS};
 use super::responses::known_message;

@@ -1,11 +1,11 @@
 //! Every tool call of the ledger, for `export`.
 
-use super::Records;
 use std::collections::HashMap;
 use std::ops::Deref;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
 
+use super::Records;
 use super::queries::{optional_unsigned, unsigned};
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::Timestamp;

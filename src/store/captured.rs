@@ -1,6 +1,5 @@
 //! Figures of the client's own that people or the status line brought: kept beside the ledger's, never added to them.
 
-use super::Witnesses;
 use std::hash::Hasher as _;
 use std::ops::{Deref, DerefMut};
 
@@ -8,6 +7,7 @@ use rusqlite::params;
 use serde_json::{Value, json};
 use siphasher::sip::SipHasher13;
 
+use super::Witnesses;
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{CapturedCost, PicoUsd, ShownCost, ShownUsage, Timestamp};
 

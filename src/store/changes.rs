@@ -7,10 +7,11 @@
 //!
 //! `changed` is 0 while a row has no number, n above 0 if nothing has changed since it got the number n, and -n if something has.
 
-use super::Records;
-use rusqlite::{Connection, params};
 use std::ops::{Deref, DerefMut};
 
+use rusqlite::{Connection, params};
+
+use super::Records;
 use super::meta::LEDGER_ID;
 use super::writer::{SessionRow, session_id, unsigned};
 use super::{CallRecord, CompactionRecord, Ledger, Report, StoreError, calls, listing, reports, responses};

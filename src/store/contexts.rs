@@ -1,10 +1,11 @@
 //! What transcripts add to the contexts of their conversations, as it was read.
 
-use super::Logs;
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension as _, params};
 use std::ops::{Deref, DerefMut};
 
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::Logs;
 use super::meta::{self, HASH_KEY, LINES_OF, LINES_OF_END};
 use super::writer::{SessionRow, signed, unsigned};
 use super::{Ledger, StoreError, calibrations};

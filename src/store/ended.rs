@@ -1,10 +1,11 @@
 //! Sessions that have ended a short while ago. Where a client goes on with another session (`/clear`) it writes the total of
 //! the one before after that one's last hook, so these are looked at once more.
 
-use super::Sessions;
-use rusqlite::{Connection, params};
 use std::ops::{Deref, DerefMut};
 
+use rusqlite::{Connection, params};
+
+use super::Sessions;
 use super::meta::ENDED;
 use super::writer::SessionRow;
 use super::{Ledger, SessionRecord, StoreError};

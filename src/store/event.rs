@@ -1,12 +1,12 @@
 //! What hooks tell, as the ledger takes it: each event is one transaction, and can wait in the spool.
 
-use super::Events;
-use rusqlite::{Connection, OptionalExtension as _, params};
-use serde::{Deserialize, Serialize};
 use std::ops::{Deref, DerefMut};
 
+use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::{Deserialize, Serialize};
+
+use super::Events;
 use super::meta::{self, ALERTS, HASH_KEY, Key};
-use super::spool::Applied;
 use super::writer::{SessionRow, session_row, signed};
 use super::{Ledger, Spool, StoreError, allocations, contexts, ended};
 use crate::domain::{
@@ -245,11 +245,10 @@ impl Ledger {
     ) -> Result<T, StoreError> {
         let spool = self.waiting_spool();
         let (applied, result) = self.write("record the event", |tx| {
-            let applied =
-                spool.as_ref().map_or_else(|| Ok(Applied::default()), |spool| spool.apply_waiting(tx))?;
+            let applied = spool.as_ref().map(|spool| spool.apply_waiting(tx)).transpose()?;
             Ok((applied, body(tx)?))
         })?;
-        if let Some(spool) = spool {
+        if let (Some(spool), Some(applied)) = (spool, applied) {
             spool.remove(&applied);
         }
         Ok(result)

@@ -1,12 +1,12 @@
 //! Hidden calls: what the client's own totals (`cost-state`) have and no line shows.
 
-use super::Witnesses;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Deref;
 
 use rusqlite::{Connection, Row, params};
 
+use super::Witnesses;
 use super::bucket_writer::BucketWriter;
 use super::responses::iterations;
 use super::writer::{SessionRow, signed};

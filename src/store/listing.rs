@@ -1,11 +1,11 @@
 //! What lists of all sessions ask, and exports. One function per question; the SQL is a constant beside it.
 
-use super::Records;
 use std::collections::HashMap;
 use std::ops::Deref;
 
 use rusqlite::Row;
 
+use super::Records;
 use super::queries::optional_unsigned;
 use super::{CompactionRecord, Ledger, SessionRow, StoreError};
 use crate::domain::{ResponseRecord, Timestamp};

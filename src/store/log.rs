@@ -1,39 +1,23 @@
 //! What readers of logs ask and store: a transcript's new lines, and with them how far it was read, are never apart.
 
-use super::Logs;
 use std::collections::{HashMap, HashSet};
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
 use rusqlite::{OptionalExtension as _, params};
 
+use super::Logs;
 use super::budget_totals::Pending;
 use super::event::{self, Event};
+use super::log_batch::LogBatch;
 use super::log_writer::LogWriter;
 use super::writer::{SessionRow, unsigned};
-use super::{AgentObservation, Ledger, StoreError};
+use super::{Ledger, StoreError};
 use super::{allocations, budget_totals, responses};
-use crate::domain::{Client, LogDelta, LogPosition, SessionId, Timestamp};
+use crate::domain::{LogPosition, SessionId, Timestamp};
 
 /// What is done with the new lines of transcripts.
 pub(super) const RECORD_TRANSCRIPTS: &str = "record the transcripts";
-
-/// One transcript's new lines, to be stored together.
-#[derive(Debug)]
-pub struct LogBatch {
-    /// The client whose log it is.
-    pub client: Client,
-    /// The file.
-    pub path: String,
-    /// The subagent run whose file it is; `None` for a main transcript.
-    pub run: Option<AgentObservation>,
-    /// The file's size when it was read, in bytes.
-    pub size: u64,
-    /// The file's time of change when it was read.
-    pub modified_at: Option<Timestamp>,
-    /// What was read.
-    pub delta: LogDelta,
-}
 
 /// How far a transcript was read.
 #[derive(Debug, Clone, PartialEq, Eq)]

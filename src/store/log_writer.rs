@@ -7,7 +7,7 @@ use rusqlite::{Connection, Statement, params};
 use super::bucket_writer::{self, BucketWriter};
 use super::event::record_run;
 use super::gather::{self, Place, Response, Responses};
-use super::log::LogBatch;
+use super::log_batch::LogBatch;
 use super::log_records::{
     COMPACTIONS, FORGET_COPIES, FORGET_EARLIER, FactsSource, PROMPTS, forget_told_boundaries, give,
     record_boundary, record_facts, record_log_prompt,

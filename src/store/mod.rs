@@ -45,12 +45,14 @@ mod handles;
 mod hidden;
 mod listing;
 mod log;
+mod log_batch;
 mod log_records;
 mod log_writer;
 mod meta;
 mod migrations;
 mod open;
 mod owners;
+mod quarter_hour;
 mod queries;
 mod reading;
 mod recover;
@@ -70,9 +72,7 @@ mod writer;
 pub use agents::{ObservedRun, RUNS_OF_A_TYPE};
 pub use alerts::StoredAlertState;
 pub use allocations::{AllocationRow, AllocationWriter, Allocations, Phase, StaleSession};
-pub use buckets::{
-    BucketFilter, HIDDEN_AGENT, QuarterHour, RunType, SessionPlace, SessionUsage, Shortfall, UsageBucket,
-};
+pub use buckets::{BucketFilter, RunType, SessionPlace, SessionUsage, Shortfall, UsageBucket};
 pub use budget_totals::{BudgetTotals, Pending};
 pub use budgets::BudgetQuery;
 pub use calibrations::Estimates;
@@ -88,10 +88,12 @@ pub use handles::{
 };
 pub use hidden::Disagreement;
 pub use listing::SessionCounts;
-pub use log::{LogBatch, TranscriptState};
+pub use log::TranscriptState;
+pub use log_batch::LogBatch;
 #[cfg(test)]
 pub(crate) use migrations::older_ledger;
 pub use open::{CopiedFor, Ledger, SCHEMA_VERSION, StoreError};
+pub use quarter_hour::{HIDDEN_AGENT, QuarterHour};
 pub use queries::*;
 pub use recover::Recovered;
 pub use reports::Report;

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::migrations::{MIGRATIONS, migrate, user_version};
 use super::view::{MOMENT, View};
+use super::wal::is_busy;
 use super::{Spool, reading, refusal, wal};
 use crate::domain::OneLine as _;
 use crate::platform::is_on_network;
@@ -539,13 +540,6 @@ pub(super) fn without_sql(error: rusqlite::Error) -> rusqlite::Error {
         rusqlite::Error::SqlInputError { error, msg, .. } => rusqlite::Error::SqliteFailure(error, Some(msg)),
         error => error,
     }
-}
-
-pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
-    )
 }
 
 /// Makes the ledger's folder (0700) and an empty ledger (0600) if they are not there; leaves existing ones alone.

@@ -1,9 +1,10 @@
 //! What reports ask. One function per question; the SQL is a constant beside it.
 
-use super::Sessions;
-use rusqlite::{OptionalExtension as _, Row, params};
 use std::ops::Deref;
 
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::Sessions;
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{SessionId, Timestamp};
 

@@ -1,10 +1,11 @@
 //! Removing a session. `tests/it/removal.rs` looks at every table, so that none is forgotten.
 
-use super::Sessions;
-use super::meta::PRICE_VERSION;
-use rusqlite::OptionalExtension as _;
 use std::ops::DerefMut;
 
+use rusqlite::OptionalExtension as _;
+
+use super::Sessions;
+use super::meta::PRICE_VERSION;
 use super::{Ledger, SessionRow, StoreError, alerts, budget_totals, changes, ended};
 use crate::domain::SessionId;
 

@@ -1,12 +1,13 @@
 //! What agents without hooks have reported of themselves. It stands beside what is known from logs and is never added to it;
 //! budgets count both.
 
-use super::Records;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::ops::{Deref, DerefMut};
 
-use super::buckets::QuarterHour;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::Records;
 use super::budget_totals;
+use super::quarter_hour::QuarterHour;
 use super::writer::{session_id, signed, unsigned};
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{PicoUsd, SessionId, Timestamp};

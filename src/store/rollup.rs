@@ -4,7 +4,7 @@
 //! A report reads the coarsest table that tells what it asks for. An hour or a day in which its answer changes, because
 //! a local day or the period begins there, is read from `usage_buckets`, whose quarters all time zones keep to.
 
-use super::buckets::{HIDDEN_AGENT, QuarterHour};
+use super::quarter_hour::{HIDDEN_AGENT, QuarterHour};
 
 /// How finely what was spent is told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

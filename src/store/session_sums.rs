@@ -1,10 +1,10 @@
 //! What one session used and called, added up: each of its rows is read once, in the order of an index, and added here. SQLite
 //! would sort them to group them, which took longer than to read them.
 
-use super::UsageTables;
 use std::collections::HashMap;
 use std::ops::Deref;
 
+use super::UsageTables;
 use super::columns::{count, integer, name, text, usage, usage_columns};
 use super::growth;
 use super::queries::CallGroup;

@@ -1,9 +1,10 @@
 //! Steps that were named by hand.
 
-use super::Sessions;
-use rusqlite::params;
 use std::ops::{Deref, DerefMut};
 
+use rusqlite::params;
+
+use super::Sessions;
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{NamedStep, Timestamp};
 

@@ -81,7 +81,7 @@ impl Ledger {
     pub fn without_if_held<T>(&self, written: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
         let Some(view) = &self.view else { return written.map(Some) };
         match written {
-            Err(StoreError::Query { what, source }) if super::open::is_busy(&source) => {
+            Err(StoreError::Query { what, source }) if super::wal::is_busy(&source) => {
                 let part = match what {
                     super::event::STORE_WAITING => {
                         let waiting = self.spool.as_ref().map_or(0, |spool| spool.state().waiting);

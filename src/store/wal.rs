@@ -12,8 +12,6 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use super::open::is_busy;
-
 /// Takes the ledger for this process alone, if no other has it open at this moment; returns whether it does.
 ///
 /// The index of the log is then in this process's memory. Else it is in a file of 32 KB that every first process makes
@@ -63,4 +61,12 @@ pub(super) fn checkpoint_seldom(conn: &Connection, path: &Path) -> rusqlite::Res
         conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     }
     Ok(frames >= CLOSE_FRAMES)
+}
+
+/// Whether another process holds what is asked for.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+    )
 }

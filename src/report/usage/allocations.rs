@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rollup::AgentNames;
+use super::agent_names::AgentNames;
 use super::{AllocatedUsage, McpUsage, SkillUsage, StepUsage, ToolUsage, agent_of};
 use crate::domain::{Timeline, Timestamp, ToolName, Usage};
 use crate::report::allocations::{AllocationKey, AllocationSum, NO_KEY, add_to};

@@ -1,9 +1,10 @@
 //! What a session comes to as a whole, for lists of many: the parts of `show-usage` that an export has, read with as few
 //! questions and copies as they need.
 
+use super::agent_names::AgentNames;
 use super::allocations::StepSums;
 use super::money::{self, Spending};
-use super::rollup::{self, AgentNames, Used};
+use super::rollup::{self, Used};
 use super::{Actual, AgentUsage, Efficiency, EstimateInfo, ModelUsage, StepUsage, session_info};
 use crate::allocation::{self, Calibrations};
 use crate::domain::{PicoUsd, Timeline, Usage};

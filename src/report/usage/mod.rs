@@ -4,6 +4,7 @@
 //! session's, the models' too, the tools' estimates to the session's. What no line of a transcript shows is a row of its
 //! own, `(hidden)`, among the agents.
 
+mod agent_names;
 mod allocations;
 mod figures;
 mod money;
@@ -23,10 +24,11 @@ use crate::store::{
     AllocationRow, Allocations, CallGroup, HIDDEN_AGENT, Ledger, SessionCalls, SessionCounts, SessionRecord,
     StoreError,
 };
+use agent_names::AgentNames;
 use allocations::{AllocationSums, StepSums};
 pub use figures::{SessionFigures, SessionTotals, steps_of};
 use money::Spending;
-use rollup::{AgentNames, Used};
+use rollup::Used;
 
 /// What a subagent is called whose type nobody told.
 pub const UNTYPED_AGENT: &str = "subagent";

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::rollup::AgentNames;
+use super::agent_names::AgentNames;
 use super::{Hidden, OutputShortfall};
 use crate::domain::{CostParts, PicoUsd, Usage};
 use crate::report::{CostSum, KnownCost, PricedSum};

@@ -2,37 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Actual, AgentUsage, EstimateInfo, ModelUsage, PendingInfo, UNTYPED_AGENT};
+use super::{Actual, AgentUsage, EstimateInfo, ModelUsage, PendingInfo};
 use crate::domain::{MAIN_AGENT, Timestamp, Usage};
 use crate::report::Whole;
 use crate::store::{AgentRun, CallGroup, HIDDEN_AGENT, Ledger, PendingCalls, SessionRow, StoreError};
 
+use super::agent_names::AgentNames;
 use super::money::{Spending, sum_of};
-
-/// Which name a run's usage goes under.
-pub(super) struct AgentNames<'a>(BTreeMap<&'a str, &'a str>);
-
-impl<'a> AgentNames<'a> {
-    pub(super) fn of(runs: &'a [AgentRun]) -> Self {
-        Self(
-            runs.iter().filter_map(|run| Some((run.agent_id.as_str(), run.agent_type.as_deref()?))).collect(),
-        )
-    }
-
-    pub(super) fn of_run(&self, agent_id: Option<&str>) -> &'a str {
-        agent_id.map_or(MAIN_AGENT, |id| self.0.get(id).copied().unwrap_or(UNTYPED_AGENT))
-    }
-
-    pub(super) fn of_call<'c>(&self, call: &'c CallGroup) -> &'c str
-    where
-        'a: 'c,
-    {
-        match (&call.agent_id, &call.agent_type) {
-            (Some(_), Some(agent_type)) if agent_type != MAIN_AGENT => agent_type,
-            (agent_id, _) => self.of_run(agent_id.as_deref()),
-        }
-    }
-}
 
 /// What a session's responses used, added up as they are read: by agent run, and by model of those that are wanted.
 #[derive(Debug, Default)]
