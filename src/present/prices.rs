@@ -8,8 +8,8 @@ use crate::report::prices::{PriceCheck, PriceDetail, PriceList, PriceRow, Priced
 const NAMES_SHOWN: usize = 6;
 /// From this age on prices are probably out of date.
 const OLD_DAYS: u64 = 90;
-/// Columns of rates.
-const RATES: [&str; 5] = ["input", "output", "cache read", "cache write 5m", "cache write 1h"];
+/// Columns of rates. Both writes are of the cache: with that word in their heads they take three lines at 80 columns.
+const RATES: [&str; 5] = ["input", "output", "cache read", "write 5m", "write 1h"];
 const TITLE: &str = "Prices in USD per million tokens";
 
 /// The models and their prices now; in detail every price they had, have and will have.
