@@ -1,9 +1,9 @@
 //! tallyhook: the token and cost ledger that lives in Claude Code's hooks.
 //!
 //! ```text
-//! stdin JSON ─ hook::event ─▶ domain::ToolCall ─ store::writer ─▶ ledger.db ◀─ store::queries ─ report ─ render
-//!                                                     ▲
-//! transcripts ─ clients::claude_code ─▶ domain::ResponseRecord ┘ (ingest, reconcile)
+//! stdin JSON ─ clients (hooks) ─▶ HookPayload ─ hook ─▶ store::event ─▶ ledger.db ◀─ report ─ present ─ render
+//!                                                          ▲
+//! logs ─ clients (LogReader) ─▶ LogDelta ─ ingest ─▶ store::log (reconcile)
 //! ```
 //!
 //! `ARCHITECTURE.md` has the whole picture and its invariants.

@@ -264,7 +264,15 @@ impl Command {
             }
             Self::Step(args) => matches!(args.action, StepAction::List { .. }),
             Self::Prices(args) => !matches!(args.command, Some(PricesCommand::Set(_))),
-            _ => false,
+            Self::Hook(_)
+            | Self::Init(_)
+            | Self::ReportUsage(_)
+            | Self::CaptureCost(_)
+            | Self::Statusline(_)
+            | Self::Import(_)
+            | Self::Count(_)
+            | Self::Completions(_)
+            | Self::Man => false,
         }
     }
 }
