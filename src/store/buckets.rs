@@ -69,7 +69,7 @@ pub struct UsageBucket<'r> {
     /// The session.
     pub session: SessionRow,
     /// The run: empty for the main conversation (with [`Grain::Hour`] and [`Grain::Session`] for subagents, too),
-    /// [`HIDDEN_AGENT`] for what no line shows.
+    /// [`HIDDEN_AGENT`](super::HIDDEN_AGENT) for what no line shows.
     pub agent_id: &'r str,
     /// The model; empty if unknown.
     pub model: &'r str,
