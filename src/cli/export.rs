@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Context;
-use super::args::{ExportArgs, ExportWhat};
+use super::args::ExportArgs;
 use super::cost::today;
 use super::output::{Passes, Stdout};
 use crate::error::Error;
@@ -19,13 +19,13 @@ const RECORDS_A_PAGE: u64 = 10_000;
 pub(super) fn run(context: &Context, args: &ExportArgs) -> Result<(), Error> {
     let mut ledger = context.ledger()?;
     if args.changes || args.since_cursor.is_some() {
-        let mut ledger = ledger.ok_or_else(|| Error::NoData { what: "there is no ledger yet".to_owned() })?;
+        let Some(mut ledger) = ledger else { return Err(context.no_ledger()?) };
         return changes(context, &mut ledger, args.since_cursor.as_ref());
     }
-    if let (Some(ledger), ExportWhat::Sessions | ExportWhat::Steps) = (&mut ledger, args.what) {
+    if let (Some(ledger), RecordKind::Sessions | RecordKind::Steps) = (&mut ledger, args.what) {
         context.refresh_allocations(ledger)?;
     }
-    let kind = RecordKind::from(args.what);
+    let kind = args.what;
     let mut out = context.console.stdout();
     let count = {
         let mut sink = (args.format.sink)(Box::new(|text| out.write(text, Passes::Text)));

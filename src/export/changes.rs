@@ -238,7 +238,7 @@ fn send_session<S: ChangeSink>(
     version: ChangeNumber,
     sink: &mut S,
 ) -> Result<u64, ExportError<S::Error>> {
-    let Some(session) = ledger.records().session_by_row(row)? else { return Ok(0) };
+    let Some(session) = ledger.session_of_row(row)? else { return Ok(0) };
     let session_id = session.id.as_str();
     let mut sent = 0;
     let mut push = |key: Key<'_>, record: Record<'_>| {

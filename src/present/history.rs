@@ -6,7 +6,7 @@ use super::{Cell, Page, PageOptions, Present, SHORT_ID, Table};
 use crate::domain::{grouped, plural};
 use crate::report::history::{History, HistoryRow, Order, SessionsFigures};
 
-/// Of a table of sessions; what they have used comes last.
+/// The heads of a table of sessions; what they have used comes last.
 const COLUMNS: [&str; 10] = [
     "session",
     "last activity<",

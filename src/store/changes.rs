@@ -234,14 +234,6 @@ impl<L: Deref<Target = Ledger>> Records<L> {
         };
         read().map_err(StoreError::query("read the report"))
     }
-
-    /// A session by its row; `None` if it is gone.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn session_by_row(&self, row: SessionRow) -> Result<Option<super::SessionRecord>, StoreError> {
-        self.0.session_of_row(row)
-    }
 }
 
 impl<L: DerefMut<Target = Ledger>> Records<L> {

@@ -340,8 +340,11 @@ impl<L: Deref<Target = Ledger>> Sessions<L> {
 }
 
 impl Ledger {
-    /// The session of a row, if there is one.
-    pub(super) fn session_of_row(&self, row: SessionRow) -> Result<Option<SessionRecord>, StoreError> {
+    /// A session by its row; `None` if it is gone.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn session_of_row(&self, row: SessionRow) -> Result<Option<SessionRecord>, StoreError> {
         self.conn
             .prepare_cached(&format!("{SESSION} WHERE id = ?1"))
             .and_then(|mut query| query.query_row([row.0], session_record).optional())

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValue;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::calendar::{AskedDay, Zone};
@@ -316,7 +317,7 @@ pub struct CaptureCostArgs {
 pub struct ExportArgs {
     /// What to export
     #[arg(long, value_name = "WHAT", default_value = "calls")]
-    pub what: ExportWhat,
+    pub what: RecordKind,
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = FORMATS[0].name, value_parser = super::values::file_format())]
     pub format: FileFormat,
@@ -339,36 +340,22 @@ pub struct ExportArgs {
     pub since_cursor: Option<Cursor>,
 }
 
-/// What can be exported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ExportWhat {
-    /// Sessions, each with its usage, cost, agents, and rates
-    Sessions,
-    /// Tool calls
-    Calls,
-    /// API responses
-    Responses,
-    /// Days
-    Days,
-    /// Steps
-    Steps,
-    /// Compactions
-    Compactions,
-    /// Reports by agents without hooks
-    Reports,
-}
+impl ValueEnum for RecordKind {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
 
-impl From<ExportWhat> for RecordKind {
-    fn from(what: ExportWhat) -> Self {
-        match what {
-            ExportWhat::Sessions => Self::Sessions,
-            ExportWhat::Calls => Self::Calls,
-            ExportWhat::Responses => Self::Responses,
-            ExportWhat::Days => Self::Days,
-            ExportWhat::Steps => Self::Steps,
-            ExportWhat::Compactions => Self::Compactions,
-            ExportWhat::Reports => Self::Reports,
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Sessions => "Sessions, each with its usage, cost, agents, and rates",
+            Self::Calls => "Tool calls",
+            Self::Responses => "API responses",
+            Self::Days => "Days",
+            Self::Steps => "Steps",
+            Self::Compactions => "Compactions",
+            Self::Reports => "Reports by agents without hooks",
+        };
+        Some(PossibleValue::new(self.name()).help(help))
     }
 }
 

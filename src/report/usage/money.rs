@@ -60,7 +60,7 @@ pub(super) struct Spending {
 }
 
 impl Spending {
-    /// Of the session's rows whose agent is `wanted`.
+    /// Adds up the session's rows whose agent is `wanted`.
     pub(super) fn of(
         ledger: &Ledger,
         session: SessionRow,
