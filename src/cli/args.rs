@@ -371,22 +371,21 @@ pub struct DoctorArgs {
 /// Options of `import`.
 #[derive(Debug, Clone, Args)]
 pub struct ImportArgs {
-    /// A folder of transcripts, or one transcript, instead of Claude Code's folders
+    /// A folder of logs, or one log, instead of the clients' own folders
     #[arg(long, value_name = "PATH")]
     pub path: Option<PathBuf>,
     /// The client whose logs to read
-    #[arg(long, value_name = "NAME", default_value = "claude-code")]
-    pub client: ImportClient,
+    #[arg(long, value_name = "NAME", default_value = "all", value_parser = import_client())]
+    pub client: String,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
 
-/// Whose logs can be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ImportClient {
-    /// Claude Code's transcripts
-    ClaudeCode,
+/// The clients whose logs can be read, and `all`.
+fn import_client() -> clap::builder::PossibleValuesParser {
+    let names = crate::clients::log_readers().map(|reader| reader.client().name());
+    clap::builder::PossibleValuesParser::new(names.chain(["all"]))
 }
 
 /// Options of `count`.

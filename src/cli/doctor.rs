@@ -7,7 +7,7 @@ use super::{Context, Extent, import};
 use crate::doctor::{self, DoctorReport, Fix, Subject};
 use crate::domain::{OneLine as _, plural};
 use crate::error::Error;
-use crate::ingest::backfill::usual_folders;
+use crate::ingest::backfill::{LogRoot, usual_roots};
 use crate::platform;
 use crate::pricing::PriceTable;
 use crate::setup::SetupError;
@@ -92,9 +92,10 @@ fn recover(context: &Context) -> Result<(), Error> {
     if !lost.is_empty() {
         context.say(&format!("Not kept: {}", lost.join("; ")));
     }
-    let mut roots = usual_folders(&context.env);
-    let usual = roots.clone();
-    roots.extend(transcripts.into_iter().filter(|path| !usual.iter().any(|root| path.starts_with(root))));
+    let mut roots = usual_roots(&context.env, None);
+    let is_usual = |path: &std::path::PathBuf| roots.iter().any(|root| path.starts_with(&root.path));
+    let others: Vec<std::path::PathBuf> = transcripts.into_iter().filter(|path| !is_usual(path)).collect();
+    roots.extend(others.into_iter().map(LogRoot::of_any));
     let report = import::read(context, &path, &roots)?;
     context.say(&format!("Recovered from transcripts: {}", import::summary(&report).trim_end()));
     Ok(())

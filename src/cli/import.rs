@@ -1,15 +1,15 @@
 //! `tallyhook import`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::Context;
 use super::args::ImportArgs;
-use crate::domain::{OneLine as _, grouped};
+use crate::domain::{Client, OneLine as _, grouped};
 use crate::error::Error;
-use crate::ingest::backfill::{self, ImportProgress, ImportReport};
+use crate::ingest::backfill::{self, ClientReport, ImportProgress, ImportReport, LogRoot};
 use crate::store::Ledger;
 
 /// How many files with skipped lines are named.
@@ -26,17 +26,17 @@ struct Answer<'a> {
 }
 
 pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Error> {
+    let client = Client::from_name(&args.client);
     let roots = match &args.path {
-        Some(path) => vec![context.env.cwd().join(path)],
-        None => backfill::usual_folders(&context.env),
+        Some(path) => vec![LogRoot { path: context.env.cwd().join(path), client }],
+        None => backfill::usual_roots(&context.env, client),
     };
-    if let Some(missing) =
-        args.path.as_ref().and(roots.iter().find(|root| matches!(root.try_exists(), Ok(false))))
-    {
+    let is_missing = |root: &&LogRoot| matches!(root.path.try_exists(), Ok(false));
+    if let Some(missing) = args.path.as_ref().and(roots.iter().find(is_missing)) {
         if args.json {
             print_json(context, &ImportReport::default())?;
         }
-        return Err(Error::NoData { what: format!("{} doesn't exist", missing.one_line()) });
+        return Err(Error::NoData { what: format!("{} doesn't exist", missing.path.one_line()) });
     }
     let report = read(context, &context.ledger_path()?, &roots)?;
     if args.json {
@@ -48,14 +48,16 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Error> {
         return Err(Error::NotImported { folders: report.unread_folders });
     }
     if report.files > 0 && report.files_refused == report.files {
-        return Err(Error::NoData {
-            what: "no Claude Code transcripts found; nothing was imported".to_owned(),
-        });
+        let what = match client {
+            Some(client) => format!("no logs of {} found; nothing was imported", client.title()),
+            None => "no logs of a known client found; nothing was imported".to_owned(),
+        };
+        return Err(Error::NoData { what });
     }
     if report.files == 0 {
-        let looked: Vec<String> = roots.iter().map(|root| root.one_line()).collect();
+        let looked: Vec<String> = roots.iter().map(|root| root.path.one_line()).collect();
         return Err(Error::NoData {
-            what: format!("no transcripts (*.jsonl) in {}; choose a folder with --path", looked.join(", ")),
+            what: format!("no logs in {}; choose a folder with --path", looked.join(", ")),
         });
     }
     Ok(())
@@ -67,7 +69,7 @@ fn print_json(context: &Context, report: &ImportReport) -> Result<(), Error> {
 }
 
 /// Imports all below `roots`, with the progress on stderr if that is a terminal.
-pub(super) fn read(context: &Context, ledger: &Path, roots: &[PathBuf]) -> Result<ImportReport, Error> {
+pub(super) fn read(context: &Context, ledger: &Path, roots: &[LogRoot]) -> Result<ImportReport, Error> {
     let config = context.config(None)?;
     let mut ledger = Ledger::open_or_create(ledger)?;
     ledger.set_prices(context.prices()?);
@@ -97,15 +99,19 @@ fn bar(progress: ImportProgress) -> String {
 }
 
 pub(super) fn summary(report: &ImportReport) -> String {
-    let mut lines = vec![format!(
-        "{} new responses in {} sessions, from {} files ({} unchanged), {} lines, {:.1} MB",
-        grouped(report.responses),
-        grouped(report.sessions),
-        grouped(report.files),
-        grouped(report.files_unchanged),
-        grouped(report.lines),
-        report.bytes as f64 / 1e6,
-    )];
+    let of = |client: &ClientReport| {
+        format!(
+            "{}: {} new responses in {} sessions, from {} files ({} unchanged), {} lines, {:.1} MB",
+            client.client.title(),
+            grouped(client.responses),
+            grouped(client.sessions),
+            grouped(client.files),
+            grouped(client.files_unchanged),
+            grouped(client.lines),
+            client.bytes as f64 / 1e6,
+        )
+    };
+    let mut lines: Vec<String> = report.clients.iter().map(of).collect();
     for skipped in report.skipped.iter().take(MAX_NAMED) {
         let file = crate::domain::clean_name(&skipped.file, 400).unwrap_or_default();
         lines.push(match skipped.lines {

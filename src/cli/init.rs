@@ -9,7 +9,7 @@ use super::{Context, diff, import, report_usage};
 use crate::domain::{Client, Mode, OneLine as _};
 use crate::error::Error;
 use crate::hook::manifest::{self, Subscription};
-use crate::ingest::backfill::{count_files, usual_folders};
+use crate::ingest::backfill::{count_files, usual_roots};
 use crate::setup::SetupError;
 use crate::setup::client::{self, InstalledClient};
 use crate::setup::command::{Command, Program, Target};
@@ -161,17 +161,17 @@ fn offer_status_line(
 
 /// Fills the ledger from the transcripts that the client has not deleted yet, if the user agrees.
 fn offer_import(context: &Context, args: &InitArgs, ledger: &Path) -> Result<(), Error> {
-    let folders = usual_folders(&context.env);
-    let files = count_files(&folders);
+    let roots = usual_roots(&context.env, None);
+    let files = count_files(&roots);
     if args.no_import || files == 0 {
         return Ok(());
     }
-    let question = format!("Import {files} transcripts of earlier sessions? [y/N] ");
+    let question = format!("Import {files} logs of earlier sessions? [y/N] ");
     if args.import || context.confirms(&question) {
-        let report = import::read(context, ledger, &folders)?;
+        let report = import::read(context, ledger, &roots)?;
         return context.print(&line("import", import::summary(&report).trim_end()));
     }
-    let note = format!("`tallyhook import` adds earlier sessions ({files} transcripts)");
+    let note = format!("`tallyhook import` adds earlier sessions ({files} logs)");
     context.print(&line("history", &note))
 }
 

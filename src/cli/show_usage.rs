@@ -174,8 +174,14 @@ mod tests {
             std::fs::write(dir.path().join("s.jsonl"), lines).unwrap();
             let mut ledger = Ledger::open_or_create(&dir.path().join("ledger.db")).unwrap();
             let env = Env::fixed(dir.path(), Timestamp::from_millis(0), &[]);
-            backfill::run(&mut ledger, &env, &Config::default(), &[dir.path().to_path_buf()], |_| {})
-                .unwrap();
+            backfill::run(
+                &mut ledger,
+                &env,
+                &Config::default(),
+                &[backfill::LogRoot::of_any(dir.path().to_path_buf())],
+                |_| {},
+            )
+            .unwrap();
             let row = ledger.sessions().find("s").unwrap().unwrap().row;
             let found = allocation::of_session(&mut ledger, true, row, |_| {}).unwrap();
             let (mut all, mut unplaced, mut rows) = (Usage::default(), Usage::default(), 0);

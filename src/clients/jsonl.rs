@@ -148,6 +148,18 @@ impl<'b> Lines<'b> {
     /// # Errors
     /// If the file cannot be read.
     pub fn next_line(&mut self) -> Result<Option<&[u8]>, ReadError> {
+        self.next(true)
+    }
+
+    /// The next line that ends in a newline, without it: what follows the last one may still be written.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn next_whole_line(&mut self) -> Result<Option<&[u8]>, ReadError> {
+        self.next(false)
+    }
+
+    fn next(&mut self, takes_rest: bool) -> Result<Option<&[u8]>, ReadError> {
         let mut passed_over: u64 = 0;
         loop {
             if let Some(found) = memchr::memchr(b'\n', &self.buffer[self.searched..self.end]) {
@@ -169,7 +181,8 @@ impl<'b> Lines<'b> {
                     self.offset += passed_over + rest.len() as u64;
                     return Ok(None);
                 }
-                return Ok(if rest.is_empty() { None } else { Some(&self.buffer[rest]) });
+                let is_line = takes_rest && !rest.is_empty();
+                return Ok(if is_line { Some(&self.buffer[rest]) } else { None });
             }
             if self.end - self.begin >= MAX_LINE_BYTES || passed_over > 0 {
                 passed_over += (self.end - self.begin) as u64;

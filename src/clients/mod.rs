@@ -4,12 +4,14 @@
 //! domain's ([`LogDelta`]), and never content.
 
 pub mod claude_code;
+mod codex;
 mod hooks;
 mod jsonl;
+mod line_log;
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::{AgentId, Client, LogDelta, LogPosition, OneLine as _, SessionId};
+use crate::domain::{AgentId, Client, LogDelta, LogPosition, OneLine as _, SessionId, Timestamp};
 use crate::env::Env;
 use crate::json::Raw;
 
@@ -28,11 +30,14 @@ pub struct ClientAdapter {
 }
 
 /// Every client of which something is read. Of several whose logs look alike from outside, the pickier ones come first.
-pub const CLIENTS: &[ClientAdapter] = &[ClientAdapter {
-    client: Client::ClaudeCode,
-    logs: Some(&claude_code::Transcripts),
-    hooks: Some(&claude_code::Hooks),
-}];
+pub const CLIENTS: &[ClientAdapter] = &[
+    ClientAdapter { client: Client::Codex, logs: Some(&codex::Rollouts), hooks: None },
+    ClientAdapter {
+        client: Client::ClaudeCode,
+        logs: Some(&claude_code::Transcripts),
+        hooks: Some(&claude_code::Hooks),
+    },
+];
 
 /// The readers of all clients' logs.
 pub fn log_readers() -> impl Iterator<Item = &'static dyn LogReader> {
@@ -81,16 +86,24 @@ pub trait LogReader: Sync {
     /// The folder of the logs of a session's subagents.
     fn agents_folder(&self, main: &Path) -> PathBuf;
 
-    /// The logs of a session's subagents, in the order of their paths. `version` is the client's, where it is known: where logs
-    /// lie has changed.
-    fn agent_logs(&self, main: &Path, session: &SessionId, version: Option<&str>) -> Vec<LogFile>;
+    /// The other logs of a session: its subagents', and what else there is of its main conversation, in the order of their
+    /// paths. `version` is the client's, where it is known: where logs lie has changed.
+    fn other_logs(&self, main: &Path, session: &SessionId, version: Option<&str>) -> Vec<LogFile>;
 
     /// The log of one subagent of a session. A `quick` look is one question to the file system, however many there are, and can
     /// miss what lies deeper.
     fn agent_log(&self, main: &Path, session: &SessionId, agent: &AgentId, quick: bool) -> Option<LogFile>;
 
     /// What the client keeps beside a subagent's log; empty if there is nothing.
-    fn agent_meta(&self, log: &LogFile) -> AgentMeta;
+    fn agent_meta(&self, _log: &LogFile) -> AgentMeta {
+        AgentMeta::default()
+    }
+
+    /// Size and time of change of a log as far as they tell that it has something new; of one that is gone nothing.
+    fn look_at(&self, path: &Path) -> (u64, Option<Timestamp>) {
+        let Ok(metadata) = std::fs::metadata(path) else { return (0, None) };
+        (metadata.len(), metadata.modified().ok().map(Timestamp::from_system_time))
+    }
 
     /// What a log has new, or as much of it as is to be stored together ([`LogDelta::has_more`] then says that there is more).
     /// `buffer` is memory that was used before.
@@ -105,10 +118,14 @@ pub trait LogReader: Sync {
     }
 
     /// What a file is in which nothing was understood, for people.
-    fn describe_foreign(&self, path: &Path) -> &'static str;
+    fn describe_foreign(&self, _path: &Path) -> String {
+        format!("no log of {}", self.client().title())
+    }
 
     /// Whether a file in which nothing was understood lies where the client itself puts such files beside its logs.
-    fn is_beside_logs(&self, path: &Path) -> bool;
+    fn is_beside_logs(&self, _path: &Path) -> bool {
+        false
+    }
 }
 
 /// A log of one conversation.

@@ -4,7 +4,9 @@
 pub const MAIN_AGENT: &str = "main";
 
 /// A client: the program that runs a session. An agent is its main conversation or a subagent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Client {
     /// Anthropic's Claude Code.
@@ -18,12 +20,26 @@ pub enum Client {
     OpenCode,
     /// GitHub's Copilot CLI.
     CopilotCli,
+    /// Alibaba's Qwen Code.
+    Qwen,
+    /// Moonshot's Kimi Code, and the Kimi CLI before it.
+    Kimi,
+    /// Pi.
+    Pi,
 }
 
 impl Client {
     /// Every client, in the order of the documentation.
-    pub const ALL: [Self; 5] =
-        [Self::ClaudeCode, Self::Codex, Self::GeminiCli, Self::OpenCode, Self::CopilotCli];
+    pub const ALL: [Self; 8] = [
+        Self::ClaudeCode,
+        Self::Codex,
+        Self::GeminiCli,
+        Self::OpenCode,
+        Self::CopilotCli,
+        Self::Qwen,
+        Self::Kimi,
+        Self::Pi,
+    ];
 
     /// The name used on the command line, in the ledger and in JSON.
     #[must_use]
@@ -34,6 +50,24 @@ impl Client {
             Self::GeminiCli => "gemini-cli",
             Self::OpenCode => "opencode",
             Self::CopilotCli => "copilot-cli",
+            Self::Qwen => "qwen",
+            Self::Kimi => "kimi",
+            Self::Pi => "pi",
+        }
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::ClaudeCode => "Claude Code",
+            Self::Codex => "Codex",
+            Self::GeminiCli => "Gemini CLI",
+            Self::OpenCode => "OpenCode",
+            Self::CopilotCli => "Copilot CLI",
+            Self::Qwen => "Qwen Code",
+            Self::Kimi => "Kimi Code",
+            Self::Pi => "Pi",
         }
     }
 

@@ -19,7 +19,7 @@ pub struct LogPosition {
     pub fingerprint: u64,
     /// Whether the conversation's last record is an answer.
     pub answered: bool,
-    /// What else its reader needs, in that reader's own words; a few hundred bytes at most.
+    /// What else its reader needs, in that reader's own words; a thousand bytes at most.
     pub reader_state: String,
 }
 
@@ -114,6 +114,15 @@ impl SessionFacts {
     }
 }
 
+/// A subagent run, as its own log tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedRun {
+    /// The run.
+    pub id: AgentId,
+    /// Its type.
+    pub agent_type: Option<String>,
+}
+
 /// Records of a log that have turned out, after they were read, to be copies of another session's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CopiedBefore {
@@ -146,6 +155,8 @@ pub struct LogDelta {
     /// The session whose log it is: the one that the log is named after if a record names that, else the first that a
     /// record names.
     pub session: Option<SessionId>,
+    /// The subagent whose log it is, where the records say so and not the log's place.
+    pub run: Option<LoggedRun>,
     /// Whether any record is one of the client's.
     pub is_understood: bool,
     /// What was read before and is a copy.
@@ -156,6 +167,8 @@ pub struct LogDelta {
     pub lines: u64,
     /// Lines that cannot be understood at all.
     pub skipped_lines: u64,
+    /// Lines, or rows, of a kind that the reader does not know, or that lack what it looks for: a newer client's.
+    pub unknown_lines: u64,
     /// Where reading began, as an offset.
     pub start: u64,
     /// Whether the content was read too, so that [`Self::entries`] tells all.
@@ -213,11 +226,13 @@ impl LogDelta {
             self.join_facts(session, facts);
         }
         self.session = self.session.or(later.session);
+        self.run = self.run.or(later.run);
         self.is_understood |= later.is_understood;
         self.copied_before.extend(later.copied_before);
         self.file_start = self.file_start.or(later.file_start);
         self.lines += later.lines;
         self.skipped_lines += later.skipped_lines;
+        self.unknown_lines += later.unknown_lines;
         self.has_more = later.has_more;
         self.position = later.position;
         self

@@ -34,8 +34,8 @@ pub use ids::{
 };
 pub use interner::Interner;
 pub use log::{
-    ClientTotal, CompactionRecord, CopiedBefore, LogDelta, LogPosition, NUMBERED_TOPIC_RANK, PromptRecord,
-    SessionFacts,
+    ClientTotal, CompactionRecord, CopiedBefore, LogDelta, LogPosition, LoggedRun, NUMBERED_TOPIC_RANK,
+    PromptRecord, SessionFacts,
 };
 pub use modifiers::Modifiers;
 pub use money::{Cost, CostParts, PicoUsd};

@@ -5,16 +5,16 @@
 //! each file has new since the last time, by the same reader and into the same tables as the hook: importing before,
 //! after or beside it, twice and in any order comes to the same.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::parallel::{self, HandOver, ReadPlan, Stopped};
-use super::source::{ABANDONED, LogSource, is_unchanged, look_at};
+use super::source::{ABANDONED, LogSource, is_unchanged};
 use crate::clients::{self, Buffer, LogFile, LogReader, ReadError};
 use crate::config::Config;
-use crate::domain::{SessionId, Timestamp};
+use crate::domain::{Client, SessionId, Timestamp};
 use crate::env::Env;
 use crate::reconcile;
 use crate::store::{Ledger, LogBatch, StoreError, TranscriptState};
@@ -52,8 +52,71 @@ pub struct ImportReport {
     pub skipped_lines: u64,
     /// Folders that could not be read: what they hold is not known.
     pub unread_folders: u64,
+    /// Lines, or rows, of a kind that is not known; a newer client's.
+    pub unknown_lines: u64,
     /// The files that have such lines, and the files and folders that could not be read, with the reason.
     pub skipped: Vec<Skipped>,
+    /// What was found of each client of which anything was.
+    pub clients: Vec<ClientReport>,
+}
+
+/// What an import has found of one client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ClientReport {
+    /// The client.
+    pub client: Client,
+    /// Files that were found.
+    pub files: u64,
+    /// Files that had nothing new.
+    pub files_unchanged: u64,
+    /// Files that are no log of it.
+    pub files_refused: u64,
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// Lines, or rows of a database, that were read.
+    pub lines: u64,
+    /// Responses that were not known before.
+    pub responses: u64,
+    /// Sessions that the files with something new belong to.
+    pub sessions: u64,
+    /// Lines that could not be understood.
+    pub skipped_lines: u64,
+    /// Lines, or rows, of a kind that is not known.
+    pub unknown_lines: u64,
+}
+
+impl ClientReport {
+    fn new(client: Client) -> Self {
+        Self {
+            client,
+            files: 0,
+            files_unchanged: 0,
+            files_refused: 0,
+            bytes: 0,
+            lines: 0,
+            responses: 0,
+            sessions: 0,
+            skipped_lines: 0,
+            unknown_lines: 0,
+        }
+    }
+}
+
+/// Where logs are looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRoot {
+    /// The folder, or a log.
+    pub path: PathBuf,
+    /// Whose logs; `None` for those of any client.
+    pub client: Option<Client>,
+}
+
+impl LogRoot {
+    /// Any client's logs.
+    #[must_use]
+    pub fn of_any(path: PathBuf) -> Self {
+        Self { path, client: None }
+    }
 }
 
 /// What was passed over.
@@ -76,15 +139,20 @@ pub struct ImportProgress {
     pub bytes: (u64, u64),
 }
 
-/// The folders where the clients keep their logs, whether they are there or not.
+/// The folders where the clients keep their logs, whether they are there or not; of one client, or of all.
 #[must_use]
-pub fn usual_folders(env: &Env) -> Vec<PathBuf> {
-    clients::log_readers().flat_map(|reader| reader.folders(env)).collect()
+pub fn usual_roots(env: &Env, only: Option<Client>) -> Vec<LogRoot> {
+    let readers = clients::log_readers().filter(|reader| only.is_none_or(|only| only == reader.client()));
+    let roots = readers.flat_map(|reader| {
+        let of = |path| LogRoot { path, client: Some(reader.client()) };
+        reader.folders(env).into_iter().map(of)
+    });
+    roots.collect()
 }
 
 /// How many logs are below `roots`.
 #[must_use]
-pub fn count_files(roots: &[PathBuf]) -> usize {
+pub fn count_files(roots: &[LogRoot]) -> usize {
     roots.iter().map(|root| find_logs(root).0.len()).sum()
 }
 
@@ -96,7 +164,7 @@ pub fn run(
     ledger: &mut Ledger,
     env: &Env,
     config: &Config,
-    roots: &[PathBuf],
+    roots: &[LogRoot],
     mut tell: impl FnMut(ImportProgress),
 ) -> Result<ImportReport, StoreError> {
     ledger.expect_much()?;
@@ -105,7 +173,7 @@ pub fn run(
     let work = find_work(ledger, roots, &mut report)?;
     let total = (work.len(), work.iter().map(BackfillJob::bytes).sum());
     let mut done = ImportProgress { files: (0, total.0), bytes: (0, total.1) };
-    let mut sessions = HashSet::new();
+    let mut sessions: HashMap<SessionId, Client> = HashMap::new();
     let mut waiting: Vec<(SessionId, LogBatch)> = Vec::new();
     let mut responses = 0;
     let store = |pieces: Vec<Piece>| {
@@ -116,18 +184,18 @@ pub fn run(
                     done.bytes.0 += batch.delta.length();
                     done.files.0 += usize::from(!batch.delta.has_more);
                     responses += batch.delta.responses.len();
-                    sessions.extend(batch.delta.facts_by_session(&session).map(|(named, _)| named.clone()));
-                    sessions.insert(session.clone());
+                    let named = batch.delta.facts_by_session(&session).map(|(named, _)| named.clone());
+                    sessions.extend(named.chain([session.clone()]).map(|named| (named, batch.client)));
                     waiting.push((session, *batch));
                 }
                 Piece::PassedOver(skipped) => {
                     done.files.0 += 1;
-                    report.files_refused += u64::from(skipped.is_refused);
+                    report.of(skipped.client).files_refused += u64::from(skipped.is_refused);
                     report.skipped.extend(skipped.what);
                 }
             }
             if responses >= RESPONSES_AT_ONCE || waiting.len() >= FILES_AT_ONCE {
-                report.responses += ledger.logs_mut().record_logs(waiting.drain(..))?;
+                report.store(ledger, &mut waiting)?;
                 responses = 0;
                 tell(done);
             }
@@ -144,32 +212,78 @@ pub fn run(
             pieces.send()
         };
     parallel::run(plan, read, store)?;
-    report.responses += ledger.logs_mut().record_logs(waiting)?;
+    report.store(ledger, &mut waiting)?;
     tell(done);
-    report.sessions = sessions.len() as u64;
-    report.skipped.sort();
+    for client in sessions.values() {
+        report.of(*client).sessions += 1;
+    }
+    report.add_up();
     if !sessions.is_empty() {
         let now = env.now();
         let before =
             Timestamp::from_millis(now.as_millis() - i64::try_from(ABANDONED.as_millis()).unwrap_or(0));
+        let sessions = sessions.into_keys().collect();
         ledger.logs_mut().finish_old_sessions(&sessions, before, now)?;
     }
     Ok(report)
 }
 
 impl ImportReport {
+    /// What was found of a client.
+    fn of(&mut self, client: Client) -> &mut ClientReport {
+        let at = self.clients.iter().position(|known| known.client == client).unwrap_or_else(|| {
+            self.clients.push(ClientReport::new(client));
+            self.clients.len() - 1
+        });
+        &mut self.clients[at]
+    }
+
     fn note(&mut self, batch: &LogBatch) {
         let delta = &batch.delta;
-        self.bytes += delta.length();
-        self.lines += delta.lines;
-        self.skipped_lines += delta.skipped_lines;
-        if delta.skipped_lines > 0 {
-            self.skipped.push(Skipped {
-                file: batch.path.clone(),
-                lines: Some(delta.skipped_lines),
-                reason: "not a JSON object".to_owned(),
-            });
+        let report = self.of(batch.client);
+        report.bytes += delta.length();
+        report.lines += delta.lines;
+        report.skipped_lines += delta.skipped_lines;
+        report.unknown_lines += delta.unknown_lines;
+        let told = [
+            (delta.skipped_lines, "not a JSON object".to_owned()),
+            (delta.unknown_lines, format!("not understood; a newer {}?", batch.client.title())),
+        ];
+        for (lines, reason) in told.into_iter().filter(|(lines, _)| *lines > 0) {
+            self.skipped.push(Skipped { file: batch.path.clone(), lines: Some(lines), reason });
         }
+    }
+
+    /// Stores what was read, and notes how much of it was new.
+    fn store(
+        &mut self,
+        ledger: &mut Ledger,
+        waiting: &mut Vec<(SessionId, LogBatch)>,
+    ) -> Result<(), StoreError> {
+        while let Some((_, first)) = waiting.first() {
+            let client = first.client;
+            let of_client = waiting.extract_if(.., |(_, batch)| batch.client == client);
+            let new = ledger.logs_mut().record_logs(of_client)?;
+            self.of(client).responses += new;
+        }
+        Ok(())
+    }
+
+    /// Makes the sums of what was found of each client.
+    fn add_up(&mut self) {
+        self.clients.sort_by_key(|report| report.client);
+        for report in &self.clients {
+            self.files += report.files;
+            self.files_unchanged += report.files_unchanged;
+            self.files_refused += report.files_refused;
+            self.bytes += report.bytes;
+            self.lines += report.lines;
+            self.responses += report.responses;
+            self.sessions += report.sessions;
+            self.skipped_lines += report.skipped_lines;
+            self.unknown_lines += report.unknown_lines;
+        }
+        self.skipped.sort();
     }
 }
 
@@ -193,6 +307,8 @@ enum Piece {
 
 /// A file of which nothing is stored.
 struct PassedOver {
+    /// Whose it would be.
+    client: Client,
     /// Whether it is no transcript.
     is_refused: bool,
     /// What the user is told.
@@ -235,12 +351,13 @@ impl<'o> PieceBatch<'o> {
 /// A log, and who reads it.
 type FoundLog = (&'static dyn LogReader, LogFile);
 
-/// All logs below a folder, each for the first client in the table that takes it for its own; and the folders that cannot be read.
-fn find_logs(root: &Path) -> (Vec<FoundLog>, Vec<ReadError>) {
+/// All logs below a root, each for the first client in the table that takes it for its own; and the folders that cannot be read.
+fn find_logs(root: &LogRoot) -> (Vec<FoundLog>, Vec<ReadError>) {
     let (mut logs, mut unread) = (Vec::new(), BTreeMap::new());
     let mut taken = HashSet::new();
-    for reader in clients::log_readers() {
-        let found = reader.find(root);
+    let is_asked = |reader: &&dyn LogReader| root.client.is_none_or(|client| client == reader.client());
+    for reader in clients::log_readers().filter(is_asked) {
+        let found = reader.find(&root.path);
         unread.extend(found.unread.into_iter().map(|fault| (fault.path.clone(), fault)));
         logs.extend(
             found.logs.into_iter().filter(|log| taken.insert(log.path.clone())).map(|log| (reader, log)),
@@ -251,15 +368,16 @@ fn find_logs(root: &Path) -> (Vec<FoundLog>, Vec<ReadError>) {
 
 fn find_work(
     ledger: &Ledger,
-    roots: &[PathBuf],
+    roots: &[LogRoot],
     report: &mut ImportReport,
 ) -> Result<Vec<BackfillJob>, StoreError> {
     let mut jobs = Vec::new();
     for root in roots {
         // Payloads name files by their real paths.
-        let root = root.canonicalize().unwrap_or_else(|_| root.clone());
-        let mut states =
-            ledger.logs().transcript_states(if root.is_file() { parent(&root) } else { &root })?;
+        let real = root.path.canonicalize();
+        let root = LogRoot { path: real.unwrap_or_else(|_| root.path.clone()), ..*root };
+        let folder = if root.path.is_file() { parent(&root.path) } else { &root.path };
+        let mut states = ledger.logs().transcript_states(folder)?;
         let (logs, unread) = find_logs(&root);
         report.unread_folders += unread.len() as u64;
         report.skipped.extend(unread.into_iter().map(|fault| Skipped {
@@ -268,11 +386,12 @@ fn find_work(
             reason: format!("the folder can't be read: {}", fault.source),
         }));
         for (reader, log) in logs {
-            report.files += 1;
-            let seen = look_at(&log.path);
+            let found = report.of(reader.client());
+            found.files += 1;
+            let seen = reader.look_at(&log.path);
             let state = states.remove(log.path.to_string_lossy().as_ref());
             if is_unchanged(reader, state.as_ref(), seen) {
-                report.files_unchanged += 1;
+                found.files_unchanged += 1;
             } else {
                 jobs.push(BackfillJob { reader, log, seen, state: state.map(Box::new) });
             }
@@ -307,7 +426,7 @@ impl BackfillJob {
         loop {
             let mut delta = match source.read(buffer) {
                 Ok(delta) => delta,
-                Err(fault) => return pieces.add(unreadable(&fault)),
+                Err(fault) => return pieces.add(unreadable(self.reader.client(), &fault)),
             };
             // Most responses are several records side by side: joined they take less memory while they wait. The writer
             // joins those that stand apart.
@@ -338,17 +457,18 @@ impl BackfillJob {
         let what = (has_lines && !self.reader.is_beside_logs(path)).then(|| Skipped {
             file: path.to_string_lossy().into_owned(),
             lines: None,
-            reason: self.reader.describe_foreign(path).to_owned(),
+            reason: self.reader.describe_foreign(path),
         });
-        Piece::PassedOver(PassedOver { is_refused: what.is_some(), what })
+        let client = self.reader.client();
+        Piece::PassedOver(PassedOver { client, is_refused: what.is_some(), what })
     }
 }
 
-fn unreadable(fault: &ReadError) -> Piece {
+fn unreadable(client: Client, fault: &ReadError) -> Piece {
     let what = Skipped {
         file: fault.path.to_string_lossy().into_owned(),
         lines: None,
         reason: format!("the file can't be read: {}", fault.source),
     };
-    Piece::PassedOver(PassedOver { is_refused: false, what: Some(what) })
+    Piece::PassedOver(PassedOver { client, is_refused: false, what: Some(what) })
 }

@@ -1,7 +1,6 @@
 //! One log, read piece by piece from where it was left: the only place that asks a client's reader for records.
 
-use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::clients::{AgentMeta, Buffer, ContentReader, LogFile, LogReader, ReadError, ReadFrom};
 use crate::config::Config;
@@ -56,7 +55,7 @@ impl<'a> LogSource<'a> {
 
     /// Looks at the file once more; whether its size is another one.
     pub(super) fn has_grown(&mut self) -> bool {
-        let now = look_at(&self.log.path);
+        let now = self.reader.look_at(&self.log.path);
         // One that was rewritten in its length keeps its old time here, so that the next look reads it.
         let has_grown = now.0 != self.seen.0;
         if has_grown {
@@ -88,9 +87,12 @@ impl<'a> LogSource<'a> {
 
     /// The subagent run whose log it is.
     fn run(&self, delta: &LogDelta, config: &Config) -> Option<AgentObservation> {
-        let agent = self.log.agent.clone()?;
+        let told = delta.run.as_ref();
+        let agent = self.log.agent.clone().or_else(|| told.map(|run| run.id.clone()))?;
         let AgentMeta { agent_type, tool_use_id } = self.reader.agent_meta(self.log);
-        let agent_type = agent_type.or_else(|| delta.agent_types.get(&agent).cloned());
+        let agent_type = agent_type
+            .or_else(|| told.and_then(|run| run.agent_type.clone()))
+            .or_else(|| delta.agent_types.get(&agent).cloned());
         Some(AgentObservation {
             id: agent,
             defaults: defaults_for(agent_type.as_deref(), &config.subagents),
@@ -113,12 +115,6 @@ pub(super) fn is_unchanged(
     state.is_some_and(|state| {
         (state.size, state.modified_at) == seen && reader.is_at_end(&state.position, state.size)
     })
-}
-
-/// Size and time of change of a file; of one that is gone nothing.
-pub(super) fn look_at(path: &Path) -> (u64, Option<Timestamp>) {
-    let Ok(metadata) = std::fs::metadata(path) else { return (0, None) };
-    (metadata.len(), metadata.modified().ok().map(|time: SystemTime| Timestamp::from_system_time(time)))
 }
 
 /// How content is measured here.

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::source::{ABANDONED, LogSource, content_reader, is_unchanged, look_at};
+use super::source::{ABANDONED, LogSource, content_reader, is_unchanged};
 use crate::clients::{self, Buffer, LogFile, LogReader, ReadError};
 use crate::config::Config;
 use crate::domain::{AgentId, Client, LogDelta, SessionId, ToolUseId};
@@ -101,7 +101,7 @@ pub fn complete(
             }
         };
         let version = ledger.events().client_version(task.session)?;
-        for log in main.reader.agent_logs(main.path, task.session, version.as_deref()) {
+        for log in main.reader.other_logs(main.path, task.session, version.as_deref()) {
             let waits = matches!(task.wait, WaitFor::Subagent(agent) if log.agent.as_ref() == Some(agent));
             if !waits && !ledger.has_time() {
                 is_complete = false;
@@ -259,7 +259,7 @@ pub fn read_ended(
 fn has_news(ledger: &Ledger, record: &SessionRecord) -> Result<bool, StoreError> {
     let Some(path) = &record.transcript else { return Ok(false) };
     let reader = clients::reader_of(Client::from_name(&record.client).unwrap_or_default());
-    let (size, _) = look_at(Path::new(path));
+    let (size, _) = reader.look_at(Path::new(path));
     let state = ledger.logs().transcript_state(path)?;
     Ok(size > 0 && state.is_none_or(|state| !reader.is_at_end(&state.position, size)))
 }
@@ -357,7 +357,7 @@ fn read_new<'a>(
     let Conversation { reader, log, awaits } = *conversation;
     let path = log.path.to_string_lossy();
     let state = ledger.logs().transcript_state(&path)?;
-    let seen = look_at(&log.path);
+    let seen = reader.look_at(&log.path);
     let is_unchanged = is_unchanged(reader, state.as_ref(), seen);
     if is_unchanged && matches!(awaits, Awaited::Nothing) {
         return Ok(Ok(None));

@@ -158,13 +158,13 @@ impl<'c> LogWriter<'c> {
         let position = &delta.position;
         conn.prepare_cached(
             "INSERT INTO transcripts (path, session, agent_id, offset, size, modified_at, fingerprint, answered,
-               skipped_lines, reader_state)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+               skipped_lines, reader_state, unknown_lines)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
              ON CONFLICT (path) DO UPDATE SET
                session = excluded.session, agent_id = excluded.agent_id, offset = excluded.offset,
                size = excluded.size, modified_at = excluded.modified_at, fingerprint = excluded.fingerprint,
                answered = excluded.answered, skipped_lines = skipped_lines + excluded.skipped_lines,
-               reader_state = excluded.reader_state",
+               unknown_lines = unknown_lines + excluded.unknown_lines, reader_state = excluded.reader_state",
         )?
         .execute(params![
             batch.path,
@@ -177,6 +177,7 @@ impl<'c> LogWriter<'c> {
             position.answered,
             signed(delta.skipped_lines),
             position.reader_state,
+            signed(delta.unknown_lines),
         ])?;
         let mut messages = delta.responses;
         reconcile::merge_neighbours(&mut messages);

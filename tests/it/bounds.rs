@@ -241,7 +241,7 @@ fn threads_that_cannot_start_leave_the_work_to_the_others() {
         Ran::of(ledger.command(args).env("RUST_MIN_STACK", "70368744177664").stdin(Stdio::null()))
     };
     let ran = run(&["import", "--path", projects.to_str().unwrap()]);
-    assert!(ran.text().starts_with("3 new responses"), "{ran:?}");
+    assert!(ran.text().starts_with("Claude Code: 3 new responses"), "{ran:?}");
     let ran = run(&["tools"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
 }

@@ -15,20 +15,44 @@ use crate::support::{Ledger, files_below, repository};
 struct Sample {
     client: Client,
     folder: &'static str,
+    /// A log that is none: its path below the sample's folder, with `{}` for its name.
+    other: &'static str,
     /// Lines of a foreign log that a careless reader takes for its own.
     foreign: &'static str,
 }
 
-const SAMPLES: [Sample; 4] =
-    [claude_code("agents"), claude_code("compact-auto"), claude_code("resume"), claude_code("slowstream")];
+const SAMPLES: [Sample; 9] = [
+    claude_code("agents"),
+    claude_code("compact-auto"),
+    claude_code("resume"),
+    claude_code("slowstream"),
+    codex("archive"),
+    codex("compact-auto"),
+    codex("fork"),
+    codex("model-switch"),
+    codex("subagents-v1"),
+];
 
 const fn claude_code(scenario: &'static str) -> Sample {
     Sample {
         client: Client::ClaudeCode,
         folder: scenario,
+        other: "{}.jsonl",
         foreign: r#"{"type":"assistant","message":{"content":"hi","role":"assistant"},"timestamp":"2026-11-01T10:00:00Z"}"#,
     }
 }
+
+const fn codex(scenario: &'static str) -> Sample {
+    Sample {
+        client: Client::Codex,
+        folder: scenario,
+        other: "rollout-{}.jsonl",
+        foreign: r#"{"type":"token_count","info":{"total_token_usage":{"input_tokens":5,"output_tokens":5}}}"#,
+    }
+}
+
+/// Responses, input, cache reads and writes, and output.
+type Counts = [u64; 5];
 
 impl Sample {
     fn reader(&self) -> &'static dyn LogReader {
@@ -38,9 +62,9 @@ impl Sample {
     fn source(&self) -> PathBuf {
         let fixtures = repository().join("tests/fixtures").join(self.client.name());
         let version = std::fs::read_dir(fixtures).unwrap().flatten().map(|entry| entry.path());
-        let mut found =
-            version.map(|version| version.join("transcripts").join(self.folder)).filter(|at| at.exists());
-        found.next().unwrap()
+        let places = version
+            .flat_map(|version| [version.join("transcripts").join(self.folder), version.join(self.folder)]);
+        places.into_iter().find(|at| at.exists()).unwrap()
     }
 
     /// The logs, by their paths below a folder.
@@ -59,6 +83,36 @@ fn put(folder: &Path, files: &BTreeMap<PathBuf, Vec<u8>>) {
         let path = folder.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
+    }
+}
+
+impl Sample {
+    /// What the API answered, by session and model; of Claude Code, whose samples do not say so, by session.
+    fn truth(&self) -> BTreeMap<(String, String), Counts> {
+        let text = std::fs::read_to_string(self.source().join("expected.json")).unwrap();
+        let sessions: BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>> =
+            serde_json::from_str(&text).unwrap();
+        let is_claude = self.client == Client::ClaudeCode;
+        let names = match is_claude {
+            true => [
+                "responses",
+                "input_tokens",
+                "cache_read_input_tokens",
+                "cache_creation_input_tokens",
+                "output_tokens",
+            ],
+            false => ["responses", "input", "cache_read", "cache_write", "output"],
+        };
+        let mut truth = BTreeMap::new();
+        for (session, parts) in sessions {
+            // What compactions use stands in none of Claude Code's logs.
+            for (part, counts) in parts.into_iter().filter(|(part, _)| !is_claude || part != "compact") {
+                let model = if is_claude { String::new() } else { part };
+                let sum: &mut Counts = truth.entry((session.clone(), model)).or_default();
+                sum.iter_mut().zip(names).for_each(|(sum, name)| *sum += counts[name]);
+            }
+        }
+        truth
     }
 }
 
@@ -84,6 +138,24 @@ impl World {
 
     fn import(&self, path: &Path) -> Value {
         self.ledger.run(&["import", "--json", "--path", path.to_str().unwrap()]).json()
+    }
+
+    /// What the ledger counts, by session and model.
+    fn counts(&self, sample: &Sample) -> BTreeMap<(String, String), Counts> {
+        let ran = self.ledger.run(&["export", "--what", "responses", "--format", "jsonl"]);
+        let mut counts = BTreeMap::new();
+        for line in ran.text().lines() {
+            let row: Value = serde_json::from_str(line).unwrap();
+            let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+            let number = |name: &str| row[name].as_u64().unwrap();
+            let model = if sample.client == Client::ClaudeCode { String::new() } else { text("model") };
+            let sum: &mut Counts = counts.entry((text("session_id"), model)).or_default();
+            let writes = number("cache_write_5m_tokens") + number("cache_write_1h_tokens");
+            let all =
+                [1, number("input_tokens"), number("cache_read_tokens"), writes, number("output_tokens")];
+            sum.iter_mut().zip(all).for_each(|(sum, more)| *sum += more);
+        }
+        counts
     }
 
     /// Everything that people see of it: responses, sessions, and where the costs came from.
@@ -118,6 +190,20 @@ fn every_client_whose_logs_are_read_has_a_sample() {
             "{} has no sample in tests/it/contract.rs",
             reader.client().name()
         );
+    }
+}
+
+#[test]
+fn what_is_counted_is_what_the_api_answered() {
+    for sample in &SAMPLES {
+        let world = World::of(&sample.files());
+        let report = world.import(&world.folder);
+        assert_eq!(world.counts(sample), sample.truth(), "{} {}", sample.client.name(), sample.folder);
+        let clients = report["clients"].as_array().unwrap();
+        assert_eq!(clients.len(), 1, "{report}");
+        assert_eq!(clients[0]["client"], sample.client.name());
+        assert_eq!((&report["skipped_lines"], &report["unknown_lines"]), (&Value::from(0), &Value::from(0)));
+        assert_eq!(report["files_refused"], 0, "{report}");
     }
 }
 
@@ -197,10 +283,10 @@ fn foreign_empty_and_odd_files_leave_nothing_behind() {
             ("deep", &[b'['; 100_000]),
             ("numbers", b"1\n2\n3\n"),
         ];
-        let extension =
-            sample.files().keys().find_map(|name| name.extension().map(ToOwned::to_owned)).unwrap();
         for (name, bytes) in odd {
-            std::fs::write(world.folder.join(name).with_extension(&extension), bytes).unwrap();
+            let path = world.folder.join(sample.other.replace("{}", name));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
         }
         world.import(&world.folder);
         assert_eq!(world.contents(), contents_of(sample), "{}", sample.folder);

@@ -335,11 +335,6 @@ fn links_are_followed_as_the_client_follows_them() {
 
 #[test]
 fn logs_of_another_client_are_refused_by_name_and_nothing_is_stored() {
-    let rollout = [
-        json!({ "timestamp": at(1), "type": "session_meta", "payload": { "id": "x", "cwd": "/p", "cli_version": "0.50.0" } }),
-        json!({ "timestamp": at(2), "type": "response_item", "payload": { "type": "message", "role": "user", "content": [] } }),
-        json!({ "timestamp": at(3), "type": "event_msg", "payload": { "type": "token_count", "info": { "total_token_usage": { "input_tokens": 10 } } } }),
-    ];
     // Types that are ours too, in lines that are not.
     let alike = [
         json!({ "type": "progress", "percent": 10 }),
@@ -354,7 +349,6 @@ fn logs_of_another_client_are_refused_by_name_and_nothing_is_stored() {
     ];
     let chat = [json!({ "sessionId": "x", "projectHash": "abc", "startTime": at(1), "messages": [] })];
     let logs = [
-        ("rollout-1.jsonl", rollout.to_vec()),
         ("session-1.jsonl", chat.to_vec()),
         ("alike.jsonl", alike.to_vec()),
         ("stream.jsonl", stream.to_vec()),

@@ -227,7 +227,7 @@ impl LogReader for Transcripts {
         paths::agents_folder(main)
     }
 
-    fn agent_logs(&self, main: &Path, session: &SessionId, version: Option<&str>) -> Vec<LogFile> {
+    fn other_logs(&self, main: &Path, session: &SessionId, version: Option<&str>) -> Vec<LogFile> {
         paths::agent_files(main, session, may_have_flat_agents(version))
     }
 
@@ -266,8 +266,8 @@ impl LogReader for Transcripts {
         Ok(reading.finish(from, fingerprint, was_fork))
     }
 
-    fn describe_foreign(&self, path: &Path) -> &'static str {
-        foreign::describe(path)
+    fn describe_foreign(&self, path: &Path) -> String {
+        foreign::describe(path).to_owned()
     }
 
     fn is_beside_logs(&self, path: &Path) -> bool {

@@ -163,6 +163,7 @@ CREATE TABLE transcripts (
   fingerprint INTEGER NOT NULL,
   answered INTEGER NOT NULL,
   skipped_lines INTEGER NOT NULL,
+  unknown_lines INTEGER NOT NULL DEFAULT 0,
   reader_state TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 CREATE INDEX transcripts_by_session ON transcripts (session);
