@@ -163,8 +163,9 @@ impl<'c> LogWriter<'c> {
              ON CONFLICT (path) DO UPDATE SET
                session = excluded.session, agent_id = excluded.agent_id, offset = excluded.offset,
                size = excluded.size, modified_at = excluded.modified_at, fingerprint = excluded.fingerprint,
-               answered = excluded.answered, skipped_lines = skipped_lines + excluded.skipped_lines,
-               unknown_lines = unknown_lines + excluded.unknown_lines, reader_state = excluded.reader_state",
+               answered = excluded.answered, reader_state = excluded.reader_state,
+               skipped_lines = skipped_lines * ?12 + excluded.skipped_lines,
+               unknown_lines = unknown_lines * ?12 + excluded.unknown_lines",
         )?
         .execute(params![
             batch.path,
@@ -178,6 +179,8 @@ impl<'c> LogWriter<'c> {
             signed(delta.skipped_lines),
             position.reader_state,
             signed(delta.unknown_lines),
+            // Of a file that is read anew nothing of before holds.
+            delta.start > 0,
         ])?;
         let mut messages = delta.responses;
         reconcile::merge_neighbours(&mut messages);
