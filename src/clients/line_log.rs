@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Buffer, Fingerprint, FoundLogs, Lines, LogFile, ReadError, ReadFrom};
 use crate::domain::{
-    AgentId, LogDelta, LogPosition, LoggedRun, SessionFacts, SessionId, Timestamp, Usage, clean_name,
+    AgentId, LineTag, LogDelta, LogPosition, LoggedRun, MessageId, ModelId, Modifiers, RecordSource,
+    ResponseRecord, SessionFacts, SessionId, Timestamp, Usage, clean_name,
 };
 use crate::json::{self, Object};
 use crate::regular;
@@ -18,6 +19,8 @@ const CHUNK_BYTES: u64 = 8 << 20;
 const CHUNK_RECORDS: usize = 16_384;
 /// Deeper than this below its folder nobody looks for logs.
 const MAX_DEPTH: usize = 12;
+/// Longest name of a branch that is kept, in characters.
+pub(super) const MAX_BRANCH_CHARS: usize = 200;
 /// Longest path of a project that is kept, in characters.
 const MAX_PATH_CHARS: usize = 1_000;
 
@@ -45,13 +48,84 @@ pub(super) struct LineLog<S> {
     pub(super) is_answered: bool,
 }
 
+/// One answer of the API, as a line tells it.
+#[derive(Debug)]
+pub(super) struct Answer<'a> {
+    /// The key of the answer, the same in every file that repeats it.
+    pub(super) id: &'a str,
+    /// The session.
+    pub(super) session: &'a SessionId,
+    /// The subagent; `None` for the main conversation.
+    pub(super) agent: Option<AgentId>,
+    /// The model that answered.
+    pub(super) model: Option<&'a str>,
+    /// When.
+    pub(super) at: Option<Timestamp>,
+    /// What was used.
+    pub(super) usage: Usage,
+    /// The branch that was checked out.
+    pub(super) branch: Option<String>,
+    /// Whether it is known to be a fork's copy of another session's.
+    pub(super) is_copy: bool,
+}
+
 impl<S> LineLog<S> {
+    /// Adds an answer. One without an id that can be kept is a line that is not understood.
+    pub(super) fn add_answer(&mut self, answer: Answer<'_>) -> LineKind {
+        let Some(record) = record(answer, self.delta.file_start) else { return LineKind::Unknown };
+        if record.agent.is_none() && !record.copied && record.model.is_some() {
+            self.facts.model.clone_from(&record.model);
+        }
+        self.is_answered = true;
+        self.delta.responses.push(record);
+        LineKind::Known
+    }
+
+    /// Notes that a subagent is told of which has no log of its own.
+    pub(super) fn note_inner_run(&mut self, id: &AgentId, agent_type: Option<String>, at: Option<Timestamp>) {
+        let span = at.map(|at| (at, at));
+        match self.delta.inner_runs.iter_mut().find(|run| run.id == *id) {
+            Some(run) => {
+                run.agent_type = run.agent_type.take().or(agent_type);
+                run.logged = match (run.logged, span) {
+                    (Some((first, last)), Some((at, _))) => Some((first.min(at), last.max(at))),
+                    (known, new) => known.or(new),
+                };
+            }
+            None => self.delta.inner_runs.push(LoggedRun { id: id.clone(), agent_type, logged: span }),
+        }
+    }
+
     /// Notes the time of a line.
     pub(super) fn note_time(&mut self, at: Option<Timestamp>) {
         self.facts.first_at = self.facts.first_at.or(at);
         self.facts.last_at = self.facts.last_at.max(at);
         self.delta.file_start = self.delta.file_start.or(at);
     }
+}
+
+/// An answer as it is stored; `None` if its id cannot be one. The id says all of what it is, in whatever file it stands.
+pub(super) fn record(answer: Answer<'_>, file_start: Option<Timestamp>) -> Option<ResponseRecord> {
+    let Answer { id, session, agent, model, at, usage, branch, is_copy } = answer;
+    Some(ResponseRecord {
+        id: MessageId::new(id)?,
+        request: None,
+        line: Some(LineTag::of(id.as_bytes())),
+        session: session.clone(),
+        file_start,
+        copied: is_copy,
+        source: if agent.is_some() { RecordSource::Sidechain } else { RecordSource::Main },
+        agent,
+        model: model.and_then(ModelId::new),
+        at,
+        usage,
+        iterations: None,
+        complete: true,
+        skill: None,
+        branch,
+        modifiers: Modifiers::default(),
+        content_tokens: 0,
+    })
 }
 
 /// What of a log is kept between two readings.
@@ -95,7 +169,7 @@ pub(super) fn read<S: Serialize + DeserializeOwned + Default>(
         start: lines.start(),
         file_start: start.map(Timestamp::from_millis),
         session,
-        run: run.map(|(id, agent_type)| LoggedRun { id, agent_type }),
+        run: run.map(|(id, agent_type)| LoggedRun { id, agent_type, logged: None }),
         has_content: from.content.is_some(),
         ..LogDelta::default()
     };
@@ -141,6 +215,11 @@ pub(super) fn with_object<T>(line: &[u8], then: impl FnOnce(&Object<'_>) -> T) -
 /// A time as text.
 pub(super) fn time(object: &Object<'_>, name: &str) -> Option<Timestamp> {
     Timestamp::parse(&object.text(name)?)
+}
+
+/// A text as it is kept, at most `most` characters of it.
+pub(super) fn name(object: &Object<'_>, name: &str, most: usize) -> Option<String> {
+    clean_name(&object.text(name)?, most)
 }
 
 /// The path of a project, as it is kept.

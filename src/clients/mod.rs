@@ -5,9 +5,14 @@
 
 pub mod claude_code;
 mod codex;
+mod copilot;
+mod gemini;
 mod hooks;
 mod jsonl;
+mod kimi;
 mod line_log;
+mod pi;
+mod qwen;
 
 use std::path::{Path, PathBuf};
 
@@ -32,6 +37,11 @@ pub struct ClientAdapter {
 /// Every client of which something is read. Of several whose logs look alike from outside, the pickier ones come first.
 pub const CLIENTS: &[ClientAdapter] = &[
     ClientAdapter { client: Client::Codex, logs: Some(&codex::Rollouts), hooks: None },
+    ClientAdapter { client: Client::GeminiCli, logs: Some(&gemini::Chats), hooks: None },
+    ClientAdapter { client: Client::CopilotCli, logs: Some(&copilot::Events), hooks: None },
+    ClientAdapter { client: Client::Qwen, logs: Some(&qwen::Chats), hooks: None },
+    ClientAdapter { client: Client::Kimi, logs: Some(&kimi::Wires), hooks: None },
+    ClientAdapter { client: Client::Pi, logs: Some(&pi::Sessions), hooks: None },
     ClientAdapter {
         client: Client::ClaudeCode,
         logs: Some(&claude_code::Transcripts),

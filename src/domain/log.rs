@@ -121,6 +121,8 @@ pub struct LoggedRun {
     pub id: AgentId,
     /// Its type.
     pub agent_type: Option<String>,
+    /// The first and last time at which it is told of, if not by a log of its own.
+    pub logged: Option<(Timestamp, Timestamp)>,
 }
 
 /// Records of a log that have turned out, after they were read, to be copies of another session's.
@@ -157,6 +159,8 @@ pub struct LogDelta {
     pub session: Option<SessionId>,
     /// The subagent whose log it is, where the records say so and not the log's place.
     pub run: Option<LoggedRun>,
+    /// The subagents whose records stand in a main conversation's log, and have no log of their own.
+    pub inner_runs: Vec<LoggedRun>,
     /// Whether any record is one of the client's.
     pub is_understood: bool,
     /// What was read before and is a copy.
@@ -227,6 +231,7 @@ impl LogDelta {
         }
         self.session = self.session.or(later.session);
         self.run = self.run.or(later.run);
+        self.inner_runs.extend(later.inner_runs);
         self.is_understood |= later.is_understood;
         self.copied_before.extend(later.copied_before);
         self.file_start = self.file_start.or(later.file_start);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clients::{AgentMeta, Buffer, ContentReader, LogFile, LogReader, ReadError, ReadFrom};
 use crate::config::Config;
-use crate::domain::{LogDelta, NUMBERED_TOPIC_RANK, SessionKind, Timestamp};
+use crate::domain::{LogDelta, LoggedRun, NUMBERED_TOPIC_RANK, SessionKind, Timestamp};
 use crate::env::Env;
 use crate::estimate;
 use crate::estimate::subagents::defaults_for;
@@ -79,6 +79,7 @@ impl<'a> LogSource<'a> {
             client: self.reader.client(),
             path: self.log.path.to_string_lossy().into_owned(),
             run: self.run(&delta, config),
+            inner_runs: delta.inner_runs.drain(..).map(|run| observation(run, config)).collect(),
             size: self.seen.0,
             modified_at: self.seen.1,
             delta,
@@ -93,15 +94,22 @@ impl<'a> LogSource<'a> {
         let agent_type = agent_type
             .or_else(|| told.and_then(|run| run.agent_type.clone()))
             .or_else(|| delta.agent_types.get(&agent).cloned());
-        Some(AgentObservation {
-            id: agent,
-            defaults: defaults_for(agent_type.as_deref(), &config.subagents),
-            agent_type,
-            tool_use_id,
-            started_at: None,
-            ended_at: None,
-            logged: delta.span(),
-        })
+        let run = LoggedRun { id: agent, agent_type, logged: delta.span() };
+        Some(AgentObservation { tool_use_id, ..observation(run, config) })
+    }
+}
+
+/// A subagent run, as logs tell of it.
+fn observation(run: LoggedRun, config: &Config) -> AgentObservation {
+    let LoggedRun { id, agent_type, logged } = run;
+    AgentObservation {
+        id,
+        defaults: defaults_for(agent_type.as_deref(), &config.subagents),
+        agent_type,
+        tool_use_id: None,
+        started_at: None,
+        ended_at: None,
+        logged,
     }
 }
 

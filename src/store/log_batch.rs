@@ -12,6 +12,8 @@ pub struct LogBatch {
     pub path: String,
     /// The subagent run whose file it is; `None` for a main transcript.
     pub run: Option<AgentObservation>,
+    /// The subagent runs of which a main transcript tells.
+    pub inner_runs: Vec<AgentObservation>,
     /// The file's size when it was read, in bytes.
     pub size: u64,
     /// The file's time of change when it was read.

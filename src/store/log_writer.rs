@@ -107,6 +107,9 @@ impl<'c> LogWriter<'c> {
             }
             self.found_copies.extend(delta.copied_before.iter().map(|before| (row, *before)));
         }
+        for run in &batch.inner_runs {
+            record_run(conn, row, run)?;
+        }
         for (agent, agent_type) in &delta.agent_types {
             let named = conn
                 .prepare_cached(

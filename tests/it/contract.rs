@@ -21,7 +21,7 @@ struct Sample {
     foreign: &'static str,
 }
 
-const SAMPLES: [Sample; 9] = [
+const SAMPLES: [Sample; 23] = [
     claude_code("agents"),
     claude_code("compact-auto"),
     claude_code("resume"),
@@ -31,6 +31,20 @@ const SAMPLES: [Sample; 9] = [
     codex("fork"),
     codex("model-switch"),
     codex("subagents-v1"),
+    other(Client::GeminiCli, "agent"),
+    other(Client::GeminiCli, "compact"),
+    other(Client::GeminiCli, "resume"),
+    other(Client::CopilotCli, "agent"),
+    other(Client::CopilotCli, "compact"),
+    other(Client::Qwen, "agent"),
+    other(Client::Qwen, "compact"),
+    other(Client::Kimi, "agent"),
+    other(Client::Kimi, "compact"),
+    other(Client::Kimi, "fork"),
+    other(Client::Kimi, "old-agent"),
+    other(Client::Kimi, "old-resume"),
+    other(Client::Pi, "compact"),
+    other(Client::Pi, "fork"),
 ];
 
 const fn claude_code(scenario: &'static str) -> Sample {
@@ -49,6 +63,32 @@ const fn codex(scenario: &'static str) -> Sample {
         other: "rollout-{}.jsonl",
         foreign: r#"{"type":"token_count","info":{"total_token_usage":{"input_tokens":5,"output_tokens":5}}}"#,
     }
+}
+
+const fn other(client: Client, scenario: &'static str) -> Sample {
+    let (other, foreign) = match client {
+        Client::GeminiCli => (
+            "p/chats/session-{}.jsonl",
+            r#"{"id":"a","type":"gemini","tokens":{"input":5,"output":5,"cached":0},"model":"gemini-2.5-pro"}"#,
+        ),
+        Client::CopilotCli => (
+            "{}/events.jsonl",
+            r#"{"type":"session.usage_record","usage":{"model":"a","inputTokens":5,"outputTokens":5},"id":"a"}"#,
+        ),
+        Client::Qwen => (
+            "p/chats/{}.jsonl",
+            r#"{"type":"system","subtype":"ui_telemetry","systemPayload":{"uiEvent":{"event.name":"qwen-code.api_response"}}}"#,
+        ),
+        Client::Kimi => (
+            "w/session_{}/agents/main/wire.jsonl",
+            r#"{"type":"usage.record","usage":{"inputOther":5,"output":5}}"#,
+        ),
+        _ => (
+            "p/2026-11-30T03-15-37-267Z_{}.jsonl",
+            r#"{"type":"message","id":"a","message":{"role":"assistant","usage":{"input":5,"output":5}}}"#,
+        ),
+    };
+    Sample { client, folder: scenario, other, foreign }
 }
 
 /// Responses, input, cache reads and writes, and output.
@@ -174,6 +214,14 @@ impl World {
     }
 }
 
+/// Shows what differs, and not all that is alike.
+fn assert_alike(found: &[String], expected: &[String], what: &str) {
+    let others =
+        |of: &[String], than: &[String]| of.iter().filter(|line| !than.contains(line)).cloned().collect();
+    let (more, less): (Vec<String>, Vec<String>) = (others(found, expected), others(expected, found));
+    assert!(found == expected, "{what}: found\n{}\nfor\n{}", more.join("\n"), less.join("\n"));
+}
+
 fn contents_of(sample: &Sample) -> Vec<String> {
     let world = World::of(&sample.files());
     world.import(&world.folder);
@@ -224,7 +272,7 @@ fn logs_that_are_read_twice_count_once_and_are_never_written_to() {
         let second = world.import(&world.folder);
         assert!(first["responses"].as_u64().unwrap() > 0, "{}", sample.folder);
         assert_eq!((&second["responses"], &second["files_unchanged"]), (&Value::from(0), &first["files"]));
-        assert_eq!(world.contents(), contents, "{}", sample.folder);
+        assert_alike(&world.contents(), &contents, sample.folder);
         assert_eq!(seen(&world.folder), before, "{}", sample.folder);
     }
 }
@@ -237,7 +285,7 @@ fn logs_come_to_the_same_in_any_order() {
         for name in files.keys().rev() {
             world.import(&world.folder.join(name));
         }
-        assert_eq!(world.contents(), contents_of(sample), "{}", sample.folder);
+        assert_alike(&world.contents(), &contents_of(sample), sample.folder);
     }
 }
 
@@ -253,7 +301,7 @@ fn a_log_that_grows_comes_to_the_same_wherever_it_is_cut() {
                 put(&world.folder, &files.iter().map(|(name, bytes)| (name.clone(), grown(bytes))).collect());
                 world.import(&world.folder);
             }
-            assert_eq!(world.contents(), expected, "{} in {pieces} pieces", sample.folder);
+            assert_alike(&world.contents(), &expected, &format!("{} in {pieces} pieces", sample.folder));
         }
     }
 }
@@ -268,7 +316,7 @@ fn a_log_that_is_written_anew_is_read_from_its_start() {
         world.import(&world.folder);
         put(&world.folder, &files);
         world.import(&world.folder);
-        assert_eq!(world.contents(), contents_of(sample), "{}", sample.folder);
+        assert_alike(&world.contents(), &contents_of(sample), sample.folder);
     }
 }
 
@@ -289,7 +337,7 @@ fn foreign_empty_and_odd_files_leave_nothing_behind() {
             std::fs::write(path, bytes).unwrap();
         }
         world.import(&world.folder);
-        assert_eq!(world.contents(), contents_of(sample), "{}", sample.folder);
+        assert_alike(&world.contents(), &contents_of(sample), sample.folder);
     }
 }
 

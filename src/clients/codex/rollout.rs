@@ -9,14 +9,11 @@ use super::paths;
 use crate::clients::line_log::{self, LineKind, LineLog};
 use crate::clients::{Buffer, Lines, ReadError, ReadFrom};
 use crate::domain::{
-    AgentId, CompactionRecord, CompactionTrigger, LineTag, LogDelta, LoggedRun, MAX_NAME_CHARS, MessageId,
-    ModelId, Modifiers, PromptRecord, RecordSource, ResponseRecord, SessionId, SessionKind, Timestamp, Usage,
-    clean_name,
+    AgentId, CompactionRecord, CompactionTrigger, LogDelta, LoggedRun, MAX_NAME_CHARS, ModelId, PromptRecord,
+    ResponseRecord, SessionId, SessionKind, Timestamp, Usage, clean_name,
 };
 use crate::json::Object;
 
-/// Longest name of a branch that is kept, in characters.
-const MAX_BRANCH_CHARS: usize = 200;
 /// So many answers wait at most for what tells their model; in real rollouts it is one, a compaction that opens a turn.
 const MAX_WAITING: usize = 3;
 /// So many models' context windows are known; a thread has one or two.
@@ -230,9 +227,7 @@ impl Reading<'_> {
         let session = meta.text("session_id").or(parent).unwrap_or_else(|| id.clone()).into_owned();
         let thread = id.into_owned();
         if thread != session {
-            let name = |object: &Object<'_>, name: &str| {
-                object.text(name).and_then(|text| clean_name(&text, MAX_NAME_CHARS))
-            };
+            let name = |object: &Object<'_>, name| line_log::name(object, name, MAX_NAME_CHARS);
             let named = spawn
                 .as_ref()
                 .and_then(|spawn| name(spawn, "agent_role").or_else(|| name(spawn, "agent_type")));
@@ -243,14 +238,14 @@ impl Reading<'_> {
             let agent_type = named
                 .or_else(by_source)
                 .or_else(|| name(meta, "thread_source").filter(|kind| kind != "subagent" && kind != "user"));
-            self.log.delta.run = AgentId::new(&thread).map(|id| LoggedRun { id, agent_type });
+            self.log.delta.run = AgentId::new(&thread).map(|id| LoggedRun { id, agent_type, logged: None });
         }
         self.log.delta.session = SessionId::new(&session);
         let facts = &mut self.log.facts;
-        facts.client_version = meta.text("cli_version").and_then(|text| clean_name(&text, MAX_NAME_CHARS));
+        facts.client_version = line_log::name(meta, "cli_version", MAX_NAME_CHARS);
         facts.project = line_log::project(meta, "cwd");
-        let branch = meta.object("git").and_then(|git| git.text("branch").map(std::borrow::Cow::into_owned));
-        facts.git_branch = branch.and_then(|branch| clean_name(&branch, MAX_BRANCH_CHARS));
+        facts.git_branch =
+            meta.object("git").and_then(|git| line_log::name(&git, "branch", line_log::MAX_BRANCH_CHARS));
         facts.kind = match meta.text("source").as_deref() {
             Some("exec" | "mcp") => Some(SessionKind::Headless),
             Some("cli" | "vscode") => Some(SessionKind::Interactive),
@@ -293,7 +288,7 @@ impl Reading<'_> {
         self.log.state.waiting = waiting;
         for answer in settled {
             let model = self.model_of(&answer, &context);
-            let record = self.record(&answer, ModelId::new(&model));
+            let record = self.record(&answer, Some(&model));
             let known = record
                 .as_ref()
                 .and_then(|record| self.log.delta.responses.iter_mut().rfind(|known| known.id == record.id));
@@ -338,7 +333,7 @@ impl Reading<'_> {
             state.sizes = [usage.prompt().saturating_add(usage.output), state.sizes[0]];
         }
         let context = self.log.state.context.clone().filter(|context| context.turn == answer.turn);
-        let model = context.as_ref().and_then(|context| ModelId::new(&context.model));
+        let model = context.as_ref().map(|context| context.model.as_str());
         let is_known = model.is_some();
         if let Some(record) = self.record(&answer, model) {
             self.log.delta.responses.push(record);
@@ -354,7 +349,7 @@ impl Reading<'_> {
     }
 
     /// An answer as it is stored.
-    fn record(&mut self, answer: &Waiting, model: Option<ModelId>) -> Option<ResponseRecord> {
+    fn record(&mut self, answer: &Waiting, model: Option<&str>) -> Option<ResponseRecord> {
         let state = &self.log.state;
         let own = || Some((state.thread.clone()?, state.session.clone()?));
         let owner = answer.owner.clone().or_else(own);
@@ -365,27 +360,19 @@ impl Reading<'_> {
         };
         let agent = if thread == session.as_str() { None } else { AgentId::new(&thread) };
         if agent.is_none() && !is_copy && model.is_some() {
-            self.log.facts.model = model.clone();
+            self.log.facts.model = model.and_then(ModelId::new);
         }
-        Some(ResponseRecord {
-            id: MessageId::new(&answer.id)?,
-            request: None,
-            line: Some(LineTag::of(answer.id.as_bytes())),
-            session,
-            file_start: self.log.delta.file_start,
-            copied: is_copy,
-            source: if agent.is_some() { RecordSource::Sidechain } else { RecordSource::Main },
+        let answer = line_log::Answer {
+            id: &answer.id,
+            session: &session,
             agent,
             model,
             at: answer.at.map(Timestamp::from_millis),
             usage: answer.counts.usage(),
-            iterations: None,
-            complete: true,
-            skill: None,
             branch: state.branch.clone(),
-            modifiers: Modifiers::default(),
-            content_tokens: 0,
-        })
+            is_copy,
+        };
+        line_log::record(answer, self.log.delta.file_start)
     }
 
     fn add_compaction(&mut self, compaction: &Object<'_>, at: Option<Timestamp>) -> LineKind {
@@ -494,9 +481,9 @@ impl Reading<'_> {
             at: at.map(Timestamp::as_millis),
             before: None,
         };
-        let model = state.context.as_ref().and_then(|context| ModelId::new(&context.model));
+        let model = state.context.as_ref().map(|context| context.model.clone());
         self.log.is_answered = true;
-        if let Some(record) = self.record(&answer, model) {
+        if let Some(record) = self.record(&answer, model.as_deref()) {
             self.log.delta.responses.push(record);
         }
         LineKind::Known
