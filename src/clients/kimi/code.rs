@@ -80,10 +80,9 @@ fn add(log: &mut LineLog<State>, line: &Object<'_>, from: &ReadFrom) -> LineKind
         }),
         // All that stands before was copied from the session that this one was forked from.
         "forked" => {
-            log.delta.responses.clear();
+            log.delta.responses.iter_mut().for_each(|response| response.copied = true);
             log.delta.prompts.clear();
             log.delta.compactions.clear();
-            log.delta.file_start = at;
             (log.facts.first_at, log.facts.model) = (at, None);
             if let Some(at) = at.filter(|_| log.delta.start > 0 && is_main) {
                 log.delta.copied_before.push(CopiedBefore { at, has_responses: true });
