@@ -7,6 +7,7 @@ pub mod claude_code;
 mod codex;
 mod copilot;
 mod gemini;
+mod hook_fields;
 mod hooks;
 mod jsonl;
 mod kimi;
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::{AgentId, Client, LogDelta, LogPosition, OneLine as _, SessionId, Timestamp};
 use crate::env::Env;
-use crate::json::Raw;
+use crate::json::{Object, Raw};
 
 pub use hooks::{Answer, HookEvent, HookPayload, HookProtocol, ToolPayload};
 pub use jsonl::{Buffer, Fingerprint, Lines};
@@ -36,11 +37,11 @@ pub struct ClientAdapter {
 
 /// Every client of which something is read. Of several whose logs look alike from outside, the pickier ones come first.
 pub const CLIENTS: &[ClientAdapter] = &[
-    ClientAdapter { client: Client::Codex, logs: Some(&codex::Rollouts), hooks: None },
-    ClientAdapter { client: Client::GeminiCli, logs: Some(&gemini::Chats), hooks: None },
-    ClientAdapter { client: Client::CopilotCli, logs: Some(&copilot::Events), hooks: None },
-    ClientAdapter { client: Client::Qwen, logs: Some(&qwen::Chats), hooks: None },
-    ClientAdapter { client: Client::Kimi, logs: Some(&kimi::Wires), hooks: None },
+    ClientAdapter { client: Client::Codex, logs: Some(&codex::Rollouts), hooks: Some(&codex::Hooks) },
+    ClientAdapter { client: Client::GeminiCli, logs: Some(&gemini::Chats), hooks: Some(&gemini::Hooks) },
+    ClientAdapter { client: Client::CopilotCli, logs: Some(&copilot::Events), hooks: Some(&copilot::Hooks) },
+    ClientAdapter { client: Client::Qwen, logs: Some(&qwen::Chats), hooks: Some(&qwen::Hooks) },
+    ClientAdapter { client: Client::Kimi, logs: Some(&kimi::Wires), hooks: Some(&kimi::Hooks) },
     ClientAdapter { client: Client::Pi, logs: Some(&pi::Sessions), hooks: None },
     ClientAdapter {
         client: Client::ClaudeCode,
@@ -66,6 +67,33 @@ pub fn reader_of(client: Client) -> &'static dyn LogReader {
 pub fn hooks_of(client: Client) -> &'static dyn HookProtocol {
     let adapter = CLIENTS.iter().find(|adapter| adapter.client == client);
     adapter.and_then(|adapter| adapter.hooks).unwrap_or(&claude_code::Hooks)
+}
+
+/// The client that has sent a payload, which can be another one than the hook was registered for: the Copilot CLI runs the
+/// hooks of a project's Claude Code settings, and clients that have copied its hooks may read its settings.
+#[must_use]
+pub fn sender(payload: &Object<'_>, env: &Env, registered: Client) -> Client {
+    /// A folder of logs that a transcript's path goes through, and the variable that the client sets for its hooks.
+    const SIGNS: [(Client, &str, &str); 4] = [
+        (Client::CopilotCli, "/.copilot/session-state/", "COPILOT_CLI"),
+        (Client::Qwen, "/.qwen/projects/", "QWEN_CODE_SESSION_ID"),
+        (Client::GeminiCli, "/.gemini/tmp/", "GEMINI_SESSION_ID"),
+        (Client::Codex, "/rollout-", ""),
+    ];
+    if registered != Client::ClaudeCode {
+        return registered;
+    }
+    if let Some(path) = payload.text("transcript_path") {
+        // Claude Code itself names one with every event.
+        let path = path.replace('\\', "/");
+        let by_path = SIGNS.iter().find(|(_, folder, _)| path.contains(folder));
+        return by_path.map_or(registered, |(client, ..)| *client);
+    }
+    if payload.text("client_type").is_some_and(|kind| kind == "kimi_code_cli") {
+        return Client::Kimi;
+    }
+    let by_env = SIGNS.iter().find(|(.., name)| !name.is_empty() && env.var(name).is_some());
+    by_env.map_or(registered, |(client, ..)| *client)
 }
 
 /// Reads the logs of one client. It never writes to them.

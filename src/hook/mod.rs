@@ -116,15 +116,17 @@ fn run(
 ) -> Result<(), Error> {
     let note = |fault: &str| fault_log::append(path, env.now(), fault);
     let Some((text, left_out)) = received(Intake::read(stdin), note) else { return Ok(()) };
-    let protocol = clients::hooks_of(options.client);
-    let Some(payload) = decoded(&text, protocol, env, note) else { return Ok(()) };
+    let Some(object) = parsed(&text, note) else { return Ok(()) };
+    let client = clients::sender(&object, env, options.client);
+    let protocol = clients::hooks_of(client);
+    let Some(payload) = decoded(&object, protocol, env, note) else { return Ok(()) };
     let is_brief = text.len() <= BRIEF_BYTES && payload.event.is_brief();
     handled.ledger = opened(path, env, options, is_brief);
     let hook = Hook {
         env,
         options,
         protocol,
-        observation: observation(&payload, env, options.client),
+        observation: observation(&payload, env, client),
         payload: &payload,
         left_out,
         ledger_path: path,
@@ -170,23 +172,27 @@ fn is_padding(c: char) -> bool {
     c == '\u{feff}' || c == '\0' || c.is_ascii_whitespace()
 }
 
-/// The event of a payload; `None` if the ledger keeps nothing of it.
-fn decoded<'a>(
-    text: &'a str,
-    protocol: &dyn HookProtocol,
-    env: &Env,
-    note: impl Fn(&str),
-) -> Option<HookPayload<'a>> {
-    let object = match Object::parse(text.trim_matches(is_padding)) {
-        Ok(object) => object,
+/// A payload as an object; `None` if it is none.
+fn parsed(text: &str, note: impl Fn(&str)) -> Option<Object<'_>> {
+    match Object::parse(text.trim_matches(is_padding)) {
+        Ok(object) => Some(object),
         Err(fault) => {
             if !fault.is_other_value() {
                 note(&format!("a payload was skipped: {fault}"));
             }
-            return None;
+            None
         }
-    };
-    let payload = protocol.decode(&object, env);
+    }
+}
+
+/// The event of a payload; `None` if the ledger keeps nothing of it.
+fn decoded<'a>(
+    object: &Object<'a>,
+    protocol: &dyn HookProtocol,
+    env: &Env,
+    note: impl Fn(&str),
+) -> Option<HookPayload<'a>> {
+    let payload = protocol.decode(object, env);
     if payload.is_none() && object.members().count() >= MAX_PARTS {
         note(&format!("a payload was skipped: its first {MAX_PARTS} fields don't say which event it is"));
     }
@@ -356,7 +362,7 @@ impl Hook<'_> {
         let payload = self.payload;
         let task = IngestRequest {
             session: self.session(),
-            client: self.options.client,
+            client: self.observation.client,
             transcript: Path::new(payload.transcript.as_deref().unwrap_or_default()),
             wait: WaitFor::No,
             turn_ended: false,

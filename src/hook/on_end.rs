@@ -122,7 +122,7 @@ fn complete(
     let transcript = hook.payload.transcript.as_deref().unwrap_or_default();
     let task = IngestRequest {
         session,
-        client: hook.options.client,
+        client: hook.observation.client,
         transcript: Path::new(transcript),
         wait,
         turn_ended,

@@ -137,7 +137,7 @@ impl PriorKnowledge {
         };
         let alerts = Alerts::parse(session.alerts.as_deref().unwrap_or_default());
         let _first = hook.alerts.set(alerts).is_ok();
-        Self { encoding: encoding_of(hook.options.client, session.model.as_ref()), session }
+        Self { encoding: encoding_of(hook.observation.client, session.model.as_ref()), session }
     }
 
     /// The encoding's counts as the session's model reads them. What is no count of text, or comes from somewhere that
@@ -177,7 +177,8 @@ impl PriorKnowledge {
     ) -> ToolCall {
         let (action, action_name) = action(hook, tool);
         let raw = RawCounts { generated: generated.tokens, returned: returned.tokens };
-        let (generated, returned) = self.calibrated(hook.options.client, &tool.tool, (generated, returned));
+        let (generated, returned) =
+            self.calibrated(hook.observation.client, &tool.tool, (generated, returned));
         // Only the event of a single call can be long enough for that.
         let is_single = matches!(hook.payload.event, HookEvent::ToolFinished(_));
         let left_out = if is_single { hook.left_out } else { LeftOutBytes::default() };

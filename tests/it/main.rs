@@ -36,6 +36,7 @@ mod held;
 mod hook;
 mod identity;
 mod material;
+mod other_clients;
 mod prices;
 mod printed;
 mod removal;

@@ -2,6 +2,7 @@
 //!
 //! `README.md` beside this file has the rules, each with its reason.
 
+mod hooks;
 mod paths;
 mod rollout;
 
@@ -10,6 +11,8 @@ use std::path::{Path, PathBuf};
 use super::{Buffer, FoundLogs, LogFile, LogReader, ReadError, ReadFrom, line_log};
 use crate::domain::{AgentId, Client, LogDelta, SessionId};
 use crate::env::Env;
+
+pub(super) use hooks::Hooks;
 
 /// The reader of Codex's rollouts.
 #[derive(Debug, Clone, Copy)]

@@ -2,6 +2,8 @@
 //!
 //! `README.md` beside this file has the rules, each with its reason.
 
+mod hooks;
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,8 @@ use crate::domain::{
 };
 use crate::env::Env;
 use crate::json::Object;
+
+pub(super) use hooks::Hooks;
 
 /// So many models' totals are known of a session of an old client.
 const MAX_TOTALS: usize = 6;

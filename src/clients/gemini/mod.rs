@@ -2,6 +2,8 @@
 //!
 //! `README.md` beside this file has the rules, each with its reason.
 
+mod hooks;
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +14,8 @@ use super::{Buffer, FoundLogs, LogFile, LogReader, ReadError, ReadFrom};
 use crate::domain::{AgentId, Client, LogDelta, LoggedRun, PromptRecord, SessionId, Timestamp, Usage};
 use crate::env::Env;
 use crate::json::{self, Object, Raw};
+
+pub(super) use hooks::Hooks;
 
 /// The folder in which all chats of a project are.
 const CHATS: &str = "chats";

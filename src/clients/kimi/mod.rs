@@ -4,6 +4,7 @@
 
 mod cli;
 mod code;
+mod hooks;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ use crate::domain::{AgentId, Client, LogDelta, MAX_NAME_CHARS, SessionId};
 use crate::env::Env;
 use crate::json::Object;
 use crate::regular;
+
+pub(super) use hooks::Hooks;
 
 /// The name of every log.
 const WIRE: &str = "wire.jsonl";

@@ -2,6 +2,8 @@
 //!
 //! `README.md` beside this file has the rules, each with its reason.
 
+mod hooks;
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +17,8 @@ use crate::domain::{
 };
 use crate::env::Env;
 use crate::json::Object;
+
+pub(super) use hooks::Hooks;
 
 /// The reader of Qwen Code's chats.
 #[derive(Debug, Clone, Copy)]
