@@ -2,9 +2,8 @@
 
 use super::{Check, Subject};
 use crate::config::Config;
+use crate::present::doctor::Diagnosis;
 use crate::setup::scope::{Scope, ScopeKind};
-
-const NAME: &str = "settings";
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let usual = subject.env.config_path();
@@ -12,8 +11,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let mut config = match Config::of_user(usual.as_deref(), subject.config) {
         Ok(config) => config,
         Err(error) => {
-            let cure = "fix the file; until then, the hook stores no names, and commands that need the settings fail";
-            checks.push(Check::failed(NAME, error.to_string(), cure));
+            checks.push(Check::failed(Diagnosis::SettingsFault(error.to_string())));
             Config::default()
         }
     };
@@ -21,8 +19,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     if let Some(project) = project.as_ref().and_then(|scope| scope.folder.parent())
         && let Err(error) = config.add_project(project)
     {
-        let cure = "fix the file; it has no effect until then";
-        checks.push(Check::failed(format!("{NAME} (project)"), error.to_string(), cure));
+        checks.push(Check::failed(Diagnosis::ProjectSettingsFault(error.to_string())));
     }
     checks
 }

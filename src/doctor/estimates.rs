@@ -1,8 +1,8 @@
 //! How far off are the estimates, model by model?
 
 use super::{Check, Subject};
+use crate::present::doctor::{Diagnosis, ModelError, Topic};
 
-const NAME: &str = "estimates";
 /// From this share on an estimate is no help. Usual is a tenth of it.
 const FAR_OFF: f64 = 0.25;
 /// How many models are named.
@@ -18,21 +18,11 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
             more += 1;
             return;
         }
-        let n = learned.n();
-        models.push(format!("{model}: off by {:.1}% over its last calls (n = {n})", error * 100.0));
+        models.push(ModelError { model: model.to_string(), error, n: learned.n() });
     });
     if let Err(error) = read {
-        return vec![Check::failed(NAME, error.to_string(), "run `tallyhook doctor` again")];
+        return vec![Check::unanswered(Topic::Estimates, &error)];
     }
-    if more > 0 {
-        models.push(format!("and {more} more"));
-    }
-    vec![if models.is_empty() {
-        Check::ok(NAME, "not calibrated yet; this takes a few turns per model")
-    } else if is_far_off {
-        let cure = "don't rely on ~ figures for models that are far off; billed figures aren't affected, and estimates improve with more calls";
-        Check::warning(NAME, models.join("; "), cure)
-    } else {
-        Check::ok(NAME, models.join("; "))
-    }]
+    let found = Diagnosis::Estimates { models, more, is_far_off };
+    vec![if is_far_off { Check::warning(found) } else { Check::ok(found) }]
 }

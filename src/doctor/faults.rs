@@ -1,11 +1,11 @@
 //! What did the hook have to pass over?
 
 use super::{Check, Subject};
-use crate::domain::{OneLine as _, clean_name};
+use crate::domain::clean_name;
 use crate::hook;
+use crate::present::doctor::Diagnosis;
 use crate::regular;
 
-const NAME: &str = "hook errors";
 /// Largest log that is read, in bytes; the hook begins a new one long before.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -15,14 +15,11 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
         Ok(text) => String::from_utf8_lossy(&text).into_owned(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => {
-            let found = format!("the hook's log {} can't be read: {error}", path.one_line());
-            return vec![Check::warning(NAME, found, "move or delete it; the hook creates a new one")];
+            let error = error.to_string();
+            return vec![Check::warning(Diagnosis::HookLogUnreadable { path, error })];
         }
     };
-    let Some(last) = text.lines().last() else { return vec![Check::ok(NAME, "none logged")] };
-    let count = text.lines().count();
+    let Some(last) = text.lines().last() else { return vec![Check::ok(Diagnosis::NoHookErrors)] };
     let last = clean_name(last, 300).unwrap_or_default();
-    let found = format!("{count} logged; the most recent: {last}");
-    let cure = format!("see {}; delete the file once you have dealt with it", path.one_line());
-    vec![Check::warning(NAME, found, cure)]
+    vec![Check::warning(Diagnosis::HookErrors { count: text.lines().count(), last, path })]
 }

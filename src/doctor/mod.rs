@@ -1,7 +1,7 @@
 //! `tallyhook doctor`: is the hook registered and current, does it run, do events arrive, is the ledger sound?
 //!
-//! One check a file. A check finds out, says what it found, and, where that is not well, what to do; it changes
-//! nothing. What `--fix` may do is a [`Fix`], carried out afterwards.
+//! One check a file. A check finds out and returns a [`Diagnosis`], whose words are in `present::doctor`; it changes nothing.
+//! What `--fix` may do is a [`Fix`], carried out afterwards.
 
 mod client;
 mod client_costs;
@@ -27,6 +27,7 @@ use serde::Serialize;
 
 use crate::domain::Mode;
 use crate::env::Env;
+use crate::present::doctor::{Diagnosis, Topic};
 use crate::pricing::PriceTable;
 use crate::setup::client::InstalledClient;
 use crate::setup::scope::Scope;
@@ -58,32 +59,32 @@ pub enum Fix {
 }
 
 /// A check's outcome.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Check {
-    /// Its name.
-    pub check: String,
     /// How it came out.
     pub status: Status,
     /// What was found.
-    pub found: String,
-    /// What to do; null if nothing.
-    pub cure: Option<String>,
+    pub found: Diagnosis,
     /// What `--fix` would do.
-    #[serde(skip)]
     pub fix: Option<Fix>,
 }
 
 impl Check {
-    fn ok(check: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { check: check.into(), status: Status::Ok, found: found.into(), cure: None, fix: None }
+    const fn ok(found: Diagnosis) -> Self {
+        Self { status: Status::Ok, found, fix: None }
     }
 
-    fn warning(check: impl Into<String>, found: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { status: Status::Warning, cure: Some(cure.into()), ..Self::ok(check, found) }
+    const fn warning(found: Diagnosis) -> Self {
+        Self { status: Status::Warning, found, fix: None }
     }
 
-    fn failed(check: impl Into<String>, found: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { status: Status::Failed, cure: Some(cure.into()), ..Self::ok(check, found) }
+    const fn failed(found: Diagnosis) -> Self {
+        Self { status: Status::Failed, found, fix: None }
+    }
+
+    /// The outcome where the ledger does not answer.
+    fn unanswered(topic: Topic, error: &StoreError) -> Self {
+        Self::failed(Diagnosis::Unanswered { topic, error: error.to_string() })
     }
 
     fn with_fix(self, fix: Fix) -> Self {

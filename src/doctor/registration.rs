@@ -1,8 +1,9 @@
 //! Are the hooks registered where the client reads them, do they run, once, and are all the client's events among them?
 
 use super::{Check, Fix, Subject};
-use crate::domain::{OneLine as _, Version, plural};
+use crate::domain::{OneLine as _, Version};
 use crate::hook::manifest::{self, Subscription};
+use crate::present::doctor::{Diagnosis, PluginState, RegistrationState};
 use crate::setup::client::InstalledClient;
 use crate::setup::command::{Command, Program, Target};
 use crate::setup::scope::{Scope, ScopeKind};
@@ -10,18 +11,17 @@ use crate::setup::settings::{self, Found, Registration};
 use crate::setup::view::{File, Layer, Recording, Switch, View};
 use crate::setup::{SetupError, files, hooks_file};
 
-const NAME: &str = "hooks";
 /// From this version on the client passes over an event that it does not know; before, it drops the whole file.
 const TOLERANT: Version = (2, 1, 101);
-const MEND: &str = "fix the file; Claude Code can't load it either";
-const REGISTER: &str = "run `tallyhook init` in a project, or `tallyhook init --scope user` for all projects";
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let view = &subject.view;
     let version = subject.client.as_ref().map(InstalledClient::number);
     let events = manifest::events_of(version, subject.is_gated());
-    let mut checks: Vec<Check> =
-        view.faults.iter().map(|(layer, error)| Check::failed(name(*layer), fault(error), MEND)).collect();
+    let unreadable = |layer: Layer, error: &SetupError| {
+        Check::failed(Diagnosis::SettingsUnreadable { layer: layer.name(), error: fault(error) })
+    };
+    let mut checks: Vec<Check> = view.faults.iter().map(|(layer, error)| unreadable(*layer, error)).collect();
     let registered = || view.files.iter().filter(|file| !file.found.is_empty());
     checks.extend(registered().map(|file| match view.switch(file.layer) {
         Some(switch) => switched_off(view, file, &switch),
@@ -32,7 +32,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     checks.extend(unread(view));
     checks.extend(subject.scopes.iter().filter_map(|scope| of_hooks_file(view, scope)));
     if view.recording() == Recording::Nowhere && view.faults.is_empty() {
-        checks.push(Check::failed(NAME, "not registered", REGISTER));
+        checks.push(Check::failed(Diagnosis::NotRegistered));
     }
     checks
 }
@@ -46,83 +46,78 @@ fn fault(error: &SetupError) -> String {
     }
 }
 
-fn name(layer: Layer) -> String {
-    format!("{NAME} ({})", layer.name())
+fn registered(file: &File, state: RegistrationState) -> Diagnosis {
+    Diagnosis::Registered { layer: file.layer.name(), path: file.path.clone(), state }
+}
+
+fn current(file: &File) -> Check {
+    Check::ok(registered(file, RegistrationState::Current(file.found.len() as u64)))
 }
 
 /// A registration that settings keep from running.
 fn switched_off(view: &View, file: &File, switch: &Switch) -> Check {
-    let (events, path) = (plural(file.found.len() as u64, "event"), file.path.one_line());
-    let found = format!(
-        "{events} in {path}, but hooks are turned off: {} in {}",
-        switch.member,
-        switch.path.one_line()
+    let others_run = view.recording() == Recording::Runs;
+    let found = registered(
+        file,
+        RegistrationState::TurnedOff {
+            events: file.found.len() as u64,
+            member: switch.member,
+            by: switch.path.clone(),
+            others_run,
+        },
     );
-    if view.recording() == Recording::Runs {
-        return Check::warning(name(file.layer), found, "no action needed if the other hooks are enough");
-    }
-    let cure = match switch.member {
-        "disableAllHooks" => "remove that line to record events; it also turns off the status line",
-        _ => "ask whoever manages the settings to add tallyhook's hooks",
-    };
-    Check::failed(name(file.layer), found, cure)
+    if others_run { Check::warning(found) } else { Check::failed(found) }
 }
 
 fn of_file(subject: &Subject<'_>, file: &File, events: &[Subscription], version: Option<Version>) -> Check {
-    let (path, count) = (file.path.one_line(), plural(file.found.len() as u64, "event"));
-    let name = name(file.layer);
     let kind = match file.layer {
-        Layer::Managed => return of_managed_file(name, file, events),
+        Layer::Managed => return of_managed_file(file, events),
         Layer::Local => ScopeKind::Local,
         Layer::Project => ScopeKind::Project,
         Layer::User => ScopeKind::User,
     };
-    let cure = format!("run `tallyhook init --scope {}`, or `tallyhook doctor --fix`", kind.name());
-    let fix = Scope::of(kind, subject.env).map(Fix::Register);
-    let check = |check: Check| Check { fix: fix.clone(), ..check };
+    let Some(state) = out_of_date(file, kind, events, version) else { return current(file) };
+    let is_dropped = matches!(state, RegistrationState::Unsupported(_))
+        && version.is_some_and(|version| version < TOLERANT);
+    let found = registered(file, state);
+    let check = if is_dropped { Check::failed(found) } else { Check::warning(found) };
+    Check { fix: Scope::of(kind, subject.env).map(Fix::Register), ..check }
+}
+
+/// What `init` would change in a file.
+fn out_of_date(
+    file: &File,
+    kind: ScopeKind,
+    events: &[Subscription],
+    version: Option<Version>,
+) -> Option<RegistrationState> {
+    let names = |is_wanted: &dyn Fn(&str) -> bool| -> Vec<String> {
+        events_of(&file.found).filter(|event| is_wanted(event)).map(str::to_owned).collect()
+    };
     if let Some(version) = version {
-        let too_new: Vec<&str> = events_of(&file.found)
-            .filter(|event| since(event).is_some_and(|since| since > version))
-            .collect();
+        let too_new = names(&|event| since(event).is_some_and(|since| since > version));
         if !too_new.is_empty() {
-            let found = format!(
-                "{path} registers events that this version of Claude Code doesn't support: {}",
-                too_new.join(", ")
-            );
-            return check(if version < TOLERANT {
-                Check::failed(name, found, cure)
-            } else {
-                Check::warning(name, found, cure)
-            });
+            return Some(RegistrationState::Unsupported(too_new));
         }
     }
-    let unused: Vec<&str> = events_of(&file.found)
-        .filter(|event| !events.iter().any(|subscription| subscription.event == *event))
-        .collect();
+    let unused = names(&|event| !events.iter().any(|subscription| subscription.event == event));
     if !unused.is_empty() {
-        let found = format!("{path} registers {}, which tallyhook doesn't use", unused.join(", "));
-        return check(Check::warning(name, found, cure));
+        return Some(RegistrationState::Unused(unused));
     }
-    if let Some(missing) = missing(file, events) {
-        return check(Check::warning(name, format!("{path} is missing {missing}"), cure));
+    let missing = missing(file, events);
+    if !missing.is_empty() {
+        return Some(RegistrationState::Missing(missing));
     }
     let calls = || file.found.iter().filter_map(|found| found.entry.command.as_hook());
     if kind == ScopeKind::Project && calls().any(|call| call.names_a_path()) {
-        let found = format!("{path} is shared but contains a path that exists only on this machine");
-        return check(Check::warning(name, found, cure));
+        return Some(RegistrationState::OwnPath);
     }
     if calls().any(|call| !call.is_guarded()) {
-        let found = format!("{path} has a command that fails where tallyhook isn't installed");
-        return check(Check::warning(name, found, cure));
+        return Some(RegistrationState::Unguarded);
     }
     let target = Target { program: Program::AsItIs, ledger: None, config: None };
-    let current = settings::register(&file.text, &Registration { target: &target, events });
-    if current.is_ok_and(|current| current == file.text) {
-        Check::ok(name, format!("{count} in {path}"))
-    } else {
-        let found = format!("{path} has a registration that differs from what `init` writes");
-        check(Check::warning(name, found, cure))
-    }
+    let written = settings::register(&file.text, &Registration { target: &target, events });
+    (!written.is_ok_and(|written| written == file.text)).then_some(RegistrationState::Differs)
 }
 
 fn events_of(found: &[Found]) -> impl Iterator<Item = &str> {
@@ -130,23 +125,18 @@ fn events_of(found: &[Found]) -> impl Iterator<Item = &str> {
 }
 
 /// The events that a file does not register.
-fn missing(file: &File, events: &[Subscription]) -> Option<String> {
+fn missing(file: &File, events: &[Subscription]) -> Vec<&'static str> {
     let is_there = |event: &str| events_of(&file.found).any(|found| found == event);
-    let missing: Vec<&str> =
-        events.iter().map(|subscription| subscription.event).filter(|event| !is_there(event)).collect();
-    (!missing.is_empty()).then(|| missing.join(", "))
+    events.iter().map(|subscription| subscription.event).filter(|event| !is_there(event)).collect()
 }
 
 /// An administrator's file, which nobody else can change.
-fn of_managed_file(name: String, file: &File, events: &[Subscription]) -> Check {
-    let path = file.path.one_line();
-    match missing(file, events) {
-        Some(missing) => {
-            let cure = "ask whoever manages the settings to add them";
-            Check::warning(name, format!("{path} is missing {missing}"), cure)
-        }
-        None => Check::ok(name, format!("{} in {path}", plural(file.found.len() as u64, "event"))),
+fn of_managed_file(file: &File, events: &[Subscription]) -> Check {
+    let missing = missing(file, events);
+    if missing.is_empty() {
+        return current(file);
     }
+    Check::warning(registered(file, RegistrationState::Missing(missing)))
 }
 
 /// The first client that knows an event; `None` if that is not known, as of all that tallyhook has no use for.
@@ -156,33 +146,19 @@ fn since(event: &str) -> Option<Version> {
 }
 
 fn plugin(view: &View) -> Option<Check> {
-    let name = format!("{NAME} (plugin)");
     let (is_enabled, file) = view.plugin()?;
-    let path = file.path.one_line();
-    let is_registered =
+    let others_run =
         view.files.iter().any(|file| !file.found.is_empty() && view.switch(file.layer).is_none());
-    Some(match (is_enabled, view.switch(file.layer), is_registered) {
+    let plugin = |state| Diagnosis::Plugin { path: file.path.clone(), state };
+    Some(match (is_enabled, view.switch(file.layer), others_run) {
         (false, _, true) => return None,
-        (false, _, false) => Check::failed(
-            name,
-            format!("the plugin is disabled in {path}"),
-            "enable it, or run `tallyhook init`",
-        ),
-        (true, Some(switch), is_registered) => {
-            let found =
-                format!("the plugin's hooks are turned off: {} in {}", switch.member, switch.path.one_line());
-            if is_registered {
-                Check::warning(name, found, "no action needed if the other hooks are enough")
-            } else {
-                Check::failed(name, found, "remove that line, or ask whoever manages the settings")
-            }
+        (false, _, false) => Check::failed(plugin(PluginState::Disabled)),
+        (true, Some(Switch { path: by, member }), others_run) => {
+            let found = plugin(PluginState::TurnedOff { member, by, others_run });
+            if others_run { Check::warning(found) } else { Check::failed(found) }
         }
-        (true, None, true) => Check::warning(
-            name,
-            "the plugin is enabled too, so two processes record each event (it is counted once)",
-            "keep one: run `tallyhook uninstall`, or disable the plugin",
-        ),
-        (true, None, false) => Check::ok(name, format!("registered by the plugin, enabled in {path}")),
+        (true, None, true) => Check::warning(plugin(PluginState::Twice)),
+        (true, None, false) => Check::ok(plugin(PluginState::Registers)),
     })
 }
 
@@ -206,12 +182,8 @@ fn twice(view: &View) -> Option<Check> {
     };
     let is_double = files.len() > 1 && manifest::EVENTS.iter().any(|known| commands(known.event) > 1);
     is_double.then(|| {
-        let names: Vec<&str> = files.iter().map(|file| file.layer.name()).collect();
-        let found = format!(
-            "registered in several files ({}), so several processes record each event (it is counted once)",
-            names.join(", ")
-        );
-        Check::warning(NAME, found, "remove all but one of them")
+        let layers = files.iter().map(|file| file.layer.name()).collect();
+        Check::warning(Diagnosis::RegisteredTwice(layers))
     })
 }
 
@@ -224,12 +196,8 @@ fn unread(view: &View) -> Vec<Check> {
     let paths = view.unread.iter().filter(|path| is_alone || !is_copy(path));
     paths
         .map(|path| {
-            let found = format!("{} has hooks, but Claude Code doesn't read it", path.one_line());
-            if is_alone {
-                Check::failed(NAME, found, REGISTER)
-            } else {
-                Check::warning(NAME, found, "remove the hooks from that file")
-            }
+            let found = Diagnosis::Unread { path: path.clone(), is_alone };
+            if is_alone { Check::failed(found) } else { Check::warning(found) }
         })
         .collect()
 }
@@ -246,12 +214,7 @@ fn of_hooks_file(view: &View, scope: &Scope) -> Option<Check> {
     if hooks_file::agrees(&text, registered).unwrap_or(true) {
         return None;
     }
-    let found = format!(
-        "{} differs from {}, which is the one in effect",
-        path.one_line(),
-        scope.settings().one_line()
-    );
-    let cure = format!("run `tallyhook init --scope {}`, or `tallyhook doctor --fix`", scope.kind.name());
-    let name = format!("hooks file ({})", scope.kind.name());
-    Some(Check::warning(name, found, cure).with_fix(Fix::Register(scope.clone())))
+    let (settings, kind) = (scope.settings(), scope.kind.name());
+    let found = Diagnosis::HooksFileDiffers { copy: path, settings, scope: kind };
+    Some(Check::warning(found).with_fix(Fix::Register(scope.clone())))
 }

@@ -1,12 +1,12 @@
 //! What all checks have found, as JSON and for people.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{Check, Status};
 use crate::present::{Block, Finding, FindingState, Page, PageOptions, Present};
 
 /// `doctor --json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DoctorReport {
     /// Version of this structure.
     pub schema_version: u32,
@@ -16,10 +16,38 @@ pub struct DoctorReport {
     pub checks: Vec<Check>,
 }
 
+/// A check in the JSON.
+#[derive(Serialize)]
+struct CheckRow<'a> {
+    check: &'a str,
+    status: Status,
+    found: &'a str,
+    cure: Option<&'a str>,
+}
+
 impl From<Vec<Check>> for DoctorReport {
     fn from(checks: Vec<Check>) -> Self {
         let failures = checks.iter().filter(|check| check.status == Status::Failed).count();
         Self { schema_version: 1, failures, checks }
+    }
+}
+
+impl Check {
+    /// What people read of it.
+    fn finding(&self) -> Finding {
+        self.found.finding(match self.status {
+            Status::Ok => FindingState::Ok,
+            Status::Warning => FindingState::Note,
+            Status::Failed => FindingState::Failed,
+        })
+    }
+}
+
+impl Serialize for Check {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Finding { name, state: _, found, cure } = self.finding();
+        CheckRow { check: &name, status: self.status, found: &found, cure: cure.as_deref() }
+            .serialize(serializer)
     }
 }
 
@@ -29,16 +57,6 @@ impl Present for DoctorReport {
     }
 
     fn page(&self, _: &PageOptions<'_>) -> Page {
-        let finding = |check: &Check| Finding {
-            name: check.check.clone(),
-            state: match check.status {
-                Status::Ok => FindingState::Ok,
-                Status::Warning => FindingState::Note,
-                Status::Failed => FindingState::Failed,
-            },
-            found: check.found.clone(),
-            cure: check.cure.clone(),
-        };
-        Page { blocks: vec![Block::Findings(self.checks.iter().map(finding).collect())] }
+        Page { blocks: vec![Block::Findings(self.checks.iter().map(Check::finding).collect())] }
     }
 }

@@ -1,31 +1,19 @@
 //! Do events wait for the ledger? The checks before have opened it, which stores what waits.
 
 use super::{Check, Subject};
+use crate::present::doctor::{Diagnosis, SpoolFinding};
 use crate::store::{Spool, SpoolState};
-
-const NAME: &str = "spool";
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let SpoolState { waiting, forbidden, unreadable } = Spool::of(subject.ledger_path).state();
-    if unreadable > 0 {
-        let found = format!("queued events that couldn't be read: {unreadable}");
-        return vec![Check::warning(
-            NAME,
-            found,
-            "install the latest release, or remove the folder whose name ends in .spool-unreadable",
-        )];
-    }
-    if forbidden > 0 {
-        let found = format!("queued events or folders that belong to another user: {forbidden}");
-        return vec![Check::warning(
-            NAME,
-            found,
-            "change the owner of the folder whose name ends in .spool to yourself (chown -R); the next event then stores them",
-        )];
-    }
-    if waiting > 0 {
-        let found = format!("events queued: {waiting}");
-        return vec![Check::warning(NAME, found, "check whether another program has the ledger locked")];
-    }
-    vec![Check::ok(NAME, "queue empty")]
+    let found = if unreadable > 0 {
+        SpoolFinding::Unreadable(unreadable)
+    } else if forbidden > 0 {
+        SpoolFinding::Forbidden(forbidden)
+    } else if waiting > 0 {
+        SpoolFinding::Waiting(waiting)
+    } else {
+        return vec![Check::ok(Diagnosis::Spool(SpoolFinding::Empty))];
+    };
+    vec![Check::warning(Diagnosis::Spool(found))]
 }

@@ -3,9 +3,8 @@
 use tallyhook_counter::{Encoding, count};
 
 use super::{Check, Subject};
+use crate::present::doctor::Diagnosis;
 use tallyhook_counter::reference::Reference;
-
-const NAME: &str = "counter";
 
 /// Texts of several kinds: what people read, code, and what the patterns treat in ways of their own.
 const SAMPLES: &[&str] = &[
@@ -23,13 +22,12 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     if !subject.verify {
         return Vec::new();
     }
-    let cure = "please report this, with the output of `tallyhook --version`";
     Encoding::ALL
         .into_iter()
         .map(|encoding| {
             let reference = match Reference::new(encoding) {
                 Ok(reference) => reference,
-                Err(error) => return Check::failed(NAME, error.to_string(), cure),
+                Err(error) => return Check::failed(Diagnosis::CounterUnverified(error.to_string())),
             };
             let mut tokens = 0;
             let mut different = 0;
@@ -39,18 +37,8 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
                 tokens += ours;
                 different += usize::from(theirs != Some(ours));
             }
-            if different == 0 {
-                Check::ok(
-                    NAME,
-                    format!("sample counts match tiktoken-rs ({tokens} tokens, {})", encoding.name()),
-                )
-            } else {
-                Check::failed(
-                    NAME,
-                    format!("{different} samples differ from tiktoken-rs ({})", encoding.name()),
-                    cure,
-                )
-            }
+            let found = Diagnosis::Counter { encoding: encoding.name(), different, tokens };
+            if different == 0 { Check::ok(found) } else { Check::failed(found) }
         })
         .collect()
 }

@@ -19,6 +19,7 @@ mod cells;
 mod cost;
 mod count;
 mod dashboard;
+pub mod doctor;
 mod history;
 mod line;
 pub mod number;
