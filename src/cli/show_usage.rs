@@ -7,8 +7,10 @@ use super::{Context, Extent, budget};
 use crate::allocation;
 use crate::domain::Timeline;
 use crate::error::Error;
+use crate::present::advice;
+use crate::report::advice::worst_waste;
 use crate::report::usage::{Basis, Filter, UsageReport};
-use crate::report::{advice, history, reported};
+use crate::report::{history, reported};
 use crate::store::{Ledger, SessionRecord};
 
 /// Sessions that `--history` lists.
@@ -42,7 +44,8 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
     if filter == Filter::default() {
         let cost = report.actual.as_ref().and_then(|actual| actual.cost_usd).unwrap_or_default();
         let was_compacted = !report.compaction_events.is_empty();
-        report.advice = advice::advice(&allocations.calls, cost, was_compacted);
+        let waste = worst_waste(&allocations.calls, cost, was_compacted);
+        report.advice = waste.as_ref().map(advice::sentence);
     }
     if args.history {
         let mut records = Vec::new();

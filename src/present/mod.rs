@@ -9,6 +9,7 @@
 //!
 //! Hooks ask [`budget_messages`] and [`alert_messages`] for sentences, one at a time and only when they are to be said.
 
+pub mod advice;
 mod agents;
 pub mod alert_messages;
 mod alerts;

@@ -100,7 +100,7 @@ pub struct UsageReport {
     /// What the part that was asked for comes to; left out where the whole session was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
-    /// What could be cheaper, where that is certain.
+    /// What could be cheaper, where that is certain, in the words of `present::advice`; the command fills it in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
     /// Recent sessions of the project, if asked for.
