@@ -47,7 +47,7 @@ use crate::env::{Env, PLACES};
 use crate::error::Error;
 use crate::ingest::turn;
 use crate::platform;
-use crate::present::{Page, PageOptions, Present};
+use crate::present::{Page, PageOptions, Present, left_out};
 use crate::pricing::{PriceTable, read_user_prices};
 use crate::regular;
 use crate::render::{self, Style};
@@ -491,8 +491,9 @@ impl Context {
     /// Says what the figures do not hold, for another process has the ledger.
     fn say_what_is_left_out(&self) {
         // A command that opens the ledger again leaves out the same.
-        if let Some(words) = self.left_out.borrow().iter().rev().find_map(LeftOut::words) {
-            self.say(&format!("tallyhook: another process has the ledger locked; not included yet: {words}"));
+        let left_out = self.left_out.borrow();
+        if let Some(text) = left_out.iter().rev().find_map(|left_out| left_out::sentence(&left_out.parts())) {
+            self.say(&format!("tallyhook: {text}"));
         }
     }
 

@@ -22,6 +22,7 @@ mod count;
 mod dashboard;
 pub mod doctor;
 mod history;
+pub mod left_out;
 mod line;
 pub mod number;
 mod prices;

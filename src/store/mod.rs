@@ -101,5 +101,5 @@ pub use rollup::{Block, Grain};
 pub use session_sums::{ResponseUsage, SessionCalls};
 pub use spool::{Spool, SpoolState};
 pub use status::{StatusFigures, StatusSum};
-pub use view::LeftOut;
+pub use view::{LeftOut, LeftOutPart};
 pub use writer::SessionRow;

@@ -14,11 +14,11 @@ pub(super) const MOMENT: Duration = Duration::from_millis(250);
 
 /// What a view's figures do not hold, for another process has the ledger. Clones are of one view.
 #[derive(Debug, Clone, Default)]
-pub struct LeftOut(Arc<Mutex<BTreeSet<Part>>>);
+pub struct LeftOut(Arc<Mutex<BTreeSet<LeftOutPart>>>);
 
-/// A part of the figures.
+/// A part of a view's figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
+pub enum LeftOutPart {
     /// So many events of the spool.
     Events(usize),
     /// New lines of transcripts.
@@ -30,22 +30,13 @@ enum Part {
 }
 
 impl LeftOut {
-    /// What it is, as a list for people; `None` if nothing is left out.
+    /// What is left out, each part once.
     #[must_use]
-    pub fn words(&self) -> Option<String> {
-        let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let words = parts.iter().map(|part| match part {
-            Part::Events(1) => "1 queued event".to_owned(),
-            Part::Events(count) => format!("{count} queued events"),
-            Part::Transcripts => "new transcript lines".to_owned(),
-            Part::Prices => "price changes".to_owned(),
-            Part::Allocations => "the breakdown of the latest costs by tool, skill, and step".to_owned(),
-        });
-        let words: Vec<String> = words.collect();
-        (!words.is_empty()).then(|| words.join(", "))
+    pub fn parts(&self) -> Vec<LeftOutPart> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
     }
 
-    fn add(&self, part: Part) {
+    fn add(&self, part: LeftOutPart) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(part);
     }
 }
@@ -85,11 +76,11 @@ impl Ledger {
                 let part = match what {
                     super::event::STORE_WAITING => {
                         let waiting = self.spool.as_ref().map_or(0, |spool| spool.state().waiting);
-                        (waiting > 0).then_some(Part::Events(waiting))
+                        (waiting > 0).then_some(LeftOutPart::Events(waiting))
                     }
-                    super::log::RECORD_TRANSCRIPTS => Some(Part::Transcripts),
-                    super::bucket_writer::PRICE => Some(Part::Prices),
-                    super::contexts::RECORD => Some(Part::Allocations),
+                    super::log::RECORD_TRANSCRIPTS => Some(LeftOutPart::Transcripts),
+                    super::bucket_writer::PRICE => Some(LeftOutPart::Prices),
+                    super::contexts::RECORD => Some(LeftOutPart::Allocations),
                     // That a turn has ended changes no figure.
                     _ => None,
                 };
