@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use crate::attribution::{self, Item, Paid, Source};
+use crate::attribution::{self, Item, ItemKind, Paid};
 use crate::domain::{
     AgentId, CostParts, MessageId, ModelId, PicoUsd, ResponseRecord, Timeline, ToolName, Usage,
 };
@@ -20,7 +20,7 @@ use crate::store::{
     AllocationRow, AllocationWriter, Allocations, Estimates, Growth, HIDDEN_AGENT, Ledger, Phase,
     QuarterHour, SessionRow, SessionTranscript, StaleSession, StoreError,
 };
-use rows::{Adding, Bucket, Buckets, Rows, Sums};
+use rows::{Adding, Bucket, Buckets, RowSums, Rows};
 
 /// What is no tool, in the place of its name.
 pub const SYSTEM: &str = "(system prompt)";
@@ -77,7 +77,7 @@ pub fn refresh(
 ) -> Result<(), StoreError> {
     let only: Option<HashSet<SessionRow>> = only.map(|only| only.iter().copied().collect());
     let is_wanted = |session: &StaleSession| only.as_ref().is_none_or(|only| only.contains(&session.row));
-    let work = Work::read(ledger, keeps_names, |ledger| Work::find(ledger, is_wanted), &mut tell)?;
+    let work = StaleWork::read(ledger, keeps_names, |ledger| StaleWork::find(ledger, is_wanted), &mut tell)?;
     let (mut shares, mut bytes) = (Vec::new(), 0);
     for (number, session) in (1..).zip(&work.stale) {
         let files = work.files_of(session.row);
@@ -96,12 +96,12 @@ pub fn refresh(
 }
 
 /// What is to be shared out.
-struct Work {
+struct StaleWork {
     stale: Vec<StaleSession>,
     files: HashMap<SessionRow, Vec<SessionTranscript>>,
 }
 
-impl Work {
+impl StaleWork {
     /// Finds the sessions and then their files, so that a file that comes in between makes its session stale once more.
     fn find(ledger: &Ledger, is_wanted: impl Fn(&StaleSession) -> bool) -> Result<Self, StoreError> {
         let mut stale = ledger.allocations().stale_sessions(None)?;
@@ -182,7 +182,7 @@ pub fn of_session(
     session: SessionRow,
     mut tell: impl FnMut(AllocationProgress),
 ) -> Result<SessionAllocations, StoreError> {
-    let work = Work::read(ledger, keeps_names, |ledger| Work::of(ledger, session), &mut tell)?;
+    let work = StaleWork::read(ledger, keeps_names, |ledger| StaleWork::of(ledger, session), &mut tell)?;
     let files = work.files_of(session);
     let Shared { mut shares, mut growth, calls } =
         share_out(ledger, session, files, &ledger.calibrations().returned_estimates(session)?, true)?;
@@ -245,7 +245,7 @@ pub struct CallCost {
 impl CallCost {
     /// A call of a run that has cost nothing yet; `None` of an item that is none.
     fn of(item: &Item, agent: Option<&AgentId>) -> Option<Self> {
-        let (Some(_), Source::Tool(tool)) = (&item.call, &item.source) else { return None };
+        let (Some(_), ItemKind::Tool(tool)) = (&item.call, &item.kind) else { return None };
         Some(Self {
             tool: tool.clone(),
             agent: agent.cloned(),
@@ -256,7 +256,7 @@ impl CallCost {
         })
     }
 
-    fn add(&mut self, share: &attribution::Share, rates: Option<&Rates>) {
+    fn add(&mut self, share: &attribution::ItemShare, rates: Option<&Rates>) {
         let cost = |usage: &Usage| rates.map_or(PicoUsd::ZERO, |rates| usage.cost_at(rates).total());
         self.entry_tokens += share.entry.prompt();
         self.entry_cost += cost(&share.entry);
@@ -388,7 +388,7 @@ fn share_out(
     let (subagents, main): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.agent.is_some());
     for file in subagents.into_iter().chain(main) {
         let mut by_call: BTreeMap<usize, CallCost> = BTreeMap::new();
-        let mut add_share = |items: &[Item], share: attribution::Share| {
+        let mut add_share = |items: &[Item], share: attribution::ItemShare| {
             adding.add(items, &share, &mut rows);
             if !with_calls {
                 return;
@@ -492,7 +492,7 @@ type BucketPlace = (Option<QuarterHour>, [u32; 3], bool);
 /// What is placed, added up, and what it has cost.
 #[derive(Default)]
 struct PlacedSums {
-    sums: Sums,
+    sums: RowSums,
     cost: CostParts,
 }
 

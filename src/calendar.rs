@@ -10,8 +10,8 @@ use chrono::{Datelike as _, Month, Months, NaiveDate, TimeDelta, Timelike as _, 
 
 mod zone;
 
-use zone::Span;
 pub use zone::Zone;
+use zone::ZoneSpan;
 
 use crate::domain::Timestamp;
 
@@ -275,7 +275,7 @@ impl AskedDay {
 #[derive(Debug)]
 pub struct Days<'z> {
     zone: &'z Zone,
-    span: Span,
+    span: ZoneSpan,
     /// The last day, by its number since 1970.
     last: Option<(i64, Day)>,
 }
@@ -284,7 +284,7 @@ impl<'z> Days<'z> {
     /// For the days of `zone`.
     #[must_use]
     pub fn new(zone: &'z Zone) -> Self {
-        Self { zone, span: Span::default(), last: None }
+        Self { zone, span: ZoneSpan::default(), last: None }
     }
 
     /// The day of a moment; `None` beyond the years that calendars show.

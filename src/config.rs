@@ -124,13 +124,13 @@ struct ProjectFile {
     #[serde(default)]
     subagents: BTreeMap<String, SubagentRow>,
     #[serde(default)]
-    budgets: BTreeMap<Period, LowerLimit>,
+    budgets: BTreeMap<BudgetPeriod, LowerLimit>,
 }
 
 /// A key of `[budgets]`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Period {
+enum BudgetPeriod {
     Session,
     Day,
     Week,
@@ -138,14 +138,14 @@ enum Period {
     Total,
 }
 
-impl From<Period> for Per {
-    fn from(period: Period) -> Self {
+impl From<BudgetPeriod> for Per {
+    fn from(period: BudgetPeriod) -> Self {
         match period {
-            Period::Session => Self::Session,
-            Period::Day => Self::Day,
-            Period::Week => Self::Week,
-            Period::Month => Self::Month,
-            Period::Total => Self::Total,
+            BudgetPeriod::Session => Self::Session,
+            BudgetPeriod::Day => Self::Day,
+            BudgetPeriod::Week => Self::Week,
+            BudgetPeriod::Month => Self::Month,
+            BudgetPeriod::Total => Self::Total,
         }
     }
 }
@@ -163,13 +163,13 @@ struct LowerLimit {
 /// An amount as people write it, as a number or as a text.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Amount {
+enum WrittenAmount {
     Whole(i64),
     Fraction(f64),
     Text(String),
 }
 
-impl Amount {
+impl WrittenAmount {
     /// Its text. Rust writes the shortest decimal that reads back as the same float, which is what stands in the file.
     fn text(self) -> String {
         match self {
@@ -186,7 +186,7 @@ fn typed<'de, T, D: serde::Deserializer<'de>>(
     read: impl Fn(&str) -> Result<T, AmountFault>,
     wrong: &str,
 ) -> Result<Option<T>, D::Error> {
-    let amount = Amount::deserialize(deserializer).ok();
+    let amount = WrittenAmount::deserialize(deserializer).ok();
     let read = amount.and_then(|amount| read(&amount.text()).ok());
     read.map(Some).ok_or_else(|| serde::de::Error::custom(wrong))
 }

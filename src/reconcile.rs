@@ -109,13 +109,13 @@ fn better_request(a: Option<RequestTag>, b: Option<RequestTag>) -> Option<Reques
 }
 
 /// The first line of two records of one response.
-fn earliest(a: Line, b: Line) -> Line {
-    let rank = |(at, line): &Line| (at.is_none(), *at, line.is_none(), *line);
+fn earliest(a: FirstLine, b: FirstLine) -> FirstLine {
+    let rank = |(at, line): &FirstLine| (at.is_none(), *at, line.is_none(), *line);
     if rank(&b) < rank(&a) { b } else { a }
 }
 
 /// When a line was written, and which it is.
-type Line = (Option<Timestamp>, Option<LineTag>);
+type FirstLine = (Option<Timestamp>, Option<LineTag>);
 
 /// Joins the records of each response that follow each other, as most do.
 pub fn merge_neighbours(records: &mut Vec<ResponseRecord>) {

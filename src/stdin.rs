@@ -7,7 +7,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::json::Extent;
+use crate::json::ValueExtent;
 
 /// How long reading a payload may take, with all waits for it. The client gives up on a hook after 5 s, as it is registered.
 pub const PATIENCE: Duration = Duration::from_secs(4);
@@ -42,7 +42,7 @@ impl Arriving for &[u8] {
 /// is not whole.
 pub fn read_object(input: &mut impl Arriving, most: usize) -> Vec<u8> {
     let mut text = Vec::with_capacity(USUAL_BYTES.min(most));
-    let mut extent = Extent::default();
+    let mut extent = ValueExtent::default();
     while text.len() < most {
         let before = text.len();
         if !input.append(&mut text).is_ok_and(|came| came > 0) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{OUTPUT, PROMPTS, SUMMARY, SYSTEM};
-use crate::attribution::{self, Item, Source};
+use crate::attribution::{self, Item, ItemKind};
 use crate::domain::{AgentId, Interner, ModelId, ResponseRecord, Timeline, Usage};
 use crate::pricing::{PriceTable, Rates};
 use crate::store::{Phase, QuarterHour};
@@ -29,7 +29,7 @@ pub(super) struct Bucket {
 pub(super) type RowKey = (u32, u32, Phase);
 
 #[derive(Debug, Default)]
-pub(super) struct Sums {
+pub(super) struct RowSums {
     pub(super) responses: u64,
     pub(super) calls: u64,
     pub(super) usage: Usage,
@@ -38,7 +38,7 @@ pub(super) struct Sums {
 /// Rows in the making. One rate holds for a bucket, so a row is priced as its parts are.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    pub(super) sums: BTreeMap<RowKey, Sums>,
+    pub(super) sums: BTreeMap<RowKey, RowSums>,
     /// Tool, skill and type of file.
     pub(super) kinds: Vec<[String; 3]>,
     index: HashMap<[String; 3], u32>,
@@ -94,7 +94,7 @@ struct Paying {
 }
 
 impl Adding {
-    pub(super) fn add(&mut self, items: &[Item], share: &attribution::Share, rows: &mut Rows) {
+    pub(super) fn add(&mut self, items: &[Item], share: &attribution::ItemShare, rows: &mut Rows) {
         if self.bucket != Some(share.bucket) {
             self.finish_bucket(rows);
             self.bucket = Some(share.bucket);
@@ -121,7 +121,7 @@ impl Adding {
         *self.of_items[at].get_or_insert_with(|| {
             let [skill, file_type] =
                 [&item.skill, &item.file_type].map(|name| name.as_deref().unwrap_or_default());
-            rows.kind([source_name(item), skill, file_type])
+            rows.kind([kind_name(item), skill, file_type])
         })
     }
 
@@ -216,12 +216,12 @@ fn number(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
 
-fn source_name(item: &Item) -> &str {
-    match &item.source {
-        Source::System => SYSTEM,
-        Source::Prompts => PROMPTS,
-        Source::Output => OUTPUT,
-        Source::Summary => SUMMARY,
-        Source::Tool(tool) => tool.as_str(),
+fn kind_name(item: &Item) -> &str {
+    match &item.kind {
+        ItemKind::System => SYSTEM,
+        ItemKind::Prompts => PROMPTS,
+        ItemKind::Output => OUTPUT,
+        ItemKind::Summary => SUMMARY,
+        ItemKind::Tool(tool) => tool.as_str(),
     }
 }

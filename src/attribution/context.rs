@@ -4,7 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use super::share::{self, Prompt, READ};
-use super::{Accounts, Paid, Source};
+use super::{Accounts, ItemKind, Paid};
 use crate::domain::{ContextCall, MessageId, ToolUseId, Usage};
 
 /// More than so many times its estimate is not believed of an entry, and then some: the rest belongs to the system.
@@ -44,7 +44,7 @@ struct Last {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Context {
+pub(super) struct AgentContext {
     /// What the last response has read: as large together as its prompt.
     live: Vec<Live>,
     /// What came in since, by its count.
@@ -56,7 +56,7 @@ pub(super) struct Context {
     last_call: Option<usize>,
 }
 
-impl Context {
+impl AgentContext {
     /// Whether this is another record of the last response.
     pub(super) fn goes_on(&self, id: &MessageId) -> bool {
         self.last.as_ref().is_some_and(|last| last.id == *id)
@@ -113,23 +113,23 @@ impl Context {
     }
 
     pub(super) fn add_result(&mut self, call: &ToolUseId, tokens: u64, accounts: &mut Accounts) {
-        let item = accounts.calls.get(call).copied().unwrap_or_else(|| accounts.common(Source::System));
+        let item = accounts.calls.get(call).copied().unwrap_or_else(|| accounts.common(ItemKind::System));
         self.pending.push((item, tokens.max(1)));
     }
 
     pub(super) fn add_call_text(&mut self, call: Option<&ToolUseId>, tokens: u64, accounts: &mut Accounts) {
         let named = call.and_then(|call| accounts.calls.get(call).copied());
-        let item = named.or(self.last_call).unwrap_or_else(|| accounts.common(Source::Prompts));
+        let item = named.or(self.last_call).unwrap_or_else(|| accounts.common(ItemKind::Prompts));
         self.pending.push((item, tokens));
     }
 
     pub(super) fn add_prompt(&mut self, tokens: u64, accounts: &mut Accounts) {
         self.has_prompt = true;
-        self.add(Source::Prompts, tokens, accounts);
+        self.add(ItemKind::Prompts, tokens, accounts);
     }
 
-    pub(super) fn add(&mut self, source: Source, tokens: u64, accounts: &mut Accounts) {
-        let item = accounts.common(source);
+    pub(super) fn add(&mut self, kind: ItemKind, tokens: u64, accounts: &mut Accounts) {
+        let item = accounts.common(kind);
         self.pending.push((item, tokens));
     }
 
@@ -171,7 +171,7 @@ impl Context {
     /// Lets in what is new, so that all entries are as large as the prompt. Returns where the new ones begin.
     fn grow(&mut self, paid: &Paid, accounts: &mut Accounts) -> usize {
         let total = paid.last.prompt();
-        let system = accounts.common(Source::System);
+        let system = accounts.common(ItemKind::System);
         if self.is_compacted {
             // Its part stays.
             let kept: u64 = self.live.iter().filter(|live| live.item == system).map(|live| live.size).sum();
@@ -229,7 +229,7 @@ impl Context {
         if self.live.len() <= MOST_LIVE {
             return;
         }
-        let system = accounts.common(Source::System);
+        let system = accounts.common(ItemKind::System);
         let latest = self.live.split_off(self.live.len() - MOST_LIVE / 2);
         let mut places: HashMap<usize, usize> = HashMap::new();
         let mut earlier: Vec<Live> = Vec::new();

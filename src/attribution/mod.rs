@@ -21,11 +21,11 @@ mod share;
 use std::collections::HashMap;
 
 use crate::domain::{AgentId, ContextCall, ContextEntry, MessageId, ToolName, ToolUseId, Usage};
-use context::Context;
+use context::AgentContext;
 
 /// What an item of a context is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Source {
+pub enum ItemKind {
     /// The system prompt, the tools' descriptions, what the client adds by itself and what nothing else explains.
     System,
     /// What the user wrote.
@@ -42,7 +42,7 @@ pub enum Source {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     /// What it is.
-    pub source: Source,
+    pub kind: ItemKind,
     /// The skill that it is of.
     pub skill: Option<String>,
     /// The extension of the file that a tool has read or changed.
@@ -71,7 +71,7 @@ pub struct Paid {
 
 /// What an item paid in a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
+pub struct ItemShare {
     /// The bucket.
     pub bucket: usize,
     /// The item's place in [`Attribution::items`].
@@ -92,7 +92,7 @@ pub struct Attribution {
     /// The items.
     pub items: Vec<Item>,
     /// Their shares.
-    pub shares: Vec<Share>,
+    pub shares: Vec<ItemShare>,
 }
 
 /// Shares out the responses that `entries` name, in the order of the transcript. `agent` is the run whose file it is.
@@ -117,7 +117,7 @@ pub fn attribute(
 #[derive(Debug, Default)]
 pub struct Attributor {
     accounts: Accounts,
-    contexts: HashMap<Option<AgentId>, Context>,
+    contexts: HashMap<Option<AgentId>, AgentContext>,
     /// The run whose file it is.
     agent: Option<AgentId>,
     /// The run that the next entry is of.
@@ -136,14 +136,14 @@ impl Attributor {
         &mut self,
         entry: &ContextEntry,
         paid: impl FnOnce(&MessageId, Option<&AgentId>) -> Option<Paid>,
-        each: impl FnMut(&[Item], Share),
+        each: impl FnMut(&[Item], ItemShare),
     ) {
         if let ContextEntry::Of { agent: other } = entry {
             self.of.clone_from(if other.is_some() { other } else { &self.agent });
             return;
         }
         if !self.contexts.contains_key(&self.of) {
-            self.contexts.insert(self.of.clone(), Context::default());
+            self.contexts.insert(self.of.clone(), AgentContext::default());
         }
         let Some(context) = self.contexts.get_mut(&self.of) else { return };
         let accounts = &mut self.accounts;
@@ -162,15 +162,15 @@ impl Attributor {
                 context.add_call_text(call.as_ref(), *tokens, accounts);
             }
             ContextEntry::Prompt { tokens } => context.add_prompt(*tokens, accounts),
-            ContextEntry::Note { tokens } => context.add(Source::System, *tokens, accounts),
+            ContextEntry::Note { tokens } => context.add(ItemKind::System, *tokens, accounts),
             ContextEntry::Compaction => context.compact(accounts),
-            ContextEntry::Summary { tokens } => context.add(Source::Summary, *tokens, accounts),
+            ContextEntry::Summary { tokens } => context.add(ItemKind::Summary, *tokens, accounts),
         }
         accounts.hand_on(each);
     }
 
     /// The end of the transcript. Returns the items.
-    pub fn finish(self, mut each: impl FnMut(&[Item], Share)) -> Vec<Item> {
+    pub fn finish(self, mut each: impl FnMut(&[Item], ItemShare)) -> Vec<Item> {
         let Self { mut accounts, contexts, .. } = self;
         // In a fixed order, though nothing depends on it.
         let mut contexts: Vec<_> = contexts.into_iter().collect();
@@ -186,7 +186,7 @@ impl Attributor {
 
 /// What an item has paid in a bucket so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Sums {
+struct ItemSums {
     entry: Usage,
     carry: Usage,
     responses: u64,
@@ -200,41 +200,41 @@ struct Accounts {
     items: Vec<Item>,
     /// What each item has paid in the current bucket, by the item's place; an item that is not [`Self::touched`] has paid
     /// nothing.
-    paid: Vec<Sums>,
+    paid: Vec<ItemSums>,
     touched: Vec<usize>,
     bucket: Option<usize>,
     /// Those that were not handed on yet.
-    shares: Vec<Share>,
+    shares: Vec<ItemShare>,
     calls: HashMap<ToolUseId, usize>,
     /// The items that stand for all of their kind.
-    common: HashMap<Source, usize>,
+    common: HashMap<ItemKind, usize>,
     /// The items that stand for earlier ones of a source, skill and type of file.
-    earlier: HashMap<(Source, Option<String>, Option<String>), usize>,
+    earlier: HashMap<(ItemKind, Option<String>, Option<String>), usize>,
 }
 
 impl Accounts {
     fn add(&mut self, item: Item) -> usize {
         self.items.push(item);
-        self.paid.push(Sums::default());
+        self.paid.push(ItemSums::default());
         self.items.len() - 1
     }
 
-    fn common(&mut self, source: Source) -> usize {
-        if let Some(item) = self.common.get(&source) {
+    fn common(&mut self, kind: ItemKind) -> usize {
+        if let Some(item) = self.common.get(&kind) {
             return *item;
         }
         let item =
-            self.add(Item { source: source.clone(), skill: None, file_type: None, call: None, file: None });
-        self.common.insert(source, item);
+            self.add(Item { kind: kind.clone(), skill: None, file_type: None, call: None, file: None });
+        self.common.insert(kind, item);
         item
     }
 
     /// A response's text and thinking.
     fn output(&mut self, skill: Option<&str>) -> usize {
         match skill {
-            None => self.common(Source::Output),
+            None => self.common(ItemKind::Output),
             Some(skill) => self.add(Item {
-                source: Source::Output,
+                kind: ItemKind::Output,
                 skill: Some(skill.to_owned()),
                 file_type: None,
                 call: None,
@@ -249,7 +249,7 @@ impl Accounts {
         }
         let own = if call.tool.as_str() == "Skill" { call.starts.as_deref() } else { None };
         let item = self.add(Item {
-            source: Source::Tool(call.tool.clone()),
+            kind: ItemKind::Tool(call.tool.clone()),
             skill: own.or(skill).map(str::to_owned),
             file_type: call.file_type.clone(),
             call: Some(call.id.clone()),
@@ -268,7 +268,7 @@ impl Accounts {
     }
 
     /// What an item has paid in the current bucket.
-    fn paid(&mut self, item: usize) -> &mut Sums {
+    fn paid(&mut self, item: usize) -> &mut ItemSums {
         let paid = &mut self.paid[item];
         if !paid.is_touched {
             paid.is_touched = true;
@@ -281,32 +281,32 @@ impl Accounts {
         let Some(bucket) = self.bucket else { return };
         self.touched.sort_unstable();
         for item in self.touched.drain(..) {
-            let Sums { entry, carry, responses, calls, .. } = std::mem::take(&mut self.paid[item]);
+            let ItemSums { entry, carry, responses, calls, .. } = std::mem::take(&mut self.paid[item]);
             if responses + calls > 0 || entry != Usage::default() || carry != Usage::default() {
-                self.shares.push(Share { bucket, item, entry, carry, responses, calls });
+                self.shares.push(ItemShare { bucket, item, entry, carry, responses, calls });
             }
         }
     }
 
-    fn hand_on(&mut self, mut each: impl FnMut(&[Item], Share)) {
+    fn hand_on(&mut self, mut each: impl FnMut(&[Item], ItemShare)) {
         for share in self.shares.drain(..) {
             each(&self.items, share);
         }
     }
 
-    /// The item that stands for earlier ones of the same source, skill and type of file.
+    /// The item that stands for earlier ones of the same kind, skill and type of file.
     fn earlier(&mut self, item: usize) -> usize {
-        let Item { source, skill, file_type, call, .. } = &self.items[item];
+        let Item { kind, skill, file_type, call, .. } = &self.items[item];
         if call.is_none() && skill.is_none() {
             return item;
         }
-        let kind = (source.clone(), skill.clone(), file_type.clone());
-        if let Some(known) = self.earlier.get(&kind) {
+        let key = (kind.clone(), skill.clone(), file_type.clone());
+        if let Some(known) = self.earlier.get(&key) {
             return *known;
         }
-        let (source, skill, file_type) = kind.clone();
-        let item = self.add(Item { source, skill, file_type, call: None, file: None });
-        self.earlier.insert(kind, item);
+        let (kind, skill, file_type) = key.clone();
+        let item = self.add(Item { kind, skill, file_type, call: None, file: None });
+        self.earlier.insert(key, item);
         item
     }
 }

@@ -43,11 +43,11 @@ fn run(entries: &[ContextEntry], usages: &[Usage]) -> Attribution {
     })
 }
 
-fn of(attribution: &Attribution, source: &Source) -> (Usage, Usage) {
+fn of(attribution: &Attribution, kind: &ItemKind) -> (Usage, Usage) {
     attribution
         .shares
         .iter()
-        .filter(|share| attribution.items[share.item].source == *source)
+        .filter(|share| attribution.items[share.item].kind == *kind)
         .fold(Default::default(), |(entry, carry): (Usage, Usage), share| {
             (entry + share.entry, carry + share.carry)
         })
@@ -70,13 +70,13 @@ fn the_worked_example() {
     ];
     let usages = [usage(0, 10_000, 0, 20), usage(0, 2_020, 10_000, 100), usage(0, 400, 12_020, 80)];
     let shared = run(&entries, &usages);
-    let read = Source::Tool(ToolName::new("Read"));
-    let bash = Source::Tool(ToolName::new("Bash"));
-    assert_eq!(of(&shared, &Source::System), (usage(0, 9_900, 0, 0), usage(0, 0, 19_800, 0)));
-    assert_eq!(of(&shared, &Source::Prompts), (usage(0, 100, 0, 0), usage(0, 0, 200, 0)));
+    let read = ItemKind::Tool(ToolName::new("Read"));
+    let bash = ItemKind::Tool(ToolName::new("Bash"));
+    assert_eq!(of(&shared, &ItemKind::System), (usage(0, 9_900, 0, 0), usage(0, 0, 19_800, 0)));
+    assert_eq!(of(&shared, &ItemKind::Prompts), (usage(0, 100, 0, 0), usage(0, 0, 200, 0)));
     assert_eq!(of(&shared, &read), (usage(0, 2_020, 0, 20), usage(0, 0, 2_020, 0)));
     assert_eq!(of(&shared, &bash), (usage(0, 350, 0, 50), Usage::default()));
-    assert_eq!(of(&shared, &Source::Output), (usage(0, 50, 0, 130), Usage::default()));
+    assert_eq!(of(&shared, &ItemKind::Output), (usage(0, 50, 0, 130), Usage::default()));
     assert_eq!(sum(&shared), usages.into_iter().sum());
 }
 
@@ -93,8 +93,8 @@ fn a_compaction_drops_what_stood_before() {
     ];
     let usages = [usage(0, 10_000, 0, 20), usage(0, 2_020, 10_000, 50), usage(0, 500, 9_900, 80)];
     let shared = run(&entries, &usages);
-    assert_eq!(of(&shared, &Source::Tool(ToolName::new("Read"))).1, Usage::default());
-    assert_eq!(of(&shared, &Source::Summary), (usage(0, 500, 0, 0), Usage::default()));
+    assert_eq!(of(&shared, &ItemKind::Tool(ToolName::new("Read"))).1, Usage::default());
+    assert_eq!(of(&shared, &ItemKind::Summary), (usage(0, 500, 0, 0), Usage::default()));
     assert_eq!(sum(&shared), usages.into_iter().sum());
 }
 
@@ -103,8 +103,8 @@ fn an_expired_cache_is_paid_by_what_stood_there() {
     let entries = [ContextEntry::Prompt { tokens: 100 }, response(0, 10, &[]), response(1, 10, &[])];
     let usages = [usage(0, 10_000, 0, 10), usage(0, 10_010, 0, 10)];
     let shared = run(&entries, &usages);
-    assert_eq!(of(&shared, &Source::System).1, usage(0, 9_900, 0, 0));
-    assert_eq!(of(&shared, &Source::Output).0, usage(0, 10, 0, 20));
+    assert_eq!(of(&shared, &ItemKind::System).1, usage(0, 9_900, 0, 0));
+    assert_eq!(of(&shared, &ItemKind::Output).0, usage(0, 10, 0, 20));
 }
 
 #[test]
@@ -118,8 +118,8 @@ fn what_nothing_explains_is_the_systems() {
     let usages = [usage(0, 1_000, 0, 10), usage(0, 20_000, 1_000, 10)];
     let shared = run(&entries, &usages);
     // Ten tokens of a call, and of a result at most three times ten and 1,000.
-    assert_eq!(of(&shared, &Source::Tool(ToolName::new("Read"))).0, usage(0, 10 + 1_030, 0, 10));
-    assert_eq!(of(&shared, &Source::System).0, usage(0, 900 + 20_000 - 1_040, 0, 0));
+    assert_eq!(of(&shared, &ItemKind::Tool(ToolName::new("Read"))).0, usage(0, 10 + 1_030, 0, 10));
+    assert_eq!(of(&shared, &ItemKind::System).0, usage(0, 900 + 20_000 - 1_040, 0, 0));
 }
 
 #[test]
@@ -135,7 +135,10 @@ fn a_copy_says_how_large_the_context_is_and_pays_nothing() {
         let number: usize = id.as_str()[4..].parse().unwrap();
         Some(paid(usages[number], (number > 0).then_some(0), 100))
     });
-    assert_eq!(of(&shared, &Source::Tool(ToolName::new("Read"))), (usage(0, 2_020, 0, 0), Usage::default()));
+    assert_eq!(
+        of(&shared, &ItemKind::Tool(ToolName::new("Read"))),
+        (usage(0, 2_020, 0, 0), Usage::default())
+    );
     assert_eq!(sum(&shared), usages[1]);
 }
 
@@ -156,7 +159,7 @@ fn a_response_of_two_requests_leaves_the_context_of_the_last_and_each_pays_its_o
     };
     assert_eq!((of_bucket(0), of_bucket(1)), (second + next, first));
     // What the second request wrote, 20 tokens, is all that the context has grown by.
-    assert_eq!(of(&shared, &Source::Output).0, usage(0, 20, 0, 30 + 20 + 10));
+    assert_eq!(of(&shared, &ItemKind::Output).0, usage(0, 20, 0, 30 + 20 + 10));
 }
 
 #[test]
@@ -175,11 +178,11 @@ fn of_more_entries_than_any_context_has_the_earlier_ones_go_on_by_kind() {
     let shared = run(&entries, &usages);
     assert_eq!(sum(&shared), usages.into_iter().sum());
     // Of all that came in each half is of one tool, and so are reads of it.
-    let [read, bash] = ["Read", "Bash"].map(|tool| of(&shared, &Source::Tool(ToolName::new(tool))));
+    let [read, bash] = ["Read", "Bash"].map(|tool| of(&shared, &ItemKind::Tool(ToolName::new(tool))));
     assert!(read.1.cache_read.abs_diff(bash.1.cache_read) < read.1.cache_read / 1_000, "{read:?} {bash:?}");
-    let is_tool = |share: &&Share| matches!(shared.items[share.item].source, Source::Tool(_));
-    let has_call = |share: &&Share| shared.items[share.item].call.is_some();
-    let (calls, earlier): (Vec<&Share>, Vec<&Share>) =
+    let is_tool = |share: &&ItemShare| matches!(shared.items[share.item].kind, ItemKind::Tool(_));
+    let has_call = |share: &&ItemShare| shared.items[share.item].call.is_some();
+    let (calls, earlier): (Vec<&ItemShare>, Vec<&ItemShare>) =
         shared.shares.iter().filter(is_tool).partition(has_call);
     assert_eq!((calls.len(), earlier.len()), (4 * CALLS, 2));
     // Of the last two responses.

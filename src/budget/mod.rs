@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use crate::calendar::Zone;
 use crate::config::Lowered;
-use crate::domain::{Budget, BudgetSpan, Limit, Per, PicoUsd, Standing, State, TaskList, Timestamp, Used};
+use crate::domain::{
+    Budget, BudgetSpan, Limit, Per, PicoUsd, Standing, State, TaskList, Timestamp, UsedAmount,
+};
 use crate::store::{BudgetQuery, BudgetTotals, Ledger, SessionRow, StoreError};
 
 pub use commands::{options, which};
@@ -126,7 +128,7 @@ pub fn used_for(
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Course {
     /// What it has used.
-    pub used: Used,
+    pub used: UsedAmount,
     /// The agent's own list of tasks.
     pub tasks: TaskList,
 }

@@ -8,7 +8,7 @@
 //! - It is smaller: jiff adds 0.50 MB to the binary with its compiled-in rules, chrono-tz 1.95 MB.
 //! - It costs a hook nothing: 98 page faults in the whole process, of 89 without either. With chrono-tz there are 349, for its
 //!   tables hold addresses that the loader must write at every start, whether or not a zone is asked for.
-//! - It is as fast where it counts: a million moments in order take 37 to 45 ns each by spans ([`Span`]), and 153 to 168 ns
+//! - It is as fast where it counts: a million moments in order take 37 to 45 ns each by spans ([`ZoneSpan`]), and 153 to 168 ns
 //!   each if the zone is asked for every one; chrono-tz takes 132 to 147 ns. Finding a zone takes 20 to 70 µs, in commands only.
 //! - It follows the system as the C library does: `TZ=EST5EDT,M3.2.0,M11.1.0`, `TZ=:Europe/Berlin`, a copied
 //!   `/etc/localtime`. chrono-tz knows names only and would show UTC. What the system is set to it leaves to another crate,
@@ -29,7 +29,7 @@ pub struct Zone(TimeZone);
 
 /// A time in which the clocks of a zone are not changed. All in milliseconds.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Span {
+pub(super) struct ZoneSpan {
     /// What the clocks show more than UTC; negative in the west.
     pub(super) offset: i64,
     /// The first moment.
@@ -88,12 +88,12 @@ impl Zone {
     }
 
     /// The time around a moment in which clocks are not changed; `None` beyond the years that calendars show.
-    pub(super) fn span_around(&self, at: i64) -> Option<Span> {
+    pub(super) fn span_around(&self, at: i64) -> Option<ZoneSpan> {
         let moment = Moment::from_millisecond(at).ok()?;
         // A moment later, for the transition at this very moment is not before it.
         let later = Moment::from_millisecond(at + 1).unwrap_or(moment);
         let (before, after) = (self.0.preceding(later).next(), self.0.following(moment).next());
-        Some(Span {
+        Some(ZoneSpan {
             offset: i64::from(self.0.to_offset(moment).seconds()) * 1_000,
             from: before.map_or(i64::MIN, |change| change.timestamp().as_millisecond()),
             until: after.map_or(i64::MAX, |change| change.timestamp().as_millisecond()),

@@ -17,10 +17,10 @@ use crate::domain::{
 };
 use crate::error::Error;
 use crate::present::budget_messages::amount_text;
-use crate::report::budgets::{BudgetInfo, BudgetsReport, Seen, Work};
+use crate::report::budgets::{BudgetInfo, BudgetsReport, Seen, SessionWork};
 use crate::setup::plan;
-use crate::setup::scope::Scope as HookScope;
-use crate::setup::view::{Recording, Switch, View};
+use crate::setup::scope::SettingsScope;
+use crate::setup::view::{Recording, SettingsView, Switch};
 use crate::store::{BudgetQuery, Ledger, SessionRecord, StoreError};
 
 pub(super) fn run(context: &Context, args: &BudgetArgs) -> Result<(), Error> {
@@ -70,14 +70,14 @@ fn set(context: &Context, args: &BudgetSetArgs) -> Result<(), Error> {
 /// Says so, loudly, if no hook runs that could do what was asked for, in the project or anywhere.
 pub(super) fn warn_unless_heard(context: &Context, project: Option<&str>, consequence: &str) {
     let here = match project {
-        Some(project) => View::of_project(&context.env, Path::new(project)),
-        None => View::of(&context.env),
+        Some(project) => SettingsView::of_project(&context.env, Path::new(project)),
+        None => SettingsView::of(&context.env),
     };
     let others = || {
-        let scopes = every_scope(context).into_iter().filter(HookScope::is_shared);
-        scopes.filter_map(|scope| Some(View::of_project(&context.env, scope.folder.parent()?)))
+        let scopes = every_scope(context).into_iter().filter(SettingsScope::is_shared);
+        scopes.filter_map(|scope| Some(SettingsView::of_project(&context.env, scope.folder.parent()?)))
     };
-    let runs = |view: &View| view.recording() == Recording::Runs;
+    let runs = |view: &SettingsView| view.recording() == Recording::Runs;
     if runs(&here) || (project.is_none() && others().any(|view| runs(&view))) {
         return;
     }
@@ -192,11 +192,11 @@ fn course(
     ledger: &Ledger,
     record: &SessionRecord,
     timeline: &Timeline,
-) -> Result<(Course, Work), StoreError> {
+) -> Result<(Course, SessionWork), StoreError> {
     let tasks = task_list(&ledger.logs().task_changes(record.row)?);
     let step = timeline.spans().last().map(|span| span.name.clone());
     let is_live = record.finalized_at.is_none();
-    let work = Work { step, tasks_done: tasks.done, tasks_total: tasks.total, is_live };
+    let work = SessionWork { step, tasks_done: tasks.done, tasks_total: tasks.total, is_live };
     Ok((Course { used: ledger.budgets().used_by(record.row, None)?, tasks }, work))
 }
 
@@ -206,7 +206,7 @@ pub(super) fn of_session(
     ledger: &mut Ledger,
     record: &SessionRecord,
     timeline: &Timeline,
-) -> Result<(Vec<BudgetInfo>, Work), Error> {
+) -> Result<(Vec<BudgetInfo>, SessionWork), Error> {
     let (course, work) = course(ledger, record, timeline)?;
     let Some(asked) = ledger.budgets().of_session(&record.id)? else { return Ok((Vec::new(), work)) };
     let project = record.project.as_deref();

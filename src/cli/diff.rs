@@ -3,13 +3,13 @@
 use similar::TextDiff;
 
 use crate::domain::OneLine as _;
-use crate::setup::plan::Change;
+use crate::setup::plan::FileChange;
 
 /// Members of the client's settings whose values are nobody's business.
 const SECRET: [&str; 4] = ["env", "apiKeyHelper", "awsAuthRefresh", "awsCredentialExport"];
 
 /// The diff of a change, with the file's name above it; empty if nothing changes.
-pub(super) fn unified(change: &Change) -> String {
+pub(super) fn unified(change: &FileChange) -> String {
     let name = change.path.one_line();
     let before = change.before.as_deref().unwrap_or_default();
     let after = change.after.as_deref().unwrap_or_default();

@@ -12,7 +12,7 @@ use crate::platform;
 use crate::pricing::PriceTable;
 use crate::setup::SetupError;
 use crate::setup::client::{self, InstalledClient};
-use crate::setup::view::View;
+use crate::setup::view::SettingsView;
 use crate::store::{Ledger, Recovered};
 
 pub(super) fn run(context: &Context, args: &DoctorArgs) -> Result<(), Error> {
@@ -46,7 +46,7 @@ fn examine(context: &Context, client: Option<&InstalledClient>, verify: bool) ->
         ledger_path: &ledger_path,
         ledger: context.open_ledger()?,
         scopes: own_scopes(context),
-        view: View::of(&context.env),
+        view: SettingsView::of(&context.env),
         config: context.options.config.as_deref(),
         client: client.cloned(),
         prices,

@@ -8,7 +8,7 @@ use super::cost::today;
 use super::output::{Passes, Stdout};
 use crate::error::Error;
 use crate::export::{
-    self, ChangeFeed, Cursor, ExportError, JsonlChanges, Options, RecordKind, RecordSink as _,
+    self, ChangeFeed, Cursor, ExportError, ExportOptions, JsonlChanges, RecordKind, RecordSink as _,
 };
 use crate::store::Ledger;
 
@@ -36,7 +36,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> Result<(), Error> {
                     ledger.as_of_now()?;
                 }
                 let zone = args.tz.clone().unwrap_or_else(|| context.zone.clone());
-                let options = Options { today: today(context, &zone)?, zone };
+                let options = ExportOptions { today: today(context, &zone)?, zone };
                 export::write_all(ledger, kind, &options, &mut sink).map_err(failure)?
             }
             None => {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::output::{Console, Passes};
 use crate::env::Env;
-use crate::hook::{self, Handled, Options};
+use crate::hook::{self, Handled, HookOptions};
 use crate::render;
 use crate::stdin::{PATIENCE, Stdin};
 
@@ -37,7 +37,7 @@ pub(super) fn value<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
 
 /// Handles one payload. The exit code is always 0: 2 would be shown to the model, anything else to the user.
 pub(super) fn run(args: &[String], env: &Env, console: &Console) -> ExitCode {
-    let options = Options::from_args(args, env);
+    let options = HookOptions::from_args(args, env);
     hook::end_quietly_on_panic(env, &options);
     let Handled { ledger, answer } = hook::handle(Stdin::with_patience(PATIENCE), env, &options);
     if let Some(answer) = answer {

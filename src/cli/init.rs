@@ -12,10 +12,10 @@ use crate::hook::manifest::{self, Subscription};
 use crate::ingest::backfill::{count_files, usual_roots};
 use crate::setup::SetupError;
 use crate::setup::client::{self, InstalledClient};
-use crate::setup::command::{Command, Program, Target};
-use crate::setup::plan::{self, Backups, Change};
-use crate::setup::scope::{Scope, ScopeKind};
-use crate::setup::settings::{self, Found, Registration};
+use crate::setup::command::{Program, RegisteredCommand, Target};
+use crate::setup::plan::{self, Backups, FileChange};
+use crate::setup::scope::{ScopeKind, SettingsScope};
+use crate::setup::settings::{self, RegisteredHook, Registration};
 use crate::setup::{files, link, self_test, statusline};
 use crate::store::Ledger;
 
@@ -31,7 +31,7 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
         ScopeArg::Local => ScopeKind::Local,
         ScopeArg::User => ScopeKind::User,
     };
-    let scope = Scope::of(kind, &context.env).ok_or(SetupError::NoHome)?;
+    let scope = SettingsScope::of(kind, &context.env).ok_or(SetupError::NoHome)?;
     let client = client::find(&context.env);
     let hooks_file = if args.no_hooks_file { HooksFile::Leave } else { HooksFile::Write };
     let backups = context.backups()?;
@@ -98,7 +98,7 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
 fn offer_status_line(
     context: &Context,
     args: &InitArgs,
-    scope: &Scope,
+    scope: &SettingsScope,
     plan: &Plan,
     backups: &Backups,
 ) -> Result<(), Error> {
@@ -106,7 +106,7 @@ fn offer_status_line(
         return Ok(());
     }
     let scopes = [ScopeKind::Local, ScopeKind::Project, ScopeKind::User];
-    let files = scopes.into_iter().filter_map(|kind| Some(Scope::of(kind, &context.env)?.settings()));
+    let files = scopes.into_iter().filter_map(|kind| Some(SettingsScope::of(kind, &context.env)?.settings()));
     let found = files.filter_map(|path| {
         let text = files::read(&path).ok()??;
         Some((statusline::registered(&text).ok()??, path))
@@ -120,7 +120,7 @@ fn offer_status_line(
         Some((line, path)) if line.ours.is_some() && path != scope.settings() => return Ok(()),
         // What the user has put in it stays: a template, another ledger, the line that it wraps.
         Some((statusline::Registered { command, ours: Some(call) }, _)) => {
-            Command::line(command).renewed(&call, &target)
+            RegisteredCommand::line(command).renewed(&call, &target)
         }
         Some((_, path)) if !args.statusline => {
             let note = format!(
@@ -133,11 +133,11 @@ fn offer_status_line(
             target.ledger = plan.named_ledger.clone();
             let wrapped = Some(line.command).filter(|command| !command.is_empty());
             is_wrapping = wrapped.is_some();
-            Command::status_line(&target, wrapped.as_deref())
+            RegisteredCommand::status_line(&target, wrapped.as_deref())
         }
         None if args.statusline || context.confirms("Show the cost in Claude Code's status line? [y/N] ") => {
             target.ledger = plan.named_ledger.clone();
-            Command::status_line(&target, None)
+            RegisteredCommand::status_line(&target, None)
         }
         None => {
             return context
@@ -189,15 +189,15 @@ pub(super) enum HooksFile {
 /// What is to be done.
 pub(super) struct Plan {
     /// The settings that the client reads, then the registration as a file.
-    pub(super) changes: Vec<Change>,
+    pub(super) changes: Vec<FileChange>,
     /// What runs after a tool's call.
-    command: Command,
+    command: RegisteredCommand,
     target: Target,
     events: Vec<Subscription>,
     /// The ledger that the command writes to, if it is not the usual one, and as the command names it.
     ledger: Option<PathBuf>,
     named_ledger: Option<PathBuf>,
-    scope: Scope,
+    scope: SettingsScope,
     binary: PathBuf,
 }
 
@@ -206,7 +206,7 @@ impl Plan {
     /// unless another ledger or settings file is given.
     pub(super) fn of(
         context: &Context,
-        scope: &Scope,
+        scope: &SettingsScope,
         client: Option<&InstalledClient>,
         hooks_file: HooksFile,
     ) -> Result<Self, SetupError> {
@@ -224,7 +224,7 @@ impl Plan {
             manifest::events_of(client.map(InstalledClient::number), is_gated(context, ledger.as_deref()));
         let registration = Registration { target: &target, events: &events };
         let change = plan::registering(scope.settings(), &registration)?;
-        let registered: Vec<Found> =
+        let registered: Vec<RegisteredHook> =
             change.after.as_deref().and_then(|text| settings::registered(text).ok()).unwrap_or_default();
         let command = registered
             .iter()
@@ -263,7 +263,7 @@ impl Plan {
     /// changes are kept.
     pub(super) fn carry_out(
         context: &Context,
-        scope: &Scope,
+        scope: &SettingsScope,
         client: Option<&InstalledClient>,
         hooks_file: HooksFile,
         backups: &Backups,
@@ -325,7 +325,7 @@ impl Plan {
 }
 
 /// The ledger that a command names.
-fn named_ledger(context: &Context, command: Option<&Command>) -> Option<PathBuf> {
+fn named_ledger(context: &Context, command: Option<&RegisteredCommand>) -> Option<PathBuf> {
     let call = command?.as_hook()?;
     Some(context.env.cwd().join(context.env.expand(Path::new(call.ledger()?))))
 }

@@ -11,7 +11,7 @@ use super::{Context, Extent};
 use crate::calendar::{AskedDay, Zone};
 use crate::domain::{OneLine as _, Timestamp};
 use crate::error::Error;
-use crate::pricing::edit::{self, Filled, NewPrice};
+use crate::pricing::edit::{self, CachePriceSource, NewPrice};
 use crate::pricing::{PriceTable, parse_user_prices, text_of};
 use crate::report::prices as report;
 use crate::setup::files;
@@ -88,9 +88,9 @@ fn set(context: &Context, args: &PricesSetArgs) -> Result<(), Error> {
     files::replace(&path, found.as_deref(), &edited)?;
     context.say(&format!("saved to {}", path.one_line()));
     match filled {
-        Filled::Nothing => {}
-        Filled::AsBefore => context.say("cache prices you left out keep their ratio to the input price"),
-        Filled::AsClaude => context.say(
+        CachePriceSource::Nothing => {}
+        CachePriceSource::AsBefore => context.say("cache prices you left out keep their ratio to the input price"),
+        CachePriceSource::AsClaude => context.say(
             "cache prices you left out are Anthropic's usual multiples of the input price: 0.1 for reads, 1.25 for \
              5-minute writes, 2 for 1-hour writes",
         ),

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use super::Context;
 use crate::domain::OneLine as _;
-use crate::setup::scope::{Scope, ScopeKind};
+use crate::setup::scope::{ScopeKind, SettingsScope};
 
 /// The user's scope and this project's, where they are two.
-pub(super) fn own_scopes(context: &Context) -> Vec<Scope> {
-    let mut scopes: Vec<Scope> = [ScopeKind::User, ScopeKind::Project]
+pub(super) fn own_scopes(context: &Context) -> Vec<SettingsScope> {
+    let mut scopes: Vec<SettingsScope> = [ScopeKind::User, ScopeKind::Project]
         .into_iter()
-        .filter_map(|kind| Scope::of(kind, &context.env))
+        .filter_map(|kind| SettingsScope::of(kind, &context.env))
         .collect();
     scopes.dedup_by(|a, b| a.folder == b.folder);
     scopes
@@ -18,7 +18,7 @@ pub(super) fn own_scopes(context: &Context) -> Vec<Scope> {
 
 /// Every scope that a hook of ours may be registered in: the user's, this project's, and those of all projects that the
 /// ledger knows.
-pub(super) fn every_scope(context: &Context) -> Vec<Scope> {
+pub(super) fn every_scope(context: &Context) -> Vec<SettingsScope> {
     let mut scopes = own_scopes(context);
     // A ledger that cannot be read must not keep anybody from leaving.
     let projects = context
@@ -27,11 +27,10 @@ pub(super) fn every_scope(context: &Context) -> Vec<Scope> {
         .flatten()
         .and_then(|ledger| ledger.sessions().projects().ok())
         .unwrap_or_default();
-    scopes.extend(
-        projects
-            .into_iter()
-            .map(|project| Scope { kind: ScopeKind::Project, folder: Path::new(&project).join(".claude") }),
-    );
+    scopes.extend(projects.into_iter().map(|project| SettingsScope {
+        kind: ScopeKind::Project,
+        folder: Path::new(&project).join(".claude"),
+    }));
     scopes
 }
 

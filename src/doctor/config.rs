@@ -3,7 +3,7 @@
 use super::{Check, Subject};
 use crate::config::Config;
 use crate::present::doctor::Diagnosis;
-use crate::setup::scope::{Scope, ScopeKind};
+use crate::setup::scope::{ScopeKind, SettingsScope};
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let usual = subject.env.config_path();
@@ -15,7 +15,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
             Config::default()
         }
     };
-    let project = Scope::of(ScopeKind::Project, subject.env);
+    let project = SettingsScope::of(ScopeKind::Project, subject.env);
     if let Some(project) = project.as_ref().and_then(|scope| scope.folder.parent())
         && let Err(error) = config.add_project(project)
     {

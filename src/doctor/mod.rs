@@ -30,8 +30,8 @@ use crate::env::Env;
 use crate::present::doctor::{Diagnosis, Topic};
 use crate::pricing::PriceTable;
 use crate::setup::client::InstalledClient;
-use crate::setup::scope::Scope;
-use crate::setup::view::View;
+use crate::setup::scope::SettingsScope;
+use crate::setup::view::SettingsView;
 use crate::store::{Ledger, StoreError};
 pub use report::DoctorReport;
 
@@ -51,7 +51,7 @@ pub enum Status {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fix {
     /// Bring the registration of a scope up to date.
-    Register(Scope),
+    Register(SettingsScope),
     /// Take other users' permissions from a file or folder.
     MakePrivate(PathBuf),
     /// Set a damaged ledger aside and make a new one of what can still be read.
@@ -101,9 +101,9 @@ pub struct Subject<'a> {
     /// The ledger, if it is there and can be opened.
     pub ledger: Result<Option<Ledger>, StoreError>,
     /// The scopes to look at.
-    pub scopes: Vec<Scope>,
+    pub scopes: Vec<SettingsScope>,
     /// What the client makes of all its settings.
-    pub view: View,
+    pub view: SettingsView,
     /// The settings file, if not the usual one.
     pub config: Option<&'a Path>,
     /// The installed client.

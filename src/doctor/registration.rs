@@ -5,10 +5,10 @@ use crate::domain::{OneLine as _, Version};
 use crate::hook::manifest::{self, Subscription};
 use crate::present::doctor::{Diagnosis, PluginState, RegistrationState};
 use crate::setup::client::InstalledClient;
-use crate::setup::command::{Command, Program, Target};
-use crate::setup::scope::{Scope, ScopeKind};
-use crate::setup::settings::{self, Found, Registration};
-use crate::setup::view::{File, Layer, Recording, Switch, View};
+use crate::setup::command::{Program, RegisteredCommand, Target};
+use crate::setup::scope::{ScopeKind, SettingsScope};
+use crate::setup::settings::{self, RegisteredHook, Registration};
+use crate::setup::view::{File, Layer, Recording, SettingsView, Switch};
 use crate::setup::{SetupError, files, hooks_file};
 
 /// From this version on the client passes over an event that it does not know; before, it drops the whole file.
@@ -55,7 +55,7 @@ fn current(file: &File) -> Check {
 }
 
 /// A registration that settings keep from running.
-fn switched_off(view: &View, file: &File, switch: &Switch) -> Check {
+fn switched_off(view: &SettingsView, file: &File, switch: &Switch) -> Check {
     let others_run = view.recording() == Recording::Runs;
     let found = registered(
         file,
@@ -81,7 +81,7 @@ fn of_file(subject: &Subject<'_>, file: &File, events: &[Subscription], version:
         && version.is_some_and(|version| version < TOLERANT);
     let found = registered(file, state);
     let check = if is_dropped { Check::failed(found) } else { Check::warning(found) };
-    Check { fix: Scope::of(kind, subject.env).map(Fix::Register), ..check }
+    Check { fix: SettingsScope::of(kind, subject.env).map(Fix::Register), ..check }
 }
 
 /// What `init` would change in a file.
@@ -120,7 +120,7 @@ fn out_of_date(
     (!written.is_ok_and(|written| written == file.text)).then_some(RegistrationState::Differs)
 }
 
-fn events_of(found: &[Found]) -> impl Iterator<Item = &str> {
+fn events_of(found: &[RegisteredHook]) -> impl Iterator<Item = &str> {
     found.iter().map(|found| found.event.as_str())
 }
 
@@ -145,7 +145,7 @@ fn since(event: &str) -> Option<Version> {
     Some(known.since)
 }
 
-fn plugin(view: &View) -> Option<Check> {
+fn plugin(view: &SettingsView) -> Option<Check> {
     let (is_enabled, file) = view.plugin()?;
     let others_run =
         view.files.iter().any(|file| !file.found.is_empty() && view.switch(file.layer).is_none());
@@ -163,14 +163,14 @@ fn plugin(view: &View) -> Option<Check> {
 }
 
 /// Registrations that run beside each other. The client itself runs a command once that stands in two files.
-fn twice(view: &View) -> Option<Check> {
+fn twice(view: &SettingsView) -> Option<Check> {
     let files: Vec<&File> = view
         .files
         .iter()
         .filter(|file| !file.found.is_empty() && view.switch(file.layer).is_none())
         .collect();
     let commands = |event: &str| {
-        let mut commands: Vec<&Command> = files
+        let mut commands: Vec<&RegisteredCommand> = files
             .iter()
             .flat_map(|file| &file.found)
             .filter(|found| found.event == event)
@@ -188,7 +188,7 @@ fn twice(view: &View) -> Option<Check> {
 }
 
 /// Registrations in files that the client does not read.
-fn unread(view: &View) -> Vec<Check> {
+fn unread(view: &SettingsView) -> Vec<Check> {
     // Broken settings are what is to be mended first.
     let is_alone = matches!(view.recording(), Recording::Unread(_)) && view.faults.is_empty();
     let is_copy = |path: &std::path::Path| path.ends_with("hooks.json");
@@ -203,7 +203,7 @@ fn unread(view: &View) -> Vec<Check> {
 }
 
 /// Whether the copy of the registration says what the settings say.
-fn of_hooks_file(view: &View, scope: &Scope) -> Option<Check> {
+fn of_hooks_file(view: &SettingsView, scope: &SettingsScope) -> Option<Check> {
     let path = scope.hooks_file();
     let text = files::read(&path).ok()??;
     if settings::registered(&text).ok()?.is_empty() {

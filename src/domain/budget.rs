@@ -196,14 +196,14 @@ impl Budget {
 
 /// The time that a budget counts, in the user's calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub struct BudgetSpan {
     /// From then on; `None` for ever.
     pub from: Option<Timestamp>,
     /// Before then; `None` for ever.
     pub until: Option<Timestamp>,
 }
 
-impl Span {
+impl BudgetSpan {
     /// All time.
     pub const ALWAYS: Self = Self { from: None, until: None };
 
@@ -216,7 +216,7 @@ impl Span {
 
 /// What was used: what the provider has billed, and beside it what the calls at hand are estimated to add.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Used {
+pub struct UsedAmount {
     /// Billed, of the models that have a price.
     pub cost: PicoUsd,
     /// Tokens, of all models and classes.
@@ -256,7 +256,7 @@ pub struct Standing {
     /// The limit in force.
     pub limit: Limit,
     /// What was used.
-    pub used: Used,
+    pub used: UsedAmount,
     /// The share at which the user is warned, in per cent.
     pub warn_percent: u8,
 }
@@ -314,7 +314,7 @@ mod tests {
     use super::*;
 
     fn standing(used: u64, limit: u64) -> Standing {
-        let used = Used { tokens: used, ..Used::default() };
+        let used = UsedAmount { tokens: used, ..UsedAmount::default() };
         Standing { limit: Limit::Tokens(limit), used, warn_percent: 80 }
     }
 

@@ -22,7 +22,7 @@ mod tool_call;
 mod usage;
 
 pub use alert::{AlertKind, AlertState, Alerts, Baseline, CallLoop, EndedRun, Spike};
-pub use budget::{Budget, Limit, Mode, Per, Scope, Span as BudgetSpan, Standing, State, Used};
+pub use budget::{Budget, BudgetSpan, Limit, Mode, Per, Scope, Standing, State, UsedAmount};
 pub use captured::{CapturedCost, CapturedLimit, CapturedModel, Shown, ShownCost, ShownUsage, UnreadLine};
 pub use client::{Client, MAIN_AGENT};
 pub use context::{ContextCall, ContextEntry, TaskChange, TaskChangeKind, file_type};
@@ -41,7 +41,7 @@ pub use modifiers::Modifiers;
 pub use money::{Cost, CostParts, PicoUsd};
 pub use response::{Iteration, Iterations, LineTag, RecordSource, RequestTag, ResponseRecord};
 pub use session::{CompactionTrigger, SessionKind, SessionState, Version, client_version};
-pub use steps::{NamedStep, Span, TaskList, Timeline, is_turn_name, task_list};
+pub use steps::{NamedStep, StepSpan, TaskList, Timeline, is_turn_name, task_list};
 pub use time::Timestamp;
 pub use tool::{Tool, ToolKind};
 pub use tool_call::{ActionType, LineDelta, RawCounts, ToolCall, ToolName, ToolOutcome};

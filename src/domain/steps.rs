@@ -27,7 +27,7 @@ pub fn is_turn_name(name: &str) -> bool {
 
 /// A time in which one step was worked on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Span {
+pub struct StepSpan {
     /// The step.
     pub name: String,
     /// From then on.
@@ -102,7 +102,7 @@ pub fn task_list(changes: &[TaskChange]) -> TaskList {
 /// The steps of a session, without gaps from its first prompt on. What comes before belongs to the first one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Timeline {
-    spans: Vec<Span>,
+    spans: Vec<StepSpan>,
 }
 
 impl Timeline {
@@ -127,7 +127,7 @@ impl Timeline {
             .collect();
         bounds.sort_unstable();
         bounds.dedup();
-        let mut spans: Vec<(Span, (u8, usize))> = Vec::new();
+        let mut spans: Vec<(StepSpan, (u8, usize))> = Vec::new();
         for at in bounds {
             let (name, source) = Self::name_at(at, steps, &tasks, prompts);
             if let Some((last, known)) = spans.last_mut() {
@@ -136,7 +136,7 @@ impl Timeline {
                 }
                 last.until = Some(at);
             }
-            spans.push((Span { name, from: at, until: None }, source));
+            spans.push((StepSpan { name, from: at, until: None }, source));
         }
         Self { spans: spans.into_iter().map(|(span, _)| span).collect() }
     }
@@ -163,7 +163,7 @@ impl Timeline {
 
     /// The spans, in the order of time.
     #[must_use]
-    pub fn spans(&self) -> &[Span] {
+    pub fn spans(&self) -> &[StepSpan] {
         &self.spans
     }
 

@@ -15,7 +15,7 @@ use crate::store::{Ledger, SessionRow, StoreError};
 
 /// What an export is asked for beside its kind.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct ExportOptions {
     /// Whose days are counted.
     pub zone: Zone,
     /// Today in that zone.
@@ -33,7 +33,7 @@ const MAX_SPANS: usize = 50_000;
 pub fn write_all<S: RecordSink>(
     ledger: &Ledger,
     kind: RecordKind,
-    options: &Options,
+    options: &ExportOptions,
     sink: &mut S,
 ) -> Result<u64, ExportError<S::Error>> {
     sink.begin(kind).map_err(ExportError::Sink)?;
@@ -64,7 +64,7 @@ pub fn write_all<S: RecordSink>(
             })?;
         }
         RecordKind::Days => {
-            let Options { zone, today } = options.clone();
+            let ExportOptions { zone, today } = options.clone();
             let query = Query {
                 by: By::Day,
                 since: None,

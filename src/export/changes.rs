@@ -25,7 +25,7 @@ use crate::store::{ChangeEntry, ChangeNumber, ChangedItem, Ledger, LedgerId, Ses
 
 /// What names a record among those of its kind in a ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key<'k> {
+pub struct ExportKey<'k> {
     /// The session, where the rest alone is not unique.
     pub session: Option<&'k str>,
     /// What names it there.
@@ -42,14 +42,14 @@ pub enum KeyId<'k> {
     Row(i64),
 }
 
-impl<'k> Key<'k> {
+impl<'k> ExportKey<'k> {
     const fn id(id: &'k str) -> Self {
         Self { session: None, id: KeyId::Id(id) }
     }
 }
 
 /// An array of its parts.
-impl Serialize for Key<'_> {
+impl Serialize for ExportKey<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.session {
             Some(session) => (session, self.id).serialize(serializer),
@@ -60,11 +60,11 @@ impl Serialize for Key<'_> {
 
 /// A change.
 #[derive(Debug, Clone, Copy)]
-pub enum Change<'c> {
+pub enum RecordChange<'c> {
     /// A record is there, and this is what it holds.
     Upsert {
         /// What names it among the records of its kind.
-        key: Key<'c>,
+        key: ExportKey<'c>,
         /// The session that it is sent with, and deleted with; `None` for reports.
         session_id: Option<&'c str>,
         /// Its version: a later one is higher.
@@ -83,7 +83,7 @@ pub enum Change<'c> {
 
 /// `{"op":"upsert","kind":…,"key":[…],"session_id":…,"version":…,"record":{…}}`, or
 /// `{"op":"delete","session_id":…,"before":…}`.
-impl Serialize for Change<'_> {
+impl Serialize for RecordChange<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         match self {
@@ -114,7 +114,7 @@ pub trait ChangeSink {
     ///
     /// # Errors
     /// If the sink fails. Nothing more is handed to it then.
-    fn change(&mut self, change: &Change<'_>) -> Result<(), Self::Error>;
+    fn change(&mut self, change: &RecordChange<'_>) -> Result<(), Self::Error>;
 
     /// Is told that all up to `cursor` was handed to it, so that it can make that last and remember from where to go on.
     ///
@@ -212,15 +212,15 @@ fn send<S: ChangeSink>(
     let version = entry.number;
     match &entry.item {
         ChangedItem::Removed(session_id) => {
-            sink.change(&Change::Delete { session_id, before: version }).map_err(ExportError::Sink)?;
+            sink.change(&RecordChange::Delete { session_id, before: version }).map_err(ExportError::Sink)?;
             Ok(1)
         }
         ChangedItem::Report(row) => {
             let Some((report, session)) = ledger.records().report(*row)? else { return Ok(0) };
             let id = report.event_id.as_deref().map_or(KeyId::Row(*row), KeyId::Id);
             let record = ExportedReport::of(&report, session.as_deref());
-            sink.change(&Change::Upsert {
-                key: Key { session: None, id },
+            sink.change(&RecordChange::Upsert {
+                key: ExportKey { session: None, id },
                 session_id: None,
                 version,
                 record: Record::Report(&record),
@@ -241,31 +241,31 @@ fn send_session<S: ChangeSink>(
     let Some(session) = ledger.session_of_row(row)? else { return Ok(0) };
     let session_id = session.id.as_str();
     let mut sent = 0;
-    let mut push = |key: Key<'_>, record: Record<'_>| {
+    let mut push = |key: ExportKey<'_>, record: Record<'_>| {
         sent += 1;
-        sink.change(&Change::Upsert { key, session_id: Some(session_id), version, record })
+        sink.change(&RecordChange::Upsert { key, session_id: Some(session_id), version, record })
             .map_err(ExportError::Sink)
     };
-    push(Key::id(session_id), Record::ChangedSession(&ChangedSession::of(ledger, &session)?))?;
+    push(ExportKey::id(session_id), Record::ChangedSession(&ChangedSession::of(ledger, &session)?))?;
     let types = RunTypes::of(row, ledger.sessions().agent_runs(row)?);
     ledger.records().for_each_response_of(row, |message| {
         let record = ExportedResponse::of(message, row, &types, ledger.prices());
-        push(Key::id(message.id.as_str()), Record::Response(&record))
+        push(ExportKey::id(message.id.as_str()), Record::Response(&record))
     })?;
     let steps = allocation::timeline(ledger, row)?;
     ledger.records().for_each_call_of(row, |call, number| {
         let id = call.tool_use_id.map_or(KeyId::Row(number), KeyId::Id);
         let record = ExportedCall { step: steps.at(call.at), ..ExportedCall::from(call) };
-        push(Key { session: Some(session_id), id }, Record::Call(&record))
+        push(ExportKey { session: Some(session_id), id }, Record::Call(&record))
     })?;
     for stored in ledger.records().stored_compactions(row)? {
         let key = match &stored.uuid {
-            Some(uuid) => Key::id(uuid),
-            None => Key { session: Some(session_id), id: KeyId::Row(stored.row) },
+            Some(uuid) => ExportKey::id(uuid),
+            None => ExportKey { session: Some(session_id), id: KeyId::Row(stored.row) },
         };
         let record = ExportedCompaction::of(session_id.to_owned(), stored.compaction);
         push(key, Record::Compaction(&record))?;
     }
-    sink.change(&Change::Delete { session_id, before: version }).map_err(ExportError::Sink)?;
+    sink.change(&RecordChange::Delete { session_id, before: version }).map_err(ExportError::Sink)?;
     Ok(sent)
 }

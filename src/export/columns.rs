@@ -24,7 +24,7 @@ pub enum ColumnType {
 
 /// A column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Column {
+pub struct RecordColumn {
     /// Its name: the member's, those of inner objects behind the object's (`usage_input_tokens`).
     pub name: &'static str,
     /// What it holds.
@@ -33,14 +33,14 @@ pub struct Column {
 
 macro_rules! columns {
     ($($name:literal $holds:ident),+ $(,)?) => {
-        &[$(Column { name: $name, holds: $holds }),+]
+        &[$(RecordColumn { name: $name, holds: $holds }),+]
     };
 }
 
 impl RecordKind {
     /// The columns of its records, in the order of their members.
     #[must_use]
-    pub const fn columns(self) -> &'static [Column] {
+    pub const fn columns(self) -> &'static [RecordColumn] {
         match self {
             Self::Sessions => SESSIONS,
             Self::Calls => CALLS,
@@ -53,7 +53,7 @@ impl RecordKind {
     }
 }
 
-const SESSIONS: &[Column] = columns![
+const SESSIONS: &[RecordColumn] = columns![
     "id" Text,
     "client" Text,
     "client_version" Text,
@@ -120,7 +120,7 @@ const SESSIONS: &[Column] = columns![
     "by_step" Json,
 ];
 
-const CALLS: &[Column] = columns![
+const CALLS: &[RecordColumn] = columns![
     "tool_use_id" Text,
     "session_id" Text,
     "agent" Text,
@@ -144,7 +144,7 @@ const CALLS: &[Column] = columns![
     "step" Text,
 ];
 
-const RESPONSES: &[Column] = columns![
+const RESPONSES: &[RecordColumn] = columns![
     "message_id" Text,
     "session_id" Text,
     "agent" Text,
@@ -167,7 +167,7 @@ const RESPONSES: &[Column] = columns![
     "batch" Boolean,
 ];
 
-const DAYS: &[Column] = columns![
+const DAYS: &[RecordColumn] = columns![
     "date" Text,
     "input_tokens" Integer,
     "output_tokens" Integer,
@@ -182,7 +182,7 @@ const DAYS: &[Column] = columns![
     "responses" Integer,
 ];
 
-const STEPS: &[Column] = columns![
+const STEPS: &[RecordColumn] = columns![
     "session_id" Text,
     "step" Text,
     "usage_input_tokens" Integer,
@@ -203,7 +203,7 @@ const STEPS: &[Column] = columns![
     "iterations" Integer,
 ];
 
-const COMPACTIONS: &[Column] = columns![
+const COMPACTIONS: &[RecordColumn] = columns![
     "session_id" Text,
     "at" Time,
     "trigger" Text,
@@ -211,7 +211,7 @@ const COMPACTIONS: &[Column] = columns![
     "tokens_after" Integer,
 ];
 
-const REPORTS: &[Column] = columns![
+const REPORTS: &[RecordColumn] = columns![
     "event_id" Text,
     "at" Time,
     "session_id" Text,

@@ -4,7 +4,7 @@ use std::io;
 
 use serde::Serialize;
 
-use super::{Change, ChangeSink, Cursor, Record, RecordKind, RecordSink, TextWriter};
+use super::{ChangeSink, Cursor, Record, RecordChange, RecordKind, RecordSink, TextWriter};
 use crate::render::push_json;
 
 pub(super) struct Jsonl<'w> {
@@ -47,7 +47,7 @@ pub struct JsonlChanges<'w>(Jsonl<'w>);
 
 /// A line that says from where to go on.
 #[derive(Serialize)]
-struct Place<'c> {
+struct CursorLine<'c> {
     op: &'static str,
     cursor: &'c Cursor,
 }
@@ -63,11 +63,11 @@ impl<'w> JsonlChanges<'w> {
 impl ChangeSink for JsonlChanges<'_> {
     type Error = io::Error;
 
-    fn change(&mut self, change: &Change<'_>) -> io::Result<()> {
+    fn change(&mut self, change: &RecordChange<'_>) -> io::Result<()> {
         self.0.push(change)
     }
 
     fn commit(&mut self, cursor: &Cursor) -> io::Result<()> {
-        self.0.push(&Place { op: "cursor", cursor })
+        self.0.push(&CursorLine { op: "cursor", cursor })
     }
 }

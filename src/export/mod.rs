@@ -21,10 +21,10 @@ use std::io;
 
 use serde::{Serialize, Serializer};
 
-pub use all::{Options, write_all};
+pub use all::{ExportOptions, write_all};
 pub use call::ExportedCall;
-pub use changes::{Change, ChangeFeed, ChangeSink, Key, KeyId};
-pub use columns::{Column, ColumnType};
+pub use changes::{ChangeFeed, ChangeSink, ExportKey, KeyId, RecordChange};
+pub use columns::{ColumnType, RecordColumn};
 pub use cursor::{Cursor, CursorError};
 pub use jsonl::JsonlChanges;
 pub use records::{

@@ -12,10 +12,10 @@ use crate::pricing::PriceTable;
 use crate::report::SessionInfo;
 use crate::report::cost::CostRow;
 use crate::report::usage::{
-    Actual, AgentUsage, Efficiency, EstimateInfo, Hidden, ModelUsage, OutputShortfall, SessionFigures,
+    Actual, AgentUsage, Efficiency, EstimateInfo, HiddenUsage, ModelUsage, OutputShortfall, SessionFigures,
     SessionTotals, StepUsage, UNTYPED_AGENT,
 };
-use crate::store::{AgentRun, CompactionRecord, Ledger, Report, SessionRecord, SessionRow, StoreError};
+use crate::store::{AgentRun, CompactionRow, Ledger, Report, SessionRecord, SessionRow, StoreError};
 
 /// The complete record of a session.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -58,7 +58,7 @@ pub struct SessionUse {
     /// Models without a price.
     pub unpriced_models: Vec<String>,
     /// The part that no line of the transcript shows.
-    pub hidden: Hidden,
+    pub hidden: HiddenUsage,
     /// What incomplete logs probably leave out: an estimate, in no total.
     pub output_shortfall: OutputShortfall,
 }
@@ -344,7 +344,7 @@ pub struct ExportedCompaction {
 impl ExportedCompaction {
     /// A compaction of the session of that id.
     #[must_use]
-    pub fn of(session_id: String, compaction: CompactionRecord) -> Self {
+    pub fn of(session_id: String, compaction: CompactionRow) -> Self {
         Self {
             session_id,
             at: compaction.at,

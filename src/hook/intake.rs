@@ -12,7 +12,7 @@
 use std::io;
 
 use crate::domain::Tool;
-use crate::json::{Extent, find, open_string};
+use crate::json::{ValueExtent, find, open_string};
 use crate::stdin::{Arriving, USUAL_BYTES};
 
 /// A megabyte; in the tests of this file a quarter of one, which takes a quarter of the time and the same ways.
@@ -98,7 +98,7 @@ impl Intake {
     }
 
     fn read_from(&mut self, input: &mut impl Arriving) -> io::Result<()> {
-        let mut extent = Extent::default();
+        let mut extent = ValueExtent::default();
         let mut look_at = LONG_BYTES;
         let mut followed = 0;
         // Where the last value of the event begins that is a string or has brackets of its own.
@@ -177,7 +177,7 @@ impl Intake {
     }
 
     /// Puts `null` into the place of the value that begins at `start`, reads on to its end and keeps what was read after it.
-    fn leave_out(&mut self, start: usize, extent: &mut Extent, input: &mut impl Arriving) -> Passed {
+    fn leave_out(&mut self, start: usize, extent: &mut ValueExtent, input: &mut impl Arriving) -> Passed {
         let mut left_out = (self.text.len() - start) as u64;
         self.text.truncate(start);
         self.text.extend_from_slice(NULL);
@@ -201,7 +201,7 @@ impl Intake {
 
     /// Reads on to the end of what can be no event: a megabyte beyond all that is held, without a value that could be left
     /// out. Enough is kept to say what is wrong with it.
-    fn give_up(&mut self, extent: &mut Extent, input: &mut impl Arriving) -> io::Result<()> {
+    fn give_up(&mut self, extent: &mut ValueExtent, input: &mut impl Arriving) -> io::Result<()> {
         self.is_given_up = true;
         self.text.truncate(USUAL_BYTES);
         self.text.shrink_to_fit();

@@ -27,7 +27,7 @@ use crate::ingest::turn::{self, IngestRequest, MidTurnRequest, WaitFor};
 use crate::json::{MAX_PARTS, Object, into_text};
 use crate::pricing::{PriceTable, UserPrices, read_user_prices};
 use crate::stdin::{Arriving, PATIENCE};
-use crate::store::{Change, Event, Ledger, LogBatch, SessionObservation, Spool};
+use crate::store::{Event, EventKind, Ledger, LogBatch, SessionObservation, Spool};
 pub use fault_log::path_of as fault_log_path;
 use intake::{Intake, LeftOutBytes};
 
@@ -36,7 +36,7 @@ const BRIEF_BYTES: usize = 64 << 10;
 
 /// What the command line says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct HookOptions {
     /// The ledger, if not the usual one.
     pub ledger: Option<PathBuf>,
     /// The settings file, if not the usual one.
@@ -45,7 +45,7 @@ pub struct Options {
     pub client: Client,
 }
 
-impl Options {
+impl HookOptions {
     /// Reads the arguments of `tallyhook … hook …`. What it does not know it ignores: an error would be shown to
     /// the model (exit code 2).
     #[must_use]
@@ -74,7 +74,7 @@ pub struct Handled {
 }
 
 /// Handles one payload. Never fails: see the module's description.
-pub fn handle(stdin: impl Arriving, env: &Env, options: &Options) -> Handled {
+pub fn handle(stdin: impl Arriving, env: &Env, options: &HookOptions) -> Handled {
     let mut handled = Handled::default();
     let Some(path) = ledger_path(env, options) else { return handled };
     if options.ledger.is_none()
@@ -91,7 +91,7 @@ pub fn handle(stdin: impl Arriving, env: &Env, options: &Options) -> Handled {
 
 /// Makes the process end without a word and with exit code 0 should there be a fault in the program itself (a panic).
 /// What was not committed then is as if it had never come.
-pub fn end_quietly_on_panic(env: &Env, options: &Options) {
+pub fn end_quietly_on_panic(env: &Env, options: &HookOptions) {
     let (path, now) = (ledger_path(env, options), env.now());
     std::panic::set_hook(Box::new(move |fault| {
         if let Some(path) = &path {
@@ -102,7 +102,7 @@ pub fn end_quietly_on_panic(env: &Env, options: &Options) {
     }));
 }
 
-fn ledger_path(env: &Env, options: &Options) -> Option<PathBuf> {
+fn ledger_path(env: &Env, options: &HookOptions) -> Option<PathBuf> {
     options.ledger.clone().map(|path| env.cwd().join(path)).or_else(|| env.ledger_path())
 }
 
@@ -110,7 +110,7 @@ fn ledger_path(env: &Env, options: &Options) -> Option<PathBuf> {
 fn run(
     stdin: impl Arriving,
     env: &Env,
-    options: &Options,
+    options: &HookOptions,
     path: &Path,
     handled: &mut Handled,
 ) -> Result<(), Error> {
@@ -200,7 +200,7 @@ fn decoded<'a>(
 }
 
 /// The ledger; `None` if it can't be opened: then the event goes to the spool, whatever keeps it out.
-fn opened(path: &Path, env: &Env, options: &Options, is_brief: bool) -> Option<Ledger> {
+fn opened(path: &Path, env: &Env, options: &HookOptions, is_brief: bool) -> Option<Ledger> {
     let note = |error: &dyn std::error::Error| fault_log::append(path, env.now(), &with_sources(error));
     let ledger = match Ledger::open_for_hook(path, is_brief) {
         Ok(ledger) => ledger,
@@ -256,7 +256,7 @@ impl Hook<'_> {
             // A prompt that is blocked is no turn, so this comes first.
             let answer = self.decide(ledger.as_deref_mut());
             let recorded = match answer {
-                Answer::Stop(_) => self.record(ledger.as_deref_mut(), Change::Seen),
+                Answer::Stop(_) => self.record(ledger.as_deref_mut(), EventKind::Seen),
                 Answer::Nothing | Answer::Warning(_) => record(self, ledger.as_deref_mut()),
             };
             (recorded, answer)
@@ -295,7 +295,9 @@ fn record(hook: &Hook<'_>, ledger: Option<&mut Ledger>) -> Result<(), Error> {
     let prompt_id = || hook.payload.prompt_id.clone();
     match &hook.payload.event {
         HookEvent::SessionStart => on_end::session_start(hook, ledger),
-        HookEvent::UserPromptSubmit { .. } => hook.record(ledger, Change::Prompt { prompt_id: prompt_id() }),
+        HookEvent::UserPromptSubmit { .. } => {
+            hook.record(ledger, EventKind::Prompt { prompt_id: prompt_id() })
+        }
         // What comes of the call is told after it.
         HookEvent::ToolAsked(_) => Ok(()),
         HookEvent::ToolFinished(tool) => on_tool::finished(hook, ledger, tool),
@@ -303,7 +305,7 @@ fn record(hook: &Hook<'_>, ledger: Option<&mut Ledger>) -> Result<(), Error> {
         HookEvent::SubagentStart => on_end::subagent_start(hook, ledger),
         HookEvent::SubagentStop => on_end::subagent_stop(hook, ledger),
         HookEvent::Compaction { trigger, begins } => {
-            let change = Change::Compaction { prompt_id: prompt_id(), trigger: *trigger, begins: *begins };
+            let change = EventKind::Compaction { prompt_id: prompt_id(), trigger: *trigger, begins: *begins };
             hook.record(ledger, change)
         }
         HookEvent::TurnEnd { has_crons } => on_end::turn_end(hook, ledger, *has_crons),
@@ -314,7 +316,7 @@ fn record(hook: &Hook<'_>, ledger: Option<&mut Ledger>) -> Result<(), Error> {
 /// An event with all that its handlers need.
 struct Hook<'a> {
     env: &'a Env,
-    options: &'a Options,
+    options: &'a HookOptions,
     protocol: &'static dyn HookProtocol,
     payload: &'a HookPayload<'a>,
     /// What of the payload was passed over.
@@ -335,12 +337,12 @@ impl Hook<'_> {
         &self.observation.id
     }
 
-    fn event(&self, change: Change) -> Event {
+    fn event(&self, change: EventKind) -> Event {
         Event { observation: self.observation.clone(), change }
     }
 
     /// Records what has happened. What the ledger cannot take goes to the spool.
-    fn record(&self, ledger: Option<&mut Ledger>, change: Change) -> Result<(), Error> {
+    fn record(&self, ledger: Option<&mut Ledger>, change: EventKind) -> Result<(), Error> {
         let event = self.event(change);
         match ledger.map(|ledger| ledger.events_mut().record(&event)) {
             Some(Ok(())) => return Ok(()),
@@ -454,12 +456,12 @@ mod tests {
     fn odd_arguments_are_ignored() {
         let args = ["--bogus", "hook", "--client=codex", "--db", "/x/l.db", "extra"].map(str::to_owned);
         let env = Env::fixed(Path::new("/cwd"), crate::domain::Timestamp::from_millis(0), &[("HOME", "/h")]);
-        let options = Options::from_args(&args, &env);
+        let options = HookOptions::from_args(&args, &env);
         assert_eq!(options.client, Client::Codex);
         assert_eq!(options.ledger, Some(PathBuf::from("/x/l.db")));
         assert_eq!(options.config, None);
-        assert_eq!(Options::from_args(&["hook".into(), "--db".into()], &env), Options::default());
-        let options = Options::from_args(&["hook".into(), "--db=~/l.db".into()], &env);
+        assert_eq!(HookOptions::from_args(&["hook".into(), "--db".into()], &env), HookOptions::default());
+        let options = HookOptions::from_args(&["hook".into(), "--db=~/l.db".into()], &env);
         assert_eq!(options.ledger, Some(PathBuf::from("/h/l.db")));
     }
 }

@@ -3,7 +3,7 @@
 
 use super::Hook;
 use crate::clients::HookEvent;
-use crate::domain::{AlertKind, Alerts, CallLoop, EndedRun, MAIN_AGENT, Tool, Used};
+use crate::domain::{AlertKind, Alerts, CallLoop, EndedRun, MAIN_AGENT, Tool, UsedAmount};
 use crate::error::Error;
 use crate::present::alert_messages::{SUBAGENT, context_line, ended_lines, loop_line, spike_line};
 use crate::store::Ledger;
@@ -115,7 +115,7 @@ fn note_run(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<(), Error> {
     let Some(agent) = &hook.payload.agent else { return Ok(()) };
     let session = hook.session();
     let Some(row) = ledger.sessions().find(session.as_str())?.map(|record| record.row) else { return Ok(()) };
-    let Used { cost, tokens, .. } = ledger.budgets().used_by(row, Some(agent))?;
+    let UsedAmount { cost, tokens, .. } = ledger.budgets().used_by(row, Some(agent))?;
     if tokens > 0 {
         let agent_type = hook.payload.agent_type.clone();
         let run = EndedRun { agent_type, cost: cost.to_i64(), tokens };

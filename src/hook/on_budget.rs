@@ -15,7 +15,7 @@ use crate::domain::MAIN_AGENT;
 use crate::error::Error;
 use crate::json::Object;
 use crate::present::budget_messages;
-use crate::store::{Change, Ledger, SessionRow};
+use crate::store::{EventKind, Ledger, SessionRow};
 
 /// What the client is to be told at this event.
 pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Error> {
@@ -54,7 +54,7 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
     if let Some(calls) = looks {
         let logs = hook.read_on(ledger, calls, true);
         if !logs.is_empty() || asked.session == SessionRow::NONE {
-            ledger.logs_mut().record_batch(&hook.event(Change::Seen), logs, None)?;
+            ledger.logs_mut().record_batch(&hook.event(EventKind::Seen), logs, None)?;
             asked = ledger.budgets().of_session(session)?.unwrap_or(asked);
         }
     }

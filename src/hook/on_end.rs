@@ -9,14 +9,14 @@ use crate::domain::SessionId;
 use crate::error::Error;
 use crate::estimate::subagents::{LEARNED_FROM, defaults_for, median};
 use crate::ingest::turn::{self, IngestRequest, WaitFor};
-use crate::store::{AgentObservation, Change, Ledger};
+use crate::store::{AgentObservation, EventKind, Ledger};
 
 /// How many earlier sessions one session's start completes; the client waits for it.
 const MAX_CATCH_UPS: u32 = 5;
 
 /// A session starts or goes on.
 pub(super) fn session_start(hook: &Hook<'_>, mut ledger: Option<&mut Ledger>) -> Result<(), Error> {
-    hook.record(ledger.as_deref_mut(), Change::Seen)?;
+    hook.record(ledger.as_deref_mut(), EventKind::Seen)?;
     let Some(ledger) = ledger else { return Ok(()) };
     let unfinished = match &hook.observation.project {
         Some((project, _)) => ledger.sessions().unfinished(project, hook.session(), MAX_CATCH_UPS)?,
@@ -57,7 +57,7 @@ pub(super) fn read_ended(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<(), Err
 
 /// A subagent starts.
 pub(super) fn subagent_start(hook: &Hook<'_>, ledger: Option<&mut Ledger>) -> Result<(), Error> {
-    let change = run(hook, true).map_or(Change::Seen, |mut run| {
+    let change = run(hook, true).map_or(EventKind::Seen, |mut run| {
         // The user's own runs know better than the table, once there are enough.
         let learned = run.agent_type.as_deref().zip(ledger.as_deref());
         let runs =
@@ -65,7 +65,7 @@ pub(super) fn subagent_start(hook: &Hook<'_>, ledger: Option<&mut Ledger>) -> Re
         if runs.len() >= LEARNED_FROM {
             run.defaults.billed = median(runs).unwrap_or(run.defaults.billed);
         }
-        Change::AgentRun { run }
+        EventKind::AgentRun { run }
     });
     hook.record(ledger, change)
 }
@@ -77,11 +77,11 @@ pub(super) fn subagent_stop(hook: &Hook<'_>, mut ledger: Option<&mut Ledger>) ->
     match run(hook, false).filter(|_| payload.agent_type.is_some() || has_transcript) {
         Some(run) => {
             let agent = run.id.clone();
-            hook.record(ledger.as_deref_mut(), Change::AgentRun { run })?;
+            hook.record(ledger.as_deref_mut(), EventKind::AgentRun { run })?;
             let wait = if has_transcript { WaitFor::Subagent(&agent) } else { WaitFor::No };
             complete(hook, ledger, wait, false, false)
         }
-        None => hook.record(ledger, Change::Seen),
+        None => hook.record(ledger, EventKind::Seen),
     }
 }
 
@@ -91,7 +91,7 @@ pub(super) fn turn_end(
     mut ledger: Option<&mut Ledger>,
     has_crons: bool,
 ) -> Result<(), Error> {
-    hook.record(ledger.as_deref_mut(), Change::Seen)?;
+    hook.record(ledger.as_deref_mut(), EventKind::Seen)?;
     complete(hook, ledger.as_deref_mut(), WaitFor::Main, true, has_crons)?;
     ledger.map_or(Ok(()), |ledger| read_ended(hook, ledger))
 }
@@ -102,7 +102,7 @@ pub(super) fn session_end(
     mut ledger: Option<&mut Ledger>,
     reason: Option<String>,
 ) -> Result<(), Error> {
-    hook.record(ledger.as_deref_mut(), Change::SessionEnd { reason })?;
+    hook.record(ledger.as_deref_mut(), EventKind::SessionEnd { reason })?;
     complete(hook, ledger.as_deref_mut(), WaitFor::No, true, false)?;
     ledger.map_or(Ok(()), |ledger| read_ended(hook, ledger))
 }

@@ -18,7 +18,7 @@ use crate::estimate::calibrate::Calibration;
 use crate::estimate::subagents::defaults_for;
 use crate::estimate::{self, CallView, Era, encoding_of};
 use crate::json::{Object, Raw};
-use crate::store::{AgentObservation, Change, Ledger, Pending, SessionKnowledge};
+use crate::store::{AgentObservation, EventKind, Ledger, Pending, SessionKnowledge};
 
 /// A tool has run, or has failed.
 pub(super) fn finished(
@@ -38,7 +38,10 @@ pub(super) fn finished(
         let id = call.id.as_ref().map(|id| hash_of(&key, id.as_str(), ""));
         let _first = hook.call.set((hash, id)).is_ok();
     }
-    hook.record(ledger, Change::ToolCall { call, started: started_run(hook, tool), task: task(hook, tool) })
+    hook.record(
+        ledger,
+        EventKind::ToolCall { call, started: started_run(hook, tool), task: task(hook, tool) },
+    )
 }
 
 /// All calls of one response are done; the batch has what the model reads of each.
@@ -72,7 +75,7 @@ pub(super) fn batch(
         };
         calls.push(known.call(hook, tool, ToolOutcome::Unreported, (generated, returned), lines));
     }
-    let change = Change::ToolBatch { calls };
+    let change = EventKind::ToolBatch { calls };
     let Some(ledger) = ledger else { return hook.record(None, change) };
     let has_budgets = known.session.has_budgets;
     let ids: Vec<ToolUseId> = tools.iter().filter_map(|tool| tool.id.clone()).collect();

@@ -7,8 +7,8 @@ use super::find;
 /// It counts brackets and passes over strings; whether the value is well-formed is for the parser to say. Anything that
 /// is neither an object nor an array has no end of its own here.
 #[derive(Debug, Default)]
-pub struct Extent {
-    place: Place,
+pub struct ValueExtent {
+    place: ScanState,
     depth: usize,
     /// Whether the next byte of a string follows a backslash.
     is_escaped: bool,
@@ -17,7 +17,7 @@ pub struct Extent {
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ScanState {
     /// Before the value: white space, a byte order mark, NULs.
     #[default]
     Before,
@@ -27,7 +27,7 @@ enum Place {
     OtherValue,
 }
 
-impl Extent {
+impl ValueExtent {
     /// Takes the next chunk. Once the value is whole: how many bytes of the chunk belong to it.
     pub fn follow(&mut self, chunk: &[u8]) -> Option<usize> {
         self.follow_out_to(0, chunk)
@@ -37,35 +37,35 @@ impl Extent {
     pub fn follow_out_to(&mut self, depth: usize, chunk: &[u8]) -> Option<usize> {
         let mut at = 0;
         loop {
-            if self.place == Place::InString {
+            if self.place == ScanState::InString {
                 at = self.string_end(chunk, at)?;
             }
             let byte = *chunk.get(at)?;
             at += 1;
             match byte {
-                b'"' if self.place == Place::InValue => {
-                    self.place = Place::InString;
+                b'"' if self.place == ScanState::InValue => {
+                    self.place = ScanState::InString;
                     if self.depth == 1 {
                         self.inner = Some(at - 1);
                     }
                 }
-                b'{' | b'[' if self.place != Place::OtherValue => {
-                    self.place = Place::InValue;
+                b'{' | b'[' if self.place != ScanState::OtherValue => {
+                    self.place = ScanState::InValue;
                     self.depth += 1;
                     if self.depth == 2 {
                         self.inner = Some(at - 1);
                     }
                 }
-                b'}' | b']' if self.place == Place::InValue => {
+                b'}' | b']' if self.place == ScanState::InValue => {
                     self.depth -= 1;
                     if self.depth == depth {
                         return Some(at);
                     }
                 }
                 b' ' | b'\t' | b'\r' | b'\n' | 0 | 0xef | 0xbb | 0xbf => {}
-                _ if self.place == Place::InValue => {}
+                _ if self.place == ScanState::InValue => {}
                 _ => {
-                    self.place = Place::OtherValue;
+                    self.place = ScanState::OtherValue;
                     return None;
                 }
             }
@@ -87,7 +87,7 @@ impl Extent {
     /// Whether what came ends within a string, and if so, whether just after a backslash.
     #[must_use]
     pub fn open_string(&self) -> Option<bool> {
-        (self.place == Place::InString).then_some(self.is_escaped)
+        (self.place == ScanState::InString).then_some(self.is_escaped)
     }
 
     /// The rest of a string was taken out of the stream: the next chunk begins with its closing quote.
@@ -100,7 +100,7 @@ impl Extent {
         let mut at = from + usize::from(std::mem::take(&mut self.is_escaped));
         while let Some(found) = find::either(chunk, at, b'"', b'\\') {
             if chunk[found] == b'"' {
-                self.place = Place::InValue;
+                self.place = ScanState::InValue;
                 return Some(found + 1);
             }
             at = found + 2;
@@ -117,7 +117,7 @@ mod tests {
 
     /// Where the value in `text` ends if it comes in pieces of `step` bytes.
     fn end(text: &[u8], step: usize) -> Option<usize> {
-        let mut extent = Extent::default();
+        let mut extent = ValueExtent::default();
         text.chunks(step).enumerate().find_map(|(piece, chunk)| Some(piece * step + extent.follow(chunk)?))
     }
 

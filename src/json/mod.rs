@@ -14,7 +14,7 @@ mod unescape;
 use std::borrow::Cow;
 
 use crate::domain::MAX_COUNT;
-pub use extent::Extent;
+pub use extent::ValueExtent;
 pub use fields::{Fields, Nested, first_byte, into_text, is_end, lossy};
 pub use repeated_fields::RepeatedFields;
 pub use scan::{Malformed, open_string, use_whole_processor};
@@ -73,7 +73,7 @@ impl<'a> Object<'a> {
         Some((object, &text[end..]))
     }
 
-    fn read(text: &'a str) -> Result<(Self, usize), scan::Fault> {
+    fn read(text: &'a str) -> Result<(Self, usize), scan::ScanFault> {
         let mut members = Vec::new();
         let end = members_of(text, |name, value| {
             if members.is_empty() {

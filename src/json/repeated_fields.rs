@@ -23,7 +23,7 @@ pub struct RepeatedFields {
     /// What the object that is being read has in their place: where it begins, and what it consists of so far.
     begins_at: usize,
     seen: Vec<Placed>,
-    search: Search,
+    search: MemberSearch,
 }
 
 /// A member's place, and where its value stands.
@@ -31,7 +31,7 @@ type Placed = (usize, Range<usize>);
 
 /// How the search for such members goes in the object that is being read.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Search {
+enum MemberSearch {
     /// `seen` may grow.
     #[default]
     Open,
@@ -45,7 +45,7 @@ impl RepeatedFields {
     /// Notes a member, which `repeats` or not, of the object that is being read.
     #[inline(always)]
     fn note(&mut self, repeats: Option<usize>, at: usize, value: Range<usize>) {
-        if self.search != Search::Open {
+        if self.search != MemberSearch::Open {
             return;
         }
         match repeats {
@@ -54,17 +54,17 @@ impl RepeatedFields {
                     self.begins_at = at;
                 }
                 if value.end - self.begins_at > MAX_BYTES {
-                    self.end_search(Search::Over);
+                    self.end_search(MemberSearch::Over);
                 } else {
                     self.seen.push((place, value));
                 }
             }
             None if self.seen.len() < MIN_MEMBERS => self.seen.clear(),
-            None => self.search = Search::Found,
+            None => self.search = MemberSearch::Found,
         }
     }
 
-    fn end_search(&mut self, search: Search) {
+    fn end_search(&mut self, search: MemberSearch) {
         self.seen.clear();
         self.search = search;
     }
@@ -72,7 +72,7 @@ impl RepeatedFields {
     /// Whether the object that was read has the members that were kept.
     #[cfg(test)]
     pub(crate) fn were_taken(&self) -> bool {
-        self.search == Search::Over
+        self.search == MemberSearch::Over
     }
 
     /// Keeps what the object that was read has in place of what is kept.
@@ -101,7 +101,7 @@ impl<'a, const N: usize> Fields<'a, N> {
         place: impl Fn(&[u8]) -> Option<usize>,
         inside: impl FnMut(usize, usize) -> Nested,
     ) -> Option<usize> {
-        repeated.end_search(Search::Open);
+        repeated.end_search(MemberSearch::Open);
         let picker = FieldReader { picked: self, bytes, place, inside };
         let end = walk(bytes, at, &mut RepeatedPicker { picker, repeated, repeats })?;
         repeated.keep(bytes);
@@ -137,7 +137,7 @@ where
             self.picker.picked.set(Some(*place), &rest[value.clone()]);
         }
         let end = at + text.len();
-        self.repeated.end_search(Search::Over);
+        self.repeated.end_search(MemberSearch::Over);
         Some(end)
     }
 

@@ -47,20 +47,20 @@ impl FaultAt {
 
 /// Why bytes are no object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum ScanFault {
     /// They are no JSON.
     At(FaultAt),
     /// They are another value, which ends there.
     OtherValue(usize),
 }
 
-impl From<FaultAt> for Fault {
+impl From<FaultAt> for ScanFault {
     fn from(at: FaultAt) -> Self {
         Self::At(at)
     }
 }
 
-impl Fault {
+impl ScanFault {
     pub(super) fn in_text(self, text: &str) -> Malformed {
         match self {
             Self::At(at) => at.in_text(text),
@@ -81,12 +81,12 @@ fn malformed(reason: &'static str, at: usize, text: &str) -> Malformed {
 pub(super) fn members_of<'a>(
     text: &'a str,
     mut member: impl FnMut(&'a str, &'a str),
-) -> Result<usize, Fault> {
+) -> Result<usize, ScanFault> {
     let bytes = text.as_bytes();
     let mut at = skip_space(bytes, 0);
     if bytes.get(at) != Some(&b'{') {
         let end = value_end(bytes, at)?;
-        return Err(Fault::OtherValue(end));
+        return Err(ScanFault::OtherValue(end));
     }
     at = skip_space(bytes, at + 1);
     if bytes.get(at) == Some(&b'}') {

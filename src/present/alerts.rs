@@ -1,6 +1,6 @@
 //! What people read of `alerts`.
 
-use super::{Block, Fit, Line, Page, PageOptions, Present};
+use super::{Block, Fit, Page, PageLine, PageOptions, Present};
 use crate::domain::AlertKind;
 use crate::report::alerts::{AlertInfo, AlertsReport};
 
@@ -12,7 +12,10 @@ impl Present for AlertsReport {
     fn page(&self, _: &PageOptions<'_>) -> Page {
         let line = |info: &AlertInfo| {
             let state = if info.on { "on" } else { "off" };
-            Line::bare(vec![format!("{:<10} {state:<3} {}", info.alert, meaning(info)).into()], Fit::Whole)
+            PageLine::bare(
+                vec![format!("{:<10} {state:<3} {}", info.alert, meaning(info)).into()],
+                Fit::Whole,
+            )
         };
         Page { blocks: vec![Block::Lines(self.alerts.iter().map(line).collect())] }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::budget::{BudgetStatus, which};
-use crate::domain::{Limit, PicoUsd, State, Used, grouped, plural, shell_word};
+use crate::domain::{Limit, PicoUsd, State, UsedAmount, grouped, plural, shell_word};
 
 /// Digits behind the point of a sum of money; small sums have more.
 const CENTS: usize = 2;
@@ -126,7 +126,7 @@ fn whose(held: &BudgetStatus) -> String {
     format!("for {}{scope}", held.budget.per.now())
 }
 
-fn used(limit: Limit, used: Used) -> String {
+fn used(limit: Limit, used: UsedAmount) -> String {
     let (text, is_rough) = match limit {
         Limit::Usd(_) => (dollars(used.cost + used.pending_cost), used.pending_cost != PicoUsd::ZERO),
         Limit::Tokens(_) => {
@@ -156,7 +156,7 @@ mod tests {
     use crate::domain::{Budget, BudgetSpan, Mode, Per, Scope, Standing};
     use crate::store::BudgetTotals;
 
-    fn held(limit: Limit, used: Used) -> BudgetStatus {
+    fn held(limit: Limit, used: UsedAmount) -> BudgetStatus {
         let mut budget = Budget::new(limit, Per::Session, Scope::default());
         budget.mode = Mode::Stop;
         let totals = BudgetTotals { span: BudgetSpan::ALWAYS, used, told: State::Ok, stopped_at: None };
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_budget_is_told_in_a_line() {
-        let used = Used { cost: usd("4.12"), ..Used::default() };
+        let used = UsedAmount { cost: usd("4.12"), ..UsedAmount::default() };
         let held = held(Limit::Usd(usd("5")), used);
         assert_eq!(used_line(&held), "$4.12 / $5.00 (82%)");
         assert_eq!(standing_line(&held), "$0.88 left");
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_is_over_is_said_and_how_to_go_on() {
-        let used = Used { tokens: 12_000, pending_tokens: 345, ..Used::default() };
+        let used = UsedAmount { tokens: 12_000, pending_tokens: 345, ..UsedAmount::default() };
         let held = held(Limit::Tokens(10_000), used);
         assert_eq!(used_line(&held), "~12,345 / 10,000 tokens (123%)");
         assert_eq!(standing_line(&held), "over by 2,345 tokens");

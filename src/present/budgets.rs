@@ -1,10 +1,10 @@
 //! What people read of budgets: the table, and what it leaves out.
 
 use super::budget_messages::{amount_text, forecast, standing_line, used_line};
-use super::{Block, Cell, Fit, Line, Page, PageOptions, Phrase, Present, Room, Table};
+use super::{Block, Cell, Fit, Page, PageLine, PageOptions, Phrase, Present, Room, Table};
 use crate::calendar::Zone;
 use crate::domain::{Limit, Mode, OneLine as _, PicoUsd, State, Timestamp};
-use crate::report::budgets::{BudgetInfo, BudgetsReport, Options, Work};
+use crate::report::budgets::{BudgetCommands, BudgetInfo, BudgetsReport, SessionWork};
 
 impl Present for BudgetsReport {
     fn has_data(&self) -> bool {
@@ -147,8 +147,8 @@ impl BudgetInfo {
     fn options_block(&self) -> Option<Block> {
         let advice = self.advice();
         let head = Phrase::with_name("options for ", &self.name(), Room::AllBut(BESIDE_BUDGET), ":");
-        let mut lines = vec![Line::bare(vec![head], Fit::Whole)];
-        lines.extend(advice.iter().map(|line| Line::bare(vec![line.clone().into()], Fit::Wrapped)));
+        let mut lines = vec![PageLine::bare(vec![head], Fit::Whole)];
+        lines.extend(advice.iter().map(|line| PageLine::bare(vec![line.clone().into()], Fit::Wrapped)));
         (!advice.is_empty()).then_some(Block::Lines(lines))
     }
 
@@ -157,7 +157,7 @@ impl BudgetInfo {
         if self.standing() == State::Ok {
             return Vec::new();
         }
-        let Options { add, override_for, clear, .. } = &self.options;
+        let BudgetCommands { add, override_for, clear, .. } = &self.options;
         vec![
             format!("to raise the limit:   {add}"),
             format!("to ignore it for 1h:  {override_for}"),
@@ -168,7 +168,7 @@ impl BudgetInfo {
 
 /// `now: write it · 3 of 8 tasks done`, without the step where the session has ended; `None` where nothing is left to
 /// say.
-pub(super) fn work_line(work: &Work) -> Option<String> {
+pub(super) fn work_line(work: &SessionWork) -> Option<String> {
     let step = work.step.as_ref().filter(|_| work.is_live);
     let step = step.map(|step| format!("now: {}", step.one_line()));
     let tasks =

@@ -1,7 +1,7 @@
 //! What people read of `capture-cost`.
 
 use super::number::span;
-use super::{Block, Cell, Line, Page, PageOptions, Phrase, Present, Table, Tone};
+use super::{Block, Cell, Page, PageLine, PageOptions, Phrase, Present, Table, Tone};
 use crate::domain::{CapturedCost, PicoUsd, grouped, plural};
 use crate::report::KnownCost;
 use crate::report::capture::{CaptureReport, Difference};
@@ -21,7 +21,7 @@ impl Present for CaptureReport {
 
 impl CaptureReport {
     /// What the screen says of the whole session, and what became of it.
-    fn head(&self) -> Vec<Line> {
+    fn head(&self) -> Vec<PageLine> {
         let read = &self.captured;
         let mut parts: Vec<Phrase> = Vec::new();
         parts.extend(read.total_usd.map(|total| Phrase::from(total.to_string()).in_tone(Tone::Strong)));
@@ -41,10 +41,10 @@ impl CaptureReport {
             let has_plan = read.subscription.is_some() || !read.limits.is_empty();
             parts.push(if has_plan { "no cost found" } else { "nothing recognized" }.into());
         }
-        let mut lines = vec![Line::joined("captured", parts)];
+        let mut lines = vec![PageLine::joined("captured", parts)];
         if let Some(session) = &self.session {
             let kept = if self.kept { "saved" } else { "already saved" };
-            lines.push(Line::joined("session", vec![session.as_str().into(), kept.into()]));
+            lines.push(PageLine::joined("session", vec![session.as_str().into(), kept.into()]));
         }
         lines
     }

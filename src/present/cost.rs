@@ -8,7 +8,9 @@ use crate::calendar::Day;
 use crate::domain::{CostParts, PicoUsd, grouped, plural};
 use crate::report::add_known;
 use crate::report::allocations::NO_KEY;
-use crate::report::cost::{Change, Changes, CostFigures, CostReport, CostRow, CostTotal, Label, Previous};
+use crate::report::cost::{
+    Changes, CostChange, CostFigures, CostReport, CostRow, CostTotal, KeyLabel, PreviousCost,
+};
 
 /// The days with usage that have rows of their own where nobody has said which; the JSON has all.
 const DAYS_SHOWN: usize = 14;
@@ -169,7 +171,7 @@ impl CostReport {
         if is_compared {
             columns.extend(if detail { &["change"][..] } else { &["before", "change", "%"] });
         }
-        let change_cells = |change: &Change| {
+        let change_cells = |change: &CostChange| {
             let cells = change_cells(change);
             if detail { vec![cells[1].clone()] } else { cells.to_vec() }
         };
@@ -244,13 +246,13 @@ impl CostRow {
             carry_cost_usd: None,
             share: None,
             change: None,
-            label: Label { started: None, topic },
+            label: KeyLabel { started: None, topic },
         };
         for row in rows {
             add_known(&mut all.entry_cost_usd, row.entry_cost_usd);
             add_known(&mut all.carry_cost_usd, row.carry_cost_usd);
             if let Some(change) = &row.change {
-                let none = Change { previous: None, change_usd: None, change_percent: None };
+                let none = CostChange { previous: None, change_usd: None, change_percent: None };
                 add_known(&mut all.change.get_or_insert(none).change_usd, change.change_usd);
             }
         }
@@ -259,7 +261,7 @@ impl CostRow {
             && previous().next().is_some()
         {
             let sum = CostFigures::joined(previous().map(|previous| &previous.sum));
-            change.previous = Some(Box::new(Previous { key: None, sum }));
+            change.previous = Some(Box::new(PreviousCost { key: None, sum }));
         }
         all
     }
@@ -373,7 +375,7 @@ fn sum_cells(sum: &CostFigures, detail: bool, is_long: bool) -> Vec<Cell> {
     cells
 }
 
-fn change_cells(change: &Change) -> [Cell; 3] {
+fn change_cells(change: &CostChange) -> [Cell; 3] {
     [
         change.previous.as_ref().map_or(Cell::Unknown, |previous| Cell::Cost(previous.sum.known())),
         change.change_usd.map_or(Cell::Unknown, Cell::Change),

@@ -2,7 +2,7 @@
 
 /// A line, with a label before it or without.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct PageLine {
     /// The label, in a column of its own; an empty one leaves the column empty, and `None` has no such column.
     pub label: Option<&'static str>,
     /// What it says.
@@ -11,7 +11,7 @@ pub struct Line {
     pub fit: Fit,
 }
 
-impl Line {
+impl PageLine {
     /// A line behind a label, its phrases with dots between them.
     #[must_use]
     pub fn joined(label: &'static str, phrases: Vec<Phrase>) -> Self {

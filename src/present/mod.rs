@@ -37,7 +37,7 @@ use serde::Serialize;
 
 use crate::calendar::Zone;
 use crate::domain::Timestamp;
-pub use line::{Fit, Keep, Line, Name, Phrase, Room, Tone};
+pub use line::{Fit, Keep, Name, PageLine, Phrase, Room, Tone};
 pub use table::{Align, Cell, Column, Table};
 
 /// Most rows with names in a table for a terminal; what is over is one row.
@@ -80,7 +80,7 @@ pub struct Page {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Block {
     /// Lines, most of them with a label before them.
-    Lines(Vec<Line>),
+    Lines(Vec<PageLine>),
     /// A table.
     Table(Table),
     /// Names and values.

@@ -1,6 +1,6 @@
 //! What people read of `prices`.
 
-use super::{Block, Cell, Fit, Line, Page, PageOptions, Present, Table};
+use super::{Block, Cell, Fit, Page, PageLine, PageOptions, Present, Table};
 use crate::domain::{PicoUsd, plural};
 use crate::report::prices::{PriceCheck, PriceDetail, PriceList, PriceRow, PricedModel};
 
@@ -77,7 +77,7 @@ impl Present for PriceCheck {
             (models, 0) => lines.push(format!("all {models} models in the ledger have a price")),
             _ => {}
         }
-        let lines = lines.into_iter().map(|line| Line::bare(vec![line.into()], Fit::Whole)).collect();
+        let lines = lines.into_iter().map(|line| PageLine::bare(vec![line.into()], Fit::Whole)).collect();
         let mut page = Page { blocks: vec![Block::Lines(lines)] };
         if !self.unpriced.is_empty() {
             page.blocks.push(Block::Table(unpriced_table(self)));

@@ -7,7 +7,7 @@ use super::{Block, Cell, Page, PageOptions, Present, Table};
 use crate::domain::{PicoUsd, Usage, grouped};
 use crate::report::KnownCost;
 use crate::report::reported::ReportedAgent;
-use crate::report::usage::{AllocatedUsage, Part, ToolUsage, UsageReport};
+use crate::report::usage::{AllocatedUsage, SessionPart, ToolUsage, UsageReport};
 use crate::store::HIDDEN_AGENT;
 
 /// Headings short enough for a table with money to fit 80 columns: cache reads and writes.
@@ -37,7 +37,7 @@ impl UsageReport {
     /// The tables for people. `detailed` adds those by model, skill and MCP server.
     fn tables(&self, detailed: bool) -> Vec<Table> {
         let mut tables = Vec::new();
-        let is_within = self.part.as_ref().is_some_and(Part::is_within_responses);
+        let is_within = self.part.as_ref().is_some_and(SessionPart::is_within_responses);
         let is_of_step = self.part.as_ref().is_some_and(|part| part.step.is_some());
         if !is_within && (self.actual.is_some() || !self.by_agent.is_empty()) {
             tables.push(self.agent_table());

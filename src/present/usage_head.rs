@@ -2,12 +2,12 @@
 
 use super::budgets::{pause, work_line};
 use super::number::{cost, rough, span};
-use super::{Fit, Keep, Line, Phrase, Room, Tone};
+use super::{Fit, Keep, PageLine, Phrase, Room, Tone};
 use crate::calendar::Zone;
 use crate::domain::{PicoUsd, State, grouped, plural};
 use crate::report::SessionInfo;
 use crate::report::budgets::BudgetInfo;
-use crate::report::usage::{Part, UsageReport};
+use crate::report::usage::{SessionPart, UsageReport};
 
 /// Digits behind the point where a sum stands alone.
 const SMALL_SUMS: usize = 4;
@@ -17,8 +17,8 @@ const BESIDE_FILTER: usize = 20;
 const BESIDE_MODELS: usize = 30;
 
 /// The lines above the tables. Times are those of a zone.
-pub(super) fn head(report: &UsageReport, zone: &Zone) -> Vec<Line> {
-    let mut lines: Vec<Line> = Vec::new();
+pub(super) fn head(report: &UsageReport, zone: &Zone) -> Vec<PageLine> {
+    let mut lines: Vec<PageLine> = Vec::new();
     if let Some(session) = &report.session {
         lines.extend(session_lines(session, zone));
     }
@@ -36,9 +36,9 @@ pub(super) fn head(report: &UsageReport, zone: &Zone) -> Vec<Line> {
     lines.extend(context_line(report));
     lines.extend(report.budgets.iter().flat_map(budget_lines));
     let pause = pause(&report.budgets);
-    lines.extend(pause.iter().flat_map(|text| text.lines()).map(|line| Line::whole("", line)));
+    lines.extend(pause.iter().flat_map(|text| text.lines()).map(|line| PageLine::whole("", line)));
     let work = report.work.as_ref().filter(|work| work.tasks_total > 0 || !report.budgets.is_empty());
-    lines.extend(work.and_then(work_line).map(|line| Line::wrapped("work", line)));
+    lines.extend(work.and_then(work_line).map(|line| PageLine::wrapped("work", line)));
     lines.push(tokens_line(report));
     lines.extend(pace_line(report));
     lines.extend(estimate_lines(report));
@@ -46,7 +46,7 @@ pub(super) fn head(report: &UsageReport, zone: &Zone) -> Vec<Line> {
 }
 
 /// Which session it is, where, and since when.
-fn session_lines(session: &SessionInfo, zone: &Zone) -> Vec<Line> {
+fn session_lines(session: &SessionInfo, zone: &Zone) -> Vec<PageLine> {
     // Its id, and the longer one of the words for its state, with the gaps before them.
     let beside_title = session.id.chars().count() + "ended".len() + 4;
     let title = session.topic.as_deref().unwrap_or("session");
@@ -72,15 +72,15 @@ fn session_lines(session: &SessionInfo, zone: &Zone) -> Vec<Line> {
         counts.push(plural(session.compactions, "compaction"));
     }
     vec![
-        Line::bare(vec![name, session.id.as_str().into(), state], Fit::Spaced),
-        Line::bare(facts, Fit::Stacked),
-        Line::bare(vec![counts.join(" · ").into()], Fit::Whole),
-        Line::bare(Vec::new(), Fit::Whole),
+        PageLine::bare(vec![name, session.id.as_str().into(), state], Fit::Spaced),
+        PageLine::bare(facts, Fit::Stacked),
+        PageLine::bare(vec![counts.join(" · ").into()], Fit::Whole),
+        PageLine::bare(Vec::new(), Fit::Whole),
     ]
 }
 
 /// What the part that was asked for has come to. Its name says that nothing below is of the whole session.
-fn part_line(part: &Part) -> Line {
+fn part_line(part: &SessionPart) -> PageLine {
     let named = [("agent", &part.agent), ("tool", &part.tool), ("step", &part.step)];
     let named = named.into_iter().filter_map(|(kind, name)| Some(format!("{kind} {}", name.as_ref()?)));
     let name = named.collect::<Vec<_>>().join(", ");
@@ -94,25 +94,25 @@ fn part_line(part: &Part) -> Line {
     let share = part.paid.share;
     let what = if share.cost_percent.is_some() { "cost" } else { "tokens" };
     parts.extend(share.percent.map(|share| format!("{share:.1}% of the session's {what}").into()));
-    Line::joined("filter", parts)
+    PageLine::joined("filter", parts)
 }
 
 /// How a budget stands, and what can be done once it is to be warned of.
-fn budget_lines(budget: &BudgetInfo) -> Vec<Line> {
+fn budget_lines(budget: &BudgetInfo) -> Vec<PageLine> {
     let tone = match budget.standing() {
         State::Ok => Tone::Plain,
         State::Warning => Tone::Warning,
         State::Exceeded => Tone::Exceeded,
     };
-    let mut lines = vec![Line::wrapped("budget", Phrase::from(budget.line()).in_tone(tone))];
-    lines.extend(budget.advice().into_iter().map(|line| Line::whole("", line)));
+    let mut lines = vec![PageLine::wrapped("budget", Phrase::from(budget.line()).in_tone(tone))];
+    lines.extend(budget.advice().into_iter().map(|line| PageLine::whole("", line)));
     lines
 }
 
 /// What the provider has billed.
-fn tokens_line(report: &UsageReport) -> Line {
+fn tokens_line(report: &UsageReport) -> PageLine {
     let Some(actual) = &report.actual else {
-        return Line::whole("tokens", "no responses yet");
+        return PageLine::whole("tokens", "no responses yet");
     };
     let mut parts: Vec<Phrase> = vec![
         format!("{} billed", grouped(actual.total_tokens)).into(),
@@ -120,11 +120,11 @@ fn tokens_line(report: &UsageReport) -> Line {
     ];
     parts
         .extend(actual.cache_hit_rate.map(|rate| format!("{:.1}% of input from cache", rate * 100.0).into()));
-    Line::joined("tokens", parts)
+    PageLine::joined("tokens", parts)
 }
 
 /// What it cost; nothing where nothing is known of it yet.
-fn cost_lines(report: &UsageReport) -> Vec<Line> {
+fn cost_lines(report: &UsageReport) -> Vec<PageLine> {
     let Some(actual) = &report.actual else { return Vec::new() };
     let known = actual.known_cost();
     // Of a sum alone all digits that say something are shown.
@@ -142,12 +142,12 @@ fn cost_lines(report: &UsageReport) -> Vec<Line> {
     let per_minute = efficiency.cost_per_minute_usd.filter(is_some);
     parts.extend(per_minute.map(|cost| format!("{cost} per minute").into()));
     parts.extend(efficiency.cost_per_line_usd.filter(is_some).map(|cost| format!("{cost} per line").into()));
-    let mut lines = vec![Line::joined("cost", parts)];
+    let mut lines = vec![PageLine::joined("cost", parts)];
     let hidden = actual.hidden.as_ref().filter(|hidden| hidden.usage.total() > 0);
     lines.extend(hidden.map(|hidden| {
         let cost = hidden.cost_usd.map(|cost| format!(", {cost}")).unwrap_or_default();
         let tokens = grouped(hidden.usage.total());
-        Line::whole("", format!("incl. {tokens} hidden tokens (not in the transcript){cost}"))
+        PageLine::whole("", format!("incl. {tokens} hidden tokens (not in the transcript){cost}"))
     }));
     let missing = actual.output_shortfall.as_ref().filter(|missing| missing.tokens > 0);
     lines.extend(missing.map(|missing| {
@@ -155,7 +155,7 @@ fn cost_lines(report: &UsageReport) -> Vec<Line> {
         let tokens = rough(missing.tokens);
         let responses = plural(missing.responses, "response");
         let were = if missing.responses == 1 { "was" } else { "were" };
-        Line::wrapped(
+        PageLine::wrapped(
             "",
             format!(
                 "probably {tokens} more output tokens{cost}, because {responses} {were} only partly logged"
@@ -166,16 +166,16 @@ fn cost_lines(report: &UsageReport) -> Vec<Line> {
         let models = actual.unpriced_models.join(", ");
         let room = Room::AllBut(BESIDE_MODELS);
         let cure = "; see `tallyhook prices set`";
-        lines.push(Line::whole("", Phrase::with_name("no price for ", &models, room, cure)));
+        lines.push(PageLine::whole("", Phrase::with_name("no price for ", &models, room, cure)));
     }
     lines
 }
 
 /// What hooks have told before the provider did. Once the turn is over all of it is one dim line.
-fn estimate_lines(report: &UsageReport) -> Vec<Line> {
+fn estimate_lines(report: &UsageReport) -> Vec<PageLine> {
     let estimate = &report.estimate;
     if estimate.calls == 0 && report.session.as_ref().is_some_and(|session| session.tool_calls > 0) {
-        return vec![Line::whole(
+        return vec![PageLine::whole(
             "estimate",
             "none: the session was imported, so nothing was estimated live",
         )];
@@ -186,9 +186,9 @@ fn estimate_lines(report: &UsageReport) -> Vec<Line> {
     ];
     parts.extend(estimate.error_percent.map(|error| format!("off by {error:.1}%")));
     let dim = |part| Phrase::from(part).in_tone(Tone::Dim);
-    let mut lines = vec![Line::joined("estimate", parts.into_iter().map(dim).collect())];
+    let mut lines = vec![PageLine::joined("estimate", parts.into_iter().map(dim).collect())];
     let pending = &estimate.pending;
-    let mut next = |text: String| lines.push(Line::whole("", text));
+    let mut next = |text: String| lines.push(PageLine::whole("", text));
     if pending.calls > 0 {
         let calls = plural(pending.calls, "call");
         next(format!(
@@ -208,14 +208,14 @@ fn estimate_lines(report: &UsageReport) -> Vec<Line> {
     lines
 }
 
-fn context_line(report: &UsageReport) -> Option<Line> {
+fn context_line(report: &UsageReport) -> Option<PageLine> {
     let context = report.context.as_ref()?;
     let used = context.used_percent.map(|used| format!(" ({used:.0}%)")).unwrap_or_default();
-    Some(Line::whole("context", format!("{} tokens{used}", grouped(context.tokens))))
+    Some(PageLine::whole("context", format!("{} tokens{used}", grouped(context.tokens))))
 }
 
 /// How fast tokens are used, and what has come of them.
-fn pace_line(report: &UsageReport) -> Option<Line> {
+fn pace_line(report: &UsageReport) -> Option<PageLine> {
     let mut parts: Vec<Phrase> = Vec::new();
     let efficiency = &report.efficiency;
     #[expect(
@@ -232,5 +232,5 @@ fn pace_line(report: &UsageReport) -> Option<Line> {
         let [added, removed] = [efficiency.lines_added, efficiency.lines_removed].map(grouped);
         parts.push(format!("{added} lines added, {removed} removed").into());
     }
-    (!parts.is_empty()).then(|| Line::joined("", parts))
+    (!parts.is_empty()).then(|| PageLine::joined("", parts))
 }

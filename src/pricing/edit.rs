@@ -37,7 +37,7 @@ pub struct NewPrice {
 
 /// What was done for the cache prices that a new price leaves out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Filled {
+pub enum CachePriceSource {
     /// Nothing: all were given, or they are those of input.
     Nothing,
     /// They keep the share of the input's price that they had.
@@ -50,16 +50,16 @@ impl NewPrice {
     /// Fills in the cache prices that are left out, and says how.
     ///
     /// Other providers bill the cache's tokens as input where they name no price, and so does the table.
-    pub fn complete(&mut self, model: &ModelId, prices: &PriceTable) -> Filled {
+    pub fn complete(&mut self, model: &ModelId, prices: &PriceTable) -> CachePriceSource {
         let known = prices.price(model.as_str(), self.from, 0, Modifiers::default());
         let (shares, of, filled) = match known.filter(|known| known.input > 0) {
             Some(Rates { input, cache_read, cache_write_5m, cache_write_1h, .. }) => {
-                ([cache_read, cache_write_5m, cache_write_1h], input, Filled::AsBefore)
+                ([cache_read, cache_write_5m, cache_write_1h], input, CachePriceSource::AsBefore)
             }
             None if PriceTable::normal_form(model.as_str()).starts_with("claude") => {
-                (CLAUDE_CACHE, 100, Filled::AsClaude)
+                (CLAUDE_CACHE, 100, CachePriceSource::AsClaude)
             }
-            None => return Filled::Nothing,
+            None => return CachePriceSource::Nothing,
         };
         let input = self.input;
         let rates = [&mut self.cache_read, &mut self.cache_write_5m, &mut self.cache_write_1h];
@@ -70,7 +70,7 @@ impl NewPrice {
             let part = (u128::from(input) * u128::from(share) + u128::from(of) / 2) / u128::from(of);
             rate.get_or_insert(u64::try_from(part).unwrap_or(u64::MAX));
         }
-        if any { filled } else { Filled::Nothing }
+        if any { filled } else { CachePriceSource::Nothing }
     }
 
     fn row(&self) -> String {
@@ -241,17 +241,17 @@ mod tests {
             new.complete(&ModelId::new(model).unwrap(), &PriceTable::builtin())
         };
         let mut new = price("3", None);
-        assert_eq!(complete("anthropic/claude-opus-9", &mut new), Filled::AsClaude);
+        assert_eq!(complete("anthropic/claude-opus-9", &mut new), CachePriceSource::AsClaude);
         assert_eq!(
             new.row(),
             "{ input = 3, output = 15, cache_read = 0.3, cache_write_5m = 3.75, cache_write_1h = 6 }"
         );
-        assert_eq!(complete("claude-opus-9", &mut new), Filled::Nothing);
+        assert_eq!(complete("claude-opus-9", &mut new), CachePriceSource::Nothing);
         // Opus 5.5 reads its cache for a twentieth.
         let mut new = price("2", None);
-        assert_eq!(complete("claude-opus-5-5", &mut new), Filled::AsBefore);
+        assert_eq!(complete("claude-opus-5-5", &mut new), CachePriceSource::AsBefore);
         assert_eq!(new.cache_read, per_million("0.1").ok());
-        assert_eq!(complete("house-model", &mut price("3", None)), Filled::Nothing);
+        assert_eq!(complete("house-model", &mut price("3", None)), CachePriceSource::Nothing);
     }
 
     proptest! {

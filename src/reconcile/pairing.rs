@@ -9,7 +9,7 @@ use crate::domain::{Timestamp, Usage};
 
 /// What the client has counted under names that mean one model.
 #[derive(Debug, Default)]
-pub(super) struct Group {
+pub(super) struct ModelGroup {
     pub(super) total: Total,
     /// The name that has most of it.
     pub(super) name: String,
@@ -21,14 +21,14 @@ pub(super) struct Group {
 #[derive(Debug, Default)]
 pub(super) struct Past {
     /// By what stands for a model's names.
-    nodes: BTreeMap<String, Previous>,
+    nodes: BTreeMap<String, PreviousTotal>,
     /// By answered model, the lines that no name covered.
     uncovered: BTreeMap<String, Usage>,
 }
 
 /// What a name had by the total before.
 #[derive(Debug, Default)]
-struct Previous {
+struct PreviousTotal {
     /// By answered model.
     lines: BTreeMap<String, Usage>,
     /// What it had beyond them.
@@ -42,7 +42,7 @@ struct Previous {
 /// comes first if it has them in each class, then one without lines of its own. Only where lines do not fit whole are they
 /// spread class by class.
 pub(super) struct Pairing<'n> {
-    pub(super) nodes: Vec<Node<'n>>,
+    pub(super) nodes: Vec<ModelNode<'n>>,
     /// What lines have and no total.
     pub(super) excess: BTreeMap<String, Usage>,
     /// The lines of models that no total names, as far as nothing covers them.
@@ -50,13 +50,13 @@ pub(super) struct Pairing<'n> {
 }
 
 /// Lines by the model that answered.
-type Lines<'n> = BTreeMap<&'n str, Vec<Usage>>;
+type LinesByModel<'n> = BTreeMap<&'n str, Vec<Usage>>;
 
 /// A model of the totals, and the lines that it covers.
-pub(super) struct Node<'n> {
+pub(super) struct ModelNode<'n> {
     /// What stands for the model's names.
     pub(super) key: &'n str,
-    pub(super) group: &'n Group,
+    pub(super) group: &'n ModelGroup,
     pub(super) models: &'n dyn Models,
     pub(super) at: Option<Timestamp>,
     lines: Usage,
@@ -68,7 +68,7 @@ pub(super) struct Node<'n> {
     held: Usage,
 }
 
-impl Node<'_> {
+impl ModelNode<'_> {
     fn used(&self, lines: &Usage) -> Usage {
         self.group.total.split(lines, |usage| self.models.cost(self.key, self.at, usage))
     }
@@ -137,19 +137,19 @@ impl Node<'_> {
 impl<'n> Pairing<'n> {
     /// Pairs the lines that have come since `past`; `shown` are the models of all lines.
     pub(super) fn of(
-        groups: &'n BTreeMap<String, Group>,
+        groups: &'n BTreeMap<String, ModelGroup>,
         past: &'n Past,
-        mut lines: Lines<'n>,
+        mut lines: LinesByModel<'n>,
         shown: &BTreeSet<&'n str>,
         models: &'n dyn Models,
         at: Option<Timestamp>,
     ) -> Self {
-        let node = |(key, group): (&'n String, &'n Group)| {
+        let node = |(key, group): (&'n String, &'n ModelGroup)| {
             let held = past.nodes.get(key);
             let lines = held.into_iter().flat_map(|held| &held.lines);
             let answered: BTreeMap<&'n str, Usage> =
                 lines.map(|(model, usage)| (model.as_str(), *usage)).collect();
-            Node {
+            ModelNode {
                 key,
                 group,
                 models,
@@ -199,7 +199,7 @@ impl<'n> Pairing<'n> {
         let owned = |lines: &BTreeMap<&str, Usage>| -> BTreeMap<String, Usage> {
             lines.iter().map(|(model, usage)| ((*model).to_owned(), *usage)).collect()
         };
-        let held = |node: &Node<'_>| Previous { lines: owned(&node.answered), left: node.left() };
+        let held = |node: &ModelNode<'_>| PreviousTotal { lines: owned(&node.answered), left: node.left() };
         let nodes = self.nodes.iter().map(|node| (node.key.to_owned(), held(node))).collect();
         Past { nodes, uncovered: owned(&self.uncovered) }
     }
@@ -210,7 +210,7 @@ impl<'n> Pairing<'n> {
     }
 
     /// Places the lines that names have room for, and leaves the others.
-    fn place_whole(&mut self, lines: &mut Lines<'n>) {
+    fn place_whole(&mut self, lines: &mut LinesByModel<'n>) {
         let with_lines: BTreeSet<&str> = lines.keys().copied().collect();
         lines.retain(|model, usages| {
             let (own, usage) = (self.own(model), usages.iter().copied().sum());
@@ -306,8 +306,8 @@ impl<'n> Pairing<'n> {
             node.take(key, usage);
             return true;
         }
-        let is_other = |node: &Node<'_>| !node.is_exact;
-        let any = |node: &Node<'_>| node.may_be_answered_by(key);
+        let is_other = |node: &ModelNode<'_>| !node.is_exact;
+        let any = |node: &ModelNode<'_>| node.may_be_answered_by(key);
         if self.cover(is_other, usage) {
             self.spread(key, usage, |node, _| is_other(node));
         } else if self.cover(any, usage) {
@@ -321,7 +321,7 @@ impl<'n> Pairing<'n> {
     /// Lines that nothing has room for.
     fn spread_rest(&mut self, key: &'n str, usage: Usage) {
         // Nobody's own name for a model, or one that has less than these lines alone, is theirs all the same.
-        let is_theirs = |node: &Node<'_>, rest: &Usage| {
+        let is_theirs = |node: &ModelNode<'_>, rest: &Usage| {
             !node.group.has_price || (node.answered.is_empty() && has_all(rest, &node.left()))
         };
         let rest = self.spread(key, usage, is_theirs);
@@ -342,7 +342,7 @@ impl<'n> Pairing<'n> {
             node.take(key, excess);
             return true;
         }
-        let is_free = |node: &Node<'_>| node.key != key && node.answered.is_empty();
+        let is_free = |node: &ModelNode<'_>| node.key != key && node.answered.is_empty();
         let is_covered = self.cover(is_free, excess);
         if is_covered {
             self.spread(key, excess, |node, _| is_free(node));
@@ -351,15 +351,20 @@ impl<'n> Pairing<'n> {
     }
 
     /// Whether some of the names have room for these lines together.
-    fn cover(&self, which: impl Fn(&Node<'_>) -> bool, lines: Usage) -> bool {
-        let room: Usage = self.nodes.iter().filter(|node| which(node)).map(Node::left).sum();
+    fn cover(&self, which: impl Fn(&ModelNode<'_>) -> bool, lines: Usage) -> bool {
+        let room: Usage = self.nodes.iter().filter(|node| which(node)).map(ModelNode::left).sum();
         has_all(&room, &lines)
     }
 
     /// Spreads lines over some of the names, the likeliest first, as far as there is room. Returns the rest.
-    fn spread(&mut self, key: &'n str, lines: Usage, which: impl Fn(&Node<'_>, &Usage) -> bool) -> Usage {
+    fn spread(
+        &mut self,
+        key: &'n str,
+        lines: Usage,
+        which: impl Fn(&ModelNode<'_>, &Usage) -> bool,
+    ) -> Usage {
         let mut rest = lines;
-        let mut nodes: Vec<&mut Node<'n>> = self.nodes.iter_mut().collect();
+        let mut nodes: Vec<&mut ModelNode<'n>> = self.nodes.iter_mut().collect();
         nodes.sort_by_key(|node| node.rank(key));
         for node in nodes {
             if !which(node, &rest) {
@@ -375,7 +380,7 @@ impl<'n> Pairing<'n> {
     }
 }
 
-impl<'n> Node<'n> {
+impl<'n> ModelNode<'n> {
     fn take(&mut self, key: &'n str, lines: Usage) {
         if lines != Usage::default() {
             self.lines += lines;
@@ -393,7 +398,7 @@ impl<'n> Node<'n> {
 }
 
 /// Lines with those of the model first that has used most.
-fn by_size<'n>(lines: Lines<'n>) -> Vec<(&'n str, Vec<Usage>)> {
+fn by_size<'n>(lines: LinesByModel<'n>) -> Vec<(&'n str, Vec<Usage>)> {
     let mut lines: Vec<(&'n str, Vec<Usage>)> = lines.into_iter().collect();
     lines.sort_by_key(|(model, usages)| (Reverse(usages.iter().map(Usage::total).sum::<u64>()), *model));
     lines

@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::pairing::{Group, Node, Pairing, Past, has_all, least};
+use super::pairing::{ModelGroup, ModelNode, Pairing, Past, has_all, least};
 use super::total::ONE_OF_EACH;
 pub use super::total::{Models, Total, Totals};
 use crate::domain::{Modifiers, PicoUsd, Timestamp, Usage};
@@ -238,14 +238,14 @@ impl<'s> Coverage<'s> {
     }
 
     /// What all chains come to, by the names that stand for models.
-    fn groups(&self) -> BTreeMap<String, Group> {
-        let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+    fn groups(&self) -> BTreeMap<String, ModelGroup> {
+        let mut groups: BTreeMap<String, ModelGroup> = BTreeMap::new();
         for (name, total) in self.chains.values().flat_map(|chain| &chain.totals) {
             let (key, has_price) = self.models.name(name);
-            let group = groups.entry(key).or_insert_with(|| Group {
+            let group = groups.entry(key).or_insert_with(|| ModelGroup {
                 total: Total { is_split: true, cost: Some(PicoUsd::ZERO), ..Total::default() },
                 has_price,
-                ..Group::default()
+                ..ModelGroup::default()
             });
             group.total = group.total.and(total);
             if group.name.is_empty() || total.usage.total() > group.most {
@@ -256,7 +256,7 @@ impl<'s> Coverage<'s> {
     }
 
     /// What the hidden calls of a name of the totals are priced as; `window` are the lines that have come with them.
-    fn name(&self, node: &Node<'_>, window: &[usize]) -> Name {
+    fn name(&self, node: &ModelNode<'_>, window: &[usize]) -> Name {
         if node.is_exact {
             return self.usual_name(node.key, window);
         }

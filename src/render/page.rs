@@ -7,7 +7,7 @@ use super::text::{
     note, pairs, table,
 };
 use crate::calendar::Zone;
-use crate::present::{Block, Fit, Keep, Line, Name, Page, Phrase, Room, Tone};
+use crate::present::{Block, Fit, Keep, Name, Page, PageLine, Phrase, Room, Tone};
 
 /// A page for a terminal, with an empty line between its blocks.
 #[must_use]
@@ -42,12 +42,12 @@ pub fn markdown(page: &Page, zone: &Zone) -> String {
     tables.collect::<Vec<_>>().join("\n")
 }
 
-fn lines(lines: &[Line], style: Style) -> String {
+fn lines(lines: &[PageLine], style: Style) -> String {
     let lines: Vec<String> = lines.iter().map(|shown| line(shown, style)).collect();
     style.shown(lines.join("\n") + "\n")
 }
 
-fn line(line: &Line, style: Style) -> String {
+fn line(line: &PageLine, style: Style) -> String {
     let label = match line.label {
         None => String::new(),
         Some("") => " ".repeat(LABEL_WIDTH),
@@ -117,7 +117,7 @@ mod tests {
         table.rows.push(vec![Cell::Text("x".to_owned())]);
         let page = Page {
             blocks: vec![
-                Block::Lines(vec![Line::joined("label", vec!["a".into(), "b".into()])]),
+                Block::Lines(vec![PageLine::joined("label", vec!["a".into(), "b".into()])]),
                 Block::Table(table),
                 Block::Footnote("below".to_owned()),
                 Block::Note("apart".to_owned()),
@@ -137,9 +137,9 @@ mod tests {
         let style = Style { width: 60, color: true, ascii: false, zone: &zone };
         let long = "x".repeat(80);
         let phrase = Phrase::with_name("on ", &long, Room::Half, "!").in_tone(Tone::Dim);
-        let shown = line(&Line::bare(vec![phrase.clone()], Fit::Whole), style);
+        let shown = line(&PageLine::bare(vec![phrase.clone()], Fit::Whole), style);
         assert_eq!(shown, format!("\u{1b}[2mon {}…!\u{1b}[0m", "x".repeat(29)));
-        let stacked = line(&Line::bare(vec![phrase.clone(), phrase], Fit::Stacked), style);
+        let stacked = line(&PageLine::bare(vec![phrase.clone(), phrase], Fit::Stacked), style);
         assert_eq!(stacked.lines().count(), 2);
     }
 }

@@ -17,12 +17,12 @@ pub struct BudgetsReport {
     /// The session that they are seen from; null without one.
     pub session_id: Option<String>,
     /// What it works on.
-    pub work: Option<Work>,
+    pub work: Option<SessionWork>,
 }
 
 /// What a session works on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Work {
+pub struct SessionWork {
     /// The step in progress; null if nothing is known of the session's course.
     pub step: Option<String>,
     /// Tasks of the agent's own list that are done.
@@ -36,7 +36,7 @@ pub struct Work {
 
 /// What can be done about a budget: command lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Options {
+pub struct BudgetCommands {
     /// Raises the limit.
     pub add: String,
     /// Lets sessions go on for a while.
@@ -95,7 +95,7 @@ pub struct BudgetInfo {
     /// none, none of it is done yet, or the limit is one of money.
     pub at_completion_tokens: Option<u64>,
     /// What can be done.
-    pub options: Options,
+    pub options: BudgetCommands,
     /// Where the user is warned.
     pub warn_percent: u8,
     /// What happens at the limit.
@@ -146,7 +146,7 @@ impl BudgetInfo {
             over_tokens: limit_tokens.map(|limit| tokens.saturating_sub(limit)),
             at_completion_usd,
             at_completion_tokens,
-            options: Options { add, override_for, pause, clear },
+            options: BudgetCommands { add, override_for, pause, clear },
             scope: held.budget.scope.name(),
             per: held.budget.per.name(),
             limit_usd,

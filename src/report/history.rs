@@ -22,7 +22,7 @@ pub struct History {
     /// The sessions that are not shown; null if all are.
     pub earlier: Option<SessionsFigures>,
     /// All sessions, shown or not.
-    pub totals: Totals,
+    pub totals: HistoryTotals,
     /// What comes first among the rows.
     #[serde(skip)]
     pub order: Order,
@@ -57,7 +57,7 @@ pub struct SessionsFigures {
 /// All sessions together, and the mean of those that have a cost.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
-pub struct Totals {
+pub struct HistoryTotals {
     #[serde(flatten)]
     pub sum: SessionsFigures,
     pub average_cost_usd: Option<PicoUsd>,

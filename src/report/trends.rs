@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::{CostSum, KnownCost};
 use crate::calendar::{Day, Days, Zone};
 use crate::domain::{PicoUsd, Timestamp};
-use crate::store::{Block, BucketFilter, Grain, Ledger, QuarterHour, SessionRow, StoreError};
+use crate::store::{BucketFilter, Grain, Ledger, QuarterHour, QuarterRange, SessionRow, StoreError};
 
 /// Days that the forecast looks back.
 const SAMPLE_DAYS: i32 = 28;
@@ -175,7 +175,7 @@ fn sums(ledger: &Ledger, zone: &Zone, first: Day) -> Result<BTreeMap<Day, DaySum
     let mut days = Days::new(zone);
     let mut sums: BTreeMap<Day, DaySum> = BTreeMap::new();
     let mut cut = Days::new(zone);
-    let is_split = |block: Block| {
+    let is_split = |block: QuarterRange| {
         filter.from.is_some_and(|from| block.0 < from && from <= block.1)
             || cut.of(block.0.start()) != cut.of(block.1.start())
     };

@@ -45,7 +45,7 @@ pub struct Target {
 
 /// A command as a settings file has it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Command {
+pub struct RegisteredCommand {
     /// A line for the shell; with `args` the program.
     pub command: String,
     /// The arguments, if no shell is to run it.
@@ -111,7 +111,7 @@ impl Call {
     }
 }
 
-impl Command {
+impl RegisteredCommand {
     /// A line for the shell.
     #[must_use]
     pub fn line(command: impl Into<String>) -> Self {
@@ -401,7 +401,7 @@ mod tests {
     use super::*;
 
     fn call(line: &str) -> Option<Call> {
-        Command::line(line).as_hook()
+        RegisteredCommand::line(line).as_hook()
     }
 
     fn target(program: Program) -> Target {
@@ -459,7 +459,7 @@ mod tests {
         {
             for ledger in [None, Some("/some where/l.db"), Some("/it's $x/l.db")] {
                 let target = Target { ledger: ledger.map(PathBuf::from), ..at(path) };
-                let command = Command::hook(&target);
+                let command = RegisteredCommand::hook(&target);
                 let parsed = command.as_hook().unwrap();
                 assert_eq!(parsed.binary, path, "{command:?}");
                 assert_eq!(parsed.ledger(), ledger, "{command:?}");
@@ -468,7 +468,7 @@ mod tests {
                 assert_eq!(command.renewed(&parsed, &self::target(Program::AsItIs)), command);
             }
         }
-        let command = Command::hook(&target(Program::OnPath));
+        let command = RegisteredCommand::hook(&target(Program::OnPath));
         let parsed = command.as_hook().unwrap();
         assert!(parsed.binary == "tallyhook" && parsed.is_guarded() && !parsed.names_a_path());
         assert_eq!(command.renewed(&parsed, &target(Program::AsItIs)), command);
@@ -477,7 +477,7 @@ mod tests {
     #[test]
     fn a_renewed_line_keeps_the_arguments_that_were_put_in_it() {
         let renewed = |line: &str, target: &Target| {
-            let command = Command::line(line);
+            let command = RegisteredCommand::line(line);
             command.renewed(&command.as_hook().unwrap(), target).command
         };
         let guarded = |inner: &str| format!("{GUARD_START}{inner}{GUARD_END}");
@@ -515,7 +515,7 @@ mod tests {
 
     #[test]
     fn a_command_without_a_shell_is_recognised_and_stays_one() {
-        let command = |program: &str, args: &[&str]| Command {
+        let command = |program: &str, args: &[&str]| RegisteredCommand {
             command: program.to_owned(),
             args: Some(args.iter().map(|arg| (*arg).to_owned()).collect()),
         };
@@ -553,7 +553,7 @@ mod tests {
                 std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o755)).unwrap();
             }
             for program in [target.program.clone(), Program::OnPath] {
-                let command = Command::hook(&self::target(program));
+                let command = RegisteredCommand::hook(&self::target(program));
                 for shell in ["sh", "dash", "bash", "busybox"] {
                     let mut shell_command = std::process::Command::new(shell);
                     if shell == "busybox" {

@@ -3,7 +3,7 @@
 //! The client reads its settings, and a plugin's file of this name, but not this one. It is where people look who know the
 //! form from plugins, so `init` writes what is registered there too, one line an event, and says in it what it is for.
 
-use super::settings::{self, Entry, Fault, Found};
+use super::settings::{self, Entry, RegisteredHook, SettingsFault};
 use crate::hook::manifest::{EVENTS, GATE};
 
 /// What the file says of itself.
@@ -12,7 +12,7 @@ pub const DESCRIPTION: &str = "What tallyhook has registered with Claude Code, t
 
 /// The file for what is registered in the settings.
 #[must_use]
-pub fn text(registered: &[Found]) -> String {
+pub fn text(registered: &[RegisteredHook]) -> String {
     let mut events: Vec<&str> = registered.iter().map(|found| found.event.as_str()).collect();
     events.dedup();
     let lines: Vec<String> = events.iter().map(|event| line(event, registered)).collect();
@@ -21,7 +21,7 @@ pub fn text(registered: &[Found]) -> String {
 }
 
 /// An event in one line.
-fn line(event: &str, registered: &[Found]) -> String {
+fn line(event: &str, registered: &[RegisteredHook]) -> String {
     let entries = registered.iter().filter(|found| found.event == event);
     let entries: Vec<String> = entries.map(|found| entry(&found.entry)).collect();
     let by_tool = EVENTS.iter().chain([&GATE]).any(|known| known.event == event && known.by_tool);
@@ -66,8 +66,8 @@ pub fn is_ours_alone(text: &str) -> bool {
 ///
 /// # Errors
 /// If it is no settings file.
-pub fn agrees(text: &str, registered: &[Found]) -> Result<bool, Fault> {
-    let sorted = |found: &[Found]| {
+pub fn agrees(text: &str, registered: &[RegisteredHook]) -> Result<bool, SettingsFault> {
+    let sorted = |found: &[RegisteredHook]| {
         let mut all: Vec<String> =
             found.iter().map(|found| format!("{} {}", found.event, entry(&found.entry))).collect();
         all.sort();

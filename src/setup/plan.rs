@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
 
-use super::scope::Scope;
-use super::settings::{self, Fault, Found, Registration};
+use super::scope::SettingsScope;
+use super::settings::{self, RegisteredHook, Registration, SettingsFault};
 use super::{SetupError, files, hooks_file, statusline};
 use crate::hook::manifest;
 
 /// One file's change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct FileChange {
     /// The file.
     pub path: PathBuf,
     /// Its text now; `None` if it is not there.
@@ -22,7 +22,7 @@ pub struct Change {
     pub after: Option<String>,
 }
 
-impl Change {
+impl FileChange {
     /// Whether it changes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -58,11 +58,11 @@ const EMPTY: &str = "{}\n";
 ///
 /// # Errors
 /// If the file cannot be read, written, or added to without harm. Nothing is written.
-pub fn registering(path: PathBuf, registration: &Registration<'_>) -> Result<Change, SetupError> {
+pub fn registering(path: PathBuf, registration: &Registration<'_>) -> Result<FileChange, SetupError> {
     let before = files::read(&path)?;
     let text = before.as_deref().filter(|text| !text.trim().is_empty()).unwrap_or(EMPTY);
     let after = settings::register(text, registration).map_err(|fault| located(&path, fault))?;
-    let change = Change { path, before, after: Some(after) };
+    let change = FileChange { path, before, after: Some(after) };
     if !change.is_empty() {
         files::check_writable(&change.path)?;
     }
@@ -75,14 +75,14 @@ pub fn registering(path: PathBuf, registration: &Registration<'_>) -> Result<Cha
 /// If the file cannot be read, written, or added to without harm. Nothing is written.
 pub fn hooks_file(
     path: PathBuf,
-    registered: &[Found],
+    registered: &[RegisteredHook],
     registration: &Registration<'_>,
-) -> Result<Change, SetupError> {
+) -> Result<FileChange, SetupError> {
     let before = files::read(&path)?;
     if before.as_deref().is_some_and(|text| !hooks_file::is_ours_alone(text)) {
         return registering(path, registration);
     }
-    let change = Change { path, before, after: Some(hooks_file::text(registered)) };
+    let change = FileChange { path, before, after: Some(hooks_file::text(registered)) };
     if !change.is_empty() {
         files::check_writable(&change.path)?;
     }
@@ -94,7 +94,7 @@ pub fn hooks_file(
 ///
 /// # Errors
 /// If the file cannot be read, written, or changed without harm. Nothing is written.
-pub fn gating(path: PathBuf, is_gated: bool) -> Result<Option<Change>, SetupError> {
+pub fn gating(path: PathBuf, is_gated: bool) -> Result<Option<FileChange>, SetupError> {
     let Some(before) = files::read(&path)? else { return Ok(None) };
     let fault = |fault| located(&path, fault);
     if settings::registered(&before).map_err(fault)?.is_empty() {
@@ -104,7 +104,7 @@ pub fn gating(path: PathBuf, is_gated: bool) -> Result<Option<Change>, SetupErro
     if after != before && is_hooks_file(&path) && hooks_file::is_ours_alone(&before) {
         after = hooks_file::text(&settings::registered(&after).map_err(fault)?);
     }
-    let change = Change { path, before: Some(before), after: Some(after) };
+    let change = FileChange { path, before: Some(before), after: Some(after) };
     if !change.is_empty() {
         files::check_writable(&change.path)?;
     }
@@ -119,11 +119,11 @@ fn is_hooks_file(path: &Path) -> bool {
 ///
 /// # Errors
 /// If the file cannot be read, written, or added to without harm. Nothing is written.
-pub fn status_line(path: PathBuf, command: &str) -> Result<Change, SetupError> {
+pub fn status_line(path: PathBuf, command: &str) -> Result<FileChange, SetupError> {
     let before = files::read(&path)?;
     let text = before.as_deref().filter(|text| !text.trim().is_empty()).unwrap_or(EMPTY);
     let after = statusline::register(text, command).map_err(|fault| located(&path, fault))?;
-    let change = Change { path, before, after: Some(after) };
+    let change = FileChange { path, before, after: Some(after) };
     if !change.is_empty() {
         files::check_writable(&change.path)?;
     }
@@ -132,7 +132,7 @@ pub fn status_line(path: PathBuf, command: &str) -> Result<Change, SetupError> {
 
 /// The files of a scope that can hold a hook of ours.
 #[must_use]
-pub fn files_of(scope: &Scope) -> [PathBuf; 3] {
+pub fn files_of(scope: &SettingsScope) -> [PathBuf; 3] {
     [scope.settings(), scope.local_settings(), scope.hooks_file()]
 }
 
@@ -141,7 +141,7 @@ pub fn files_of(scope: &Scope) -> [PathBuf; 3] {
 ///
 /// # Errors
 /// If the file cannot be read, written or understood. Nothing is written.
-pub fn unregistering(path: PathBuf, backups: &Backups) -> Result<Option<Change>, SetupError> {
+pub fn unregistering(path: PathBuf, backups: &Backups) -> Result<Option<FileChange>, SetupError> {
     let Some(before) = files::read(&path)? else { return Ok(None) };
     let found = settings::registered(&before).map_err(|fault| located(&path, fault))?;
     let line = statusline::registered(&before).map_err(|fault| located(&path, fault))?;
@@ -158,11 +158,11 @@ pub fn unregistering(path: PathBuf, backups: &Backups) -> Result<Option<Change>,
     let is_ours_alone =
         is_file && (is_our_file || (backups.made_by_us(&path) && after.trim() == EMPTY.trim()));
     files::check_writable(&path)?;
-    Ok(Some(Change { path, before: Some(before), after: (!is_ours_alone).then_some(after) }))
+    Ok(Some(FileChange { path, before: Some(before), after: (!is_ours_alone).then_some(after) }))
 }
 
-pub(super) fn located(path: &Path, fault: Fault) -> SetupError {
-    let Fault { line, column, reason } = fault;
+pub(super) fn located(path: &Path, fault: SettingsFault) -> SetupError {
+    let SettingsFault { line, column, reason } = fault;
     SetupError::Settings { path: path.to_path_buf(), line, column, reason }
 }
 
@@ -170,7 +170,7 @@ pub(super) fn located(path: &Path, fault: Fault) -> SetupError {
 ///
 /// # Errors
 /// [`SetupError::Changed`] if somebody else has written the file since it was read; otherwise if it cannot be written.
-fn apply(change: &Change, backups: &Backups) -> Result<(), SetupError> {
+fn apply(change: &FileChange, backups: &Backups) -> Result<(), SetupError> {
     if change.is_empty() {
         return Ok(());
     }
@@ -191,7 +191,7 @@ fn apply(change: &Change, backups: &Backups) -> Result<(), SetupError> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
     /// What has become of the file.
-    pub change: Change,
+    pub change: FileChange,
     /// Whether another program wrote it at the same time, so that the change was worked out again for what that wrote.
     pub contested: bool,
 }
@@ -203,7 +203,7 @@ pub struct Made {
 /// As `plan` and [`apply`].
 pub fn make(
     backups: &Backups,
-    mut plan: impl FnMut() -> Result<Option<Change>, SetupError>,
+    mut plan: impl FnMut() -> Result<Option<FileChange>, SetupError>,
 ) -> Result<Option<Made>, SetupError> {
     let mut attempts = 0;
     loop {

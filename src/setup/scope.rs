@@ -29,14 +29,14 @@ impl ScopeKind {
 
 /// A scope and its folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scope {
+pub struct SettingsScope {
     /// Which kind.
     pub kind: ScopeKind,
     /// The client's folder in it (`.claude`).
     pub folder: PathBuf,
 }
 
-impl Scope {
+impl SettingsScope {
     /// The scope of that kind: the project is the working directory's, the user's folder is `$CLAUDE_CONFIG_DIR`,
     /// else `~/.claude`. `None` without a home.
     #[must_use]

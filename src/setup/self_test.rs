@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use super::{SetupError, command};
+use super::SetupError;
+use super::command::RegisteredCommand;
 use crate::child::{self, Take};
 use crate::domain::{OneLine as _, SessionId};
 use crate::store::Ledger;
@@ -18,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// If the command fails, says anything, or the event does not arrive.
-pub fn run(command: &command::Command, ledger: &Path) -> Result<(), SetupError> {
+pub fn run(command: &RegisteredCommand, ledger: &Path) -> Result<(), SetupError> {
     let fail = |reason: String| SetupError::SelfTest { reason };
     let payload = serde_json::json!({
         "session_id": SESSION,
@@ -48,7 +49,7 @@ pub fn run(command: &command::Command, ledger: &Path) -> Result<(), SetupError> 
     if arrived { Ok(()) } else { Err(fail(format!("it isn't in {}", ledger.one_line()))) }
 }
 
-fn process(command: &command::Command) -> Command {
+fn process(command: &RegisteredCommand) -> Command {
     let (program, args) = match &command.args {
         Some(args) => (command.command.as_str(), args.clone()),
         None => {

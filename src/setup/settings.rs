@@ -9,12 +9,12 @@ use jsonc_parser::cst::{
 
 use std::collections::HashMap;
 
-use super::command::{Command, Target};
+use super::command::{RegisteredCommand, Target};
 use crate::hook::manifest::{self, Subscription};
 
 /// Why a text is not taken for settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct SettingsFault {
     /// Line, from 1.
     pub line: usize,
     /// Column, from 1.
@@ -25,7 +25,7 @@ pub struct Fault {
 
 /// A registered hook of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct RegisteredHook {
     /// The event.
     pub event: String,
     /// What runs.
@@ -36,7 +36,7 @@ pub struct Found {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Entry {
     /// The command.
-    pub command: Command,
+    pub command: RegisteredCommand,
     /// Seconds after which the client gives up, as they are written.
     pub timeout: Option<String>,
 }
@@ -56,7 +56,7 @@ pub struct Registration<'a> {
 ///
 /// # Errors
 /// If the text is no settings file, or holds something else where the hooks belong.
-pub fn register(text: &str, registration: &Registration<'_>) -> Result<String, Fault> {
+pub fn register(text: &str, registration: &Registration<'_>) -> Result<String, SettingsFault> {
     let (root, rest) = parse(text)?;
     let settings = root.object_value_or_set();
     check_shape(text, &settings)?;
@@ -78,7 +78,7 @@ pub fn register(text: &str, registration: &Registration<'_>) -> Result<String, F
         let groups = hooks.array_value_or_set(subscription.event);
         let found = ours(&groups);
         // One with arguments of its own, such as another ledger, is there on purpose. The same once more is not.
-        let mut kept: Vec<Command> = Vec::new();
+        let mut kept: Vec<RegisteredCommand> = Vec::new();
         for hook in found.iter().filter(|hook| hook.runs_always) {
             let command = renewed(&hook.found, registration.target).command;
             if !kept.contains(&command) {
@@ -93,7 +93,7 @@ pub fn register(text: &str, registration: &Registration<'_>) -> Result<String, F
             kept.push(entry.command.clone());
             groups.append(group(subscription, &entry));
         }
-        let mut seen: Vec<Command> = Vec::new();
+        let mut seen: Vec<RegisteredCommand> = Vec::new();
         remove_ours(&groups, |hook| {
             let command = renewed(&hook.found, registration.target).command;
             let is_first = hook.runs_always && kept.contains(&command) && !seen.contains(&command);
@@ -111,11 +111,11 @@ pub fn register(text: &str, registration: &Registration<'_>) -> Result<String, F
 ///
 /// # Errors
 /// If the text is no settings file, or holds something else where the hooks belong.
-pub fn with_event(text: &str, subscription: &Subscription, is_wanted: bool) -> Result<String, Fault> {
+pub fn with_event(text: &str, subscription: &Subscription, is_wanted: bool) -> Result<String, SettingsFault> {
     let (root, rest) = parse(text)?;
     let settings = root.object_value_or_set();
     check_shape(text, &settings)?;
-    let others: Vec<Found> =
+    let others: Vec<RegisteredHook> =
         found_in(&settings).into_iter().filter(|found| found.event != subscription.event).collect();
     let Some(model) = model(&others) else { return Ok(text.to_owned()) };
     let hooks = settings.object_value_or_set("hooks");
@@ -137,12 +137,12 @@ pub fn with_event(text: &str, subscription: &Subscription, is_wanted: bool) -> R
 
 /// What most entries have; of two that are as frequent that of the tools' event.
 #[must_use]
-pub fn model(found: &[Found]) -> Option<Entry> {
+pub fn model(found: &[RegisteredHook]) -> Option<Entry> {
     let mut counts: HashMap<&Entry, usize> = HashMap::new();
     for found in found {
         *counts.entry(&found.entry).or_default() += 1;
     }
-    let weight = |found: &&Found| (counts.get(&found.entry).copied(), found.event == "PostToolUse");
+    let weight = |found: &&RegisteredHook| (counts.get(&found.entry).copied(), found.event == "PostToolUse");
     // Of equals the first one, so that the answer does not depend on anything else.
     found.iter().rev().max_by_key(weight).map(|found| found.entry.clone())
 }
@@ -150,7 +150,7 @@ pub fn model(found: &[Found]) -> Option<Entry> {
 /// What is registered where nothing of ours was before.
 #[must_use]
 pub fn usual(target: &Target) -> Entry {
-    Entry { command: Command::hook(target), timeout: Some(manifest::TIMEOUT_SECONDS.to_string()) }
+    Entry { command: RegisteredCommand::hook(target), timeout: Some(manifest::TIMEOUT_SECONDS.to_string()) }
 }
 
 fn renewed(entry: &Entry, target: &Target) -> Entry {
@@ -165,7 +165,7 @@ fn renewed(entry: &Entry, target: &Target) -> Entry {
 ///
 /// # Errors
 /// If the text is no settings file.
-pub fn unregister(text: &str, original: Option<&str>) -> Result<String, Fault> {
+pub fn unregister(text: &str, original: Option<&str>) -> Result<String, SettingsFault> {
     let (root, rest) = parse(text)?;
     let Some(settings) = root.object_value() else { return Ok(text.to_owned()) };
     refuse_twins(text, &settings)?;
@@ -224,18 +224,20 @@ fn without_space(text: &str) -> String {
 ///
 /// # Errors
 /// If the text is no settings file.
-pub fn registered(text: &str) -> Result<Vec<Found>, Fault> {
+pub fn registered(text: &str) -> Result<Vec<RegisteredHook>, SettingsFault> {
     let (root, _) = parse(text)?;
     Ok(root.object_value().map(|settings| found_in(&settings)).unwrap_or_default())
 }
 
-fn found_in(settings: &CstObject) -> Vec<Found> {
+fn found_in(settings: &CstObject) -> Vec<RegisteredHook> {
     let Some(hooks) = settings.object_value("hooks") else { return Vec::new() };
     let mut found = Vec::new();
     for property in hooks.properties() {
         let Some(groups) = property.array_value() else { continue };
         let event = property.decoded_name().unwrap_or_default();
-        found.extend(ours(&groups).into_iter().map(|hook| Found { event: event.clone(), entry: hook.found }));
+        found.extend(
+            ours(&groups).into_iter().map(|hook| RegisteredHook { event: event.clone(), entry: hook.found }),
+        );
     }
     found
 }
@@ -251,13 +253,13 @@ impl Rest<'_> {
     }
 }
 
-pub(super) fn parse(text: &str) -> Result<(CstRootNode, Rest<'_>), Fault> {
+pub(super) fn parse(text: &str) -> Result<(CstRootNode, Rest<'_>), SettingsFault> {
     let (bom, body) = match text.strip_prefix('\u{feff}') {
         Some(body) => ("\u{feff}", body),
         None => ("", text),
     };
     check_strictly(body)?;
-    let root = CstRootNode::parse(body, &ParseOptions::default()).map_err(|error| Fault {
+    let root = CstRootNode::parse(body, &ParseOptions::default()).map_err(|error| SettingsFault {
         line: error.line_display(),
         column: error.column_display(),
         reason: format!("this isn't valid JSON ({})", error.kind()),
@@ -265,13 +267,15 @@ pub(super) fn parse(text: &str) -> Result<(CstRootNode, Rest<'_>), Fault> {
     match root.value() {
         None => Ok((root, Rest { bom })),
         Some(value) if value.as_object().is_some() => Ok((root, Rest { bom })),
-        Some(_) => Err(Fault { line: 1, column: 1, reason: "the settings aren't a JSON object".to_owned() }),
+        Some(_) => {
+            Err(SettingsFault { line: 1, column: 1, reason: "the settings aren't a JSON object".to_owned() })
+        }
     }
 }
 
 /// JSON and nothing more: a file with comments or trailing commas is one that the client itself does not load
 /// (seen with clients 2.0.77, 2.1.110 and 2.1.330).
-fn check_strictly(text: &str) -> Result<(), Fault> {
+fn check_strictly(text: &str) -> Result<(), SettingsFault> {
     if text.trim().is_empty() {
         return Ok(());
     }
@@ -279,12 +283,12 @@ fn check_strictly(text: &str) -> Result<(), Fault> {
         let reason = error.to_string();
         let reason = reason.split(" at line ").next().unwrap_or_default();
         let reason = format!("this isn't valid JSON ({reason})");
-        Fault { line: error.line(), column: error.column(), reason }
+        SettingsFault { line: error.line(), column: error.column(), reason }
     })
 }
 
 /// Refuses settings in which something else stands where hooks belong: it is foreign, and the client may know it.
-fn check_shape(text: &str, settings: &CstObject) -> Result<(), Fault> {
+fn check_shape(text: &str, settings: &CstObject) -> Result<(), SettingsFault> {
     refuse_twins(text, settings)?;
     let Some(property) = settings.get("hooks") else { return Ok(()) };
     let Some(hooks) = property.object_value() else {
@@ -305,7 +309,7 @@ fn check_shape(text: &str, settings: &CstObject) -> Result<(), Fault> {
 }
 
 /// Refuses an object in which a name stands twice: the client takes the last one, and we might edit the other.
-pub(super) fn refuse_twins(text: &str, object: &CstObject) -> Result<(), Fault> {
+pub(super) fn refuse_twins(text: &str, object: &CstObject) -> Result<(), SettingsFault> {
     let mut names: Vec<String> = object.properties().iter().filter_map(CstObjectProp::decoded_name).collect();
     names.sort();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -316,9 +320,9 @@ pub(super) fn refuse_twins(text: &str, object: &CstObject) -> Result<(), Fault> 
     }
 }
 
-fn fault_at(text: &str, mark: &str, reason: &str) -> Fault {
+fn fault_at(text: &str, mark: &str, reason: &str) -> SettingsFault {
     let before = &text[..text.find(mark).unwrap_or(0)];
-    Fault {
+    SettingsFault {
         line: before.matches('\n').count() + 1,
         column: before.chars().rev().take_while(|c| *c != '\n').count() + 1,
         reason: reason.to_owned(),
@@ -348,7 +352,7 @@ fn ours(groups: &CstArray) -> Vec<OurHook> {
         for entry in list.elements().iter().filter_map(CstNode::as_object) {
             let Some(command) = string(&entry, "command") else { continue };
             let found = Entry {
-                command: Command { command, args: strings(&entry, "args") },
+                command: RegisteredCommand { command, args: strings(&entry, "args") },
                 timeout: entry
                     .get("timeout")
                     .and_then(|timeout| timeout.value())

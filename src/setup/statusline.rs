@@ -5,8 +5,8 @@
 
 use jsonc_parser::cst::{CstInputValue, CstObject};
 
-use super::command::{Call, Command};
-use super::settings::{Fault, parse, refuse_twins, set, string};
+use super::command::{Call, RegisteredCommand};
+use super::settings::{SettingsFault, parse, refuse_twins, set, string};
 
 const MEMBER: &str = "statusLine";
 
@@ -23,7 +23,7 @@ pub struct Registered {
 ///
 /// # Errors
 /// If the text is no settings file.
-pub fn registered(text: &str) -> Result<Option<Registered>, Fault> {
+pub fn registered(text: &str) -> Result<Option<Registered>, SettingsFault> {
     let (root, _) = parse(text)?;
     let Some(settings) = root.object_value() else { return Ok(None) };
     refuse_twins(text, &settings)?;
@@ -34,7 +34,7 @@ pub fn registered(text: &str) -> Result<Option<Registered>, Fault> {
         .object_value(MEMBER)
         .and_then(|line: CstObject| string(&line, "command"))
         .unwrap_or_default();
-    let ours = Command::line(command.as_str()).as_status_line();
+    let ours = RegisteredCommand::line(command.as_str()).as_status_line();
     Ok(Some(Registered { command, ours }))
 }
 
@@ -42,7 +42,7 @@ pub fn registered(text: &str) -> Result<Option<Registered>, Fault> {
 ///
 /// # Errors
 /// If the text is no settings file, or holds something else in that place.
-pub fn register(text: &str, command: &str) -> Result<String, Fault> {
+pub fn register(text: &str, command: &str) -> Result<String, SettingsFault> {
     let (root, rest) = parse(text)?;
     let settings = root.object_value_or_set();
     refuse_twins(text, &settings)?;
@@ -57,7 +57,7 @@ pub fn register(text: &str, command: &str) -> Result<String, Fault> {
         Some(property) => {
             let Some(line) = property.object_value() else {
                 let reason = "\"statusLine\" isn't an object".to_owned();
-                return Err(Fault { line: 1, column: 1, reason });
+                return Err(SettingsFault { line: 1, column: 1, reason });
             };
             if string(&line, "command").as_deref() != Some(command) {
                 set(&line, "command", CstInputValue::String(command.to_owned()));
@@ -72,7 +72,7 @@ pub fn register(text: &str, command: &str) -> Result<String, Fault> {
 ///
 /// # Errors
 /// If the text is no settings file.
-pub fn unregister(text: &str, original: Option<&str>) -> Result<String, Fault> {
+pub fn unregister(text: &str, original: Option<&str>) -> Result<String, SettingsFault> {
     let Some(ours) = registered(text)?.and_then(|found| found.ours) else { return Ok(text.to_owned()) };
     let was_there = match original {
         Some(original) => registered(original).ok().flatten().is_some_and(|found| found.ours.is_none()),
@@ -111,7 +111,7 @@ mod tests {
         let found = registered(foreign).unwrap().unwrap();
         assert_eq!((found.command.as_str(), found.ours), ("my line | tr a 'b'", None));
         let target = Target { program: Program::At("/x/tallyhook".into()), ledger: None, config: None };
-        let wrapping = Command::status_line(&target, Some(&found.command)).command;
+        let wrapping = RegisteredCommand::status_line(&target, Some(&found.command)).command;
         let with = register(foreign, &wrapping).unwrap();
         let ours = registered(&with).unwrap().unwrap().ours.unwrap();
         assert_eq!(ours.wrapped(), Some("my line | tr a 'b'"));

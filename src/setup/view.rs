@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::scope::{Scope, ScopeKind};
-use super::settings::{self, Found};
+use super::scope::{ScopeKind, SettingsScope};
+use super::settings::{self, RegisteredHook};
 use super::{SetupError, files};
 use crate::env::Env;
 use crate::platform;
@@ -50,7 +50,7 @@ pub struct File {
     /// Its text, if it could be read.
     pub text: String,
     /// Our hooks in it.
-    pub found: Vec<Found>,
+    pub found: Vec<RegisteredHook>,
     value: Value,
 }
 
@@ -78,7 +78,7 @@ pub enum Recording {
 
 /// All settings that hold in a project.
 #[derive(Debug)]
-pub struct View {
+pub struct SettingsView {
     /// The files that the client reads and understands, the strongest first.
     pub files: Vec<File>,
     /// Those that it cannot use.
@@ -87,13 +87,13 @@ pub struct View {
     pub unread: Vec<PathBuf>,
 }
 
-impl View {
+impl SettingsView {
     /// The settings in the project that `env` is in.
     #[must_use]
     pub fn of(env: &Env) -> Self {
-        let project = Scope::of(ScopeKind::Project, env);
+        let project = SettingsScope::of(ScopeKind::Project, env);
         Self::of_folders(
-            Scope::of(ScopeKind::User, env).as_ref(),
+            SettingsScope::of(ScopeKind::User, env).as_ref(),
             project.as_ref(),
             &platform::managed_settings(),
         )
@@ -102,15 +102,19 @@ impl View {
     /// The settings in another project.
     #[must_use]
     pub fn of_project(env: &Env, project: &Path) -> Self {
-        let project = Scope { kind: ScopeKind::Project, folder: project.join(".claude") };
-        let user = Scope::of(ScopeKind::User, env);
+        let project = SettingsScope { kind: ScopeKind::Project, folder: project.join(".claude") };
+        let user = SettingsScope::of(ScopeKind::User, env);
         Self::of_folders(user.as_ref(), Some(&project), &platform::managed_settings())
     }
 
     /// The settings in the folders of a user and a project, and in an administrator's files, the last of which is the
     /// strongest.
     #[must_use]
-    pub fn of_folders(user: Option<&Scope>, project: Option<&Scope>, managed: &[PathBuf]) -> Self {
+    pub fn of_folders(
+        user: Option<&SettingsScope>,
+        project: Option<&SettingsScope>,
+        managed: &[PathBuf],
+    ) -> Self {
         let is_one = user.map(|scope| &scope.folder) == project.map(|scope| &scope.folder);
         let mut read: Vec<(Layer, PathBuf)> =
             managed.iter().rev().map(|path| (Layer::Managed, path.clone())).collect();
@@ -239,15 +243,15 @@ mod tests {
     const HOOK: &str = r#""hooks":{"Stop":[{"hooks":[{"type":"command","command":"tallyhook hook"}]}]}"#;
 
     /// The view of files with these texts.
-    fn view(files: &[(&str, &str)]) -> (tempfile::TempDir, View) {
+    fn view(files: &[(&str, &str)]) -> (tempfile::TempDir, SettingsView) {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
             let path = dir.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        let scope = |kind, name| Scope { kind, folder: dir.path().join(name) };
-        let view = View::of_folders(
+        let scope = |kind, name| SettingsScope { kind, folder: dir.path().join(name) };
+        let view = SettingsView::of_folders(
             Some(&scope(ScopeKind::User, "user")),
             Some(&scope(ScopeKind::Project, "project")),
             &[dir.path().join("managed.json"), dir.path().join("managed.d")],

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::domain::{PicoUsd, SessionId};
 use crate::env::Env;
 use crate::store::{Ledger, QuarterHour, StatusFigures, StatusSum};
-pub use payload::{Limit, Payload};
+pub use payload::{Payload, PlanLimit};
 
 /// What is shown unless the user has a template of his own.
 pub const DEFAULT_TEMPLATE: &str = "{model}[ · {costs}][ · today {today}][ · budget {budget}][ · ctx {context}[ of \

@@ -9,7 +9,7 @@ const TOTAL_IS_CONTEXT: Version = (2, 1, 132);
 
 /// A limit of a subscription.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Limit {
+pub struct PlanLimit {
     /// `5h`, `7d`, or the client's own name.
     pub name: String,
     /// The share that is used, 0 to 100.
@@ -36,7 +36,7 @@ pub struct Payload {
     pub context_percent: Option<f64>,
     /// Cache reads of the last request as a share of its input.
     pub cache_hit_rate: Option<f64>,
-    pub limits: Vec<Limit>,
+    pub limits: Vec<PlanLimit>,
 }
 
 impl Payload {
@@ -100,7 +100,7 @@ fn usage_of(usage: &Object<'_>) -> (Option<u64>, Option<f64>) {
     ((tokens > 0).then_some(tokens), (prompt > 0).then(|| read as f64 / prompt as f64))
 }
 
-fn limits_of(limits: &Object<'_>) -> Vec<Limit> {
+fn limits_of(limits: &Object<'_>) -> Vec<PlanLimit> {
     limits
         .members()
         .filter_map(|(name, value)| {
@@ -110,7 +110,7 @@ fn limits_of(limits: &Object<'_>) -> Vec<Limit> {
                 "seven_day" => "7d".to_owned(),
                 other => clean_name(&other.replace("seven_day_", "7d ").replace('_', " "), MAX_NAME_CHARS)?,
             };
-            Some(Limit { name, used_percent })
+            Some(PlanLimit { name, used_percent })
         })
         .collect()
 }

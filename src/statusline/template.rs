@@ -8,21 +8,21 @@ const MAX_DEPTH: usize = 8;
 
 /// A part under way: its text, and whether a field in it is empty.
 #[derive(Default)]
-struct Part {
+struct TemplatePart {
     text: String,
     lacks_field: bool,
 }
 
 /// The line that a template makes of its fields; `None` for a field that does not exist.
 pub(super) fn fill(template: &str, field: impl Fn(&str) -> Option<String>) -> String {
-    let mut parts = vec![Part::default()];
+    let mut parts = vec![TemplatePart::default()];
     let mut rest = template.chars();
     while let Some(c) = rest.next() {
         let depth = parts.len();
         let Some(part) = parts.last_mut() else { break };
         match c {
             '\\' => part.text.extend(rest.next()),
-            '[' if depth <= MAX_DEPTH => parts.push(Part::default()),
+            '[' if depth <= MAX_DEPTH => parts.push(TemplatePart::default()),
             ']' if depth > 1 => {
                 let done = parts.pop().unwrap_or_default();
                 if let Some(outer) = parts.last_mut()

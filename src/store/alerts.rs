@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::AlertTable;
 use super::budget_totals;
-use super::meta::{self, ALERT_MEMORY, ALERTS, Json, Key};
+use super::meta::{self, ALERT_MEMORY, ALERTS, MetaKey, StoredJson};
 use super::writer::unsigned;
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{AlertState, Alerts, Baseline, PicoUsd, SessionId};
@@ -142,18 +142,18 @@ fn known(conn: &Connection, session: &SessionId) -> rusqlite::Result<Option<Know
 }
 
 /// What is remembered under a name; nothing, if it cannot be read.
-fn state<T>(conn: &Connection, key: &Key<Json<T>>) -> rusqlite::Result<T>
+fn state<T>(conn: &Connection, key: &MetaKey<StoredJson<T>>) -> rusqlite::Result<T>
 where
     T: Default,
-    Json<T>: FromSql,
+    StoredJson<T>: FromSql,
 {
-    Ok(key.get(conn)?.map(|Json(state)| state).unwrap_or_default())
+    Ok(key.get(conn)?.map(|StoredJson(state)| state).unwrap_or_default())
 }
 
-fn put_state<T>(conn: &Connection, key: &Key<Json<T>>, before: &T, now: &T) -> rusqlite::Result<()>
+fn put_state<T>(conn: &Connection, key: &MetaKey<StoredJson<T>>, before: &T, now: &T) -> rusqlite::Result<()>
 where
     T: Clone + PartialEq,
-    Json<T>: ToSql,
+    StoredJson<T>: ToSql,
 {
-    if before == now { Ok(()) } else { key.put(conn, &Json(now.clone())) }
+    if before == now { Ok(()) } else { key.put(conn, &StoredJson(now.clone())) }
 }

@@ -480,14 +480,14 @@ fn store(
 /// Allocations without their time, branch, step and type of file, and with a run's type in its place.
 fn added_up(shares: &Allocations, types: &HashMap<String, Option<String>>) -> Allocations {
     #[derive(Default)]
-    struct Sums {
+    struct SumsByName {
         responses: u64,
         calls: u64,
         usage: Usage,
         cost: CostParts,
     }
     let mut texts = Interner::default();
-    let mut sums: BTreeMap<([u32; 4], Phase, bool), Sums> = BTreeMap::new();
+    let mut sums: BTreeMap<([u32; 4], Phase, bool), SumsByName> = BTreeMap::new();
     shares.for_each(|row| {
         let agent = match types.get(&row.agent_id) {
             Some(agent_type) => &format!("{RUNS_OF}{}", agent_type.as_deref().unwrap_or_default()),
@@ -503,7 +503,7 @@ fn added_up(shares: &Allocations, types: &HashMap<String, Option<String>>) -> Al
     let mut writer = AllocationWriter::default();
     for ((key, phase, is_priced), sum) in sums {
         let [agent_id, model, skill, tool] = key.map(|number| texts.text(number).to_owned());
-        let Sums { responses, calls, usage, cost } = sum;
+        let SumsByName { responses, calls, usage, cost } = sum;
         writer.push(&AllocationRow {
             agent_id,
             model,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, ToSql, params, params_from_iter};
 
-use super::budget_totals::{self, Amount};
+use super::budget_totals::{self, BucketChange};
 use super::columns::{bucket_columns, detail_columns};
 use super::meta::PRICE_VERSION;
 use super::quarter_hour::{HIDDEN_AGENT, QuarterHour};
@@ -22,7 +22,7 @@ const NO_SESSION: i64 = 0;
 
 /// What is added up together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Key {
+struct BucketKey {
     quarter: i64,
     session: i64,
     agent: String,
@@ -41,9 +41,9 @@ type Amounts = [i64; 16];
 /// Changes of `usage_buckets` that are not written yet.
 #[derive(Debug, Default)]
 pub(super) struct BucketWriter {
-    changes: HashMap<Key, Amounts>,
+    changes: HashMap<BucketKey, Amounts>,
     /// What was added last, and is not among the changes yet: most responses are added up with the one before.
-    latest: Option<(Key, Amounts)>,
+    latest: Option<(BucketKey, Amounts)>,
 }
 
 impl BucketWriter {
@@ -85,7 +85,7 @@ impl BucketWriter {
             return;
         }
         self.settle();
-        let key = Key {
+        let key = BucketKey {
             quarter,
             session,
             agent: agent.to_owned(),
@@ -114,7 +114,7 @@ impl BucketWriter {
         usage: Usage,
         rates: Option<Rates>,
     ) {
-        let key = Key {
+        let key = BucketKey {
             quarter: quarter(at),
             session: session.0,
             agent: HIDDEN_AGENT.to_owned(),
@@ -137,7 +137,7 @@ impl BucketWriter {
         let mut query = conn.prepare_cached(SQL)?;
         let mut rows = query.query(params![session.0, HIDDEN_AGENT])?;
         while let Some(row) = rows.next()? {
-            let key = Key {
+            let key = BucketKey {
                 quarter: row.get(0)?,
                 session: session.0,
                 agent: HIDDEN_AGENT.to_owned(),
@@ -154,7 +154,7 @@ impl BucketWriter {
         Ok(())
     }
 
-    fn change(&mut self, key: Key, amounts: Amounts, sign: i64) {
+    fn change(&mut self, key: BucketKey, amounts: Amounts, sign: i64) {
         add(self.changes.entry(key).or_default(), &amounts, sign);
     }
 
@@ -168,7 +168,7 @@ impl BucketWriter {
         self.settle();
         self.changes.retain(|_, amounts| *amounts != Amounts::default());
         let sum = |amounts: &[i64]| amounts.iter().fold(0_i64, |sum, amount| sum.saturating_add(*amount));
-        let changes = self.changes.iter().map(|(key, amounts)| Amount {
+        let changes = self.changes.iter().map(|(key, amounts)| BucketChange {
             quarter: key.quarter,
             session: key.session,
             agent: &key.agent,
@@ -185,12 +185,12 @@ impl BucketWriter {
     }
 
     /// The changes of a table, in the order of its key, so that its pages are touched one after the other.
-    fn added_up(&self, grain: Grain) -> BTreeMap<Key, Amounts> {
-        let mut changes: BTreeMap<Key, Amounts> = BTreeMap::new();
+    fn added_up(&self, grain: Grain) -> BTreeMap<BucketKey, Amounts> {
+        let mut changes: BTreeMap<BucketKey, Amounts> = BTreeMap::new();
         for (key, amounts) in &self.changes {
             let Some(quarter) = grain.first_of(key.quarter) else { continue };
             let (agent, branch) = (grain.run(&key.agent).to_owned(), grain.branch(&key.branch).to_owned());
-            let key = Key { quarter, agent, branch, ..key.clone() };
+            let key = BucketKey { quarter, agent, branch, ..key.clone() };
             add(changes.entry(key).or_default(), amounts, 1);
         }
         changes
@@ -224,7 +224,11 @@ const COST: std::ops::Range<usize> = 7..12;
 /// The first sums, which `usage_rollups` has too.
 const ROLLED_UP: usize = 12;
 
-fn write_changes(conn: &Connection, grain: Grain, changes: &BTreeMap<Key, Amounts>) -> rusqlite::Result<()> {
+fn write_changes(
+    conn: &Connection,
+    grain: Grain,
+    changes: &BTreeMap<BucketKey, Amounts>,
+) -> rusqlite::Result<()> {
     const KEYS: usize = 6;
     let sums = if grain == Grain::QuarterHour { &SUMS[..] } else { &SUMS[..ROLLED_UP] };
     let values: Vec<String> = (1..=KEYS + sums.len()).map(|number| format!("?{number}")).collect();

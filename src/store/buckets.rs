@@ -10,7 +10,7 @@ use rusqlite::{Connection, Row, params};
 use super::UsageTables;
 use super::columns::{bucket_columns, count, detail_columns, integer, name, usage};
 use super::quarter_hour::QuarterHour;
-use super::rollup::{Block, Grain};
+use super::rollup::{Grain, QuarterRange};
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{CostParts, PicoUsd, Timestamp, Usage};
 
@@ -153,7 +153,7 @@ impl<L: Deref<Target = Ledger>> UsageTables<L> {
         &self,
         filter: &BucketFilter,
         grain: Grain,
-        is_split: impl FnMut(Block) -> bool,
+        is_split: impl FnMut(QuarterRange) -> bool,
         each: impl FnMut(&UsageBucket<'_>),
     ) -> Result<(), StoreError> {
         let read = || {
@@ -241,7 +241,7 @@ fn read_spent(
     conn: &Connection,
     filter: &BucketFilter,
     grain: Grain,
-    mut is_split: impl FnMut(Block) -> bool,
+    mut is_split: impl FnMut(QuarterRange) -> bool,
     mut each: impl FnMut(&UsageBucket<'_>),
 ) -> rusqlite::Result<()> {
     let (from, until) = filter.bounds();

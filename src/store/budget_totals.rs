@@ -16,7 +16,7 @@ use super::writer::{signed, unsigned};
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{
     AgentId, Budget, BudgetSpan, Limit, MAIN_AGENT, ModelId, Per, PicoUsd, Scope, State, Timestamp,
-    ToolUseId, Used,
+    ToolUseId, UsedAmount,
 };
 use crate::pricing::PriceTable;
 
@@ -40,7 +40,7 @@ pub struct BudgetTotals {
     /// The time that it counts.
     pub span: BudgetSpan,
     /// What was billed in it, with what was reported.
-    pub used: Used,
+    pub used: UsedAmount,
     /// What the user was told of it; of a budget that is [`State::Ok`] nothing.
     pub told: State,
     /// When a session was stopped last.
@@ -64,7 +64,7 @@ pub struct Pending<'a> {
 
 /// A change of `usage_buckets`, or a row of it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Amount<'a> {
+pub(super) struct BucketChange<'a> {
     pub(super) quarter: i64,
     pub(super) session: i64,
     pub(super) agent: &'a str,
@@ -141,9 +141,9 @@ impl<L: Deref<Target = Ledger>> Budgets<L> {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn used_by(&self, session: SessionRow, run: Option<&AgentId>) -> Result<Used, StoreError> {
+    pub fn used_by(&self, session: SessionRow, run: Option<&AgentId>) -> Result<UsedAmount, StoreError> {
         let mut sum = Sum::default();
-        let mut add = |amount: Amount<'_>| {
+        let mut add = |amount: BucketChange<'_>| {
             if run.is_none_or(|run| run.as_str() == amount.agent) {
                 sum.add(Sum { pico: amount.pico, tokens: amount.tokens, ..Sum::default() });
             }
@@ -152,7 +152,7 @@ impl<L: Deref<Target = Ledger>> Budgets<L> {
         read(&self.0.conn, OF_SESSION, (session.0, 0, 0), &mut add)
             .map_err(StoreError::query("add up the session's usage"))?;
         let cost = PicoUsd::from_pico(sum.pico.into());
-        Ok(Used { cost, tokens: unsigned(sum.tokens), ..Used::default() })
+        Ok(UsedAmount { cost, tokens: unsigned(sum.tokens), ..UsedAmount::default() })
     }
 
     /// When the first of what is spent since `from` was.
@@ -281,7 +281,7 @@ fn session_total() -> Budget {
 }
 
 /// What a session has used; made anew if it is not kept.
-pub(super) fn of_session(conn: &Connection, session: SessionRow) -> rusqlite::Result<Used> {
+pub(super) fn of_session(conn: &Connection, session: SessionRow) -> rusqlite::Result<UsedAmount> {
     let known = conn
         .prepare_cached(TOTALS)?
         .query_row([session_total().id, session.0], |row| totals(row, 0))
@@ -291,7 +291,7 @@ pub(super) fn of_session(conn: &Connection, session: SessionRow) -> rusqlite::Re
         Some(totals) => Some(totals),
         None => keep(conn, &session_total(), session.0, BudgetSpan::ALWAYS)?,
     };
-    Ok(totals.map_or_else(Used::default, |totals| totals.used))
+    Ok(totals.map_or_else(UsedAmount::default, |totals| totals.used))
 }
 
 /// Forgets what sessions have used, for no alert asks for it any more.
@@ -311,7 +311,10 @@ fn all(conn: &Connection) -> rusqlite::Result<Vec<Budget>> {
 
 /// Adds changes of `usage_buckets` to what is kept. A budget of which nothing is kept, or of another time, is passed over: it is
 /// made anew when it is asked for.
-pub(super) fn add<'a>(conn: &Connection, changes: impl Iterator<Item = Amount<'a>>) -> rusqlite::Result<()> {
+pub(super) fn add<'a>(
+    conn: &Connection,
+    changes: impl Iterator<Item = BucketChange<'a>>,
+) -> rusqlite::Result<()> {
     const SQL: &str = "UPDATE budget_totals SET cost_pico = cost_pico + ?3, tokens = tokens + ?4
         WHERE budget = ?1 AND session = ?2 AND from_quarter_hour <= ?5 AND ?5 < until_quarter_hour";
     if !is_kept(conn)? {
@@ -455,7 +458,7 @@ fn add_up(conn: &Connection, budget: &Budget, session: i64, span: BudgetSpan) ->
     let (start, until) = bounds(span);
     let mut total = Sum::default();
     let mut names = Names::new(conn);
-    let mut add = |amount: Amount<'_>| -> rusqlite::Result<()> {
+    let mut add = |amount: BucketChange<'_>| -> rusqlite::Result<()> {
         if names.has(&budget.scope, amount.session, amount.agent, amount.model)? {
             total.add(Sum { pico: amount.pico, tokens: amount.tokens, ..Sum::default() });
         }
@@ -492,7 +495,7 @@ fn read(
     conn: &Connection,
     from: &str,
     params: (i64, i64, i64),
-    each: &mut impl FnMut(Amount<'_>) -> rusqlite::Result<()>,
+    each: &mut impl FnMut(BucketChange<'_>) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<()> {
     let mut query = conn.prepare(&format!("SELECT {} FROM {from}", bucket_columns!()))?;
     let mut rows = query.query(params)?;
@@ -505,7 +508,7 @@ fn read(
             Ok(sum)
         };
         let (agent, model): (String, String) = (row.get(2)?, row.get(3)?);
-        each(Amount {
+        each(BucketChange {
             quarter: row.get(0)?,
             session: row.get(1)?,
             agent: &agent,
@@ -579,7 +582,7 @@ pub(super) fn totals(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Bud
     let (Some(start), Some(until)) = (start, until) else { return Ok(None) };
     let time =
         |quarter: i64| (quarter != i64::MIN && quarter != i64::MAX).then(|| QuarterHour(quarter).start());
-    let used = Used {
+    let used = UsedAmount {
         cost: PicoUsd::from_pico(row.get::<_, i64>(first + 2)?.into()),
         tokens: unsigned(row.get(first + 3)?),
         pending_cost: PicoUsd::from_pico(row.get::<_, i64>(first + 4)?.into()),

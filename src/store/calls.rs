@@ -70,7 +70,7 @@ impl<L: Deref<Target = Ledger>> Records<L> {
     }
 }
 
-/// The columns of [`Sessions::call`], and the row.
+/// The columns of [`CallSessions::call`], and the row.
 macro_rules! calls {
     ($of:literal) => {
         concat!(
@@ -91,7 +91,7 @@ pub(super) fn for_each<E: From<StoreError>>(
     mut each: impl FnMut(CallRecord<'_>, i64) -> Result<(), E>,
 ) -> Result<(), E> {
     let failed = |source| E::from(StoreError::Query { what: "read the tool calls", source });
-    let mut sessions = Sessions::default();
+    let mut sessions = CallSessions::default();
     let sql = if of.is_some() { calls!("session = ?1 AND ") } else { calls!("") };
     let mut statement = conn.prepare_cached(sql).map_err(failed)?;
     let mut rows = statement.query(params_from_iter(of.map(|session| session.0))).map_err(failed)?;
@@ -106,7 +106,7 @@ pub(super) fn for_each<E: From<StoreError>>(
 /// What sessions tell of their calls. It is looked up once a session: asked for each call, the model alone took most of an
 /// export's time, for between two answers of one agent there can be any number of others.
 #[derive(Default)]
-struct Sessions {
+struct CallSessions {
     known: HashMap<i64, Option<Facts>>,
     kept: usize,
 }
@@ -124,7 +124,7 @@ struct Facts {
     run_models: HashMap<String, Vec<(i64, String)>>,
 }
 
-impl Sessions {
+impl CallSessions {
     /// A row of [`Records::for_each_call`]; `None` if there is no such session.
     fn call<'r>(
         &'r mut self,

@@ -14,7 +14,7 @@ use rusqlite::{Connection, params};
 use super::Records;
 use super::meta::LEDGER_ID;
 use super::writer::{SessionRow, session_id, unsigned};
-use super::{CallRecord, CompactionRecord, Ledger, Report, StoreError, calls, listing, reports, responses};
+use super::{CallRecord, CompactionRow, Ledger, Report, StoreError, calls, listing, reports, responses};
 use crate::domain::{ResponseRecord, Timestamp};
 
 const READ: &str = "read what has changed";
@@ -88,7 +88,7 @@ pub struct StoredCompaction {
     /// Its row.
     pub row: i64,
     /// The compaction.
-    pub compaction: CompactionRecord,
+    pub compaction: CompactionRow,
 }
 
 /// Notes that what is known of a session has changed.

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
 use super::Events;
-use super::meta::{self, ALERTS, HASH_KEY, Key};
+use super::meta::{self, ALERTS, HASH_KEY, MetaKey};
 use super::writer::{SessionRow, session_row, signed};
 use super::{Ledger, Spool, StoreError, allocations, contexts, ended};
 use crate::domain::{
@@ -63,13 +63,13 @@ pub struct Event {
     /// What it says of its session.
     pub observation: SessionObservation,
     /// What has happened.
-    pub change: Change,
+    pub change: EventKind,
 }
 
 /// What has happened. Every one may come twice, late, or out of order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Change {
+pub enum EventKind {
     /// The session was heard of, and nothing else.
     Seen,
     /// `PostToolUse` or `PostToolUseFailure` told of a tool call. The same call twice is one row; what
@@ -162,7 +162,7 @@ impl<L: Deref<Target = Ledger>> Events<L> {
             let mut rows = query.query([
                 Some(ALERTS.name()),
                 Some(HASH_KEY.name()),
-                calibration.as_ref().map(Key::name),
+                calibration.as_ref().map(MetaKey::name),
             ])?;
             while let Some(row) = rows.next()? {
                 let name = row.get_ref(0)?.as_str()?;
@@ -269,8 +269,8 @@ pub(super) fn apply(conn: &Connection, event: &Event) -> rusqlite::Result<Sessio
 fn apply_change(conn: &Connection, session: SessionRow, event: &Event) -> rusqlite::Result<()> {
     let observation = &event.observation;
     match &event.change {
-        Change::Seen => Ok(()),
-        Change::ToolCall { call, started, task } => {
+        EventKind::Seen => Ok(()),
+        EventKind::ToolCall { call, started, task } => {
             record_call(conn, session, call)?;
             if let (Some(kind), Some(id)) = (task, &call.id) {
                 let change = TaskChange { call: id.clone(), at: Some(call.at), kind: kind.clone() };
@@ -278,13 +278,13 @@ fn apply_change(conn: &Connection, session: SessionRow, event: &Event) -> rusqli
             }
             started.as_ref().map_or(Ok(()), |run| record_run(conn, session, run))
         }
-        Change::ToolBatch { calls } => calls.iter().try_for_each(|call| record_call(conn, session, call)),
-        Change::Prompt { prompt_id } => record_prompt(conn, session, prompt_id.as_deref(), observation.at),
-        Change::AgentRun { run } => record_run(conn, session, run),
-        Change::Compaction { prompt_id, trigger, begins } => {
+        EventKind::ToolBatch { calls } => calls.iter().try_for_each(|call| record_call(conn, session, call)),
+        EventKind::Prompt { prompt_id } => record_prompt(conn, session, prompt_id.as_deref(), observation.at),
+        EventKind::AgentRun { run } => record_run(conn, session, run),
+        EventKind::Compaction { prompt_id, trigger, begins } => {
             record_compaction(conn, session, prompt_id.as_deref(), *trigger, *begins, observation.at)
         }
-        Change::SessionEnd { reason } => {
+        EventKind::SessionEnd { reason } => {
             conn.execute(
                 "UPDATE sessions SET ended_at = ?2, end_reason = ?3 WHERE id = ?1",
                 params![session.0, observation.at.as_millis(), reason],
@@ -301,7 +301,7 @@ fn apply_change(conn: &Connection, session: SessionRow, event: &Event) -> rusqli
 fn touch(
     conn: &Connection,
     observation: &SessionObservation,
-    change: &Change,
+    change: &EventKind,
 ) -> rusqlite::Result<SessionRow> {
     // A sign of life that is a day ahead of this one came from a clock that was wrong.
     // A statement that names an indexed column writes the index again, whether its value changes or not: the project
@@ -325,8 +325,10 @@ fn touch(
         Some((project, named)) => (Some(project.as_str()), *named),
         None => (None, false),
     };
-    let reopens =
-        matches!(change, Change::ToolCall { .. } | Change::ToolBatch { .. } | Change::AgentRun { .. });
+    let reopens = matches!(
+        change,
+        EventKind::ToolCall { .. } | EventKind::ToolBatch { .. } | EventKind::AgentRun { .. }
+    );
     let mut update = conn.prepare_cached(SEEN)?;
     let mut seen = || {
         update

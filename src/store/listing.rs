@@ -7,7 +7,7 @@ use rusqlite::Row;
 
 use super::Records;
 use super::queries::optional_unsigned;
-use super::{CompactionRecord, Ledger, SessionRow, StoreError};
+use super::{CompactionRow, Ledger, SessionRow, StoreError};
 use crate::domain::{ResponseRecord, Timestamp};
 
 /// How much happened in a session.
@@ -73,7 +73,7 @@ impl<L: Deref<Target = Ledger>> Records<L> {
     /// If the ledger cannot be read, or what `each` returns.
     pub fn for_each_compaction<E: From<StoreError>>(
         &self,
-        mut each: impl FnMut(String, CompactionRecord) -> Result<(), E>,
+        mut each: impl FnMut(String, CompactionRow) -> Result<(), E>,
     ) -> Result<(), E> {
         const SQL: &str = "SELECT s.session_id, c.at, c.trigger, c.tokens_before, c.tokens_after
           FROM compactions c JOIN sessions s ON s.id = c.session ORDER BY c.session, c.at, c.id";
@@ -89,8 +89,8 @@ impl<L: Deref<Target = Ledger>> Records<L> {
 }
 
 /// The compaction whose time, trigger and sizes stand in a row from the column `first` on.
-pub(super) fn compaction(row: &Row<'_>, first: usize) -> rusqlite::Result<CompactionRecord> {
-    Ok(CompactionRecord {
+pub(super) fn compaction(row: &Row<'_>, first: usize) -> rusqlite::Result<CompactionRow> {
+    Ok(CompactionRow {
         at: row.get::<_, Option<i64>>(first)?.map(Timestamp::from_millis),
         trigger: row.get(first + 1)?,
         tokens_before: optional_unsigned(row, first + 2)?,

@@ -80,7 +80,7 @@ pub use calls::CallRecord;
 pub use captured::WitnessedCost;
 pub use changes::{ChangeEntry, ChangeNumber, ChangedItem, LedgerId, StoredCompaction};
 pub use contexts::SessionTranscript;
-pub use event::{AgentObservation, Change, Event, SessionKnowledge, SessionObservation};
+pub use event::{AgentObservation, Event, EventKind, SessionKnowledge, SessionObservation};
 pub use growth::Growth;
 pub use handles::{
     AgentRuns, AlertTable, AllocationTable, Budgets, CalibrationTable, Events, Logs, Records, Sessions,
@@ -97,7 +97,7 @@ pub use quarter_hour::{HIDDEN_AGENT, QuarterHour};
 pub use queries::*;
 pub use recover::Recovered;
 pub use reports::Report;
-pub use rollup::{Block, Grain};
+pub use rollup::{Grain, QuarterRange};
 pub use session_sums::{ResponseUsage, SessionCalls};
 pub use spool::{Spool, SpoolState};
 pub use status::{StatusFigures, StatusSum};

@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::migrations::{MIGRATIONS, migrate, user_version};
-use super::view::{MOMENT, View};
+use super::view::{MOMENT, ViewState};
 use super::wal::is_busy;
 use super::{Spool, reading, refusal, wal};
 use crate::domain::OneLine as _;
@@ -210,7 +210,7 @@ pub struct Ledger {
     /// Why it is a copy, of which nothing lasts, if it is one.
     pub(super) copied: Option<CopiedFor>,
     /// What it remembers if it is only looked at.
-    pub(super) view: Option<View>,
+    pub(super) view: Option<ViewState>,
 }
 
 impl Ledger {
@@ -294,7 +294,7 @@ impl Ledger {
         let mut ledger = Self::open(path, Deadlines { waiting, ..VIEW }, found, false)?;
         ledger.patience = VIEW;
         ledger.expect_questions()?;
-        ledger.view = Some(View::default());
+        ledger.view = Some(ViewState::default());
         let emptied = ledger.events_mut().empty_spool();
         ledger.without_if_held(emptied)?;
         Ok(ledger)

@@ -133,7 +133,7 @@ pub struct PendingCalls {
 
 /// A compaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CompactionRecord {
+pub struct CompactionRow {
     /// When.
     pub at: Option<Timestamp>,
     /// What set it off.
@@ -282,11 +282,11 @@ impl<L: Deref<Target = Ledger>> Sessions<L> {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn compactions(&self, session: SessionRow) -> Result<Vec<CompactionRecord>, StoreError> {
+    pub fn compactions(&self, session: SessionRow) -> Result<Vec<CompactionRow>, StoreError> {
         const SQL: &str = "SELECT at, trigger, tokens_before, tokens_after FROM compactions
           WHERE session = ?1 ORDER BY at, id";
         self.0.all("read the session's compactions", SQL, [session.0], |row| {
-            Ok(CompactionRecord {
+            Ok(CompactionRow {
                 at: time(row, 0)?,
                 trigger: row.get(1)?,
                 tokens_before: optional_unsigned(row, 2)?,

@@ -21,7 +21,7 @@ pub enum Grain {
 }
 
 /// The quarters of a row, the first and the last.
-pub type Block = (QuarterHour, QuarterHour);
+pub type QuarterRange = (QuarterHour, QuarterHour);
 
 impl Grain {
     /// All of them.

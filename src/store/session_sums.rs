@@ -42,13 +42,13 @@ pub struct ResponseUsage<'r> {
 
 /// A list whose entries are found by a key: several texts, each of which may be missing. It keeps the order in which they
 /// were added.
-struct Groups<T> {
+struct KeyedList<T> {
     places: HashMap<Vec<u8>, usize>,
     list: Vec<T>,
     key: Vec<u8>,
 }
 
-impl<T> Groups<T> {
+impl<T> KeyedList<T> {
     fn new() -> Self {
         Self { places: HashMap::new(), list: Vec::new(), key: Vec::new() }
     }
@@ -124,7 +124,7 @@ impl<L: Deref<Target = Ledger>> UsageTables<L> {
             let settled: i64 =
                 self.0.conn.prepare_cached(SETTLED)?.query_row([session.0], |row| row.get(0))?;
             let mut calls = SessionCalls::default();
-            let mut groups = Groups::new();
+            let mut groups = KeyedList::new();
             let mut query = self.0.conn.prepare_cached(SQL)?;
             let mut rows = query.query([session.0])?;
             while let Some(row) = rows.next()? {

@@ -43,7 +43,7 @@ impl LeftOut {
 
 /// What a view remembers.
 #[derive(Debug, Default)]
-pub(super) struct View {
+pub(super) struct ViewState {
     /// Whether another process was found to hold the ledger.
     pub(super) is_held: bool,
     left_out: LeftOut,

@@ -703,7 +703,7 @@ fn rows_are_the_total_whatever_was_spent_and_wherever() {
             query.compare = true;
             let compared = CostReport::of(&store, &query).unwrap();
             prop_assert_eq!(&compared.total.sum.usage, &inside.usage);
-            let previous = |change: &Option<tallyhook::report::cost::Change>| {
+            let previous = |change: &Option<tallyhook::report::cost::CostChange>| {
                 change.as_ref().and_then(|change| change.previous.as_ref()).map(|previous| previous.sum.usage)
             };
             if query.by != By::Session {

@@ -223,12 +223,12 @@ fn hooks_that_an_administrator_keeps_from_running_are_a_failure() {
     use tallyhook::domain::Timestamp;
     use tallyhook::env::Env;
     use tallyhook::pricing::PriceTable;
-    use tallyhook::setup::scope::{Scope, ScopeKind};
-    use tallyhook::setup::view::View;
+    use tallyhook::setup::scope::{ScopeKind, SettingsScope};
+    use tallyhook::setup::view::SettingsView;
 
     let (ledger, path) = set_up_by_path();
     let managed = ledger.dir().join("managed.json");
-    let scope = |kind, folder: PathBuf| Scope { kind, folder };
+    let scope = |kind, folder: PathBuf| SettingsScope { kind, folder };
     for (text, wanted) in [
         ("{}", "ok"),
         ("{\"allowManagedHooksOnly\":true}", "failed"),
@@ -247,7 +247,7 @@ fn hooks_that_an_administrator_keeps_from_running_are_a_failure() {
             env: &env,
             ledger_path: &ledger_path,
             ledger: Ok(None),
-            view: View::of_folders(Some(&user), Some(&project), std::slice::from_ref(&managed)),
+            view: SettingsView::of_folders(Some(&user), Some(&project), std::slice::from_ref(&managed)),
             scopes: vec![user, project],
             config: None,
             client: None,

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tallyhook::domain::{SessionId, Timestamp};
 use tallyhook::export::{
-    Change, ChangeFeed, ChangeSink, ColumnType, Cursor, CursorError, ExportError, RecordKind,
+    ChangeFeed, ChangeSink, ColumnType, Cursor, CursorError, ExportError, RecordChange, RecordKind,
 };
 use tallyhook::pricing::{PriceTable, read_user_prices};
 use tallyhook::store;
@@ -110,7 +110,7 @@ struct Broken;
 impl ChangeSink for Mirror {
     type Error = Broken;
 
-    fn change(&mut self, change: &Change<'_>) -> Result<(), Broken> {
+    fn change(&mut self, change: &RecordChange<'_>) -> Result<(), Broken> {
         self.lasts = self.lasts.checked_sub(1).ok_or(Broken)?;
         self.changes += 1;
         // Read as a line is: a float that is read can differ from the one that was written in its last bit.

@@ -398,7 +398,7 @@ fn is_synced(ledger: &Ledger, payload: &serde_json::Value) -> bool {
     let vars = [("HOME", &*home), ("TALLYHOOK_DB", &*path)];
     let now = Timestamp::parse("2099-11-22T15:00:00Z").unwrap();
     let env = Env::fixed(ledger.dir(), now, &vars);
-    let handled = hook::handle(payload.to_string().as_bytes(), &env, &hook::Options::default());
+    let handled = hook::handle(payload.to_string().as_bytes(), &env, &hook::HookOptions::default());
     handled.ledger.unwrap().syncs_each().unwrap()
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tallyhook::hook::manifest::EVENTS;
-use tallyhook::setup::command::{Command as Line, Program, Target};
+use tallyhook::setup::command::{Program, RegisteredCommand as Line, Target};
 use tallyhook::setup::settings::{Registration, register, registered, unregister};
 
 use crate::support::{Ledger, Ran, without_folder};

@@ -13,7 +13,7 @@ use tallyhook::cli::Console;
 use tallyhook::domain::{Timestamp, Usage};
 use tallyhook::env::Env;
 use tallyhook::export::ExportedCall;
-use tallyhook::hook::{self, Options};
+use tallyhook::hook::{self, HookOptions};
 use tallyhook::pricing::PriceTable;
 use tallyhook::report::usage::{Basis, Filter, UsageReport};
 use tallyhook::store;
@@ -125,7 +125,7 @@ impl Ledger {
         let now = self.clock.get();
         self.clock.set(now + 1_000);
         let env = Env::fixed(self.dir(), Timestamp::from_millis(now), &vars).with_meanwhile(happens);
-        let handled = hook::handle(payload.bytes().as_slice(), &env, &Options::default());
+        let handled = hook::handle(payload.bytes().as_slice(), &env, &HookOptions::default());
         handled.answer.map_or(Value::Null, |answer| serde_json::from_str(&answer).unwrap())
     }
 

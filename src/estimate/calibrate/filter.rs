@@ -36,13 +36,13 @@ impl<const N: usize> Prior<N> {
 
 /// What was learned.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Filter<const N: usize> {
+pub(super) struct LearnedCoefficients<const N: usize> {
     pub(super) means: [f64; N],
     /// Covariance of the means.
     covariance: [[f64; N]; N],
 }
 
-impl<const N: usize> Filter<N> {
+impl<const N: usize> LearnedCoefficients<N> {
     pub(super) fn new(prior: &Prior<N>) -> Self {
         Self { means: prior.means, covariance: prior.covariance() }
     }

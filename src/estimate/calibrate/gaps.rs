@@ -7,7 +7,7 @@ use crate::domain::{AgentId, ContextEntry, MessageId, ModelId, ResponseRecord, T
 
 /// A call of a gap that was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct AnsweredCall {
     /// The call.
     pub call: ToolUseId,
     /// What it returned.
@@ -24,7 +24,7 @@ pub struct Gap {
     /// Its model.
     pub model: ModelId,
     /// The results.
-    pub answers: Vec<Answer>,
+    pub answers: Vec<AnsweredCall>,
     /// Text that the client sent for the calls besides (a skill's), in tokens of `cl100k_base`.
     pub for_calls: u64,
     /// Words of the client's own: reminders, notes on changed files, hooks' contexts. In tokens of `cl100k_base`.
@@ -50,7 +50,7 @@ impl Gap {
     /// transcript's text is what the estimator would have seen.
     pub fn added(&self, mut counted: impl FnMut(&ToolUseId) -> Option<u64>) -> Added {
         let mut added = Added::default();
-        for Answer { call, kind, tokens } in &self.answers {
+        for AnsweredCall { call, kind, tokens } in &self.answers {
             added.add(*kind, counted(call).unwrap_or(*tokens));
         }
         added.add_told(self.for_calls, self.words);
@@ -85,13 +85,13 @@ pub enum CalibrationSample {
 
 /// What is known of a context since its last response.
 #[derive(Debug, Default)]
-struct State<'a> {
+struct ContextState<'a> {
     last: Option<&'a ResponseRecord>,
     calls: HashMap<ToolUseId, ToolKind>,
     /// Text and calls, calls, and whether there was thinking, which can be hidden.
     written: (u64, u64, bool),
     has_text: bool,
-    answers: Vec<Answer>,
+    answers: Vec<AnsweredCall>,
     for_calls: u64,
     words: u64,
     /// Something came in whose size is not known, or that the user brought.
@@ -104,7 +104,7 @@ struct State<'a> {
 #[derive(Debug)]
 pub struct SampleFinder<'m> {
     messages: &'m HashMap<&'m MessageId, &'m ResponseRecord>,
-    states: HashMap<Option<AgentId>, State<'m>>,
+    states: HashMap<Option<AgentId>, ContextState<'m>>,
     of: Option<AgentId>,
 }
 
@@ -122,7 +122,7 @@ impl<'m> SampleFinder<'m> {
             return;
         }
         if !self.states.contains_key(&self.of) {
-            self.states.insert(self.of.clone(), State::default());
+            self.states.insert(self.of.clone(), ContextState::default());
         }
         let Some(state) = self.states.get_mut(&self.of) else { return };
         match entry {
@@ -136,7 +136,7 @@ impl<'m> SampleFinder<'m> {
                         .into_iter()
                         .for_each(&mut each);
                     let last = next.filter(|next| !has_advisor(next, self.messages));
-                    *state = State { last, ..State::default() };
+                    *state = ContextState { last, ..ContextState::default() };
                 }
                 state.has_text |= *text > 0;
                 state.written.0 += text + calls.iter().map(|call| call.tokens).sum::<u64>();
@@ -146,7 +146,7 @@ impl<'m> SampleFinder<'m> {
             }
             ContextEntry::Result { call, tokens, media } => match state.calls.get(call) {
                 Some(kind) if !media => {
-                    state.answers.push(Answer { call: call.clone(), kind: *kind, tokens: *tokens });
+                    state.answers.push(AnsweredCall { call: call.clone(), kind: *kind, tokens: *tokens });
                 }
                 _ => state.is_spoilt = true,
             },
@@ -175,7 +175,7 @@ fn has_advisor(message: &ResponseRecord, messages: &HashMap<&MessageId, &Respons
     message.id.of_advisor(0).is_some_and(|id| messages.contains_key(&id))
 }
 
-impl State<'_> {
+impl ContextState<'_> {
     fn gap(&self, next: &ResponseRecord) -> Option<Gap> {
         let last = self.last.filter(|last| !self.is_spoilt && last.model == next.model)?;
         let left = last.last_iteration();

@@ -26,8 +26,8 @@ mod tests;
 mod tokenizer;
 
 use crate::domain::{MAX_COUNT, ModelId, ToolKind};
-use filter::Filter;
-pub use gaps::{Answer, CalibrationSample, Gap, SampleFinder, WrittenBy, Wrote, calibration_samples};
+use filter::LearnedCoefficients;
+pub use gaps::{AnsweredCall, CalibrationSample, Gap, SampleFinder, WrittenBy, Wrote, calibration_samples};
 pub use tokenizer::Tokenizer;
 
 /// Coefficients of a result's fit: a slope for each kind, the tokens of a call besides, and a slope for the client's words.
@@ -139,16 +139,16 @@ impl Added {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Calibration {
     tokenizer: Tokenizer,
-    returned: Filter<RETURNED>,
-    written: Filter<WRITTEN>,
+    returned: LearnedCoefficients<RETURNED>,
+    written: LearnedCoefficients<WRITTEN>,
     gaps: u64,
     responses: u64,
-    sums: Sums,
+    sums: FadingSums,
 }
 
 /// Running sums with fading.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Sums {
+struct FadingSums {
     estimated: f64,
     grown: f64,
     /// What gaps grew by more than foreseen, and the calls in them; these fade by the call.
@@ -156,7 +156,7 @@ struct Sums {
     calls: f64,
 }
 
-impl Sums {
+impl FadingSums {
     const NONE: Self = Self { estimated: 0.0, grown: 0.0, surplus: 0.0, calls: SURPLUS_PRIOR_CALLS };
 }
 
@@ -171,11 +171,11 @@ impl Calibration {
     fn of(tokenizer: Tokenizer) -> Self {
         Self {
             tokenizer,
-            returned: Filter::new(&prior::returned(tokenizer)),
-            written: Filter::new(&prior::written(tokenizer)),
+            returned: LearnedCoefficients::new(&prior::returned(tokenizer)),
+            written: LearnedCoefficients::new(&prior::written(tokenizer)),
             gaps: 0,
             responses: 0,
-            sums: Sums::NONE,
+            sums: FadingSums::NONE,
         }
     }
 
@@ -241,7 +241,7 @@ impl Calibration {
     /// shows of the client's words included on both sides; `None` before the first gap.
     #[must_use]
     pub fn error(&self) -> Option<f64> {
-        let Sums { estimated, grown, .. } = self.sums;
+        let FadingSums { estimated, grown, .. } = self.sums;
         (grown > 0.0).then(|| ((estimated - grown) / grown).abs().min(1.0))
     }
 

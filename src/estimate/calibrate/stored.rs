@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::filter::{Filter, short};
-use super::{Added, Calibration, MAX_SURPLUS, Sums, Tokenizer, Wrote, prior};
+use super::filter::{LearnedCoefficients, short};
+use super::{Added, Calibration, FadingSums, MAX_SURPLUS, Tokenizer, Wrote, prior};
 use crate::domain::{MAX_COUNT, ModelId, ToolKind};
 
 /// Of which shape the text is. Another shape is not read: the fit begins anew, which costs little.
@@ -57,7 +57,7 @@ impl Calibration {
     /// The text that a ledger keeps.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let Sums { estimated, grown, surplus, calls } = self.sums;
+        let FadingSums { estimated, grown, surplus, calls } = self.sums;
         let stored = Stored {
             shape: SHAPE,
             gaps: self.gaps,
@@ -81,7 +81,7 @@ impl Calibration {
 impl Stored {
     fn calibration(&self, tokenizer: Tokenizer) -> Option<Calibration> {
         let [estimated, grown, surplus, calls] = self.sums;
-        let sums = Sums { estimated, grown, surplus, calls };
+        let sums = FadingSums { estimated, grown, surplus, calls };
         let is_sound = self.shape == SHAPE
             && self.sums.iter().all(|sum| sum.is_finite())
             && [estimated, grown].iter().all(|sum| (0.0..1e12).contains(sum))
@@ -91,8 +91,8 @@ impl Stored {
         is_sound.then_some(())?;
         Some(Calibration {
             tokenizer,
-            returned: Filter::from_numbers(&self.returned, &prior::returned(tokenizer))?,
-            written: Filter::from_numbers(&self.written, &prior::written(tokenizer))?,
+            returned: LearnedCoefficients::from_numbers(&self.returned, &prior::returned(tokenizer))?,
+            written: LearnedCoefficients::from_numbers(&self.written, &prior::written(tokenizer))?,
             gaps: self.gaps.min(MAX_COUNT),
             responses: self.responses.min(MAX_COUNT),
             sums,

@@ -3,9 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use super::groups::{self, By, Group, GroupSum, Groups, QuarterSpan, SessionPlaces, Shift};
+use super::groups::{self, By, CostGroup, CostGroups, GroupSum, QuarterSpan, SessionPlaces, Shift};
 use super::{
-    Change, Changes, CostFigures, CostReport, CostTotal, Period, Previous, Query, row, total, total_of,
+    Changes, CostChange, CostFigures, CostReport, CostTotal, Period, PreviousCost, Query, row, total,
+    total_of,
 };
 use crate::calendar::Day;
 use crate::report::allocations::AllocationKey;
@@ -76,7 +77,7 @@ pub(super) fn report(
             .map(|both| Period { since: both.before.0.to_string(), until: both.before.1.to_string() }),
         total: CostTotal {
             sum: total_of(&now),
-            change: Some(Change::between(&now, periods.is_some().then_some(&earlier), None)),
+            change: Some(CostChange::between(&now, periods.is_some().then_some(&earlier), None)),
         },
         ..CostReport::none(query.by)
     };
@@ -86,7 +87,7 @@ pub(super) fn report(
         report.rows = groups
             .into_iter()
             .map(|group| {
-                let change = Change::of(&group);
+                let change = CostChange::of(&group);
                 row(query, places, group, Some(change))
             })
             .collect();
@@ -105,7 +106,7 @@ fn add_sessions(
     query: &Query,
     places: &SessionPlaces,
     filter: &BucketFilter,
-    groups: &[Group],
+    groups: &[CostGroup],
 ) -> Result<(), StoreError> {
     let is_all = (query.since, query.until) == (None, None);
     let read;
@@ -117,12 +118,12 @@ fn add_sessions(
         read = all.into_sorted();
         &read
     };
-    let project = |group: &Group| {
+    let project = |group: &CostGroup| {
         let place = group.session.and_then(|session| places.sessions.get(&session));
         place.and_then(|place| place.project.as_deref())
     };
-    let mut last_of: HashMap<Option<&str>, &Group> = HashMap::new();
-    let mut before: HashMap<&str, &Group> = HashMap::new();
+    let mut last_of: HashMap<Option<&str>, &CostGroup> = HashMap::new();
+    let mut before: HashMap<&str, &CostGroup> = HashMap::new();
     for group in all {
         if let Some(last) = last_of.insert(project(group), group) {
             before.insert(&group.key, last);
@@ -133,7 +134,7 @@ fn add_sessions(
         .clone()
         .map(|group| {
             let previous = before.get(group.key.as_str());
-            let change = Change::between(
+            let change = CostChange::between(
                 &group.now,
                 previous.map(|group| &group.now),
                 previous.map(|group| &*group.key),
@@ -162,7 +163,7 @@ fn changes_between(
     (now, before): (Option<SessionRow>, Option<SessionRow>),
 ) -> Result<Changes, StoreError> {
     let span = QuarterSpan::of_days(query.since, query.until, &query.zone);
-    let mut causes = CAUSES.map(|by| Groups::new(by, places, &query.zone));
+    let mut causes = CAUSES.map(|by| CostGroups::new(by, places, &query.zone));
     for session in now.into_iter().chain(before) {
         let is_before = Some(session) != now;
         ledger.allocations().of_session(session)?.for_each(|share| {
@@ -176,18 +177,18 @@ fn changes_between(
     Ok(changes(query, places, causes))
 }
 
-fn changes(query: &Query, places: &SessionPlaces, causes: [Groups<'_>; 3]) -> Changes {
+fn changes(query: &Query, places: &SessionPlaces, causes: [CostGroups<'_>; 3]) -> Changes {
     let [by_model, by_tool, by_agent] = causes.map(|groups| changed(query, places, groups));
     Changes { key: None, previous_key: None, by_model, by_tool, by_agent }
 }
 
 /// The groups that have changed, the largest change first.
-fn changed(query: &Query, places: &SessionPlaces, groups: Groups<'_>) -> Vec<super::CostRow> {
+fn changed(query: &Query, places: &SessionPlaces, groups: CostGroups<'_>) -> Vec<super::CostRow> {
     let mut rows: Vec<_> = groups
         .into_sorted()
         .into_iter()
         .map(|group| {
-            let change = Change::of(&group);
+            let change = CostChange::of(&group);
             row(query, places, group, Some(change))
         })
         .collect();
@@ -200,16 +201,16 @@ fn changed(query: &Query, places: &SessionPlaces, groups: Groups<'_>) -> Vec<sup
     rows
 }
 
-impl Change {
+impl CostChange {
     /// What has changed in a group since the period before.
-    fn of(group: &Group) -> Self {
+    fn of(group: &CostGroup) -> Self {
         let none = GroupSum::default();
         Self::between(&group.now, Some(group.before.as_deref().unwrap_or(&none)), None)
     }
 
     fn between(now: &GroupSum, before: Option<&GroupSum>, key: Option<&str>) -> Self {
         let previous =
-            before.map(|before| Box::new(Previous { key: key.map(str::to_owned), sum: before.into() }));
+            before.map(|before| Box::new(PreviousCost { key: key.map(str::to_owned), sum: before.into() }));
         let was = previous.as_ref().and_then(|previous| previous.sum.cost_usd);
         let change_usd = CostFigures::from(now).cost_usd.zip(was).map(|(now, was)| now - was);
         let change_percent = change_usd.zip(was).and_then(|(change, was)| change.percent_of(was));

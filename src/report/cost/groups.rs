@@ -9,7 +9,7 @@ use crate::report::CostSum;
 use crate::report::allocations::{AllocationKey, NO_KEY};
 use crate::report::usage::UNTYPED_AGENT;
 use crate::store::{
-    AllocationRow, Block, BucketFilter, Grain, HIDDEN_AGENT, Ledger, Phase, QuarterHour, RunType,
+    AllocationRow, BucketFilter, Grain, HIDDEN_AGENT, Ledger, Phase, QuarterHour, QuarterRange, RunType,
     SessionPlace, SessionRow, StoreError, UsageBucket,
 };
 
@@ -161,7 +161,7 @@ impl GroupSum {
 
 /// A key and what is under it, now and in the period before.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Group {
+pub(super) struct CostGroup {
     pub(super) key: String,
     /// The session, where groups are sessions.
     pub(super) session: Option<SessionRow>,
@@ -193,7 +193,7 @@ impl SessionPlaces {
     }
 
     /// When a group's session began, as far as is known.
-    pub(super) fn started_at(&self, group: &Group) -> Option<Timestamp> {
+    pub(super) fn started_at(&self, group: &CostGroup) -> Option<Timestamp> {
         let place = group.session.and_then(|session| self.sessions.get(&session));
         place.and_then(|place| place.started_at).or(group.now.first.map(QuarterHour::start))
     }
@@ -215,13 +215,13 @@ impl SessionPlaces {
 
 /// Groups under the keys of one kind.
 #[derive(Debug)]
-pub(super) struct Groups<'a> {
+pub(super) struct CostGroups<'a> {
     by: By,
     places: &'a SessionPlaces,
     days: Days<'a>,
     /// How many groups there are at most, those in brackets aside.
     most: usize,
-    groups: Vec<Group>,
+    groups: Vec<CostGroup>,
     index: HashMap<String, usize>,
     /// The group that a row was added to last: the next one often has the same key.
     last: usize,
@@ -231,7 +231,7 @@ pub(super) struct Groups<'a> {
     of_time: Option<(Option<QuarterHour>, bool, usize)>,
 }
 
-impl<'a> Groups<'a> {
+impl<'a> CostGroups<'a> {
     pub(super) fn new(by: By, places: &'a SessionPlaces, zone: &'a Zone) -> Self {
         Self {
             by,
@@ -293,7 +293,7 @@ impl<'a> Groups<'a> {
     }
 
     /// The groups in the order of the report: by time, or the most expensive first.
-    pub(super) fn into_sorted(self) -> Vec<Group> {
+    pub(super) fn into_sorted(self) -> Vec<CostGroup> {
         let mut groups = self.groups;
         match self.by {
             // What has no time comes last.
@@ -380,7 +380,7 @@ impl<'a> Groups<'a> {
             };
         }
         if self.last == self.groups.len() {
-            self.groups.push(Group { key: key.to_owned(), ..Group::default() });
+            self.groups.push(CostGroup { key: key.to_owned(), ..CostGroup::default() });
             self.index.insert(key.to_owned(), self.last);
         }
         self.last
@@ -405,7 +405,7 @@ impl QuarterSpan {
     }
 
     /// Whether it begins or ends within a block.
-    pub(super) fn cuts(self, (first, last): Block) -> bool {
+    pub(super) fn cuts(self, (first, last): QuarterRange) -> bool {
         self.from.into_iter().chain(self.until).any(|edge| first < edge && edge <= last)
     }
 
@@ -429,7 +429,7 @@ pub(super) fn read<'a>(
     spans: Spans,
     by: By,
     whose: (&'a SessionPlaces, &'a Zone),
-) -> Result<Groups<'a>, StoreError> {
+) -> Result<CostGroups<'a>, StoreError> {
     if matches!(by, By::AllocationKey(_)) {
         let [groups] = read_shares(ledger, filter, spans, [by], whose)?;
         return Ok(groups);
@@ -444,8 +444,8 @@ pub(super) fn read_shares<'a, const N: usize>(
     (now, before): Spans,
     kinds: [By; N],
     (places, zone): (&'a SessionPlaces, &'a Zone),
-) -> Result<[Groups<'a>; N], StoreError> {
-    let mut all = kinds.map(|by| Groups::new(by, places, zone));
+) -> Result<[CostGroups<'a>; N], StoreError> {
+    let mut all = kinds.map(|by| CostGroups::new(by, places, zone));
     // These are not told apart in what is added up.
     let is_fine =
         kinds.iter().any(|by| matches!(by, By::AllocationKey(AllocationKey::Step | AllocationKey::FileType)));
@@ -472,7 +472,7 @@ fn read_spent<'a>(
     (now, before): Spans,
     by: By,
     (places, zone): (&'a SessionPlaces, &'a Zone),
-) -> Result<Groups<'a>, StoreError> {
+) -> Result<CostGroups<'a>, StoreError> {
     let from = before.map_or(now.from, |(before, _)| before.from.min(now.from));
     let filter = BucketFilter { from, until: now.until, ..filter.clone() };
     let is_timeless = match by {
@@ -486,13 +486,13 @@ fn read_spent<'a>(
         _ => Grain::Hour,
     };
     let mut days = Days::new(zone);
-    let is_split = |block: Block| {
+    let is_split = |block: QuarterRange| {
         let mut first = |quarter: QuarterHour| by.first_day(days.of(quarter.start())?);
         now.cuts(block)
             || before.is_some_and(|(span, _)| span.cuts(block))
             || first(block.0) != first(block.1)
     };
-    let mut groups = Groups::new(by, places, zone);
+    let mut groups = CostGroups::new(by, places, zone);
     ledger.usage().for_each_bucket(&filter, grain, is_split, |row| {
         if now.holds(row.quarter) {
             groups.add(row);
@@ -513,12 +513,12 @@ mod tests {
     fn keys_beyond_the_most_are_one_row() {
         let places = SessionPlaces { sessions: HashMap::new(), runs: Vec::new() };
         let zone = Zone::utc();
-        let mut groups = Groups::new(By::Model, &places, &zone);
+        let mut groups = CostGroups::new(By::Model, &places, &zone);
         groups.most = 3;
         let named = ["a", "b", "a", "c", "d", NO_KEY, "e", "d", "b"].map(|key| groups.named(key));
         assert_eq!(named, [0, 1, 0, 2, 3, 4, 3, 3, 1]);
         let keys: Vec<String> = groups.into_sorted().into_iter().map(|group| group.key).collect();
         assert_eq!(keys, [NO_KEY, OTHER, "a", "b", "c"]);
-        assert_eq!(Groups::new(By::Session, &places, &zone).most, usize::MAX);
+        assert_eq!(CostGroups::new(By::Session, &places, &zone).most, usize::MAX);
     }
 }

@@ -19,7 +19,7 @@ use crate::calendar::{Day, Zone};
 use crate::domain::{CostParts, PicoUsd, Usage};
 use crate::store::{BucketFilter, Ledger, SessionRow, StoreError};
 pub use groups::By;
-use groups::{Group, GroupSum, QuarterSpan, SessionPlaces};
+use groups::{CostGroup, GroupSum, QuarterSpan, SessionPlaces};
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -92,15 +92,15 @@ pub struct CostRow {
     pub share: Option<Share>,
     /// What has changed, if that was asked.
     #[serde(flatten)]
-    pub change: Option<Change>,
+    pub change: Option<CostChange>,
     /// What a person is shown in place of the key.
     #[serde(skip)]
-    pub(crate) label: Label,
+    pub(crate) label: KeyLabel,
 }
 
 /// What a person is shown of a key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Label {
+pub(crate) struct KeyLabel {
     /// The first day, of a session.
     pub(crate) started: Option<String>,
     /// What a session is about.
@@ -115,7 +115,7 @@ pub struct CostTotal {
     pub sum: CostFigures,
     /// What has changed, if that was asked.
     #[serde(flatten)]
-    pub change: Option<Change>,
+    pub change: Option<CostChange>,
 }
 
 /// What was used and what it cost.
@@ -134,9 +134,9 @@ pub struct CostFigures {
 
 /// What was before, and what has changed since.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Change {
+pub struct CostChange {
     /// What was spent then; null if there is nothing to compare with.
-    pub previous: Option<Box<Previous>>,
+    pub previous: Option<Box<PreviousCost>>,
     /// How much more it is now, of what has a price; null if that is not known.
     pub change_usd: Option<PicoUsd>,
     /// How much more it is now, in percent of what was spent then; null if that is not known.
@@ -145,7 +145,7 @@ pub struct Change {
 
 /// What was spent before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Previous {
+pub struct PreviousCost {
     /// The session that was before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -281,8 +281,8 @@ fn total<'s>(sums: impl Iterator<Item = &'s GroupSum>) -> GroupSum {
     })
 }
 
-fn row(query: &Query, places: &SessionPlaces, group: Group, change: Option<Change>) -> CostRow {
-    let mut label = Label::default();
+fn row(query: &Query, places: &SessionPlaces, group: CostGroup, change: Option<CostChange>) -> CostRow {
+    let mut label = KeyLabel::default();
     if let Some(place) = group.session.and_then(|session| places.sessions.get(&session)) {
         label.started =
             places.started_at(&group).and_then(|at| query.zone.day_of(at)).map(|day| day.to_string());

@@ -4,7 +4,7 @@
 use super::agent_names::AgentNames;
 use super::allocations::StepSums;
 use super::money::{self, Spending};
-use super::rollup::{self, Used};
+use super::rollup::{self, UsageSums};
 use super::{Actual, AgentUsage, Efficiency, EstimateInfo, ModelUsage, StepUsage, session_info};
 use crate::allocation::{self, Calibrations};
 use crate::domain::{PicoUsd, Timeline, Usage};
@@ -49,7 +49,7 @@ impl SessionTotals {
         names: &AgentNames<'_>,
     ) -> Result<(Self, SessionCalls), StoreError> {
         let spending = Spending::of(ledger, record.row, names, &|_| true)?;
-        let used = Used::of(ledger, record.row, names, &|_| true, &spending)?;
+        let used = UsageSums::of(ledger, record.row, names, &|_| true, &spending)?;
         let calls = ledger.usage().session_calls(record.row, |run| used.last_response(run))?;
         let compactions = ledger.sessions().compactions(record.row)?.len() as u64;
         let session = session_info(ledger, record, &calls.groups, compactions)?;

@@ -16,7 +16,7 @@ use crate::allocation::foreseen;
 use crate::domain::{CostParts, MAIN_AGENT, PicoUsd, Timeline, Timestamp, Usage};
 use crate::pricing::PriceTable;
 use crate::report::allocations::{AllocationKey, AllocationSum};
-use crate::report::budgets::{BudgetInfo, Work};
+use crate::report::budgets::{BudgetInfo, SessionWork};
 use crate::report::history::HistoryRow;
 use crate::report::reported::ReportedAgent;
 use crate::report::{KnownCost, SessionInfo, Share};
@@ -28,7 +28,7 @@ use agent_names::AgentNames;
 use allocations::{AllocationSums, StepSums};
 pub use figures::{SessionFigures, SessionTotals, steps_of};
 use money::Spending;
-use rollup::Used;
+use rollup::UsageSums;
 
 /// What a subagent is called whose type nobody told.
 pub const UNTYPED_AGENT: &str = "subagent";
@@ -86,7 +86,7 @@ pub struct UsageReport {
     /// Estimates by MCP server.
     pub by_mcp_server: Vec<McpUsage>,
     /// The main conversation's context.
-    pub context: Option<Context>,
+    pub context: Option<ContextUsage>,
     /// Compactions.
     pub compaction_events: Vec<CompactionEvent>,
     /// Rates.
@@ -94,12 +94,12 @@ pub struct UsageReport {
     /// The budgets that hold for the session.
     pub budgets: Vec<BudgetInfo>,
     /// What it works on.
-    pub work: Option<Work>,
+    pub work: Option<SessionWork>,
     /// What agents without hooks have reported meanwhile; in none of the sums above.
     pub reported: Vec<ReportedAgent>,
     /// What the part that was asked for comes to; left out where the whole session was.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub part: Option<Part>,
+    pub part: Option<SessionPart>,
     /// What could be cheaper, where that is certain, in the words of `present::advice`; the command fills it in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
@@ -111,7 +111,7 @@ pub struct UsageReport {
 /// The part of a session that was asked for: of an agent, a tool, a step, or of several of these at once.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
-pub struct Part {
+pub struct SessionPart {
     pub agent: Option<String>,
     pub tool: Option<String>,
     pub step: Option<String>,
@@ -121,7 +121,7 @@ pub struct Part {
     pub paid: AllocatedUsage,
 }
 
-impl Part {
+impl SessionPart {
     /// Whether the figures of the session's whole say nothing of it: no response is a tool's or, as a whole, a step's.
     #[must_use]
     pub const fn is_within_responses(&self) -> bool {
@@ -149,7 +149,7 @@ pub struct Actual {
     /// Models without a price.
     pub unpriced_models: Vec<String>,
     /// The part that no line of the transcript shows; null while nothing is known of what was spent.
-    pub hidden: Option<Hidden>,
+    pub hidden: Option<HiddenUsage>,
     /// What incomplete lines leave out.
     pub output_shortfall: Option<OutputShortfall>,
 }
@@ -165,7 +165,7 @@ impl Actual {
 /// Usage that no line of the transcript shows: compaction, titles, permission checks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the contract's names say it")]
-pub struct Hidden {
+pub struct HiddenUsage {
     pub usage: Usage,
     pub cost_usd: Option<PicoUsd>,
 }
@@ -327,7 +327,7 @@ pub struct AllocatedUsage {
 
 /// The main conversation's context.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Context {
+pub struct ContextUsage {
     /// Its size after the last known response, or after the compaction that followed it.
     pub tokens: u64,
     /// The model's window, where it is known.
@@ -403,7 +403,7 @@ impl UsageReport {
         let names = AgentNames::of(&runs);
         let wanted = |agent: &str| filter.agent.as_deref().is_none_or(|name| name == agent);
         let spending = Spending::of(ledger, record.row, &names, &wanted)?;
-        let used = Used::of(ledger, record.row, &names, &wanted, &spending)?;
+        let used = UsageSums::of(ledger, record.row, &names, &wanted, &spending)?;
         let SessionCalls { groups: mut calls, lines_added, lines_removed, .. } =
             ledger.usage().session_calls(record.row, |run| used.last_response(run))?;
         let compactions = ledger.sessions().compactions(record.row)?;
@@ -438,7 +438,7 @@ impl UsageReport {
         let part = (*filter != Filter::default()).then(|| {
             let (usage, paid) = tools.in_all(all.whole());
             let Filter { agent, tool, step } = filter.clone();
-            Part { agent, tool, step, usage, paid }
+            SessionPart { agent, tool, step, usage, paid }
         });
         let lines = (lines_added, lines_removed);
         let efficiency = Efficiency::of(total, &spending, session.duration_seconds, lines);
@@ -506,10 +506,10 @@ fn agent_of<'n>(share: &AllocationRow, names: &AgentNames<'n>) -> &'n str {
 /// The context and the window of the model that has it. A context that is larger than the window that is known shows that
 /// it has another one.
 #[expect(clippy::cast_precision_loss, reason = "a share for people")]
-fn context_of(tokens: u64, model: Option<&str>, prices: &PriceTable) -> Context {
+fn context_of(tokens: u64, model: Option<&str>, prices: &PriceTable) -> ContextUsage {
     let window = model.and_then(|model| prices.context_window(model)).filter(|window| *window >= tokens);
     let used = window.filter(|window| *window > 0).map(|window| tokens as f64 * 100.0 / window as f64);
-    Context { tokens, window, used_percent: used }
+    ContextUsage { tokens, window, used_percent: used }
 }
 
 fn session_info(

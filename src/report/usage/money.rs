@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::agent_names::AgentNames;
-use super::{Hidden, OutputShortfall};
+use super::{HiddenUsage, OutputShortfall};
 use crate::domain::{CostParts, PicoUsd, Usage};
 use crate::report::{CostSum, KnownCost, PricedSum};
 use crate::store::{HIDDEN_AGENT, Ledger, SessionRow, SessionUsage, StoreError};
@@ -141,9 +141,9 @@ impl Spending {
     }
 
     /// The hidden part, once anything is known.
-    pub(super) fn hidden(&self) -> Option<Hidden> {
+    pub(super) fn hidden(&self) -> Option<HiddenUsage> {
         let usage = self.hidden_usage();
-        self.is_known.then(|| Hidden { usage, cost_usd: self.hidden.cost(usage) })
+        self.is_known.then(|| HiddenUsage { usage, cost_usd: self.hidden.cost(usage) })
     }
 
     /// What incomplete lines leave out, once anything is known.

@@ -12,7 +12,7 @@ use super::money::{Spending, sum_of};
 
 /// What a session's responses used, added up as they are read: by agent run, and by model of those that are wanted.
 #[derive(Debug, Default)]
-pub(super) struct Used {
+pub(super) struct UsageSums {
     main: Option<RunUse>,
     runs: BTreeMap<String, RunUse>,
     /// The unknown one has no name.
@@ -30,7 +30,7 @@ struct RunUse {
     last_at: Option<Timestamp>,
 }
 
-impl Used {
+impl UsageSums {
     /// Reads it. Models stand under the names that they have in `spending`.
     pub(super) fn of(
         ledger: &Ledger,
@@ -75,7 +75,7 @@ impl Used {
     }
 }
 
-pub(super) fn actual(used: &Used, total: Usage, spending: &Spending) -> Option<Actual> {
+pub(super) fn actual(used: &UsageSums, total: Usage, spending: &Spending) -> Option<Actual> {
     if used.responses == 0 && spending.hidden_usage() == Usage::default() {
         return None;
     }
@@ -121,7 +121,7 @@ pub(super) fn estimate(calls: &[CallGroup], subagent_tokens: u64) -> EstimateInf
     }
 }
 
-pub(super) fn by_model(used: &Used, spending: &Spending) -> Vec<ModelUsage> {
+pub(super) fn by_model(used: &UsageSums, spending: &Spending) -> Vec<ModelUsage> {
     let mut models: BTreeMap<&str, (Usage, u64)> =
         used.models.iter().map(|(model, sum)| (model.as_str(), *sum)).collect();
     for (model, sum) in spending.models() {
@@ -148,7 +148,7 @@ pub(super) fn by_model(used: &Used, spending: &Spending) -> Vec<ModelUsage> {
 /// Usage and runs by agent: `main` first, then by tokens, at last what no line shows. While the session is open, a run of which no response is
 /// known is taken to use what the defaults table says.
 pub(super) fn by_agent(
-    used: &Used,
+    used: &UsageSums,
     runs: &[AgentRun],
     names: &AgentNames<'_>,
     turns: u64,

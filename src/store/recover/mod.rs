@@ -15,7 +15,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
-use self::pages::{Found, Pages, Record, TABLE_LEAF, be};
+use self::pages::{FoundRecords, Pages, StoredRecord, TABLE_LEAF, be};
 use super::meta::{LEDGER_ID, PRICE_VERSION};
 use super::migrations::{migrate, migrate_to};
 use super::open::APPLICATION_ID;
@@ -60,14 +60,14 @@ pub struct Recovered {
 }
 
 /// A table of the ledger.
-struct Table {
+struct LedgerTable {
     name: String,
     /// Columns in the order of its records.
-    columns: Vec<Column>,
+    columns: Vec<LedgerColumn>,
     has_rowid: bool,
 }
 
-struct Column {
+struct LedgerColumn {
     name: String,
     kind: String,
     is_needed: bool,
@@ -99,14 +99,14 @@ impl Ledger {
         let filled = fill(&draft, &mut old).map_err(StoreError::query("recover the ledger"));
         let filled = filled.and_then(|filled| match filled {
             Some(filled) => Ok(filled),
-            None if is_ours => Ok(Filled::default()),
+            None if is_ours => Ok(RecoveredRows::default()),
             None => Err(StoreError::Foreign { path: path.clone() }),
         });
         let put = filled.and_then(|filled| Ok((filled, put(path, &draft, now).map_err(failed)?)));
         if put.is_err() {
             let _gone = std::fs::remove_file(&draft).is_ok();
         }
-        let (Filled { kept, missing, unreadable, transcripts }, set_aside) = put?;
+        let (RecoveredRows { kept, missing, unreadable, transcripts }, set_aside) = put?;
         std::thread::sleep(HOOKS_GIVE_UP);
         Ok(Recovered { set_aside, kept, missing, unreadable, transcripts })
     }
@@ -168,7 +168,7 @@ fn put(path: &Path, draft: &Path, now: Timestamp) -> std::io::Result<PathBuf> {
 
 /// What went into a new ledger.
 #[derive(Debug, Default)]
-struct Filled {
+struct RecoveredRows {
     kept: Vec<(&'static str, u64)>,
     missing: Vec<(&'static str, u64)>,
     unreadable: u64,
@@ -176,14 +176,14 @@ struct Filled {
 }
 
 /// Fills a new ledger; `None` if the old file holds nothing of one.
-fn fill(draft: &Path, old: &mut Pages) -> rusqlite::Result<Option<Filled>> {
+fn fill(draft: &Path, old: &mut Pages) -> rusqlite::Result<Option<RecoveredRows>> {
     let mut conn = Connection::open(draft)?;
     migrate_to(&mut conn, version(old))?;
     let free = old.free();
     let tables = tables(&conn)?;
     let (roots, mut seen, mut unreadable) = roots(old, &free);
     let is_ledger = ["sessions", "tool_calls"].iter().any(|table| roots.contains_key(*table));
-    let mut by_table: HashMap<&str, Vec<Record>> = HashMap::new();
+    let mut by_table: HashMap<&str, Vec<StoredRecord>> = HashMap::new();
     for (name, roots) in &roots {
         for root in roots {
             let found = old.tree(*root);
@@ -245,7 +245,7 @@ fn fill(draft: &Path, old: &mut Pages) -> rusqlite::Result<Option<Filled>> {
         missing.extend((number > 0).then_some((word, number)));
     }
     kept.retain(|(_, number)| *number > 0);
-    Ok(Some(Filled { kept, missing, unreadable, transcripts }))
+    Ok(Some(RecoveredRows { kept, missing, unreadable, transcripts }))
 }
 
 /// The old ledger's schema, as its header says; this release's if that cannot be.
@@ -259,7 +259,7 @@ fn version(old: &mut Pages) -> i64 {
 }
 
 /// The tables of a new ledger.
-fn tables(conn: &Connection) -> rusqlite::Result<Vec<Table>> {
+fn tables(conn: &Connection) -> rusqlite::Result<Vec<LedgerTable>> {
     const TABLES: &str = "SELECT name, wr FROM pragma_table_list
       WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
     // In records without a number the key comes first.
@@ -277,10 +277,10 @@ fn tables(conn: &Connection) -> rusqlite::Result<Vec<Table>> {
             .query_map(rusqlite::params![name, without_rowid], |row| {
                 let (kind, key): (String, i64) = (row.get(1)?, row.get(3)?);
                 let is_rowid = !without_rowid && key == 1 && kind == "INTEGER";
-                Ok(Column { name: row.get(0)?, kind, is_needed: row.get(2)?, is_rowid })
+                Ok(LedgerColumn { name: row.get(0)?, kind, is_needed: row.get(2)?, is_rowid })
             })?
             .collect::<rusqlite::Result<_>>()?;
-        tables.push(Table { name, columns, has_rowid: !without_rowid });
+        tables.push(LedgerTable { name, columns, has_rowid: !without_rowid });
     }
     Ok(tables)
 }
@@ -288,7 +288,7 @@ fn tables(conn: &Connection) -> rusqlite::Result<Vec<Table>> {
 /// Where the old ledger's trees begin: what its schema says, as far as it can be read, and else what rows of it lie about.
 fn roots(old: &mut Pages, free: &HashSet<u32>) -> (Roots, HashSet<u32>, u64) {
     let mut roots = Roots::new();
-    let mut add = |found: &Found| {
+    let mut add = |found: &FoundRecords| {
         for record in &found.records {
             if let [Value::Text(kind), Value::Text(name), Value::Text(_), Value::Integer(root), sql] =
                 &*record.values
@@ -325,12 +325,16 @@ fn roots(old: &mut Pages, free: &HashSet<u32>) -> (Roots, HashSet<u32>, u64) {
 }
 
 /// The records of a page that nothing leads to, and their table, if there is just one that has records of this kind.
-fn stray<'t>(old: &mut Pages, number: u32, tables: &'t [Table]) -> Option<(&'t Table, Vec<Record>)> {
+fn stray<'t>(
+    old: &mut Pages,
+    number: u32,
+    tables: &'t [LedgerTable],
+) -> Option<(&'t LedgerTable, Vec<StoredRecord>)> {
     let (kind, found) = old.records_of(number)?;
     if found.records.is_empty() {
         return None;
     }
-    let fits = |table: &&Table| {
+    let fits = |table: &&LedgerTable| {
         table.has_rowid == (kind == TABLE_LEAF)
             && table.columns.len() > NARROW
             && found.records.iter().all(|record| table.fits(record))
@@ -340,9 +344,9 @@ fn stray<'t>(old: &mut Pages, number: u32, tables: &'t [Table]) -> Option<(&'t T
     (!CACHES.contains(&&*table.name)).then_some((table, found.records))
 }
 
-impl Table {
+impl LedgerTable {
     /// Whether a record could be of this table. Columns that were added later can be missing at its end.
-    fn fits(&self, record: &Record) -> bool {
+    fn fits(&self, record: &StoredRecord) -> bool {
         let length = record.values.len();
         length <= self.columns.len()
             && 2 * length > self.columns.len()
@@ -358,9 +362,9 @@ impl Table {
 }
 
 /// Puts a record into the new ledger; `false` if it is none of the table's. One that is there already stays.
-fn insert(conn: &Connection, table: &Table, record: &Record) -> rusqlite::Result<bool> {
+fn insert(conn: &Connection, table: &LedgerTable, record: &StoredRecord) -> rusqlite::Result<bool> {
     let given = table.columns.iter().zip(&record.values);
-    let is_value = |(column, value): &(&Column, &Value)| {
+    let is_value = |(column, value): &(&LedgerColumn, &Value)| {
         !column.is_rowid && !matches!(value, Value::Text(_) if column.kind.starts_with("INT"))
     };
     if record.values.len() > table.columns.len()
@@ -399,7 +403,7 @@ struct Indexed {
 }
 
 fn indexed(old: &mut Pages, roots: &Roots) -> Indexed {
-    let mut records = |name: &str| -> Vec<Record> {
+    let mut records = |name: &str| -> Vec<StoredRecord> {
         let roots = roots.get(name).map(Vec::as_slice).unwrap_or_default();
         roots.iter().flat_map(|root| old.tree(*root).records).collect()
     };

@@ -27,7 +27,7 @@ pub(super) const TABLE_LEAF: u8 = 13;
 
 /// A record, with its row's number where its table has one.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Record {
+pub(super) struct StoredRecord {
     pub(super) rowid: Option<i64>,
     pub(super) values: Vec<Value>,
 }
@@ -44,8 +44,8 @@ pub(super) struct Pages {
 
 /// What was found of a b-tree, or of a page.
 #[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) records: Vec<Record>,
+pub(super) struct FoundRecords {
+    pub(super) records: Vec<StoredRecord>,
     /// Pages that were read, with those that records go on in.
     pub(super) seen: HashSet<u32>,
     /// Pages and records that could not be read.
@@ -84,11 +84,11 @@ impl Pages {
     }
 
     /// All records of the b-tree whose root this is, as far as it can be followed.
-    pub(super) fn tree(&mut self, root: u32) -> Found {
-        let mut found = Found::default();
+    pub(super) fn tree(&mut self, root: u32) -> FoundRecords {
+        let mut found = FoundRecords::default();
         let is_table = |kind: u8| kind == TABLE_INTERIOR || kind == TABLE_LEAF;
-        let Some(kind) = self.page(root).and_then(|page| Some(Node::of(&page, root)?.kind)) else {
-            return Found { faults: 1, ..found };
+        let Some(kind) = self.page(root).and_then(|page| Some(TreePage::of(&page, root)?.kind)) else {
+            return FoundRecords { faults: 1, ..found };
         };
         let mut open = vec![(root, 0)];
         while let Some((number, depth)) = open.pop() {
@@ -97,7 +97,7 @@ impl Pages {
                 continue;
             }
             let page = self.page(number);
-            let node = page.as_deref().and_then(|page| Node::of(page, number));
+            let node = page.as_deref().and_then(|page| TreePage::of(page, number));
             let (Some(page), Some(node)) = (&page, node.filter(|node| is_table(node.kind) == is_table(kind)))
             else {
                 // Nothing says that it is of this tree.
@@ -112,16 +112,16 @@ impl Pages {
     }
 
     /// The records of one page, if it is one that has some. Its kind comes with them.
-    pub(super) fn records_of(&mut self, number: u32) -> Option<(u8, Found)> {
+    pub(super) fn records_of(&mut self, number: u32) -> Option<(u8, FoundRecords)> {
         let page = self.page(number)?;
-        let node = Node::of(&page, number).filter(|node| node.kind != TABLE_INTERIOR)?;
-        let mut found = Found::default();
+        let node = TreePage::of(&page, number).filter(|node| node.kind != TABLE_INTERIOR)?;
+        let mut found = FoundRecords::default();
         found.seen.insert(number);
         self.read_records(&page, &node, &mut found);
         Some((node.kind, found))
     }
 
-    fn read_records(&mut self, page: &[u8], node: &Node, found: &mut Found) {
+    fn read_records(&mut self, page: &[u8], node: &TreePage, found: &mut FoundRecords) {
         if node.kind == TABLE_INTERIOR {
             return;
         }
@@ -134,7 +134,13 @@ impl Pages {
         }
     }
 
-    fn record(&mut self, page: &[u8], kind: u8, cell: usize, seen: &mut HashSet<u32>) -> Option<Record> {
+    fn record(
+        &mut self,
+        page: &[u8],
+        kind: u8,
+        cell: usize,
+        seen: &mut HashSet<u32>,
+    ) -> Option<StoredRecord> {
         let mut at = cell + if kind == INDEX_INTERIOR { 4 } else { 0 };
         let length = varint(page, &mut at)?;
         let rowid = match kind {
@@ -166,7 +172,7 @@ impl Pages {
             }
             seen.extend(chain);
         }
-        Some(Record { rowid, values: values(&payload)? })
+        Some(StoredRecord { rowid, values: values(&payload)? })
     }
 
     /// The pages that hold nothing, as far as their list can be followed.
@@ -189,7 +195,7 @@ impl Pages {
 }
 
 /// A page of a b-tree.
-struct Node {
+struct TreePage {
     kind: u8,
     /// Where its cells begin.
     cells: Vec<usize>,
@@ -198,7 +204,7 @@ struct Node {
     right: Option<u32>,
 }
 
-impl Node {
+impl TreePage {
     fn of(page: &[u8], number: u32) -> Option<Self> {
         let start = if number == 1 { HEADER } else { 0 };
         let kind = *page.get(start)?;
