@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::migrations::{MIGRATIONS, migrate, user_version};
 use super::view::{MOMENT, ViewState};
 use super::wal::is_busy;
-use super::{Spool, reading, refusal, wal};
+use super::{Spool, refusal, wal};
 use crate::domain::OneLine as _;
 use crate::platform::is_on_network;
 use crate::pricing::PriceTable;
@@ -26,16 +26,17 @@ pub(super) struct Deadlines {
     /// For other writers, all its waits together.
     pub(super) waiting: Duration,
     /// Until it reads no further piece of a long transcript.
-    working: Duration,
+    pub(super) working: Duration,
 }
 
 /// The client waits for the hook and gives up after 5 s. What the ledger has no time for goes to the spool.
 const HOOK: Deadlines = Deadlines { waiting: Duration::from_secs(1), working: Duration::from_millis(3_500) };
 /// The status line shows less rather than later.
-const STATUS: Deadlines =
+pub(super) const STATUS: Deadlines =
     Deadlines { waiting: Duration::from_millis(100), working: Duration::from_millis(100) };
 /// A view needs nothing but to read, and that nobody hinders for long.
-const VIEW: Deadlines = Deadlines { waiting: Duration::from_secs(5), working: Duration::from_secs(60) };
+pub(super) const VIEW: Deadlines =
+    Deadlines { waiting: Duration::from_secs(5), working: Duration::from_secs(60) };
 pub(super) const COMMAND: Deadlines =
     Deadlines { waiting: Duration::from_secs(60), working: Duration::from_secs(60) };
 /// However long the waits before were, the next one is at least this long.
@@ -201,8 +202,8 @@ pub struct Ledger {
     /// What responses are priced by when they are stored.
     pub(super) prices: PriceTable,
     opened_at: Instant,
-    patience: Deadlines,
-    must_be_closed: bool,
+    pub(super) patience: Deadlines,
+    pub(super) must_be_closed: bool,
     /// Whether it is to store many responses at once.
     pub(super) expects_much: bool,
     /// Time spent in writing so far, which under load is time spent in waiting.
@@ -226,77 +227,6 @@ impl Ledger {
             ledger.must_be_closed =
                 wal::checkpoint_seldom(&ledger.conn, path).map_err(StoreError::query("set up the ledger"))?;
         }
-        Ok(ledger)
-    }
-
-    /// Opens the ledger as a hook does, if it is one of this release; `None` if there is none.
-    pub(super) fn open_current(path: &Path) -> Result<Option<Self>, StoreError> {
-        let found = Header::read(path);
-        if !found.is_current() {
-            return Ok(None);
-        }
-        let opened = Self::open(path, STATUS, found, true).and_then(|mut ledger| {
-            // Checkpoints are left to the hooks, of which one comes soon.
-            let _due =
-                wal::checkpoint_seldom(&ledger.conn, path).map_err(StoreError::query("set up the ledger"))?;
-            ledger.must_be_closed = false;
-            Ok(ledger)
-        });
-        match opened {
-            Err(error) if error.is_unwritable() => {
-                let reading = Self::open_reading(path, STATUS).map_err(|_| error)?;
-                Ok(Some(Self { must_be_closed: false, ..reading }))
-            }
-            opened => opened.map(Some),
-        }
-    }
-
-    /// Opens the ledger for a command that reads it (and completes it from transcripts). If another process holds it, what
-    /// cannot be written is left out ([`Self::left_out`]). Where it cannot be written at all, or is of an older release and
-    /// held, this is a copy ([`Self::copied`]); where that cannot be made either, the other process is waited for.
-    ///
-    /// # Errors
-    /// [`StoreError::Missing`] if there is none; otherwise as [`Self::open_for_hook`].
-    pub fn open_for_reports(path: &Path) -> Result<Self, StoreError> {
-        let was_current = Header::read(path).is_current();
-        match Self::open_view(path, MOMENT) {
-            Ok(ledger) if ledger.conn.is_readonly(rusqlite::MAIN_DB).unwrap_or(false) => {
-                Self::open_copy(path, CopiedFor::Unwritable)
-            }
-            Err(error) if error.is_unwritable() => {
-                Self::open_copy(path, CopiedFor::Unwritable).map_err(|second| error.unless_told_by(second))
-            }
-            Err(error) if error.is_busy() && !was_current => {
-                // One that is only being made, or is current in the log alone, is waited for and not copied.
-                let version = reading::version_beside_writer(path);
-                let is_older = version.is_ok_and(|version| 0 < version && version < SCHEMA_VERSION);
-                let copy = is_older.then(|| Self::open_copy(path, CopiedFor::Held));
-                match copy {
-                    Some(Ok(copy)) => Ok(copy),
-                    Some(Err(second)) => {
-                        Self::open_view(path, VIEW.waiting).map_err(|error| error.unless_told_by(second))
-                    }
-                    None => Self::open_view(path, VIEW.waiting),
-                }
-            }
-            opened => opened,
-        }
-    }
-
-    /// The ledger itself, to be looked at. One that is not of this release is waited for as long as is said.
-    fn open_view(path: &Path, patience: Duration) -> Result<Self, StoreError> {
-        if !path.exists() {
-            return Err(StoreError::Missing { path: path.to_path_buf() });
-        }
-        let found = Header::read(path);
-        // A ledger of an older release is brought up to date before it can be read, or a copy of it is.
-        let waiting = if found.is_current() { VIEW.waiting } else { patience };
-        let mut ledger = Self::open(path, Deadlines { waiting, ..VIEW }, found, false)?;
-        ledger.patience = VIEW;
-        ledger.expect_questions()?;
-        ledger.view = Some(ViewState::default());
-        let emptied = ledger.events_mut().empty_spool();
-        ledger.without_if_held(emptied)?;
         Ok(ledger)
     }
 
@@ -365,7 +295,12 @@ impl Ledger {
         }
     }
 
-    fn open(path: &Path, patience: Deadlines, found: Header, brief: bool) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        path: &Path,
+        patience: Deadlines,
+        found: Header,
+        brief: bool,
+    ) -> Result<Self, StoreError> {
         let opened_at = Instant::now();
         let open_error = StoreError::opening(path);
         if !found.is_current() {
@@ -440,7 +375,7 @@ impl Ledger {
 /// What a file says in its header. If it does not say that it is a ledger of this release it may still be one: what has
 /// changed last can be in the WAL alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Header {
+pub(super) enum Header {
     /// A ledger of this release that keeps a WAL, as all do but those on network file systems.
     CurrentWithWal,
     /// A ledger of this release.
@@ -450,7 +385,7 @@ enum Header {
 }
 
 impl Header {
-    fn read(path: &Path) -> Self {
+    pub(super) fn read(path: &Path) -> Self {
         const MAGIC: &[u8] = b"SQLite format 3\0";
         const READ_VERSION: usize = 19;
         const WAL: u8 = 2;
@@ -472,7 +407,7 @@ impl Header {
         }
     }
 
-    fn is_current(self) -> bool {
+    pub(super) fn is_current(self) -> bool {
         self != Self::Other
     }
 }

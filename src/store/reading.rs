@@ -1,4 +1,5 @@
-//! Reading a ledger that cannot be written: one of another user, on a disk that is read-only or full.
+//! Opening the ledger for those who only look: reports and the status line, also where it cannot be written (one of another
+//! user, on a disk that is read-only or full).
 //!
 //! Reports bring the ledger up to date before they answer, which takes writing. Where that fails they do the same in a copy,
 //! so that what they show is as true as ever; only that nothing of it is kept. A small ledger is copied into memory, one that
@@ -11,10 +12,13 @@ use std::time::Duration;
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags};
 
-use super::Spool;
 use super::migrations::user_version;
-use super::open::{COMMAND, CopiedFor, Deadlines, Ledger, StoreError, check_is_file, prepare};
-use super::view::MOMENT;
+use super::open::{
+    COMMAND, CopiedFor, Deadlines, Header, Ledger, SCHEMA_VERSION, STATUS, StoreError, VIEW, check_is_file,
+    prepare,
+};
+use super::view::{MOMENT, ViewState};
+use super::{Spool, wal};
 
 /// Up to this size a ledger is copied into memory, in bytes.
 const MAX_IN_MEMORY: u64 = 16 << 20;
@@ -32,6 +36,78 @@ const READING: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQL
 const WITHOUT_LOCKS: &std::ffi::CStr = if cfg!(windows) { c"win32-none" } else { c"unix-none" };
 
 impl Ledger {
+    /// Opens the ledger as a hook does, if it is one of this release; `None` if there is none.
+    pub(super) fn open_current(path: &Path) -> Result<Option<Self>, StoreError> {
+        let found = Header::read(path);
+        if !found.is_current() {
+            return Ok(None);
+        }
+        let opened = Self::open(path, STATUS, found, true).and_then(|mut ledger| {
+            // Checkpoints are left to the hooks, of which one comes soon.
+            let _due =
+                wal::checkpoint_seldom(&ledger.conn, path).map_err(StoreError::query("set up the ledger"))?;
+            ledger.must_be_closed = false;
+            Ok(ledger)
+        });
+        match opened {
+            Err(error) if error.is_unwritable() => {
+                let mut reading = Self::open_reading(path, STATUS).map_err(|_| error)?;
+                reading.must_be_closed = false;
+                Ok(Some(reading))
+            }
+            opened => opened.map(Some),
+        }
+    }
+
+    /// Opens the ledger for a command that reads it (and completes it from transcripts). If another process holds it, what
+    /// cannot be written is left out ([`Self::left_out`]). Where it cannot be written at all, or is of an older release and
+    /// held, this is a copy ([`Self::copied`]); where that cannot be made either, the other process is waited for.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] if there is none; otherwise as [`Self::open_for_hook`].
+    pub fn open_for_reports(path: &Path) -> Result<Self, StoreError> {
+        let was_current = Header::read(path).is_current();
+        match Self::open_view(path, MOMENT) {
+            Ok(ledger) if ledger.conn.is_readonly(rusqlite::MAIN_DB).unwrap_or(false) => {
+                Self::open_copy(path, CopiedFor::Unwritable)
+            }
+            Err(error) if error.is_unwritable() => {
+                Self::open_copy(path, CopiedFor::Unwritable).map_err(|second| error.unless_told_by(second))
+            }
+            Err(error) if error.is_busy() && !was_current => {
+                // One that is only being made, or is current in the log alone, is waited for and not copied.
+                let version = version_beside_writer(path);
+                let is_older = version.is_ok_and(|version| 0 < version && version < SCHEMA_VERSION);
+                let copy = is_older.then(|| Self::open_copy(path, CopiedFor::Held));
+                match copy {
+                    Some(Ok(copy)) => Ok(copy),
+                    Some(Err(second)) => {
+                        Self::open_view(path, VIEW.waiting).map_err(|error| error.unless_told_by(second))
+                    }
+                    None => Self::open_view(path, VIEW.waiting),
+                }
+            }
+            opened => opened,
+        }
+    }
+
+    /// The ledger itself, to be looked at. One that is not of this release is waited for as long as is said.
+    fn open_view(path: &Path, patience: Duration) -> Result<Self, StoreError> {
+        if !path.exists() {
+            return Err(StoreError::Missing { path: path.to_path_buf() });
+        }
+        let found = Header::read(path);
+        // A ledger of an older release is brought up to date before it can be read, or a copy of it is.
+        let waiting = if found.is_current() { VIEW.waiting } else { patience };
+        let mut ledger = Self::open(path, Deadlines { waiting, ..VIEW }, found, false)?;
+        ledger.patience = VIEW;
+        ledger.expect_questions()?;
+        ledger.view = Some(ViewState::default());
+        let emptied = ledger.events_mut().empty_spool();
+        ledger.without_if_held(emptied)?;
+        Ok(ledger)
+    }
+
     /// A copy of the ledger, with what waits in the spool. Nothing that is done to it lasts.
     ///
     /// # Errors
@@ -91,7 +167,7 @@ impl Ledger {
     }
 
     /// The ledger for questions that need no writing; what would write fails.
-    pub(super) fn open_reading(path: &Path, patience: Deadlines) -> Result<Self, StoreError> {
+    fn open_reading(path: &Path, patience: Deadlines) -> Result<Self, StoreError> {
         let open_error = StoreError::opening(path);
         Ok(Self::of_connection(connect(path).map_err(open_error)?, None, patience))
     }
@@ -105,7 +181,7 @@ impl Ledger {
 
 /// The schema of a ledger that another process holds, as it has last been committed, be it in the log alone. 0 if it is only
 /// being made.
-pub(super) fn version_beside_writer(path: &Path) -> rusqlite::Result<i64> {
+fn version_beside_writer(path: &Path) -> rusqlite::Result<i64> {
     user_version(&connect_shared(path, MOMENT)?)
 }
 
