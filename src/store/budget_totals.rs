@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::Budgets;
-use super::budgets::{self, BudgetQuery};
+use super::budgets;
 use super::columns::bucket_columns;
 use super::meta::ALERTS;
 use super::quarter_hour::{HIDDEN_AGENT, QuarterHour};
@@ -21,7 +21,7 @@ use crate::domain::{
 use crate::pricing::PriceTable;
 
 /// Estimates of contexts that nobody has heard of for so long are taken to have come to nothing.
-const PENDING_MILLIS: i64 = 86_400_000;
+pub(super) const PENDING_MILLIS: i64 = 86_400_000;
 /// The columns that [`totals`] reads, of a table that is called `t`.
 macro_rules! totals_columns {
     () => {
@@ -74,39 +74,6 @@ pub(super) struct BucketChange<'a> {
 }
 
 impl<L: Deref<Target = Ledger>> Budgets<L> {
-    /// Adds to what is kept of budgets what the contexts at work are estimated to add: the results that no known response
-    /// has read. There is a row for each context that was at work lately, whatever the history.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn add_pending(&self, query: &mut BudgetQuery, now: Timestamp) -> Result<(), StoreError> {
-        const SQL: &str = "SELECT p.session, p.agent_id, p.at, p.model, p.tokens, p.cost_pico FROM pending_input p
-            WHERE p.at > ?1 AND NOT EXISTS (SELECT 1 FROM responses r WHERE r.session = p.session AND r.at > p.at
-              AND r.agent_id IS nullif(p.agent_id, ''))";
-        let mut run = || -> rusqlite::Result<()> {
-            let mut names = Names::new(&self.0.conn);
-            let mut statement = self.0.conn.prepare_cached(SQL)?;
-            let mut rows = statement.query([now.as_millis() - PENDING_MILLIS])?;
-            while let Some(row) = rows.next()? {
-                let (session, agent, model): (i64, String, Option<String>) =
-                    (row.get(0)?, row.get(1)?, row.get(3)?);
-                let at = Timestamp::from_millis(row.get(2)?);
-                for (budget, totals) in &mut query.budgets {
-                    let Some(totals) = totals.as_mut().filter(|totals| totals.span.has(at)) else { continue };
-                    let is_own = budget.per != Per::Session || session == query.session.0;
-                    if is_own
-                        && names.has(&budget.scope, session, &agent, model.as_deref().unwrap_or_default())?
-                    {
-                        totals.used.pending_tokens += unsigned(row.get(4)?);
-                        totals.used.pending_cost += PicoUsd::from_pico(row.get::<_, i64>(5)?.into());
-                    }
-                }
-            }
-            Ok(())
-        };
-        run().map_err(StoreError::query("read what is pending"))
-    }
-
     /// The models without a price among what a budget counts.
     ///
     /// # Errors
@@ -521,19 +488,25 @@ fn read(
 }
 
 /// Whose sessions and runs are whose, looked up once each and only where a budget asks.
-struct Names<'c> {
+pub(super) struct Names<'c> {
     conn: &'c Connection,
     projects: HashMap<i64, Option<String>>,
     types: HashMap<(i64, String), Option<String>>,
 }
 
 impl<'c> Names<'c> {
-    fn new(conn: &'c Connection) -> Self {
+    pub(super) fn new(conn: &'c Connection) -> Self {
         Self { conn, projects: HashMap::new(), types: HashMap::new() }
     }
 
     /// Whether a scope has what an agent of a session spent on a model.
-    fn has(&mut self, scope: &Scope, session: i64, agent: &str, model: &str) -> rusqlite::Result<bool> {
+    pub(super) fn has(
+        &mut self,
+        scope: &Scope,
+        session: i64,
+        agent: &str,
+        model: &str,
+    ) -> rusqlite::Result<bool> {
         if !scope.has_model(Some(model)) {
             return Ok(false);
         }

@@ -1,42 +1,20 @@
-//! The budgets that the user has set, and what a session's events must know to be held against them.
+//! The budgets that the user has set.
 
 use std::ops::{Deref, DerefMut};
 
 use rusqlite::{Connection, Row, params};
 
 use super::Budgets;
-use super::budget_totals::{self, BudgetTotals};
 use super::writer::signed;
-use super::{Ledger, SessionRow, StoreError};
+use super::{Ledger, StoreError};
 use crate::domain::{Budget, Limit, Mode, Per, PicoUsd, Scope, Timestamp};
 
 /// `unit` of money and of tokens.
 const USD: i64 = 0;
 const TOKENS: i64 = 1;
 /// The columns of [`budget`].
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "b.id, b.unit, b.amount, b.per, b.project, b.agent, b.model, b.warn_percent, b.stops, b.override_until";
-
-/// All budgets, and what is kept of each for one session.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BudgetQuery {
-    /// The session.
-    pub session: SessionRow,
-    /// Its project.
-    pub project: Option<String>,
-    /// The model of its main conversation.
-    pub model: Option<String>,
-    /// The budgets in the order in which they were set. What is void is `None`.
-    pub budgets: Vec<(Budget, Option<BudgetTotals>)>,
-}
-
-impl BudgetQuery {
-    /// Whether one of them stops what goes beyond it, now.
-    #[must_use]
-    pub fn stops(&self, now: Timestamp) -> bool {
-        self.budgets.iter().any(|(budget, _)| budget.stops(now))
-    }
-}
 
 impl<L: Deref<Target = Ledger>> Budgets<L> {
     /// All budgets, in the order in which they were set.
@@ -45,41 +23,6 @@ impl<L: Deref<Target = Ledger>> Budgets<L> {
     /// If the ledger cannot be read.
     pub fn all(&self) -> Result<Vec<Budget>, StoreError> {
         all(&self.0.conn).map_err(StoreError::query("list the budgets"))
-    }
-
-    /// The budgets as a session's event finds them; `None` if there is no budget. One statement, which is all that a hook
-    /// without budgets pays. Of a session that is not known the row is [`SessionRow::NONE`].
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub fn of_session(&self, session: &str) -> Result<Option<BudgetQuery>, StoreError> {
-        let sql = format!(
-            "SELECT {COLUMNS}, {}, s.id, s.project, s.model
-             FROM budgets b LEFT JOIN sessions s ON s.session_id = ?1
-             LEFT JOIN budget_totals t ON t.budget = b.id AND t.session = iif(b.per = 'session', s.id, 0) ORDER BY b.id",
-            budget_totals::totals_columns!()
-        );
-        let read = || -> rusqlite::Result<Option<BudgetQuery>> {
-            let mut query = self.0.conn.prepare_cached(&sql)?;
-            let mut rows = query.query([session])?;
-            let mut query: Option<BudgetQuery> = None;
-            while let Some(row) = rows.next()? {
-                let query = match &mut query {
-                    Some(query) => query,
-                    None => query.insert(BudgetQuery {
-                        session: SessionRow(row.get::<_, Option<i64>>(18)?.unwrap_or_default()),
-                        project: row.get(19)?,
-                        model: row.get(20)?,
-                        budgets: Vec::new(),
-                    }),
-                };
-                if let Some(budget) = budget(row)? {
-                    query.budgets.push((budget, budget_totals::totals(row, 10)?));
-                }
-            }
-            Ok(query)
-        };
-        read().map_err(StoreError::query("look up the budgets"))
     }
 }
 
@@ -160,7 +103,8 @@ pub(super) fn all(conn: &Connection) -> rusqlite::Result<Vec<Budget>> {
     Ok(budgets)
 }
 
-fn budget(row: &Row<'_>) -> rusqlite::Result<Option<Budget>> {
+/// The budget of a row, if this release knows its kind.
+pub(super) fn budget(row: &Row<'_>) -> rusqlite::Result<Option<Budget>> {
     let amount: i64 = row.get(2)?;
     let limit = match row.get(1)? {
         USD => Limit::Usd(PicoUsd::from_pico(amount.into())),

@@ -1,12 +1,11 @@
 //! What agents without hooks have reported of themselves. It stands beside what is known from logs and is never added to it;
 //! budgets count both.
 
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::Records;
-use super::budget_totals;
 use super::quarter_hour::QuarterHour;
 use super::writer::{session_id, signed, unsigned};
 use super::{Ledger, SessionRow, StoreError};
@@ -74,39 +73,29 @@ impl<L: Deref<Target = Ledger>> Records<L> {
     }
 }
 
-impl<L: DerefMut<Target = Ledger>> Records<L> {
-    /// Stores a report; `false` if one of its id is there.
-    ///
-    /// # Errors
-    /// If the ledger cannot be written.
-    pub fn add_report(&mut self, report: &Report) -> Result<bool, StoreError> {
-        const SQL: &str =
+/// Stores a report; `false` if one of its id is there.
+pub(super) fn insert(conn: &Connection, report: &Report) -> rusqlite::Result<bool> {
+    const SQL: &str =
             "INSERT OR IGNORE INTO usage_reports (event_id, at, session, project, agent, task, model, input_tokens,
             output_tokens, total_tokens, cost_pico, is_estimate) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-        self.0.write("store the report", |tx| {
-            let is_new = tx.execute(
-                SQL,
-                params![
-                    report.event_id,
-                    report.at.map(Timestamp::as_millis),
-                    report.session.map(|session| session.0),
-                    report.project,
-                    report.agent,
-                    report.task,
-                    report.model,
-                    report.input.map(signed),
-                    report.output.map(signed),
-                    signed(report.tokens),
-                    report.cost.map(PicoUsd::to_i64),
-                    report.is_estimate,
-                ],
-            )? > 0;
-            if is_new {
-                budget_totals::add_report(tx, report)?;
-            }
-            Ok(is_new)
-        })
-    }
+    let added = conn.execute(
+        SQL,
+        params![
+            report.event_id,
+            report.at.map(Timestamp::as_millis),
+            report.session.map(|session| session.0),
+            report.project,
+            report.agent,
+            report.task,
+            report.model,
+            report.input.map(signed),
+            report.output.map(signed),
+            signed(report.tokens),
+            report.cost.map(PicoUsd::to_i64),
+            report.is_estimate,
+        ],
+    )?;
+    Ok(added > 0)
 }
 
 /// The reports of a time, given in quarters of an hour.
