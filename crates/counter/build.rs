@@ -16,6 +16,8 @@ use std::{env, fs};
 use regex_syntax::hir::{Class, HirKind};
 use tiktoken_rs::CoreBPE;
 
+// The counter must look tokens up with the very hash that placed them here. One file has it for both: a crate of its own for
+// these few lines would be a second one to publish and to trust for everybody who uses the counter.
 #[path = "src/hash.rs"]
 mod hash;
 
