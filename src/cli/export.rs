@@ -46,6 +46,9 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> Result<(), Error> {
         }
     };
     out.finish().map_err(output)?;
+    if ledger.is_none() {
+        return Err(context.no_ledger()?);
+    }
     if count == 0 {
         let name = if kind == RecordKind::Calls { "tool calls" } else { kind.name() };
         return Err(Error::NoData { what: format!("the ledger has no {name} yet") });

@@ -1,4 +1,5 @@
-//! What may have been meant by a word that the command line has no place for: `cost today` means `cost --since today`.
+//! What clap's errors say: what may have been meant by a word that the command line has no place for (`cost today` means
+//! `cost --since today`), and no more of a long text than tells which it is.
 
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -30,6 +31,22 @@ pub(super) fn with_tips(mut error: Error, args: &[String]) -> Error {
         meant.iter().map(|command| StyledStr::from(format!("you may have meant 'tallyhook {command}'"))),
     );
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+    error
+}
+
+/// Longest text of the user's that an error repeats, in characters; a cursor or a path that is nearly right is known by that.
+const REPEATED: usize = 40;
+
+/// The error without the rest of a long text that it repeats, such as a file's content in place of a cursor.
+pub(super) fn shortened(mut error: Error) -> Error {
+    for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
+        if let Some(ContextValue::String(text)) = error.get(kind)
+            && let Some((end, _)) = text.char_indices().nth(REPEATED)
+        {
+            let short = format!("{}…", &text[..end]);
+            error.insert(kind, ContextValue::String(short));
+        }
+    }
     error
 }
 

@@ -124,7 +124,7 @@ pub fn run(args: &[OsString], env: Env, console: Console) -> u8 {
         Ok(cli) => cli,
         Err(error) => {
             let words = words(args);
-            return say_usage(&console, &hints::with_tips(error, &words), &words);
+            return say_usage(&console, &hints::shortened(hints::with_tips(error, &words)), &words);
         }
     };
     for path in [&mut options.db, &mut options.config].into_iter().flatten() {

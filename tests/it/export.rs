@@ -366,6 +366,18 @@ fn changes_are_lines_and_the_last_one_says_where_to_go_on() {
 }
 
 #[test]
+fn a_long_text_in_place_of_a_cursor_is_not_repeated_whole() {
+    let ledger = Ledger::new();
+    let said = |text: &str| {
+        let ran = ledger.run(&["export", "--since-cursor", text]);
+        assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+        ran.stderr
+    };
+    assert!(said(&"é".repeat(40)).contains(&format!("'{}'", "é".repeat(40))));
+    assert!(said(&"é".repeat(10_000)).contains(&format!("'{}…'", "é".repeat(40))));
+}
+
+#[test]
 fn of_a_ledger_that_cannot_be_written_no_changes_are_told() {
     let ledger = everything();
     let mut copy = store::Ledger::open_copy(&ledger.path(), store::CopiedFor::Unwritable).unwrap();
