@@ -2,7 +2,7 @@
 
 use super::{Check, Subject};
 use crate::hook::manifest;
-use crate::present::doctor::Diagnosis;
+use crate::present::diagnosis::Diagnosis;
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let Some(client) = &subject.client else { return vec![Check::warning(Diagnosis::NoClient)] };

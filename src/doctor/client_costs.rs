@@ -1,7 +1,7 @@
 //! Does the client itself, in its status line or on a pasted cost screen, tell the same costs?
 
 use super::{Check, Subject};
-use crate::present::doctor::{Diagnosis, Topic};
+use crate::present::diagnosis::{Diagnosis, Topic};
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let Some(ledger) = subject.open_ledger() else { return Vec::new() };

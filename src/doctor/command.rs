@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Check, Subject};
 use crate::platform::is_executable;
-use crate::present::doctor::{BinaryState, Diagnosis, OtherLedger};
+use crate::present::diagnosis::{BinaryState, Diagnosis, OtherLedger};
 use crate::setup::client::says_version;
 use crate::setup::command::Call;
 use crate::setup::link;

@@ -2,7 +2,7 @@
 
 use super::{Check, Subject};
 use crate::config::Config;
-use crate::present::doctor::Diagnosis;
+use crate::present::diagnosis::Diagnosis;
 use crate::setup::scope::{ScopeKind, SettingsScope};
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {

@@ -1,7 +1,7 @@
 //! How far off are the estimates, model by model?
 
 use super::{Check, Subject};
-use crate::present::doctor::{Diagnosis, ModelError, Topic};
+use crate::present::diagnosis::{Diagnosis, ModelError, Topic};
 
 /// From this share on an estimate is no help. Usual is a tenth of it.
 const FAR_OFF: f64 = 0.25;

@@ -1,7 +1,7 @@
 //! Do events arrive?
 
 use super::{Check, Subject};
-use crate::present::doctor::Diagnosis;
+use crate::present::diagnosis::Diagnosis;
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let Some(ledger) = subject.open_ledger() else { return Vec::new() };

@@ -3,7 +3,7 @@
 use super::{Check, Subject};
 use crate::domain::clean_name;
 use crate::hook;
-use crate::present::doctor::Diagnosis;
+use crate::present::diagnosis::Diagnosis;
 use crate::regular;
 
 /// Largest log that is read, in bytes; the hook begins a new one long before.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Check, Fix, Subject};
 use crate::platform::{free_bytes, is_writable};
-use crate::present::doctor::{Diagnosis, LedgerState, Topic};
+use crate::present::diagnosis::{Diagnosis, LedgerState, Topic};
 use crate::store::SCHEMA_VERSION;
 
 /// What a new ledger takes.

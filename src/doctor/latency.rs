@@ -1,7 +1,7 @@
 //! How long does the hook keep the client waiting? Each hook notes its own time up to its write.
 
 use super::{Check, Subject};
-use crate::present::doctor::{Diagnosis, Topic};
+use crate::present::diagnosis::{Diagnosis, Topic};
 
 /// Above this people feel it at every tool call.
 const SLOW_MICROS: u64 = 500_000;

@@ -27,7 +27,7 @@ use serde::Serialize;
 
 use crate::domain::Mode;
 use crate::env::Env;
-use crate::present::doctor::{Diagnosis, Topic};
+use crate::present::diagnosis::{Diagnosis, Topic};
 use crate::pricing::PriceTable;
 use crate::setup::client::InstalledClient;
 use crate::setup::scope::SettingsScope;

@@ -2,7 +2,7 @@
 
 use super::{Check, Fix, Subject};
 use crate::platform::is_private;
-use crate::present::doctor::Diagnosis;
+use crate::present::diagnosis::Diagnosis;
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     match is_private(subject.ledger_path) {

@@ -2,7 +2,7 @@
 
 use super::{Check, Subject};
 use crate::platform::is_on_network;
-use crate::present::doctor::Diagnosis;
+use crate::present::diagnosis::Diagnosis;
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let is_on_network = is_on_network(subject.ledger_path);

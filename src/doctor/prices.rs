@@ -1,7 +1,7 @@
 //! Are the prices of today, and is there one for each model?
 
 use super::{Check, Subject};
-use crate::present::doctor::{Diagnosis, Topic};
+use crate::present::diagnosis::{Diagnosis, Topic};
 
 /// From this age on they are probably out of date.
 const OLD_DAYS: u64 = 90;

@@ -3,7 +3,7 @@
 use super::{Check, Fix, Subject};
 use crate::domain::{OneLine as _, Version};
 use crate::hook::manifest::{self, Subscription};
-use crate::present::doctor::{Diagnosis, PluginState, RegistrationState};
+use crate::present::diagnosis::{Diagnosis, PluginState, RegistrationState};
 use crate::setup::client::InstalledClient;
 use crate::setup::command::{Program, RegisteredCommand, Target};
 use crate::setup::scope::{ScopeKind, SettingsScope};

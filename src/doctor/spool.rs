@@ -1,7 +1,7 @@
 //! Do events wait for the ledger? The checks before have opened it, which stores what waits.
 
 use super::{Check, Subject};
-use crate::present::doctor::{Diagnosis, SpoolFinding};
+use crate::present::diagnosis::{Diagnosis, SpoolFinding};
 use crate::store::{Spool, SpoolState};
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {

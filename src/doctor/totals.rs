@@ -1,7 +1,7 @@
 //! Do the lines of the transcripts and the client's own totals agree?
 
 use super::{Check, Subject};
-use crate::present::doctor::{Diagnosis, Topic};
+use crate::present::diagnosis::{Diagnosis, Topic};
 
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Check> {
     let Some(ledger) = subject.open_ledger() else { return Vec::new() };

@@ -3,7 +3,7 @@
 use tallyhook_counter::{Encoding, count};
 
 use super::{Check, Subject};
-use crate::present::doctor::Diagnosis;
+use crate::present::diagnosis::Diagnosis;
 use tallyhook_counter::reference::Reference;
 
 /// Texts of several kinds: what people read, code, and what the patterns treat in ways of their own.
