@@ -85,14 +85,14 @@ impl CallView<'_> {
 
 /// What the model reads: texts to count, and tokens that are known without counting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Reading<'a> {
+struct ModelInput<'a> {
     texts: Vec<Cow<'a, str>>,
     literals: String,
     tokens: u64,
     method: Method,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> ModelInput<'a> {
     fn text(text: impl Into<Cow<'a, str>>) -> Self {
         Self { texts: vec![text.into()], ..Self::tokens(0, Method::PayloadText) }
     }
@@ -174,7 +174,7 @@ pub fn generated(encoding: Encoding, call: &CallView<'_>) -> Estimate {
         return tools::edit_without_input(call)
             .unwrap_or(Estimate { tokens: TOKENS_PER_CALL, method: Method::FallbackCall });
     };
-    let mut reading = Reading::text(call.tool.as_str());
+    let mut reading = ModelInput::text(call.tool.as_str());
     json::for_each_scalar(input, |scalar| reading.push_scalar(scalar));
     reading.count(encoding)
 }
@@ -219,7 +219,7 @@ pub fn written_block(block: Raw<'_>) -> u64 {
     let texts = ["text", "thinking", "name"].into_iter().filter_map(|name| block.text(name));
     let mut tokens: u64 = texts.map(|text| count(&text)).sum();
     if let Some(input) = block.raw("input") {
-        let mut reading = Reading::tokens(0, Method::PayloadText);
+        let mut reading = ModelInput::tokens(0, Method::PayloadText);
         json::for_each_scalar(input, |scalar| reading.push_scalar(scalar));
         tokens += reading.count(Encoding::Cl100kBase).tokens;
     }

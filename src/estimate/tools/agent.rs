@@ -1,6 +1,6 @@
 //! `Agent` (`Task` before March 2026): the report in its wrapper, or the notice of a background run.
 
-use super::super::{CallView, Era, Reading};
+use super::super::{CallView, Era, ModelInput};
 use super::content;
 use super::input_text;
 use crate::domain::{Method, Version};
@@ -17,12 +17,12 @@ pub(super) fn reading<'a>(
     call: &CallView<'a>,
     response: Option<&Object<'a>>,
     subagent: &dyn Fn(Option<&str>) -> u64,
-) -> Reading<'a> {
+) -> ModelInput<'a> {
     if let Some(response) = response {
         let id = response.text("agentId").unwrap_or_default();
         if response.text("status").as_deref() == Some("async_launched") {
             let file = response.text("outputFile").unwrap_or_default();
-            return Reading::notice(launched(&id, &file, can_continue(response)));
+            return ModelInput::notice(launched(&id, &file, can_continue(response)));
         }
         if let Some(report) = response.raw("content") {
             let mut reading = content(report).with_method(Method::SubagentReport);
@@ -42,7 +42,7 @@ pub(super) fn reading<'a>(
         return content(text).with_method(Method::SubagentReport);
     }
     let agent_type = input_text(call, "subagent_type");
-    Reading::tokens(subagent(agent_type.as_deref()), Method::SubagentDefault)
+    ModelInput::tokens(subagent(agent_type.as_deref()), Method::SubagentDefault)
 }
 
 /// Whether the client offers to send the agent another message.

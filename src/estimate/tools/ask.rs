@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::super::{CallView, Reading};
+use super::super::{CallView, ModelInput};
 use crate::json::{self, Object};
 
-pub(super) fn reading<'a>(_call: &CallView<'a>, response: &Object<'a>) -> Option<Reading<'a>> {
+pub(super) fn reading<'a>(_call: &CallView<'a>, response: &Object<'a>) -> Option<ModelInput<'a>> {
     let answers = response.object("answers")?;
     let mut text = "User has answered your questions:".to_owned();
     for (at, (question, answer)) in answers.members().enumerate() {
@@ -15,7 +15,7 @@ pub(super) fn reading<'a>(_call: &CallView<'a>, response: &Object<'a>) -> Option
         let _ignored = write!(text, "{comma} \"{question}\"=\"{answer}\"").is_ok();
     }
     text.push_str(". You can now continue with the user's answers in mind.");
-    Some(Reading::notice(text))
+    Some(ModelInput::notice(text))
 }
 
 #[cfg(test)]

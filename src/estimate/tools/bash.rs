@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::{CallView, Era, Reading, media};
+use super::super::{CallView, Era, ModelInput, media};
 use super::preview;
 use crate::domain::Version;
 use crate::json::Object;
@@ -11,9 +11,9 @@ const NO_OUTPUT: &str = "(Bash completed with no output)";
 /// The clients that say so; those before hand on an empty text (seen up to 2.1.39, and said from 2.1.227 on).
 const SAYS_NO_OUTPUT: Version = (2, 1, 100);
 
-pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<Reading<'a>> {
+pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<ModelInput<'a>> {
     if let Some(task) = response.text("backgroundTaskId") {
-        return Some(Reading::notice(format!(
+        return Some(ModelInput::notice(format!(
             "Command running in background with ID: {task}. Output is being written to: \
              /tmp/claude-1000/-home-dev-project/00000000-0000-4000-8000-000000000000/tasks/{task}.output. \
              You will be notified when it completes. To check interim output, use Read on that file path."
@@ -22,12 +22,12 @@ pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<
     let stdout = response.text("stdout")?;
     if response.is_true("isImage") {
         let data = stdout.rsplit(',').next().unwrap_or_default();
-        return Some(Reading::media(media::base64_image(data)));
+        return Some(ModelInput::media(media::base64_image(data)));
     }
     let stderr = response.text("stderr").unwrap_or_default();
     let output = match (stdout.is_empty(), stderr.is_empty()) {
         (true, true) if call.is_before(SAYS_NO_OUTPUT, &[Era::Early, Era::Middle]) => stdout,
-        (true, true) => return Some(Reading::notice(NO_OUTPUT)),
+        (true, true) => return Some(ModelInput::notice(NO_OUTPUT)),
         (false, true) => stdout,
         (true, false) => stderr,
         (false, false) => Cow::Owned(format!("{stdout}\n{stderr}")),
@@ -37,9 +37,9 @@ pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<
     Some(match response.text("persistedOutputPath") {
         Some(path) => {
             let size = response.count("persistedOutputSize").unwrap_or(output.len() as u64);
-            Reading::text(preview(&output, size, &path))
+            ModelInput::text(preview(&output, size, &path))
         }
-        None => Reading::text(output),
+        None => ModelInput::text(output),
     })
 }
 

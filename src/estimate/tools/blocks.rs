@@ -1,6 +1,6 @@
 //! Content as the API defines it: a text, or blocks of text, images, documents.
 
-use super::super::{Reading, media};
+use super::super::{ModelInput, media};
 use crate::domain::{Estimate, Method};
 use crate::json::{self, Object, Raw, Scalar};
 
@@ -8,11 +8,11 @@ use crate::json::{self, Object, Raw, Scalar};
 const BASE64_MIN_CHARS: usize = 4_096;
 
 /// Reads a string, content blocks or one of them; of anything else all scalars.
-pub(in super::super) fn content(raw: Raw<'_>) -> Reading<'_> {
+pub(in super::super) fn content(raw: Raw<'_>) -> ModelInput<'_> {
     if let Some(text) = json::text(raw) {
-        return Reading::text(text);
+        return ModelInput::text(text);
     }
-    let mut reading = Reading::tokens(0, Method::PayloadText);
+    let mut reading = ModelInput::tokens(0, Method::PayloadText);
     let blocks = json::array(raw);
     if blocks.is_empty() {
         let is_block =
@@ -34,7 +34,7 @@ pub(in super::super) fn content(raw: Raw<'_>) -> Reading<'_> {
     reading
 }
 
-fn add_block<'a>(raw: Raw<'a>, block: &Object<'a>, reading: &mut Reading<'a>) {
+fn add_block<'a>(raw: Raw<'a>, block: &Object<'a>, reading: &mut ModelInput<'a>) {
     let source = block.object("source");
     let is_text = source.as_ref().and_then(|source| source.text("type")).as_deref() == Some("text");
     let data = source.and_then(|source| source.text("data")).or_else(|| block.text("data"));
@@ -52,7 +52,7 @@ fn add_block<'a>(raw: Raw<'a>, block: &Object<'a>, reading: &mut Reading<'a>) {
 }
 
 /// All scalars of a value, but files in base64 as what they are.
-fn scalars<'a>(raw: Raw<'a>, reading: &mut Reading<'a>) {
+fn scalars<'a>(raw: Raw<'a>, reading: &mut ModelInput<'a>) {
     json::for_each_scalar(raw, |scalar| match scalar {
         Scalar::Text(text) if is_base64(&text) => match media::known_image_tokens(&text) {
             Some(tokens) => reading.push_media(Estimate { tokens, method: Method::Image }),

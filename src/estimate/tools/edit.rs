@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::{CallView, Era, Reading};
+use super::super::{CallView, Era, ModelInput};
 use super::input_text;
 use super::read::{MAX_LINES, numbered};
 use crate::domain::{Estimate, LineDelta, Method, Version};
@@ -17,21 +17,21 @@ const CONTEXT_LINES: usize = 4;
 
 const STATE_CURRENT: &str = " (file state is current in your context — no need to Read it back)";
 
-pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<Reading<'a>> {
+pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<ModelInput<'a>> {
     if call.tool.as_str() == "NotebookEdit" {
         let cell = response.text("cell_id").unwrap_or_default();
         let source = response.text("new_source").unwrap_or_default();
-        return Some(Reading::notice(format!("Updated cell {cell} with {source}")));
+        return Some(ModelInput::notice(format!("Updated cell {cell} with {source}")));
     }
     let path = response.text("filePath").or_else(|| input_text(call, "file_path"))?;
     let current = if call.era == Era::Current { STATE_CURRENT } else { "" };
     if response.text("type").as_deref() == Some("create") {
-        return Some(Reading::notice(format!("File created successfully at: {path}{current}")));
+        return Some(ModelInput::notice(format!("File created successfully at: {path}{current}")));
     }
     let is_update = response.text("type").as_deref() == Some("update");
     let sentence_since = if is_update { UPDATE_SENTENCE } else { EDIT_SENTENCE };
     if call.is_before(sentence_since, &[Era::Early]) {
-        return Some(Reading::notice(format!(
+        return Some(ModelInput::notice(format!(
             "The file {path} has been updated. Here's the result of running `cat -n` on a snippet of the edited \
              file:\n{}",
             snippet(response)
@@ -42,7 +42,7 @@ pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<
     } else {
         "has been updated successfully."
     };
-    Some(Reading::notice(format!("The file {path} {done}{current}")))
+    Some(ModelInput::notice(format!("The file {path} {done}{current}")))
 }
 
 /// The edited part of the file with line numbers, as clients of 2025 return it; all of a file that was written anew.

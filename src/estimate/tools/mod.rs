@@ -16,7 +16,7 @@ mod web;
 
 use std::borrow::Cow;
 
-use super::{CallView, Reading, TOKENS_PER_CALL};
+use super::{CallView, ModelInput, TOKENS_PER_CALL};
 use crate::domain::{Method, Tool};
 use crate::json::{self, Object, Raw};
 
@@ -24,8 +24,8 @@ pub(super) use blocks::content;
 pub(super) use edit::edit_without_input;
 pub use edit::lines_changed;
 
-/// A tool's way to a [`Reading`]; `None` if the response has not the shape it knows.
-type Reader = for<'a> fn(&CallView<'a>, &Object<'a>) -> Option<Reading<'a>>;
+/// A tool's way to a [`ModelInput`]; `None` if the response has not the shape it knows.
+type Reader = for<'a> fn(&CallView<'a>, &Object<'a>) -> Option<ModelInput<'a>>;
 
 /// The tools whose result differs from what the payload carries.
 const REGISTRY: &[(&[&str], Reader)] = &[
@@ -45,7 +45,7 @@ const REGISTRY: &[(&[&str], Reader)] = &[
 const ERROR_MARKS: &str = "<tool_use_error></tool_use_error>";
 
 /// What the model reads of `call`.
-pub(super) fn reading<'a>(call: &CallView<'a>, subagent: &dyn Fn(Option<&str>) -> u64) -> Reading<'a> {
+pub(super) fn reading<'a>(call: &CallView<'a>, subagent: &dyn Fn(Option<&str>) -> u64) -> ModelInput<'a> {
     if let Some(error) = call.error {
         let mut reading = content(error);
         if Tool::named(call.tool.as_str()).is_some_and(|tool| tool.is_checked_first) {
@@ -58,7 +58,7 @@ pub(super) fn reading<'a>(call: &CallView<'a>, subagent: &dyn Fn(Option<&str>) -
         return agent::reading(call, response.as_ref(), subagent);
     }
     let Some(raw) = call.response else {
-        return Reading::tokens(TOKENS_PER_CALL, Method::FallbackCall);
+        return ModelInput::tokens(TOKENS_PER_CALL, Method::FallbackCall);
     };
     let reader = REGISTRY.iter().find(|(names, _)| names.contains(&call.tool.as_str()));
     if let (Some((_, reader)), Some(response)) = (reader, &response)

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::{CallView, Era, Reading, media};
+use super::super::{CallView, Era, ModelInput, media};
 use super::input_text;
 use crate::domain::{Estimate, Method, Version};
 use crate::json::{self, Object};
@@ -20,19 +20,19 @@ pub(super) const MAX_LINES: usize = 1 << 18;
 /// The clients that add it to nothing.
 const NO_REMINDER: Version = (2, 1, 39);
 
-pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<Reading<'a>> {
+pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<ModelInput<'a>> {
     let file = response.object("file").unwrap_or_default();
     match response.text("type")?.as_ref() {
         "text" => {
             let content = file.text("content")?;
             if content.is_empty() {
-                return Some(Reading::notice(EMPTY_FILE));
+                return Some(ModelInput::notice(EMPTY_FILE));
             }
             let mut text = numbered(&content, file.count("startLine").unwrap_or(1), call.era);
             if call.is_before(NO_REMINDER, &[Era::Early]) {
                 text.push_str(MALWARE_REMINDER);
             }
-            Some(Reading::text(text))
+            Some(ModelInput::text(text))
         }
         "image" => {
             let side = |name: &str| {
@@ -41,9 +41,9 @@ pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<
             };
             Some(match (side("displayWidth"), side("displayHeight")) {
                 (Some(width), Some(height)) => {
-                    Reading::tokens(media::image_tokens(width, height), Method::Image)
+                    ModelInput::tokens(media::image_tokens(width, height), Method::Image)
                 }
-                _ => Reading::media(media::base64_image(&file.text("base64").unwrap_or_default())),
+                _ => ModelInput::media(media::base64_image(&file.text("base64").unwrap_or_default())),
             })
         }
         "pdf" => {
@@ -55,15 +55,15 @@ pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<
             let path = file.text("filePath").unwrap_or_default();
             let size = file.count("originalSize").unwrap_or(0);
             let header = format!("PDF file read: {path} ({size} bytes)");
-            Some(Reading { tokens, ..Reading::text(header).with_method(method) })
+            Some(ModelInput { tokens, ..ModelInput::text(header).with_method(method) })
         }
         // Pages of a PDF that the client took apart, each sent as an image.
         "parts" => {
             let pages = file.count("count").unwrap_or(1);
-            Some(Reading::tokens(media::pages_tokens(pages), Method::Pdf))
+            Some(ModelInput::tokens(media::pages_tokens(pages), Method::Pdf))
         }
-        "notebook" => Some(Reading::text(notebook(&file))),
-        "file_unchanged" => Some(Reading::notice(UNCHANGED)),
+        "notebook" => Some(ModelInput::text(notebook(&file))),
+        "file_unchanged" => Some(ModelInput::notice(UNCHANGED)),
         _ => None,
     }
 }

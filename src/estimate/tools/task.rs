@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::{CallView, Reading};
+use super::super::{CallView, ModelInput};
 use super::input_text;
 use crate::domain::Version;
 use crate::json::Object;
@@ -17,7 +17,7 @@ const LIST_REPEATED: &str = "<system-reminder>\nYour todo list has changed. DO N
                              user. Here are the latest contents of your todo list:\n\n. Continue on with the tasks \
                              at hand if applicable.\n</system-reminder>";
 
-pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<Reading<'a>> {
+pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<ModelInput<'a>> {
     let task = response.object("task");
     let field = |name: &str| task.as_ref().and_then(|task| task.text(name)).unwrap_or_default();
     let text = match call.tool.as_str() {
@@ -49,7 +49,7 @@ pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<
         }
         _ => return None,
     };
-    Some(Reading::notice(text))
+    Some(ModelInput::notice(text))
 }
 
 fn task_list(response: &Object<'_>) -> String {

@@ -1,6 +1,6 @@
 //! `ToolSearch`: names in the payload, whole definitions in the model's context.
 
-use super::super::{CallView, Reading};
+use super::super::{CallView, ModelInput};
 use crate::domain::Method;
 use crate::json::Object;
 
@@ -10,10 +10,10 @@ const TOKENS_PER_DEFINITION: u64 = 600;
 /// More than a search returns.
 const MAX_DEFINITIONS: u64 = 100;
 
-pub(super) fn reading<'a>(_call: &CallView<'a>, response: &Object<'a>) -> Option<Reading<'a>> {
+pub(super) fn reading<'a>(_call: &CallView<'a>, response: &Object<'a>) -> Option<ModelInput<'a>> {
     response.raw("matches")?;
     let found = (response.array("matches").len() as u64).min(MAX_DEFINITIONS);
-    Some(Reading::tokens(found * TOKENS_PER_DEFINITION, Method::Notice))
+    Some(ModelInput::tokens(found * TOKENS_PER_DEFINITION, Method::Notice))
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! `WebFetch` and `WebSearch`.
 
-use super::super::{CallView, Reading};
+use super::super::{CallView, ModelInput};
 use crate::json::{self, Object};
 
 /// What the client adds to search results for the model.
 const SOURCES_REMINDER: &str = "\n\nREMINDER: You MUST include the sources above in your response to the user using markdown hyperlinks.";
 
-pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<Reading<'a>> {
+pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<ModelInput<'a>> {
     if call.tool.as_str() == "WebFetch" {
-        return response.text("result").map(Reading::text);
+        return response.text("result").map(ModelInput::text);
     }
     let query = response.text("query")?;
     let mut text = format!("Web search results for query: \"{query}\"\n");
@@ -26,5 +26,5 @@ pub(super) fn reading<'a>(call: &CallView<'a>, response: &Object<'a>) -> Option<
         text.push('\n');
     }
     text.push_str(SOURCES_REMINDER);
-    Some(Reading::text(text))
+    Some(ModelInput::text(text))
 }
