@@ -1,4 +1,4 @@
-//! Brings up to date where costs came from: reads the content of transcripts that were only imported, shares out what
+//! Brings up to date where costs came from: reads the content of transcripts that were only imported, allocates what
 //! sessions have spent since ([`attribution`]) and keeps it in the ledger.
 //!
 //! Hooks keep what is needed of the content when a turn ends. Everything else is done here, when a view first asks.
@@ -36,9 +36,9 @@ pub const ADVISOR: &str = "advisor";
 /// What cannot be placed.
 pub const NONE: &str = "(none)";
 
-/// Sessions that are stored at once. All of their shares are in memory until then.
+/// Sessions that are stored at once. All of their allocations are in memory until then.
 const SESSIONS_AT_ONCE: usize = 40;
-/// No further session is shared out before they are stored, once they are so large, in bytes.
+/// No further session is allocated before they are stored, once they are so large, in bytes.
 const BYTES_AT_ONCE: usize = 4 << 20;
 /// So many responses of a session are looked at, the first in the order of time, so that the memory for it has a bound. What
 /// later ones used is in all sums and in no tool's, skill's or step's. Of responses before that whose entries are beyond
@@ -60,11 +60,11 @@ const MOST_READINGS: usize = 3;
 pub enum AllocationProgress {
     /// Transcripts that were read, of all that must be.
     Reading(usize, usize),
-    /// Sessions that were shared out, of all that must be.
+    /// Sessions whose usage was allocated, of all that must be.
     Sharing(usize, usize),
 }
 
-/// Shares out what was spent in all sessions that have changed, or in some of them. `keeps_names` says whether tasks may be
+/// Allocates what was spent in all sessions that have changed, or in some of them. `keeps_names` says whether tasks may be
 /// named.
 ///
 /// # Errors
@@ -78,16 +78,16 @@ pub fn refresh(
     let only: Option<HashSet<SessionRow>> = only.map(|only| only.iter().copied().collect());
     let is_wanted = |session: &StaleSession| only.as_ref().is_none_or(|only| only.contains(&session.row));
     let work = StaleWork::read(ledger, keeps_names, |ledger| StaleWork::find(ledger, is_wanted), &mut tell)?;
-    let (mut shares, mut bytes) = (Vec::new(), 0);
+    let (mut allocations, mut bytes) = (Vec::new(), 0);
     for (number, session) in (1..).zip(&work.stale) {
         let files = work.files_of(session.row);
         let estimates = ledger.calibrations().returned_estimates(session.row)?;
-        let shared = share_out(ledger, session.row, files, &estimates, false)?;
-        bytes += shared.shares.size();
-        shares.push((session.good_if(are_read(files)), shared.shares, shared.growth));
-        if shares.len() == SESSIONS_AT_ONCE || bytes > BYTES_AT_ONCE || number == work.stale.len() {
-            ledger.allocations_mut().store(&shares)?;
-            shares.clear();
+        let allocated = allocate(ledger, session.row, files, &estimates, false)?;
+        bytes += allocated.allocations.size();
+        allocations.push((session.good_if(are_read(files)), allocated.allocations, allocated.growth));
+        if allocations.len() == SESSIONS_AT_ONCE || bytes > BYTES_AT_ONCE || number == work.stale.len() {
+            ledger.allocations_mut().store(&allocations)?;
+            allocations.clear();
             bytes = 0;
             tell(AllocationProgress::Sharing(number, work.stale.len()));
         }
@@ -95,7 +95,7 @@ pub fn refresh(
     Ok(())
 }
 
-/// What is to be shared out.
+/// What is to be allocated.
 struct StaleWork {
     stale: Vec<StaleSession>,
     files: HashMap<SessionRow, Vec<SessionTranscript>>,
@@ -164,7 +164,7 @@ impl StaleWork {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SessionAllocations {
     /// All that it has spent, as [`refresh`] keeps it in the ledger.
-    pub shares: Allocations,
+    pub rows: Allocations,
     /// Its calls, each with what it has cost.
     pub calls: Vec<CallCost>,
     /// By how much the calls' estimates were off, in per cent of what its contexts have grown by; `None` if no such growth
@@ -172,7 +172,7 @@ pub struct SessionAllocations {
     pub error_percent: Option<f64>,
 }
 
-/// Shares out what one session has spent, whether it has changed or not, and keeps the shares if it has.
+/// Allocates what one session has spent, whether it has changed or not, and keeps the result if it has.
 ///
 /// # Errors
 /// If the ledger cannot be read or written. A transcript that cannot be read is passed over: its part stays unplaced.
@@ -184,18 +184,18 @@ pub fn of_session(
 ) -> Result<SessionAllocations, StoreError> {
     let work = StaleWork::read(ledger, keeps_names, |ledger| StaleWork::of(ledger, session), &mut tell)?;
     let files = work.files_of(session);
-    let Shared { mut shares, mut growth, calls } =
-        share_out(ledger, session, files, &ledger.calibrations().returned_estimates(session)?, true)?;
+    let Allocated { allocations: mut rows, mut growth, calls } =
+        allocate(ledger, session, files, &ledger.calibrations().returned_estimates(session)?, true)?;
     if let Some(stale) = work.stale.first() {
-        let kept = [(stale.good_if(are_read(files)), shares, growth)];
+        let kept = [(stale.good_if(are_read(files)), rows, growth)];
         ledger.allocations_mut().store(&kept)?;
-        [(_, shares, growth)] = kept;
+        [(_, rows, growth)] = kept;
     }
     let error_percent = Calibrations::default().error_percent(ledger, &growth)?;
-    Ok(SessionAllocations { shares, calls, error_percent })
+    Ok(SessionAllocations { rows, calls, error_percent })
 }
 
-/// What the contexts of a session have grown by, read from all that is known of them. The shares' own
+/// What the contexts of a session have grown by, read from all that is known of them. The allocations' own
 /// ([`for_each_of`](crate::store::AllocationTable::for_each_of)) is the same and at hand, as long as it is of the session's calls.
 ///
 /// # Errors
@@ -358,22 +358,22 @@ fn of_another_or_variant(
     Ok((ledger.allocations().response(id)?, false))
 }
 
-/// What [`share_out`] finds.
-struct Shared {
-    shares: Allocations,
+/// What [`allocate`] finds.
+struct Allocated {
+    allocations: Allocations,
     calls: Vec<CallCost>,
     growth: Growth,
 }
 
-/// Shares out what a session has spent. All that its rows of `usage_buckets` hold is in the result, and no more. `estimates` are of
+/// Allocates what a session has spent. All that its rows of `usage_buckets` hold is in the result, and no more. `estimates` are of
 /// its calls' results, for how far these are off. What each call has cost takes as much memory as all else.
-fn share_out(
+fn allocate(
     ledger: &Ledger,
     session: SessionRow,
     files: &[SessionTranscript],
     estimates: &Estimates,
     with_calls: bool,
-) -> Result<Shared, StoreError> {
+) -> Result<Allocated, StoreError> {
     let timeline = timeline(ledger, session)?;
     let messages = ledger.allocations().session_responses(session, MOST_RESPONSES)?;
     let known: HashMap<&MessageId, &ResponseRecord> =
@@ -457,7 +457,7 @@ fn share_out(
     // They take as much memory as the rows, which are written next.
     drop((variants, known, done));
     drop(messages);
-    Ok(Shared { shares: complete(ledger, session, &rows, &buckets)?, calls, growth })
+    Ok(Allocated { allocations: complete(ledger, session, &rows, &buckets)?, calls, growth })
 }
 
 /// A response whose requests belong to these buckets, the first of which has its last one; none if another one pays for it.
@@ -479,8 +479,8 @@ fn complete(
     rows: &Rows,
     buckets: &Buckets<'_>,
 ) -> Result<Allocations, StoreError> {
-    if let Some(shares) = with_rest(ledger, session, rows, buckets)? {
-        return Ok(shares);
+    if let Some(allocations) = with_rest(ledger, session, rows, buckets)? {
+        return Ok(allocations);
     }
     Ok(with_rest(ledger, session, &Rows::default(), buckets)?.unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! The rows that a session's shares are added up to.
+//! The rows that a session's allocations are added up to.
 
 use std::collections::{BTreeMap, HashMap};
 

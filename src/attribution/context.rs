@@ -143,7 +143,7 @@ impl AgentContext {
         }
     }
 
-    /// Shares out what the last response wrote, once all of its records are known.
+    /// Divides what the last response wrote, once all of its records are known.
     pub(super) fn settle(&mut self, accounts: &mut Accounts) {
         let Some(last) = self.last.as_mut().filter(|last| !last.is_settled) else { return };
         last.is_settled = true;
@@ -292,7 +292,7 @@ fn scale(entries: &mut [Live], total: u64) {
     }
 }
 
-/// Shares a prompt out among entries.
+/// Divides a prompt among entries.
 fn pay(entries: &[Live], prompt: Prompt, mut to: impl FnMut(usize, Usage)) {
     let total: u64 = entries.iter().map(|live| live.size).sum();
     if total == 0 {

@@ -1,7 +1,7 @@
 //! Where the tokens of a conversation came from.
 //!
 //! A result is paid for when it enters the context and again by every later response that reads it, until a compaction
-//! drops it. So each response's usage is shared out over what stands in its context, class by class, in whole tokens:
+//! drops it. So each response's usage is divided among what stands in its context, class by class, in whole tokens:
 //!
 //! - *Sizes.* All entries of a context together are as large as the prompt of the response that read them, which the
 //!   provider tells. What the prompt has grown by is what came in since the response before: that response's own output,
@@ -86,7 +86,7 @@ pub struct ItemShare {
     pub calls: u64,
 }
 
-/// How a conversation's usage is shared out.
+/// How a conversation's usage is divided.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attribution {
     /// The items.
@@ -95,7 +95,7 @@ pub struct Attribution {
     pub shares: Vec<ItemShare>,
 }
 
-/// Shares out the responses that `entries` name, in the order of the transcript. `agent` is the run whose file it is.
+/// Divides the usage of the responses that `entries` name, in the order of the transcript. `agent` is the run whose file it is.
 /// `paid` tells what the ledger knows of a response of a run; what it does not know is passed over.
 #[must_use]
 pub fn attribute(
@@ -112,7 +112,7 @@ pub fn attribute(
     Attribution { items, shares }
 }
 
-/// Shares responses out as [`attribute`] does, entry by entry. Of a long session neither its entries nor its shares need to be
+/// Divides the usage of responses as [`attribute`] does, entry by entry. Of a long session neither its entries nor its shares need to be
 /// in memory.
 #[derive(Debug, Default)]
 pub struct Attributor {

@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
         tool: args.tool.clone(),
         step: args.step.as_deref().map(|step| step_named(&timeline, step)),
     };
-    let basis = Basis { timeline: &timeline, shares: &allocations.shares, prices: &prices };
+    let basis = Basis { timeline: &timeline, allocations: &allocations.rows, prices: &prices };
     let mut report = UsageReport::of_session(&ledger, &record, &filter, basis)?;
     if filter == Filter::default() {
         report.estimate.error_percent = allocations.error_percent;
@@ -188,11 +188,11 @@ mod tests {
             let row = ledger.sessions().find("s").unwrap().unwrap().row;
             let found = allocation::of_session(&mut ledger, true, row, |_| {}).unwrap();
             let (mut all, mut unplaced, mut rows) = (Usage::default(), Usage::default(), 0);
-            found.shares.for_each(|share| {
-                all += share.usage;
+            found.rows.for_each(|row| {
+                all += row.usage;
                 rows += 1;
-                if share.tool == allocation::NONE {
-                    unplaced += share.usage;
+                if row.tool == allocation::NONE {
+                    unplaced += row.usage;
                 }
             });
             let expected: i64 = (0..turns).map(|number| 32 + read_by(number)).sum();

@@ -83,7 +83,7 @@ fn list(
     let allocations = context.session_allocations(&mut ledger, record.row)?;
     let timeline = allocation::timeline(&ledger, record.row)?;
     let prices = context.prices()?;
-    let basis = Basis { timeline: &timeline, shares: &allocations.shares, prices: &prices };
+    let basis = Basis { timeline: &timeline, allocations: &allocations.rows, prices: &prices };
     let report = UsageReport::of_session(&ledger, &record, &Filter::default(), basis)?;
     let list = StepsReport {
         session_id: Some(record.id.clone()),

@@ -85,7 +85,7 @@ impl AgentsReport {
         Self { schema_version: 1, rows: Vec::new(), total }
     }
 
-    /// Asks the ledger, whose shares are up to date. `overrides` are the user's own rows of the defaults table.
+    /// Asks the ledger, whose allocations are up to date. `overrides` are the user's own rows of the defaults table.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -94,22 +94,21 @@ impl AgentsReport {
         let mut runs: BTreeMap<String, u64> = BTreeMap::new();
         let mut total_sum = AllocationSum::default();
         let mut last = (None, String::new());
-        ledger.allocations().for_each_summed(&BucketFilter::default(), |session, share| {
-            total_sum.add(share);
-            let agent_type =
-                share.agent_type().map(|name| if name.is_empty() { UNTYPED_AGENT } else { name });
-            let agent = agent_type.unwrap_or(match share.agent_id.as_str() {
+        ledger.allocations().for_each_summed(&BucketFilter::default(), |session, row| {
+            total_sum.add(row);
+            let agent_type = row.agent_type().map(|name| if name.is_empty() { UNTYPED_AGENT } else { name });
+            let agent = agent_type.unwrap_or(match row.agent_id.as_str() {
                 "" => MAIN_AGENT,
                 HIDDEN_AGENT => HIDDEN_AGENT,
                 _ => UNTYPED_AGENT,
             });
-            add_to(&mut sums, agent, share);
-            // A session's shares come agent by agent: each time it is another one it is a run that the ledger has no row of.
+            add_to(&mut sums, agent, row);
+            // A session's allocations come agent by agent: each time it is another one it is a run that the ledger has no row of.
             // What is hidden is none, and of no session there is the main conversation alone: only that is copied.
-            let is_run = agent_type.is_none() && share.agent_id != HIDDEN_AGENT;
-            if is_run && (last.0 != Some(session) || last.1 != share.agent_id) {
+            let is_run = agent_type.is_none() && row.agent_id != HIDDEN_AGENT;
+            if is_run && (last.0 != Some(session) || last.1 != row.agent_id) {
                 *runs.entry(agent.to_owned()).or_default() += 1;
-                last = (Some(session), share.agent_id.clone());
+                last = (Some(session), row.agent_id.clone());
             }
         })?;
         for (agent_type, known) in ledger.agents().runs_by_type()? {

@@ -12,7 +12,7 @@ use crate::store::{AllocationRow, HIDDEN_AGENT, Phase};
 /// The key of what has none.
 pub const NO_KEY: &str = "(none)";
 
-/// What shares are added up by.
+/// What allocations are added up by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AllocationKey {
     /// Tools, and what is none in brackets.
@@ -30,7 +30,7 @@ pub enum AllocationKey {
 }
 
 impl AllocationKey {
-    /// The key of a share. `is_scheduled` tells whether the client's scheduler drove the session.
+    /// The key of an allocation. `is_scheduled` tells whether the client's scheduler drove the session.
     #[must_use]
     pub fn key(self, row: &AllocationRow, is_scheduled: bool) -> Cow<'_, str> {
         fn or_none(name: &str, is_hidden: bool) -> &str {
@@ -68,7 +68,7 @@ impl AllocationKey {
     }
 }
 
-/// What some shares come to.
+/// What some allocations come to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllocationSum {
     /// Tool calls.
@@ -88,7 +88,7 @@ pub struct AllocationSum {
 }
 
 impl AllocationSum {
-    /// Adds a share.
+    /// Adds an allocation.
     pub fn add(&mut self, row: &AllocationRow) {
         self.calls += row.calls;
         self.usage += row.usage;
@@ -119,7 +119,7 @@ impl AllocationSum {
         self.cost.priced().map(|_| part)
     }
 
-    /// What all of it cost. Of no share at all nothing is known.
+    /// What all of it cost. Of no allocation at all nothing is known.
     #[must_use]
     pub fn known(&self) -> KnownCost {
         let amount = self.cost.priced().map(|cost| cost.total());
@@ -179,7 +179,7 @@ impl AllocationFigures {
     }
 }
 
-/// Adds a share under a key, of which most are there already.
+/// Adds an allocation under a key, of which most are there already.
 pub(super) fn add_to(sums: &mut BTreeMap<String, AllocationSum>, key: &str, row: &AllocationRow) {
     match sums.get_mut(key) {
         Some(sum) => sum.add(row),

@@ -20,7 +20,7 @@ pub struct CaptureReport {
     pub schema_version: u32,
     /// The session that it was kept for; null if there is none.
     pub session: Option<String>,
-    /// Whether it is new; false if this very reading was already saved, or cannot be kept.
+    /// Whether it is new; false if this very capture was already saved, or cannot be kept.
     pub kept: bool,
     /// What was read.
     pub captured: CapturedFigures,
@@ -210,7 +210,7 @@ impl LedgerFigures {
 }
 
 impl CaptureReport {
-    /// A reading that belongs to no session.
+    /// A capture that belongs to no session.
     #[must_use]
     pub fn without_session(cost: &CapturedCost) -> Self {
         Self {
@@ -224,7 +224,7 @@ impl CaptureReport {
         }
     }
 
-    /// Compares a reading with what the ledger has of a session.
+    /// Compares a capture with what the ledger has of a session.
     ///
     /// # Errors
     /// If the ledger cannot be read.

@@ -55,7 +55,7 @@ pub struct SpikeDay {
 }
 
 impl Dashboard {
-    /// Asks the ledger, whose shares are up to date; `None` if it holds nothing.
+    /// Asks the ledger, whose allocations are up to date; `None` if it holds nothing.
     ///
     /// # Errors
     /// If it cannot be read.

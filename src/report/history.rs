@@ -181,16 +181,16 @@ fn rows(
 ) -> Result<Vec<HistoryRow>, StoreError> {
     let sessions: Vec<SessionRow> = records.iter().map(|record| record.row).collect();
     let mut counts = ledger.records().session_counts(&sessions)?;
-    // Of sessions that were imported no hook has told; their shares know the calls.
+    // Of sessions that were imported no hook has told; their allocations know the calls.
     let untold = sessions.iter().filter(|row| counts.get(row).is_none_or(|counts| counts.tool_calls == 0));
     let untold: Vec<SessionRow> = untold.copied().collect();
     // Where nothing could be placed, the transcript is gone, and so is what it told of calls.
     let mut told: HashSet<SessionRow> = HashSet::new();
     ledger.allocations().for_each_summed(
         &BucketFilter { sessions: Some(untold), ..BucketFilter::default() },
-        |session, share| {
-            counts.entry(session).or_default().tool_calls += share.calls;
-            if share.phase != Phase::Unplaced {
+        |session, row| {
+            counts.entry(session).or_default().tool_calls += row.calls;
+            if row.phase != Phase::Unplaced {
                 told.insert(session);
             }
         },

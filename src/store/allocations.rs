@@ -1,4 +1,4 @@
-//! How sessions' usage is shared out among what stood in their contexts: a cache, a row a session.
+//! How sessions' usage is divided among what stood in their contexts: a cache, a row a session.
 //!
 //! The rows of a session are one value, because hooks read the schema and pay for each of its columns. It is a list of
 //! names, then rows of 22 numbers (`codec`). Under the session's number with a minus stands the same once more, added
@@ -19,7 +19,7 @@ use super::writer::SessionRow;
 use super::{BucketFilter, Ledger, StoreError, UsageBucket};
 use crate::domain::{CostParts, Interner, MessageId, PicoUsd, ResponseRecord, Usage};
 
-/// Whether a share was paid when its item was written and came in, or when it was read again.
+/// Whether a part of a cost was paid when its item was written and came in, or when it was read again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// It came in.
@@ -92,7 +92,7 @@ impl AllocationRow {
     }
 }
 
-/// The shares of one session as the ledger keeps them: some 50 bytes a row.
+/// The allocations of one session as the ledger keeps them: some 50 bytes a row.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Allocations {
     body: Vec<u8>,
@@ -176,7 +176,7 @@ impl AllocationWriter {
 /// Stands before the type in rows that are added up over the runs of one, as it does in no id. Nothing comes after it if the
 /// type is not known.
 const RUNS_OF: char = '\n';
-/// A number that changes with every change of what is kept of a session: shares of another one are worked out anew.
+/// A number that changes with every change of what is kept of a session: allocations of another one are worked out anew.
 const FORMAT: u64 = 3;
 
 /// Numbers in a row.
@@ -185,18 +185,18 @@ const COLUMNS: usize = 22;
 const NO_QUARTER: u64 = 0;
 
 /// Makes a view's own table of what the ledger has at that moment.
-const OWN_SHARES: &str =
+const OWN_ALLOCATIONS: &str =
     "CREATE TEMP TABLE allocations (session INTEGER PRIMARY KEY, revision, version, body, growth);
   INSERT INTO temp.allocations (session, revision, version, body, growth)
     SELECT session, revision, version, body, growth FROM main.allocations";
 
-/// Says that what is known of a session's contexts has changed, so that its shares are to be worked out anew.
+/// Says that what is known of a session's contexts has changed, so that its allocations are to be worked out anew.
 pub(super) fn void(conn: &Connection, session: SessionRow) -> rusqlite::Result<()> {
     conn.prepare_cached("UPDATE sessions SET revision = revision + 1 WHERE id = ?1")?.execute([session.0])?;
     Ok(())
 }
 
-/// Says that what is known of a session has changed, so that its shares are to be worked out anew, and copies want it again.
+/// Says that what is known of a session has changed, so that its allocations are to be worked out anew, and copies want it again.
 pub(super) fn touch(conn: &Connection, session: SessionRow) -> rusqlite::Result<()> {
     conn.prepare_cached(
         "UPDATE sessions SET revision = revision + 1, changed = -abs(changed) WHERE id = ?1",
@@ -205,12 +205,12 @@ pub(super) fn touch(conn: &Connection, session: SessionRow) -> rusqlite::Result<
     Ok(())
 }
 
-/// A session whose shares are to be worked out.
+/// A session whose allocations are to be worked out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StaleSession {
     /// The session.
     pub row: SessionRow,
-    /// What its shares are good for.
+    /// What its allocations are good for.
     stamp: i64,
 }
 
@@ -218,7 +218,7 @@ impl StaleSession {
     /// In the place of a stamp, which no session has: they begin with 0 and grow.
     const NEVER: i64 = -1;
 
-    /// The session itself if its shares are what they should be; else one whose shares add up, and stay stale.
+    /// The session itself if its allocations are what they should be; else one whose allocations add up, and stay stale.
     #[must_use]
     pub const fn good_if(self, is_good: bool) -> Self {
         if is_good { self } else { Self { stamp: Self::NEVER, ..self } }
@@ -226,12 +226,12 @@ impl StaleSession {
 }
 
 impl<L: Deref<Target = Ledger>> AllocationTable<L> {
-    /// The sessions that have spent something and whose shares are not what they should be: all, or one if it is such.
+    /// The sessions that have spent something and whose allocations are not what they should be: all, or one if it is such.
     ///
     /// # Errors
     /// If the ledger cannot be read.
     pub fn stale_sessions(&self, only: Option<SessionRow>) -> Result<Vec<StaleSession>, StoreError> {
-        // A session that has lost all of its responses to another one has shares to lose.
+        // A session that has lost all of its responses to another one has allocations to lose.
         const STALE: &str = "(h.revision IS NULL OR h.revision != s.revision OR h.version != ?1)
             AND (h.session IS NOT NULL OR EXISTS (SELECT 1 FROM usage_buckets WHERE session = s.id))";
         const FROM: &str =
@@ -246,7 +246,7 @@ impl<L: Deref<Target = Ledger>> AllocationTable<L> {
         })
     }
 
-    /// Hands the shares to `each`, session by session. Those of sessions that were not worked out since they changed
+    /// Hands the allocations to `each`, session by session. Those of sessions that were not worked out since they changed
     /// are as they were then.
     ///
     /// # Errors
@@ -269,10 +269,10 @@ impl<L: Deref<Target = Ledger>> AllocationTable<L> {
         );
         let (from, until) = filter.bounds();
         let params = params![filter.session_list(), filter.is_bounded(), from.max(0), until];
-        self.0.read_shares(filter, &sql, params, each)
+        self.0.read_allocations(filter, &sql, params, each)
     }
 
-    /// Hands the shares to `each`, for questions that tell no branches, steps, types of files or runs of a type apart:
+    /// Hands the allocations to `each`, for questions that tell no branches, steps, types of files or runs of a type apart:
     /// added up over these and over time, which is read sooner, where a session has spent nothing beyond the filter's
     /// bounds.
     ///
@@ -295,13 +295,18 @@ impl<L: Deref<Target = Ledger>> AllocationTable<L> {
           ORDER BY s.session";
         let (from, until) = filter.bounds();
         if filter.is_bounded() {
-            self.0.read_shares(filter, IN_PERIOD, params![filter.session_list(), from.max(0), until], each)
+            self.0.read_allocations(
+                filter,
+                IN_PERIOD,
+                params![filter.session_list(), from.max(0), until],
+                each,
+            )
         } else {
-            self.0.read_shares(filter, ALL, params![filter.session_list()], each)
+            self.0.read_allocations(filter, ALL, params![filter.session_list()], each)
         }
     }
 
-    /// The shares of one session.
+    /// The allocations of one session.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -315,7 +320,7 @@ impl<L: Deref<Target = Ledger>> AllocationTable<L> {
         Ok(Allocations { body })
     }
 
-    /// Hands the shares of one session to `each`, without a copy of them. Returns what its contexts have grown by, if that is
+    /// Hands the allocations of one session to `each`, without a copy of them. Returns what its contexts have grown by, if that is
     /// kept and nothing that it follows from has changed since but perhaps the calls' estimates.
     ///
     /// # Errors
@@ -385,14 +390,14 @@ impl<L: Deref<Target = Ledger>> AllocationTable<L> {
 }
 
 impl<L: DerefMut<Target = Ledger>> AllocationTable<L> {
-    /// Stores sessions' shares, and what their contexts have grown by.
+    /// Stores sessions' allocations, and what their contexts have grown by.
     ///
     /// # Errors
     /// If the ledger cannot be written.
-    pub fn store(&mut self, shares: &[(StaleSession, Allocations, Growth)]) -> Result<(), StoreError> {
+    pub fn store(&mut self, allocations: &[(StaleSession, Allocations, Growth)]) -> Result<(), StoreError> {
         const WHAT: &str = "store cost attribution";
         let version = self.0.allocations_version();
-        match self.0.write(WHAT, |tx| store(tx, shares, version)) {
+        match self.0.write(WHAT, |tx| store(tx, allocations, version)) {
             // A view is as right if it alone has them: a temporary table hides the ledger's own of that name.
             Err(error) if error.is_busy() && self.0.view.is_some() => {
                 let mut keep = || {
@@ -401,9 +406,9 @@ impl<L: DerefMut<Target = Ledger>> AllocationTable<L> {
                         .prepare("SELECT 1 FROM temp.sqlite_schema WHERE name = 'allocations'")?
                         .exists([])?
                     {
-                        own.execute_batch(OWN_SHARES)?;
+                        own.execute_batch(OWN_ALLOCATIONS)?;
                     }
-                    store(&own, shares, version)?;
+                    store(&own, allocations, version)?;
                     own.commit()
                 };
                 keep().map_err(StoreError::query(WHAT))
@@ -414,13 +419,13 @@ impl<L: DerefMut<Target = Ledger>> AllocationTable<L> {
 }
 
 impl Ledger {
-    /// What shares are good for beside their session: the prices, and the form that they are kept in.
+    /// What allocations are good for beside their session: the prices, and the form that they are kept in.
     fn allocations_version(&self) -> i64 {
         self.prices.version().wrapping_add(FORMAT << 48).cast_signed()
     }
 
-    /// Hands on the shares that a query has found. Those under a negative number are added up, of what is asked for alone.
-    fn read_shares(
+    /// Hands on the allocations that a query has found. Those under a negative number are added up, of what is asked for alone.
+    fn read_allocations(
         &self,
         filter: &BucketFilter,
         sql: &str,
@@ -433,9 +438,9 @@ impl Ledger {
             while let Some(row) = rows.next()? {
                 let number: i64 = row.get(0)?;
                 let body = row.get_ref(1)?.as_blob().unwrap_or_default();
-                decode(body, |share| {
-                    if (number < 0 || filter.has_quarter(share.quarter)) && filter.has_model(&share.model) {
-                        each(SessionRow(number.abs()), share);
+                decode(body, |row| {
+                    if (number < 0 || filter.has_quarter(row.quarter)) && filter.has_model(&row.model) {
+                        each(SessionRow(number.abs()), row);
                     }
                 });
             }
@@ -455,21 +460,21 @@ impl Ledger {
 
 fn store(
     conn: &Connection,
-    shares: &[(StaleSession, Allocations, Growth)],
+    allocations: &[(StaleSession, Allocations, Growth)],
     version: i64,
 ) -> rusqlite::Result<()> {
     let mut insert = conn.prepare(
         "INSERT OR REPLACE INTO allocations (session, revision, version, body, growth) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
     let mut types = conn.prepare("SELECT agent_id, agent_type FROM agent_runs WHERE session = ?1")?;
-    for (session, shares, growth) in shares {
+    for (session, allocations, growth) in allocations {
         let types = types.query_map([session.row.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let sums = added_up(shares, &types.collect::<rusqlite::Result<_>>()?);
+        let sums = added_up(allocations, &types.collect::<rusqlite::Result<_>>()?);
         insert.execute(params![
             session.row.0,
             session.stamp,
             version,
-            shares.body,
+            allocations.body,
             growth::encode(growth)
         ])?;
         insert.execute(params![-session.row.0, session.stamp, version, sums.body, None::<Vec<u8>>])?;
@@ -478,7 +483,7 @@ fn store(
 }
 
 /// Allocations without their time, branch, step and type of file, and with a run's type in its place.
-fn added_up(shares: &Allocations, types: &HashMap<String, Option<String>>) -> Allocations {
+fn added_up(allocations: &Allocations, types: &HashMap<String, Option<String>>) -> Allocations {
     #[derive(Default)]
     struct SumsByName {
         responses: u64,
@@ -488,7 +493,7 @@ fn added_up(shares: &Allocations, types: &HashMap<String, Option<String>>) -> Al
     }
     let mut texts = Interner::default();
     let mut sums: BTreeMap<([u32; 4], Phase, bool), SumsByName> = BTreeMap::new();
-    shares.for_each(|row| {
+    allocations.for_each(|row| {
         let agent = match types.get(&row.agent_id) {
             Some(agent_type) => &format!("{RUNS_OF}{}", agent_type.as_deref().unwrap_or_default()),
             None => &row.agent_id,

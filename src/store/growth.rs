@@ -1,5 +1,5 @@
 //! What a session's contexts have grown by, beside what its calls were estimated to return: what `error_percent` follows
-//! from. It is kept with the session's shares, for it is read from all of its contexts.
+//! from. It is kept with the session's allocations, for it is read from all of its contexts.
 //!
 //! Models go on learning, and what was learned says how much of a growth is the client's own words. So the gaps that have
 //! such words are kept one by one, and the others as two sums.

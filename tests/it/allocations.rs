@@ -589,7 +589,7 @@ fn a_file_that_comes_while_its_sessions_are_read_is_not_lost() {
         let row = open.sessions().find("session").unwrap().unwrap().row;
         let found = allocation::of_session(&mut open, true, row, comes).unwrap();
         let mut of_all = Usage::default();
-        found.shares.for_each(|share| of_all += share.usage);
+        found.rows.for_each(|row| of_all += row.usage);
         assert_eq!(of_all, ledger.total().usage);
         let by_tool = ledger.cost_by("tool");
         assert!(!by_tool.by_key().contains_key("(none)"), "{by_tool:?}");

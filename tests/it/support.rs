@@ -205,8 +205,8 @@ impl Ledger {
         let Some(record) = ledger.sessions().find(session).unwrap() else { return Value::Null };
         let timeline = tallyhook::allocation::timeline(&ledger, record.row).unwrap();
         let prices = PriceTable::builtin();
-        let shares = ledger.allocations().of_session(record.row).unwrap();
-        let basis = Basis { timeline: &timeline, shares: &shares, prices: &prices };
+        let allocations = ledger.allocations().of_session(record.row).unwrap();
+        let basis = Basis { timeline: &timeline, allocations: &allocations, prices: &prices };
         let report = UsageReport::of_session(&ledger, &record, &Filter::default(), basis).unwrap();
         serde_json::to_value(report).unwrap()
     }

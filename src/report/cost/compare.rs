@@ -93,7 +93,7 @@ pub(super) fn report(
             .collect();
     }
     if periods.is_some() {
-        let causes = groups::read_shares(ledger, filter, (span, before), CAUSES, whose)?;
+        let causes = groups::read_allocations(ledger, filter, (span, before), CAUSES, whose)?;
         report.changes = Some(changes(query, places, causes));
     }
     Ok(report)
@@ -166,10 +166,10 @@ fn changes_between(
     let mut causes = CAUSES.map(|by| CostGroups::new(by, places, &query.zone));
     for session in now.into_iter().chain(before) {
         let is_before = Some(session) != now;
-        ledger.allocations().of_session(session)?.for_each(|share| {
-            if filter.has_model(&share.model) && (is_before || span.holds(share.quarter)) {
+        ledger.allocations().of_session(session)?.for_each(|allocation| {
+            if filter.has_model(&allocation.model) && (is_before || span.holds(allocation.quarter)) {
                 for groups in &mut causes {
-                    groups.add_share(session, share, is_before.then_some(Shift::None));
+                    groups.add_allocation(session, allocation, is_before.then_some(Shift::None));
                 }
             }
         });

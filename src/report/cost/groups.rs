@@ -108,7 +108,7 @@ pub(super) struct GroupSum {
     sessions: Vec<SessionRow>,
     /// The first hour or day with a time.
     pub(super) first: Option<QuarterHour>,
-    /// Cost of the first read and of later reads; both are zero in groups that are not made of shares.
+    /// Cost of the first read and of later reads; both are zero in groups that are not made of allocations.
     pub(super) phases: (PicoUsd, PicoUsd),
 }
 
@@ -258,24 +258,29 @@ impl<'a> CostGroups<'a> {
         self.groups[at].before.get_or_insert_default().add(row);
     }
 
-    /// Adds a share, under the key of the day that `shift` moves it to if it is of the period before.
-    pub(super) fn add_share(&mut self, session: SessionRow, share: &AllocationRow, before: Option<Shift>) {
+    /// Adds an allocation, under the key of the day that `shift` moves it to if it is of the period before.
+    pub(super) fn add_allocation(
+        &mut self,
+        session: SessionRow,
+        allocation: &AllocationRow,
+        before: Option<Shift>,
+    ) {
         let row = UsageBucket {
-            quarter: share.quarter,
+            quarter: allocation.quarter,
             session,
-            agent_id: &share.agent_id,
-            model: &share.model,
-            branch: &share.branch,
-            responses: share.responses,
-            usage: share.usage,
-            cost: share.cost,
+            agent_id: &allocation.agent_id,
+            model: &allocation.model,
+            branch: &allocation.branch,
+            responses: allocation.responses,
+            usage: allocation.usage,
+            cost: allocation.cost,
         };
-        let at = match (self.by, share.agent_type()) {
-            (By::AllocationKey(origin), _) => {
+        let at = match (self.by, allocation.agent_type()) {
+            (By::AllocationKey(by), _) => {
                 let place = self.places.sessions.get(&session);
-                let key = origin.key(share, place.is_some_and(|place| place.is_scheduled));
+                let key = by.key(allocation, place.is_some_and(|place| place.is_scheduled));
                 // The fourth turn of one session has nothing to do with that of another.
-                let is_turn = origin == AllocationKey::Step && is_turn_name(&key);
+                let is_turn = by == AllocationKey::Step && is_turn_name(&key);
                 self.named(if is_turn { TURNS } else { &key })
             }
             (By::Agent, Some(name)) => self.named(if name.is_empty() { UNTYPED_AGENT } else { name }),
@@ -283,9 +288,9 @@ impl<'a> CostGroups<'a> {
         };
         let group = &mut self.groups[at];
         let sum = if before.is_some() { group.before.get_or_insert_default() } else { &mut group.now };
-        sum.add_part(&row, share.cost);
-        let cost = share.cost.unwrap_or_default().total();
-        match share.phase {
+        sum.add_part(&row, allocation.cost);
+        let cost = allocation.cost.unwrap_or_default().total();
+        match allocation.phase {
             Phase::Entry => sum.phases.0 += cost,
             Phase::Carry => sum.phases.1 += cost,
             Phase::Unplaced => {}
@@ -349,7 +354,7 @@ impl<'a> CostGroups<'a> {
             By::Model if row.model.is_empty() => self.named(NO_KEY),
             By::Model => self.named(row.model),
             By::Agent => self.named(places.agent(row)),
-            // Rows of what was spent know no origin; shares come through `add_share`.
+            // Rows of what was spent don't know what caused it; allocations come through `add_allocation`.
             By::AllocationKey(_) => self.named(NO_KEY),
         }
     }
@@ -431,14 +436,14 @@ pub(super) fn read<'a>(
     whose: (&'a SessionPlaces, &'a Zone),
 ) -> Result<CostGroups<'a>, StoreError> {
     if matches!(by, By::AllocationKey(_)) {
-        let [groups] = read_shares(ledger, filter, spans, [by], whose)?;
+        let [groups] = read_allocations(ledger, filter, spans, [by], whose)?;
         return Ok(groups);
     }
     read_spent(ledger, filter, spans, by, whose)
 }
 
-/// Reads shares, which know where costs came from, under the keys of several kinds at once: tools, models and agents.
-pub(super) fn read_shares<'a, const N: usize>(
+/// Reads allocations, which know where costs came from, under the keys of several kinds at once: tools, models and agents.
+pub(super) fn read_allocations<'a, const N: usize>(
     ledger: &Ledger,
     filter: &BucketFilter,
     (now, before): Spans,
@@ -452,9 +457,9 @@ pub(super) fn read_shares<'a, const N: usize>(
     let before = before.map(|(span, shift)| (span, Some(shift)));
     for (span, shift) in [Some((now, None)), before].into_iter().flatten() {
         let filter = BucketFilter { from: span.from, until: span.until, ..filter.clone() };
-        let each = |session: SessionRow, share: &AllocationRow| {
+        let each = |session: SessionRow, allocation: &AllocationRow| {
             for groups in &mut all {
-                groups.add_share(session, share, shift);
+                groups.add_allocation(session, allocation, shift);
             }
         };
         if is_fine {

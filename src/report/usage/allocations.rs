@@ -83,9 +83,9 @@ impl AllocationSums {
         Self { by, sums: BTreeMap::new(), all: AllocationSum::default() }
     }
 
-    pub(super) fn add(&mut self, share: &AllocationRow) {
-        add_to(&mut self.sums, &self.by.key(share, false), share);
-        self.all.add(share);
+    pub(super) fn add(&mut self, row: &AllocationRow) {
+        add_to(&mut self.sums, &self.by.key(row, false), row);
+        self.all.add(row);
     }
 
     /// What all of them come to, of all that was paid for.
@@ -165,7 +165,7 @@ pub(super) struct StepSums<'n> {
     names: &'n AgentNames<'n>,
     places: BTreeMap<String, usize>,
     sums: Vec<StepSum<'n>>,
-    /// The place of the last one: shares that follow each other mostly have one step.
+    /// The place of the last one: allocations that follow each other mostly have one step.
     last: usize,
 }
 
@@ -180,8 +180,8 @@ impl<'n> StepSums<'n> {
         Self { names, places: BTreeMap::new(), sums: Vec::new(), last: 0 }
     }
 
-    pub(super) fn add(&mut self, share: &AllocationRow) {
-        let key = AllocationKey::Step.key(share, false);
+    pub(super) fn add(&mut self, row: &AllocationRow) {
+        let key = AllocationKey::Step.key(row, false);
         if self.sums.get(self.last).is_none_or(|last| last.step != key) {
             self.last = match self.places.get(key.as_ref()) {
                 Some(place) => *place,
@@ -194,8 +194,8 @@ impl<'n> StepSums<'n> {
             };
         }
         if let Some(last) = self.sums.get_mut(self.last) {
-            last.sum.add(share);
-            last.agents.insert(agent_of(share, self.names));
+            last.sum.add(row);
+            last.agents.insert(agent_of(row, self.names));
         }
     }
 

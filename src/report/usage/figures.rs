@@ -83,7 +83,7 @@ impl SessionFigures {
         let (mut totals, calls) = SessionTotals::read(ledger, record, &runs, &names)?;
         let SessionCalls { groups: calls, has_ids, fingerprint, .. } = calls;
         let mut steps = StepSums::new(&names);
-        let growth = ledger.allocations().for_each_of(record.row, |share| steps.add(share))?;
+        let growth = ledger.allocations().for_each_of(record.row, |row| steps.add(row))?;
         if totals.session.tool_calls == 0 {
             // No hook has told of any: the session was imported.
             totals.session.tool_calls = steps.calls();
@@ -102,7 +102,7 @@ impl SessionFigures {
     }
 }
 
-/// What a session used, by step, as far as the ledger has it shared out.
+/// What a session used, by step, as far as the ledger has it allocated.
 ///
 /// # Errors
 /// If the ledger cannot be read.
@@ -111,7 +111,7 @@ pub fn steps_of(ledger: &Ledger, record: &SessionRecord) -> Result<Vec<StepUsage
     let runs = ledger.sessions().agent_runs(record.row)?;
     let names = AgentNames::of(&runs);
     let mut steps = StepSums::new(&names);
-    ledger.allocations().for_each_of(record.row, |share| steps.add(share))?;
+    ledger.allocations().for_each_of(record.row, |row| steps.add(row))?;
     Ok(steps.rows(&timeline, record.last_activity_at))
 }
 

@@ -50,7 +50,7 @@ pub struct Basis<'a> {
     /// Its steps.
     pub timeline: &'a Timeline,
     /// Where its costs came from.
-    pub shares: &'a Allocations,
+    pub allocations: &'a Allocations,
     /// The prices in force.
     pub prices: &'a PriceTable,
 }
@@ -398,7 +398,7 @@ impl UsageReport {
         filter: &Filter,
         basis: Basis<'_>,
     ) -> Result<Self, StoreError> {
-        let Basis { timeline, shares, prices } = basis;
+        let Basis { timeline, allocations, prices } = basis;
         let runs = ledger.sessions().agent_runs(record.row)?;
         let names = AgentNames::of(&runs);
         let wanted = |agent: &str| filter.agent.as_deref().is_none_or(|name| name == agent);
@@ -415,15 +415,15 @@ impl UsageReport {
         let (mut skills, mut tools) =
             (AllocationSums::new(AllocationKey::Skill), AllocationSums::new(AllocationKey::Tool));
         let mut servers = AllocationSums::new(AllocationKey::Mcp);
-        shares.for_each(|share| {
-            all.add(share);
-            let is_of_step = filter.step.as_deref().is_none_or(|step| share.step == step);
-            if wanted(agent_of(share, &names)) && is_of_step {
-                steps.add(share);
-                skills.add(share);
-                if filter.tool.as_deref().is_none_or(|tool| tool == share.tool) {
-                    tools.add(share);
-                    servers.add(share);
+        allocations.for_each(|row| {
+            all.add(row);
+            let is_of_step = filter.step.as_deref().is_none_or(|step| row.step == step);
+            if wanted(agent_of(row, &names)) && is_of_step {
+                steps.add(row);
+                skills.add(row);
+                if filter.tool.as_deref().is_none_or(|tool| tool == row.tool) {
+                    tools.add(row);
+                    servers.add(row);
                 }
             }
         });
@@ -494,9 +494,9 @@ impl UsageReport {
     }
 }
 
-/// The agent whose share it is.
-fn agent_of<'n>(share: &AllocationRow, names: &AgentNames<'n>) -> &'n str {
-    match share.agent_id.as_str() {
+/// The agent that it is of.
+fn agent_of<'n>(row: &AllocationRow, names: &AgentNames<'n>) -> &'n str {
+    match row.agent_id.as_str() {
         "" => MAIN_AGENT,
         HIDDEN_AGENT => HIDDEN_AGENT,
         run => names.of_run(Some(run)),

@@ -266,7 +266,7 @@ CREATE TABLE usage_rollups (
   PRIMARY KEY (grain, quarter_hour, session, agent_id, model, branch, priced)
 ) WITHOUT ROWID;
 
--- A cache: how a session's usage is shared out among what stood in its contexts (store/allocations.rs), and what these have grown
+-- A cache: how a session's usage is divided among what stood in its contexts (store/allocations.rs), and what these have grown
 -- by (store/growth.rs): an export would read all of them again for it.
 CREATE TABLE allocations (
   session INTEGER PRIMARY KEY,
