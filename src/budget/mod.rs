@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::calendar::Zone;
 use crate::config::Lowered;
 use crate::domain::{
-    Budget, BudgetSpan, Limit, Per, PicoUsd, Standing, State, TaskList, Timestamp, UsedAmount,
+    Budget, BudgetSpan, BudgetState, Limit, Per, PicoUsd, Standing, TaskList, Timestamp, UsedAmount,
 };
 use crate::store::{BudgetQuery, BudgetTotals, Ledger, SessionRow, StoreError};
 
@@ -35,7 +35,7 @@ impl BudgetStatus {
     /// Whether it stops whom it holds for, now.
     #[must_use]
     pub fn stops(&self, now: Timestamp) -> bool {
-        self.standing.state() == State::Exceeded && self.budget.stops(now)
+        self.standing.state() == BudgetState::Exceeded && self.budget.stops(now)
     }
 }
 

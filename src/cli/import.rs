@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// The answer of `import --json`.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct ImportAnswer<'a> {
     schema_version: u32,
     #[serde(flatten)]
     report: &'a ImportReport,
@@ -64,7 +64,7 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Error> {
 }
 
 fn print_json(context: &Context, report: &ImportReport) -> Result<(), Error> {
-    let answer = Answer { schema_version: 1, report };
+    let answer = ImportAnswer { schema_version: 1, report };
     context.print_json(&answer)
 }
 

@@ -229,7 +229,7 @@ pub struct UsedAmount {
 
 /// How far a budget is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub enum BudgetState {
     /// Below the warning.
     Ok,
     /// Above it.
@@ -238,7 +238,7 @@ pub enum State {
     Exceeded,
 }
 
-impl State {
+impl BudgetState {
     /// The name in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -276,14 +276,14 @@ impl Standing {
 
     /// How far it is used. A limit is used up when it is reached, so that one of nothing is from the beginning.
     #[must_use]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> BudgetState {
         let (used, limit) = self.amounts();
         if used >= limit {
-            State::Exceeded
+            BudgetState::Exceeded
         } else if used.saturating_mul(100) >= limit.saturating_mul(self.warn_percent.into()) {
-            State::Warning
+            BudgetState::Warning
         } else {
-            State::Ok
+            BudgetState::Ok
         }
     }
 
@@ -321,13 +321,13 @@ mod tests {
     #[test]
     fn a_limit_is_used_up_when_it_is_reached() {
         for (used, limit, state) in [
-            (0, 100, State::Ok),
-            (79, 100, State::Ok),
-            (80, 100, State::Warning),
-            (99, 100, State::Warning),
-            (100, 100, State::Exceeded),
-            (0, 0, State::Exceeded),
-            (u64::MAX, u64::MAX - 1, State::Exceeded),
+            (0, 100, BudgetState::Ok),
+            (79, 100, BudgetState::Ok),
+            (80, 100, BudgetState::Warning),
+            (99, 100, BudgetState::Warning),
+            (100, 100, BudgetState::Exceeded),
+            (0, 0, BudgetState::Exceeded),
+            (u64::MAX, u64::MAX - 1, BudgetState::Exceeded),
         ] {
             assert_eq!(standing(used, limit).state(), state, "{used} of {limit}");
         }
@@ -337,7 +337,7 @@ mod tests {
     fn what_is_pending_counts() {
         let mut standing = standing(50, 100);
         standing.used.pending_tokens = 50;
-        assert_eq!(standing.state(), State::Exceeded);
+        assert_eq!(standing.state(), BudgetState::Exceeded);
         assert!((standing.percent() - 100.0).abs() < 1e-9);
     }
 

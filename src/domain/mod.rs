@@ -22,7 +22,7 @@ mod tool_call;
 mod usage;
 
 pub use alert::{AlertKind, AlertState, Alerts, Baseline, CallLoop, EndedRun, Spike};
-pub use budget::{Budget, BudgetSpan, Limit, Mode, Per, Scope, Standing, State, UsedAmount};
+pub use budget::{Budget, BudgetSpan, BudgetState, Limit, Mode, Per, Scope, Standing, UsedAmount};
 pub use captured::{CapturedCost, CapturedLimit, CapturedModel, Shown, ShownCost, ShownUsage, UnreadLine};
 pub use client::{Client, MAIN_AGENT};
 pub use context::{ContextCall, ContextEntry, TaskChange, TaskChangeKind, file_type};

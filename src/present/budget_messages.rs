@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::budget::{BudgetStatus, which};
-use crate::domain::{Limit, PicoUsd, State, UsedAmount, grouped, plural, shell_word};
+use crate::domain::{BudgetState, Limit, PicoUsd, UsedAmount, grouped, plural, shell_word};
 
 /// Digits behind the point of a sum of money; small sums have more.
 const CENTS: usize = 2;
@@ -45,8 +45,8 @@ pub fn standing_line(held: &BudgetStatus) -> String {
         }
     };
     match held.standing.state() {
-        State::Exceeded => format!("over by {}", amount_text(over)),
-        State::Ok | State::Warning => format!("{} left", amount_text(left)),
+        BudgetState::Exceeded => format!("over by {}", amount_text(over)),
+        BudgetState::Ok | BudgetState::Warning => format!("{} left", amount_text(left)),
     }
 }
 
@@ -159,7 +159,7 @@ mod tests {
     fn held(limit: Limit, used: UsedAmount) -> BudgetStatus {
         let mut budget = Budget::new(limit, Per::Session, Scope::default());
         budget.mode = Mode::Stop;
-        let totals = BudgetTotals { span: BudgetSpan::ALWAYS, used, told: State::Ok, stopped_at: None };
+        let totals = BudgetTotals { span: BudgetSpan::ALWAYS, used, told: BudgetState::Ok, stopped_at: None };
         BudgetStatus { budget, totals, standing: Standing { limit, used, warn_percent: 80 } }
     }
 

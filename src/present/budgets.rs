@@ -3,7 +3,7 @@
 use super::budget_messages::{amount_text, forecast, standing_line, used_line};
 use super::{Block, Cell, Fit, Page, PageLine, PageOptions, Phrase, Present, Room, Table};
 use crate::calendar::Zone;
-use crate::domain::{Limit, Mode, OneLine as _, PicoUsd, State, Timestamp};
+use crate::domain::{BudgetState, Limit, Mode, OneLine as _, PicoUsd, Timestamp};
 use crate::report::budgets::{BudgetCommands, BudgetInfo, BudgetsReport, SessionWork};
 
 impl Present for BudgetsReport {
@@ -154,7 +154,7 @@ impl BudgetInfo {
 
     /// What can be done, a line each with the commands in one column, once it is to be warned of; nothing before.
     pub(super) fn advice(&self) -> Vec<String> {
-        if self.standing() == State::Ok {
+        if self.standing() == BudgetState::Ok {
             return Vec::new();
         }
         let BudgetCommands { add, override_for, clear, .. } = &self.options;
@@ -179,7 +179,7 @@ pub(super) fn work_line(work: &SessionWork) -> Option<String> {
 
 /// How to leave the session and go on with it later, if a budget is to be warned of.
 pub(super) fn pause(budgets: &[BudgetInfo]) -> Option<String> {
-    let warned = budgets.iter().find(|budget| budget.standing() != State::Ok)?;
+    let warned = budgets.iter().find(|budget| budget.standing() != BudgetState::Ok)?;
     Some(format!(
         "to take a break, exit the session; resume it later with\n{}",
         warned.options.pause.as_ref()?

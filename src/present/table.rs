@@ -34,7 +34,7 @@ pub enum Cell {
     /// A share of the largest, 0 to 1, as a picture that fills the room there is.
     Bar(f64),
     /// How a budget stands.
-    State(crate::domain::State),
+    State(crate::domain::BudgetState),
     /// A point in time.
     Time(crate::domain::Timestamp),
     /// Not known, which is not zero.

@@ -4,7 +4,7 @@ use super::budgets::{pause, work_line};
 use super::number::{cost, rough, span};
 use super::{Fit, Keep, PageLine, Phrase, Room, Tone};
 use crate::calendar::Zone;
-use crate::domain::{PicoUsd, State, grouped, plural};
+use crate::domain::{BudgetState, PicoUsd, grouped, plural};
 use crate::report::SessionInfo;
 use crate::report::budgets::BudgetInfo;
 use crate::report::usage::{SessionPart, UsageReport};
@@ -100,9 +100,9 @@ fn part_line(part: &SessionPart) -> PageLine {
 /// How a budget stands, and what can be done once it is to be warned of.
 fn budget_lines(budget: &BudgetInfo) -> Vec<PageLine> {
     let tone = match budget.standing() {
-        State::Ok => Tone::Plain,
-        State::Warning => Tone::Warning,
-        State::Exceeded => Tone::Exceeded,
+        BudgetState::Ok => Tone::Plain,
+        BudgetState::Warning => Tone::Warning,
+        BudgetState::Exceeded => Tone::Exceeded,
     };
     let mut lines = vec![PageLine::wrapped("budget", Phrase::from(budget.line()).in_tone(tone))];
     lines.extend(budget.advice().into_iter().map(|line| PageLine::whole("", line)));

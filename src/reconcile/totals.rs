@@ -19,7 +19,7 @@ use crate::domain::{Modifiers, PicoUsd, Timestamp, Usage};
 
 /// A client's total at a moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct State {
+pub struct TotalState {
     /// The time of the last dated record before it. Without one it stands for all there is.
     pub at: Option<Timestamp>,
     /// When the client says that it began to count.
@@ -30,7 +30,7 @@ pub struct State {
 
 /// A response, as far as totals go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shown {
+pub struct ShownResponse {
     /// When it was written.
     pub at: Option<Timestamp>,
     /// From which moment on a total has it. `None` if all have.
@@ -47,7 +47,7 @@ pub struct Shown {
 
 /// The model of responses, and how they were processed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Name {
+pub struct ModelName {
     /// The model's name.
     pub model: String,
     /// What changes its price.
@@ -58,11 +58,11 @@ pub struct Name {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Session {
     /// Its totals, in the order of time.
-    pub states: Vec<State>,
-    /// Its responses, in the order of [`Shown::told_at`].
-    pub lines: Vec<Shown>,
+    pub states: Vec<TotalState>,
+    /// Its responses, in the order of [`ShownResponse::told_at`].
+    pub lines: Vec<ShownResponse>,
     /// Their models.
-    pub names: Vec<Name>,
+    pub names: Vec<ModelName>,
     /// When the user has spoken, in order.
     pub turns: Vec<Timestamp>,
     /// What a fork's total went on from, by the start of that total.
@@ -75,14 +75,14 @@ pub struct Hidden {
     /// When it was known.
     pub at: Option<Timestamp>,
     /// The model that it is priced as.
-    pub name: Name,
+    pub name: ModelName,
     /// What was used.
     pub usage: Usage,
 }
 
 /// What totals tell beside the lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct TotalsFindings {
     /// What no line shows.
     pub hidden: Vec<Hidden>,
     /// By model, what the lines show and no total has: a disagreement.
@@ -92,12 +92,12 @@ pub struct Told {
 impl Session {
     /// What its totals tell beside its lines.
     #[must_use]
-    pub fn told(&self, models: &dyn Models) -> Told {
+    pub fn told(&self, models: &dyn Models) -> TotalsFindings {
         let keys: Vec<String> = self.names.iter().map(|name| models.name(&name.model).0).collect();
         let mut coverage = Coverage::new(self, &keys, models);
         // By total: what is hidden up to then, and what to call it.
-        let mut found: Vec<BTreeMap<String, (Usage, Name)>> = Vec::with_capacity(self.states.len());
-        let mut told = Told::default();
+        let mut found: Vec<BTreeMap<String, (Usage, ModelName)>> = Vec::with_capacity(self.states.len());
+        let mut told = TotalsFindings::default();
         let mut past = Past::default();
         for state in &self.states {
             let window = coverage.take(state);
@@ -148,7 +148,7 @@ struct Coverage<'s> {
     /// What stands for the name of each of [`Session::names`].
     keys: &'s [String],
     /// The lines that totals can have.
-    lines: Vec<&'s Shown>,
+    lines: Vec<&'s ShownResponse>,
     is_covered: Vec<bool>,
     /// What stands for the names of the covered lines, and what these come to.
     shown: BTreeSet<&'s str>,
@@ -170,8 +170,8 @@ impl<'s> Coverage<'s> {
     fn new(session: &'s Session, keys: &'s [String], models: &'s dyn Models) -> Self {
         let totals = session.states.iter().flat_map(|state| state.totals.keys());
         let counted: BTreeSet<String> = totals.map(|name| models.name(name).0).collect();
-        let can_be_in = |line: &&Shown| !line.is_advice || counted.contains(&keys[line.name]);
-        let lines: Vec<&Shown> = session.lines.iter().filter(can_be_in).collect();
+        let can_be_in = |line: &&ShownResponse| !line.is_advice || counted.contains(&keys[line.name]);
+        let lines: Vec<&ShownResponse> = session.lines.iter().filter(can_be_in).collect();
         Self {
             session,
             models,
@@ -186,7 +186,7 @@ impl<'s> Coverage<'s> {
     }
 
     /// Takes the next total in. Returns the lines that it has and none before had.
-    fn take(&mut self, state: &State) -> Vec<usize> {
+    fn take(&mut self, state: &TotalState) -> Vec<usize> {
         let (lines, start) = (&self.lines, state.started_at);
         let inherited = self.session.inherited.get(&start);
         let chain = self.chains.entry(start).or_default();
@@ -256,7 +256,7 @@ impl<'s> Coverage<'s> {
     }
 
     /// What the hidden calls of a name of the totals are priced as; `window` are the lines that have come with them.
-    fn name(&self, node: &ModelNode<'_>, window: &[usize]) -> Name {
+    fn name(&self, node: &ModelNode<'_>, window: &[usize]) -> ModelName {
         if node.is_exact {
             return self.usual_name(node.key, window);
         }
@@ -264,7 +264,7 @@ impl<'s> Coverage<'s> {
             let price = |model: &str| node.models.cost(model, node.at, &ONE_OF_EACH);
             let is_alike = price(node.key) == price(&node.group.name);
             let model = if is_alike { node.key } else { &node.group.name };
-            return Name { model: model.to_owned(), modifiers: self.usual_modifiers() };
+            return ModelName { model: model.to_owned(), modifiers: self.usual_modifiers() };
         }
         // Somebody's own name for a model is priced as the one that has answered to it, if that is certain.
         let came: BTreeSet<&str> = window.iter().map(|at| self.key_of(*at)).collect();
@@ -275,7 +275,7 @@ impl<'s> Coverage<'s> {
         }
         match answered[..] {
             [one] => self.usual_name(one, window),
-            _ => Name { model: node.group.name.clone(), modifiers: Modifiers::default() },
+            _ => ModelName { model: node.group.name.clone(), modifiers: Modifiers::default() },
         }
     }
 
@@ -284,7 +284,7 @@ impl<'s> Coverage<'s> {
     }
 
     /// The name that most tokens of a model have, of these lines or else of all that are covered.
-    fn usual_name(&self, key: &str, window: &[usize]) -> Name {
+    fn usual_name(&self, key: &str, window: &[usize]) -> ModelName {
         let covered: Vec<usize>;
         let mut lines = window;
         if !window.iter().any(|at| self.key_of(*at) == key) {

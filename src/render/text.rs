@@ -6,7 +6,7 @@ use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement, LineStyle
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::calendar::Zone;
-use crate::domain::{PicoUsd, State, clean_name, grouped, printable};
+use crate::domain::{BudgetState, PicoUsd, clean_name, grouped, printable};
 use crate::present::number::{cost, difference, per_million, rough, scaled, signed, span};
 use crate::present::{Align, Cell, Column, Finding, FindingState, Table};
 use crate::report::KnownCost;
@@ -361,9 +361,9 @@ fn styled(cell: &Cell, shown: String) -> comfy_table::Cell {
     let text = comfy_table::Cell::new_owned(shown);
     match cell {
         Cell::Cost(KnownCost { amount: None, is_partial: true }) => text.fg(Color::DarkYellow),
-        Cell::State(State::Ok) => text.fg(Color::DarkGreen),
-        Cell::State(State::Warning) => text.fg(Color::DarkYellow),
-        Cell::State(State::Exceeded) => text.fg(Color::DarkRed),
+        Cell::State(BudgetState::Ok) => text.fg(Color::DarkGreen),
+        Cell::State(BudgetState::Warning) => text.fg(Color::DarkYellow),
+        Cell::State(BudgetState::Exceeded) => text.fg(Color::DarkRed),
         Cell::Estimate(_) | Cell::Rough(_) | Cell::Unknown | Cell::Percent(_) | Cell::ChangePercent(_) => {
             text.add_attribute(Attribute::Dim)
         }

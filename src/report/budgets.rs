@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::budget::{self, BudgetStatus, Course};
-use crate::domain::{Limit, PicoUsd, State, Timestamp, shell_word};
+use crate::domain::{BudgetState, Limit, PicoUsd, Timestamp, shell_word};
 
 /// `budget status --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -173,14 +173,14 @@ impl BudgetInfo {
 
     /// How it stands, as the value that `state` names.
     #[must_use]
-    pub fn standing(&self) -> State {
+    pub fn standing(&self) -> BudgetState {
         self.status.standing.state()
     }
 
     /// Whether it is used up.
     #[must_use]
     pub fn is_exceeded(&self) -> bool {
-        self.standing() == State::Exceeded
+        self.standing() == BudgetState::Exceeded
     }
 }
 

@@ -15,7 +15,7 @@ use super::reports::{self, Report};
 use super::writer::{signed, unsigned};
 use super::{Ledger, SessionRow, StoreError};
 use crate::domain::{
-    AgentId, Budget, BudgetSpan, Limit, MAIN_AGENT, ModelId, Per, PicoUsd, Scope, State, Timestamp,
+    AgentId, Budget, BudgetSpan, BudgetState, Limit, MAIN_AGENT, ModelId, Per, PicoUsd, Scope, Timestamp,
     ToolUseId, UsedAmount,
 };
 use crate::pricing::PriceTable;
@@ -41,8 +41,8 @@ pub struct BudgetTotals {
     pub span: BudgetSpan,
     /// What was billed in it, with what was reported.
     pub used: UsedAmount,
-    /// What the user was told of it; of a budget that is [`State::Ok`] nothing.
-    pub told: State,
+    /// What the user was told of it; of a budget that is [`BudgetState::Ok`] nothing.
+    pub told: BudgetState,
     /// When a session was stopped last.
     pub stopped_at: Option<Timestamp>,
 }
@@ -171,7 +171,7 @@ impl<L: DerefMut<Target = Ledger>> Budgets<L> {
         &mut self,
         budget: &Budget,
         session: SessionRow,
-        told: State,
+        told: BudgetState,
     ) -> Result<bool, StoreError> {
         self.0.write("record the warning", |tx| {
             let session = if budget.per == Per::Session { session.0 } else { 0 };
@@ -565,9 +565,9 @@ pub(super) fn totals(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Bud
         span: BudgetSpan { from: time(start), until: time(until) },
         used,
         told: match row.get::<_, i64>(first + 6)? {
-            ..=0 => State::Ok,
-            1 => State::Warning,
-            _ => State::Exceeded,
+            ..=0 => BudgetState::Ok,
+            1 => BudgetState::Warning,
+            _ => BudgetState::Exceeded,
         },
         stopped_at: row.get::<_, Option<i64>>(first + 7)?.map(Timestamp::from_millis),
     }))

@@ -13,7 +13,9 @@ use super::writer::{SessionRow, signed};
 use super::{Ledger, StoreError, columns};
 use crate::domain::{ClientTotal, Modifiers, PicoUsd, Timestamp, Usage};
 use crate::pricing::PriceTable;
-use crate::reconcile::totals::{Models, Name, Session, Shown, State, Told, Total, Totals};
+use crate::reconcile::totals::{
+    ModelName, Models, Session, ShownResponse, Total, TotalState, Totals, TotalsFindings,
+};
 
 /// Where a client's total has less than the lines show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,7 +147,7 @@ fn add(
     spending: &mut BucketWriter,
 ) -> rusqlite::Result<()> {
     for hidden in told(conn, prices, session)?.hidden {
-        let Name { model, modifiers } = hidden.name;
+        let ModelName { model, modifiers } = hidden.name;
         // Many requests in one sum: no prompt to compare with a tier.
         let rates = prices.price(&model, hidden.at, 0, modifiers);
         spending.add_hidden(session, hidden.at, &model, hidden.usage, rates);
@@ -172,10 +174,10 @@ impl Models for PriceTable {
     }
 }
 
-fn told(conn: &Connection, prices: &PriceTable, session: SessionRow) -> rusqlite::Result<Told> {
+fn told(conn: &Connection, prices: &PriceTable, session: SessionRow) -> rusqlite::Result<TotalsFindings> {
     let states = states(conn, session)?;
     if states.is_empty() {
-        return Ok(Told::default());
+        return Ok(TotalsFindings::default());
     }
     let starts: BTreeSet<Option<Timestamp>> = states.iter().map(|state| state.started_at).collect();
     let mut inherited = BTreeMap::new();
@@ -191,7 +193,7 @@ fn told(conn: &Connection, prices: &PriceTable, session: SessionRow) -> rusqlite
         )?
         .query_map([session.0], |row| row.get(0).map(Timestamp::from_millis))?
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    let mut lines = Lines::default();
+    let mut lines = SessionLines::default();
     lines.read(conn, "SELECT COLUMNS FROM responses r WHERE r.session = ?1", session)?;
     if inherited.len() < starts.len() {
         // A total that goes on from none of the parent's can have what the parent did before the fork.
@@ -206,18 +208,18 @@ fn told(conn: &Connection, prices: &PriceTable, session: SessionRow) -> rusqlite
 
 /// Responses as they are read.
 #[derive(Default)]
-struct Lines {
+struct SessionLines {
     found: Vec<Found>,
-    names: Vec<Name>,
+    names: Vec<ModelName>,
     places: HashMap<(String, i64), usize>,
 }
 
 struct Found {
-    line: Shown,
+    line: ShownResponse,
     is_main: bool,
 }
 
-impl Lines {
+impl SessionLines {
     fn read(&mut self, conn: &Connection, sql: &str, session: SessionRow) -> rusqlite::Result<()> {
         const COLUMNS: &str = "r.session, r.agent_id IS NULL, r.copied, r.at, r.modifiers, coalesce(r.model, ''),
             r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_5m_tokens, r.cache_write_1h_tokens,
@@ -228,7 +230,7 @@ impl Lines {
             let (owner, copied): (i64, bool) = (row.get(0)?, row.get(2)?);
             let usage = columns::usage(row, 6)?;
             let by_client = iterations(row, 12, &usage)?.map_or(usage, |iterations| iterations.by_client);
-            let line = Shown {
+            let line = ShownResponse {
                 at: row.get::<_, Option<i64>>(3)?.map(Timestamp::from_millis),
                 told_at: None,
                 name: self.name(row)?,
@@ -246,7 +248,7 @@ impl Lines {
         let mode: i64 = row.get(4)?;
         let model = columns::name(row, 5)?;
         // Most have the name of the one before.
-        let is_last = |name: &Name| name.model == model && name.modifiers == Modifiers::from_bits(mode);
+        let is_last = |name: &ModelName| name.model == model && name.modifiers == Modifiers::from_bits(mode);
         if let Some(last) = self.found.last().map(|found| found.line.name)
             && self.names.get(last).is_some_and(is_last)
         {
@@ -255,14 +257,14 @@ impl Lines {
         let next = self.names.len();
         let place = *self.places.entry((model.to_owned(), mode)).or_insert(next);
         if place == next {
-            self.names.push(Name { model: model.to_owned(), modifiers: Modifiers::from_bits(mode) });
+            self.names.push(ModelName { model: model.to_owned(), modifiers: Modifiers::from_bits(mode) });
         }
         Ok(place)
     }
 
     /// The lines in the order in which totals come to have them. A subagent can answer after the last dated line before a
     /// total, but not after the session has gone on: its answer is told with what the main conversation said last.
-    fn told(self, turns: &[Timestamp]) -> (Vec<Shown>, Vec<Name>) {
+    fn told(self, turns: &[Timestamp]) -> (Vec<ShownResponse>, Vec<ModelName>) {
         let main = self.found.iter().filter(|found| found.is_main).filter_map(|found| found.line.at);
         let mut spoken: Vec<Timestamp> = main.chain(turns.iter().copied()).collect();
         spoken.sort_unstable();
@@ -273,16 +275,16 @@ impl Lines {
                 }
                 at => at,
             };
-            Shown { told_at, ..found.line }
+            ShownResponse { told_at, ..found.line }
         };
-        let mut lines: Vec<Shown> = self.found.into_iter().map(told).collect();
+        let mut lines: Vec<ShownResponse> = self.found.into_iter().map(told).collect();
         lines.sort_by_key(|line| line.told_at);
         (lines, self.names)
     }
 }
 
 /// A session's totals, in the order of time.
-fn states(conn: &Connection, session: SessionRow) -> rusqlite::Result<Vec<State>> {
+fn states(conn: &Connection, session: SessionRow) -> rusqlite::Result<Vec<TotalState>> {
     const SQL: &str = concat!(
         "SELECT model, ",
         columns::usage_columns!(),
@@ -290,12 +292,12 @@ fn states(conn: &Connection, session: SessionRow) -> rusqlite::Result<Vec<State>
     );
     let mut query = conn.prepare_cached(SQL)?;
     let mut rows = query.query([session.0])?;
-    let mut states: Vec<State> = Vec::new();
+    let mut states: Vec<TotalState> = Vec::new();
     let mut last = None;
     while let Some(row) = rows.next()? {
         let (at, started_at): (i64, Option<i64>) = (row.get(9)?, row.get(10)?);
         if last != Some(at) {
-            states.push(State {
+            states.push(TotalState {
                 at: (at != 0).then(|| Timestamp::from_millis(at)),
                 started_at: started_at.map(Timestamp::from_millis),
                 totals: Totals::new(),
@@ -319,7 +321,7 @@ fn parents_total(
     conn: &Connection,
     session: SessionRow,
     start: Option<Timestamp>,
-    own: &State,
+    own: &TotalState,
 ) -> rusqlite::Result<Option<Totals>> {
     const OF_PARENT: &str =
         "SELECT p.session, p.at FROM sessions s JOIN client_totals p ON p.session = s.parent
@@ -346,7 +348,7 @@ fn parents_total(
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(free) => free.insert(states(conn, other)?),
             };
-            let is_it = |state: &&State| state.at.map_or(0, Timestamp::as_millis) == at;
+            let is_it = |state: &&TotalState| state.at.map_or(0, Timestamp::as_millis) == at;
             totals.extend(states.iter().find(is_it).map(|state| state.totals.clone()));
         }
         Ok(totals)
@@ -377,7 +379,7 @@ fn parents_total(
 fn has_own_lines(
     conn: &Connection,
     session: SessionRow,
-    own: &State,
+    own: &TotalState,
     without: &Totals,
 ) -> rusqlite::Result<bool> {
     const SQL: &str = concat!(

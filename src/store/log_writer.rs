@@ -12,7 +12,7 @@ use super::log_records::{
     COMPACTIONS, FORGET_COPIES, FORGET_EARLIER, FactsSource, PROMPTS, forget_told_boundaries, give,
     record_boundary, record_facts, record_log_prompt,
 };
-use super::owners::{self, Claim, RecordKind, Sharing};
+use super::owners::{self, Claim, SharedKind, Sharing};
 use super::responses::{self, INSERT, REPLACE, execute, known_message};
 use super::writer::{SessionRow, session_id, session_row_and_own, signed};
 use super::{allocations, changes, contexts, hidden};
@@ -136,7 +136,7 @@ impl<'c> LogWriter<'c> {
         for prompt in &delta.prompts {
             let owner = self.row(&prompt.session)?;
             let claims = record_log_prompt(conn, owner, prompt, file_start)?;
-            self.claim(&prompt.uuid, RecordKind::Prompt, claims)?;
+            self.claim(&prompt.uuid, SharedKind::Prompt, claims)?;
             self.note_record(owner, prompt.at);
             note_earliest(&mut self.spoken, owner, prompt.at);
         }
@@ -144,7 +144,7 @@ impl<'c> LogWriter<'c> {
         for compaction in &delta.compactions {
             let owner = self.row(&compaction.session)?;
             match record_boundary(conn, owner, compaction, file_start)? {
-                Some(claims) => self.claim(&compaction.uuid, RecordKind::Compaction, claims)?,
+                Some(claims) => self.claim(&compaction.uuid, SharedKind::Compaction, claims)?,
                 None => {
                     told.insert((owner, compaction.trigger.name()));
                 }
@@ -243,7 +243,7 @@ impl<'c> LogWriter<'c> {
     fn claim(
         &mut self,
         key: &str,
-        kind: RecordKind,
+        kind: SharedKind,
         claims: impl IntoIterator<Item = Claim>,
     ) -> rusqlite::Result<()> {
         for claim in claims {
@@ -293,7 +293,7 @@ impl<'c> LogWriter<'c> {
                     _ => true,
                 };
                 if is_shared {
-                    self.claim(key, RecordKind::Response, claims.iter().copied())?;
+                    self.claim(key, SharedKind::Response, claims.iter().copied())?;
                 }
                 let Response { message, row, known, doubles, place: (file, at), .. } = response;
                 for (double, row) in doubles {
@@ -367,7 +367,7 @@ impl<'c> LogWriter<'c> {
     /// What a fork's file was read of before it was known to be one: its copies count, but not for the fork.
     fn note_found_copies(&mut self) -> rusqlite::Result<()> {
         for (session, CopiedBefore { at: start, has_responses }) in std::mem::take(&mut self.found_copies) {
-            let kinds = [RecordKind::Prompt, RecordKind::Compaction, RecordKind::Response];
+            let kinds = [SharedKind::Prompt, SharedKind::Compaction, SharedKind::Response];
             owners::note_copies(self.conn, session, start, if has_responses { &kinds } else { &kinds[..2] })?;
             if self.sharing.contains_key(&session) {
                 self.disputed.insert(session);
@@ -403,7 +403,7 @@ impl<'c> LogWriter<'c> {
         let mut given = 0;
         for (key, kind, claim) in settled.owners {
             match kind {
-                RecordKind::Response => {
+                SharedKind::Response => {
                     let Some((known, row)) =
                         MessageId::new(&key).map_or(Ok(None), |id| known_message(self.conn, &id))?
                     else {
@@ -419,8 +419,8 @@ impl<'c> LogWriter<'c> {
                     let message = ResponseRecord { session, copied, file_start, ..known.clone() };
                     self.replace((&known, row), (&message, claim.session))?;
                 }
-                RecordKind::Prompt => given += give(self.conn, PROMPTS, &key, &claim)?,
-                RecordKind::Compaction => given += give(self.conn, COMPACTIONS, &key, &claim)?,
+                SharedKind::Prompt => given += give(self.conn, PROMPTS, &key, &claim)?,
+                SharedKind::Compaction => given += give(self.conn, COMPACTIONS, &key, &claim)?,
             }
         }
         let parents: HashMap<SessionRow, SessionRow> =

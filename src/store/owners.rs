@@ -25,13 +25,13 @@ use crate::domain::{RecordSource, ResponseRecord, Timestamp};
 
 /// What a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum RecordKind {
+pub(super) enum SharedKind {
     Response = 0,
     Prompt = 1,
     Compaction = 2,
 }
 
-impl RecordKind {
+impl SharedKind {
     const fn from_rank(rank: i64) -> Self {
         match rank {
             0 => Self::Response,
@@ -72,7 +72,7 @@ impl Claim {
 }
 
 /// Notes that a session has a record.
-pub(super) fn note(conn: &Connection, key: &str, kind: RecordKind, claim: &Claim) -> rusqlite::Result<()> {
+pub(super) fn note(conn: &Connection, key: &str, kind: SharedKind, claim: &Claim) -> rusqlite::Result<()> {
     let known = conn
         .prepare_cached(
             "SELECT session, source, copied, file_started_at, at FROM shared_records WHERE key = ?1 AND session = ?2",
@@ -122,7 +122,7 @@ pub(super) fn note_copies(
     conn: &Connection,
     session: SessionRow,
     start: Timestamp,
-    kinds: &[RecordKind],
+    kinds: &[SharedKind],
 ) -> rusqlite::Result<()> {
     for kind in kinds {
         conn.prepare_cached(
@@ -151,7 +151,7 @@ fn read_claim(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Claim> 
 pub(super) struct Sharing {
     sessions: BTreeMap<SessionRow, Has>,
     /// Who has a record, by the record's key.
-    claims: BTreeMap<String, (RecordKind, Vec<Claim>)>,
+    claims: BTreeMap<String, (SharedKind, Vec<Claim>)>,
     /// Those that were looked at, the lower number first: where marks tell, none has to be.
     pairs: RefCell<HashMap<(SessionRow, SessionRow), Pair>>,
 }
@@ -231,7 +231,7 @@ impl Pair {
 #[derive(Debug, Default)]
 pub(super) struct Settled {
     /// To whom each record belongs that is shared.
-    pub(super) owners: Vec<(String, RecordKind, Claim)>,
+    pub(super) owners: Vec<(String, SharedKind, Claim)>,
     /// Of each session the one that it is a fork of, and when it was made.
     pub(super) parents: Vec<(SessionRow, Option<SessionRow>, Option<Timestamp>)>,
     /// When each session has its first record of its own, beside whoever it shares some with; `None` if it has none.
@@ -288,7 +288,7 @@ impl Sharing {
             if claim.source == RecordSource::Main {
                 has.file_start = has.file_start.into_iter().chain(claim.file_start).min();
             }
-            let kind = RecordKind::from_rank(row.get(6)?);
+            let kind = SharedKind::from_rank(row.get(6)?);
             self.claims.entry(key).or_insert_with(|| (kind, Vec::new())).1.push(claim);
         }
         self.sessions.insert(session, has);
@@ -314,7 +314,7 @@ impl Sharing {
             // A sidechain can replay messages too, and of a fork's copies; that it is one says its main conversation.
             let copies = claims.iter().filter(|claim| claim.session != owner.session);
             let copies = copies.filter(|claim| claim.source == RecordSource::Main);
-            for copy in copies.filter(|_| *kind == RecordKind::Response && !owner.copied) {
+            for copy in copies.filter(|_| *kind == SharedKind::Response && !owner.copied) {
                 let found = (owner.at, owner.session);
                 latest
                     .entry(copy.session)

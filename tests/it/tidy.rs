@@ -1,6 +1,6 @@
 //! The source tree keeps to its own map: who may use whom, how long a file may be.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use regex::Regex;
@@ -370,6 +370,44 @@ fn retired_words_name_nothing() {
         wrong.extend(modules.map(|name| format!("src/{}: mod {name}", source.path)));
     }
     assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// The names of types that `code` defines outside of functions' bodies and `impl`s: structs, enums, traits, and aliases.
+fn types_defined(code: &str) -> impl Iterator<Item = &str> {
+    code.lines().filter_map(|line| {
+        let bare = line.trim_start();
+        let item = match bare.strip_prefix("pub") {
+            Some(rest) if rest.starts_with('(') => rest.split_once(") ")?.1,
+            Some(rest) => rest.trim_start(),
+            None => bare,
+        };
+        let kinds = ["struct ", "enum ", "union ", "trait ", "type "];
+        let rest = kinds.into_iter().find_map(|kind| item.strip_prefix(kind))?;
+        // Within an `impl` or a trait, `type` is what the trait asks for.
+        if item.starts_with("type ") && line.starts_with(' ') {
+            return None;
+        }
+        let name = &rest[..rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())];
+        // A macro's `struct $name`.
+        (!name.is_empty()).then_some(name)
+    })
+}
+
+/// A reader, and a search, must know what a type is by its name. Two of one name in one file are for two systems.
+#[test]
+fn no_type_is_named_as_another() {
+    let text =
+        "pub(super) struct A<T>(T);\nimpl I for A {\n    type B = u8;\n}\n    enum C {\npub type D = u8;\n";
+    assert_eq!(types_defined(text).collect::<Vec<_>>(), ["A", "C", "D"]);
+    let mut files = BTreeMap::<String, BTreeSet<String>>::new();
+    for source in sources() {
+        for name in types_defined(&source.code) {
+            files.entry(name.to_owned()).or_default().insert(source.path.clone());
+        }
+    }
+    assert!(files.len() > 300, "only {} types found", files.len());
+    files.retain(|_, files| files.len() > 1);
+    assert_eq!(files, BTreeMap::new());
 }
 
 /// What is made and not written: builds, what the fuzzer collects, mutants, git's own.

@@ -23,7 +23,7 @@ const MAX_COPIED: usize = 65_536;
 
 /// What the lines so far say of those that follow. Its names are short, since it is kept with each rollout.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct State {
+pub(super) struct RolloutState {
     /// The thread, by the first line.
     #[serde(rename = "i", default)]
     thread: Option<String>,
@@ -148,7 +148,7 @@ impl Counts {
 /// Reads what a rollout has new.
 pub(super) fn read(buffer: &mut Buffer, path: &Path, from: &ReadFrom) -> Result<LogDelta, ReadError> {
     let mut copied: Option<HashSet<[Counts; 2]>> = None;
-    let mut delta = line_log::read(buffer, path, from, |log: &mut LineLog<State>, line| {
+    let mut delta = line_log::read(buffer, path, from, |log: &mut LineLog<RolloutState>, line| {
         if let Some(kind) = plain_kind(line) {
             return kind;
         }
@@ -189,7 +189,7 @@ fn plain_kind(line: &[u8]) -> Option<LineKind> {
 
 /// A rollout while a line of it is read.
 struct Reading<'r> {
-    log: &'r mut LineLog<State>,
+    log: &'r mut LineLog<RolloutState>,
     path: &'r Path,
     from: &'r ReadFrom,
     /// The answers of the thread that this one was forked from, if they were needed.

@@ -27,23 +27,30 @@ fn second(number: i64) -> Option<Timestamp> {
     Some(Timestamp::from_millis(number * 1_000))
 }
 
-fn line(at: i64, name: usize, usage: Usage) -> Shown {
-    Shown { at: second(at), told_at: second(at), name, usage, is_advice: false, is_before_fork: false }
+fn line(at: i64, name: usize, usage: Usage) -> ShownResponse {
+    ShownResponse {
+        at: second(at),
+        told_at: second(at),
+        name,
+        usage,
+        is_advice: false,
+        is_before_fork: false,
+    }
 }
 
-fn state(at: i64, totals: &[(&str, Usage)]) -> State {
+fn state(at: i64, totals: &[(&str, Usage)]) -> TotalState {
     let total = |(name, usage): &(&str, Usage)| {
         ((*name).to_owned(), Total { usage: *usage, is_split: true, cost: None })
     };
-    State { at: second(at), started_at: None, totals: totals.iter().map(total).collect() }
+    TotalState { at: second(at), started_at: None, totals: totals.iter().map(total).collect() }
 }
 
-fn names(models: &[&str]) -> Vec<Name> {
-    let name = |model: &&str| Name { model: (*model).to_owned(), modifiers: Modifiers::default() };
+fn names(models: &[&str]) -> Vec<ModelName> {
+    let name = |model: &&str| ModelName { model: (*model).to_owned(), modifiers: Modifiers::default() };
     models.iter().map(name).collect()
 }
 
-fn hidden(told: &Told) -> Usage {
+fn hidden(told: &TotalsFindings) -> Usage {
     told.hidden.iter().map(|hidden| hidden.usage).sum()
 }
 
@@ -80,7 +87,7 @@ proptest! {
             shown.push(line(at, *answered, *usage));
         }
         let session = Session {
-            states: vec![State { at: second(100), started_at: None, totals }],
+            states: vec![TotalState { at: second(100), started_at: None, totals }],
             lines: shown,
             names: names(&["m-1", "m-2", "house"]),
             ..Session::default()
@@ -101,7 +108,7 @@ proptest! {
         grown.sort_by_key(|(at, _)| *at);
         grown.dedup_by_key(|(at, _)| *at);
         let mut sum = Usage::default();
-        let states: Vec<State> = grown
+        let states: Vec<TotalState> = grown
             .iter()
             .map(|(at, more)| {
                 sum += *more;
@@ -132,7 +139,7 @@ proptest! {
         for (number, (shown, more)) in (0..).zip(&parts) {
             let start = number * 10;
             session.lines.push(line(start + 1, 0, *shown));
-            session.states.push(State { started_at: second(start), ..state(start + 2, &[("m", *shown + *more)]) });
+            session.states.push(TotalState { started_at: second(start), ..state(start + 2, &[("m", *shown + *more)]) });
         }
         let told = session.told(&Known);
         prop_assert_eq!(hidden(&told), parts.iter().map(|(_, more)| *more).sum::<Usage>());
