@@ -1,33 +1,15 @@
 //! The command line: what is asked, and who answers. Only here anything is printed.
 
-mod agents;
-mod alerts;
 pub mod args;
-mod budget;
-mod capture_cost;
-mod cost;
-mod count;
-mod dashboard;
+mod commands;
 mod diff;
-mod doctor;
-mod export;
 mod hints;
-mod history;
 mod hook;
-mod import;
-mod init;
 mod output;
-mod prices;
-mod report_usage;
 mod scopes;
 mod session;
-mod show_usage;
 mod statusline;
-mod step;
 mod suggest;
-mod tools;
-mod trends;
-mod uninstall;
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -35,7 +17,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::Parser as _;
 use serde::Serialize;
 
 use crate::allocation::{self, AllocationProgress, SessionAllocations};
@@ -54,7 +36,8 @@ use crate::render::{self, Style};
 use crate::setup::SetupError;
 use crate::setup::plan::Backups;
 use crate::store::{CopiedFor, Ledger, LeftOut, SessionRecord, SessionRow, StoreError};
-use args::{Cli, ColorChoice, Command, OutputFormat};
+use args::{ColorChoice, OutputFormat};
+pub use commands::{Cli, Command};
 pub use output::Console;
 use output::Passes;
 
@@ -219,59 +202,19 @@ impl Context {
     /// by then.
     fn run_report(&self, command: Command) -> Result<(), Error> {
         if !self.is_report {
-            return self.run(command);
+            return command.run(self);
         }
-        match self.run(command.clone()) {
+        match command.clone().run(self) {
             Err(Error::Store(error)) if error.is_unwritable() && self.copies.get() == Copies::Unless => {
                 self.copies.set(Copies::Always);
                 // A copy holds all, whoever holds the ledger.
                 self.left_out.take();
-                self.run(command).map_err(|second| match second {
+                command.run(self).map_err(|second| match second {
                     Error::Store(second) => Error::Store(error.unless_told_by(second)),
                     second => second,
                 })
             }
             result => result,
-        }
-    }
-
-    fn run(&self, command: Command) -> Result<(), Error> {
-        if !matches!(command, Command::Completions(_) | Command::Man | Command::Count(_)) {
-            self.check_places()?;
-        }
-        match command {
-            Command::Hook(_) | Command::Statusline(_) => Ok(()),
-            Command::Init(args) => init::run(self, &args),
-            Command::Uninstall(args) => uninstall::run(self, &args),
-            Command::Doctor(args) => doctor::run(self, &args),
-            Command::ShowUsage(args) => show_usage::run(self, &args),
-            Command::Cost(args) => cost::run(self, &args),
-            Command::Tools(args) => tools::run(self, &args),
-            Command::Agents(args) => agents::run(self, &args),
-            Command::Step(args) => step::run(self, &args),
-            Command::Alerts(args) => alerts::run(self, &args),
-            Command::Budget(args) => budget::run(self, &args),
-            Command::ReportUsage(args) => report_usage::run(self, &args),
-            Command::CaptureCost(args) => capture_cost::run(self, &args),
-            Command::History(args) => history::run(self, &args),
-            Command::Trends(args) => trends::run(self, &args),
-            Command::Dashboard(args) => dashboard::run(self, &args),
-            Command::Export(args) => export::run(self, &args),
-            Command::Import(args) => import::run(self, &args),
-            Command::Count(args) => count::run(self, &args),
-            Command::Prices(args) => prices::run(self, args),
-            Command::Completions(args) => {
-                let mut script = Vec::new();
-                clap_complete::generate(args.shell, &mut Cli::command(), "tallyhook", &mut script);
-                self.print(&String::from_utf8_lossy(&script))
-            }
-            Command::Man => {
-                let mut page = Vec::new();
-                clap_mangen::Man::new(Cli::command())
-                    .render(&mut page)
-                    .map_err(|source| Error::Output { source })?;
-                self.print(&String::from_utf8_lossy(&page))
-            }
         }
     }
 
@@ -437,9 +380,14 @@ impl Context {
         Ok(config)
     }
 
+    /// The user's prices: beside the settings file that is in use.
+    fn prices_path(&self) -> Result<PathBuf, Error> {
+        self.env.prices_path(self.options.config.as_deref()).ok_or(Error::NoConfigPath)
+    }
+
     /// The prices in force: the built-in ones and, first, the user's.
     fn prices(&self) -> Result<PriceTable, Error> {
-        Ok(match prices::prices_path(self) {
+        Ok(match self.prices_path() {
             Ok(path) => PriceTable::with_overrides(read_user_prices(&path)?),
             Err(_) => PriceTable::builtin(),
         })

@@ -238,7 +238,7 @@ fn calls(words: &[String], command: &clap::Command) -> Vec<Vec<String>> {
 /// All that every command prints, on a ledger as we write it and on one that somebody else has written into.
 #[test]
 fn whatever_is_printed_speaks_to_no_terminal() {
-    let mut command = tallyhook::cli::args::Cli::command();
+    let mut command = tallyhook::cli::Cli::command();
     command.build();
     let mut commands = Vec::new();
     leaves(&command, &[], &mut commands);

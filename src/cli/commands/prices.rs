@@ -1,7 +1,5 @@
 //! `tallyhook prices`.
 
-use std::path::PathBuf;
-
 use super::args::{
     OutputFormat, PricesArgs, PricesCheckArgs, PricesCommand, PricesListArgs, PricesSetArgs, PricesShowArgs,
 };
@@ -71,7 +69,7 @@ fn print_model(
 }
 
 fn set(context: &Context, args: &PricesSetArgs) -> Result<(), Error> {
-    let path = prices_path(context)?;
+    let path = context.prices_path()?;
     let mut price = NewPrice {
         from: args.from.map(|day| start_of(context, day)).transpose()?,
         input: args.input,
@@ -116,9 +114,4 @@ fn check(context: &Context, args: &PricesCheckArgs) -> Result<(), Error> {
         0 => Ok(()),
         models => Err(Error::Unpriced { models }),
     }
-}
-
-/// The user's file: beside the settings file that is in use.
-pub(super) fn prices_path(context: &Context) -> Result<PathBuf, Error> {
-    context.env.prices_path(context.options.config.as_deref()).ok_or(Error::NoConfigPath)
 }
