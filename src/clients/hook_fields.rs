@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Answer, HookEvent, HookPayload, ToolPayload};
+use super::{HookAnswer, HookEvent, HookPayload, ToolPayload};
 use crate::domain::{
     AgentId, CompactionTrigger, MAX_NAME_CHARS, ModelId, SessionId, ToolName, ToolUseId, clean_name,
 };
@@ -95,24 +95,24 @@ pub(super) fn name(object: &Object<'_>, name: &str) -> Option<String> {
 }
 
 /// An answer in Claude Code's words.
-pub(super) fn answer(event: &HookEvent<'_>, answer: &Answer) -> Option<String> {
+pub(super) fn answer(event: &HookEvent<'_>, answer: &HookAnswer) -> Option<String> {
     let json = match (answer, event) {
-        (Answer::Nothing, _) => return None,
-        (Answer::Warning(lines), _) => json!({ "systemMessage": lines }),
-        (Answer::Stop(reason), HookEvent::UserPromptSubmit { .. }) => {
+        (HookAnswer::Nothing, _) => return None,
+        (HookAnswer::Warning(lines), _) => json!({ "systemMessage": lines }),
+        (HookAnswer::Stop(reason), HookEvent::UserPromptSubmit { .. }) => {
             json!({ "decision": "block", "reason": reason })
         }
-        (Answer::Stop(reason), HookEvent::ToolAsked(_)) => json!({ "hookSpecificOutput": {
+        (HookAnswer::Stop(reason), HookEvent::ToolAsked(_)) => json!({ "hookSpecificOutput": {
             "hookEventName": "PreToolUse", "permissionDecision": "deny", "permissionDecisionReason": reason } }),
-        (Answer::Stop(reason), _) => json!({ "continue": false, "stopReason": reason }),
+        (HookAnswer::Stop(reason), _) => json!({ "continue": false, "stopReason": reason }),
     };
     Some(json.to_string())
 }
 
 /// A warning in Claude Code's words, of a client that can't be stopped.
-pub(super) fn warning(answer: &Answer) -> Option<String> {
+pub(super) fn warning(answer: &HookAnswer) -> Option<String> {
     match answer {
-        Answer::Warning(lines) => Some(json!({ "systemMessage": lines }).to_string()),
-        Answer::Nothing | Answer::Stop(_) => None,
+        HookAnswer::Warning(lines) => Some(json!({ "systemMessage": lines }).to_string()),
+        HookAnswer::Nothing | HookAnswer::Stop(_) => None,
     }
 }

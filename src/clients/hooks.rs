@@ -20,7 +20,7 @@ pub trait HookProtocol: Sync {
     fn can_stop(&self, event: &HookEvent<'_>) -> bool;
 
     /// What goes to stdout; `None` if there is nothing to say.
-    fn encode(&self, event: &HookEvent<'_>, answer: &Answer) -> Option<String>;
+    fn encode(&self, event: &HookEvent<'_>, answer: &HookAnswer) -> Option<String>;
 
     /// What a call does to the agent's list of tasks; `None` of other calls.
     fn task_change(
@@ -33,7 +33,7 @@ pub trait HookProtocol: Sync {
 
 /// What the client is to be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum HookAnswer {
     /// Mostly.
     Nothing,
     /// Lines for the user.
@@ -42,7 +42,7 @@ pub enum Answer {
     Stop(String),
 }
 
-impl Answer {
+impl HookAnswer {
     /// This answer with more lines for the user; a stop takes none.
     #[must_use]
     pub fn with(self, lines: &[String]) -> Self {

@@ -21,7 +21,7 @@ use crate::domain::{AgentId, Client, LogDelta, LogPosition, OneLine as _, Sessio
 use crate::env::Env;
 use crate::json::{Object, Raw};
 
-pub use hooks::{Answer, HookEvent, HookPayload, HookProtocol, ToolPayload};
+pub use hooks::{HookAnswer, HookEvent, HookPayload, HookProtocol, ToolPayload};
 pub use jsonl::{Buffer, Fingerprint, Lines};
 
 /// How one client is read.

@@ -18,7 +18,7 @@ mod on_tool;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
-use crate::clients::{self, Answer, HookEvent, HookPayload, HookProtocol};
+use crate::clients::{self, HookAnswer, HookEvent, HookPayload, HookProtocol};
 use crate::config::{Config, Durability};
 use crate::domain::{Alerts, Client, SessionId, ToolUseId, plural, project_folder};
 use crate::env::Env;
@@ -241,7 +241,7 @@ struct EventOutcome {
     /// Whether it is in the ledger, or waits beside it.
     recorded: Result<(), Error>,
     /// What the client is to be told.
-    answer: Answer,
+    answer: HookAnswer,
 }
 
 impl Hook<'_> {
@@ -256,8 +256,8 @@ impl Hook<'_> {
             // A prompt that is blocked is no turn, so this comes first.
             let answer = self.decide(ledger.as_deref_mut());
             let recorded = match answer {
-                Answer::Stop(_) => self.record(ledger.as_deref_mut(), EventKind::Seen),
-                Answer::Nothing | Answer::Warning(_) => record(self, ledger.as_deref_mut()),
+                HookAnswer::Stop(_) => self.record(ledger.as_deref_mut(), EventKind::Seen),
+                HookAnswer::Nothing | HookAnswer::Warning(_) => record(self, ledger.as_deref_mut()),
             };
             (recorded, answer)
         } else {
@@ -269,17 +269,17 @@ impl Hook<'_> {
     }
 
     /// What budgets have to say.
-    fn decide(&self, ledger: Option<&mut Ledger>) -> Answer {
-        let Some(ledger) = ledger else { return Answer::Nothing };
+    fn decide(&self, ledger: Option<&mut Ledger>) -> HookAnswer {
+        let Some(ledger) = ledger else { return HookAnswer::Nothing };
         on_budget::answer(self, ledger).unwrap_or_else(|error| {
             self.note(&error);
-            Answer::Nothing
+            HookAnswer::Nothing
         })
     }
 
     /// Adds what alerts have to say, unless the session is stopped.
-    fn with_alerts(&self, ledger: Option<&mut Ledger>, answer: Answer) -> Answer {
-        let Some(ledger) = ledger.filter(|_| !matches!(answer, Answer::Stop(_))) else { return answer };
+    fn with_alerts(&self, ledger: Option<&mut Ledger>, answer: HookAnswer) -> HookAnswer {
+        let Some(ledger) = ledger.filter(|_| !matches!(answer, HookAnswer::Stop(_))) else { return answer };
         match on_alert::lines(self, ledger) {
             Ok(lines) => answer.with(&lines),
             Err(error) => {

@@ -10,7 +10,7 @@ use super::Hook;
 use super::lifting::{Shell, is_prompt, lifts};
 use crate::budget::{self, BudgetStatus};
 use crate::calendar::Zone;
-use crate::clients::{Answer, HookEvent, ToolPayload};
+use crate::clients::{HookAnswer, HookEvent, ToolPayload};
 use crate::domain::MAIN_AGENT;
 use crate::error::Error;
 use crate::json::Object;
@@ -18,7 +18,7 @@ use crate::present::budget_messages;
 use crate::store::{EventKind, Ledger, SessionRow};
 
 /// What the client is to be told at this event.
-pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Error> {
+pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<HookAnswer, Error> {
     let event = &hook.payload.event;
     let speaks = matches!(
         event,
@@ -29,10 +29,10 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
     );
     // What is said when a subagent ends the client shows nobody (seen with 2.1.330); the next event says it.
     if !speaks {
-        return Ok(Answer::Nothing);
+        return Ok(HookAnswer::Nothing);
     }
     let session = hook.session().as_str();
-    let Some(mut asked) = ledger.budgets().of_session(session)? else { return Ok(Answer::Nothing) };
+    let Some(mut asked) = ledger.budgets().of_session(session)? else { return Ok(HookAnswer::Nothing) };
     // Prices that have changed since hold for this event already; those that cannot be read lift no stop.
     if hook.own_prices().is_some() {
         ledger.set_prices(hook.prices());
@@ -72,10 +72,10 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
     {
         // Where this cannot be written no `budget add` can either, and then nobody is stopped.
         ledger.budgets_mut().note_stop(&stop.budget, row, now, is_heard)?;
-        return Ok(Answer::Stop(budget_messages::stop_reason(stop, session)));
+        return Ok(HookAnswer::Stop(budget_messages::stop_reason(stop, session)));
     }
     if matches!(event, HookEvent::ToolAsked(_)) || !is_heard {
-        return Ok(Answer::Nothing);
+        return Ok(HookAnswer::Nothing);
     }
     let mut lines = Vec::new();
     for held in &held {
@@ -90,7 +90,7 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<Answer, Err
             });
         }
     }
-    Ok(if lines.is_empty() { Answer::Nothing } else { Answer::Warning(lines.join("\n")) })
+    Ok(if lines.is_empty() { HookAnswer::Nothing } else { HookAnswer::Warning(lines.join("\n")) })
 }
 
 /// Whether a budget holds for who is at work: the agent that sends the event, and the session's model; or for the agent

@@ -90,8 +90,8 @@ impl History {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn of(ledger: &Ledger, sessions: Sessions, limit: usize) -> Result<Self, StoreError> {
-        let Sessions { mut records, spent, order } = sessions;
+    pub fn of(ledger: &Ledger, sessions: ListedSessions, limit: usize) -> Result<Self, StoreError> {
+        let ListedSessions { mut records, spent, order } = sessions;
         let nothing = SessionSum::default();
         let of = |record: &SessionRecord| spent.get(&record.row).unwrap_or(&nothing);
         let mut history = Self { order, ..Self::none() };
@@ -115,14 +115,14 @@ impl History {
 
 /// Sessions in some order, and what each has used.
 #[derive(Debug, Default)]
-pub struct Sessions {
+pub struct ListedSessions {
     /// The sessions.
     pub records: Vec<SessionRecord>,
     spent: HashMap<SessionRow, SessionSum>,
     order: Order,
 }
 
-impl Sessions {
+impl ListedSessions {
     /// All sessions, or those of some folders and what is below them.
     ///
     /// # Errors

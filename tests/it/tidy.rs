@@ -393,6 +393,10 @@ fn types_defined(code: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Parts that each client has of its own, in a folder of its own: `codex::Hooks`, `gemini::Hooks`. What a reader remembers between
+/// two lines, its `State`, is not seen outside of its file.
+const PARTS_OF_CLIENTS: [&str; 3] = ["Chats", "Hooks", "State"];
+
 /// A reader, and a search, must know what a type is by its name. Two of one name in one file are for two systems.
 #[test]
 fn no_type_is_named_as_another() {
@@ -401,7 +405,11 @@ fn no_type_is_named_as_another() {
     assert_eq!(types_defined(text).collect::<Vec<_>>(), ["A", "C", "D"]);
     let mut files = BTreeMap::<String, BTreeSet<String>>::new();
     for source in sources() {
+        let is_of_client = source.module == "clients" && source.path.matches('/').count() > 1;
         for name in types_defined(&source.code) {
+            if is_of_client && PARTS_OF_CLIENTS.contains(&name) {
+                continue;
+            }
             files.entry(name.to_owned()).or_default().insert(source.path.clone());
         }
     }

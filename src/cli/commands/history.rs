@@ -6,7 +6,7 @@ use super::{Context, Extent};
 use crate::domain::OneLine as _;
 use crate::error::Error;
 use crate::present::Present as _;
-use crate::report::history::{History, Sessions};
+use crate::report::history::{History, ListedSessions};
 
 pub(super) fn run(context: &Context, args: &HistoryArgs) -> Result<(), Error> {
     let folders = args.project.as_ref().map(|project| folders(context.env.cwd(), project));
@@ -14,7 +14,8 @@ pub(super) fn run(context: &Context, args: &HistoryArgs) -> Result<(), Error> {
     let mut ledger = context.ledger()?;
     let history = match &mut ledger {
         Some(ledger) => {
-            let sessions = Sessions::of(ledger, folders.as_deref(), args.sort.into(), context.env.now())?;
+            let sessions =
+                ListedSessions::of(ledger, folders.as_deref(), args.sort.into(), context.env.now())?;
             context.refresh_calls(ledger, &sessions.records[..limit.min(sessions.records.len())])?;
             History::of(ledger, sessions, limit)?
         }

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::paths::session_of_path;
 use super::tasks::task_change;
 use crate::clients::hook_fields::{self, MAX_PATH_CHARS, ToolFields};
-use crate::clients::{Answer, HookEvent, HookPayload, HookProtocol};
+use crate::clients::{HookAnswer, HookEvent, HookPayload, HookProtocol};
 use crate::domain::{AgentId, ModelId, SessionId, SessionKind, TaskChangeKind, ToolName, clean_name};
 use crate::env::Env;
 use crate::json::Object;
@@ -53,7 +53,7 @@ impl HookProtocol for Hooks {
         )
     }
 
-    fn encode(&self, event: &HookEvent<'_>, answer: &Answer) -> Option<String> {
+    fn encode(&self, event: &HookEvent<'_>, answer: &HookAnswer) -> Option<String> {
         hook_fields::answer(event, answer)
     }
 

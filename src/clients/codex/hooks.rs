@@ -1,7 +1,7 @@
 //! Codex's payloads: Claude Code's names, with a turn's id, and a subagent's own rollout as the transcript.
 
 use crate::clients::hook_fields::{self, ToolFields};
-use crate::clients::{Answer, HookEvent, HookPayload, HookProtocol};
+use crate::clients::{HookAnswer, HookEvent, HookPayload, HookProtocol};
 use crate::domain::{TaskChangeKind, ToolName, clean_name};
 use crate::env::Env;
 use crate::json::Object;
@@ -33,7 +33,7 @@ impl HookProtocol for Hooks {
         matches!(event, HookEvent::UserPromptSubmit { .. } | HookEvent::ToolAsked(_))
     }
 
-    fn encode(&self, event: &HookEvent<'_>, answer: &Answer) -> Option<String> {
+    fn encode(&self, event: &HookEvent<'_>, answer: &HookAnswer) -> Option<String> {
         hook_fields::answer(event, answer)
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Events;
 use crate::clients::hook_fields::{self, ToolFields};
-use crate::clients::{Answer, HookEvent, HookPayload, HookProtocol, LogReader as _, ToolPayload};
+use crate::clients::{HookAnswer, HookEvent, HookPayload, HookProtocol, LogReader as _, ToolPayload};
 use crate::domain::{AgentId, CompactionTrigger, SessionId, TaskChangeKind, ToolName};
 use crate::env::Env;
 use crate::json::Object;
@@ -32,7 +32,7 @@ impl HookProtocol for Hooks {
         false
     }
 
-    fn encode(&self, _event: &HookEvent<'_>, _answer: &Answer) -> Option<String> {
+    fn encode(&self, _event: &HookEvent<'_>, _answer: &HookAnswer) -> Option<String> {
         None
     }
 

@@ -1,7 +1,7 @@
 //! Gemini CLI's payloads: names of their own for the same events.
 
 use crate::clients::hook_fields::{self, ToolFields};
-use crate::clients::{Answer, HookEvent, HookPayload, HookProtocol};
+use crate::clients::{HookAnswer, HookEvent, HookPayload, HookProtocol};
 use crate::domain::{TaskChangeKind, ToolName};
 use crate::env::Env;
 use crate::json::Object;
@@ -32,7 +32,7 @@ impl HookProtocol for Hooks {
         false
     }
 
-    fn encode(&self, _event: &HookEvent<'_>, answer: &Answer) -> Option<String> {
+    fn encode(&self, _event: &HookEvent<'_>, answer: &HookAnswer) -> Option<String> {
         hook_fields::warning(answer)
     }
 

@@ -2,7 +2,7 @@
 
 use super::{AGENTS, MAIN, WIRE, Wires};
 use crate::clients::hook_fields::{self, ToolFields};
-use crate::clients::{Answer, HookEvent, HookPayload, HookProtocol, LogReader as _};
+use crate::clients::{HookAnswer, HookEvent, HookPayload, HookProtocol, LogReader as _};
 use crate::domain::{SessionId, TaskChangeKind, ToolName};
 use crate::env::Env;
 use crate::json::Object;
@@ -33,7 +33,7 @@ impl HookProtocol for Hooks {
         false
     }
 
-    fn encode(&self, _event: &HookEvent<'_>, _answer: &Answer) -> Option<String> {
+    fn encode(&self, _event: &HookEvent<'_>, _answer: &HookAnswer) -> Option<String> {
         None
     }
 

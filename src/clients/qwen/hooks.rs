@@ -1,7 +1,7 @@
 //! Qwen Code's payloads: Claude Code's, but that an empty prompt comes before each request after a tool's result.
 
 use crate::clients::hook_fields::{self, ToolFields};
-use crate::clients::{Answer, HookEvent, HookPayload, HookProtocol};
+use crate::clients::{HookAnswer, HookEvent, HookPayload, HookProtocol};
 use crate::domain::{TaskChangeKind, ToolName};
 use crate::env::Env;
 use crate::json::Object;
@@ -31,7 +31,7 @@ impl HookProtocol for Hooks {
         false
     }
 
-    fn encode(&self, _event: &HookEvent<'_>, answer: &Answer) -> Option<String> {
+    fn encode(&self, _event: &HookEvent<'_>, answer: &HookAnswer) -> Option<String> {
         hook_fields::warning(answer)
     }
 
