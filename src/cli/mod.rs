@@ -404,15 +404,18 @@ impl Context {
         match format {
             OutputFormat::Json => self.print_json(report),
             _ if !report.has_data() => Ok(()),
-            OutputFormat::Text => self.print_page(&page()),
-            OutputFormat::Csv => self.print(&render::csv(&page())),
-            OutputFormat::Markdown => self.print(&render::markdown(&page(), &self.zone)),
+            OutputFormat::Text => self.print_page(page()),
+            OutputFormat::Csv => self.print(&render::csv(page())),
+            OutputFormat::Markdown => self.print(&render::markdown(page(), &self.zone)),
         }
     }
 
     /// Prints a page as text.
-    fn print_page(&self, page: &Page) -> Result<(), Error> {
-        self.print_painted(&render::text(page, self.style()))
+    fn print_page(&self, page: Page) -> Result<(), Error> {
+        let mut out = self.console.stdout();
+        render::write_text(page, self.style(), |piece| out.write(piece, Passes::OwnColours))
+            .and_then(|()| out.finish())
+            .map_err(|source| Error::Output { source })
     }
 
     /// How a report is shown unless somebody wants more of it.
@@ -456,11 +459,6 @@ impl Context {
         render::write_json(value, |piece| out.write(piece, Passes::Text))
             .and_then(|()| out.finish())
             .map_err(|source| Error::Output { source })
-    }
-
-    /// Writes a result that `render` has painted, if colours are wanted.
-    fn print_painted(&self, text: &str) -> Result<(), Error> {
-        self.console.print(text, Passes::OwnColours).map_err(|source| Error::Output { source })
     }
 
     /// Tells the user something that is not the result.

@@ -110,13 +110,13 @@ impl Page {
 
     /// Its tables. Outcomes of checks are one, too.
     #[must_use]
-    pub fn tables(&self) -> Vec<Table> {
-        let table = |block: &Block| match block {
-            Block::Table(table) => Some(table.clone()),
-            Block::Findings(findings) => Some(findings_table(findings)),
+    pub fn into_tables(self) -> Vec<Table> {
+        let table = |block: Block| match block {
+            Block::Table(table) => Some(table),
+            Block::Findings(findings) => Some(findings_table(&findings)),
             Block::Lines(_) | Block::Pairs(_) | Block::Note(_) | Block::Footnote(_) => None,
         };
-        self.blocks.iter().filter_map(table).collect()
+        self.blocks.into_iter().filter_map(table).collect()
     }
 }
 

@@ -11,5 +11,5 @@ pub use block::{BLOCK_END, BLOCK_START, with_block};
 pub use csv::{csv_json, csv_text};
 pub use json::{harmless_json, push_json, write_json};
 pub use markdown::escaped;
-pub use page::{csv, markdown, text};
+pub use page::{csv, markdown, write_text};
 pub use text::{Style, note};

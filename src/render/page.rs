@@ -1,43 +1,52 @@
 //! A page in each format that people choose.
 
+use std::cell::Cell;
+use std::io;
+
 use unicode_width::UnicodeWidthStr as _;
 
 use super::text::{
     GAP, LABEL_WIDTH, MIN_NAME_WIDTH, Style, cut, cut_start, findings, harmless, indented, joined, label,
-    note, pairs, table,
+    note, pairs, write_table,
 };
 use crate::calendar::Zone;
 use crate::present::{Block, Fit, Keep, Name, Page, PageLine, Phrase, Room, Tone};
 
-/// A page for a terminal, with an empty line between its blocks.
-#[must_use]
-pub fn text(page: &Page, style: Style) -> String {
-    let mut out = String::new();
-    for block in &page.blocks {
-        if !out.is_empty() && !matches!(block, Block::Footnote(_)) {
-            out.push('\n');
+/// Hands a page for a terminal to `each` in pieces of whole lines, with an empty line between its blocks.
+///
+/// # Errors
+/// If `each` fails.
+pub fn write_text(page: Page, style: Style, mut each: impl FnMut(&str) -> io::Result<()>) -> io::Result<()> {
+    let is_empty = Cell::new(true);
+    let mut each = |piece: &str| {
+        is_empty.set(is_empty.get() && piece.is_empty());
+        each(piece)
+    };
+    for block in page.blocks {
+        if !is_empty.get() && !matches!(block, Block::Footnote(_)) {
+            each("\n")?;
         }
-        out.push_str(&match block {
-            Block::Lines(lines) => self::lines(lines, style),
-            Block::Table(block) => table(block, style),
-            Block::Pairs(block) => pairs(block, style),
-            Block::Findings(block) => findings(block, style),
-            Block::Note(text) | Block::Footnote(text) => note(text, style),
-        });
+        match block {
+            Block::Lines(lines) => each(&self::lines(&lines, style))?,
+            Block::Table(table) => write_table(table, style, &mut each)?,
+            Block::Pairs(block) => each(&pairs(&block, style))?,
+            Block::Findings(block) => each(&findings(&block, style))?,
+            Block::Note(text) | Block::Footnote(text) => each(&note(&text, style))?,
+        }
     }
-    out
+    Ok(())
 }
 
 /// The first table of a page as CSV; nothing if there is none.
 #[must_use]
-pub fn csv(page: &Page) -> String {
-    page.tables().first().map(super::csv::csv).unwrap_or_default()
+pub fn csv(page: Page) -> String {
+    page.into_tables().first().map(super::csv::csv).unwrap_or_default()
 }
 
 /// The tables of a page in Markdown. Times are those of a zone.
 #[must_use]
-pub fn markdown(page: &Page, zone: &Zone) -> String {
-    let tables = page.tables();
+pub fn markdown(page: Page, zone: &Zone) -> String {
+    let tables = page.into_tables();
     let tables = tables.iter().map(|table| super::markdown::markdown(table, zone));
     tables.collect::<Vec<_>>().join("\n")
 }
@@ -125,10 +134,16 @@ mod tests {
         };
         let zone = Zone::utc();
         let style = Style { width: 80, color: false, ascii: true, zone: &zone };
-        assert_eq!(text(&page, style), "label     a - b\n\nT\nname\n----\nx\nbelow\n\napart\n");
-        assert_eq!(csv(&page), "name\nx\n");
-        assert_eq!(markdown(&page, &zone), "### T\n\n| name |\n| :-- |\n| x |\n");
-        assert_eq!((csv(&Page::default()), markdown(&Page::default(), &zone)), Default::default());
+        let mut text = String::new();
+        let written = write_text(page.clone(), style, |piece| {
+            text.push_str(piece);
+            Ok(())
+        });
+        written.unwrap();
+        assert_eq!(text, "label     a - b\n\nT\nname\n----\nx\nbelow\n\napart\n");
+        assert_eq!(csv(page.clone()), "name\nx\n");
+        assert_eq!(markdown(page, &zone), "### T\n\n| name |\n| :-- |\n| x |\n");
+        assert_eq!((csv(Page::default()), markdown(Page::default(), &zone)), Default::default());
     }
 
     #[test]

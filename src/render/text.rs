@@ -1,6 +1,6 @@
 //! Text for the terminal: dense tables that fit 80 columns, an estimate always with its `~`.
 
-use std::borrow::Cow;
+use std::io;
 
 use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement, LineStyle, TableStyle};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
@@ -45,7 +45,7 @@ const MIN_BAR_WIDTH: usize = 8;
 /// Bars of shares, which have a figure beside them.
 const MAX_SHARE_WIDTH: usize = 20;
 /// So many rows are laid out at once: each takes kilobytes.
-const ROWS_AT_ONCE: usize = if cfg!(test) { 3 } else { 1_000 };
+const ROWS_AT_ONCE: usize = if cfg!(test) { 3 } else { 256 };
 /// Longest text of a cell, in characters.
 const MAX_CELL_CHARS: usize = 1_024;
 /// Between two columns.
@@ -61,34 +61,33 @@ const SMALL_SUMS: usize = 4;
 /// If it is too wide for the terminal, first the columns go that are for wide ones alone, then heads of two words take two
 /// lines, then large numbers lose digits (`12.4M`), then large sums their cents, then names are cut, and at last the percentages go. Cells are never wrapped:
 /// figures are to be read in columns.
-#[must_use]
-pub(super) fn table(table: &Table, style: Style) -> String {
+///
+/// Pieces of whole lines go to `each`: the text of a long table takes as much memory as the table.
+///
+/// # Errors
+/// If `each` fails.
+pub(super) fn write_table(
+    mut table: Table,
+    style: Style,
+    each: &mut dyn FnMut(&str) -> io::Result<()>,
+) -> io::Result<()> {
     let width = usize::from(style.width);
-    let table = &*with_bars(fitting(table, width, style), width, style);
-    let decimals = decimals(all_rows(table).flatten());
-    let mut layout = Layout::of(table, plain, decimals, style);
-    if natural_width(&layout.widths, &fitting_heads(table, &layout.widths, width)) > width {
-        layout = Layout::of(table, short, decimals, style);
-    }
-    if least_width(table, &layout.widths, &fitting_heads(table, &layout.widths, width)) > width
-        && decimals == CENTS
-    {
-        // Whole dollars.
-        layout = Layout::of(table, short, 0, style);
-    }
-    let heads = &fitting_heads(table, &layout.widths, width);
-    layout.fit_names(table, width, heads);
-    if natural_width(&layout.widths, heads) > width
-        && let Some(narrower) = without_percentages(table)
-    {
-        return self::table(&narrower, style);
-    }
-    layout.draw_bars(table, width, heads);
+    fit_extra_columns(&mut table, width, style);
+    add_bars(&mut table, width, style);
+    let (mut layout, heads) = loop {
+        let (layout, heads) = fitting_layout(&table, width, style);
+        let is_too_wide = natural_width(&layout.widths, &heads) > width;
+        match last_percentages(&table).filter(|_| is_too_wide) {
+            Some(at) => remove_column(&mut table, at),
+            None => break (layout, heads),
+        }
+    };
+    layout.draw_bars(&table, width, &heads);
 
-    let mut text = style.paint(&table.title, "1");
+    each(&style.shown(style.paint(&table.title, "1") + "\n"))?;
     // One line as wide as the widest cells, which makes each part's columns those of the whole, and is not shown.
     let ruler: Vec<String> = layout.widths.iter().map(|width| ".".repeat(*width)).collect();
-    let mut rows = all_rows(table).enumerate().peekable();
+    let mut rows = all_rows(&table).enumerate().peekable();
     let mut is_first = true;
     while is_first || rows.peek().is_some() {
         let mut part = comfy_table::Table::new();
@@ -123,15 +122,29 @@ pub(super) fn table(table: &Table, style: Style) -> String {
                 Align::Right => CellAlignment::Right,
             });
         }
-        let lines: Vec<String> = part.lines().map(|line| line.trim_end().to_owned()).collect();
-        for line in &lines[..lines.len().saturating_sub(1)] {
-            text.push('\n');
-            text.push_str(line);
-        }
+        let lines: Vec<String> = part.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+        each(&style.shown(lines[..lines.len().saturating_sub(1)].concat()))?;
         is_first = false;
     }
-    text.push('\n');
-    style.shown(text)
+    Ok(())
+}
+
+/// How the columns are laid out that the table has, and its headings. They may be too wide even so.
+fn fitting_layout<'z>(table: &Table, width: usize, style: Style<'z>) -> (Layout<'z>, Vec<String>) {
+    let decimals = decimals(all_rows(table).flatten());
+    let mut layout = Layout::of(table, plain, decimals, style);
+    if natural_width(&layout.widths, &fitting_heads(table, &layout.widths, width)) > width {
+        layout = Layout::of(table, short, decimals, style);
+    }
+    if least_width(table, &layout.widths, &fitting_heads(table, &layout.widths, width)) > width
+        && decimals == CENTS
+    {
+        // Whole dollars.
+        layout = Layout::of(table, short, 0, style);
+    }
+    let heads = fitting_heads(table, &layout.widths, width);
+    layout.fit_names(table, width, &heads);
+    (layout, heads)
 }
 
 /// The rows, the total's last.
@@ -206,46 +219,39 @@ impl<'s> Layout<'s> {
     }
 }
 
-/// The table with as many of the columns for wide terminals, from the left, as there is room for beside all names and digits.
-fn fitting<'t>(table: &'t Table, width: usize, style: Style) -> Cow<'t, Table> {
-    let mut table = Cow::Borrowed(table);
-    let decimals = decimals(all_rows(&table).flatten());
+/// Leaves as many of the columns for wide terminals, from the left, as there is room for beside all names and digits.
+fn fit_extra_columns(table: &mut Table, width: usize, style: Style) {
+    let decimals = decimals(all_rows(table).flatten());
     while let Some(at) = table.columns.iter().rposition(|column| column.is_extra) {
-        let widths = Layout::of(&table, plain, decimals, style).widths;
-        if natural_width(&widths, &heads(&table)) <= width {
+        let widths = Layout::of(table, plain, decimals, style).widths;
+        if natural_width(&widths, &heads(table)) <= width {
             break;
         }
-        remove_column(table.to_mut(), at);
+        remove_column(table, at);
     }
-    table
 }
 
-/// The table with a bar behind its last share of a whole (`of cost`), where there is room beside all names and digits.
-fn with_bars<'t>(mut table: Cow<'t, Table>, width: usize, style: Style) -> Cow<'t, Table> {
+/// Adds a bar behind the last share of a whole (`of cost`), where there is room beside all names and digits.
+fn add_bars(table: &mut Table, width: usize, style: Style) {
     let Some(at) = table.columns.iter().rposition(|column| column.name.starts_with("of ")) else {
-        return table;
+        return;
     };
-    let decimals = decimals(all_rows(&table).flatten());
-    let widths = Layout::of(&table, plain, decimals, style).widths;
-    let needed = natural_width(&widths, &heads(&table)) + GAP + MIN_BAR_WIDTH;
+    let decimals = decimals(all_rows(table).flatten());
+    let widths = Layout::of(table, plain, decimals, style).widths;
+    let needed = natural_width(&widths, &heads(table)) + GAP + MIN_BAR_WIDTH;
     if needed <= width {
-        let table = table.to_mut();
         table.columns.insert(at + 1, Column { name: "", align: Align::Left, is_extra: false });
         for row in table.rows.iter_mut().chain(&mut table.total) {
             let share = if let Cell::Percent(share) = row[at] { share / 100.0 } else { 0.0 };
             row.insert(at + 1, Cell::Bar(share));
         }
     }
-    table
 }
 
-/// The table without its last column of percentages: what they are worked out from stands beside them. `None` if it has none.
-fn without_percentages(table: &Table) -> Option<Table> {
+/// The last column of percentages, which can go: what they are worked out from stands beside them.
+fn last_percentages(table: &Table) -> Option<usize> {
     let is_percent = |at: &usize| table.rows.iter().any(|row| matches!(row[*at], Cell::Percent(_)));
-    let at = (0..table.columns.len()).rev().find(is_percent)?;
-    let mut narrower = table.clone();
-    remove_column(&mut narrower, at);
-    Some(narrower)
+    (0..table.columns.len()).rev().find(is_percent)
 }
 
 fn remove_column(table: &mut Table, at: usize) {
@@ -543,6 +549,16 @@ pub(super) fn indented(text: &str, indent: usize, style: Style) -> String {
 mod tests {
     use super::*;
 
+    fn text(table: &Table, style: Style) -> String {
+        let mut text = String::new();
+        let written = write_table(table.clone(), style, &mut |piece| {
+            text.push_str(piece);
+            Ok(())
+        });
+        written.unwrap();
+        text
+    }
+
     #[test]
     fn a_terminal_without_more_shows_ascii_in_the_same_columns() {
         let mut table = Table::new("A · b", &["name", "cost", "share"]);
@@ -553,11 +569,11 @@ mod tests {
             table.rows.push(vec![Cell::Text(name.to_owned()), cost, Cell::Percent(share)]);
         }
         let style = Style { width: 60, color: false, ascii: true, zone: &Zone::utc() };
-        let text = super::table(&table, style);
+        let text = text(&table, style);
         assert!(text.is_ascii(), "{text}");
         assert!(text.contains("------") && text.contains(">= $1.00") && text.contains("??x"), "{text}");
         assert!(text.lines().all(|line| line.len() <= 60), "{text}");
-        let rich = super::table(&table, Style { ascii: false, ..style });
+        let rich = self::text(&table, Style { ascii: false, ..style });
         assert_eq!(to_ascii(&bar(0.51, 10)), "#####|");
         assert!(rich.contains('─') && rich.contains("≥ $1.00") && rich.contains("表x"), "{rich}");
     }
@@ -573,7 +589,7 @@ mod tests {
                 .map(|(name, n)| vec![Cell::Text((*name).to_owned()), Cell::Count(10_u64.pow(n))]),
         );
         assert!(table.rows.len() > 2 * ROWS_AT_ONCE);
-        let text = super::table(&table, Style { width: 80, color: false, ascii: false, zone: &Zone::utc() });
+        let text = text(&table, Style { width: 80, color: false, ascii: false, zone: &Zone::utc() });
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3 + names.len(), "{text}");
         let widths: Vec<usize> = lines[1..].iter().map(|line| line.chars().count()).collect();

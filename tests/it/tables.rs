@@ -258,7 +258,13 @@ fn trends_at_80_and_160_columns() {
     let at = |width| {
         let style = render::Style { width, color: false, ascii: false, zone: &zone };
         let options = PageOptions { zone: &zone, now, is_detailed: false, shows_all: true };
-        render::text(&trends.page(&options), style)
+        let mut text = String::new();
+        let written = render::write_text(trends.page(&options), style, |piece| {
+            text.push_str(piece);
+            Ok(())
+        });
+        written.unwrap();
+        text
     };
     assert_fits(&at(80), 80);
     insta::assert_snapshot!([at(80), at(160)].join("\n"));
@@ -275,7 +281,7 @@ fn the_dashboard_as_a_note() {
     let dashboard = Dashboard::of(&ledger, &zone, today, none).unwrap().unwrap();
     let now = Timestamp::parse("2025-10-27T12:00:00Z").unwrap();
     let options = PageOptions { zone: &zone, now, is_detailed: false, shows_all: true };
-    insta::assert_snapshot!(render::markdown(&dashboard.page(&options), &zone));
+    insta::assert_snapshot!(render::markdown(dashboard.page(&options), &zone));
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn status(context: &Context, id: Option<&str>, check: bool, format: OutputFormat
 fn show(context: &Context, ledger: &mut Ledger) -> Result<(), Error> {
     let record = session::find(context, ledger, None)?;
     let report = report(context, ledger, record.as_ref())?;
-    context.print_page(&report.page_after_change(&context.page_options()))
+    context.print_page(report.page_after_change(&context.page_options()))
 }
 
 /// How all budgets stand, those of sessions for this one.

@@ -32,7 +32,7 @@ pub(super) fn run(context: &Context, args: &DashboardArgs) -> Result<(), Error> 
     };
     let path = context.env.cwd().join(&args.markdown);
     let page = dashboard.page(&PageOptions { zone: &zone, ..context.page_options() });
-    let body = body(&dashboard, &render::markdown(&page, &zone));
+    let body = body(&dashboard, &render::markdown(page, &zone));
     let mut attempts = 0;
     loop {
         let before = files::read_at_most(&path, MAX_BYTES)?;
