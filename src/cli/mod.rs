@@ -35,7 +35,7 @@ use crate::regular;
 use crate::render::{self, Style};
 use crate::setup::SetupError;
 use crate::setup::plan::Backups;
-use crate::store::{CopiedFor, Ledger, LeftOut, SessionRecord, SessionRow, StoreError};
+use crate::store::{CopiedFor, Ledger, LeftOut, SessionRow, StoreError};
 use args::{ColorChoice, OutputFormat};
 pub use commands::{Cli, Command};
 pub use output::Console;
@@ -304,11 +304,10 @@ impl Context {
     }
 
     /// Works it out for those of some sessions whose calls no hook has told, as after an import.
-    fn refresh_calls(&self, ledger: &mut Ledger, sessions: &[SessionRecord]) -> Result<(), Error> {
-        let rows: Vec<SessionRow> = sessions.iter().map(|session| session.row).collect();
-        let counts = ledger.records().session_counts(&rows)?;
+    fn refresh_calls(&self, ledger: &mut Ledger, sessions: &[SessionRow]) -> Result<(), Error> {
+        let counts = ledger.records().session_counts(sessions)?;
         let is_told = |row: &SessionRow| counts.get(row).is_some_and(|counts| counts.tool_calls > 0);
-        let untold: Vec<SessionRow> = rows.into_iter().filter(|row| !is_told(row)).collect();
+        let untold: Vec<SessionRow> = sessions.iter().copied().filter(|row| !is_told(row)).collect();
         if untold.is_empty() {
             return Ok(());
         }

@@ -3,7 +3,7 @@
 //! Only the rows that are shown are looked at closely; the others are one sum, so that rows and that sum make the totals.
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -63,11 +63,21 @@ pub struct HistoryTotals {
     pub average_cost_usd: Option<PicoUsd>,
 }
 
+/// So many sessions are looked at closely at once: of each, all that is known of it is in memory.
+const SESSIONS_AT_ONCE: usize = if cfg!(test) { 2 } else { 1_024 };
+
 /// What a session used.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct SessionSum {
     usage: Usage,
     cost: PricedSum,
+}
+
+/// What each session used that used anything.
+type SessionSums = BTreeMap<SessionRow, SessionSum>;
+
+fn sum_of(sums: &SessionSums, session: SessionRow) -> SessionSum {
+    sums.get(&session).copied().unwrap_or_default()
 }
 
 impl SessionsFigures {
@@ -91,34 +101,32 @@ impl History {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn of(ledger: &Ledger, sessions: ListedSessions, limit: usize) -> Result<Self, StoreError> {
-        let ListedSessions { mut records, spent, order } = sessions;
-        let nothing = SessionSum::default();
-        let of = |record: &SessionRecord| spent.get(&record.row).unwrap_or(&nothing);
-        let mut history = Self { order, ..Self::none() };
+        let (shown, hidden) = sessions.rows.split_at(sessions.first(limit).len());
+        let mut history = Self { order: sessions.order, ..Self::none() };
         let mut totals = SessionsFigures::default();
-        for record in &records {
-            totals.add(of(record));
-        }
+        sessions.rows.iter().for_each(|row| totals.add(&sum_of(&sessions.spent, *row)));
         history.totals.average_cost_usd = totals.cost_usd.amount.and_then(|cost| mean(cost, totals.sessions));
         history.totals.sum = totals;
-        let hidden = records.split_off(limit.min(records.len()));
         if !hidden.is_empty() {
             let mut earlier = SessionsFigures::default();
-            hidden.iter().for_each(|record| earlier.add(of(record)));
+            hidden.iter().for_each(|row| earlier.add(&sum_of(&sessions.spent, *row)));
             history.earlier = Some(earlier);
         }
-        drop(hidden);
-        history.rows = rows(ledger, records, &spent)?;
+        history.rows.reserve_exact(shown.len());
+        for some in shown.chunks(SESSIONS_AT_ONCE) {
+            let records = ledger.sessions().records(some)?;
+            history.rows.extend(rows(ledger, records, &sessions.spent)?);
+        }
         Ok(history)
     }
 }
 
-/// Sessions in some order, and what each has used.
+/// Sessions in some order, and what each has used. Their records, which take much more memory, are read for those alone that
+/// are shown.
 #[derive(Debug, Default)]
 pub struct ListedSessions {
-    /// The sessions.
-    pub records: Vec<SessionRecord>,
-    spent: HashMap<SessionRow, SessionSum>,
+    rows: Vec<SessionRow>,
+    spent: SessionSums,
     order: Order,
 }
 
@@ -133,22 +141,25 @@ impl ListedSessions {
         order: Order,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
-        let mut records = ledger.sessions().recent(None, u32::MAX, now)?;
-        if let Some(folders) = folders {
-            records.retain(|record| {
-                let project = record.project.as_deref().map(Path::new);
-                project.is_some_and(|project| folders.iter().any(|folder| project.starts_with(folder)))
-            });
-        }
+        let is_below = |project: &str| {
+            folders.iter().copied().flatten().any(|folder| Path::new(project).starts_with(folder))
+        };
+        let is_wanted: Option<&dyn Fn(&str) -> bool> = if folders.is_some() { Some(&is_below) } else { None };
+        let mut rows = ledger.sessions().latest_first(is_wanted, now)?;
         let spent = spent(ledger, &BucketFilter::default())?;
         if order != Order::Time {
-            let nothing = SessionSum::default();
-            records.sort_by_key(|record| {
-                let spent = spent.get(&record.row).unwrap_or(&nothing);
+            rows.sort_by_key(|row| {
+                let spent = sum_of(&spent, *row);
                 Reverse((spent.cost.known().amount.filter(|_| order == Order::Cost), spent.usage.total()))
             });
         }
-        Ok(Self { records, spent, order })
+        Ok(Self { rows, spent, order })
+    }
+
+    /// The first of them, at most `limit`.
+    #[must_use]
+    pub fn first(&self, limit: usize) -> &[SessionRow] {
+        &self.rows[..limit.min(self.rows.len())]
     }
 }
 
@@ -177,7 +188,7 @@ pub fn recent(ledger: &Ledger, records: Vec<SessionRecord>) -> Result<Vec<Histor
 fn rows(
     ledger: &Ledger,
     records: Vec<SessionRecord>,
-    spent: &HashMap<SessionRow, SessionSum>,
+    spent: &SessionSums,
 ) -> Result<Vec<HistoryRow>, StoreError> {
     let sessions: Vec<SessionRow> = records.iter().map(|record| record.row).collect();
     let mut counts = ledger.records().session_counts(&sessions)?;
@@ -195,9 +206,8 @@ fn rows(
             }
         },
     )?;
-    let nothing = SessionSum::default();
     let rows = records.into_iter().map(|record| {
-        let spent = spent.get(&record.row).unwrap_or(&nothing);
+        let spent = sum_of(spent, record.row);
         HistoryRow {
             usage: spent.usage,
             total_tokens: spent.usage.total(),
@@ -215,8 +225,8 @@ fn mean(sum: PicoUsd, count: u64) -> Option<PicoUsd> {
 }
 
 /// What sessions have used; what is kept of them needs no look at their hours.
-fn spent(ledger: &Ledger, filter: &BucketFilter) -> Result<HashMap<SessionRow, SessionSum>, StoreError> {
-    let mut sums: HashMap<SessionRow, SessionSum> = HashMap::new();
+fn spent(ledger: &Ledger, filter: &BucketFilter) -> Result<SessionSums, StoreError> {
+    let mut sums = SessionSums::new();
     ledger.usage().for_each_bucket(
         filter,
         Grain::Session,

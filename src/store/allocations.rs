@@ -283,9 +283,11 @@ impl<L: Deref<Target = Ledger>> AllocationTable<L> {
         filter: &BucketFilter,
         each: impl FnMut(SessionRow, &AllocationRow),
     ) -> Result<(), StoreError> {
-        const ALL: &str = "SELECT session, body FROM allocations WHERE session < 0
-            AND (?1 IS NULL OR -session IN (SELECT value FROM json_each(?1)))
-          ORDER BY session DESC";
+        const ALL: &str =
+            "SELECT session, body FROM allocations WHERE session < 0 AND ?1 IS NULL ORDER BY session DESC";
+        // Asked for each row, be it in vain, whether sessions are given, it would read all of them.
+        const OF_SESSIONS: &str = "SELECT session, body FROM allocations
+          WHERE session IN (SELECT -value FROM json_each(?1) WHERE value > 0) ORDER BY session DESC";
         const IN_PERIOD: &str = "SELECT h.session, h.body FROM
             (SELECT DISTINCT session FROM usage_rollups WHERE grain = 96 AND quarter_hour > ?2 - 96 AND quarter_hour < ?3
                AND (?1 IS NULL OR session IN (SELECT value FROM json_each(?1)))) s
@@ -302,7 +304,8 @@ impl<L: Deref<Target = Ledger>> AllocationTable<L> {
                 each,
             )
         } else {
-            self.0.read_allocations(filter, ALL, params![filter.session_list()], each)
+            let sql = if filter.sessions.is_some() { OF_SESSIONS } else { ALL };
+            self.0.read_allocations(filter, sql, params![filter.session_list()], each)
         }
     }
 

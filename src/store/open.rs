@@ -242,6 +242,15 @@ impl Ledger {
         self.conn.pragma_update(None, "cache_size", -16_000).map_err(StoreError::query("set up the ledger"))
     }
 
+    /// Gives the memory back that holds pages of the file, as before a large report is laid out. What is read after that is
+    /// read from the file.
+    ///
+    /// # Errors
+    /// If SQLite refuses.
+    pub fn release_pages(&self) -> Result<(), StoreError> {
+        self.conn.release_memory().map_err(StoreError::query("release memory"))
+    }
+
     /// Opens the ledger for a command that changes it.
     ///
     /// # Errors

@@ -207,6 +207,50 @@ impl<L: Deref<Target = Ledger>> Sessions<L> {
         self.0.sessions_by(&sql, params![now.as_millis(), limit, project])
     }
 
+    /// The rows of all sessions by their last sign of life, the latest first, as seen at `now`; with `is_wanted` of those
+    /// whose project it accepts.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn latest_first(
+        &self,
+        is_wanted: Option<&dyn Fn(&str) -> bool>,
+        now: Timestamp,
+    ) -> Result<Vec<SessionRow>, StoreError> {
+        // SQLite keeps whatever is asked for in memory until it is sorted.
+        let sql = format!("SELECT id, iif(?2, project, NULL) FROM sessions {LATEST_FIRST}");
+        let read = || -> rusqlite::Result<Vec<SessionRow>> {
+            let mut query = self.0.conn.prepare_cached(&sql)?;
+            let mut rows = query.query(params![now.as_millis(), is_wanted.is_some()])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let project = row.get_ref(1)?.as_str_or_null()?;
+                if is_wanted.is_none_or(|is_wanted| project.is_some_and(is_wanted)) {
+                    found.push(SessionRow(row.get(0)?));
+                }
+            }
+            Ok(found)
+        };
+        read().map_err(StoreError::query("list the sessions"))
+    }
+
+    /// The records of some sessions, in the order of `sessions`.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn records(&self, sessions: &[SessionRow]) -> Result<Vec<SessionRecord>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<SessionRecord>> {
+            let mut query = self.0.conn.prepare_cached(&format!("{SESSION} WHERE id = ?1"))?;
+            let mut records = Vec::with_capacity(sessions.len());
+            for session in sessions {
+                // Another process can have deleted it since its row was read.
+                records.extend(query.query_row([session.0], session_record).optional()?);
+            }
+            Ok(records)
+        };
+        read().map_err(StoreError::query("list the sessions"))
+    }
+
     /// All sessions, in the order in which they were first heard of.
     ///
     /// # Errors

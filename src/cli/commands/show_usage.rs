@@ -11,7 +11,7 @@ use crate::present::advice;
 use crate::report::advice::worst_waste;
 use crate::report::usage::{Basis, Filter, UsageReport};
 use crate::report::{history, reported};
-use crate::store::{Ledger, SessionRecord};
+use crate::store::{Ledger, SessionRecord, SessionRow};
 
 /// Sessions that `--history` lists.
 const HISTORY_ROWS: u32 = 10;
@@ -53,10 +53,12 @@ pub(super) fn run(context: &Context, args: &ShowUsageArgs) -> Result<(), Error> 
         for record in ledger.sessions().recent(Some(project), HISTORY_ROWS, context.env.now())? {
             records.push(refreshed(context, &mut ledger, record)?);
         }
-        context.refresh_calls(&mut ledger, &records)?;
+        let rows: Vec<SessionRow> = records.iter().map(|record| record.row).collect();
+        context.refresh_calls(&mut ledger, &rows)?;
         report.history = Some(history::recent(&ledger, records)?);
     }
     let missing = missing(&ledger, &record, &report, &filter, basis)?;
+    ledger.release_pages()?;
     let format = args.output.format();
     if missing.is_none() || format == OutputFormat::Json {
         context.show(format, &report, Extent { is_detailed: args.detailed, shows_all: true })?;
