@@ -52,6 +52,9 @@ const MOST_ENTRIES: usize = 16 * MOST_RESPONSES;
 const MOST_UNPLACED: usize = if cfg!(test) { 20 } else { 4_096 };
 /// The model of what cannot be placed, beyond the first [`MOST_UNPLACED`] rows.
 const OTHER: &str = "(other)";
+/// Once so many rows of a session were read, the pages of the file that SQLite keeps (up to 16 MB) are given back before as
+/// much is made of the rows.
+const MANY_ROWS: usize = 4_096;
 /// How often files are read that have come in while others were; what comes later is left to the next view.
 const MOST_READINGS: usize = 3;
 
@@ -376,6 +379,10 @@ fn allocate(
 ) -> Result<Allocated, StoreError> {
     let timeline = timeline(ledger, session)?;
     let messages = ledger.allocations().session_responses(session, MOST_RESPONSES)?;
+    let is_long = messages.len() >= MANY_ROWS;
+    if is_long {
+        ledger.release_pages()?;
+    }
     let known: HashMap<&MessageId, &ResponseRecord> =
         messages.iter().map(|message| (&message.id, message)).collect();
     let mut variants = Variants::of(&messages);
@@ -455,8 +462,11 @@ fn allocate(
         }
     }
     // They take as much memory as the rows, which are written next.
-    drop((variants, known, done));
+    drop((variants, known, done, adding));
     drop(messages);
+    if is_long {
+        ledger.release_pages()?;
+    }
     Ok(Allocated { allocations: complete(ledger, session, &rows, &buckets)?, calls, growth })
 }
 
@@ -564,5 +574,11 @@ fn with_rest(
             ..AllocationRow::unplaced(row, tool)
         });
     })?;
-    Ok((is_within && found == placed.len()).then(|| writer.finish()))
+    let is_all = is_within && found == placed.len();
+    // The writer needs room for all that it has once more.
+    drop(placed);
+    if unplaced >= MANY_ROWS {
+        ledger.release_pages()?;
+    }
+    Ok(is_all.then(|| writer.finish()))
 }

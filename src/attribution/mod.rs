@@ -18,7 +18,7 @@
 mod context;
 mod share;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::{AgentId, ContextCall, ContextEntry, MessageId, ToolName, ToolUseId, Usage};
 use context::AgentContext;
@@ -117,7 +117,8 @@ pub fn attribute(
 #[derive(Debug, Default)]
 pub struct Attributor {
     accounts: Accounts,
-    contexts: HashMap<Option<AgentId>, AgentContext>,
+    /// In a fixed order, though nothing depends on it.
+    contexts: BTreeMap<Option<AgentId>, AgentContext>,
     /// The run whose file it is.
     agent: Option<AgentId>,
     /// The run that the next entry is of.
@@ -171,12 +172,10 @@ impl Attributor {
 
     /// The end of the transcript. Returns the items.
     pub fn finish(self, mut each: impl FnMut(&[Item], ItemShare)) -> Vec<Item> {
-        let Self { mut accounts, contexts, .. } = self;
-        // In a fixed order, though nothing depends on it.
-        let mut contexts: Vec<_> = contexts.into_iter().collect();
-        contexts.sort_by(|one, other| one.0.cmp(&other.0));
-        for (_, context) in &mut contexts {
+        let Self { mut accounts, mut contexts, .. } = self;
+        for context in contexts.values_mut() {
             context.settle(&mut accounts);
+            accounts.hand_on(&mut each);
         }
         accounts.close();
         accounts.hand_on(&mut each);
@@ -191,16 +190,17 @@ struct ItemSums {
     carry: Usage,
     responses: u64,
     calls: u64,
-    is_touched: bool,
 }
 
 /// The items of all contexts of a file, and what they have paid so far.
 #[derive(Debug, Default)]
 struct Accounts {
     items: Vec<Item>,
-    /// What each item has paid in the current bucket, by the item's place; an item that is not [`Self::touched`] has paid
-    /// nothing.
+    /// Of each item that has paid in the current bucket, its place in [`Self::paid`]. Most have paid nothing.
+    places: Vec<Option<u32>>,
+    /// What items have paid in the current bucket.
     paid: Vec<ItemSums>,
+    /// The items that have.
     touched: Vec<usize>,
     bucket: Option<usize>,
     /// Those that were not handed on yet.
@@ -215,7 +215,7 @@ struct Accounts {
 impl Accounts {
     fn add(&mut self, item: Item) -> usize {
         self.items.push(item);
-        self.paid.push(ItemSums::default());
+        self.places.push(None);
         self.items.len() - 1
     }
 
@@ -269,23 +269,26 @@ impl Accounts {
 
     /// What an item has paid in the current bucket.
     fn paid(&mut self, item: usize) -> &mut ItemSums {
-        let paid = &mut self.paid[item];
-        if !paid.is_touched {
-            paid.is_touched = true;
+        let next = self.paid.len();
+        let place = *self.places[item].get_or_insert(u32::try_from(next).unwrap_or(u32::MAX)) as usize;
+        if place == next {
+            self.paid.push(ItemSums::default());
             self.touched.push(item);
         }
-        paid
+        &mut self.paid[place]
     }
 
     fn close(&mut self) {
         let Some(bucket) = self.bucket else { return };
         self.touched.sort_unstable();
         for item in self.touched.drain(..) {
-            let ItemSums { entry, carry, responses, calls, .. } = std::mem::take(&mut self.paid[item]);
+            let Some(place) = self.places[item].take() else { continue };
+            let ItemSums { entry, carry, responses, calls } = self.paid[place as usize];
             if responses + calls > 0 || entry != Usage::default() || carry != Usage::default() {
                 self.shares.push(ItemShare { bucket, item, entry, carry, responses, calls });
             }
         }
+        self.paid.clear();
     }
 
     fn hand_on(&mut self, mut each: impl FnMut(&[Item], ItemShare)) {

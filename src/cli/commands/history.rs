@@ -14,7 +14,8 @@ pub(super) fn run(context: &Context, args: &HistoryArgs) -> Result<(), Error> {
     let mut ledger = context.ledger()?;
     let history = match &mut ledger {
         Some(ledger) => {
-            let sessions = ListedSessions::of(ledger, folders.as_deref(), args.sort.into(), context.env.now())?;
+            let sessions =
+                ListedSessions::of(ledger, folders.as_deref(), args.sort.into(), context.env.now())?;
             context.refresh_calls(ledger, sessions.first(limit))?;
             let history = History::of(ledger, sessions, limit)?;
             ledger.release_pages()?;
