@@ -516,7 +516,7 @@ fn with_rest(
     let mut writer = AllocationWriter::default();
     let mut placed: HashMap<BucketPlace, PlacedSums> = HashMap::new();
     for ((at, kind, phase), sums) in &rows.sums {
-        let (Some(bucket), Some(kind)) = (buckets.get(*at), rows.kinds.get(*kind as usize)) else { continue };
+        let (Some(bucket), Some(kind)) = (buckets.get(*at), rows.names_of(*kind)) else { continue };
         let Bucket { quarter, agent, model, branch, priced, step, .. } = *bucket;
         let cost = buckets.rates_of(*at).map(|rates| sums.usage.cost_at(rates)).unwrap_or_default();
         let place = placed.entry((quarter, [agent, model, branch], priced)).or_default();
@@ -525,7 +525,7 @@ fn with_rest(
         place.cost += cost;
         let [agent_id, model, branch, step] =
             [agent, model, branch, step].map(|name| buckets.names.text(name).to_owned());
-        let [tool, skill, file_type] = kind.clone();
+        let [tool, skill, file_type] = kind.map(str::to_owned);
         writer.push(&AllocationRow {
             quarter,
             agent_id,

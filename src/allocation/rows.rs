@@ -39,21 +39,27 @@ pub(super) struct RowSums {
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     pub(super) sums: BTreeMap<RowKey, RowSums>,
-    /// Tool, skill and type of file.
-    pub(super) kinds: Vec<[String; 3]>,
-    index: HashMap<[String; 3], u32>,
+    /// Tool, skill and type of file, as numbers of `names`.
+    kinds: Vec<[u32; 3]>,
+    index: HashMap<[u32; 3], u32>,
+    names: Interner,
 }
 
 impl Rows {
     pub(super) fn kind(&mut self, name: [&str; 3]) -> u32 {
-        let name = name.map(str::to_owned);
+        let name = name.map(|text| self.names.number(text));
         if let Some(kind) = self.index.get(&name) {
             return *kind;
         }
         let kind = number(self.kinds.len());
-        self.kinds.push(name.clone());
+        self.kinds.push(name);
         self.index.insert(name, kind);
         kind
+    }
+
+    /// Tool, skill and type of file of a kind.
+    pub(super) fn names_of(&self, kind: u32) -> Option<[&str; 3]> {
+        Some(self.kinds.get(kind as usize)?.map(|name| self.names.text(name)))
     }
 
     pub(super) fn add(&mut self, key: RowKey, (responses, calls): (u64, u64), usage: Usage) {
@@ -77,16 +83,16 @@ pub(super) struct Adding {
     /// By item of the context that is being read: its kind.
     of_items: Vec<Option<u32>>,
     bucket: Option<usize>,
-    /// By kind.
+    /// By kind, its place in [`Self::paid`] if it has paid.
+    places: Vec<Option<u32>>,
+    /// The kinds that have paid, and what.
     paid: Vec<Paying>,
-    /// The kinds that have paid.
-    touched: Vec<u32>,
 }
 
 /// What the items of one kind have paid.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 struct Paying {
-    is_touched: bool,
+    kind: u32,
     responses: u64,
     calls: u64,
     entry: Usage,
@@ -100,14 +106,15 @@ impl Adding {
             self.bucket = Some(share.bucket);
         }
         let kind = self.kind_of(share.item, &items[share.item], rows);
-        if self.paid.len() <= kind as usize {
-            self.paid.resize(kind as usize + 1, Paying::default());
+        if self.places.len() <= kind as usize {
+            self.places.resize(kind as usize + 1, None);
         }
-        let paid = &mut self.paid[kind as usize];
-        if !paid.is_touched {
-            paid.is_touched = true;
-            self.touched.push(kind);
+        let next = self.paid.len();
+        let place = *self.places[kind as usize].get_or_insert(number(next)) as usize;
+        if place == next {
+            self.paid.push(Paying { kind, ..Paying::default() });
         }
+        let paid = &mut self.paid[place];
         paid.responses += share.responses;
         paid.calls += share.calls;
         paid.entry += share.entry;
@@ -128,8 +135,8 @@ impl Adding {
     /// Adds what the items of the last bucket have paid.
     fn finish_bucket(&mut self, rows: &mut Rows) {
         let Some(bucket) = self.bucket.take().map(number) else { return };
-        for kind in self.touched.drain(..) {
-            let Paying { responses, calls, entry, carry, .. } = std::mem::take(&mut self.paid[kind as usize]);
+        for Paying { kind, responses, calls, entry, carry } in self.paid.drain(..) {
+            self.places[kind as usize] = None;
             rows.add((bucket, kind, Phase::Entry), (responses, calls), entry);
             rows.add((bucket, kind, Phase::Carry), (0, 0), carry);
         }

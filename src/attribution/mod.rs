@@ -118,7 +118,7 @@ pub fn attribute(
 pub struct Attributor {
     accounts: Accounts,
     /// In a fixed order, though nothing depends on it.
-    contexts: BTreeMap<Option<AgentId>, AgentContext>,
+    contexts: BTreeMap<Option<AgentId>, Box<AgentContext>>,
     /// The run whose file it is.
     agent: Option<AgentId>,
     /// The run that the next entry is of.
@@ -144,7 +144,7 @@ impl Attributor {
             return;
         }
         if !self.contexts.contains_key(&self.of) {
-            self.contexts.insert(self.of.clone(), AgentContext::default());
+            self.contexts.insert(self.of.clone(), Box::default());
         }
         let Some(context) = self.contexts.get_mut(&self.of) else { return };
         let accounts = &mut self.accounts;
@@ -172,8 +172,8 @@ impl Attributor {
 
     /// The end of the transcript. Returns the items.
     pub fn finish(self, mut each: impl FnMut(&[Item], ItemShare)) -> Vec<Item> {
-        let Self { mut accounts, mut contexts, .. } = self;
-        for context in contexts.values_mut() {
+        let Self { mut accounts, contexts, .. } = self;
+        for mut context in contexts.into_values() {
             context.settle(&mut accounts);
             accounts.hand_on(&mut each);
         }
