@@ -1,6 +1,10 @@
 //! Records with one id, put together by the response that they are of.
+//!
+//! A record is compared with each response under its id that its session has, whether that belongs to the session or to
+//! another one (`shared_records`), and by one rule ([`reconcile::is_same`]) whether the ledger or the same transaction has it:
+//! else it would depend on the order in which files are read what a record is taken for.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::Connection;
 
@@ -28,9 +32,21 @@ pub(super) struct Response {
     /// Its first record of this transaction; of no meaning where there is none.
     pub(super) place: Place,
     claims: Vec<Claim>,
+    /// Whether `claims` has what the ledger knows of it.
+    are_claims_read: bool,
 }
 
 impl Response {
+    /// Adds those that the ledger knows to have it.
+    fn read_claims(&mut self, conn: &Connection) -> rusqlite::Result<()> {
+        if let Some((known, _)) = self.known.as_ref().filter(|_| !self.are_claims_read) {
+            let claims = owners::claims_of(conn, known.id.as_str())?;
+            claims.iter().for_each(|claim| self.claim(claim));
+            self.are_claims_read = true;
+        }
+        Ok(())
+    }
+
     fn join(&mut self, message: &ResponseRecord, row: SessionRow) {
         let merged = reconcile::merge(self.message.clone(), message.clone());
         if merged.session != self.message.session {
@@ -83,8 +99,8 @@ impl Response {
 #[derive(Debug, Default)]
 pub(super) struct Responses {
     list: Vec<Response>,
-    /// The keys that are taken.
-    ids: HashSet<MessageId>,
+    /// The keys that are taken, and by which response.
+    ids: HashMap<MessageId, usize>,
     by_line: HashMap<LineTag, usize>,
     by_request: HashMap<RequestTag, Vec<usize>>,
     by_time: HashMap<Timestamp, Vec<usize>>,
@@ -92,33 +108,41 @@ pub(super) struct Responses {
 }
 
 impl Responses {
-    /// Adds what the ledger has, once.
-    pub(super) fn add_known(&mut self, (message, row): (ResponseRecord, SessionRow)) {
-        if !self.ids.contains(&message.id) {
-            let claims = vec![Claim::of(&message, row)];
-            let known = Some((message.clone(), row));
-            self.push(Response { message, row, known, doubles: Vec::new(), place: (0, 0), claims });
+    /// Adds what the ledger has, once. `reader` is the session whose record it could be of: it can have the response
+    /// though that belongs to another one.
+    pub(super) fn add_known(
+        &mut self,
+        conn: &Connection,
+        (message, row): (ResponseRecord, SessionRow),
+        reader: SessionRow,
+    ) -> rusqlite::Result<()> {
+        let at = match self.ids.get(&message.id) {
+            Some(at) => *at,
+            None => {
+                let known = Some((message.clone(), row));
+                self.push(message, row, known, (0, 0))
+            }
+        };
+        let response = &mut self.list[at];
+        if row != reader && !response.are_claims_read {
+            response.read_claims(conn)?;
+            let prompt = response.message.by_client().prompt();
+            for claim in &response.claims {
+                add(self.by_prompt.entry((claim.session, prompt)).or_default(), at);
+            }
         }
+        Ok(())
     }
 
     /// Adds a record to the response that it is of.
-    pub(super) fn add(
-        &mut self,
-        conn: &Connection,
-        message: &ResponseRecord,
-        row: SessionRow,
-        place: Place,
-    ) -> rusqlite::Result<()> {
-        if let Some(at) = self.find(conn, message, row)? {
+    pub(super) fn add(&mut self, message: &ResponseRecord, row: SessionRow, place: Place) {
+        if let Some(at) = self.find(message, row) {
             self.list[at].join(message, row);
             self.index(at, message, row);
-            return Ok(());
+            return;
         }
-        let id = self.free_id(message);
-        let claims = vec![Claim::of(message, row)];
-        let message = ResponseRecord { id, ..message.clone() };
-        self.push(Response { message, row, known: None, doubles: Vec::new(), place, claims });
-        Ok(())
+        let message = ResponseRecord { id: self.free_id(message), ..message.clone() };
+        self.push(message, row, None, place);
     }
 
     /// The responses. Of two it can turn out last that they are one: a session that has records of both shows it.
@@ -127,12 +151,7 @@ impl Responses {
         if list.len() < 2 || list.len() > MANY {
             return Ok(list);
         }
-        for response in &mut list {
-            if let Some((known, _)) = &response.known {
-                let claims = owners::claims_of(conn, known.id.as_str())?;
-                claims.iter().for_each(|claim| response.claim(claim));
-            }
-        }
+        list.iter_mut().try_for_each(|response| response.read_claims(conn))?;
         let mut at = 0;
         while at < list.len() {
             match (at + 1..list.len()).find(|other| list[at].is_one_with(&list[*other])) {
@@ -148,19 +167,24 @@ impl Responses {
         Ok(list)
     }
 
-    fn push(&mut self, response: Response) {
-        let (message, row) = (response.message.clone(), response.row);
-        self.ids.insert(message.id.clone());
-        self.list.push(response);
-        self.index(self.list.len() - 1, &message, row);
+    /// Adds a response. Returns where it is.
+    fn push(
+        &mut self,
+        message: ResponseRecord,
+        row: SessionRow,
+        known: Option<(ResponseRecord, SessionRow)>,
+        place: Place,
+    ) -> usize {
+        let at = self.list.len();
+        self.ids.insert(message.id.clone(), at);
+        self.index(at, &message, row);
+        let claims = vec![Claim::of(&message, row)];
+        let (doubles, are_claims_read) = (Vec::new(), false);
+        self.list.push(Response { message, row, known, doubles, place, claims, are_claims_read });
+        at
     }
 
     fn index(&mut self, at: usize, message: &ResponseRecord, row: SessionRow) {
-        fn add(places: &mut Vec<usize>, at: usize) {
-            if !places.contains(&at) {
-                places.push(at);
-            }
-        }
         if let Some(line) = message.line {
             self.by_line.entry(line).or_insert(at);
         }
@@ -173,42 +197,25 @@ impl Responses {
         add(self.by_prompt.entry((row, message.by_client().prompt())).or_default(), at);
     }
 
-    fn find(
-        &self,
-        conn: &Connection,
-        message: &ResponseRecord,
-        row: SessionRow,
-    ) -> rusqlite::Result<Option<usize>> {
+    fn find(&self, message: &ResponseRecord, row: SessionRow) -> Option<usize> {
         if let Some(at) = message.line.and_then(|line| self.by_line.get(&line)) {
-            return Ok(Some(*at));
+            return Some(*at);
         }
         let by_request = message.request.and_then(|request| self.by_request.get(&request));
         let by_time = message.at.and_then(|time| self.by_time.get(&time));
         let by_prompt = self.by_prompt.get(&(row, message.by_client().prompt()));
         let places = [by_request, by_time, by_prompt].into_iter().flatten().flatten().copied();
         let candidates: BTreeSet<usize> = places.collect();
-        for at in &candidates {
+        let is_of = |at: &usize| {
             let response = &self.list[*at];
-            if reconcile::is_same(&response.message, message, response.has(row)) {
-                return Ok(Some(*at));
-            }
-        }
-        // A part of a response of which the session is known to have another part.
-        for at in candidates {
-            let response = &self.list[at];
-            if let Some((known, _)) = &response.known
-                && response.message.request == message.request
-                && owners::has(conn, known.id.as_str(), row)?
-            {
-                return Ok(Some(at));
-            }
-        }
-        Ok(None)
+            reconcile::is_same(&response.message, message, response.has(row))
+        };
+        candidates.into_iter().find(is_of)
     }
 
     /// The id of a record, or a variant of it where that is taken.
     fn free_id(&self, message: &ResponseRecord) -> MessageId {
-        let taken = |id: &MessageId| self.ids.contains(id);
+        let taken = |id: &MessageId| self.ids.contains_key(id);
         if !taken(&message.id) {
             return message.id.clone();
         }
@@ -216,6 +223,12 @@ impl Responses {
             .filter_map(|mark| message.id.variant(mark))
             .find(|id| !taken(id))
             .unwrap_or_else(|| message.id.clone())
+    }
+}
+
+fn add(places: &mut Vec<usize>, at: usize) {
+    if !places.contains(&at) {
+        places.push(at);
     }
 }
 

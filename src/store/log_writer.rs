@@ -1,6 +1,6 @@
 //! One transaction's worth of what transcripts tell, joined with what is known and written.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use rusqlite::{Connection, Statement, params};
 
@@ -334,14 +334,27 @@ impl<'c> LogWriter<'c> {
     /// Puts records with one id together that are of one response, and with what the ledger has of it.
     fn responses_of(&self, messages: &[OfFile], records: &[Place]) -> rusqlite::Result<Vec<Response>> {
         let mut found = Responses::default();
-        for place @ (file, at) in records.iter().copied() {
-            let (message, row) = (&messages[file].0[at], messages[file].1[at]);
-            if !self.knows_none {
+        let record = |(file, at): Place| (&messages[file].0[at], messages[file].1[at]);
+        if !self.knows_none {
+            let mut prompts: BTreeMap<SessionRow, HashSet<u64>> = BTreeMap::new();
+            for (message, row) in records.iter().copied().map(record) {
+                prompts.entry(row).or_default().insert(message.usage.prompt());
                 for known in responses::known_by_id(self.conn, message, row)? {
-                    found.add_known(known);
+                    found.add_known(self.conn, known, row)?;
                 }
             }
-            found.add(self.conn, message, row, place)?;
+            let id = records.first().map(|(file, at)| &messages[*file].0[*at].id);
+            for (base, (row, prompts)) in
+                id.into_iter().flat_map(|id| prompts.iter().map(|of| (id.base(), of)))
+            {
+                for known in responses::shared_variants(self.conn, base, *row, prompts)? {
+                    found.add_known(self.conn, known, *row)?;
+                }
+            }
+        }
+        for place in records.iter().copied() {
+            let (message, row) = record(place);
+            found.add(message, row, place);
         }
         found.into_list(self.conn)
     }

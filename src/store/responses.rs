@@ -1,5 +1,7 @@
 //! Rows of `responses`, written and read.
 
+use std::collections::HashSet;
+
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Statement, ToSql, params};
 
@@ -173,6 +175,31 @@ pub(super) fn known_by_id(
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.extend(read_message(row)?.filter(|(known, _)| known.id.base() == message.id.base()));
+    }
+    Ok(found)
+}
+
+/// The variants of the id `base` that a session is known to have, to whomever they belong, and that have one of `prompts`
+/// (in tokens). [`known_by_id`] finds those that belong to it.
+pub(super) fn shared_variants(
+    conn: &Connection,
+    base: &str,
+    session: SessionRow,
+    prompts: &HashSet<u64>,
+) -> rusqlite::Result<Vec<(ResponseRecord, SessionRow)>> {
+    // By the range of the key, which all variants of an id begin alike: a session can share very many records.
+    const SQL: &str = concat!(
+        responses!(),
+        " WHERE message_id IN (SELECT key FROM shared_records
+            WHERE key > ?1 || '#' AND key < ?1 || '$' AND shared_records.session = ?2)"
+    );
+    let mut query = conn.prepare_cached(SQL)?;
+    let mut rows = query.query(params![base, session.0])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        if prompts.contains(&columns::usage(row, 8)?.prompt()) {
+            found.extend(read_message(row)?.filter(|(known, _)| known.id.base() == base));
+        }
     }
     Ok(found)
 }

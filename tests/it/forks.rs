@@ -192,6 +192,75 @@ fn a_side_question_counts_once() {
     assert_usage(make, &[("a", answers(2, 47))]);
 }
 
+/// The logs in every order in which they can be read.
+fn orders(logs: usize) -> Vec<Vec<usize>> {
+    let Some(last) = logs.checked_sub(1) else { return vec![Vec::new()] };
+    let with_last =
+        |order: Vec<usize>| (0..=last).map(move |at| [&order[..at], &[last], &order[at..]].concat());
+    orders(last).into_iter().flat_map(with_last).collect()
+}
+
+#[test]
+fn a_forks_side_question_repeats_what_its_parent_owns_whatever_is_read_first() {
+    // A gateway counts from 1 in each session, so that whoever is read second has a variant of the id. The side question
+    // has another request, line, and time than the response it repeats: only the fork has both.
+    for order in orders(4) {
+        let ledger = Ledger::new();
+        let [other, parent, fork] = ["other", "parent", "fork"].map(|name| Session::new(&ledger, name));
+        let answer =
+            |s: &Session, second, output| s.answer("msg_3", second, output).with("requestId", "req_3");
+        let asked = answer(&parent, 2, 40);
+        let copy = branched(&asked, "fork");
+        let repeated =
+            copy.clone().with("uuid", "another").with("requestId", "req_other").with("timestamp", at(9));
+        let repeated = repeated.with("isSidechain", true).with("agentId", "aside");
+        let logs = [
+            (other.transcript(), answer(&other, 5, 7).with("message.usage.input_tokens", 50)),
+            (fork.transcript(), copy),
+            (parent.transcript(), asked),
+            (fork.subagent("subagents", "aside"), repeated),
+        ];
+        for log in &order {
+            logs[*log].0.write(&[logs[*log].1.clone()]);
+            ledger.import();
+        }
+        assert_eq!(ledger.usage("parent"), answers(1, 40), "{order:?}");
+        assert_eq!(ledger.usage("fork"), Usage::default(), "{order:?}");
+        assert_eq!(ledger.responses_of_all(), 2, "{order:?}");
+        // Read anew, as after a repair, with what the ledger has of them.
+        for log in &order {
+            let (transcript, line) = &logs[*log];
+            transcript.write(&[json!({ "type": "summary", "summary": "x" }), line.clone()]);
+            ledger.import();
+        }
+        assert_eq!(ledger.responses_of_all(), 2, "{order:?}, read anew");
+        ledger.assert_sound();
+    }
+}
+
+#[test]
+fn what_a_fork_goes_on_with_is_not_its_parents_though_a_gateway_has_one_id_and_request_for_all() {
+    for order in orders(2) {
+        let ledger = Ledger::new();
+        let [parent, fork] = ["parent", "fork"].map(|name| Session::new(&ledger, name));
+        let answer = |s: &Session, second: u32, output| {
+            let answer = s.answer("msg", second, output).with("requestId", "req");
+            answer.with("message.usage.input_tokens", 100 * second)
+        };
+        let asked = [parent.says(1), answer(&parent, 2, 40)];
+        let copies = asked.clone().map(|line| branched(&line, "fork"));
+        let logs = [(parent.transcript(), &asked), (fork.transcript(), &copies)];
+        for log in order.iter().copied() {
+            logs[log].0.write(logs[log].1);
+            ledger.import();
+        }
+        fork.transcript().append(&[fork.says(3), answer(&fork, 4, 50)]);
+        ledger.import();
+        let of = |name: &str| (ledger.usage(name).input, ledger.output(name));
+        assert_eq!([of("parent"), of("fork")], [(200, 40), (400, 50)], "{order:?}");
+    }
+}
+
 #[test]
 fn a_fork_whose_copies_keep_the_parents_id_is_linked_in_whatever_pieces_it_is_read() {
     // Clients 2.1.216 to 2.1.246 leave the parent's id on what they copy.
