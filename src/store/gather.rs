@@ -16,9 +16,19 @@ use crate::reconcile;
 /// A file among those of a transaction, and a response in it.
 pub(super) type Place = (usize, usize);
 
-/// More responses of one id than that are those of a gateway that has one for all: they are not compared with each other
-/// once more when all are read.
+/// More responses of a session with one [`Mark`] than that are those of a gateway that has one request for all, or that
+/// names no prompt: they are not compared with each other once more when all are read.
 const MANY: usize = 64;
+
+/// What two records of one response have in common, at least one of these ([`reconcile::is_same`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Mark {
+    Line(LineTag),
+    Request(SessionRow, RequestTag),
+    Time(SessionRow, Timestamp),
+    /// The tokens of the prompt.
+    Prompt(SessionRow, u64),
+}
 
 /// What is known of one response.
 #[derive(Debug)]
@@ -68,6 +78,19 @@ impl Response {
     fn is_one_with(&self, other: &Self) -> bool {
         let shares_session = self.claims.iter().any(|claim| other.has(claim.session));
         reconcile::is_same(&self.message, &other.message, shares_session)
+    }
+
+    /// By what others are found that can be one with it.
+    fn marks(&self) -> Vec<Mark> {
+        let ResponseRecord { line, request, at, .. } = self.message;
+        let prompt = self.message.by_client().prompt();
+        let of_session = |session: SessionRow| {
+            let request = request.map(|request| Mark::Request(session, request));
+            let time = at.map(|at| Mark::Time(session, at));
+            [request, time, Some(Mark::Prompt(session, prompt))].into_iter().flatten()
+        };
+        let of_sessions = self.claims.iter().flat_map(|claim| of_session(claim.session));
+        line.map(Mark::Line).into_iter().chain(of_sessions).collect()
     }
 
     fn has(&self, session: SessionRow) -> bool {
@@ -148,23 +171,30 @@ impl Responses {
     /// The responses. Of two it can turn out last that they are one: a session that has records of both shows it.
     pub(super) fn into_list(self, conn: &Connection) -> rusqlite::Result<Vec<Response>> {
         let mut list = self.list;
-        if list.len() < 2 || list.len() > MANY {
+        if list.len() < 2 {
             return Ok(list);
         }
         list.iter_mut().try_for_each(|response| response.read_claims(conn))?;
+        let mut list: Vec<Option<Response>> = list.into_iter().map(Some).collect();
+        let mut places: HashMap<Mark, Vec<usize>> = HashMap::new();
+        for (at, response) in list.iter().enumerate() {
+            response.iter().for_each(|response| note_marks(&mut places, response, at));
+        }
         let mut at = 0;
         while at < list.len() {
-            match (at + 1..list.len()).find(|other| list[at].is_one_with(&list[*other])) {
-                Some(other) => {
-                    let other = list.remove(other);
-                    list[at].take(other);
-                    // What it has now can be of the ones before, too.
-                    at = 0;
-                }
-                None => at += 1,
+            let Some(other) = other_of(&list, &places, at) else {
+                at += 1;
+                continue;
+            };
+            // What it has now can be of the ones before, too.
+            let taken = list[at.max(other)].take();
+            at = at.min(other);
+            if let (Some(response), Some(taken)) = (&mut list[at], taken) {
+                response.take(taken);
+                note_marks(&mut places, response, at);
             }
         }
-        Ok(list)
+        Ok(list.into_iter().flatten().collect())
     }
 
     /// Adds a response. Returns where it is.
@@ -224,6 +254,25 @@ impl Responses {
             .find(|id| !taken(id))
             .unwrap_or_else(|| message.id.clone())
     }
+}
+
+/// Notes where a response is, as far as it matters: of too many with one mark not all are needed.
+fn note_marks(places: &mut HashMap<Mark, Vec<usize>>, response: &Response, at: usize) {
+    for mark in response.marks() {
+        let places = places.entry(mark).or_default();
+        if places.len() <= MANY {
+            add(places, at);
+        }
+    }
+}
+
+/// The first response that is one with the one at `at`.
+fn other_of(list: &[Option<Response>], places: &HashMap<Mark, Vec<usize>>, at: usize) -> Option<usize> {
+    let response = list[at].as_ref()?;
+    let near = response.marks().into_iter().filter_map(|mark| places.get(&mark));
+    let near: BTreeSet<usize> = near.filter(|near| near.len() <= MANY).flatten().copied().collect();
+    let is_one = |other: &Response| response.is_one_with(other);
+    near.into_iter().find(|other| *other != at && list[*other].as_ref().is_some_and(is_one))
 }
 
 fn add(places: &mut Vec<usize>, at: usize) {

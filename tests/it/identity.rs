@@ -120,6 +120,40 @@ fn a_gateway_with_one_id_counts_the_same_however_it_is_read() {
 }
 
 #[test]
+fn a_side_question_of_many_answers_with_one_id_repeats_them_whatever_is_read_first() {
+    // The side question is read before the fork's copies: only these tell that it repeats what the parent has.
+    for requests in ["each", "one"] {
+        let ledger = Ledger::new();
+        let [parent, fork] = ["parent", "fork"].map(|name| Session::new(&ledger, name));
+        let request = |number: u32| if requests == "one" { 0 } else { number };
+        let answer = |number: u32| {
+            let answer = parent.answer("msg", number, 10).with("message.usage.input_tokens", 100 + number);
+            answer.with("requestId", format!("req_{}", request(number)))
+        };
+        let asked: Vec<Value> = (1..=70).flat_map(|at| [parent.says(2 * at - 1), answer(2 * at)]).collect();
+        let from = json!({ "sessionId": "parent" });
+        let copies: Vec<Value> = asked
+            .iter()
+            .map(|line| line.clone().with("sessionId", "fork").with("forkedFrom", from.clone()))
+            .collect();
+        let aside = |line: &Value| {
+            let line =
+                line.clone().with("isSidechain", true).with("agentId", "aside").with("timestamp", at(300));
+            line.with("uuid", "another").with("requestId", "aside")
+        };
+        parent.transcript().write(&asked);
+        ledger.import();
+        fork.subagent("subagents", "aside").write(&[aside(&copies[5])]);
+        ledger.import();
+        fork.transcript().write(&copies);
+        ledger.import();
+        assert_eq!((ledger.responses_of_all(), ledger.output("fork")), (70, 0), "requests: {requests}");
+        assert_eq!(ledger.output("parent"), 700, "requests: {requests}");
+        ledger.assert_sound();
+    }
+}
+
+#[test]
 fn what_a_session_paid_for_is_placed_though_another_has_its_ids() {
     let ledger = Ledger::new();
     for (name, second) in [("a", 1), ("b", 20)] {
