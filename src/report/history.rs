@@ -100,7 +100,7 @@ impl History {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub fn of(ledger: &Ledger, sessions: ListedSessions, limit: usize) -> Result<Self, StoreError> {
+    pub fn of(ledger: &Ledger, sessions: &ListedSessions, limit: usize) -> Result<Self, StoreError> {
         let (shown, hidden) = sessions.rows.split_at(sessions.first(limit).len());
         let mut history = Self { order: sessions.order, ..Self::none() };
         let mut totals = SessionsFigures::default();

@@ -17,7 +17,7 @@ pub(super) fn run(context: &Context, args: &HistoryArgs) -> Result<(), Error> {
             let sessions =
                 ListedSessions::of(ledger, folders.as_deref(), args.sort.into(), context.env.now())?;
             context.refresh_calls(ledger, sessions.first(limit))?;
-            let history = History::of(ledger, sessions, limit)?;
+            let history = History::of(ledger, &sessions, limit)?;
             ledger.release_pages()?;
             history
         }
