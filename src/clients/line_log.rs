@@ -22,7 +22,7 @@ const MAX_DEPTH: usize = 12;
 /// Longest name of a branch that is kept, in characters.
 pub(super) const MAX_BRANCH_CHARS: usize = 200;
 /// Longest path of a project that is kept, in characters.
-const MAX_PATH_CHARS: usize = 1_000;
+pub(super) const MAX_PATH_CHARS: usize = 1_000;
 
 /// What a line is to its reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +92,12 @@ impl<S> LineLog<S> {
                     (known, new) => known.or(new),
                 };
             }
-            None => self.delta.inner_runs.push(LoggedRun { id: id.clone(), agent_type, logged: span }),
+            None => self.delta.inner_runs.push(LoggedRun {
+                id: id.clone(),
+                agent_type,
+                session: None,
+                logged: span,
+            }),
         }
     }
 
@@ -169,7 +174,7 @@ pub(super) fn read<S: Serialize + DeserializeOwned + Default>(
         start: lines.start(),
         file_start: start.map(Timestamp::from_millis),
         session,
-        run: run.map(|(id, agent_type)| LoggedRun { id, agent_type, logged: None }),
+        run: run.map(|(id, agent_type)| LoggedRun { id, agent_type, session: None, logged: None }),
         has_content: from.content.is_some(),
         ..LogDelta::default()
     };

@@ -143,6 +143,17 @@ pub trait LogReader: Sync {
         (metadata.len(), metadata.modified().ok().map(Timestamp::from_system_time))
     }
 
+    /// Whether a log can change and be no longer than before, as a database can, so that its time of change tells that it has
+    /// something new.
+    fn changes_in_place(&self) -> bool {
+        false
+    }
+
+    /// Whether it reads content, so that [`LogDelta::entries`] tells of it.
+    fn reads_content(&self) -> bool {
+        true
+    }
+
     /// What a log has new, or as much of it as is to be stored together ([`LogDelta::has_more`] then says that there is more).
     /// `buffer` is memory that was used before.
     ///

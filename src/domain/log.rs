@@ -121,6 +121,8 @@ pub struct LoggedRun {
     pub id: AgentId,
     /// Its type.
     pub agent_type: Option<String>,
+    /// The session that it belongs to, if not the log's.
+    pub session: Option<SessionId>,
     /// The first and last time at which it is told of, if not by a log of its own.
     pub logged: Option<(Timestamp, Timestamp)>,
 }
@@ -161,6 +163,8 @@ pub struct LogDelta {
     pub run: Option<LoggedRun>,
     /// The subagents whose records stand in a main conversation's log, and have no log of their own.
     pub inner_runs: Vec<LoggedRun>,
+    /// Whether the log is that of several sessions, as a database is, so that which of them has records in it tells nothing.
+    pub has_sessions: bool,
     /// Whether any record is one of the client's.
     pub is_understood: bool,
     /// What was read before and is a copy.
@@ -232,6 +236,7 @@ impl LogDelta {
         self.session = self.session.or(later.session);
         self.run = self.run.or(later.run);
         self.inner_runs.extend(later.inner_runs);
+        self.has_sessions |= later.has_sessions;
         self.is_understood |= later.is_understood;
         self.copied_before.extend(later.copied_before);
         self.file_start = self.file_start.or(later.file_start);

@@ -58,7 +58,9 @@ pub fn read<'t>(
     let read_all =
         |jobs: &mut dyn Iterator<Item = usize>, buffer: &mut Buffer, output: HandOver<'_, ContentPiece>| {
             for at in jobs {
-                if let Some(UnreadLog { reader, file }) = &files[at].1 {
+                if let Some(UnreadLog { reader, file }) = &files[at].1
+                    && reader.reads_content()
+                {
                     let mut source = LogSource::of_content(*reader, file, content);
                     // To the file's end, or as far as it can be read: of a long file not all fits into memory.
                     while let Ok(delta) = source.read(buffer) {

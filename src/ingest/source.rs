@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clients::{AgentMeta, Buffer, ContentReader, LogFile, LogReader, ReadError, ReadFrom};
 use crate::config::Config;
-use crate::domain::{LogDelta, LoggedRun, NUMBERED_TOPIC_RANK, SessionKind, Timestamp};
+use crate::domain::{LogDelta, LoggedRun, NUMBERED_TOPIC_RANK, SessionId, SessionKind, Timestamp};
 use crate::env::Env;
 use crate::estimate;
 use crate::estimate::subagents::defaults_for;
@@ -53,11 +53,11 @@ impl<'a> LogSource<'a> {
         source
     }
 
-    /// Looks at the file once more; whether its size is another one.
+    /// Looks at the log once more; whether it has something new by its size, or by its time if it changes in place.
     pub(super) fn has_grown(&mut self) -> bool {
         let now = self.reader.look_at(&self.log.path);
         // One that was rewritten in its length keeps its old time here, so that the next look reads it.
-        let has_grown = now.0 != self.seen.0;
+        let has_grown = now.0 != self.seen.0 || self.reader.changes_in_place() && now != self.seen;
         if has_grown {
             self.seen = now;
         }
@@ -79,7 +79,7 @@ impl<'a> LogSource<'a> {
             client: self.reader.client(),
             path: self.log.path.to_string_lossy().into_owned(),
             run: self.run(&delta, config),
-            inner_runs: delta.inner_runs.drain(..).map(|run| observation(run, config)).collect(),
+            inner_runs: runs_of(&mut delta, config),
             size: self.seen.0,
             modified_at: self.seen.1,
             delta,
@@ -94,14 +94,20 @@ impl<'a> LogSource<'a> {
         let agent_type = agent_type
             .or_else(|| told.and_then(|run| run.agent_type.clone()))
             .or_else(|| delta.agent_types.get(&agent).cloned());
-        let run = LoggedRun { id: agent, agent_type, logged: delta.span() };
+        let run = LoggedRun { id: agent, agent_type, session: None, logged: delta.span() };
         Some(AgentObservation { tool_use_id, ..observation(run, config) })
     }
 }
 
+/// The subagent runs of which a main conversation's log tells, each with its session if that is not the log's.
+fn runs_of(delta: &mut LogDelta, config: &Config) -> Vec<(Option<SessionId>, AgentObservation)> {
+    let runs = delta.inner_runs.drain(..);
+    runs.map(|mut run| (run.session.take(), observation(run, config))).collect()
+}
+
 /// A subagent run, as logs tell of it.
 fn observation(run: LoggedRun, config: &Config) -> AgentObservation {
-    let LoggedRun { id, agent_type, logged } = run;
+    let LoggedRun { id, agent_type, logged, .. } = run;
     AgentObservation {
         id,
         defaults: defaults_for(agent_type.as_deref(), &config.subagents),

@@ -14,7 +14,7 @@ use crate::clients::{self, Buffer, LogFile, LogReader, ReadError};
 use crate::config::Config;
 use crate::domain::{AgentId, Client, LogDelta, SessionId, ToolUseId};
 use crate::env::Env;
-use crate::store::{Ledger, LogBatch, SessionRecord, StoreError};
+use crate::store::{Ledger, LogBatch, SessionRecord, StoreError, TranscriptState};
 
 /// The last message reaches the file 2 to 102 ms after `Stop` has started (`docs/facts.md#late-and-damaged-lines`).
 const LATE_LINE: Duration = Duration::from_millis(250);
@@ -259,9 +259,13 @@ pub fn read_ended(
 fn has_news(ledger: &Ledger, record: &SessionRecord) -> Result<bool, StoreError> {
     let Some(path) = &record.transcript else { return Ok(false) };
     let reader = clients::reader_of(Client::from_name(&record.client).unwrap_or_default());
-    let (size, _) = reader.look_at(Path::new(path));
+    let seen @ (size, _) = reader.look_at(Path::new(path));
     let state = ledger.logs().transcript_state(path)?;
-    Ok(size > 0 && state.is_none_or(|state| !reader.is_at_end(&state.position, size)))
+    let is_new = |state: TranscriptState| match reader.changes_in_place() {
+        true => !is_unchanged(reader, Some(&state), seen),
+        false => !reader.is_at_end(&state.position, size),
+    };
+    Ok(size > 0 && state.is_none_or(is_new))
 }
 
 /// The log of a session's main conversation, and how its client's logs are read.

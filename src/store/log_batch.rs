@@ -1,7 +1,7 @@
 //! What was read of one log, to be stored in one transaction.
 
 use super::AgentObservation;
-use crate::domain::{Client, LogDelta, Timestamp};
+use crate::domain::{Client, LogDelta, SessionId, Timestamp};
 
 /// One transcript's new lines, to be stored together.
 #[derive(Debug)]
@@ -12,8 +12,8 @@ pub struct LogBatch {
     pub path: String,
     /// The subagent run whose file it is; `None` for a main transcript.
     pub run: Option<AgentObservation>,
-    /// The subagent runs of which a main transcript tells.
-    pub inner_runs: Vec<AgentObservation>,
+    /// The subagent runs of which a main transcript tells, each with its session if that is not the log's.
+    pub inner_runs: Vec<(Option<SessionId>, AgentObservation)>,
     /// The file's size when it was read, in bytes.
     pub size: u64,
     /// The file's time of change when it was read.

@@ -92,7 +92,7 @@ impl<'c> LogWriter<'c> {
         self.client = batch.client;
         let row = self.row(session)?;
         let delta = batch.delta;
-        if delta.start > 0 && batch.run.is_none() {
+        if delta.start > 0 && batch.run.is_none() && !delta.has_sessions {
             contexts::note_earlier_session(conn, row, &batch.path)?;
         }
         let file_start = delta.file_start;
@@ -107,8 +107,9 @@ impl<'c> LogWriter<'c> {
             }
             self.found_copies.extend(delta.copied_before.iter().map(|before| (row, *before)));
         }
-        for run in &batch.inner_runs {
-            record_run(conn, row, run)?;
+        for (of, run) in &batch.inner_runs {
+            let of = of.as_ref().map_or(Ok(row), |of| self.row(of))?;
+            record_run(conn, of, run)?;
         }
         for (agent, agent_type) in &delta.agent_types {
             let named = conn
@@ -187,6 +188,9 @@ impl<'c> LogWriter<'c> {
         ])?;
         let mut messages = delta.responses;
         reconcile::merge_neighbours(&mut messages);
+        if delta.has_sessions {
+            return self.add_messages_of_sessions(messages);
+        }
         self.add_messages(
             session,
             row,
@@ -194,6 +198,16 @@ impl<'c> LogWriter<'c> {
             messages,
             batch.run.is_none().then_some(delta.start == 0),
         )
+    }
+
+    /// Takes the responses of a log of several sessions.
+    fn add_messages_of_sessions(&mut self, messages: Vec<ResponseRecord>) -> rusqlite::Result<()> {
+        let owners = messages.iter().map(|message| self.row(&message.session));
+        let owners = owners.collect::<rusqlite::Result<Vec<_>>>()?;
+        if !owners.is_empty() {
+            self.messages.push((messages, owners));
+        }
+        Ok(())
     }
 
     /// Takes a file's responses; `begins_session` says of a main transcript whether it was read from its start.

@@ -238,7 +238,8 @@ impl Reading<'_> {
             let agent_type = named
                 .or_else(by_source)
                 .or_else(|| name(meta, "thread_source").filter(|kind| kind != "subagent" && kind != "user"));
-            self.log.delta.run = AgentId::new(&thread).map(|id| LoggedRun { id, agent_type, logged: None });
+            self.log.delta.run =
+                AgentId::new(&thread).map(|id| LoggedRun { id, agent_type, session: None, logged: None });
         }
         self.log.delta.session = SessionId::new(&session);
         let facts = &mut self.log.facts;

@@ -113,7 +113,7 @@ fn add(log: &mut LineLog<State>, line: &Object<'_>, from: &ReadFrom) -> LineKind
         match AgentId::new(session.as_str()).filter(|_| from.agent.is_some()) {
             Some(id) => {
                 log.delta.session = Some(from.session.clone());
-                log.delta.run = Some(LoggedRun { id, agent_type: None, logged: None });
+                log.delta.run = Some(LoggedRun { id, agent_type: None, session: None, logged: None });
             }
             None => log.delta.session = Some(session),
         }

@@ -55,7 +55,8 @@ fn add(log: &mut LineLog<State>, line: &Object<'_>, from: &ReadFrom) -> LineKind
             let place = line.object("environmentDisclosure");
             log.facts.project = place.and_then(|place| line_log::project(&place, "cwd"));
             let agent_type = line_log::name(line, "profileName", MAX_NAME_CHARS);
-            log.delta.run = from.agent.clone().map(|id| LoggedRun { id, agent_type, logged: None });
+            log.delta.run =
+                from.agent.clone().map(|id| LoggedRun { id, agent_type, session: None, logged: None });
         }
         "turn.prompt" if is_main => {
             if let Some(id) = line.text("promptId") {
