@@ -12,8 +12,10 @@ mod hooks;
 mod jsonl;
 mod kimi;
 mod line_log;
+mod opencode;
 mod pi;
 mod qwen;
+mod sqlite;
 
 use std::path::{Path, PathBuf};
 
@@ -43,6 +45,7 @@ pub const CLIENTS: &[ClientAdapter] = &[
     ClientAdapter { client: Client::Qwen, logs: Some(&qwen::Chats), hooks: Some(&qwen::Hooks) },
     ClientAdapter { client: Client::Kimi, logs: Some(&kimi::Wires), hooks: Some(&kimi::Hooks) },
     ClientAdapter { client: Client::Pi, logs: Some(&pi::Sessions), hooks: None },
+    ClientAdapter { client: Client::OpenCode, logs: Some(&opencode::SessionLogs), hooks: None },
     ClientAdapter {
         client: Client::ClaudeCode,
         logs: Some(&claude_code::Transcripts),

@@ -17,6 +17,7 @@ pub enum Client {
     /// Google's Gemini CLI.
     GeminiCli,
     /// OpenCode.
+    #[serde(rename = "opencode")]
     OpenCode,
     /// GitHub's Copilot CLI.
     CopilotCli,

@@ -21,7 +21,7 @@ struct Sample {
     foreign: &'static str,
 }
 
-const SAMPLES: [Sample; 23] = [
+const SAMPLES: [Sample; 27] = [
     claude_code("agents"),
     claude_code("compact-auto"),
     claude_code("resume"),
@@ -43,6 +43,10 @@ const SAMPLES: [Sample; 23] = [
     other(Client::Kimi, "fork"),
     other(Client::Kimi, "old-agent"),
     other(Client::Kimi, "old-resume"),
+    other(Client::OpenCode, "agent"),
+    other(Client::OpenCode, "compact"),
+    other(Client::OpenCode, "fork"),
+    other(Client::OpenCode, "resume"),
     other(Client::Pi, "compact"),
     other(Client::Pi, "fork"),
 ];
@@ -83,6 +87,7 @@ const fn other(client: Client, scenario: &'static str) -> Sample {
             "w/session_{}/agents/main/wire.jsonl",
             r#"{"type":"usage.record","usage":{"inputOther":5,"output":5}}"#,
         ),
+        Client::OpenCode => ("opencode-{}.db", "SQLite format 4, which no database begins with"),
         _ => (
             "p/2026-11-30T03-15-37-267Z_{}.jsonl",
             r#"{"type":"message","id":"a","message":{"role":"assistant","usage":{"input":5,"output":5}}}"#,
@@ -116,6 +121,11 @@ impl Sample {
             .map(|file| (file.strip_prefix(&source).unwrap().to_path_buf(), std::fs::read(&file).unwrap()))
             .collect()
     }
+}
+
+/// Whether a file is a database, or lies beside one as a part of it.
+fn is_of_database(name: &Path) -> bool {
+    name.to_str().is_some_and(|name| name.ends_with(".db") || name.contains(".db-"))
 }
 
 fn put(folder: &Path, files: &BTreeMap<PathBuf, Vec<u8>>) {
@@ -282,10 +292,59 @@ fn logs_come_to_the_same_in_any_order() {
     for sample in &SAMPLES {
         let files = sample.files();
         let world = World::of(&files);
-        for name in files.keys().rev() {
+        // What lies beside a database is no log by itself.
+        for name in files.keys().rev().filter(|name| sample.reader().is_log(&world.folder.join(name))) {
             world.import(&world.folder.join(name));
         }
         assert_alike(&world.contents(), &contents_of(sample), sample.folder);
+    }
+}
+
+/// Brings a copy of a client's database to where it was when so many of its messages were there, the last of them on its way:
+/// in one transaction for each, which its WAL keeps.
+fn grow_database(from: &Path, to: &Path, (piece, pieces): (usize, usize)) {
+    let [piece, pieces] = [piece, pieces].map(|count| i64::try_from(count).unwrap());
+    let conn = rusqlite::Connection::open(to).unwrap();
+    conn.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+    conn.execute_batch("PRAGMA foreign_keys = off; PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 0")
+        .unwrap();
+    conn.execute("ATTACH ?1 AS whole", [from.to_str().unwrap()]).unwrap();
+    if piece == 1 {
+        let mut tables = conn.prepare("SELECT sql FROM whole.sqlite_schema WHERE type = 'table'").unwrap();
+        let tables: Vec<String> =
+            tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        conn.execute_batch(&tables.join(";")).unwrap();
+        conn.execute_batch(
+            "INSERT INTO project SELECT * FROM whole.project; INSERT INTO session SELECT * FROM whole.session",
+        )
+        .unwrap();
+    }
+    let all: i64 = conn.query_row("SELECT count(*) FROM whole.message", [], |row| row.get(0)).unwrap();
+    // What was on its way is whole now.
+    conn.execute_batch(
+        "UPDATE message SET (time_updated, data) =
+           (SELECT w.time_updated, w.data FROM whole.message w WHERE w.id = message.id)",
+    )
+    .unwrap();
+    let known: i64 = conn.query_row("SELECT count(*) FROM message", [], |row| row.get(0)).unwrap();
+    for row in known..all * piece / pieces {
+        conn.execute_batch("BEGIN").unwrap();
+        conn.execute(
+            "INSERT INTO part SELECT p.* FROM whole.part p JOIN (SELECT id FROM whole.message ORDER BY rowid
+               LIMIT 1 OFFSET ?1) m ON m.id = p.message_id",
+            [row],
+        )
+        .unwrap();
+        let is_on_its_way = row + 1 == all * piece / pieces && piece < pieces;
+        conn.execute(
+            "INSERT INTO message SELECT id, session_id, time_created, iif(?2, time_created, time_updated),
+               iif(?2 AND data ->> '$.role' = 'assistant', json_remove(json_set(data, '$.tokens', json('{\"input\":0,
+                 \"output\":0,\"reasoning\":0,\"cache\":{\"read\":0,\"write\":0}}')), '$.time.completed'), data)
+             FROM whole.message ORDER BY rowid LIMIT 1 OFFSET ?1",
+            (row, is_on_its_way),
+        )
+        .unwrap();
+        conn.execute_batch("COMMIT").unwrap();
     }
 }
 
@@ -296,9 +355,16 @@ fn a_log_that_grows_comes_to_the_same_wherever_it_is_cut() {
         let expected = contents_of(sample);
         for pieces in [2, 7] {
             let world = World::new();
+            let whole = World::of(&files);
             for piece in 1..=pieces {
+                for name in files.keys().filter(|name| name.extension().is_some_and(|kind| kind == "db")) {
+                    let (from, to) = (whole.folder.join(name), world.folder.join(name));
+                    grow_database(&from, &to, (piece, pieces));
+                    world.import(&world.folder);
+                }
+                let files = files.iter().filter(|(name, _)| !is_of_database(name));
                 let grown = |bytes: &Vec<u8>| bytes[..bytes.len() * piece / pieces].to_vec();
-                put(&world.folder, &files.iter().map(|(name, bytes)| (name.clone(), grown(bytes))).collect());
+                put(&world.folder, &files.map(|(name, bytes)| (name.clone(), grown(bytes))).collect());
                 world.import(&world.folder);
             }
             assert_alike(&world.contents(), &expected, &format!("{} in {pieces} pieces", sample.folder));
@@ -379,7 +445,7 @@ fn a_position_is_small_and_all_that_a_reader_needs_to_go_on() {
             let (whole, position) = read(reader, &log.path, from.clone());
             assert!(whole.is_understood && !whole.responses.is_empty());
             let position = position.unwrap();
-            let size = std::fs::metadata(&log.path).unwrap().len();
+            let (size, _) = reader.look_at(&log.path);
             assert!(position.reader_state.len() < 1_000 && reader.is_at_end(&position, size));
             let nothing = read(reader, &log.path, ReadFrom { position: Some(position.clone()), ..from }).0;
             assert_eq!((nothing.responses.len(), nothing.length(), nothing.position), (0, 0, position));

@@ -36,6 +36,7 @@ mod held;
 mod hook;
 mod identity;
 mod material;
+mod opencode;
 mod other_clients;
 mod prices;
 mod printed;

@@ -96,7 +96,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("chrono", &["calendar", "domain"]),
     ("jiff", &["calendar"]),
-    ("rusqlite", &["store"]),
+    // The ledger, and clients that keep their logs in databases.
+    ("rusqlite", &["clients", "store"]),
     ("toml", &["config"]),
     ("tallyhook_prices", &["pricing"]),
     ("clap", &["cli"]),
