@@ -13,7 +13,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use tallyhook_counter::Encoding;
 
 use crate::calendar::AskedDay;
-use crate::domain::{ModelId, amount};
+use crate::domain::{Client, ModelId, amount};
 
 pub use alerts::*;
 pub use budget::*;
@@ -141,7 +141,8 @@ pub struct ImportArgs {
 
 /// The clients whose logs can be read, and `all`.
 fn import_client() -> clap::builder::PossibleValuesParser {
-    let names = crate::clients::log_readers().map(|reader| reader.client().name());
+    let is_read = |client: &Client| crate::clients::log_readers().any(|reader| reader.client() == *client);
+    let names = Client::ALL.into_iter().filter(is_read).map(Client::name);
     clap::builder::PossibleValuesParser::new(names.chain(["all"]))
 }
 

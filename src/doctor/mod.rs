@@ -12,6 +12,7 @@ mod events;
 mod faults;
 mod integrity;
 mod latency;
+mod logs;
 mod permissions;
 mod place;
 mod prices;
@@ -140,6 +141,7 @@ const CHECKS: &[fn(&Subject<'_>) -> Vec<Check>] = &[
     config::check,
     prices::check,
     totals::check,
+    logs::check,
     estimates::check,
     client_costs::check,
     permissions::check,

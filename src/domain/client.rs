@@ -72,6 +72,20 @@ impl Client {
         }
     }
 
+    /// The command that takes up a session again; `None` where none was seen to work with a session's id.
+    #[must_use]
+    pub fn resume_command(self, session: &str) -> Option<String> {
+        let command = match self {
+            Self::ClaudeCode => "claude --resume",
+            Self::Codex => "codex resume",
+            Self::CopilotCli => "copilot --resume",
+            Self::Qwen => "qwen --resume",
+            Self::Kimi => "kimi --session",
+            Self::GeminiCli | Self::OpenCode | Self::Pi => return None,
+        };
+        Some(format!("{command} {}", super::shell_word(session)))
+    }
+
     /// The client of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

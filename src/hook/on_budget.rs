@@ -72,7 +72,7 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<HookAnswer,
     {
         // Where this cannot be written no `budget add` can either, and then nobody is stopped.
         ledger.budgets_mut().note_stop(&stop.budget, row, now, is_heard)?;
-        return Ok(HookAnswer::Stop(budget_messages::stop_reason(stop, session)));
+        return Ok(HookAnswer::Stop(budget_messages::stop_reason(stop, hook.observation.client, session)));
     }
     if matches!(event, HookEvent::ToolAsked(_)) || !is_heard {
         return Ok(HookAnswer::Nothing);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::budget::{BudgetStatus, which};
-use crate::domain::{BudgetState, Limit, PicoUsd, UsedAmount, grouped, plural, shell_word};
+use crate::domain::{BudgetState, Client, Limit, PicoUsd, UsedAmount, grouped, plural};
 
 /// Digits behind the point of a sum of money; small sums have more.
 const CENTS: usize = 2;
@@ -101,14 +101,15 @@ pub fn stopped_elsewhere(held: &BudgetStatus) -> String {
 
 /// Why a session is stopped, and how to go on.
 #[must_use]
-pub fn stop_reason(held: &BudgetStatus, session: &str) -> String {
+pub fn stop_reason(held: &BudgetStatus, client: Client, session: &str) -> String {
+    let resume = client.resume_command(session);
     format!(
-        "tallyhook: stopped because the budget {} is used up: {}, {}.\nTo continue, run {}; then send another message or run `claude --resume {}`.",
+        "tallyhook: stopped because the budget {} is used up: {}, {}.\nTo continue, run {}; then send another message{}.",
         whose(held),
         used_line(held),
         standing_line(held),
         ways_on(held),
-        shell_word(session),
+        resume.map(|command| format!(" or run `{command}`")).unwrap_or_default(),
     )
 }
 
@@ -183,7 +184,7 @@ mod tests {
         let held = held(Limit::Tokens(10_000), used);
         assert_eq!(used_line(&held), "~12,345 / 10,000 tokens (123%)");
         assert_eq!(standing_line(&held), "over by 2,345 tokens");
-        let reason = stop_reason(&held, "s1");
+        let reason = stop_reason(&held, Client::ClaudeCode, "s1");
         assert!(
             reason.contains("budget add AMOUNT --per session --tokens") && reason.contains("--resume s1"),
             "{reason}"

@@ -246,7 +246,7 @@ impl CostRow {
             carry_cost_usd: None,
             share: None,
             change: None,
-            label: KeyLabel { started: None, topic },
+            label: KeyLabel { topic, ..KeyLabel::default() },
         };
         for row in rows {
             add_known(&mut all.entry_cost_usd, row.entry_cost_usd);
@@ -298,7 +298,14 @@ fn unpriced_note<'m>(models: impl Iterator<Item = &'m str>) -> Option<String> {
     let mut names: Vec<String> = models.map(name).collect();
     names.sort_unstable();
     names.dedup();
-    let first = names.first()?.clone();
+    // What a log names no model of can be given no price.
+    let all = names.len();
+    names.retain(|name| name != crate::allocation::NONE);
+    let is_unnamed = names.len() < all;
+    let Some(first) = names.first().cloned() else {
+        let note = "some responses name no model: their tokens are counted, their cost isn't";
+        return is_unnamed.then(|| note.to_owned());
+    };
     let (verb, whose) = if names.len() == 1 { ("has", "its") } else { ("have", "their") };
     let more = match names.len().saturating_sub(NAMED) {
         0 => String::new(),
@@ -346,7 +353,8 @@ fn key_cells(row: &CostRow, by: &str) -> Vec<Cell> {
         return vec![Cell::Text(name(&row.key))];
     }
     let text = |text: &Option<String>| text.as_deref().map_or(Cell::Unknown, |text| Cell::Text(name(text)));
-    vec![Cell::Text(short_id(&row.key)), text(&row.label.started), text(&row.label.topic)]
+    let id = row.label.short_id.as_deref().map_or_else(|| short_id(&row.key), name);
+    vec![Cell::Text(id), text(&row.label.started), text(&row.label.topic)]
 }
 
 fn sum_cells(sum: &CostFigures, detail: bool, is_long: bool) -> Vec<Cell> {

@@ -18,6 +18,7 @@ pub enum Topic {
     Settings,
     Prices,
     Totals,
+    Logs,
     Estimates,
     ClientCosts,
     Permissions,
@@ -29,6 +30,15 @@ pub enum Topic {
 /// What a check has found. Paths and names are as they came; [`Diagnosis::finding`] makes them harmless.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Diagnosis {
+    /// Lines of a client's logs that its reader doesn't know.
+    UnknownLines {
+        /// The client, as people call it.
+        client: &'static str,
+        /// Its version, where the logs tell.
+        version: Option<String>,
+        /// How many lines.
+        lines: u64,
+    },
     /// The ledger didn't answer a check's question.
     Unanswered {
         /// The check.

@@ -44,6 +44,7 @@ impl Topic {
             Self::Settings => "settings",
             Self::Prices => "prices",
             Self::Totals => "totals",
+            Self::Logs => "logs",
             Self::Estimates => "estimates",
             Self::ClientCosts => "client costs",
             Self::Permissions => "permissions",
@@ -81,6 +82,7 @@ impl Diagnosis {
             Self::SettingsFault(_) | Self::ProjectSettingsFault(_) => Topic::Settings,
             Self::PriceDate { .. } | Self::PricesFault(_) | Self::Unpriced { .. } => Topic::Prices,
             Self::TotalsAgree | Self::TotalsDiffer { .. } => Topic::Totals,
+            Self::UnknownLines { .. } => Topic::Logs,
             Self::Estimates { .. } => Topic::Estimates,
             Self::CostsAgree | Self::CostsDiffer { .. } => Topic::ClientCosts,
             Self::Private | Self::ReadableByOthers(_) => Topic::Permissions,
@@ -108,6 +110,13 @@ impl Diagnosis {
 
     fn words(&self) -> Words {
         match self {
+            Self::UnknownLines { client, version, lines } => {
+                let version = version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
+                ill(
+                    format!("{client}{version}: {} not understood", plural(*lines, "line")),
+                    "install the latest release; what these lines say was used isn't counted",
+                )
+            }
             Self::Unanswered { error, .. } => ill(error, CHECK_AGAIN),
             Self::SettingsUnreadable { error, .. } => {
                 ill(error, "fix the file; Claude Code can't load it either")

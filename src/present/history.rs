@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Cell, Page, PageOptions, Present, SHORT_ID, Table};
+use super::{Cell, Page, PageOptions, Present, Table};
 use crate::domain::{grouped, plural};
 use crate::report::history::{History, HistoryRow, Order, SessionsFigures};
 
@@ -19,6 +19,9 @@ const COLUMNS: [&str; 10] = [
     "tokens",
     "cost",
 ];
+
+/// Where the client stands if sessions of several are listed.
+const CLIENT: usize = 3;
 
 impl Present for History {
     fn has_data(&self) -> bool {
@@ -39,11 +42,12 @@ impl History {
             Order::Tokens => "Sessions by tokens",
         };
         let mut table = sessions_table(title, &self.rows);
+        let width = table.columns.len();
         if let Some(earlier) = &self.earlier {
-            table.rows.push(sum_cells(earlier, format!("{} more", grouped(earlier.sessions))));
+            table.rows.push(sum_cells(earlier, format!("{} more", grouped(earlier.sessions)), width));
         }
         if table.rows.len() > 1 {
-            let mut total = sum_cells(&self.totals.sum, "total".to_owned());
+            let mut total = sum_cells(&self.totals.sum, "total".to_owned(), width);
             total[2] = Cell::Text(plural(self.totals.sum.sessions, "session"));
             table.total = Some(total);
         }
@@ -66,24 +70,31 @@ impl History {
     }
 }
 
-fn sum_cells(sum: &SessionsFigures, name: String) -> Vec<Cell> {
+/// A row of sums in a table of `width` columns.
+fn sum_cells(sum: &SessionsFigures, name: String, width: usize) -> Vec<Cell> {
     let blank = || Cell::Text(String::new());
     let mut cells = vec![Cell::Text(name)];
-    cells.resize_with(COLUMNS.len() - 2, blank);
+    cells.resize_with(width - 2, blank);
     cells.extend([Cell::Count(sum.total_tokens), Cell::Cost(sum.cost_usd)]);
     cells
 }
 
 /// A table of sessions.
 pub(super) fn sessions_table(title: &str, rows: &[HistoryRow]) -> Table {
-    let mut table = Table::new(title, &COLUMNS);
+    let mut columns = COLUMNS.to_vec();
+    let first = rows.first().map(|row| &row.session.client);
+    let has_several = rows.iter().any(|row| Some(&row.session.client) != first);
+    if has_several {
+        columns.insert(CLIENT, "client<");
+    }
+    let mut table = Table::new(title, &columns);
     let text = |text: Option<&str>| text.map_or(Cell::Unknown, |text| Cell::Text(text.to_owned()));
     table.rows.extend(rows.iter().map(|row| {
         let session = &row.session;
         let folder = session.project.as_deref().and_then(|project| Path::new(project).file_name());
         let about = session.topic.as_deref().or(folder.and_then(|folder| folder.to_str()));
-        vec![
-            Cell::Text(session.id.chars().take(SHORT_ID).collect()),
+        let mut cells = vec![
+            Cell::Text(row.short_id.clone()),
             session.last_activity_at.map_or(Cell::Unknown, Cell::Time),
             text(about),
             session.project.as_ref().map_or(Cell::Unknown, |project| Cell::Path(project.clone())),
@@ -97,7 +108,11 @@ pub(super) fn sessions_table(title: &str, rows: &[HistoryRow]) -> Table {
             },
             Cell::Count(row.total_tokens),
             Cell::Cost(row.cost_usd),
-        ]
+        ];
+        if has_several {
+            cells.insert(CLIENT, Cell::Text(session.client.clone()));
+        }
+        cells
     }));
     table
 }

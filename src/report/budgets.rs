@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::budget::{self, BudgetStatus, Course};
-use crate::domain::{BudgetState, Limit, PicoUsd, Timestamp, shell_word};
+use crate::domain::{BudgetState, Client, Limit, PicoUsd, Timestamp};
 
 /// `budget status --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -53,8 +53,8 @@ pub struct BudgetCommands {
 pub struct Seen<'a> {
     /// When.
     pub now: Timestamp,
-    /// From which session.
-    pub session: Option<&'a str>,
+    /// From which session, and of which client.
+    pub session: Option<(Client, &'a str)>,
     /// How far that has come.
     pub course: &'a Course,
 }
@@ -138,7 +138,7 @@ impl BudgetInfo {
             None => (None, None),
         };
         let [add, override_for, clear] = budget::options(held);
-        let pause = seen.session.map(|session| format!("claude --resume {}", shell_word(session)));
+        let pause = seen.session.and_then(|(client, session)| client.resume_command(session));
         Self {
             left_usd: limit_usd.map(|limit| usd(limit - spent)),
             left_tokens: limit_tokens.map(|limit| limit.saturating_sub(tokens)),

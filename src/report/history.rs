@@ -43,6 +43,9 @@ pub struct HistoryRow {
     /// Whether its calls are known though no hook has told of any.
     #[serde(skip)]
     pub(crate) has_calls: bool,
+    /// As much of its ID as tells it from all others.
+    #[serde(skip)]
+    pub(crate) short_id: String,
 }
 
 /// Sessions together.
@@ -208,15 +211,16 @@ fn rows(
     )?;
     let rows = records.into_iter().map(|record| {
         let spent = sum_of(spent, record.row);
-        HistoryRow {
+        Ok(HistoryRow {
+            short_id: ledger.sessions().short_id(&record.id)?,
             usage: spent.usage,
             total_tokens: spent.usage.total(),
             cost_usd: spent.cost.known(),
             has_calls: told.contains(&record.row),
             session: SessionInfo::of(&record, counts.get(&record.row).copied().unwrap_or_default()),
-        }
+        })
     });
-    Ok(rows.collect())
+    rows.collect()
 }
 
 fn mean(sum: PicoUsd, count: u64) -> Option<PicoUsd> {

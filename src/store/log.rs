@@ -14,7 +14,7 @@ use super::log_writer::LogWriter;
 use super::writer::{SessionRow, unsigned};
 use super::{Ledger, StoreError};
 use super::{allocations, budget_totals, responses};
-use crate::domain::{LogPosition, SessionId, Timestamp};
+use crate::domain::{Client, LogPosition, SessionId, Timestamp};
 
 /// What is done with the new lines of transcripts.
 pub(super) const RECORD_TRANSCRIPTS: &str = "record the transcripts";
@@ -61,6 +61,25 @@ impl<L: Deref<Target = Ledger>> Logs<L> {
             query.query_map([below.as_str(), LAST_CHAR], |row| row.get(0))?.collect()
         };
         read().map_err(StoreError::query("look up the subagents' transcripts"))
+    }
+
+    /// Lines that readers did not know, by client and its version; the most first, ten at most.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn unknown_lines(&self) -> Result<Vec<(Client, Option<String>, u64)>, StoreError> {
+        const SQL: &str = "SELECT s.client, s.client_version, sum(t.unknown_lines) AS lines
+            FROM transcripts t JOIN sessions s ON s.id = t.session WHERE t.unknown_lines > 0
+            GROUP BY 1, 2 ORDER BY lines DESC, 1, 2 LIMIT 10";
+        let read = || -> rusqlite::Result<Vec<(Client, Option<String>, u64)>> {
+            let mut query = self.0.conn.prepare(SQL)?;
+            let row = |row: &rusqlite::Row<'_>| {
+                let client = Client::from_name(row.get_ref(0)?.as_str()?).unwrap_or_default();
+                Ok((client, row.get(1)?, unsigned(row.get(2)?)))
+            };
+            query.query_map([], row)?.collect()
+        };
+        read().map_err(StoreError::query("look for lines that weren't understood"))
     }
 
     /// How far `path` was read.

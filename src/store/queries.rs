@@ -184,6 +184,33 @@ impl<L: Deref<Target = Ledger>> Sessions<L> {
         Ok(if found.len() == 1 { found.pop() } else { None })
     }
 
+    /// The beginning of a session's ID that no other session's has: eight characters, or as many more as it takes. IDs that begin
+    /// with the time are alike for a minute, and some clients put a word before each.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn short_id(&self, id: &str) -> Result<String, StoreError> {
+        const LEAST: usize = 8;
+        const NEIGHBORS: [&str; 2] = [
+            "SELECT max(session_id) FROM sessions WHERE session_id < ?1",
+            "SELECT min(session_id) FROM sessions WHERE session_id > ?1",
+        ];
+        let mut length = LEAST;
+        for sql in NEIGHBORS {
+            let other: Option<String> = self
+                .0
+                .conn
+                .prepare_cached(sql)
+                .and_then(|mut query| query.query_row([id], |row| row.get(0)))
+                .map_err(StoreError::query("look up the session"))?;
+            let common = other.map_or(0, |other| {
+                id.chars().zip(other.chars()).take_while(|(one, another)| one == another).count()
+            });
+            length = length.max(common + 1);
+        }
+        Ok(id.chars().take(length).collect())
+    }
+
     /// The session of a project with the latest sign of life, as seen at `now`.
     ///
     /// # Errors

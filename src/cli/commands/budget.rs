@@ -12,8 +12,8 @@ use crate::calendar::Zone;
 use crate::config::Lowered;
 use crate::domain::amount::{self, AmountFault};
 use crate::domain::{
-    Budget, Limit, MAX_NAME_CHARS, Mode, OneLine as _, Scope, Timeline, clean_name, plural, project_folder,
-    task_list,
+    Budget, Client, Limit, MAX_NAME_CHARS, Mode, OneLine as _, Scope, Timeline, clean_name, plural,
+    project_folder, task_list,
 };
 use crate::error::Error;
 use crate::present::budget_messages::amount_text;
@@ -228,7 +228,9 @@ fn infos(
     };
     let row = asked.session;
     let zone = Zone::of_user(&context.env);
-    let seen = Seen { now, session: record.map(|record| record.id.as_str()), course };
+    let session =
+        record.map(|record| (Client::from_name(&record.client).unwrap_or_default(), record.id.as_str()));
+    let seen = Seen { now, session, course };
     let mut infos = Vec::new();
     for held in
         budget::standings_anew(ledger, asked, now, &zone, &lowered)?.iter().filter(|held| is_wanted(held))

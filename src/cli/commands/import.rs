@@ -56,9 +56,11 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Error> {
     }
     if report.files == 0 {
         let looked: Vec<String> = roots.iter().map(|root| root.path.one_line()).collect();
-        return Err(Error::NoData {
-            what: format!("no logs in {}; choose a folder with --path", looked.join(", ")),
-        });
+        let place = match (client, &args.path) {
+            (None, None) => "the usual folders of any client".to_owned(),
+            _ => looked.join(", "),
+        };
+        return Err(Error::NoData { what: format!("no logs in {place}; choose a folder with --path") });
     }
     Ok(())
 }

@@ -142,6 +142,7 @@ fn add_sessions(
             row(query, places, group.clone(), Some(change))
         })
         .collect();
+    super::name_sessions(ledger, query, &mut report.rows)?;
     // Without a period, what has changed is told of the last session.
     let last = rows.next_back().and_then(|last| Some((last, *before.get(last.key.as_str())?)));
     if let Some((last, previous)) = last.filter(|_| report.compared_with.is_none()) {

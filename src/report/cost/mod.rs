@@ -105,6 +105,8 @@ pub(crate) struct KeyLabel {
     pub(crate) started: Option<String>,
     /// What a session is about.
     pub(crate) topic: Option<String>,
+    /// As much of a session's ID as tells it from all others.
+    pub(crate) short_id: Option<String>,
 }
 
 /// All rows together.
@@ -234,6 +236,7 @@ impl CostReport {
         let total = total_of(&total(groups.iter().map(|group| &group.now)));
         let mut rows: Vec<CostRow> =
             groups.into_iter().map(|group| row(query, &places, group, None)).collect();
+        name_sessions(ledger, query, &mut rows)?;
         let whole = total.whole();
         for row in rows.iter_mut().filter(|row| row.entry_cost_usd.is_some()) {
             row.share = Some(whole.share(row.sum.cost_usd, row.sum.total_tokens));
@@ -299,6 +302,16 @@ fn row(query: &Query, places: &SessionPlaces, group: CostGroup, change: Option<C
         change,
         label,
     }
+}
+
+/// Gives rows of sessions the IDs that people are shown.
+fn name_sessions(ledger: &Ledger, query: &Query, rows: &mut [CostRow]) -> Result<(), StoreError> {
+    if query.by == By::Session {
+        for row in rows {
+            row.label.short_id = Some(ledger.sessions().short_id(&row.key)?);
+        }
+    }
+    Ok(())
 }
 
 /// The sessions whose project is one of the folders or lies below it.
