@@ -17,7 +17,15 @@ pub trait HookProtocol: Sync {
     fn decode<'a>(&self, payload: &Object<'a>, env: &Env) -> Option<HookPayload<'a>>;
 
     /// Whether the client can be kept from going on after this event.
-    fn can_stop(&self, event: &HookEvent<'_>) -> bool;
+    fn can_stop(&self, _event: &HookEvent<'_>) -> bool {
+        false
+    }
+
+    /// Whether the client tells of all calls of an answer together, once they are done. Where it does not, a budget that stops
+    /// is asked before each of them.
+    fn sends_batches(&self) -> bool {
+        false
+    }
 
     /// What goes to stdout; `None` if there is nothing to say.
     fn encode(&self, event: &HookEvent<'_>, answer: &HookAnswer) -> Option<String>;
@@ -25,10 +33,12 @@ pub trait HookProtocol: Sync {
     /// What a call does to the agent's list of tasks; `None` of other calls.
     fn task_change(
         &self,
-        tool: &ToolName,
-        input: Option<&Object<'_>>,
-        response: Option<&Object<'_>>,
-    ) -> Option<TaskChangeKind>;
+        _tool: &ToolName,
+        _input: Option<&Object<'_>>,
+        _response: Option<&Object<'_>>,
+    ) -> Option<TaskChangeKind> {
+        None
+    }
 }
 
 /// What the client is to be told.

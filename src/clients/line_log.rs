@@ -1,5 +1,6 @@
 //! Logs of JSON lines whose reader needs to know a little of the lines before: what the readers of such logs share.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -7,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Buffer, Fingerprint, FoundLogs, Lines, LogFile, ReadError, ReadFrom};
 use crate::domain::{
-    AgentId, LineTag, LogDelta, LogPosition, LoggedRun, MessageId, ModelId, Modifiers, RecordSource,
-    ResponseRecord, SessionFacts, SessionId, Timestamp, Usage, clean_name,
+    AgentId, CompactionRecord, LineTag, LogDelta, LogPosition, LoggedRun, MessageId, ModelId, Modifiers,
+    PromptRecord, RecordSource, ResponseRecord, SessionFacts, SessionId, Timestamp, Usage, clean_name,
 };
 use crate::json::{self, Object};
 use crate::regular;
@@ -17,8 +18,10 @@ use crate::regular;
 const CHUNK_BYTES: u64 = 8 << 20;
 /// How many records are read before they are stored; a line can be short.
 const CHUNK_RECORDS: usize = 16_384;
-/// Deeper than this below its folder nobody looks for logs.
+/// How many folders below the one that is given are searched for logs.
 const MAX_DEPTH: usize = 12;
+/// Longest ID that is kept for later lines, in bytes.
+const MAX_KEPT_ID: usize = 100;
 /// Longest name of a branch that is kept, in characters.
 pub(super) const MAX_BRANCH_CHARS: usize = 200;
 /// Longest path of a project that is kept, in characters.
@@ -29,8 +32,10 @@ pub(super) const MAX_PATH_CHARS: usize = 1_000;
 pub(super) enum LineKind {
     /// One of the client's records.
     Known,
-    /// A record of a kind that the reader does not know, or one that lacks what the reader looks for.
+    /// A record that says what was used, in a way that the reader does not know.
     Unknown,
+    /// A record of a kind that the reader has no use for, as far as it knows: what it does not know of can say what was used.
+    Other,
     /// No record of this client.
     Foreign,
 }
@@ -44,14 +49,15 @@ pub(super) struct LineLog<S> {
     pub(super) state: S,
     /// What the lines say of the session.
     pub(super) facts: SessionFacts,
-    /// Whether the last line is an answer.
+    /// Whether nothing has followed the last answer that another one must follow.
     pub(super) is_answered: bool,
 }
 
 /// One answer of the API, as a line tells it.
 #[derive(Debug)]
 pub(super) struct Answer<'a> {
-    /// The key of the answer, the same in every file that repeats it.
+    /// The key of the answer: the same in every file that repeats it, and no other answer's. A provider's ID alone is not enough,
+    /// since some servers give the same one again.
     pub(super) id: &'a str,
     /// The session.
     pub(super) session: &'a SessionId,
@@ -59,7 +65,7 @@ pub(super) struct Answer<'a> {
     pub(super) agent: Option<AgentId>,
     /// The model that answered.
     pub(super) model: Option<&'a str>,
-    /// When.
+    /// The time of the line.
     pub(super) at: Option<Timestamp>,
     /// What was used.
     pub(super) usage: Usage,
@@ -81,7 +87,7 @@ impl<S> LineLog<S> {
         LineKind::Known
     }
 
-    /// Notes that a subagent is told of which has no log of its own.
+    /// Notes a subagent that has no log of its own.
     pub(super) fn note_inner_run(&mut self, id: &AgentId, agent_type: Option<String>, at: Option<Timestamp>) {
         let span = at.map(|at| (at, at));
         match self.delta.inner_runs.iter_mut().find(|run| run.id == *id) {
@@ -101,12 +107,36 @@ impl<S> LineLog<S> {
         }
     }
 
+    /// Adds a turn's beginning.
+    pub(super) fn add_prompt(&mut self, prompt: PromptRecord) {
+        if is_id(&prompt.uuid) {
+            self.delta.prompts.push(prompt);
+        }
+    }
+
+    /// Adds a compaction.
+    pub(super) fn add_compaction(&mut self, compaction: CompactionRecord) {
+        if is_id(&compaction.uuid) {
+            self.delta.compactions.push(compaction);
+        }
+    }
+
     /// Notes the time of a line.
     pub(super) fn note_time(&mut self, at: Option<Timestamp>) {
         self.facts.first_at = self.facts.first_at.or(at);
         self.facts.last_at = self.facts.last_at.max(at);
         self.delta.file_start = self.delta.file_start.or(at);
     }
+}
+
+/// Whether a text can be an ID: what a log says in its place is kept as it is.
+fn is_id(text: &str) -> bool {
+    MessageId::new(text).is_some()
+}
+
+/// An ID as a reader keeps it for later lines; `None` of a text that cannot be one.
+pub(super) fn id(object: &Object<'_>, name: &str) -> Option<String> {
+    object.text(name).filter(|text| text.len() <= MAX_KEPT_ID && is_id(text)).map(Cow::into_owned)
 }
 
 /// An answer as it is stored; `None` if its id cannot be one. The id says all of what it is, in whatever file it stands.
@@ -183,6 +213,8 @@ pub(super) fn read<S: Serialize + DeserializeOwned + Default>(
         log.delta.lines += 1;
         match add(&mut log, line) {
             LineKind::Known => log.delta.is_understood = true,
+            LineKind::Other if !tells_usage(line) => log.delta.is_understood = true,
+            LineKind::Other => log.delta.unknown_lines += 1,
             LineKind::Unknown => log.delta.unknown_lines += 1,
             LineKind::Foreign => log.delta.skipped_lines += u64::from(!line.trim_ascii().is_empty()),
         }
@@ -209,6 +241,12 @@ pub(super) fn read<S: Serialize + DeserializeOwned + Default>(
     };
     delta.position.fingerprint = lines.fingerprint()?.to_bits();
     Ok(delta)
+}
+
+/// Whether a line has a member that is named as clients name counts of tokens. Within a text its quotes would be escaped.
+fn tells_usage(line: &[u8]) -> bool {
+    const ENDS: [&[u8]; 5] = [b"okens\":", b"oken_count\":", b"okenCount\":", b"sage\":{", b"token_usage\":"];
+    ENDS.iter().any(|end| memchr::memmem::find(line, end).is_some())
 }
 
 /// A line as an object; `None` if it is none.
@@ -246,17 +284,32 @@ pub(super) fn usage_of_whole_input(input: u64, cache_read: u64, cache_write: u64
 /// All files below `root` that `log_of` takes for logs, in the order of their paths; `root` can be a file, too. Links are not
 /// followed: none of these clients makes any.
 pub(super) fn find(root: &Path, log_of: &dyn Fn(PathBuf) -> Option<LogFile>) -> FoundLogs {
+    find_within(root, log_of, &|_| false)
+}
+
+/// All files below `root` that `log_of` takes for logs, in the order of their paths, but in the folders that `is_left_out` names.
+pub(super) fn find_within(
+    root: &Path,
+    log_of: &dyn Fn(PathBuf) -> Option<LogFile>,
+    is_left_out: &dyn Fn(&Path) -> bool,
+) -> FoundLogs {
     let mut found = FoundLogs::default();
     match std::fs::metadata(root) {
         Ok(metadata) if metadata.is_file() => found.logs.extend(log_of(root.to_path_buf())),
-        Ok(metadata) if metadata.is_dir() => search(root, MAX_DEPTH, log_of, &mut found),
+        Ok(metadata) if metadata.is_dir() => search(root, MAX_DEPTH, log_of, is_left_out, &mut found),
         _ => {}
     }
     found.logs.sort_by(|one, other| one.path.cmp(&other.path));
     found
 }
 
-fn search(folder: &Path, depth: usize, log_of: &dyn Fn(PathBuf) -> Option<LogFile>, found: &mut FoundLogs) {
+fn search(
+    folder: &Path,
+    depth: usize,
+    log_of: &dyn Fn(PathBuf) -> Option<LogFile>,
+    is_left_out: &dyn Fn(&Path) -> bool,
+    found: &mut FoundLogs,
+) {
     let unread = |source| ReadError { path: folder.to_path_buf(), source };
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -268,7 +321,9 @@ fn search(folder: &Path, depth: usize, log_of: &dyn Fn(PathBuf) -> Option<LogFil
             Err(source) => return found.unread.push(unread(source)),
         };
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() && depth > 0 => search(&entry.path(), depth - 1, log_of, found),
+            Ok(kind) if kind.is_dir() && depth > 0 && !is_left_out(&entry.path()) => {
+                search(&entry.path(), depth - 1, log_of, is_left_out, found);
+            }
             Ok(kind) if kind.is_file() => found.logs.extend(log_of(entry.path())),
             _ => {}
         }

@@ -76,27 +76,37 @@ pub fn hooks_of(client: Client) -> &'static dyn HookProtocol {
 /// hooks of a project's Claude Code settings, and clients that have copied its hooks may read its settings.
 #[must_use]
 pub fn sender(payload: &Object<'_>, env: &Env, registered: Client) -> Client {
-    /// A folder of logs that a transcript's path goes through, and the variable that the client sets for its hooks.
-    const SIGNS: [(Client, &str, &str); 4] = [
-        (Client::CopilotCli, "/.copilot/session-state/", "COPILOT_CLI"),
-        (Client::Qwen, "/.qwen/projects/", "QWEN_CODE_SESSION_ID"),
-        (Client::GeminiCli, "/.gemini/tmp/", "GEMINI_SESSION_ID"),
-        (Client::Codex, "/rollout-", ""),
+    /// The variables that clients set for their hooks.
+    const SIGNS: [(Client, &str); 3] = [
+        (Client::CopilotCli, "COPILOT_CLI"),
+        (Client::Qwen, "QWEN_CODE_SESSION_ID"),
+        (Client::GeminiCli, "GEMINI_SESSION_ID"),
     ];
     if registered != Client::ClaudeCode {
         return registered;
     }
     if let Some(path) = payload.text("transcript_path") {
         // Claude Code itself names one with every event.
-        let path = path.replace('\\', "/");
-        let by_path = SIGNS.iter().find(|(_, folder, _)| path.contains(folder));
-        return by_path.map_or(registered, |(client, ..)| *client);
+        return client_of_log(Path::new(path.as_ref())).unwrap_or(registered);
     }
     if payload.text("client_type").is_some_and(|kind| kind == "kimi_code_cli") {
         return Client::Kimi;
     }
-    let by_env = SIGNS.iter().find(|(.., name)| !name.is_empty() && env.var(name).is_some());
-    by_env.map_or(registered, |(client, ..)| *client)
+    let by_env = SIGNS.iter().find(|(_, name)| env.var(name).is_some());
+    by_env.map_or(registered, |(client, _)| *client)
+}
+
+/// The client, other than Claude Code, whose logs are named and placed like this one.
+fn client_of_log(path: &Path) -> Option<Client> {
+    let name = path.file_name()?.to_str()?;
+    let folder = |up: usize| path.ancestors().nth(up)?.file_name()?.to_str();
+    match name {
+        "events.jsonl" if folder(2) == Some("session-state") => Some(Client::CopilotCli),
+        _ if name.starts_with("rollout-") && name.ends_with(".jsonl") => Some(Client::Codex),
+        _ if folder(1) == Some("chats") && name.starts_with("session-") => Some(Client::GeminiCli),
+        _ if folder(1) == Some("chats") && folder(3) == Some("projects") => Some(Client::Qwen),
+        _ => None,
+    }
 }
 
 /// Reads the logs of one client. It never writes to them.
@@ -154,7 +164,7 @@ pub trait LogReader: Sync {
 
     /// Whether it reads content, so that [`LogDelta::entries`] tells of it.
     fn reads_content(&self) -> bool {
-        true
+        false
     }
 
     /// What a log has new, or as much of it as is to be stored together ([`LogDelta::has_more`] then says that there is more).

@@ -49,6 +49,10 @@ pub(super) fn answer(hook: &Hook<'_>, ledger: &mut Ledger) -> Result<HookAnswer,
         HookEvent::ToolAsked(tool) if tool.starts_agents() && asked.stops(hook.observation.at) => {
             Some(tool.id.as_slice())
         }
+        // Nothing else of a turn that goes on tells what it has used so far.
+        HookEvent::ToolAsked(_) if !hook.protocol.sends_batches() && hook.protocol.can_stop(event) => {
+            asked.stops(hook.observation.at).then_some(&[][..])
+        }
         _ => None,
     };
     if let Some(calls) = looks {

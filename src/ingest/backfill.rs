@@ -246,8 +246,11 @@ impl ImportReport {
         report.skipped_lines += delta.skipped_lines;
         report.unknown_lines += delta.unknown_lines;
         let told = [
-            (delta.skipped_lines, "not a JSON object".to_owned()),
-            (delta.unknown_lines, format!("not understood; a newer {}?", batch.client.title())),
+            (delta.skipped_lines, not_a_record(batch.client)),
+            (
+                delta.unknown_lines,
+                format!("not understood; {} may be newer than tallyhook", batch.client.title()),
+            ),
         ];
         for (lines, reason) in told.into_iter().filter(|(lines, _)| *lines > 0) {
             self.skipped.push(Skipped { file: batch.path.clone(), lines: Some(lines), reason });
@@ -284,6 +287,14 @@ impl ImportReport {
             self.unknown_lines += report.unknown_lines;
         }
         self.skipped.sort();
+    }
+}
+
+/// What a line is that was passed over.
+fn not_a_record(client: Client) -> String {
+    match client {
+        Client::ClaudeCode => "not a JSON object".to_owned(),
+        client => format!("not a record of {}", client.title()),
     }
 }
 

@@ -359,6 +359,11 @@ fn read_new<'a>(
     conversation: &Conversation<'a>,
 ) -> Result<Result<NewRecords<'a>, ReadError>, StoreError> {
     let Conversation { reader, log, awaits } = *conversation;
+    // Who makes a call is known by the content alone; clients of which that is not read write the answer before its tools run.
+    let awaits = match awaits {
+        Awaited::Calls(..) if !reader.reads_content() => Awaited::Nothing,
+        awaits => awaits,
+    };
     let path = log.path.to_string_lossy();
     let state = ledger.logs().transcript_state(&path)?;
     let seen = reader.look_at(&log.path);

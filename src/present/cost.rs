@@ -292,6 +292,9 @@ impl Changes {
     }
 }
 
+/// What stands for a model that no log names.
+const UNNAMED: &str = "(none)";
+
 /// `claude-x and y have no price…`: what to do about models without one; `None` if there are none.
 fn unpriced_note<'m>(models: impl Iterator<Item = &'m str>) -> Option<String> {
     const NAMED: usize = 5;
@@ -300,7 +303,7 @@ fn unpriced_note<'m>(models: impl Iterator<Item = &'m str>) -> Option<String> {
     names.dedup();
     // What a log names no model of can be given no price.
     let all = names.len();
-    names.retain(|name| name != crate::allocation::NONE);
+    names.retain(|name| name != UNNAMED);
     let is_unnamed = names.len() < all;
     let Some(first) = names.first().cloned() else {
         let note = "some responses name no model: their tokens are counted, their cost isn't";

@@ -86,6 +86,8 @@ pub(super) fn sessions_table(title: &str, rows: &[HistoryRow]) -> Table {
     let has_several = rows.iter().any(|row| Some(&row.session.client) != first);
     if has_several {
         columns.insert(CLIENT, "client<");
+        // Where there is no room for both.
+        columns.iter_mut().filter(|head| **head == "calls").for_each(|head| *head = "calls?");
     }
     let mut table = Table::new(title, &columns);
     let text = |text: Option<&str>| text.map_or(Cell::Unknown, |text| Cell::Text(text.to_owned()));

@@ -265,6 +265,90 @@ fn what_is_counted_is_what_the_api_answered() {
     }
 }
 
+/// A newer client may name its usage otherwise: then a sum is too small, and somebody says so.
+#[test]
+fn usage_under_another_name_is_noticed() {
+    const NAMES: [(Client, &str, &str); 6] = [
+        (Client::Codex, "\"token_usage_record\"", "\"token_usage_event\""),
+        (Client::GeminiCli, "\"tokens\":", "\"tokenUsage\":"),
+        (Client::CopilotCli, "\"session.usage_record\"", "\"session.model_usage\""),
+        (Client::Qwen, "qwen-code.api_response", "qwen-code.model_response"),
+        (Client::Kimi, "\"usage.record\"", "\"usage.recorded\""),
+        (Client::Pi, "\"usage\":", "\"tokenUsage\":"),
+    ];
+    for (client, name, other) in NAMES {
+        let is_its = |sample: &&Sample| sample.client == client && !sample.folder.starts_with("old-");
+        let sample = SAMPLES.iter().find(is_its).unwrap();
+        let mut files = sample.files();
+        for bytes in files.values_mut() {
+            let text = std::mem::take(bytes);
+            *bytes = String::from_utf8(text).unwrap().replace(name, other).into_bytes();
+        }
+        let world = World::of(&files);
+        let report = world.import(&world.folder);
+        assert!(report["unknown_lines"].as_u64().unwrap() > 0, "{}: {report}", client.name());
+        let said = world.ledger.run(&["doctor"]);
+        assert!(said.stdout.contains("not understood"), "{}: {}", client.name(), said.stdout);
+    }
+}
+
+/// Names and ids of any length leave a position small, and what is stored short.
+#[test]
+fn hostile_texts_leave_little_behind() {
+    for sample in SAMPLES.iter().filter(|sample| sample.client != Client::ClaudeCode && is_lines(sample)) {
+        let world = World::new();
+        let mut files = sample.files();
+        for bytes in files.values_mut() {
+            let lines = String::from_utf8(std::mem::take(bytes)).unwrap();
+            let grown = lines.lines().map(|line| {
+                let mut line: Value = serde_json::from_str(line).unwrap();
+                lengthen(&mut line);
+                line.to_string() + "\n"
+            });
+            *bytes = grown.collect::<String>().into_bytes();
+        }
+        put(&world.folder, &files);
+        world.import(&world.folder);
+        let longest: i64 = world
+            .ledger
+            .sqlite()
+            .query_row(
+                "SELECT max(coalesce((SELECT max(length(reader_state)) FROM transcripts), 0),
+                   coalesce((SELECT max(length(uuid)) FROM prompts), 0),
+                   coalesce((SELECT max(length(uuid)) FROM compactions), 0))",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert!(longest < 2_500, "{} {}: {longest}", sample.client.name(), sample.folder);
+    }
+}
+
+/// Whether a client's logs are files of lines.
+fn is_lines(sample: &Sample) -> bool {
+    sample.files().keys().all(|name| name.extension().is_some_and(|ending| ending == "jsonl"))
+}
+
+/// Makes every text of a value that is no type or time a long one.
+fn lengthen(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                let is_kept = matches!(
+                    name.as_str(),
+                    "type" | "timestamp" | "role" | "subtype" | "event.name" | "source" | "startTime"
+                );
+                if !is_kept || !member.is_string() {
+                    lengthen(member);
+                }
+            }
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(lengthen),
+        Value::String(text) => *text = format!("{text}{}", "x".repeat(20_000)),
+        _ => {}
+    }
+}
+
 #[test]
 fn logs_that_are_read_twice_count_once_and_are_never_written_to() {
     for sample in &SAMPLES {

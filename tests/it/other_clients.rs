@@ -230,6 +230,25 @@ fn copilot_by_a_hook_that_was_registered_for_claude_code() {
     work.assert_true(1);
 }
 
+/// Its folder can have any name, and a folder of Claude Code's can be named like a rollout.
+#[test]
+fn whose_a_payload_is_says_the_logs_name_and_place() {
+    for (path, client) in [
+        ("/data/copilot/session-state/a/events.jsonl", "copilot-cli"),
+        ("/srv/rollout-svc/.claude/projects/p/x.jsonl", "claude-code"),
+        ("/home/x/.codex/sessions/2026/11/30/rollout-2026-11-30T03-18-02-a.jsonl", "codex"),
+        ("/home/x/.gemini/tmp/p/chats/session-2026-11-30T03-14-1835d5c4.jsonl", "gemini-cli"),
+        ("/home/x/.qwen/projects/p/chats/a.jsonl", "qwen"),
+    ] {
+        let ledger = Ledger::new();
+        ledger.run_hook(&json!({ "hook_event_name": "SessionStart", "session_id": "s", "cwd": "/p",
+                                 "transcript_path": path, "source": "startup" }));
+        let found: String =
+            ledger.sqlite().query_row("SELECT client FROM sessions", [], |row| row.get(0)).unwrap();
+        assert_eq!(found, client, "{path}");
+    }
+}
+
 #[test]
 fn whose_a_payload_is_says_its_transcript_before_the_environment() {
     // A hook of Claude Code's, in a shell that another client has started.
@@ -254,6 +273,15 @@ fn a_budget_that_stops_blocks_codexs_prompt_and_only_warns_elsewhere() {
                           "hook_event_name": "UserPromptSubmit", "turn_id": "t", "prompt": "Go" });
     let answer = work.run(&["hook", "--client", "codex"], &[], &payload).json();
     assert_eq!(answer["decision"], "block", "{answer}");
+    // What the turn has used by now decides at each call: no hook tells of it before.
+    let work = AtWork::new(Client::Codex, "0.171.0", "compact-auto", ".codex");
+    let main = text(&work.log(&format!("{}.jsonl", work.session)));
+    work.ledger.run(&["budget", "set", "1000", "--tokens", "--stop"]);
+    let payload = json!({ "session_id": work.session, "transcript_path": main, "cwd": "/p", "model": "gpt-6.2-sol",
+                          "hook_event_name": "PreToolUse", "turn_id": "t", "tool_name": "Bash",
+                          "tool_input": { "command": "ls" }, "tool_use_id": "exec-1" });
+    let answer = work.run(&["hook", "--client", "codex"], &[], &payload).json();
+    assert_eq!(answer["hookSpecificOutput"]["permissionDecision"], "deny", "{answer}");
     let work = AtWork::new(Client::GeminiCli, "0.61.0", "resume", ".gemini/tmp");
     let chat = text(&work.log(&format!("{}.jsonl", work.session.get(..8).unwrap())));
     work.ledger.run(&["import"]);

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Context;
 use super::args::ImportArgs;
-use crate::domain::{Client, OneLine as _, grouped};
+use crate::domain::{Client, OneLine as _, grouped, plural};
 use crate::error::Error;
 use crate::ingest::backfill::{self, ClientReport, ImportProgress, ImportReport, LogRoot};
 use crate::store::Ledger;
@@ -103,13 +103,13 @@ fn bar(progress: ImportProgress) -> String {
 pub(super) fn summary(report: &ImportReport) -> String {
     let of = |client: &ClientReport| {
         format!(
-            "{}: {} new responses in {} sessions, from {} files ({} unchanged), {} lines, {:.1} MB",
+            "{}: {} in {}, from {} ({} unchanged), {}, {:.1} MB",
             client.client.title(),
-            grouped(client.responses),
-            grouped(client.sessions),
-            grouped(client.files),
+            plural(client.responses, "new response"),
+            plural(client.sessions, "session"),
+            plural(client.files, "file"),
             grouped(client.files_unchanged),
-            grouped(client.lines),
+            plural(client.lines, "line"),
             client.bytes as f64 / 1e6,
         )
     };

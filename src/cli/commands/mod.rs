@@ -192,7 +192,7 @@ pub enum Command {
     Export(ExportArgs),
     /// Add earlier sessions from their transcripts
     ///
-    /// Reads all Claude Code transcripts, or those in a folder, and stores what is new. You can stop it and run it
+    /// Reads the logs of all clients, or those in a folder, and stores what is new. You can stop it and run it
     /// again at any time; nothing is counted twice.
     #[command(
         after_help = "Examples:\n  tallyhook import\n  tallyhook import --path ~/backup/claude-projects"

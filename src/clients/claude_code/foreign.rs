@@ -71,22 +71,22 @@ fn client_of(line: &Object<'_>) -> Option<&'static str> {
     let kind = line.text("type").unwrap_or_default();
     let has = |name: &str| line.raw(name).is_some();
     if CODEX.contains(&kind.as_ref()) && has("payload") {
-        Some("it's a Codex log; only Claude Code transcripts are read")
+        Some("it looks like a log of Codex, but isn't named and placed like one")
     } else if kind.contains('.') && has("data") {
-        Some("it's a GitHub Copilot CLI log; only Claude Code transcripts are read")
+        Some("it looks like a log of GitHub Copilot CLI, but isn't named and placed like one")
     } else if has("systemPayload")
         || has("usageMetadata")
         || line.object("message").is_some_and(|message| message.raw("parts").is_some())
     {
-        Some("it's a Qwen Code log; only Claude Code transcripts are read")
+        Some("it looks like a log of Qwen Code, but isn't named and placed like one")
     } else if has("projectHash") || kind == "gemini" {
-        Some("it's a Gemini CLI log; only Claude Code transcripts are read")
+        Some("it looks like a log of Gemini CLI, but isn't named and placed like one")
     } else if kind == "session" && has("version") && has("id") {
-        Some("it's a Pi log; only Claude Code transcripts are read")
+        Some("it looks like a log of Pi, but isn't named and placed like one")
     } else if kind == "metadata" && has("protocol_version") {
-        Some("it's a Kimi log; only Claude Code transcripts are read")
+        Some("it looks like a log of Kimi, but isn't named and placed like one")
     } else if has("hook_event_name") {
-        Some("it contains hook payloads; only Claude Code transcripts are read")
+        Some("it contains hook payloads, not a log")
     } else {
         None
     }

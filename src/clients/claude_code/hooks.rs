@@ -45,6 +45,10 @@ impl HookProtocol for Hooks {
         })
     }
 
+    fn sends_batches(&self) -> bool {
+        true
+    }
+
     fn can_stop(&self, event: &HookEvent<'_>) -> bool {
         // A turn has ended anyway; to answer there would make the model go on.
         matches!(

@@ -207,6 +207,10 @@ impl LogReader for Transcripts {
         }
     }
 
+    fn reads_content(&self) -> bool {
+        true
+    }
+
     fn find(&self, root: &Path) -> FoundLogs {
         paths::find(root)
     }

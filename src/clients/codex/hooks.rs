@@ -1,8 +1,11 @@
 //! Codex's payloads: Claude Code's names, with a turn's id, and a subagent's own rollout as the transcript.
 
+use std::path::Path;
+
+use super::paths;
 use crate::clients::hook_fields::{self, ToolFields};
 use crate::clients::{HookAnswer, HookEvent, HookPayload, HookProtocol};
-use crate::domain::{TaskChangeKind, ToolName, clean_name};
+use crate::domain::clean_name;
 use crate::env::Env;
 use crate::json::Object;
 
@@ -22,9 +25,15 @@ impl HookProtocol for Hooks {
         };
         let mut payload = hook_fields::payload(object, event);
         payload.prompt_id = object.text("turn_id").and_then(|id| clean_name(&id, 100));
-        // In a subagent the transcript is its own, but at its end.
-        if payload.agent.is_some() && payload.agent_transcript.is_none() {
-            payload.agent_transcript = payload.transcript.take();
+        // In a subagent the transcript is its own, but at its end; and so it is in a review, which names no agent.
+        let is_main = |path: &String| paths::thread_of(Path::new(path)) == payload.session;
+        if !payload.transcript.as_ref().is_some_and(is_main) {
+            let own = payload.transcript.take();
+            payload.agent_transcript = payload.agent_transcript.or(own);
+            payload.model = None;
+        }
+        if payload.agent.is_some() {
+            payload.model = None;
         }
         Some(payload)
     }
@@ -35,14 +44,5 @@ impl HookProtocol for Hooks {
 
     fn encode(&self, event: &HookEvent<'_>, answer: &HookAnswer) -> Option<String> {
         hook_fields::answer(event, answer)
-    }
-
-    fn task_change(
-        &self,
-        _: &ToolName,
-        _: Option<&Object<'_>>,
-        _: Option<&Object<'_>>,
-    ) -> Option<TaskChangeKind> {
-        None
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::clients::{LogFile, line_log};
-use crate::domain::{AgentId, SessionId};
+use crate::domain::{AgentId, SessionId, Timestamp};
 
 /// The beginning of a rollout that is searched for the session that it belongs to, in bytes. It stands at the start of the first
 /// line; the client's instructions, which are long, come later.
@@ -60,14 +60,43 @@ pub(super) fn sessions_folder(rollout: &Path) -> PathBuf {
     folder.unwrap_or(rollout).to_path_buf()
 }
 
-/// The rollouts that began no earlier than this one, in the order of their names. A name tells when it began.
-fn since(main: &Path) -> Vec<PathBuf> {
-    let name = main.file_name().map(OsStr::to_owned).unwrap_or_default();
-    let found = line_log::find(&sessions_folder(main), &|path| {
-        let is_later = path.file_name().is_some_and(|other| other >= name.as_os_str());
-        if is_later { log_at(path) } else { None }
-    });
-    found.logs.into_iter().take(MAX_FILES).map(|log| log.path).filter(|path| path != main).collect()
+/// The rollouts of a session's days, in the order of their paths, and those that were put away. A folder's name tells its day, and
+/// the session's ID when it began.
+fn since(main: &Path, session: &SessionId) -> Vec<PathBuf> {
+    let sessions = sessions_folder(main);
+    let home = sessions.parent().unwrap_or(&sessions);
+    let first = first_day(session);
+    let mut paths = Vec::new();
+    for root in [home.join("sessions"), home.join("archived_sessions"), sessions.clone()] {
+        if paths.iter().any(|path: &PathBuf| path.starts_with(&root)) {
+            continue;
+        }
+        let found =
+            line_log::find_within(&root, &log_at, &|folder| is_before(&root, folder, first.as_deref()));
+        paths.extend(found.logs.into_iter().map(|log| log.path));
+    }
+    paths.retain(|path| path != main);
+    // The newest, should there be more than anyone writes.
+    paths.drain(..paths.len().saturating_sub(MAX_FILES));
+    paths
+}
+
+/// The day before a session began, as folders of days are named (`2026/11/29`): these go by local time. `None` if the ID tells no
+/// time.
+fn first_day(session: &SessionId) -> Option<String> {
+    const DAY_MILLIS: i64 = 24 * 60 * 60 * 1_000;
+    let digits: String = session.as_str().chars().filter(|c| *c != '-').take(13).collect();
+    let (time, version) = digits.split_at_checked(12)?;
+    let millis = i64::from_str_radix(time, 16).ok().filter(|_| version == "7")?;
+    let day = Timestamp::from_millis(millis - DAY_MILLIS).to_date();
+    Some(day.get(..10)?.replace('-', "/"))
+}
+
+/// Whether all rollouts in a folder of a day, month, or year are from before a day.
+fn is_before(root: &Path, folder: &Path, day: Option<&str>) -> bool {
+    let name = folder.strip_prefix(root).ok().and_then(Path::to_str).map(|name| name.replace('\\', "/"));
+    let (Some(day), Some(name)) = (day, name) else { return false };
+    name.starts_with(|c: char| c.is_ascii_digit()) && day.get(..name.len()).is_some_and(|day| *name < *day)
 }
 
 /// The other rollouts of a session: of its sub-threads, and of its own thread after an earlier message was edited.
@@ -82,7 +111,7 @@ pub(super) fn other_logs(main: &Path, session: &SessionId) -> Vec<LogFile> {
         memchr::memmem::find(&head, mark.as_bytes())?;
         Some(LogFile { agent: AgentId::new(thread.as_str()), session: session.clone(), path })
     };
-    since(main).into_iter().filter_map(of_session).collect()
+    since(main, session).into_iter().filter_map(of_session).collect()
 }
 
 /// The rollout of one sub-thread. A `quick` look goes only where it lies as a rule: beside its session's.
@@ -94,7 +123,7 @@ pub(super) fn agent_log(main: &Path, session: &SessionId, agent: &AgentId, quick
         let beside = std::fs::read_dir(main.parent()?).ok()?.flatten().map(|entry| entry.path());
         beside.take(MAX_FILES).find(|path| is_its(path))?
     } else {
-        since(main).into_iter().find(|path| is_its(path))?
+        since(main, session).into_iter().find(|path| is_its(path))?
     };
     thread_of(&path)?;
     Some(LogFile { path, session: session.clone(), agent: Some(agent.clone()) })
@@ -117,6 +146,28 @@ pub(super) fn rollout_of(thread: &str, beside: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_before_a_session_are_passed_over() {
+        let session = SessionId::new("01a22a75-a540-7950-994c-efe7636452e9").unwrap();
+        let first = first_day(&session);
+        assert_eq!(first.as_deref(), Some("2026/11/29"));
+        let root = Path::new("/x/sessions");
+        let is_before = |name: &str| is_before(root, &root.join(name), first.as_deref());
+        for (name, before) in [
+            ("2025", true),
+            ("2026", false),
+            ("2026/10", true),
+            ("2026/11", false),
+            ("2026/11/28", true),
+            ("2026/11/29", false),
+            ("2026/12/01", false),
+            ("other", false),
+        ] {
+            assert_eq!(is_before(name), before, "{name}");
+        }
+        assert_eq!(first_day(&SessionId::new("6f1e-no-time").unwrap()), None);
+    }
 
     #[test]
     fn a_rollout_is_named_after_its_thread() {

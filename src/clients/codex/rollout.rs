@@ -100,6 +100,9 @@ struct Waiting {
     /// The thread and the session that the record names, if they are not the rollout's.
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     owner: Option<(String, String)>,
+    /// What the thread has used by then, all tokens together: no two answers of a thread have the same.
+    #[serde(rename = "n", default)]
+    thread_total: u64,
     #[serde(rename = "u")]
     counts: Counts,
     #[serde(rename = "a")]
@@ -210,12 +213,12 @@ impl Reading<'_> {
             "compacted" => self.add_compaction(&payload, at),
             "event_msg" => self.add_event(&payload, at),
             "response_item" | "world_state" | "inter_agent_communication_metadata" => LineKind::Known,
-            _ => LineKind::Unknown,
+            _ => LineKind::Other,
         }
     }
 
     fn add_meta(&mut self, meta: &Object<'_>) -> LineKind {
-        let id = meta.text("id").or_else(|| meta.text("session_id"));
+        let id = line_log::id(meta, "id").or_else(|| line_log::id(meta, "session_id"));
         let Some(id) = id else { return LineKind::Unknown };
         // A second one is the parent's, copied.
         if self.log.state.thread.is_some() {
@@ -223,9 +226,10 @@ impl Reading<'_> {
         }
         let source = meta.object("source").and_then(|source| source.object("subagent"));
         let spawn = source.as_ref().and_then(|source| source.object("thread_spawn"));
-        let parent = meta.text("parent_thread_id").or_else(|| spawn.as_ref()?.text("parent_thread_id"));
-        let session = meta.text("session_id").or(parent).unwrap_or_else(|| id.clone()).into_owned();
-        let thread = id.into_owned();
+        let parent = line_log::id(meta, "parent_thread_id")
+            .or_else(|| line_log::id(spawn.as_ref()?, "parent_thread_id"));
+        let session = line_log::id(meta, "session_id").or(parent).unwrap_or_else(|| id.clone());
+        let thread = id;
         if thread != session {
             let name = |object: &Object<'_>, name| line_log::name(object, name, MAX_NAME_CHARS);
             let named = spawn
@@ -255,18 +259,17 @@ impl Reading<'_> {
         let branch = facts.git_branch.clone();
         let state = &mut self.log.state;
         state.branch = branch;
-        state.forked_from = meta.text("forked_from_id").map(std::borrow::Cow::into_owned);
+        state.forked_from = line_log::id(meta, "forked_from_id");
         (state.thread, state.session) = (Some(thread), Some(session));
         LineKind::Known
     }
 
     fn add_context(&mut self, context: &Object<'_>) -> LineKind {
-        let Some(model) = context.text("model") else { return LineKind::Unknown };
-        let text = |name: &str| context.text(name).map(std::borrow::Cow::into_owned);
+        let Some(model) = line_log::id(context, "model") else { return LineKind::Unknown };
         let now = TurnContext {
-            turn: text("turn_id").unwrap_or_default(),
-            model: model.into_owned(),
-            hash: text("comp_hash"),
+            turn: line_log::id(context, "turn_id").unwrap_or_default(),
+            model,
+            hash: line_log::id(context, "comp_hash"),
         };
         let state = &mut self.log.state;
         let window = state.begun.as_ref().filter(|begun| begun.turn == now.turn).map(|begun| begun.window);
@@ -318,16 +321,25 @@ impl Reading<'_> {
     }
 
     fn add_record(&mut self, record: &Object<'_>, at: Option<Timestamp>) -> LineKind {
-        let text = |name: &str| record.text(name).map(std::borrow::Cow::into_owned);
+        let text = |name: &str| line_log::id(record, name);
         let counts = record.object("usage").and_then(|usage| Counts::of(&usage));
         let (Some(id), Some(counts)) = (text("response_id"), counts) else { return LineKind::Unknown };
+        let total = record.object("thread_token_usage").and_then(|usage| usage.count("total_tokens"));
         let (thread, session) = (text("thread_id"), text("session_id"));
         let state = &mut self.log.state;
         state.has_records = true;
         let is_own = thread == state.thread || thread.is_none();
         let owner = thread.zip(session).filter(|_| !is_own);
         let turn = text("turn_id").unwrap_or_default();
-        let answer = Waiting { id, turn, owner, counts, at: at.map(Timestamp::as_millis), before: None };
+        let answer = Waiting {
+            id,
+            turn,
+            owner,
+            thread_total: total.unwrap_or_default(),
+            counts,
+            at: at.map(Timestamp::as_millis),
+            before: None,
+        };
         self.log.is_answered = true;
         if is_own {
             let usage = counts.usage();
@@ -336,9 +348,8 @@ impl Reading<'_> {
         let context = self.log.state.context.clone().filter(|context| context.turn == answer.turn);
         let model = context.as_ref().map(|context| context.model.as_str());
         let is_known = model.is_some();
-        if let Some(record) = self.record(&answer, model) {
-            self.log.delta.responses.push(record);
-        }
+        let Some(record) = self.record(&answer, model) else { return LineKind::Unknown };
+        self.log.delta.responses.push(record);
         if !is_known {
             if self.log.state.waiting.len() >= MAX_WAITING {
                 self.settle_waiting(true);
@@ -364,7 +375,7 @@ impl Reading<'_> {
             self.log.facts.model = model.and_then(ModelId::new);
         }
         let answer = line_log::Answer {
-            id: &answer.id,
+            id: &format!("codex/{thread}/{}/{}", answer.id, answer.thread_total),
             session: &session,
             agent,
             model,
@@ -377,12 +388,11 @@ impl Reading<'_> {
     }
 
     fn add_compaction(&mut self, compaction: &Object<'_>, at: Option<Timestamp>) -> LineKind {
-        let id = compaction.text("compaction_response_id").map(std::borrow::Cow::into_owned);
+        let id = line_log::id(compaction, "compaction_response_id");
         let state = &mut self.log.state;
         let before = compaction.object("resume_metadata").and_then(|meta| {
             let settings = meta.object("previous_turn_settings")?;
-            let hash = settings.text("comp_hash").map(std::borrow::Cow::into_owned);
-            Some((settings.text("model")?.into_owned(), hash))
+            Some((line_log::id(&settings, "model")?, line_log::id(&settings, "comp_hash")))
         });
         if let Some(waiting) = state.waiting.iter_mut().find(|waiting| Some(&waiting.id) == id.as_ref()) {
             waiting.before = before;
@@ -398,7 +408,7 @@ impl Reading<'_> {
         // The answer that made it is the last one where it has a record.
         let tokens_before = if id.is_some() { state.sizes[1] } else { state.sizes[0] };
         if is_main && let Some(session) = state.session.as_deref().and_then(SessionId::new) {
-            self.log.delta.compactions.push(CompactionRecord {
+            self.log.add_compaction(CompactionRecord {
                 uuid: id.unwrap_or_else(|| format!("{thread}/compacted/{millis}")),
                 session,
                 trigger,
@@ -419,15 +429,15 @@ impl Reading<'_> {
                 let millis = at.map_or(0, Timestamp::as_millis);
                 self.add_prompt(format!("{thread}/prompt/{millis}"), None, at);
             }
-            None => return LineKind::Unknown,
-            _ => {}
+            Some("task_complete" | "turn_aborted" | "user_message") => {}
+            _ => return LineKind::Other,
         }
         LineKind::Known
     }
 
     fn add_turn(&mut self, event: &Object<'_>, at: Option<Timestamp>) {
         self.log.is_answered = false;
-        let Some(turn) = event.text("turn_id").map(std::borrow::Cow::into_owned) else { return };
+        let Some(turn) = line_log::id(event, "turn_id") else { return };
         // Nothing will tell more of the turn before.
         self.settle_waiting(true);
         self.log.state.begun = Some(Begun {
@@ -444,7 +454,7 @@ impl Reading<'_> {
         if state.thread == state.session
             && let Some(session) = session
         {
-            self.log.delta.prompts.push(PromptRecord { uuid, session, prompt_id, at });
+            self.log.add_prompt(PromptRecord { uuid, session, prompt_id, at });
         }
     }
 
@@ -478,15 +488,15 @@ impl Reading<'_> {
             id: format!("{thread}{}/{number}", paths::segment_of(self.path, &thread)),
             turn: String::new(),
             owner: None,
+            thread_total: 0,
             counts,
             at: at.map(Timestamp::as_millis),
             before: None,
         };
         let model = state.context.as_ref().map(|context| context.model.clone());
         self.log.is_answered = true;
-        if let Some(record) = self.record(&answer, model.as_deref()) {
-            self.log.delta.responses.push(record);
-        }
+        let Some(record) = self.record(&answer, model.as_deref()) else { return LineKind::Unknown };
+        self.log.delta.responses.push(record);
         LineKind::Known
     }
 

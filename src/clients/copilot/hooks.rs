@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Events;
 use crate::clients::hook_fields::{self, ToolFields};
 use crate::clients::{HookAnswer, HookEvent, HookPayload, HookProtocol, LogReader as _, ToolPayload};
-use crate::domain::{AgentId, CompactionTrigger, SessionId, TaskChangeKind, ToolName};
+use crate::domain::{AgentId, CompactionTrigger, SessionId, ToolName};
 use crate::env::Env;
 use crate::json::Object;
 
@@ -28,20 +28,7 @@ impl HookProtocol for Hooks {
         Some(payload)
     }
 
-    fn can_stop(&self, _event: &HookEvent<'_>) -> bool {
-        false
-    }
-
     fn encode(&self, _event: &HookEvent<'_>, _answer: &HookAnswer) -> Option<String> {
-        None
-    }
-
-    fn task_change(
-        &self,
-        _: &ToolName,
-        _: Option<&Object<'_>>,
-        _: Option<&Object<'_>>,
-    ) -> Option<TaskChangeKind> {
         None
     }
 }

@@ -128,7 +128,7 @@ fn add(log: &mut LineLog<State>, line: &Object<'_>, from: &ReadFrom) -> LineKind
         "user.message" if agent.is_none() => {
             log.is_answered = false;
             let uuid = id.into_owned();
-            log.delta.prompts.push(PromptRecord { uuid, session, prompt_id: None, at });
+            log.add_prompt(PromptRecord { uuid, session, prompt_id: None, at });
         }
         "subagent.started" => {
             let agent_type = line_log::name(&data, "agentType", MAX_NAME_CHARS)
@@ -140,12 +140,12 @@ fn add(log: &mut LineLog<State>, line: &Object<'_>, from: &ReadFrom) -> LineKind
         "session.usage_record" => return add_record(log, &data, &session, agent, at),
         "session.compaction_complete" => return add_compaction(log, &data, &session, &id, agent, at),
         "session.shutdown" => return add_totals(log, &data, &session, &id, at),
+        "tool.execution_start" => log.is_answered = false,
+        "session.compaction_start" | "subagent.completed" | "user.message" => {}
         kind => {
-            let is_known = ["session.", "hook.", "user.", "system.", "assistant.", "tool.", "subagent."];
-            // Kinds come and go; what would matter of a new one is what it says was used.
-            if !is_known.iter().any(|known| kind.starts_with(known)) && data.raw("usage").is_some() {
-                return LineKind::Unknown;
-            }
+            let plain = ["hook.", "system.", "assistant.", "tool."];
+            let is_plain = plain.iter().any(|known| kind.starts_with(known));
+            return if is_plain { LineKind::Known } else { LineKind::Other };
         }
     }
     LineKind::Known
@@ -204,7 +204,7 @@ fn add_compaction(
     at: Option<Timestamp>,
 ) -> LineKind {
     if agent.is_none() && data.is_true("success") {
-        log.delta.compactions.push(CompactionRecord {
+        log.add_compaction(CompactionRecord {
             uuid: id.to_owned(),
             session: session.clone(),
             trigger: match data.text("trigger").as_deref() {
@@ -254,8 +254,10 @@ fn add_totals(
             continue;
         };
         let totals = &mut log.state.totals;
-        if totals.len() >= MAX_TOTALS && !totals.contains_key(model) {
-            totals.pop_first();
+        // What is not kept would be counted again with the next total.
+        if totals.len() >= MAX_TOTALS && !totals.contains_key(model) || model.len() > MAX_NAME_CHARS {
+            kind = LineKind::Unknown;
+            continue;
         }
         let before = totals.insert(model.to_owned(), total).unwrap_or_default();
         // A total that has fallen begins anew.

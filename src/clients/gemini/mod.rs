@@ -155,12 +155,18 @@ fn add_message(log: &mut LineLog<State>, message: &Object<'_>, from: &ReadFrom, 
         "user" if is_line && from.agent.is_none() => {
             log.is_answered = false;
             let uuid = id.into_owned();
-            log.delta.prompts.push(PromptRecord { uuid, session, prompt_id: None, at });
+            log.add_prompt(PromptRecord { uuid, session, prompt_id: None, at });
             LineKind::Known
         }
-        "gemini" => add_answer(log, message, &id, from, at),
-        "user" | "info" | "error" | "warning" | "tool" => LineKind::Known,
-        _ => LineKind::Unknown,
+        "gemini" if is_line && message.object("tokens").is_none() => LineKind::Other,
+        "gemini" => {
+            let kind = add_answer(log, message, &id, from, at);
+            // The answer that follows its tools' results is another one.
+            log.is_answered &= message.array("toolCalls").is_empty();
+            kind
+        }
+        "user" => LineKind::Known,
+        _ => LineKind::Other,
     }
 }
 

@@ -44,9 +44,9 @@ fn add(log: &mut LineLog<State>, line: &Object<'_>, from: &ReadFrom) -> LineKind
         "TurnBegin" if is_main => {
             log.is_answered = false;
             let uuid = format!("{session}/{time}");
-            log.delta.prompts.push(PromptRecord { uuid, session, prompt_id: None, at });
+            log.add_prompt(PromptRecord { uuid, session, prompt_id: None, at });
         }
-        "CompactionEnd" if is_main => log.delta.compactions.push(CompactionRecord {
+        "CompactionEnd" if is_main => log.add_compaction(CompactionRecord {
             uuid: format!("{session}/compaction/{time}"),
             session,
             trigger: CompactionTrigger::Unknown,

@@ -46,6 +46,7 @@ fn add(log: &mut LineLog<State>, line: &Object<'_>, from: &ReadFrom) -> LineKind
         "llm.request" => {
             log.is_answered = false;
             if let (Some(alias), Some(model)) = (line.text("modelAlias"), line.text("model"))
+                && alias.len().max(model.len()) <= MAX_NAME_CHARS
                 && (log.state.models.len() < MAX_ALIASES || log.state.models.contains_key(alias.as_ref()))
             {
                 log.state.models.insert(alias.into_owned(), model.into_owned());
@@ -59,26 +60,28 @@ fn add(log: &mut LineLog<State>, line: &Object<'_>, from: &ReadFrom) -> LineKind
                 from.agent.clone().map(|id| LoggedRun { id, agent_type, session: None, logged: None });
         }
         "turn.prompt" if is_main => {
-            if let Some(id) = line.text("promptId") {
-                let id = id.into_owned();
-                log.delta.prompts.push(PromptRecord { uuid: id.clone(), session, prompt_id: Some(id), at });
+            if let Some(id) = line_log::id(line, "promptId") {
+                log.add_prompt(PromptRecord { uuid: id.clone(), session, prompt_id: Some(id), at });
             }
         }
         "full_compaction.begin" => {
             log.state.is_auto = line.text("source").map(|source| source == "auto");
         }
-        "context.apply_compaction" if is_main => log.delta.compactions.push(CompactionRecord {
-            uuid: format!("kimi/compaction/{millis}"),
-            session,
-            trigger: match log.state.is_auto.take() {
+        "context.apply_compaction" if is_main => {
+            let trigger = match log.state.is_auto.take() {
                 Some(true) => CompactionTrigger::Auto,
                 Some(false) => CompactionTrigger::Manual,
                 None => CompactionTrigger::Unknown,
-            },
-            at,
-            tokens_before: line.count("tokensBefore"),
-            tokens_after: line.count("tokensAfter"),
-        }),
+            };
+            log.add_compaction(CompactionRecord {
+                uuid: format!("kimi/compaction/{millis}"),
+                session,
+                trigger,
+                at,
+                tokens_before: line.count("tokensBefore"),
+                tokens_after: line.count("tokensAfter"),
+            });
+        }
         // All that stands before was copied from the session that this one was forked from.
         "forked" => {
             log.delta.responses.iter_mut().for_each(|response| response.copied = true);
@@ -89,7 +92,14 @@ fn add(log: &mut LineLog<State>, line: &Object<'_>, from: &ReadFrom) -> LineKind
                 log.delta.copied_before.push(CopiedBefore { at, has_responses: true });
             }
         }
-        _ => {}
+        "context.append_loop_event"
+        | "context.append_message"
+        | "agent.message.appended"
+        | "subagent.completed"
+        | "turn.prompt"
+        | "context.apply_compaction" => {}
+        kind if kind.starts_with("token_counting.") => {}
+        _ => return LineKind::Other,
     }
     LineKind::Known
 }

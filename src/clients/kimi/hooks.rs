@@ -3,7 +3,7 @@
 use super::{AGENTS, MAIN, WIRE, Wires};
 use crate::clients::hook_fields::{self, ToolFields};
 use crate::clients::{HookAnswer, HookEvent, HookPayload, HookProtocol, LogReader as _};
-use crate::domain::{SessionId, TaskChangeKind, ToolName};
+use crate::domain::SessionId;
 use crate::env::Env;
 use crate::json::Object;
 
@@ -23,26 +23,16 @@ impl HookProtocol for Hooks {
             name => hook_fields::event(object, name, &TOOL_FIELDS)?,
         };
         let mut payload = hook_fields::payload(object, event);
-        payload.transcript = payload.session.as_ref().and_then(|session| main_log(session, env));
+        // The ledger knows it from the session's start; a look into all folders of projects is for events that read it.
+        if !payload.event.is_brief() {
+            payload.transcript = payload.session.as_ref().and_then(|session| main_log(session, env));
+        }
         // The name that the user's settings give the model is none that has a price.
         payload.model = None;
         Some(payload)
     }
 
-    fn can_stop(&self, _event: &HookEvent<'_>) -> bool {
-        false
-    }
-
     fn encode(&self, _event: &HookEvent<'_>, _answer: &HookAnswer) -> Option<String> {
-        None
-    }
-
-    fn task_change(
-        &self,
-        _: &ToolName,
-        _: Option<&Object<'_>>,
-        _: Option<&Object<'_>>,
-    ) -> Option<TaskChangeKind> {
         None
     }
 }

@@ -152,10 +152,6 @@ impl LogReader for SessionLogs {
         true
     }
 
-    fn reads_content(&self) -> bool {
-        false
-    }
-
     fn read(&self, _buffer: &mut Buffer, path: &Path, from: &ReadFrom) -> Result<LogDelta, ReadError> {
         match kind_of(path) {
             Some(LogKind::SessionFile) => storage::read(path, from),

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::line_log::{self, Answer, LineKind, LineLog};
 use super::{Buffer, FoundLogs, LogFile, LogReader, ReadError, ReadFrom};
 use crate::domain::{
-    AgentId, Client, CompactionRecord, CompactionTrigger, LogDelta, PromptRecord, SessionId, Timestamp, Usage,
+    AgentId, Client, CompactionRecord, CompactionTrigger, LogDelta, MAX_NAME_CHARS, PromptRecord, SessionId,
+    Timestamp, Usage,
 };
 use crate::env::Env;
 use crate::json::Object;
@@ -111,6 +112,7 @@ fn add(log: &mut LineLog<State>, line: &Object<'_>) -> LineKind {
     let text = |object: &Object<'_>, name: &str| object.text(name).map(std::borrow::Cow::into_owned);
     let named = message.as_ref().and_then(|message| text(message, "model"));
     let model = named.or_else(|| text(line, "model")).or_else(|| text(line, "modelId"));
+    let model = model.filter(|model| model.len() <= MAX_NAME_CHARS);
     log.state.model = model.or_else(|| log.state.model.take());
     match kind.as_ref() {
         "message" => match message.as_ref().and_then(|message| message.text("role")).as_deref() {
@@ -118,18 +120,18 @@ fn add(log: &mut LineLog<State>, line: &Object<'_>) -> LineKind {
                 log.is_answered = false;
                 let uuid = key();
                 if !is_copy {
-                    log.delta.prompts.push(PromptRecord {
-                        uuid,
-                        session: session.clone(),
-                        prompt_id: None,
-                        at,
-                    });
+                    log.add_prompt(PromptRecord { uuid, session: session.clone(), prompt_id: None, at });
                 }
             }
-            None => return LineKind::Unknown,
+            Some("assistant")
+                if message.as_ref().is_some_and(|message| message.object("usage").is_none()) =>
+            {
+                return LineKind::Other;
+            }
+            None => return LineKind::Other,
             _ => {}
         },
-        "compaction" if !is_copy => log.delta.compactions.push(CompactionRecord {
+        "compaction" if !is_copy => log.add_compaction(CompactionRecord {
             uuid: key(),
             session: session.clone(),
             trigger: CompactionTrigger::Unknown,
@@ -148,7 +150,7 @@ fn add(log: &mut LineLog<State>, line: &Object<'_>) -> LineKind {
         | "custom_message"
         | "session_info"
         | "leaf" => {}
-        _ => return LineKind::Unknown,
+        _ => return LineKind::Other,
     }
     let usage = line.object("usage").or_else(|| message.as_ref()?.object("usage"));
     let Some(usage) = usage else { return LineKind::Known };

@@ -2,7 +2,6 @@
 
 use crate::clients::hook_fields::{self, ToolFields};
 use crate::clients::{HookAnswer, HookEvent, HookPayload, HookProtocol};
-use crate::domain::{TaskChangeKind, ToolName};
 use crate::env::Env;
 use crate::json::Object;
 
@@ -27,20 +26,7 @@ impl HookProtocol for Hooks {
         Some(payload)
     }
 
-    fn can_stop(&self, _event: &HookEvent<'_>) -> bool {
-        false
-    }
-
     fn encode(&self, _event: &HookEvent<'_>, answer: &HookAnswer) -> Option<String> {
         hook_fields::warning(answer)
-    }
-
-    fn task_change(
-        &self,
-        _: &ToolName,
-        _: Option<&Object<'_>>,
-        _: Option<&Object<'_>>,
-    ) -> Option<TaskChangeKind> {
-        None
     }
 }

@@ -91,6 +91,10 @@ fn add(log: &mut LineLog<State>, line: &Object<'_>) -> LineKind {
         return LineKind::Foreign;
     };
     let Some(session) = SessionId::new(&session) else { return LineKind::Foreign };
+    // Claude Code's lines look alike, but that their messages have a content and no parts.
+    if line.object("message").is_some_and(|message| message.raw("content").is_some()) {
+        return LineKind::Foreign;
+    }
     let at = line_log::time(line, "timestamp");
     log.note_time(at);
     log.delta.session.get_or_insert_with(|| session.clone());
@@ -104,13 +108,17 @@ fn add(log: &mut LineLog<State>, line: &Object<'_>) -> LineKind {
             let is_users = line.text("provenance").is_none_or(|by| by == "real_user");
             if let Some(uuid) = line.text("uuid").filter(|_| is_users) {
                 let uuid = uuid.into_owned();
-                log.delta.prompts.push(PromptRecord { uuid, session, prompt_id: None, at });
+                log.add_prompt(PromptRecord { uuid, session, prompt_id: None, at });
             }
             LineKind::Known
         }
-        "assistant" | "tool_result" => LineKind::Known,
+        "assistant" => LineKind::Known,
+        "tool_result" => {
+            log.is_answered = false;
+            LineKind::Known
+        }
         "system" => add_system(log, line, &session, at),
-        _ => LineKind::Unknown,
+        _ => LineKind::Other,
     }
 }
 
@@ -127,7 +135,7 @@ fn add_system(
                 return LineKind::Unknown;
             };
             let is_answer = event.text("event.name").as_deref() == Some("qwen-code.api_response");
-            if is_answer { add_answer(log, &event, session, at) } else { LineKind::Known }
+            if is_answer { add_answer(log, &event, session, at) } else { LineKind::Other }
         }
         Some("chat_compression") => {
             let Some(info) = payload.and_then(|payload| payload.object("info")) else {
@@ -137,7 +145,7 @@ fn add_system(
             if info.count("compressionStatus").is_none_or(|status| status == 1)
                 && let Some(uuid) = uuid
             {
-                log.delta.compactions.push(CompactionRecord {
+                log.add_compaction(CompactionRecord {
                     uuid,
                     session: session.clone(),
                     trigger: match info.text("triggerReason").as_deref() {
@@ -152,7 +160,8 @@ fn add_system(
             }
             LineKind::Known
         }
-        _ => LineKind::Known,
+        Some("attribution_snapshot") => LineKind::Known,
+        _ => LineKind::Other,
     }
 }
 
@@ -184,7 +193,7 @@ fn add_answer(
     }
     let branch = log.facts.git_branch.clone();
     log.add_answer(Answer {
-        id: &id,
+        id: &format!("qwen/{session}/{}/{id}", at.map_or(0, Timestamp::as_millis)),
         session,
         agent,
         model: event.text("model").as_deref(),
