@@ -63,7 +63,8 @@ pub struct InitArgs {
     /// Where to register the hook
     #[arg(long, value_name = "SCOPE", default_value = "project")]
     pub scope: ScopeArg,
-    /// The client to register with
+    /// The client to register with: claude-code, codex, gemini-cli, copilot-cli, or qwen; generic prints instructions for an
+    /// agent without hooks
     #[arg(long, value_name = "NAME", default_value = "claude-code")]
     pub client: String,
     /// Show the changes without making them

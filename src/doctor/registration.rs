@@ -115,8 +115,17 @@ fn out_of_date(
     if calls().any(|call| !call.is_guarded()) {
         return Some(RegistrationState::Unguarded);
     }
-    let target = Target { program: Program::AsItIs, ledger: None, config: None };
-    let written = settings::register(&file.text, &Registration { target: &target, events });
+    let target = Target {
+        program: Program::AsItIs,
+        client: None,
+        ledger: None,
+        config: None,
+        is_for_any_shell: false,
+    };
+    let written = settings::register(
+        &file.text,
+        &Registration { target: &target, format: &settings::CLAUDE_CODE, events },
+    );
     (!written.is_ok_and(|written| written == file.text)).then_some(RegistrationState::Differs)
 }
 

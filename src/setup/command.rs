@@ -11,11 +11,15 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::domain::{is_plain_word, single_quoted, variable_length};
+use crate::domain::{Client, is_plain_word, single_quoted, variable_length};
 use crate::hook::manifest::{GUARD_END, GUARD_START, SEARCH};
 
 /// What the binary is called where people write the line themselves; releases have the system's name behind a hyphen.
 const PROGRAM: &str = "tallyhook";
+/// What stands before a line that brings its own shell.
+const SHELL: &str = "exec /bin/sh -c ";
+/// The option that names the client.
+const CLIENT: &str = "--client";
 /// The guards of earlier releases.
 const OLD_GUARD: (&str, &str) = ("[ -x ", " ] || exit 0; exec ");
 const OLD_SEARCH: &str = "for t in \"$(command -v tallyhook)\" \"$HOME/.cargo/bin/tallyhook\" \
@@ -37,10 +41,14 @@ pub enum Program {
 pub struct Target {
     /// The binary.
     pub program: Program,
+    /// The client that the hook is for, if it is to be named.
+    pub client: Option<Client>,
     /// The ledger, if another one is to be named.
     pub ledger: Option<PathBuf>,
     /// The settings file, if another one is to be named.
     pub config: Option<PathBuf>,
+    /// Whether the client hands the line to whatever shell the user has, be it one that is not like `/bin/sh`.
+    pub is_for_any_shell: bool,
 }
 
 /// A command as a settings file has it.
@@ -77,6 +85,8 @@ pub struct Call {
     guard: Guard,
     /// Whether a variable is part of the binary's path: then the line suits more than one machine.
     is_portable: bool,
+    /// Whether the line brings its own shell.
+    has_shell: bool,
 }
 
 impl Call {
@@ -121,7 +131,8 @@ impl RegisteredCommand {
     /// The hook's command where none is registered yet.
     #[must_use]
     pub fn hook(target: &Target) -> Self {
-        Self::line(guarded(&target.program, &with_options("hook", target)))
+        let line = guarded(&target.program, &with_options("hook", target));
+        Self::line(if target.is_for_any_shell { with_shell(&line) } else { line })
     }
 
     /// The status line's, below another one if there is one.
@@ -154,16 +165,18 @@ impl RegisteredCommand {
             Some(args) => self.renewed_without_shell(args, call, target),
             None => {
                 let tail = with_options(&call.tail, target);
-                let program = match &target.program {
+                let line = match &target.program {
                     // It suits other machines as it is.
                     _ if call.is_portable => {
-                        return Self::line(format!("{GUARD_START}{} {tail}{GUARD_END}", call.written_binary));
+                        format!("{GUARD_START}{} {tail}{GUARD_END}", call.written_binary)
                     }
-                    Program::AsItIs if call.names_a_path() => Program::At(PathBuf::from(&call.binary)),
-                    Program::AsItIs => Program::OnPath,
-                    program => program.clone(),
+                    Program::AsItIs if call.names_a_path() => {
+                        guarded(&Program::At(PathBuf::from(&call.binary)), &tail)
+                    }
+                    Program::AsItIs => guarded(&Program::OnPath, &tail),
+                    program => guarded(program, &tail),
                 };
-                Self::line(guarded(&program, &tail))
+                Self::line(if target.is_for_any_shell || call.has_shell { with_shell(&line) } else { line })
             }
         }
     }
@@ -200,6 +213,7 @@ impl RegisteredCommand {
                 tail: String::new(),
                 guard: Guard::NoShell,
                 is_portable: self.command.contains('$'),
+                has_shell: false,
             },
             None => call_of_line(self.command.trim())?,
         };
@@ -212,7 +226,8 @@ impl Target {
     /// The options that are to be named, with their values.
     fn options(&self) -> impl Iterator<Item = (&'static str, String)> {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
-        [("--db", path(&self.ledger)), ("--config", path(&self.config))]
+        let client = self.client.map(|client| client.name().to_owned());
+        [(CLIENT, client), ("--db", path(&self.ledger)), ("--config", path(&self.config))]
             .into_iter()
             .filter_map(|(name, value)| Some((name, value?)))
     }
@@ -260,7 +275,8 @@ fn guarded(program: &Program, tail: &str) -> String {
 /// The words with the options that `target` names, in place of what they said before.
 fn with_options(tail: &str, target: &Target) -> String {
     target.options().fold(tail.to_owned(), |tail, (name, given)| {
-        let named = format!("{name} {}", quoted(&given));
+        // A client's name is no path, and needs no quotes.
+        let named = format!("{name} {}", if name == CLIENT { given } else { quoted(&given) });
         let words = words(&tail).unwrap_or_default();
         let found = words.iter().enumerate().find_map(|(at, found)| match found.text.strip_prefix(name)? {
             "" => Some(found.at.start..words.get(at + 1)?.at.end),
@@ -284,7 +300,19 @@ fn word(text: &str) -> String {
     if is_plain_word(text) { text.to_owned() } else { quoted(text) }
 }
 
+/// A guarded line for shells that have another grammar than `/bin/sh`, such as fish, or that leave with an error where `exec`
+/// fails whatever the guard says, such as zsh.
+fn with_shell(line: &str) -> String {
+    format!("{SHELL}{}", single_quoted(line))
+}
+
 fn call_of_line(line: &str) -> Option<Call> {
+    if let Some(rest) = line.strip_prefix(SHELL) {
+        let inner = first_word(rest, 0).filter(|word| word.at.end == rest.len() && !word.has_variable)?;
+        let call =
+            call_of_line(&inner.text).filter(|call| call.guard == Guard::Current && !call.has_shell)?;
+        return Some(Call { has_shell: true, ..call });
+    }
     if line == OLD_SEARCH {
         return Some(Call {
             binary: PROGRAM.to_owned(),
@@ -293,6 +321,7 @@ fn call_of_line(line: &str) -> Option<Call> {
             tail: "hook".to_owned(),
             guard: Guard::Old,
             is_portable: false,
+            has_shell: false,
         });
     }
     let (inner, guard, guarded) = if let Some(rest) = line.strip_prefix(OLD_GUARD.0) {
@@ -318,6 +347,7 @@ fn call_of_line(line: &str) -> Option<Call> {
         tail: inner[start..].trim_end().to_owned(),
         guard,
         is_portable: binary.has_variable,
+        has_shell: false,
     })
 }
 
@@ -405,7 +435,7 @@ mod tests {
     }
 
     fn target(program: Program) -> Target {
-        Target { program, ledger: None, config: None }
+        Target { program, client: None, ledger: None, config: None, is_for_any_shell: false }
     }
 
     fn at(path: &str) -> Target {
@@ -472,6 +502,36 @@ mod tests {
         let parsed = command.as_hook().unwrap();
         assert!(parsed.binary == "tallyhook" && parsed.is_guarded() && !parsed.names_a_path());
         assert_eq!(command.renewed(&parsed, &target(Program::AsItIs)), command);
+    }
+
+    #[test]
+    fn a_line_for_any_shell_is_recognised_and_stays_one() {
+        for ledger in [None, Some("/it's a $x/l.db")] {
+            let target = Target {
+                client: Some(Client::Codex),
+                ledger: ledger.map(PathBuf::from),
+                is_for_any_shell: true,
+                ..target(Program::OnPath)
+            };
+            let command = RegisteredCommand::hook(&target);
+            let parsed = command.as_hook().unwrap();
+            assert_eq!((parsed.binary.as_str(), parsed.ledger()), ("tallyhook", ledger), "{command:?}");
+            assert!(parsed.is_guarded() && !parsed.names_a_path());
+            for again in [&target, &self::target(Program::AsItIs)] {
+                assert_eq!(command.renewed(&parsed, again), command);
+            }
+            // A line without its own shell gets one.
+            let plain = RegisteredCommand::line("tallyhook hook");
+            assert_eq!(plain.renewed(&plain.as_hook().unwrap(), &target), command);
+        }
+        for foreign in [
+            "exec /bin/sh -c 'tallyhook hook'",
+            "exec /bin/sh -c 'echo tallyhook hook' x",
+            "exec /bin/sh -c \"$LINE\"",
+            "exec /bin/sh -c ",
+        ] {
+            assert!(call(foreign).is_none(), "{foreign}");
+        }
     }
 
     #[test]

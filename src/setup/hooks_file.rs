@@ -80,12 +80,19 @@ pub fn agrees(text: &str, registered: &[RegisteredHook]) -> Result<bool, Setting
 mod tests {
     use super::*;
     use crate::setup::command::{Program, Target};
-    use crate::setup::settings::{Registration, register, registered};
+    use crate::setup::settings::{CLAUDE_CODE, Registration, register, registered};
 
     #[test]
     fn the_file_has_a_line_for_each_event_and_says_what_it_is_for() {
-        let target = Target { program: Program::OnPath, ledger: None, config: None };
-        let settings = register("{}", &Registration { target: &target, events: &EVENTS }).unwrap();
+        let target = Target {
+            program: Program::OnPath,
+            client: None,
+            ledger: None,
+            config: None,
+            is_for_any_shell: false,
+        };
+        let settings =
+            register("{}", &Registration { target: &target, format: &CLAUDE_CODE, events: &EVENTS }).unwrap();
         let found = registered(&settings).unwrap();
         let file = text(&found);
         assert_eq!(file.lines().count(), EVENTS.len() + 5, "{file}");

@@ -9,6 +9,7 @@ pub mod command;
 pub mod files;
 pub mod hooks_file;
 pub mod link;
+pub mod other_clients;
 pub mod plan;
 pub mod scope;
 pub mod self_test;
@@ -71,11 +72,25 @@ pub enum SetupError {
     /// Our own path is unknown.
     #[error("can't find the tallyhook binary, so it can't be registered")]
     NoBinary,
-    /// The client has no hooks, or none that we know.
-    #[error("{client}'s hooks aren't supported; `tallyhook init` is for Claude Code")]
+    /// There is no folder of another client to write to.
+    #[error("can't find {client}'s settings: set HOME")]
+    NoHomeOf {
+        /// The client.
+        client: &'static str,
+    },
+    /// The client has no settings for one user in one project.
+    #[error("{client} has no local settings; use --scope project or --scope user")]
+    NoLocalScope {
+        /// The client.
+        client: &'static str,
+    },
+    /// There is no such client, or its hooks can't be registered.
+    #[error("can't register with {client}; choose from: {choices}")]
     UnknownClient {
         /// What was asked for.
         client: String,
+        /// The clients that there are.
+        choices: String,
     },
     /// The hook was registered, but a test event did not arrive.
     #[error(

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
 
+use super::other_clients::OtherClient;
 use super::scope::SettingsScope;
-use super::settings::{self, RegisteredHook, Registration, SettingsFault};
+use super::settings::{self, HookFormat, RegisteredHook, Registration, SettingsFault};
 use super::{SetupError, files, hooks_file, statusline};
 use crate::hook::manifest;
 
@@ -152,13 +153,43 @@ pub fn unregistering(path: PathBuf, backups: &Backups) -> Result<Option<FileChan
     let after = statusline::unregister(&before, original.as_deref())
         .and_then(|text| settings::unregister(&text, original.as_deref()))
         .map_err(|fault| located(&path, fault))?;
-    let is_file = std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
     // One that says so is ours on whatever machine it was made.
     let is_our_file = is_hooks_file(&path) && hooks_file::is_ours_alone(&before) && original.is_none();
+    without_ours(path, before, after, is_our_file, backups).map(Some)
+}
+
+/// The change that removes the hook from a file of another client, as [`unregistering`].
+///
+/// # Errors
+/// If the file cannot be read, written or understood. Nothing is written.
+pub fn unregistering_other(
+    path: PathBuf,
+    format: &HookFormat,
+    backups: &Backups,
+) -> Result<Option<FileChange>, SetupError> {
+    let Some(before) = files::read(&path)? else { return Ok(None) };
+    if format.registered(&before).map_err(|fault| located(&path, fault))?.is_empty() {
+        return Ok(None);
+    }
+    let original = backups.read(&path)?;
+    let after = format.unregister(&before, original.as_deref()).map_err(|fault| located(&path, fault))?;
+    let is_our_file = OtherClient::is_own_file(&path) && original.is_none() && after.trim() == EMPTY.trim();
+    without_ours(path, before, after, is_our_file, backups).map(Some)
+}
+
+/// The change from a file with hooks of ours to one without. It goes if it is ours alone.
+fn without_ours(
+    path: PathBuf,
+    before: String,
+    after: String,
+    is_our_file: bool,
+    backups: &Backups,
+) -> Result<FileChange, SetupError> {
+    let is_file = std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
     let is_ours_alone =
         is_file && (is_our_file || (backups.made_by_us(&path) && after.trim() == EMPTY.trim()));
     files::check_writable(&path)?;
-    Ok(Some(FileChange { path, before: Some(before), after: (!is_ours_alone).then_some(after) }))
+    Ok(FileChange { path, before: Some(before), after: (!is_ours_alone).then_some(after) })
 }
 
 pub(super) fn located(path: &Path, fault: SettingsFault) -> SetupError {
@@ -270,8 +301,7 @@ impl Backups {
                 .collect();
             return files::write_private(&self.sign_of(path), &folders.join("\n"));
         };
-        let has_ours = settings::registered(text).is_ok_and(|found| !found.is_empty());
-        if has_ours && (copy.exists() || self.made_by_us(path)) {
+        if settings::holds_ours(text) && (copy.exists() || self.made_by_us(path)) {
             return Ok(());
         }
         files::write_private(&copy, text)

@@ -6,32 +6,28 @@ use std::time::Duration;
 
 use super::SetupError;
 use super::command::RegisteredCommand;
+use super::other_clients::TEST_SESSION;
 use crate::child::{self, Take};
 use crate::domain::{OneLine as _, SessionId};
 use crate::store::Ledger;
 
-/// The session of the made-up event; it is removed again.
-const SESSION: &str = "tallyhook-self-test";
 /// Twice as long as the client waits for a hook as it is registered.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Runs `command` with a made-up event and takes the event out of `ledger` again.
+/// A made-up event of Claude Code.
+pub const CLAUDE_CODE_EVENT: &str = r#"{"session_id": "tallyhook-self-test", "hook_event_name": "PostToolUse",
+    "tool_name": "Bash", "tool_use_id": "toolu_self_test", "tool_input": {"command": "true"},
+    "tool_response": {"stdout": "", "stderr": ""}}"#;
+
+/// Runs `command` with a made-up event of the session [`TEST_SESSION`] and takes the session out of `ledger` again.
 ///
 /// # Errors
 /// If the command fails, says anything, or the event does not arrive.
-pub fn run(command: &RegisteredCommand, ledger: &Path) -> Result<(), SetupError> {
+pub fn run(command: &RegisteredCommand, event: &str, ledger: &Path) -> Result<(), SetupError> {
     let fail = |reason: String| SetupError::SelfTest { reason };
-    let payload = serde_json::json!({
-        "session_id": SESSION,
-        "hook_event_name": "PostToolUse",
-        "tool_name": "Bash",
-        "tool_use_id": "toolu_self_test",
-        "tool_input": { "command": "true" },
-        "tool_response": { "stdout": "", "stderr": "" },
-    });
     let mut process = process(command);
     process.env("TALLYHOOK_DB", ledger);
-    let outcome = child::run(process, payload.to_string().into_bytes(), Take::All, PATIENCE)
+    let outcome = child::run(process, event.as_bytes().to_vec(), Take::All, PATIENCE)
         .map_err(|error| fail(format!("the hook couldn't be started: {error}")))?;
     match outcome.status {
         Some(status) if status.success() => {}
@@ -41,7 +37,7 @@ pub fn run(command: &RegisteredCommand, ledger: &Path) -> Result<(), SetupError>
     if !outcome.output.is_empty() {
         return Err(fail("the hook printed something".to_owned()));
     }
-    let arrived = SessionId::new(SESSION).is_some_and(|session| {
+    let arrived = SessionId::new(TEST_SESSION).is_some_and(|session| {
         Ledger::open_for_reports(ledger)
             .and_then(|mut ledger| ledger.sessions_mut().remove(&session))
             .unwrap_or(false)

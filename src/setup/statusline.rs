@@ -110,7 +110,13 @@ mod tests {
         assert_eq!(unregister(foreign, None).unwrap(), foreign);
         let found = registered(foreign).unwrap().unwrap();
         assert_eq!((found.command.as_str(), found.ours), ("my line | tr a 'b'", None));
-        let target = Target { program: Program::At("/x/tallyhook".into()), ledger: None, config: None };
+        let target = Target {
+            program: Program::At("/x/tallyhook".into()),
+            client: None,
+            ledger: None,
+            config: None,
+            is_for_any_shell: false,
+        };
         let wrapping = RegisteredCommand::status_line(&target, Some(&found.command)).command;
         let with = register(foreign, &wrapping).unwrap();
         let ours = registered(&with).unwrap().unwrap().ours.unwrap();

@@ -44,6 +44,7 @@ mod removal;
 mod robustness;
 mod rollups;
 mod setup;
+mod setup_others;
 mod statusline;
 mod store;
 mod support;

@@ -9,13 +9,19 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tallyhook::hook::manifest::EVENTS;
 use tallyhook::setup::command::{Program, RegisteredCommand as Line, Target};
-use tallyhook::setup::settings::{Registration, register, registered, unregister};
+use tallyhook::setup::settings::{CLAUDE_CODE, Registration, register, registered, unregister};
 
 use crate::support::{Ledger, Ran, without_folder};
 
 /// What a registration of the binary in /opt is brought to.
 fn target() -> Target {
-    Target { program: Program::At("/opt/tallyhook".into()), ledger: None, config: None }
+    Target {
+        program: Program::At("/opt/tallyhook".into()),
+        client: None,
+        ledger: None,
+        config: None,
+        is_for_any_shell: false,
+    }
 }
 
 /// The line that is registered then.
@@ -25,7 +31,7 @@ fn line() -> String {
 
 /// The settings with all events registered.
 fn registering(text: &str) -> String {
-    register(text, &Registration { target: &target(), events: &EVENTS }).unwrap()
+    register(text, &Registration { target: &target(), format: &CLAUDE_CODE, events: &EVENTS }).unwrap()
 }
 
 /// The commands of ours in settings.
@@ -521,7 +527,7 @@ fn purging_asks_first() {
 #[test]
 fn a_client_without_hooks_is_named() {
     let ran = Ledger::new().run(&["init", "--client", "cursor"]);
-    assert!(ran.code == Some(1) && ran.stderr.contains("cursor's hooks aren't supported"), "{ran:?}");
+    assert!(ran.code == Some(1) && ran.stderr.contains("can't register with cursor"), "{ran:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{BudgetAction, BudgetArgs, BudgetSetArgs, OutputFormat, Which};
-use super::scopes::{contested_note, every_scope};
+use super::scopes::{contested_note, every_scope, other_files};
 use super::session::refreshed;
 use super::{Context, Extent, session};
 use crate::allocation;
@@ -247,7 +247,10 @@ fn infos(
 fn register_gate(context: &Context, ledger: &Ledger) -> Result<(), Error> {
     let is_gated = ledger.budgets().all()?.iter().any(|budget| budget.mode == Mode::Stop);
     let backups = context.backups()?;
-    let mut files: Vec<_> = every_scope(context).iter().flat_map(plan::files_of).collect();
+    let scopes = every_scope(context);
+    let others = other_files(context, &scopes).into_iter();
+    let others = others.filter_map(|(path, other)| other.is_gated().then_some(path));
+    let mut files: Vec<_> = scopes.iter().flat_map(plan::files_of).chain(others).collect();
     files.sort();
     files.dedup();
     for path in files {

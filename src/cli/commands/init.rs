@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::args::{InitArgs, ScopeArg};
 use super::scopes::contested_note;
 use super::show_usage::show_newest;
-use super::{Context, diff, import, report_usage};
+use super::{Context, diff, import, init_other, report_usage};
 use crate::domain::{Client, Mode, OneLine as _};
 use crate::error::Error;
 use crate::hook::manifest::{self, Subscription};
@@ -13,9 +13,10 @@ use crate::ingest::backfill::{count_files, usual_roots};
 use crate::setup::SetupError;
 use crate::setup::client::{self, InstalledClient};
 use crate::setup::command::{Program, RegisteredCommand, Target};
+use crate::setup::other_clients::{OTHER_CLIENTS, OtherClient};
 use crate::setup::plan::{self, Backups, FileChange};
 use crate::setup::scope::{ScopeKind, SettingsScope};
-use crate::setup::settings::{self, RegisteredHook, Registration};
+use crate::setup::settings::{self, CLAUDE_CODE, RegisteredHook, Registration};
 use crate::setup::{files, link, self_test, statusline};
 use crate::store::Ledger;
 
@@ -23,8 +24,15 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
     if args.client == "generic" {
         return context.print(report_usage::INSTRUCTION);
     }
-    if Client::from_name(&args.client) != Some(Client::ClaudeCode) {
-        return Err(SetupError::UnknownClient { client: args.client.clone() }.into());
+    let asked = Client::from_name(&args.client);
+    if let Some(other) = asked.and_then(OtherClient::of) {
+        return init_other::run(context, args, other);
+    }
+    if asked != Some(Client::ClaudeCode) {
+        let names = [Client::ClaudeCode].into_iter().chain(OTHER_CLIENTS.iter().map(|other| other.client));
+        let names: Vec<&str> = names.map(Client::name).chain(["generic"]).collect();
+        let client = asked.map_or_else(|| args.client.one_line(), |client| client.title().to_owned());
+        return Err(SetupError::UnknownClient { client, choices: names.join(", ") }.into());
     }
     let kind = match args.scope {
         ScopeArg::Project => ScopeKind::Project,
@@ -45,12 +53,7 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
     let mut report = diffs(&plan);
     let changed = plan.changes.iter().any(|change| !change.is_empty());
     report.push_str(&headline(&plan, if changed { "registered" } else { "already registered" }));
-    for change in plan.changes.iter().filter(|change| !change.is_empty() && change.before.is_some()) {
-        let copy = backups.path_of(&change.path);
-        if copy.exists() {
-            report.push_str(&line("backup", &copy.one_line()));
-        }
-    }
+    report.extend(plan.changes.iter().map(|change| backup_line(change, &backups)));
     if plan.changes.len() > 1 {
         let copy = "hooks/hooks.json lists the same hooks for reference; Claude Code reads settings.json";
         report.push_str(&line("copy", copy));
@@ -58,39 +61,21 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<(), Error> {
     for path in &contested {
         report.push_str(&line("note", &contested_note(path)));
     }
-    report.push_str(&plan.note_on_program(context));
+    report.push_str(&note_on_program(context, &plan.command, &plan.binary));
     context.print(&report)?;
 
     let ledger = match &plan.ledger {
         Some(ledger) => ledger.clone(),
         None => context.ledger_path()?,
     };
-    self_test::run(&plan.command, &ledger)?;
-    context.print(&line("self-test", &format!("test event recorded in {}", ledger.one_line())))?;
+    test(context, &plan.command, self_test::CLAUDE_CODE_EVENT, &ledger)?;
     context.print(&line("client", &client_line(client.as_ref(), plan.events.len())))?;
-    let moves_ledger =
-        ["TALLYHOOK_DB", "XDG_DATA_HOME"].into_iter().find(|name| context.env.var(name).is_some());
-    if let (None, Some(name)) = (&plan.ledger, moves_ledger) {
-        let note = format!(
-            "{name} is set in this shell; the hook uses that ledger only if the variable is also set for Claude Code (or pass --db)"
-        );
-        context.print(&line("note", &note))?;
-    }
-    if scope.is_shared() && (context.options.db.is_some() || context.options.config.is_some()) {
-        let note =
-            "this path is now in a file that you share with others; use --scope local to keep it private";
-        context.print(&line("note", note))?;
+    note_on_ledger(context, plan.ledger.is_some(), Client::ClaudeCode)?;
+    if scope.is_shared() {
+        note_on_shared_path(context, "local")?;
     }
     offer_status_line(context, args, &scope, &plan, &backups)?;
-    offer_import(context, args, &ledger)?;
-    context.print("\n")?;
-    if !show_newest(context)? {
-        context.print(
-            "All set. `tallyhook show-usage` shows what a session has used; `tallyhook doctor` checks that everything \
-             works.\n",
-        )?;
-    }
-    Ok(())
+    finish(context, args, &ledger, None)
 }
 
 /// Registers the status line if the user agrees. One that is there, in whatever settings of this project or user, is left
@@ -160,8 +145,13 @@ fn offer_status_line(
 }
 
 /// Fills the ledger from the transcripts that the client has not deleted yet, if the user agrees.
-fn offer_import(context: &Context, args: &InitArgs, ledger: &Path) -> Result<(), Error> {
-    let roots = usual_roots(&context.env, None);
+fn offer_import(
+    context: &Context,
+    args: &InitArgs,
+    ledger: &Path,
+    only: Option<Client>,
+) -> Result<(), Error> {
+    let roots = usual_roots(&context.env, only);
     let files = count_files(&roots);
     if args.no_import || files == 0 {
         return Ok(());
@@ -171,8 +161,68 @@ fn offer_import(context: &Context, args: &InitArgs, ledger: &Path) -> Result<(),
         let report = import::read(context, ledger, &roots)?;
         return context.print(&line("import", import::summary(&report).trim_end()));
     }
-    let note = format!("`tallyhook import` adds earlier sessions ({files} logs)");
+    let narrowed = only.map(|client| format!(" --client {}", client.name())).unwrap_or_default();
+    let note = format!("`tallyhook import{narrowed}` adds earlier sessions ({files} logs)");
     context.print(&line("history", &note))
+}
+
+/// Offers the import of earlier sessions, of one client or all, and ends with what there is to see.
+pub(super) fn finish(
+    context: &Context,
+    args: &InitArgs,
+    ledger: &Path,
+    only: Option<Client>,
+) -> Result<(), Error> {
+    offer_import(context, args, ledger, only)?;
+    context.print("\n")?;
+    if !show_newest(context)? {
+        context.print(
+            "All set. `tallyhook show-usage` shows what a session has used; `tallyhook doctor` checks that everything \
+             works.\n",
+        )?;
+    }
+    Ok(())
+}
+
+/// Sends a made-up event through the registered command, and says that it arrived.
+pub(super) fn test(
+    context: &Context,
+    command: &RegisteredCommand,
+    event: &str,
+    ledger: &Path,
+) -> Result<(), Error> {
+    self_test::run(command, event, ledger)?;
+    context.print(&line("self-test", &format!("test event recorded in {}", ledger.one_line())))
+}
+
+/// The line on the copy of a file that was changed; empty if there is none.
+pub(super) fn backup_line(change: &FileChange, backups: &Backups) -> String {
+    let copy = backups.path_of(&change.path);
+    let is_kept = !change.is_empty() && change.before.is_some() && copy.exists();
+    if is_kept { line("backup", &copy.one_line()) } else { String::new() }
+}
+
+/// Says so if this shell names a ledger that the client's hooks may not know of.
+pub(super) fn note_on_ledger(context: &Context, is_named: bool, client: Client) -> Result<(), Error> {
+    let moves_ledger =
+        ["TALLYHOOK_DB", "XDG_DATA_HOME"].into_iter().find(|name| context.env.var(name).is_some());
+    let Some(name) = moves_ledger.filter(|_| !is_named) else { return Ok(()) };
+    let note = format!(
+        "{name} is set in this shell; the hook uses that ledger only if the variable is also set for {} (or pass --db)",
+        client.title()
+    );
+    context.print(&line("note", &note))
+}
+
+/// Says so if a path of this machine has got into a file that others share. `scope` is one that keeps it private.
+pub(super) fn note_on_shared_path(context: &Context, scope: &str) -> Result<(), Error> {
+    if context.options.db.is_none() && context.options.config.is_none() {
+        return Ok(());
+    }
+    let note = format!(
+        "this path is now in a file that you share with others; use --scope {scope} to keep it private"
+    );
+    context.print(&line("note", &note))
 }
 
 /// What happens to the file that the client does not read.
@@ -211,25 +261,21 @@ impl Plan {
         hooks_file: HooksFile,
     ) -> Result<Self, SetupError> {
         let binary = context.env.binary().ok_or(SetupError::NoBinary)?;
-        let given = |path: &Option<PathBuf>| path.as_ref().map(|path| context.env.cwd().join(path));
-        let target = Target {
-            program: if scope.is_shared() { Program::OnPath } else { Program::At(binary.clone()) },
-            ledger: given(&context.options.db),
-            config: given(&context.options.config),
-        };
+        let program = if scope.is_shared() { Program::OnPath } else { Program::At(binary.clone()) };
+        let target = target(context, program, None);
         let now = files::read(&scope.settings())?.and_then(|text| settings::registered(&text).ok());
         let now = now.as_deref().and_then(settings::model).map(|entry| entry.command);
         let ledger = target.ledger.clone().or_else(|| named_ledger(context, now.as_ref()));
         let events =
             manifest::events_of(client.map(InstalledClient::number), is_gated(context, ledger.as_deref()));
-        let registration = Registration { target: &target, events: &events };
+        let registration = Registration { target: &target, format: &CLAUDE_CODE, events: &events };
         let change = plan::registering(scope.settings(), &registration)?;
         let registered: Vec<RegisteredHook> =
             change.after.as_deref().and_then(|text| settings::registered(text).ok()).unwrap_or_default();
         let command = registered
             .iter()
             .find(|found| found.event == "PostToolUse")
-            .map_or_else(|| settings::usual(&target).command, |found| found.entry.command.clone());
+            .map_or_else(|| RegisteredCommand::hook(&target), |found| found.entry.command.clone());
         let mut changes = vec![change];
         // The local scope is for one person, and that file for all.
         let is_wanted = scope.kind != ScopeKind::Local
@@ -281,42 +327,8 @@ impl Plan {
                 *change = made.change;
             }
         }
-        if plan.needs_link(context) {
-            link::make(&context.env, &plan.binary)?;
-        }
+        make_link(context, &plan.command, &plan.binary)?;
         Ok((plan, contested))
-    }
-
-    /// Whether the registered line would not find this binary without a link.
-    fn needs_link(&self, context: &Context) -> bool {
-        self.names_no_path() && link::elsewhere(&context.env).is_none()
-    }
-
-    fn names_no_path(&self) -> bool {
-        self.command.as_hook().is_some_and(|call| call.binary == "tallyhook")
-    }
-
-    /// What a line runs that names no path, where that is not plain.
-    fn note_on_program(&self, context: &Context) -> String {
-        if !self.names_no_path() {
-            return String::new();
-        }
-        let is_this = |path: &Path| path.canonicalize().ok() == self.binary.canonicalize().ok();
-        match (link::elsewhere(&context.env), link::path(&context.env)) {
-            (Some(path), _) if is_this(&path) => String::new(),
-            (Some(path), _) => line("note", &format!("the hook runs {}, not this binary", path.one_line())),
-            (None, Some(path)) => {
-                let binary = self.binary.one_line();
-                line(
-                    "link",
-                    &format!(
-                        "{} points to {binary}, because `tallyhook` isn't on your PATH",
-                        path.one_line()
-                    ),
-                )
-            }
-            (None, None) => String::new(),
-        }
     }
 
     fn settings(&self) -> Option<&Path> {
@@ -324,14 +336,63 @@ impl Plan {
     }
 }
 
+/// What registered lines are brought to by the options of this call.
+pub(super) fn target(context: &Context, program: Program, client: Option<Client>) -> Target {
+    let given = |path: &Option<PathBuf>| path.as_ref().map(|path| context.env.cwd().join(path));
+    Target {
+        program,
+        client,
+        ledger: given(&context.options.db),
+        config: given(&context.options.config),
+        is_for_any_shell: false,
+    }
+}
+
+/// Makes a link to this binary if a registered line would not find it without one.
+pub(super) fn make_link(
+    context: &Context,
+    command: &RegisteredCommand,
+    binary: &Path,
+) -> Result<(), SetupError> {
+    if names_no_path(command) && link::elsewhere(&context.env).is_none() {
+        link::make(&context.env, binary)?;
+    }
+    Ok(())
+}
+
+fn names_no_path(command: &RegisteredCommand) -> bool {
+    command.as_hook().is_some_and(|call| call.binary == "tallyhook")
+}
+
+/// What a line runs that names no path, where that is not plain.
+pub(super) fn note_on_program(context: &Context, command: &RegisteredCommand, binary: &Path) -> String {
+    if !names_no_path(command) {
+        return String::new();
+    }
+    let is_this = |path: &Path| path.canonicalize().ok() == binary.canonicalize().ok();
+    match (link::elsewhere(&context.env), link::path(&context.env)) {
+        (Some(path), _) if is_this(&path) => String::new(),
+        (Some(path), _) => line("note", &format!("the hook runs {}, not this binary", path.one_line())),
+        (None, Some(path)) => line(
+            "link",
+            &format!(
+                "{} points to {}, because `tallyhook` isn't on your PATH",
+                path.one_line(),
+                binary.one_line()
+            ),
+        ),
+        (None, None) => String::new(),
+    }
+}
+
 /// The ledger that a command names.
-fn named_ledger(context: &Context, command: Option<&RegisteredCommand>) -> Option<PathBuf> {
+pub(super) fn named_ledger(context: &Context, command: Option<&RegisteredCommand>) -> Option<PathBuf> {
     let call = command?.as_hook()?;
     Some(context.env.cwd().join(context.env.expand(Path::new(call.ledger()?))))
 }
 
 /// Whether there is a budget that stops. A ledger that cannot be read has none.
-fn is_gated(context: &Context, ledger: Option<&Path>) -> bool {
+pub(super) fn is_gated(context: &Context, ledger: Option<&Path>) -> bool {
     let path = ledger.map(Path::to_path_buf).or_else(|| context.ledger_path().ok());
     path.and_then(|path| Ledger::open_for_reports(&path).ok()?.budgets().all().ok())
         .is_some_and(|budgets| budgets.iter().any(|budget| budget.mode == Mode::Stop))
@@ -342,7 +403,7 @@ fn headline(plan: &Plan, done: &str) -> String {
     line(plan.scope.kind.name(), &format!("{done}: {} events in {settings}", plan.events.len()))
 }
 
-fn line(label: &str, text: &str) -> String {
+pub(super) fn line(label: &str, text: &str) -> String {
     format!("{label:<10}{text}\n")
 }
 

@@ -15,6 +15,7 @@ mod export;
 mod history;
 mod import;
 mod init;
+mod init_other;
 mod prices;
 mod report_usage;
 mod show_usage;
@@ -53,15 +54,16 @@ pub enum Command {
     /// Claude Code runs this on every hook event. It prints nothing unless a budget or an alert has something to say,
     /// and always exits with 0.
     Hook(HookArgs),
-    /// Register the hook with Claude Code
+    /// Register the hook with Claude Code or another client
     ///
-    /// Adds tallyhook's hook to Claude Code's settings and leaves everything else unchanged. Running it again
+    /// Adds tallyhook's hook to the client's settings and leaves everything else unchanged. Running it again
     /// changes nothing or updates an older registration.
     #[command(after_help = "Examples:\n  tallyhook init                 # this project\n  \
                             tallyhook init --scope user    # all projects\n  \
-                            tallyhook init --scope local   # this project, for you alone\n  tallyhook init --dry-run")]
+                            tallyhook init --scope local   # this project, for you alone\n  tallyhook init --dry-run\n  \
+                            tallyhook init --client codex  # in Codex instead of Claude Code")]
     Init(InitArgs),
-    /// Remove the hook from Claude Code
+    /// Remove the hook from Claude Code and all other clients
     ///
     /// Removes tallyhook's hook from the settings of this project, of every project in the ledger, and of your user
     /// account. Keeps the ledger unless --purge is given.

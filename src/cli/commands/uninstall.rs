@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::args::UninstallArgs;
-use super::scopes::{contested_note, every_scope};
+use super::scopes::{contested_note, every_scope, other_files};
 use super::{Context, diff};
 use crate::domain::{OneLine as _, plural};
 use crate::error::Error;
+use crate::setup::other_clients::OtherClient;
 use crate::setup::plan::{self, Backups, Made};
 use crate::setup::{SetupError, link};
 use crate::store::Spool;
@@ -16,9 +17,12 @@ pub(super) fn run(context: &Context, args: &UninstallArgs) -> Result<(), Error> 
     let backups = context.backups()?;
     let mut first_error = None;
     let mut removed = 0;
-    let files: BTreeSet<PathBuf> = every_scope(context).iter().flat_map(plan::files_of).collect();
-    for path in files {
-        match remove_from(context, &path, &backups, args.dry_run) {
+    let scopes = every_scope(context);
+    let own: BTreeSet<PathBuf> = scopes.iter().flat_map(plan::files_of).collect();
+    let own = own.into_iter().map(|path| (path, None));
+    let others = other_files(context, &scopes).into_iter().map(|(path, other)| (path, Some(other)));
+    for (path, other) in own.chain(others) {
+        match remove_from(context, &path, other, &backups, args.dry_run) {
             Ok(true) => removed += 1,
             Ok(false) => {}
             // The other files are still to be cleaned.
@@ -55,8 +59,17 @@ pub(super) fn run(context: &Context, args: &UninstallArgs) -> Result<(), Error> 
 }
 
 /// Removes the hook from one file; `false` if there was none.
-fn remove_from(context: &Context, path: &Path, backups: &Backups, dry_run: bool) -> Result<bool, Error> {
-    let unregistering = || plan::unregistering(path.to_path_buf(), backups);
+fn remove_from(
+    context: &Context,
+    path: &Path,
+    other: Option<&OtherClient>,
+    backups: &Backups,
+    dry_run: bool,
+) -> Result<bool, Error> {
+    let unregistering = || match other {
+        None => plan::unregistering(path.to_path_buf(), backups),
+        Some(other) => plan::unregistering_other(path.to_path_buf(), &other.format, backups),
+    };
     let made = if dry_run {
         unregistering()?.map(|change| Made { change, contested: false })
     } else {
