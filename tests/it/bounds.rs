@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::robustness::end_within;
-use crate::support::{Ledger, Ran, Session, With};
+use crate::support::{Ledger, Ran, Session, With, alone_if_large};
 
 /// Memory that a process may have, in KB: what it makes itself, without its program.
 const MEMORY_KB: u32 = 64 << 10;
@@ -31,6 +31,7 @@ fn bounded_with(ledger: &Ledger, args: &[&str], stdin: &[u8]) -> Ran {
         .args(args);
     shell.current_dir(ledger.project()).env_clear();
     shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let _alone = alone_if_large(stdin);
     let input = ledger.dir().join("stdin");
     std::fs::write(&input, stdin).unwrap();
     shell.stdin(std::fs::File::open(&input).unwrap()).stdout(Stdio::piped()).stderr(Stdio::piped());

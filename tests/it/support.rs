@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value, json};
 use tallyhook::cli::Console;
@@ -325,6 +326,12 @@ pub(crate) fn usage(value: &Value) -> Usage {
     }
 }
 
+/// Held while a process is given much on its stdin: it has a deadline, and several at once on few cores would miss it.
+pub(crate) fn alone_if_large(stdin: &[u8]) -> Option<MutexGuard<'static, ()>> {
+    static LARGE: Mutex<()> = Mutex::new(());
+    (stdin.len() > 4 << 20).then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 /// What can be given to the hook on its stdin.
 pub(crate) trait Payload {
     fn bytes(&self) -> Vec<u8>;
@@ -376,6 +383,7 @@ impl Ran {
     }
 
     pub(crate) fn with_stdin(command: &mut Command, stdin: &[u8]) -> Self {
+        let _alone = alone_if_large(stdin);
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // A process that does not read its input is judged by how it ends.
