@@ -27,6 +27,8 @@ pub struct OtherClient {
     pub format: HookFormat,
     /// The events.
     events: &'static [Subscription],
+    /// Whether it shows the user what a budget has to say.
+    pub warns: bool,
     /// Whether a budget can stop it before a tool.
     stops: bool,
     /// Whether the command must be the same in every version of ours, wherever that lies.
@@ -78,6 +80,7 @@ pub const OTHER_CLIENTS: &[OtherClient] = &[
             event("Interrupt"),
             event("SessionEnd"),
         ],
+        warns: true,
         stops: true,
         // Trust hangs on a hash of it.
         is_constant: true,
@@ -103,6 +106,7 @@ pub const OTHER_CLIENTS: &[OtherClient] = &[
             event("AfterAgent"),
             event("SessionEnd"),
         ],
+        warns: true,
         stops: false,
         is_constant: false,
         has_any_shell: false,
@@ -134,6 +138,7 @@ pub const OTHER_CLIENTS: &[OtherClient] = &[
             event("preCompact"),
             event("sessionEnd"),
         ],
+        warns: false,
         stops: false,
         is_constant: false,
         has_any_shell: false,
@@ -163,6 +168,7 @@ pub const OTHER_CLIENTS: &[OtherClient] = &[
             event("StopFailure"),
             event("SessionEnd"),
         ],
+        warns: true,
         stops: false,
         is_constant: false,
         has_any_shell: false,

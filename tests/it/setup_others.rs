@@ -289,3 +289,21 @@ fn codex_is_asked_before_each_tool_only_while_a_budget_stops() {
     ledger.run(&["budget", "clear", "--per", "session"]).text();
     assert!(!events().contains(&"PreToolUse".to_owned()));
 }
+
+#[test]
+fn a_budget_is_heard_by_every_client_that_shows_what_it_is_told() {
+    let says_nothing = "this budget can't warn or stop anything";
+    for case in cases() {
+        let ledger = Ledger::new();
+        case.init(&ledger, &["--scope", "user"]).text();
+        let ran = ledger.run(&["budget", "set", "5", "--per", "session"]);
+        assert_eq!(ran.stderr.contains(says_nothing), case.name == "copilot-cli", "{}: {ran:?}", case.name);
+        // A hook in this project is not heard in another one.
+        let ledger = Ledger::new();
+        case.init(&ledger, &[]).text();
+        let other = ledger.dir().join("other");
+        std::fs::create_dir(&other).unwrap();
+        let ran = ledger.run(&["budget", "set", "5", "--per", "day", "--project", other.to_str().unwrap()]);
+        assert!(ran.stderr.contains(says_nothing), "{}: {ran:?}", case.name);
+    }
+}

@@ -18,9 +18,10 @@ use crate::domain::{
 use crate::error::Error;
 use crate::present::budget_messages::amount_text;
 use crate::report::budgets::{BudgetInfo, BudgetsReport, Seen, SessionWork};
-use crate::setup::plan;
-use crate::setup::scope::SettingsScope;
+use crate::setup::other_clients::{OTHER_CLIENTS, OtherClient};
+use crate::setup::scope::{ScopeKind, SettingsScope};
 use crate::setup::view::{Recording, SettingsView, Switch};
+use crate::setup::{files, plan};
 use crate::store::{BudgetQuery, Ledger, SessionRecord, StoreError};
 
 pub(super) fn run(context: &Context, args: &BudgetArgs) -> Result<(), Error> {
@@ -67,6 +68,22 @@ fn set(context: &Context, args: &BudgetSetArgs) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether a hook of ours is registered with another client that shows what it is told, in the project or anywhere.
+fn others_hear(context: &Context, project: Option<&Path>) -> bool {
+    let is_heard = |(path, other): (PathBuf, &OtherClient)| {
+        let text = files::read(&path).ok().flatten();
+        let found = text.and_then(|text| other.format.registered(&text).ok());
+        other.warns && found.is_some_and(|found| !found.is_empty())
+    };
+    let Some(project) = project else {
+        return other_files(context, &every_scope(context)).into_iter().any(is_heard);
+    };
+    OTHER_CLIENTS.iter().any(|other| {
+        let user = other.file_of(ScopeKind::User, &context.env);
+        user.into_iter().chain([other.project_file(project)]).any(|path| is_heard((path, other)))
+    })
+}
+
 /// Says so, loudly, if no hook runs that could do what was asked for, in the project or anywhere.
 pub(super) fn warn_unless_heard(context: &Context, project: Option<&str>, consequence: &str) {
     let here = match project {
@@ -78,7 +95,8 @@ pub(super) fn warn_unless_heard(context: &Context, project: Option<&str>, conseq
         scopes.filter_map(|scope| Some(SettingsView::of_project(&context.env, scope.folder.parent()?)))
     };
     let runs = |view: &SettingsView| view.recording() == Recording::Runs;
-    if runs(&here) || (project.is_none() && others().any(|view| runs(&view))) {
+    let hears = || others_hear(context, project.map(Path::new));
+    if runs(&here) || (project.is_none() && others().any(|view| runs(&view))) || hears() {
         return;
     }
     let (why, cure) = match here.recording() {
