@@ -73,7 +73,7 @@ fn of_binary(subject: &Subject<'_>, binary: &str) -> Option<Check> {
     };
     Some(match subject.env.binary() {
         Some(own) if own.canonicalize().ok() != path.canonicalize().ok() => {
-            Check::warning(Diagnosis::Binary(BinaryState::Other { path, version, own: own.to_path_buf() }))
+            Check::warning(Diagnosis::Binary(BinaryState::Other { path, version, own }))
         }
         _ => Check::ok(Diagnosis::Binary(BinaryState::Own { path, version })),
     })

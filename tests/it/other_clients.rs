@@ -241,7 +241,7 @@ fn whose_a_payload_is_says_the_logs_name_and_place() {
         ("/home/x/.qwen/projects/p/chats/a.jsonl", "qwen"),
     ] {
         let ledger = Ledger::new();
-        ledger.run_hook(&json!({ "hook_event_name": "SessionStart", "session_id": "s", "cwd": "/p",
+        ledger.run_hook(json!({ "hook_event_name": "SessionStart", "session_id": "s", "cwd": "/p",
                                  "transcript_path": path, "source": "startup" }));
         let found: String =
             ledger.sqlite().query_row("SELECT client FROM sessions", [], |row| row.get(0)).unwrap();
