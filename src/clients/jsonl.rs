@@ -100,6 +100,8 @@ pub struct Lines<'b> {
     /// After the last line that ends in a newline.
     offset: u64,
     path: PathBuf,
+    /// Lines that were too long to be read.
+    too_long: u64,
 }
 
 impl<'b> Lines<'b> {
@@ -138,6 +140,7 @@ impl<'b> Lines<'b> {
             start,
             offset: start,
             path: path.to_path_buf(),
+            too_long: 0,
         })
     }
 
@@ -171,6 +174,7 @@ impl<'b> Lines<'b> {
                     return Ok(Some(&self.buffer[line]));
                 }
                 passed_over = 0;
+                self.too_long += 1;
                 continue;
             }
             self.searched = self.end;
@@ -245,6 +249,11 @@ impl<'b> Lines<'b> {
     #[must_use]
     pub fn start(&self) -> u64 {
         self.start
+    }
+
+    /// How many lines were passed over because they are too long.
+    pub fn too_long(&self) -> u64 {
+        self.too_long
     }
 
     /// Whether [`Self::next_line`] has returned nothing because it has passed over a great deal of one line, in which the next

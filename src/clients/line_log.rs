@@ -226,6 +226,7 @@ pub(super) fn read<S: Serialize + DeserializeOwned + Default>(
     }
     let LineLog { mut delta, state, facts, is_answered } = log;
     delta.has_more |= lines.is_within_line();
+    delta.unknown_lines += lines.too_long();
     let saved = SavedState {
         start: delta.file_start.map(Timestamp::as_millis),
         session: delta.session.clone(),

@@ -102,6 +102,7 @@ fn client_of_log(path: &Path) -> Option<Client> {
     let folder = |up: usize| path.ancestors().nth(up)?.file_name()?.to_str();
     match name {
         "events.jsonl" if folder(2) == Some("session-state") => Some(Client::CopilotCli),
+        "wire.jsonl" => Some(Client::Kimi),
         _ if name.starts_with("rollout-") && name.ends_with(".jsonl") => Some(Client::Codex),
         _ if folder(1) == Some("chats") && name.starts_with("session-") => Some(Client::GeminiCli),
         _ if folder(1) == Some("chats") && folder(3) == Some("projects") => Some(Client::Qwen),

@@ -401,6 +401,7 @@ fn find_work(
             found.files += 1;
             let seen = reader.look_at(&log.path);
             let state = states.remove(log.path.to_string_lossy().as_ref());
+            let state = state.filter(|state| state.client == Some(reader.client()));
             if is_unchanged(reader, state.as_ref(), seen) {
                 found.files_unchanged += 1;
             } else {

@@ -366,6 +366,7 @@ fn read_new<'a>(
     };
     let path = log.path.to_string_lossy();
     let state = ledger.logs().transcript_state(&path)?;
+    let state = state.filter(|state| state.client == Some(reader.client()));
     let seen = reader.look_at(&log.path);
     let is_unchanged = is_unchanged(reader, state.as_ref(), seen);
     if is_unchanged && matches!(awaits, Awaited::Nothing) {

@@ -22,6 +22,8 @@ pub(super) const RECORD_TRANSCRIPTS: &str = "record the transcripts";
 /// How far a transcript was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TranscriptState {
+    /// The client whose reader has read it: what another one makes of it says nothing.
+    pub client: Option<Client>,
     /// Size when it was read, in bytes.
     pub size: u64,
     /// Its time of change then.
@@ -41,7 +43,7 @@ impl<L: Deref<Target = Ledger>> Logs<L> {
         let read = || -> rusqlite::Result<HashMap<String, TranscriptState>> {
             let mut query = self.0.conn.prepare(&sql)?;
             query
-                .query_map([below.as_str(), LAST_CHAR], |row| Ok((row.get(6)?, transcript_state(row)?)))?
+                .query_map([below.as_str(), LAST_CHAR], |row| Ok((row.get(7)?, transcript_state(row)?)))?
                 .collect()
         };
         read().map_err(StoreError::query("look up the transcripts"))
@@ -234,7 +236,7 @@ impl Ledger {
 }
 
 /// The columns of [`transcript_state`].
-const STATE: &str = "offset, size, modified_at, fingerprint, answered, reader_state";
+const STATE: &str = "offset, size, modified_at, fingerprint, answered, reader_state, client";
 /// No path has a character above it.
 const LAST_CHAR: &str = "\u{10ffff}";
 
@@ -245,6 +247,7 @@ fn below(folder: &Path) -> String {
 
 fn transcript_state(row: &rusqlite::Row<'_>) -> rusqlite::Result<TranscriptState> {
     Ok(TranscriptState {
+        client: Client::from_name(row.get_ref(6)?.as_str()?),
         size: unsigned(row.get(1)?),
         modified_at: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_millis),
         position: LogPosition {

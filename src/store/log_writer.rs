@@ -107,6 +107,11 @@ impl<'c> LogWriter<'c> {
             }
             self.found_copies.extend(delta.copied_before.iter().map(|before| (row, *before)));
         }
+        // Whose a session is says its log, whatever a hook was registered for.
+        if batch.run.is_none() && delta.is_understood {
+            conn.prepare_cached("UPDATE sessions SET client = ?2 WHERE id = ?1 AND client <> ?2")?
+                .execute(params![row.0, batch.client.name()])?;
+        }
         for (of, run) in &batch.inner_runs {
             let of = of.as_ref().map_or(Ok(row), |of| self.row(of))?;
             record_run(conn, of, run)?;
@@ -162,10 +167,10 @@ impl<'c> LogWriter<'c> {
         let position = &delta.position;
         conn.prepare_cached(
             "INSERT INTO transcripts (path, session, agent_id, offset, size, modified_at, fingerprint, answered,
-               skipped_lines, reader_state, unknown_lines)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+               skipped_lines, reader_state, unknown_lines, client)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?13)
              ON CONFLICT (path) DO UPDATE SET
-               session = excluded.session, agent_id = excluded.agent_id, offset = excluded.offset,
+               session = excluded.session, client = excluded.client, agent_id = excluded.agent_id, offset = excluded.offset,
                size = excluded.size, modified_at = excluded.modified_at, fingerprint = excluded.fingerprint,
                answered = excluded.answered, reader_state = excluded.reader_state,
                skipped_lines = skipped_lines * ?12 + excluded.skipped_lines,
@@ -185,6 +190,7 @@ impl<'c> LogWriter<'c> {
             signed(delta.unknown_lines),
             // Of a file that is read anew nothing of before holds.
             delta.start > 0,
+            batch.client.name(),
         ])?;
         let mut messages = delta.responses;
         reconcile::merge_neighbours(&mut messages);

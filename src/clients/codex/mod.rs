@@ -5,6 +5,8 @@
 mod hooks;
 mod paths;
 mod rollout;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 

@@ -1,25 +1,29 @@
 //! One rollout: its lines, and what of them is an answer.
 
 use std::collections::{BTreeMap, HashSet};
+use std::hash::{Hash as _, Hasher as _};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher13;
 
 use super::paths;
 use crate::clients::line_log::{self, LineKind, LineLog};
 use crate::clients::{Buffer, Lines, ReadError, ReadFrom};
 use crate::domain::{
     AgentId, CompactionRecord, CompactionTrigger, LogDelta, LoggedRun, MAX_NAME_CHARS, ModelId, PromptRecord,
-    ResponseRecord, SessionId, SessionKind, Timestamp, Usage, clean_name,
+    ResponseRecord, SessionId, SessionKind, Timestamp, Usage, Version, clean_name, client_version,
 };
 use crate::json::Object;
 
 /// So many answers wait at most for what tells their model; in real rollouts it is one, a compaction that opens a turn.
-const MAX_WAITING: usize = 3;
+const MAX_WAITING: usize = 6;
+/// The first version for certain that writes a record for each answer, so that its totals count nothing.
+const WRITES_RECORDS: Version = (0, 153, 0);
 /// So many models' context windows are known; a thread has one or two.
 const MAX_WINDOWS: usize = 4;
 /// So many answers of the thread that a fork goes on from are compared with its own.
-const MAX_COPIED: usize = 65_536;
+const MAX_COPIED: usize = 1 << 20;
 
 /// What the lines so far say of those that follow. Its names are short, since it is kept with each rollout.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -33,6 +37,9 @@ pub(super) struct RolloutState {
     /// The thread that this one was forked from.
     #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
     forked_from: Option<String>,
+    /// When a fork began, in milliseconds.
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    began: Option<i64>,
     /// The branch that was checked out.
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
     branch: Option<String>,
@@ -127,10 +134,16 @@ impl Counts {
         "total_tokens",
     ];
 
-    /// `None` if the object has neither input nor output, which no version leaves out.
+    /// `None` if the object lacks what no version leaves out.
     fn of(object: &Object<'_>) -> Option<Self> {
         let counts = Self::NAMES.map(|name| object.count(name));
-        (counts[0].is_some() && counts[3].is_some()).then(|| Self(counts.map(Option::unwrap_or_default)))
+        // One that is there and no count would make the others wrong.
+        let is_odd = |(name, count): (&str, Option<u64>)| count.is_none() && object.raw(name).is_some();
+        if Self::NAMES.into_iter().zip(counts).any(is_odd) {
+            return None;
+        }
+        (counts[0].is_some() && counts[1].is_some() && counts[3].is_some())
+            .then(|| Self(counts.map(Option::unwrap_or_default)))
     }
 
     /// What these have more than others; `None` if any is less.
@@ -150,7 +163,7 @@ impl Counts {
 
 /// Reads what a rollout has new.
 pub(super) fn read(buffer: &mut Buffer, path: &Path, from: &ReadFrom) -> Result<LogDelta, ReadError> {
-    let mut copied: Option<HashSet<[Counts; 2]>> = None;
+    let mut copied: Option<HashSet<u64>> = None;
     let mut delta = line_log::read(buffer, path, from, |log: &mut LineLog<RolloutState>, line| {
         if let Some(kind) = plain_kind(line) {
             return kind;
@@ -196,7 +209,7 @@ struct Reading<'r> {
     path: &'r Path,
     from: &'r ReadFrom,
     /// The answers of the thread that this one was forked from, if they were needed.
-    copied: &'r mut Option<HashSet<[Counts; 2]>>,
+    copied: &'r mut Option<HashSet<u64>>,
 }
 
 impl Reading<'_> {
@@ -205,9 +218,13 @@ impl Reading<'_> {
             return LineKind::Foreign;
         };
         let at = line_log::time(line, "timestamp");
-        self.log.note_time(at);
+        // What a fork has copied keeps its time.
+        let began = self.log.state.began.map(Timestamp::from_millis);
+        if at >= began {
+            self.log.note_time(at);
+        }
         match kind.as_ref() {
-            "session_meta" => self.add_meta(&payload),
+            "session_meta" => self.add_meta(&payload, at),
             "turn_context" => self.add_context(&payload),
             "token_usage_record" => self.add_record(&payload, at),
             "compacted" => self.add_compaction(&payload, at),
@@ -217,7 +234,7 @@ impl Reading<'_> {
         }
     }
 
-    fn add_meta(&mut self, meta: &Object<'_>) -> LineKind {
+    fn add_meta(&mut self, meta: &Object<'_>, at: Option<Timestamp>) -> LineKind {
         let id = line_log::id(meta, "id").or_else(|| line_log::id(meta, "session_id"));
         let Some(id) = id else { return LineKind::Unknown };
         // A second one is the parent's, copied.
@@ -256,10 +273,12 @@ impl Reading<'_> {
             Some("cli" | "vscode") => Some(SessionKind::Interactive),
             _ => None,
         };
-        let branch = facts.git_branch.clone();
+        let (branch, version) = (facts.git_branch.clone(), facts.client_version.clone());
         let state = &mut self.log.state;
         state.branch = branch;
         state.forked_from = line_log::id(meta, "forked_from_id");
+        state.began = at.filter(|_| state.forked_from.is_some()).map(Timestamp::as_millis);
+        state.has_records |= version.is_some_and(|version| client_version(&version) >= WRITES_RECORDS);
         (state.thread, state.session) = (Some(thread), Some(session));
         LineKind::Known
     }
@@ -279,16 +298,17 @@ impl Reading<'_> {
             state.windows.insert(now.model.clone(), window);
         }
         state.context = Some(now);
-        self.settle_waiting(false);
+        self.settle_waiting();
         LineKind::Known
     }
 
-    /// Gives answers that have waited for it their model: those of the turn that is known now, or `all`.
-    fn settle_waiting(&mut self, all: bool) {
+    /// Gives answers of the turn that is known now, which have waited for it, their model. Those of a turn of which nothing is
+    /// told have none.
+    fn settle_waiting(&mut self) {
         let Some(context) = self.log.state.context.clone() else { return };
         let (settled, waiting) = std::mem::take(&mut self.log.state.waiting)
             .into_iter()
-            .partition::<Vec<_>, _>(|waiting| all || waiting.turn == context.turn);
+            .partition::<Vec<_>, _>(|waiting| waiting.turn == context.turn);
         self.log.state.waiting = waiting;
         for answer in settled {
             let model = self.model_of(&answer, &context);
@@ -328,7 +348,9 @@ impl Reading<'_> {
         let (thread, session) = (text("thread_id"), text("session_id"));
         let state = &mut self.log.state;
         state.has_records = true;
-        let is_own = thread == state.thread || thread.is_none();
+        // A file whose first line is damaged is its name's.
+        let own = state.thread.as_deref().unwrap_or(self.from.session.as_str());
+        let is_own = thread.as_deref().is_none_or(|thread| thread == own);
         let owner = thread.zip(session).filter(|_| !is_own);
         let turn = text("turn_id").unwrap_or_default();
         let answer = Waiting {
@@ -350,12 +372,8 @@ impl Reading<'_> {
         let is_known = model.is_some();
         let Some(record) = self.record(&answer, model) else { return LineKind::Unknown };
         self.log.delta.responses.push(record);
-        if !is_known {
-            if self.log.state.waiting.len() >= MAX_WAITING {
-                self.settle_waiting(true);
-            }
+        if !is_known && self.log.state.waiting.len() < MAX_WAITING {
             self.log.state.waiting.push(answer);
-            self.log.state.waiting.truncate(MAX_WAITING);
         }
         LineKind::Known
     }
@@ -438,8 +456,6 @@ impl Reading<'_> {
     fn add_turn(&mut self, event: &Object<'_>, at: Option<Timestamp>) {
         self.log.is_answered = false;
         let Some(turn) = line_log::id(event, "turn_id") else { return };
-        // Nothing will tell more of the turn before.
-        self.settle_waiting(true);
         self.log.state.begun = Some(Begun {
             turn: turn.clone(),
             window: event.count("model_context_window").unwrap_or_default(),
@@ -485,7 +501,7 @@ impl Reading<'_> {
         let state = &mut self.log.state;
         state.sizes = [usage.prompt().saturating_add(usage.output), state.sizes[0]];
         let answer = Waiting {
-            id: format!("{thread}{}/{number}", paths::segment_of(self.path, &thread)),
+            id: format!("{thread}{}/{number}/{}", paths::segment_of(self.path, &thread), total.0[5]),
             turn: String::new(),
             owner: None,
             thread_total: 0,
@@ -506,12 +522,19 @@ impl Reading<'_> {
         let copied = self.copied.get_or_insert_with(|| {
             paths::rollout_of(parent, self.path).map(|path| totals_of(&path)).unwrap_or_default()
         });
-        copied.contains(&counts)
+        copied.contains(&hash_of(&counts))
     }
 }
 
-/// The totals of a rollout, each with its last answer.
-fn totals_of(path: &Path) -> HashSet<[Counts; 2]> {
+/// What stands for a total and its last answer: there can be very many.
+fn hash_of(counts: &[Counts; 2]) -> u64 {
+    let mut hasher = SipHasher13::new();
+    counts.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The totals of a rollout, each with its last answer, as [`hash_of`] them.
+fn totals_of(path: &Path) -> HashSet<u64> {
     let mut totals = HashSet::new();
     let mut buffer = Buffer::default();
     let Ok(mut lines) = Lines::open(&mut buffer, path, None) else { return totals };
@@ -525,7 +548,7 @@ fn totals_of(path: &Path) -> HashSet<[Counts; 2]> {
         let found = line_log::with_object(line, |line| {
             let info = line.object("payload")?.object("info")?;
             let counts = |name: &str| info.object(name).and_then(|counts| Counts::of(&counts));
-            Some([counts("total_token_usage")?, counts("last_token_usage")?])
+            Some(hash_of(&[counts("total_token_usage")?, counts("last_token_usage")?]))
         });
         totals.extend(found.flatten());
     }

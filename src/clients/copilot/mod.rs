@@ -143,9 +143,17 @@ fn add(log: &mut LineLog<State>, line: &Object<'_>, from: &ReadFrom) -> LineKind
         "tool.execution_start" => log.is_answered = false,
         "session.compaction_start" | "subagent.completed" | "user.message" => {}
         kind => {
-            let plain = ["hook.", "system.", "assistant.", "tool."];
-            let is_plain = plain.iter().any(|known| kind.starts_with(known));
-            return if is_plain { LineKind::Known } else { LineKind::Other };
+            const PLAIN: [&str; 8] = [
+                "hook.start",
+                "hook.end",
+                "system.message",
+                "assistant.message",
+                "assistant.turn_start",
+                "assistant.turn_end",
+                "tool.execution_complete",
+                "subagent.configured",
+            ];
+            return if PLAIN.contains(&kind) { LineKind::Known } else { LineKind::Other };
         }
     }
     LineKind::Known
@@ -217,7 +225,7 @@ fn add_compaction(
             tokens_after: data.count("postCompactionTokens"),
         });
     }
-    let Some(usage) = data.object("compactionTokensUsed") else { return LineKind::Known };
+    let Some(usage) = data.object("compactionTokensUsed") else { return LineKind::Other };
     if usage.count("requestCount") == Some(0) {
         return LineKind::Known;
     }

@@ -36,7 +36,7 @@ fn add(log: &mut LineLog<State>, line: &Object<'_>, from: &ReadFrom) -> LineKind
     match kind.as_ref() {
         "StatusUpdate" => {
             let Some(usage) = payload.as_ref().and_then(|payload| payload.object("token_usage")) else {
-                return LineKind::Known;
+                return LineKind::Other;
             };
             let answer = payload.as_ref().and_then(|payload| payload.text("message_id"));
             return add_answer(log, &usage, answer.as_deref(), from, at);
@@ -66,7 +66,7 @@ fn add_answer(
     from: &ReadFrom,
     at: Option<Timestamp>,
 ) -> LineKind {
-    if usage.count("input_other").is_none() {
+    if usage.count("input_other").and(usage.count("output")).is_none() {
         return LineKind::Unknown;
     }
     let count = |name: &str| usage.count(name).unwrap_or_default();

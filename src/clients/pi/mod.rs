@@ -112,8 +112,9 @@ fn add(log: &mut LineLog<State>, line: &Object<'_>) -> LineKind {
     let text = |object: &Object<'_>, name: &str| object.text(name).map(std::borrow::Cow::into_owned);
     let named = message.as_ref().and_then(|message| text(message, "model"));
     let model = named.or_else(|| text(line, "model")).or_else(|| text(line, "modelId"));
-    let model = model.filter(|model| model.len() <= MAX_NAME_CHARS);
-    log.state.model = model.or_else(|| log.state.model.take());
+    if let Some(model) = model {
+        log.state.model = Some(model).filter(|model| model.len() <= MAX_NAME_CHARS);
+    }
     match kind.as_ref() {
         "message" => match message.as_ref().and_then(|message| message.text("role")).as_deref() {
             Some("user") => {
@@ -172,10 +173,10 @@ fn add(log: &mut LineLog<State>, line: &Object<'_>) -> LineKind {
     })
 }
 
-/// `None` if it has neither input nor output.
+/// `None` if it lacks input or output.
 fn usage_of(usage: &Object<'_>) -> Option<Usage> {
     let count = |name: &str| usage.count(name).unwrap_or_default();
-    usage.count("input").or_else(|| usage.count("output"))?;
+    usage.count("input").and(usage.count("output"))?;
     let cache_write_1h = count("cacheWrite1h").min(count("cacheWrite"));
     Some(Usage {
         input: count("input"),

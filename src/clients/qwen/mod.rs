@@ -178,7 +178,7 @@ fn add_answer(
     let count = |name: &str| event.count(name).unwrap_or_default();
     // On some wires the output is with the thoughts, on others without; the total always has them.
     let output = match event.count("total_token_count") {
-        Some(total) => total.saturating_sub(input),
+        Some(total) => total.saturating_sub(input).max(count("output_token_count")),
         None => count("output_token_count").saturating_add(count("thoughts_token_count")),
     };
     let agent_type = line_log::name(event, "subagent_name", MAX_NAME_CHARS);

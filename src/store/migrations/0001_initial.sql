@@ -156,6 +156,7 @@ CREATE TABLE agent_runs (
 CREATE TABLE transcripts (
   path TEXT PRIMARY KEY,
   session INTEGER NOT NULL,
+  client TEXT NOT NULL,
   agent_id TEXT,
   offset INTEGER NOT NULL,
   size INTEGER NOT NULL,
