@@ -230,6 +230,26 @@ fn copilot_by_a_hook_that_was_registered_for_claude_code() {
     work.assert_true(1);
 }
 
+/// A hook of one client's that names the log of another one makes nothing of it, and takes nothing from it.
+#[test]
+fn a_log_that_another_clients_hook_has_named_is_still_read() {
+    let work = AtWork::new(Client::Pi, "1.6.0", "compact", ".pi/agent/sessions");
+    for log in files_below(&work.ledger.home().join(work.place)) {
+        if log.extension().is_some_and(|ending| ending == "jsonl") {
+            work.ledger.run_hook(json!({ "hook_event_name": "Stop", "session_id": work.session, "cwd": "/p",
+                                         "transcript_path": text(&log) }));
+        }
+    }
+    let report = work.ledger.run(&["import", "--json"]).json();
+    assert_eq!((&report["responses"], &report["files_unchanged"]), (&json!(10), &json!(0)), "{report}");
+    let client: String = work
+        .ledger
+        .sqlite()
+        .query_row("SELECT client FROM sessions WHERE session_id = ?1", [&work.session], |row| row.get(0))
+        .unwrap();
+    assert_eq!(client, "pi");
+}
+
 /// Its folder can have any name, and a folder of Claude Code's can be named like a rollout.
 #[test]
 fn whose_a_payload_is_says_the_logs_name_and_place() {

@@ -11,7 +11,7 @@ use crate::domain::{LogDelta, SessionId};
 const PARENT: &str = "019ed836-b1da-78f1-8a0c-e598363d10f4";
 const FORK: &str = "019ed837-b1da-78f1-8a0c-e598363d10f4";
 
-fn line(kind: &str, payload: Value) -> String {
+fn line(kind: &str, payload: &Value) -> String {
     let line = json!({ "timestamp": "2026-06-18T00:57:05.559Z", "type": kind, "payload": payload });
     format!("{line}\n")
 }
@@ -19,7 +19,7 @@ fn line(kind: &str, payload: Value) -> String {
 fn meta(thread: &str, more: &Value) -> String {
     let mut meta = json!({ "id": thread, "cwd": "/p", "cli_version": "0.140.0", "source": "cli" });
     meta.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    line("session_meta", meta)
+    line("session_meta", &meta)
 }
 
 fn counts(input: u64, output: u64) -> Value {
@@ -30,17 +30,17 @@ fn counts(input: u64, output: u64) -> Value {
 fn total(all: [u64; 2], last: [u64; 2]) -> String {
     let info =
         json!({ "total_token_usage": counts(all[0], all[1]), "last_token_usage": counts(last[0], last[1]) });
-    line("event_msg", json!({ "type": "token_count", "info": info }))
+    line("event_msg", &json!({ "type": "token_count", "info": info }))
 }
 
 fn context(turn: &str, model: &str, hash: &str) -> String {
-    line("turn_context", json!({ "turn_id": turn, "model": model, "comp_hash": hash }))
+    line("turn_context", &json!({ "turn_id": turn, "model": model, "comp_hash": hash }))
 }
 
 fn record(thread: &str, turn: &str, id: &str, input: u64, all: u64) -> String {
     line(
         "token_usage_record",
-        json!({ "thread_id": thread, "session_id": thread, "turn_id": turn, "response_id": id,
+        &json!({ "thread_id": thread, "session_id": thread, "turn_id": turn, "response_id": id,
                 "usage": counts(input, 1), "thread_token_usage": counts(all, 0) }),
     )
 }
@@ -49,7 +49,7 @@ fn begun(turn: &str) -> String {
     let attribution = json!({ "turn_id": turn });
     line(
         "event_msg",
-        json!({ "type": "task_started", "turn_id": turn, "turn_attribution": attribution, "model_context_window": 100 }),
+        &json!({ "type": "task_started", "turn_id": turn, "turn_attribution": attribution, "model_context_window": 100 }),
     )
 }
 
@@ -75,8 +75,8 @@ fn without_records_a_changed_total_is_an_answer_worth_the_difference() {
     let dir = tempfile::tempdir().unwrap();
     let lines = [
         meta(PARENT, &json!({})),
-        line("turn_context", json!({ "model": "gpt-5.5" })),
-        line("event_msg", json!({ "type": "token_count", "info": null })),
+        line("turn_context", &json!({ "model": "gpt-5.5" })),
+        line("event_msg", &json!({ "type": "token_count", "info": null })),
         total([100, 10], [100, 10]),
         total([100, 10], [100, 10]),
         // An event is missing before it: the last one alone would be too little.
@@ -139,7 +139,7 @@ fn a_compaction_that_opens_a_turn_was_made_by_the_model_before() {
             meta(PARENT, &json!({})),
             begun("t"),
             record(PARENT, "t", "resp_1", 7, 7),
-            line("compacted", compacted),
+            line("compacted", &compacted),
             context("t", "new", "2"),
             record(PARENT, "t", "resp_2", 8, 15),
         ];
@@ -159,4 +159,48 @@ fn an_id_that_cannot_be_kept_is_noticed() {
     let delta = read(&write(dir.path(), PARENT, &lines));
     assert_eq!((delta.responses.len(), delta.unknown_lines), (0, 1));
     assert_eq!(delta.session, SessionId::new(PARENT));
+}
+
+#[test]
+fn a_file_whose_first_line_is_damaged_is_its_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines = [
+        "{\"timestamp\":\"2026-06-1\n".to_owned(),
+        context("t", "m", "1"),
+        record(PARENT, "t", "resp_1", 7, 7),
+    ];
+    let delta = read(&write(dir.path(), PARENT, &lines));
+    let answer = &delta.responses[0];
+    assert_eq!((answer.session.as_str(), &answer.agent, answer.copied), (PARENT, &None, false));
+    assert_eq!(delta.skipped_lines, 1);
+}
+
+#[test]
+fn totals_of_a_client_that_writes_records_count_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let meta = meta(FORK, &json!({ "forked_from_id": PARENT, "cli_version": "0.171.0" }));
+    let lines = [
+        meta,
+        begun("t"),
+        total([800, 8], [800, 8]),
+        context("t", "m", "1"),
+        record(FORK, "t", "resp_1", 7, 807),
+    ];
+    assert_eq!(answers(&read(&write(dir.path(), FORK, &lines))), [[7, 1]]);
+}
+
+#[test]
+fn answers_whose_turn_is_never_told_have_no_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut lines = vec![meta(PARENT, &json!({})), context("t0", "old", "1"), begun("t1")];
+    lines.extend((1..=6).map(|number| record(PARENT, "t1", &format!("resp_{number}"), number, number)));
+    lines.push(begun("t2"));
+    let models = |lines: &[String]| -> Vec<Option<String>> {
+        let delta = read(&write(dir.path(), PARENT, lines));
+        delta.responses.iter().map(|answer| answer.model.as_ref().map(ToString::to_string)).collect()
+    };
+    assert_eq!(models(&lines), vec![None; 6]);
+    lines.pop();
+    lines.push(context("t1", "new", "1"));
+    assert_eq!(models(&lines), vec![Some("new".to_owned()); 6]);
 }

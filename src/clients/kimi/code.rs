@@ -111,7 +111,9 @@ fn add_answer(
     at: Option<Timestamp>,
 ) -> LineKind {
     let usage = line.object("usage");
-    let Some(usage) = usage.as_ref().filter(|usage| usage.count("inputOther").and(usage.count("output")).is_some()) else {
+    let Some(usage) =
+        usage.as_ref().filter(|usage| usage.count("inputOther").and(usage.count("output")).is_some())
+    else {
         return LineKind::Unknown;
     };
     let count = |name: &str| usage.count(name).unwrap_or_default();
