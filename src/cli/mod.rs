@@ -41,6 +41,9 @@ pub use commands::{Cli, Command};
 pub use output::Console;
 use output::Passes;
 
+/// Of so many sessions the calls are looked for at once.
+const SESSIONS_AT_ONCE: usize = 2_000;
+
 /// Width of tables where there is no terminal to ask, nor `COLUMNS`.
 const DEFAULT_WIDTH: u16 = 80;
 /// How often progress is shown.
@@ -312,11 +315,15 @@ impl Context {
             return Ok(());
         }
         let keeps_names = self.config(None)?.store_names;
-        let done =
-            self.with_progress(|tell| Ok(allocation::refresh(ledger, keeps_names, Some(&untold), tell)?));
-        if let Err(error) = done {
-            // All else that is known of the sessions is right, as where the ledger cannot be written.
-            self.say(&format!("tallyhook: can't read the calls of imported sessions: {error}"));
+        // What is known of the logs of very many sessions takes much memory.
+        for some in untold.chunks(SESSIONS_AT_ONCE) {
+            let done =
+                self.with_progress(|tell| Ok(allocation::refresh(ledger, keeps_names, Some(some), tell)?));
+            if let Err(error) = done {
+                // All else that is known of the sessions is right, as where the ledger cannot be written.
+                self.say(&format!("tallyhook: can't read the calls of imported sessions: {error}"));
+                break;
+            }
         }
         Ok(())
     }
