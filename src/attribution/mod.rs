@@ -196,7 +196,7 @@ struct ItemSums {
 #[derive(Debug, Default)]
 struct Accounts {
     items: Vec<Item>,
-    /// Of each item that has paid in the current bucket, its place in [`Self::paid`]. Most have paid nothing.
+    /// The place in [`Self::paid`] of each item that has paid in the current bucket. Most have paid nothing.
     places: Vec<Option<u32>>,
     /// What items have paid in the current bucket.
     paid: Vec<ItemSums>,

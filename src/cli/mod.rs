@@ -41,7 +41,7 @@ pub use commands::{Cli, Command};
 pub use output::Console;
 use output::Passes;
 
-/// Of so many sessions the calls are looked for at once.
+/// How many sessions' calls are looked for at once.
 const SESSIONS_AT_ONCE: usize = 2_000;
 
 /// Width of tables where there is no terminal to ask, nor `COLUMNS`.

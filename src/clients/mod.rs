@@ -130,21 +130,36 @@ pub trait LogReader: Sync {
     fn is_log(&self, path: &Path) -> bool;
 
     /// The log of a session's main conversation somewhere in a folder of the client, should it have moved.
-    fn find_main(&self, folder: &Path, session: &SessionId) -> Option<PathBuf>;
+    fn find_main(&self, folder: &Path, session: &SessionId) -> Option<PathBuf> {
+        let mut logs = self.find(folder).logs.into_iter();
+        logs.find_map(|log| (log.session == *session && log.agent.is_none()).then_some(log.path))
+    }
 
     /// The session that a main log is named after.
     fn session_of(&self, main: &Path) -> Option<SessionId>;
 
-    /// The folder of the logs of a session's subagents.
-    fn agents_folder(&self, main: &Path) -> PathBuf;
+    /// The folder of the logs of a session's subagents; the main log itself if what they use stands there.
+    fn agents_folder(&self, main: &Path) -> PathBuf {
+        main.to_path_buf()
+    }
 
     /// The other logs of a session: its subagents', and what else there is of its main conversation, in the order of their
     /// paths. `version` is the client's, where it is known: where logs lie has changed.
-    fn other_logs(&self, main: &Path, session: &SessionId, version: Option<&str>) -> Vec<LogFile>;
+    fn other_logs(&self, _main: &Path, _session: &SessionId, _version: Option<&str>) -> Vec<LogFile> {
+        Vec::new()
+    }
 
     /// The log of one subagent of a session. A `quick` look is one question to the file system, however many there are, and can
     /// miss what lies deeper.
-    fn agent_log(&self, main: &Path, session: &SessionId, agent: &AgentId, quick: bool) -> Option<LogFile>;
+    fn agent_log(
+        &self,
+        _main: &Path,
+        _session: &SessionId,
+        _agent: &AgentId,
+        _quick: bool,
+    ) -> Option<LogFile> {
+        None
+    }
 
     /// What the client keeps beside a subagent's log; empty if there is nothing.
     fn agent_meta(&self, _log: &LogFile) -> AgentMeta {

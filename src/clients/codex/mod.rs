@@ -38,14 +38,6 @@ impl LogReader for Rollouts {
         path.is_file() && paths::thread_of(path).is_some()
     }
 
-    fn find_main(&self, folder: &Path, session: &SessionId) -> Option<PathBuf> {
-        // The client archives a session by moving its file.
-        line_log::find(folder, &paths::log_at)
-            .logs
-            .into_iter()
-            .find_map(|log| (log.session == *session).then_some(log.path))
-    }
-
     fn session_of(&self, main: &Path) -> Option<SessionId> {
         paths::thread_of(main)
     }

@@ -46,26 +46,8 @@ impl LogReader for Events {
         path.is_file() && session_of(path).is_some()
     }
 
-    fn find_main(&self, folder: &Path, session: &SessionId) -> Option<PathBuf> {
-        let mut logs = self.find(folder).logs.into_iter();
-        logs.find_map(|log| (log.session == *session).then_some(log.path))
-    }
-
     fn session_of(&self, main: &Path) -> Option<SessionId> {
         session_of(main)
-    }
-
-    fn agents_folder(&self, main: &Path) -> PathBuf {
-        main.to_path_buf()
-    }
-
-    // What subagents use stands in the log of their session.
-    fn other_logs(&self, _main: &Path, _session: &SessionId, _version: Option<&str>) -> Vec<LogFile> {
-        Vec::new()
-    }
-
-    fn agent_log(&self, _: &Path, _: &SessionId, _: &AgentId, _: bool) -> Option<LogFile> {
-        None
     }
 
     fn read(&self, buffer: &mut Buffer, path: &Path, from: &ReadFrom) -> Result<LogDelta, ReadError> {
@@ -189,13 +171,23 @@ fn add_record(
     if let Some(agent) = &agent {
         log.note_inner_run(agent, None, at);
     }
-    let [input, cache_read, cache_write, output] = numbers;
+    add_answer(log, (&key, session, agent), usage.text("model").as_deref(), numbers, at)
+}
+
+/// Adds an answer with its key, and whose it is.
+fn add_answer(
+    log: &mut LineLog<State>,
+    (id, session, agent): (&str, &SessionId, Option<AgentId>),
+    model: Option<&str>,
+    [input, cache_read, cache_write, output]: [u64; 4],
+    at: Option<Timestamp>,
+) -> LineKind {
     let branch = log.state.branch.clone();
     log.add_answer(Answer {
-        id: &key,
+        id,
         session,
         agent,
-        model: usage.text("model").as_deref(),
+        model,
         at,
         usage: line_log::usage_of_whole_input(input, cache_read, cache_write, output),
         branch,
@@ -229,18 +221,9 @@ fn add_compaction(
     if usage.count("requestCount") == Some(0) {
         return LineKind::Known;
     }
-    let Some([input, cache_read, cache_write, output]) = counts(&usage) else { return LineKind::Unknown };
-    let branch = log.state.branch.clone();
-    log.add_answer(Answer {
-        id: &format!("copilot/{session}/compaction/{id}"),
-        session,
-        agent,
-        model: usage.text("model").as_deref(),
-        at,
-        usage: line_log::usage_of_whole_input(input, cache_read, cache_write, output),
-        branch,
-        is_copy: false,
-    })
+    let Some(numbers) = counts(&usage) else { return LineKind::Unknown };
+    let key = format!("copilot/{session}/compaction/{id}");
+    add_answer(log, (&key, session, agent), usage.text("model").as_deref(), numbers, at)
 }
 
 /// Adds what a session has used since its last end, of a client that writes no record for each answer.
@@ -271,22 +254,12 @@ fn add_totals(
         // A total that has fallen begins anew.
         let is_grown = total.iter().zip(before).all(|(now, before)| *now >= before);
         let before = if is_grown { before } else { [0; 4] };
-        let [input, cache_read, cache_write, output] = std::array::from_fn(|at| total[at] - before[at]);
-        let usage = line_log::usage_of_whole_input(input, cache_read, cache_write, output);
-        if usage.total() == 0 {
+        let numbers: [u64; 4] = std::array::from_fn(|at| total[at] - before[at]);
+        if numbers == [0; 4] {
             continue;
         }
-        let branch = log.state.branch.clone();
-        let added = log.add_answer(Answer {
-            id: &format!("copilot/{session}/{id}/{model}"),
-            session,
-            agent: None,
-            model: Some(model),
-            at,
-            usage,
-            branch,
-            is_copy: false,
-        });
+        let key = format!("copilot/{session}/{id}/{model}");
+        let added = add_answer(log, (&key, session, None), Some(model), numbers, at);
         if added == LineKind::Unknown {
             kind = added;
         }

@@ -7,8 +7,6 @@ mod hooks;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::line_log::{self, Answer, LineKind, LineLog};
 use super::{Buffer, FoundLogs, LogFile, LogReader, ReadError, ReadFrom};
 use crate::domain::{AgentId, Client, LogDelta, LoggedRun, PromptRecord, SessionId, Timestamp, Usage};
@@ -75,7 +73,7 @@ impl LogReader for Chats {
     }
 
     fn read(&self, buffer: &mut Buffer, path: &Path, from: &ReadFrom) -> Result<LogDelta, ReadError> {
-        line_log::read(buffer, path, from, |log: &mut LineLog<State>, line| {
+        line_log::read(buffer, path, from, |log: &mut LineLog<()>, line| {
             line_log::with_object(line, |line| add(log, line, from)).unwrap_or(LineKind::Foreign)
         })
     }
@@ -102,11 +100,7 @@ fn session_within(path: &Path) -> Option<SessionId> {
     line_log::with_object(&head, |head| SessionId::new(&head.text("sessionId")?)).flatten()
 }
 
-/// What the lines so far say of those that follow: nothing.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct State {}
-
-fn add(log: &mut LineLog<State>, line: &Object<'_>, from: &ReadFrom) -> LineKind {
+fn add(log: &mut LineLog<()>, line: &Object<'_>, from: &ReadFrom) -> LineKind {
     // The first line, and one more at each resume.
     if let Some(session) = line.text("sessionId").and_then(|session| SessionId::new(&session)) {
         log.note_time(line_log::time(line, "startTime"));
@@ -132,7 +126,7 @@ fn add(log: &mut LineLog<State>, line: &Object<'_>, from: &ReadFrom) -> LineKind
     add_message(log, line, from, true)
 }
 
-fn add_messages(log: &mut LineLog<State>, messages: Option<Raw<'_>>, from: &ReadFrom) -> LineKind {
+fn add_messages(log: &mut LineLog<()>, messages: Option<Raw<'_>>, from: &ReadFrom) -> LineKind {
     let mut kind = LineKind::Known;
     for message in messages.map(json::array).unwrap_or_default() {
         let Some(message) = Object::from_raw(message) else { continue };
@@ -144,7 +138,7 @@ fn add_messages(log: &mut LineLog<State>, messages: Option<Raw<'_>>, from: &Read
 }
 
 /// Adds a message. `is_line` says that it is a line of its own and no part of a history.
-fn add_message(log: &mut LineLog<State>, message: &Object<'_>, from: &ReadFrom, is_line: bool) -> LineKind {
+fn add_message(log: &mut LineLog<()>, message: &Object<'_>, from: &ReadFrom, is_line: bool) -> LineKind {
     let (Some(kind), Some(id)) = (message.text("type"), message.text("id")) else { return LineKind::Foreign };
     let Some(session) = log.delta.session.clone() else { return LineKind::Foreign };
     let at = line_log::time(message, "timestamp");
@@ -172,7 +166,7 @@ fn add_message(log: &mut LineLog<State>, message: &Object<'_>, from: &ReadFrom, 
 
 /// Adds an answer, if the message tells what it used: it comes once without its tools' results, and in histories without counts.
 fn add_answer(
-    log: &mut LineLog<State>,
+    log: &mut LineLog<()>,
     message: &Object<'_>,
     id: &str,
     from: &ReadFrom,

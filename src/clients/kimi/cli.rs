@@ -2,24 +2,18 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use crate::clients::line_log::{self, Answer, LineKind, LineLog};
 use crate::clients::{Buffer, ReadError, ReadFrom};
 use crate::domain::{AgentId, CompactionRecord, CompactionTrigger, LogDelta, PromptRecord, Timestamp, Usage};
 use crate::json::Object;
 
-/// What the lines so far say of those that follow: nothing.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct State {}
-
 pub(super) fn read(buffer: &mut Buffer, path: &Path, from: &ReadFrom) -> Result<LogDelta, ReadError> {
-    line_log::read(buffer, path, from, |log: &mut LineLog<State>, line| {
+    line_log::read(buffer, path, from, |log: &mut LineLog<()>, line| {
         line_log::with_object(line, |line| add(log, line, from)).unwrap_or(LineKind::Foreign)
     })
 }
 
-fn add(log: &mut LineLog<State>, line: &Object<'_>, from: &ReadFrom) -> LineKind {
+fn add(log: &mut LineLog<()>, line: &Object<'_>, from: &ReadFrom) -> LineKind {
     let Some(message) = line.object("message") else {
         let is_head = line.text("type").as_deref() == Some("metadata");
         return if is_head { LineKind::Known } else { LineKind::Foreign };
@@ -60,7 +54,7 @@ fn add(log: &mut LineLog<State>, line: &Object<'_>, from: &ReadFrom) -> LineKind
 }
 
 fn add_answer(
-    log: &mut LineLog<State>,
+    log: &mut LineLog<()>,
     usage: &Object<'_>,
     answer: Option<&str>,
     from: &ReadFrom,

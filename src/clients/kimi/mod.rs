@@ -53,11 +53,6 @@ impl LogReader for Wires {
         path.file_name() == Some(OsStr::new(WIRE)) && path.is_file()
     }
 
-    fn find_main(&self, folder: &Path, session: &SessionId) -> Option<PathBuf> {
-        let mut logs = self.find(folder).logs.into_iter();
-        logs.find_map(|log| (log.session == *session && log.agent.is_none()).then_some(log.path))
-    }
-
     fn session_of(&self, main: &Path) -> Option<SessionId> {
         log_at(main.to_path_buf()).map(|log| log.session)
     }

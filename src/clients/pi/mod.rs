@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::line_log::{self, Answer, LineKind, LineLog};
 use super::{Buffer, FoundLogs, LogFile, LogReader, ReadError, ReadFrom};
 use crate::domain::{
-    AgentId, Client, CompactionRecord, CompactionTrigger, LogDelta, MAX_NAME_CHARS, PromptRecord, SessionId,
+    Client, CompactionRecord, CompactionTrigger, LogDelta, MAX_NAME_CHARS, PromptRecord, SessionId,
     Timestamp, Usage,
 };
 use crate::env::Env;
@@ -37,25 +37,8 @@ impl LogReader for Sessions {
         path.is_file() && session_of(path).is_some()
     }
 
-    fn find_main(&self, folder: &Path, session: &SessionId) -> Option<PathBuf> {
-        let mut logs = self.find(folder).logs.into_iter();
-        logs.find_map(|log| (log.session == *session).then_some(log.path))
-    }
-
     fn session_of(&self, main: &Path) -> Option<SessionId> {
         session_of(main)
-    }
-
-    fn agents_folder(&self, main: &Path) -> PathBuf {
-        main.to_path_buf()
-    }
-
-    fn other_logs(&self, _main: &Path, _session: &SessionId, _version: Option<&str>) -> Vec<LogFile> {
-        Vec::new()
-    }
-
-    fn agent_log(&self, _: &Path, _: &SessionId, _: &AgentId, _: bool) -> Option<LogFile> {
-        None
     }
 
     fn read(&self, buffer: &mut Buffer, path: &Path, from: &ReadFrom) -> Result<LogDelta, ReadError> {

@@ -7,8 +7,6 @@ mod hooks;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::line_log::{self, Answer, LineKind, LineLog, MAX_BRANCH_CHARS};
 use super::{Buffer, FoundLogs, LogFile, LogReader, ReadError, ReadFrom};
 use crate::domain::{
@@ -41,30 +39,12 @@ impl LogReader for Chats {
         path.is_file() && session_of(path).is_some()
     }
 
-    fn find_main(&self, folder: &Path, session: &SessionId) -> Option<PathBuf> {
-        let mut logs = self.find(folder).logs.into_iter();
-        logs.find_map(|log| (log.session == *session).then_some(log.path))
-    }
-
     fn session_of(&self, main: &Path) -> Option<SessionId> {
         session_of(main)
     }
 
-    fn agents_folder(&self, main: &Path) -> PathBuf {
-        main.to_path_buf()
-    }
-
-    // What subagents use stands in the chat of their session.
-    fn other_logs(&self, _main: &Path, _session: &SessionId, _version: Option<&str>) -> Vec<LogFile> {
-        Vec::new()
-    }
-
-    fn agent_log(&self, _: &Path, _: &SessionId, _: &AgentId, _: bool) -> Option<LogFile> {
-        None
-    }
-
     fn read(&self, buffer: &mut Buffer, path: &Path, from: &ReadFrom) -> Result<LogDelta, ReadError> {
-        line_log::read(buffer, path, from, |log: &mut LineLog<State>, line| {
+        line_log::read(buffer, path, from, |log: &mut LineLog<()>, line| {
             line_log::with_object(line, |line| add(log, line)).unwrap_or(LineKind::Foreign)
         })
     }
@@ -82,11 +62,7 @@ fn session_of(path: &Path) -> Option<SessionId> {
     (is_chat && !name.starts_with("session-")).then(|| SessionId::new(name))?
 }
 
-/// What the lines so far say of those that follow: nothing.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct State {}
-
-fn add(log: &mut LineLog<State>, line: &Object<'_>) -> LineKind {
+fn add(log: &mut LineLog<()>, line: &Object<'_>) -> LineKind {
     let (Some(kind), Some(session)) = (line.text("type"), line.text("sessionId")) else {
         return LineKind::Foreign;
     };
@@ -123,7 +99,7 @@ fn add(log: &mut LineLog<State>, line: &Object<'_>) -> LineKind {
 }
 
 fn add_system(
-    log: &mut LineLog<State>,
+    log: &mut LineLog<()>,
     line: &Object<'_>,
     session: &SessionId,
     at: Option<Timestamp>,
@@ -167,7 +143,7 @@ fn add_system(
 
 /// Adds an answer, whoever has asked: the conversation, a subagent, the extraction of memories, a compaction.
 fn add_answer(
-    log: &mut LineLog<State>,
+    log: &mut LineLog<()>,
     event: &Object<'_>,
     session: &SessionId,
     at: Option<Timestamp>,
